@@ -1,0 +1,1 @@
+"""Engines: everything that can hold up the other end of a conversation."""

@@ -1,0 +1,195 @@
+"""What every engine is to the rest of the program.
+
+An engine lists its voices and capabilities and opens sessions. A session takes one 80 ms frame of the user and returns one of the
+agent, with the text and events that belong to it. Calls block and are made from one worker thread per session, never from an event
+loop; two sessions may be stepped from two threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+Speaker = Literal["user", "agent"]
+MarkKind = Literal["interruption", "backchannel", "overlap"]
+Stage = Literal["starting", "downloading", "loading", "self_test", "warming_up", "ready", "failed"]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice a person can choose. `family` groups voices in the gallery."""
+
+    name: str
+    title: str
+    description: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do; the page hides or explains what it cannot."""
+
+    sampling: bool = False
+    cloning: bool = False
+    backchannels: bool = False
+    user_captions: bool = False
+    agent_captions: bool = False
+    role_prompt: bool = False
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling of one session. Engines that declare no `sampling` ignore it."""
+
+    audio_temperature: float = 0.8
+    text_temperature: float = 0.7
+    audio_topk: int = 250
+    text_topk: int = 25
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`)."""
+
+    voice: str
+    prompt: str
+    persona: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One turn's words so far, on the session's clock (frame 0 begins at 0 s).
+
+    The same `id` is sent again as the text grows; `final` comes once and last. For the agent the words are those already played:
+    a barged-in utterance ends where the sound ended.
+    """
+
+    id: int
+    speaker: Speaker
+    text: str
+    start_s: float
+    end_s: float
+    final: bool
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something to draw on the lane: the user interrupted, somebody backchannelled, both spoke."""
+
+    kind: MarkKind
+    speaker: Speaker
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class TurnLatency:
+    """Last user speech sample to first agent sample, on the engine's own clock."""
+
+    user_end_s: float
+    agent_start_s: float
+
+    @property
+    def latency_s(self) -> float:
+        return self.agent_start_s - self.user_end_s
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for the person in the talk, which goes on."""
+
+    code: str
+    text: str
+
+
+Event = Utterance | Mark | TurnLatency | Notice
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one frame of the user brought back.
+
+    Shapes: `agent` is float32 [1920] in [-1, 1]. `text` is the agent's text that begins in this frame, "" for none.
+    """
+
+    agent: np.ndarray
+    text: str = ""
+    events: tuple[Event, ...] = ()
+
+
+class Session(Protocol):
+    """One conversation's state inside an engine."""
+
+    def step(self, user: np.ndarray) -> Step:
+        """Advance by one frame.
+
+        Shapes: `user` is float32 [1920] at 24 kHz, in [-1, 1].
+        Raises: EngineError when this session cannot go on; others are not touched.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Make the agent stop speaking now."""
+        ...
+
+    def close(self) -> None:
+        """Free everything the session holds. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """How far an engine's start-up is. `progress` is 0 to 1, or None where it cannot be known."""
+
+    stage: Stage
+    detail: str = ""
+    progress: float | None = None
+
+
+class Engine(Protocol):
+    """A way to hold conversations. Constructing one is cheap; `load` does the work."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def voices(self) -> tuple[Voice, ...]: ...
+
+    @property
+    def max_sessions(self) -> int:
+        """How many sessions this engine can hold at once on this machine."""
+        ...
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Bring the engine to where `open` is quick, reporting each stage but the last ("ready").
+
+        Raises: EngineError with the sentence to show.
+        """
+        ...
+
+    def open(self, config: SessionConfig) -> Session:
+        """Begin a conversation.
+
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free everything the engine holds."""
+        ...

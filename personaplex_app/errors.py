@@ -1,0 +1,87 @@
+"""Everything this program raises on purpose, as one tree.
+
+Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the next thing to do.
+`code` is the stable word that goes over the wire beside it.
+"""
+
+
+class PersonaplexError(Exception):
+    """Base of every error that is meant to be shown."""
+
+    code = "error"
+
+
+class BadInput(PersonaplexError):
+    """What a person or a client sent cannot be used; nothing was lost or changed."""
+
+    code = "bad_input"
+
+
+class UnknownVoice(BadInput):
+    code = "unknown_voice"
+
+
+class UnknownPersona(BadInput):
+    code = "unknown_persona"
+
+
+class BadPrompt(BadInput):
+    code = "bad_prompt"
+
+
+class BadAudio(BadInput):
+    code = "bad_audio"
+
+
+class ProtocolError(BadInput):
+    """A message breaks the wire protocol."""
+
+    code = "protocol"
+
+
+class NotFound(BadInput):
+    """No such talk, or it belongs to somebody else: the two are never told apart."""
+
+    code = "not_found"
+
+
+class SettingsError(PersonaplexError):
+    """A flag, an environment variable or a file of ours has a value that cannot be used."""
+
+    code = "settings"
+
+
+class CapacityError(PersonaplexError):
+    """No room now; trying later can succeed."""
+
+    code = "capacity"
+
+
+class EngineError(PersonaplexError):
+    """An engine cannot start or go on; the session ends, others do not."""
+
+    code = "engine"
+
+
+class EngineUnavailable(EngineError):
+    """This machine cannot run that engine; the message says what would unlock it."""
+
+    code = "engine_unavailable"
+
+
+class WeightsError(EngineError):
+    """A weight file is missing or is not the file that was expected."""
+
+    code = "weights"
+
+
+class StorageError(PersonaplexError):
+    """The data folder cannot be read or written."""
+
+    code = "storage"
+
+
+def shorten(value: object, limit: int = 40) -> str:
+    """Return `value` for an error message: printable, quoted, at most `limit` characters."""
+    text = repr(value if isinstance(value, str) else str(value))
+    return text if len(text) <= limit else text[: limit - 2] + "…" + text[-1]
