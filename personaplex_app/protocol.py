@@ -1,0 +1,204 @@
+"""The wire protocol of the moshi family, without I/O: bytes in, messages out, or a `ProtocolError`.
+
+A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to clients that ask with
+`events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4 carries one JSON object whose `type` says what
+it is; `server/live.py` lists those the server sends.
+Source: the public behaviour of moshi servers and clients.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any, Literal
+
+from .errors import BadInput, ProtocolError, shorten
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_PROMPT_CHARS = 2_000
+_LENGTH = struct.Struct("<I")
+
+
+class Kind(IntEnum):
+    """The first byte of a message."""
+
+    HANDSHAKE = 0
+    AUDIO = 1
+    TEXT = 2
+    CONTROL = 3
+    METADATA = 4
+    ERROR = 5
+    PING = 6
+
+
+class Control(IntEnum):
+    """The second byte of a control message."""
+
+    START = 0
+    END_TURN = 1
+    PAUSE = 2
+    RESTART = 3
+
+
+@dataclass(frozen=True)
+class Message:
+    kind: Kind
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        return bytes([self.kind]) + self.payload
+
+    def json(self) -> dict[str, Any]:
+        """Return a metadata message's object.
+
+        Raises: ProtocolError when it is not one JSON object with a string `type`.
+        """
+        try:
+            value = json.loads(self.payload)
+        except (ValueError, RecursionError):
+            raise ProtocolError(f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}.") from None
+        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+            raise ProtocolError('A metadata message must be a JSON object with a "type", such as {"type": "stop"}.')
+        return value
+
+
+def decode(data: bytes | str) -> Message:
+    """Return the message in one frame of the transport.
+
+    Raises: ProtocolError for text, nothing, too much, or an unknown kind.
+    """
+    if isinstance(data, str):
+        raise ProtocolError("This socket takes binary messages whose first byte is the kind; a text message came.")
+    if not data:
+        raise ProtocolError("An empty message came; the first byte of every message is its kind.")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller pieces.")
+    try:
+        kind = Kind(data[0])
+    except ValueError:
+        raise ProtocolError(f"Message kind {data[0]} is unknown; kinds are 0 to {max(Kind)}.") from None
+    return Message(kind, bytes(data[1:]))
+
+
+def metadata(type_: str, **fields: Any) -> Message:
+    """Return a kind 4 message."""
+    return Message(Kind.METADATA, json.dumps({"type": type_, **fields}, ensure_ascii=False).encode())
+
+
+def pack(messages: list[bytes]) -> bytes:
+    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP carries."""
+    return b"".join(_LENGTH.pack(len(m)) + m for m in messages)
+
+
+def unpack(body: bytes) -> Iterator[bytes]:
+    """Yield the messages of a packed body.
+
+    Raises: ProtocolError when a length does not fit.
+    """
+    at = 0
+    while at < len(body):
+        if len(body) - at < _LENGTH.size:
+            raise ProtocolError("A packed body ends inside a length; each message needs 4 bytes of length before it.")
+        (length,) = _LENGTH.unpack_from(body, at)
+        at += _LENGTH.size
+        if length > len(body) - at:
+            raise ProtocolError(f"A packed message claims {length} bytes where {len(body) - at} are left.")
+        yield body[at : at + length]
+        at += length
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata message."""
+
+    voice: str = ""
+    prompt: str = ""
+    persona: str = ""
+    codec: Literal["opus", "pcm"] = "opus"
+    events: bool = False
+    config_follows: bool = False
+    owner: str = ""
+    keep: bool = False
+    sampling: Mapping[str, float | int] = field(default_factory=dict)
+
+    def configured(self, message: Mapping[str, Any]) -> ChatRequest:
+        """Return this request with the fields of a `start` message, which uses the names of the query.
+
+        Raises: BadInput naming the field.
+        """
+        return replace(_parse(message, self), config_follows=False)
+
+
+# name: (smallest, largest, whole numbers only)
+_SAMPLING = {
+    "audio_temperature": (0.0, 2.0, False),
+    "text_temperature": (0.0, 2.0, False),
+    "audio_topk": (1, 2048, True),
+    "text_topk": (1, 32_000, True),
+    "seed": (0, 2**31 - 1, True),
+}
+
+
+def parse_query(query: Mapping[str, str]) -> ChatRequest:
+    """Return the request of a `/api/chat` query.
+
+    Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every server of this family does.
+    """
+    rate = query.get("sample_rate", "24000")
+    if rate != "24000":
+        raise BadInput(f"Sample rate {shorten(rate)} is not served; audio is 24000 Hz mono. Resample before sending.")
+    codec = query.get("codec", "opus")
+    if codec not in ("opus", "pcm"):
+        raise BadInput(f"Codec {shorten(codec)} is unknown; use opus (the default) or pcm.")
+    base = ChatRequest(codec=codec, events=_flag(query.get("events"), "events"), config_follows=query.get("config") == "message")
+    return _parse(query, base)
+
+
+def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
+    sampling = dict(base.sampling)
+    for name, limits in _SAMPLING.items():
+        value = fields.get(name)
+        if value not in (None, ""):
+            sampling[name] = _number(name, value, *limits)
+    return replace(
+        base,
+        # the reference's clients name a voice by its file
+        voice=_text(fields, "voice_prompt", base.voice, 80).removesuffix(".pt"),
+        prompt=_text(fields, "text_prompt", base.prompt, MAX_PROMPT_CHARS),
+        persona=_text(fields, "persona", base.persona, 80),
+        owner=_text(fields, "owner", base.owner, 128),
+        keep=_flag(fields.get("keep"), "keep") or base.keep,
+        sampling=sampling,
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str, default: str, limit: int) -> str:
+    value = fields.get(name, default)
+    if not isinstance(value, str):
+        raise BadInput(f"{name} must be text; {shorten(value)} came.")
+    if len(value) > limit:
+        raise BadInput(f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again.")
+    return value.strip()
+
+
+def _flag(value: Any, name: str) -> bool:
+    if value in (None, "", "0", "false", False, 0):
+        return False
+    if value in ("1", "true", True, 1):
+        return True
+    raise BadInput(f"{name} must be 0 or 1; {shorten(value)} came.")
+
+
+def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float | int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
+        kind = "a whole number" if whole else "a number"
+        raise BadInput(f"{name} must be {kind} from {low} to {high}; {shorten(value)} came.")
+    return int(number) if whole else number
