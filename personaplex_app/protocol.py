@@ -116,7 +116,8 @@ class ChatRequest:
     """What a client asks for when it connects, by query or, with `config=message`, by its first metadata message."""
 
     voice: str = ""
-    prompt: str = ""
+    # None: not said, a persona's or the default one is taken; "": said to be empty
+    prompt: str | None = None
     persona: str = ""
     codec: Literal["opus", "pcm"] = "opus"
     events: bool = False
@@ -155,7 +156,13 @@ def parse_query(query: Mapping[str, str]) -> ChatRequest:
     if codec not in ("opus", "pcm"):
         raise BadInput(f"Codec {shorten(codec)} is unknown; use opus (the default) or pcm.")
     base = ChatRequest(codec=codec, events=_flag(query.get("events"), "events"), config_follows=query.get("config") == "message")
-    return _parse(query, base)
+    asked = dict(query)
+    # clients of this family send fields they leave blank, and -1 for a seed of the server's choosing
+    if not asked.get("text_prompt", "").strip():
+        asked.pop("text_prompt", None)
+    if asked.get("seed") == "-1":
+        del asked["seed"]
+    return _parse(asked, base)
 
 
 def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
@@ -168,7 +175,7 @@ def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
         base,
         # the reference's clients name a voice by its file
         voice=_text(fields, "voice_prompt", base.voice, 80).removesuffix(".pt"),
-        prompt=_text(fields, "text_prompt", base.prompt, MAX_PROMPT_CHARS),
+        prompt=_text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS) if "text_prompt" in fields else base.prompt,
         persona=_text(fields, "persona", base.persona, 80),
         owner=_text(fields, "owner", base.owner, 128),
         keep=_flag(fields.get("keep"), "keep") or base.keep,

@@ -1,0 +1,34 @@
+# make run: install and start.  make test: install what the tests need and run everything.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+PIP = $(BIN)/pip install --disable-pip-version-check --quiet
+
+.PHONY: run test lint audit clean
+run: $(VENV)/.app
+	$(BIN)/python app.py
+
+test: $(VENV)/.dev lint
+	sh scripts/ensure-browser.sh $(BIN)/python
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pip check
+
+audit: $(VENV)/.dev
+	$(BIN)/pip-audit --requirement requirements.txt
+
+$(VENV)/.app: requirements.txt
+	sh scripts/ensure-venv.sh $(PYTHON) $(VENV)
+	$(PIP) --requirement requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+	$(PIP) --requirement requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV)

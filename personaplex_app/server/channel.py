@@ -1,0 +1,184 @@
+"""Two ways for the same messages: a WebSocket, or a streamed GET with POSTs where WebSockets do not pass."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from ..errors import CapacityError, NotFound
+from ..protocol import pack
+
+CLOSE_NORMAL = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_UNSUPPORTED = 1003
+CLOSE_POLICY = 1008
+CLOSE_TOO_BIG = 1009
+CLOSE_FAULT = 1011
+CLOSE_TRY_LATER = 1013
+CLOSE_PATIENCE_S = 2.0
+
+
+class Disconnected(Exception):
+    """The other side is gone."""
+
+
+class Channel(Protocol):
+    """A duplex stream of whole messages."""
+
+    async def receive(self) -> bytes | str:
+        """Return the next message. Raises: Disconnected."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Hand one message to the transport, waiting while it is full. Raises: Disconnected."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye; never raises."""
+        ...
+
+
+class WebSocketChannel:
+    """A WebSocket that has been accepted."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> bytes | str:
+        try:
+            message = await self._socket.receive()
+        except (WebSocketDisconnect, RuntimeError):
+            raise Disconnected from None
+        if message["type"] == "websocket.disconnect":
+            raise Disconnected
+        data = message.get("bytes")
+        return data if data is not None else message.get("text", "")
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError):
+            raise Disconnected from None
+
+    async def close(self, code: int, reason: str) -> None:
+        # a reader that has stopped must not hold the talk's end
+        with anyio.move_on_after(CLOSE_PATIENCE_S):
+            if self._socket.application_state is WebSocketState.CONNECTED:
+                try:
+                    await self._socket.close(code, _close_reason(reason))
+                except (WebSocketDisconnect, RuntimeError):
+                    return
+
+
+def _close_reason(reason: str) -> str:
+    """A close frame holds 123 bytes of reason."""
+    return reason.encode()[:120].decode(errors="ignore")
+
+
+class HttpChannel:
+    """The fallback's two half-channels, joined: `put` from POSTs, `stream` to the GET."""
+
+    def __init__(self) -> None:
+        self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
+        self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
+        self._posting = anyio.Lock()
+        self._next_post = 0
+        self.streaming = False
+
+    async def receive(self) -> bytes | str:
+        try:
+            return await self._up_out.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            raise Disconnected from None
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._down_in.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise Disconnected from None
+
+    async def close(self, code: int, reason: str) -> None:
+        self._up_in.close()
+        self._up_out.close()
+        self._down_in.close()
+
+    async def put(self, number: int, messages: list[bytes]) -> None:
+        """Take one POST's messages; a repeated number is a retry and changes nothing.
+
+        Raises: Disconnected when the talk is over.
+        """
+        async with self._posting:
+            if number < self._next_post:
+                return
+            self._next_post = number + 1
+            for message in messages:
+                try:
+                    await self._up_in.send(message)
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    raise Disconnected from None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield packed messages until the talk ends; leaving early ends the talk."""
+        self.streaming = True
+        try:
+            async for message in self._down_out:
+                yield pack([message])
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """The client is gone: whoever receives is told."""
+        self._up_in.close()
+        self._down_out.close()
+
+
+class HttpChannels:
+    """The open fallback talks by their secret id; bounded."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: dict[str, HttpChannel] = {}
+
+    def add(self) -> tuple[str, HttpChannel]:
+        """Return a new channel with its id. Raises: CapacityError."""
+        if len(self._open) >= self._most:
+            raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
+        id_ = secrets.token_urlsafe(24)
+        channel = self._open[id_] = HttpChannel()
+        return id_, channel
+
+    def get(self, id_: str) -> HttpChannel:
+        """Return an open channel. Raises: NotFound."""
+        if (channel := self._open.get(id_)) is None:
+            raise NotFound("This talk is over or was never begun; start a new one.")
+        return channel
+
+    def drop(self, id_: str) -> None:
+        """Forget a channel whose talk has ended."""
+        self._open.pop(id_, None)
+
+
+class ConnectRate:
+    """At most so many connects a minute from one address; remembers a bounded number of addresses."""
+
+    def __init__(self, per_minute: int, most_addresses: int = 4096) -> None:
+        self._per_minute, self._most = per_minute, most_addresses
+        self._recent: dict[str, list[float]] = {}
+
+    def admit(self, address: str, now_s: float | None = None) -> None:
+        """Count one connect. Raises: CapacityError when there were too many."""
+        now_s = time.monotonic() if now_s is None else now_s
+        times = [t for t in self._recent.pop(address, []) if now_s - t < 60.0]
+        if len(times) < self._per_minute:
+            times.append(now_s)
+        elif times:
+            self._recent[address] = times
+            raise CapacityError(f"More than {self._per_minute} talks a minute from this address; wait {60 - (now_s - times[0]):.0f} s.")
+        if len(self._recent) >= self._most:
+            self._recent.pop(next(iter(self._recent)))
+        self._recent[address] = times

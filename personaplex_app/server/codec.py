@@ -1,0 +1,62 @@
+"""Audio between the wire and the engine: PCM for the page, Ogg-Opus for the clients of the moshi family."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+import sphn
+
+from .. import audio
+from ..errors import BadAudio
+from ..units import SAMPLE_RATE_HZ
+
+
+class Codec(Protocol):
+    """One talk's coder and decoder. Shapes: samples are float32 [N], mono, 24 kHz."""
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Return the samples that became whole. Raises: BadAudio."""
+        ...
+
+    def encode(self, samples: np.ndarray) -> bytes:
+        """Return the bytes that became whole, which may be none."""
+        ...
+
+
+class Pcm16:
+    """`codec=pcm`: little-endian int16."""
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Return the samples. Raises: BadAudio for half a sample."""
+        return audio.pcm16_to_float(payload)
+
+    def encode(self, samples: np.ndarray) -> bytes:
+        """Return the bytes of the samples."""
+        return audio.float_to_pcm16(samples)
+
+
+class Opus:
+    """Ogg-Opus stream bytes; a decoder holds the state of its stream."""
+
+    def __init__(self) -> None:
+        self._reader = sphn.OpusStreamReader(SAMPLE_RATE_HZ)
+        self._writer = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Return the samples. Raises: BadAudio when the bytes are no Ogg-Opus stream."""
+        try:
+            return audio.checked(self._reader.append_bytes(payload))
+        except ValueError as error:
+            raise BadAudio(
+                f"The audio is not an Ogg-Opus stream ({error}); send 24 kHz mono Opus in Ogg pages, or ask for codec=pcm."
+            ) from None
+
+    def encode(self, samples: np.ndarray) -> bytes:
+        """Return the Ogg pages that became whole."""
+        return self._writer.append_pcm(samples)
+
+
+def make_codec(name: Literal["opus", "pcm"]) -> Codec:
+    """Return a fresh codec of a talk."""
+    return Pcm16() if name == "pcm" else Opus()

@@ -1,0 +1,109 @@
+"""The door that every request passes: the origin check, and the login when one is set."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "personaplex_login"
+# Gradio calls this route itself while it launches, before anybody can have logged in; it only runs start-up handlers
+LAUNCH_PATH = "/gradio_api/startup-events"
+
+
+class Guard:
+    """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
+
+    A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket; programs send the key as
+    a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    """
+
+    def __init__(self, app: ASGIApp, auth: str, api_key: str, allowed_origins: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._auth, self._api_key = auth, api_key
+        self._allowed_origins = allowed_origins
+        # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
+        self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
+        self._launching = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        if not self._origin_fits(headers):
+            text = "This page's origin may not use this app; its owner can name it in PERSONAPLEX_ALLOWED_ORIGINS."
+            return await self._refuse(scope, receive, send, 403, "origin", text)
+        if not (self._auth or self._api_key) or self._is_launch(scope) or self._has_cookie(headers) or self._has_key(scope, headers):
+            return await self._app(scope, receive, send)
+        if self._has_login(headers):
+            return await self._app(scope, receive, self._with_cookie(send, scope))
+        return await self._refuse(
+            scope, receive, send, 401, "login", "This app asks for a login; give its user and password, or its API key."
+        )
+
+    def launched(self) -> None:
+        """Close the one route that is open while Gradio launches."""
+        self._launching = False
+
+    def _origin_fits(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        return urlsplit(origin).netloc == headers.get("host", "") or origin.rstrip("/") in self._allowed_origins
+
+    def _is_launch(self, scope: Scope) -> bool:
+        return self._launching and scope["type"] == "http" and scope["path"] == LAUNCH_PATH
+
+    def _has_cookie(self, headers: Headers) -> bool:
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and _same(cookie.value, self._cookie)
+
+    def _has_key(self, scope: Scope, headers: Headers) -> bool:
+        if not self._api_key:
+            return False
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("api_key", [""])
+        return any(_same(key, self._api_key) for key in (bearer, headers.get("x-api-key", ""), asked[0]))
+
+    def _has_login(self, headers: Headers) -> bool:
+        kind, _, encoded = headers.get("authorization", "").partition(" ")
+        if not self._auth or kind.lower() != "basic":
+            return False
+        try:
+            return _same(base64.b64decode(encoded, validate=True).decode(), self._auth)
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+
+    def _with_cookie(self, send: Send, scope: Scope) -> Send:
+        secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
+        value = f"{COOKIE}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{secure}".encode()
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message = {**message, "headers": [*message.get("headers", []), (b"set-cookie", value)]}
+            await send(message)
+
+        return send_with_cookie
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str) -> None:
+        if scope["type"] == "websocket":
+            # closing before accepting makes the server answer 403
+            await receive()
+            return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        headers = {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'} if status == 401 and self._auth else {}
+        await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())

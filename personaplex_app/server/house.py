@@ -1,0 +1,156 @@
+"""What one running app shares between its callers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from ..engine.choose import Choice, build
+from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
+from ..errors import EngineUnavailable, PersonaplexError, UnknownVoice, shorten
+from ..personas import Persona, Personas, check_prompt, load_personas
+from ..protocol import ChatRequest
+from ..sessions.admission import Admission
+from ..sessions.library import Library
+from ..settings import Settings
+from .channel import ConnectRate, HttpChannels
+
+MOST_WAITING = 32
+PURGE_EVERY_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class EngineHost:
+    """Loads an engine in the background and lets callers wait for it."""
+
+    def __init__(self, engine: Engine, choice: Choice) -> None:
+        self.engine, self.choice = engine, choice
+        self.state = EngineState("starting")
+        self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
+
+    def start(self) -> None:
+        """Begin loading."""
+        self._thread.start()
+
+    async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
+        """Return the engine once it can open sessions, telling each new state on the way.
+
+        Raises: EngineUnavailable when it could not start.
+        """
+        told = None
+        while self.state.stage != "ready":
+            if self.state.stage == "failed":
+                raise EngineUnavailable(self.state.detail)
+            if self.state != told:
+                told = self.state
+                tell(told)
+            await anyio.sleep(0.1)
+        return self.engine
+
+    def close(self) -> None:
+        """Wait for the loading to end and free the engine."""
+        self._thread.join(timeout=30)
+        self.engine.close()
+
+    def _load(self) -> None:
+        try:
+            self.engine.load(self._report)
+        except PersonaplexError as error:
+            self._report(EngineState("failed", str(error)))
+        except Exception:
+            log.exception("engine %s failed to load", self.engine.name)
+            self._report(
+                EngineState("failed", f"{self.choice.title} could not start because of a fault of its own; the log has the details.")
+            )
+        else:
+            self._report(EngineState("ready"))
+
+    def _report(self, state: EngineState) -> None:
+        self.state = state
+        log.info("engine %s: %s %s", self.engine.name, state.stage, state.detail)
+
+
+@dataclass
+class House:
+    """The engine, the slots, the records and the workers of one app."""
+
+    settings: Settings
+    host: EngineHost
+    personas: Personas
+    admission: Admission
+    library: Library
+    channels: HttpChannels
+    rate: ConnectRate
+    # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
+    workers: anyio.CapacityLimiter
+    _tasks: TaskGroup | None = None
+
+    @property
+    def tasks(self) -> TaskGroup:
+        """Where what outlives a request runs; it is there while the app is."""
+        assert self._tasks, "the house is not open"
+        return self._tasks
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Load the engine and keep house until the app stops."""
+        self.host.start()
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._purge)
+            yield
+            self._tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(self.close)
+
+    async def _purge(self) -> None:
+        """Throw away, on time, the talks that nobody chose to keep."""
+        while True:
+            await anyio.sleep(PURGE_EVERY_S)
+            await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
+
+    @classmethod
+    def build(cls, settings: Settings, choice: Choice) -> House:
+        """Return a house whose engine has not begun to load."""
+        engine = build(choice, settings)
+        slots = min(settings.slots, engine.max_sessions)
+        return cls(
+            settings=settings,
+            host=EngineHost(engine, choice),
+            personas=load_personas(),
+            admission=Admission(slots, talk_limit_s=settings.talk_limit_s),
+            library=Library(settings.data),
+            channels=HttpChannels(most=slots + MOST_WAITING),
+            rate=ConnectRate(settings.connects_per_minute),
+            workers=anyio.CapacityLimiter(slots + 1),
+        )
+
+    def close(self) -> None:
+        """Free the engine and the records."""
+        self.host.close()
+        self.library.close()
+
+    def session_config(self, request: ChatRequest) -> SessionConfig:
+        """Return what the engine is opened with, everything looked up and checked.
+
+        Raises: UnknownVoice, UnknownPersona, BadPrompt.
+        """
+        persona = self.personas.find(request.persona or self.personas.default)
+        prompt = persona.prompt if request.prompt is None else check_prompt(request.prompt)
+        voices = [voice.name for voice in self.host.engine.voices]
+        suggested = self.voice_of(persona)
+        voice = request.voice or suggested
+        if voice not in voices:
+            raise UnknownVoice(f"Voice {shorten(voice)} is not one of {self.host.choice.title}'s: {', '.join(voices)}.")
+        return SessionConfig(voice, prompt, persona.name, Sampling(**request.sampling))
+
+    def voice_of(self, persona: Persona) -> str:
+        """Return the persona's voice, or the engine's first where it has not got it."""
+        voices = [voice.name for voice in self.host.engine.voices]
+        return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])

@@ -1,0 +1,141 @@
+"""From settings to a running app: the house, its routes on Gradio's server, the page, and a clean end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.middleware import Middleware
+
+from ..engine.choose import choose
+from ..errors import SettingsError
+from ..protocol import MAX_MESSAGE_BYTES
+from ..settings import Settings
+from ..ui.page import LAUNCH_EXTRAS, build_page
+from .chat_routes import chat_routes
+from .guard import Guard
+from .house import House
+from .session_routes import session_routes
+from .status_routes import status_routes
+
+log = logging.getLogger(__name__)
+
+PORTS_TRIED = 50
+PING_EVERY_S = 10.0
+SEND_BUFFER_BYTES = 32 * 1024
+
+
+def serve(settings: Settings) -> None:
+    """Run the app until it is told to stop.
+
+    Raises: SettingsError when no port is free.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with running(settings) as url:
+        print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
+        stop.wait()
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """Hold a running app; gives its address."""
+    choice = choose(settings)
+    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
+    house = House.build(settings, choice)
+    guards: list[Guard] = []
+
+    def guard(app: Any) -> Guard:
+        guards.append(Guard(app, settings.auth, settings.api_key, settings.allowed_origins))
+        return guards[-1]
+
+    @asynccontextmanager
+    async def lifespan(app: Any):
+        async with house.open():
+            yield
+
+    port = free_port(settings.host, settings.port)
+    page = build_page()
+    with _bounded_server():
+        page.launch(
+            server_name=settings.host,
+            server_port=port,
+            share=settings.share,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            show_error=False,
+            max_file_size="20mb",
+            app_kwargs={
+                "lifespan": lifespan,
+                "middleware": [Middleware(guard)],
+                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library)],
+                "docs_url": None,
+                "redoc_url": None,
+            },
+            **LAUNCH_EXTRAS,
+        )
+    for each in guards:
+        each.launched()
+    try:
+        yield page.share_url or f"http://{'localhost' if settings.host in ('0.0.0.0', '127.0.0.1') else settings.host}:{port}"  # noqa: S104
+    finally:
+        page.close()
+
+
+def free_port(host: str, port: int) -> int:
+    """Return `port`, or the next free one, saying so.
+
+    Raises: SettingsError when none of the next fifty is free.
+    """
+    for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError as error:
+                reason = error.strerror
+                continue
+        if candidate != port:
+            print(f"Port {port} is in use; taking {candidate}. Choose another with --port or PERSONAPLEX_PORT.", flush=True)
+        return candidate
+    raise SettingsError(f"No port from {port} to {port + PORTS_TRIED - 1} can be used on {host} ({reason}); choose another with --port.")
+
+
+@contextmanager
+def _bounded_server() -> Iterator[None]:
+    """Let Gradio's launch build its server with our limits, for which it has no parameters."""
+    original = uvicorn.Config
+    uvicorn.Config = BoundedConfig
+    try:
+        yield
+    finally:
+        uvicorn.Config = original
+
+
+class BoundedConfig(uvicorn.Config):
+    """Small messages, early pings, and little audio waiting in a slow reader's socket."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
+        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False})
+
+    def load(self) -> None:
+        super().load()
+        base: Any = self.ws_protocol_class
+
+        class Bounded(base):
+            def connection_made(self, transport: Any) -> None:
+                transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+                if sock := transport.get_extra_info("socket"):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+                super().connection_made(transport)
+
+        self.ws_protocol_class = Bounded

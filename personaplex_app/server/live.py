@@ -1,0 +1,288 @@
+"""A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it ended.
+
+The engine's work happens in `sessions.stepper.Stepper`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
+`preparing` and `queued` before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and `notice`
+from the talk (`sessions.stepper`); `limit` before a limit is reached; `pong`; and `ended` as the last.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from ..engine.contract import Engine, EngineState, SessionConfig
+from ..errors import CapacityError, EngineError, PersonaplexError, ProtocolError
+from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
+from ..sessions.admission import Place
+from ..sessions.stepper import Stepper
+from ..sessions.talk import TalkMeta
+from ..sessions.talk_log import TalkLog
+from .boxes import OUTBOX_S, Inbox, Outbox
+from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
+from .codec import make_codec
+from .house import House
+
+log = logging.getLogger(__name__)
+
+SILENT_CLIENT_S = 20.0
+START_PATIENCE_S = 15.0
+GOODBYE_S = 2.0
+WARN_BEFORE_S = 30.0
+TICK_S = 0.5
+
+
+@dataclass(frozen=True)
+class End:
+    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code."""
+
+    reason: str
+    text: str
+    code: int = CLOSE_NORMAL
+    failed: bool = False
+
+
+STOPPED = End("stopped", "The talk is over.")
+LOST = End("lost", "The connection was lost.")
+SLOW = End("slow_reader", f"More than {OUTBOX_S:g} s of audio waited to be read; the connection is too slow.", CLOSE_POLICY, failed=True)
+SILENT = End("lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True)
+TIME_LIMIT = End("time_limit", "The time for this talk is over.")
+IDLE = End("idle", "The talk ended because nothing was said for a while.")
+NO_START = End("no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True)
+
+
+def end_of(error: PersonaplexError) -> End:
+    """Return the end that an error leads to."""
+    if isinstance(error, CapacityError):
+        return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
+    if isinstance(error, EngineError):
+        return End("engine_error", str(error), CLOSE_FAULT, failed=True)
+    return End(error.code, str(error), CLOSE_POLICY, failed=True)
+
+
+class Conversation:
+    """One caller from connect to close."""
+
+    def __init__(self, channel: Channel, request: ChatRequest, house: House) -> None:
+        self._channel, self._request, self._house = channel, request, house
+        self._codec = make_codec(request.codec)
+        self._inbox, self._outbox = Inbox(), Outbox(request.events)
+        self._configured = anyio.Event()
+        if not request.config_follows:
+            self._configured.set()
+        self._heard_s = time.monotonic()
+        self._end: End | None = None
+        self._scope = anyio.CancelScope()
+        self._talk: Stepper | None = None
+        self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
+
+    async def run(self) -> None:
+        """Hold the conversation, then say how it ended and close the channel."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._guarded, self._read)
+                    tasks.start_soon(self._guarded, self._write)
+                    tasks.start_soon(self._guarded, self._watch_client)
+                    tasks.start_soon(self._guarded, self._converse)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._say_goodbye(self._end or LOST)
+
+    async def _guarded(self, part: Any) -> None:
+        """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
+        try:
+            await part()
+        except Disconnected:
+            self._finish(LOST)
+        except PersonaplexError as error:
+            self._finish(end_of(error))
+        except Exception:
+            log.exception("a talk ended by a fault of the program")
+            self._finish(End("fault", "The talk ended because of a fault in this program; please start again.", CLOSE_FAULT, failed=True))
+
+    def _finish(self, end: End) -> None:
+        self._end = self._end or end
+        self._scope.cancel()
+
+    def _tell(self, type_: str, **fields: Any) -> None:
+        self._post(metadata(type_, **fields))
+
+    def _post(self, message: Message) -> None:
+        if not self._outbox.put(message):
+            self._finish(SLOW)
+
+    async def _write(self) -> None:
+        await self._outbox.drain_to(self._channel)
+
+    async def _watch_client(self) -> None:
+        while time.monotonic() - self._heard_s < SILENT_CLIENT_S:
+            await anyio.sleep(TICK_S)
+        self._finish(SILENT)
+
+    # what the client says
+
+    async def _read(self) -> None:
+        while True:
+            data = await self._channel.receive()
+            self._heard_s = time.monotonic()
+            if len(data) > MAX_MESSAGE_BYTES:
+                self._finish(
+                    End("protocol", f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}.", CLOSE_TOO_BIG, failed=True)
+                )
+            elif isinstance(data, str):
+                self._finish(End("protocol", "This socket takes binary messages; a text message came.", CLOSE_UNSUPPORTED, failed=True))
+            else:
+                await self._take(decode(data))
+
+    async def _take(self, message: Message) -> None:
+        match message.kind:
+            case Kind.AUDIO:
+                if self._configured.is_set():
+                    await self._inbox.put(self._codec.decode(message.payload))
+                else:
+                    raise ProtocolError("Audio came before the start message that config=message announces.")
+            case Kind.METADATA:
+                await self._obey(message.json())
+            case Kind.CONTROL if message.payload[:1] == bytes([Control.START]):
+                self._tell("notice", code="already_started", text="The talk has already begun; this start was ignored.")
+            case _:
+                # end of turn, pause, restart, pings and echoes of our own kinds: a full-duplex talk has no use for them
+                return
+
+    async def _obey(self, order: dict[str, Any]) -> None:
+        match order["type"]:
+            case "start":
+                if self._configured.is_set():
+                    self._tell("notice", code="already_started", text="The talk has already begun; stop it before you start another.")
+                    return
+                self._request = self._request.configured(order)
+                self._configured.set()
+            case "stop":
+                self._finish(STOPPED if self._configured.is_set() else End("stopped", "There was no talk to stop: none had been started."))
+            case "interrupt" if self._talk:
+                await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._house.workers)
+            case "ping":
+                self._tell("pong", sent=order.get("sent"))
+
+    # the talk
+
+    async def _converse(self) -> None:
+        with anyio.move_on_after(START_PATIENCE_S):
+            await self._configured.wait()
+        if not self._configured.is_set():
+            return self._finish(NO_START)
+        house = self._house
+        house.session_config(self._request)  # a bad request is told before the caller waits in line
+        engine = await house.host.ready(self._tell_state)
+        async with house.admission.slot(self._tell_place):
+            config = house.session_config(self._request)
+            talk, record = await anyio.to_thread.run_sync(self._open, engine, config, limiter=house.workers)
+            self._talk = talk
+            try:
+                self._post(Message(Kind.HANDSHAKE))
+                self._tell_ready(record, config)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._guarded, self._step)
+                    tasks.start_soon(self._guarded, self._watch_limits)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
+
+    def _open(self, engine: Engine, config: SessionConfig) -> tuple[Stepper, TalkLog | None]:
+        """In a worker: begin the session, then its record."""
+        session = engine.open(config)
+        try:
+            record = self._begin_record(engine.name, config)
+        except BaseException:
+            session.close()
+            raise
+        return Stepper(session, record, self._codec.encode), record
+
+    def _begin_record(self, engine: str, config: SessionConfig) -> TalkLog | None:
+        """A client that gives no owner key could never fetch a recording, so none is made."""
+        if not self._request.owner:
+            return None
+        meta = TalkMeta(engine, config.voice, config.persona or "", config.prompt, config.sampling)
+        return self._house.library.begin(self._request.owner, self._request.keep, meta, self._house.settings.talk_limit_s)
+
+    def _close(self, talk: Stepper, record: TalkLog | None) -> None:
+        """In a worker: end the session whatever happens, then the record."""
+        try:
+            talk.close()
+        finally:
+            self._summary["duration_s"] = round(talk.duration_s, 2)
+            if record:
+                record.finish((self._end or LOST).reason)
+                self._summary |= {"talk_id": record.id, "recording": record.id is not None, "kept": record.kept}
+
+    async def _step(self) -> None:
+        assert self._talk
+        while True:
+            samples = await self._inbox.take()
+            for message in await anyio.to_thread.run_sync(self._talk.feed, samples, limiter=self._house.workers):
+                self._post(message)
+
+    async def _watch_limits(self) -> None:
+        """Warn before the time or the user's silence runs out, then end the talk."""
+        assert self._talk
+        settings = self._house.settings
+        began_s = time.monotonic()
+        warned: set[str] = set()
+        while True:
+            now_s = time.monotonic()
+            left_s = {
+                "time": began_s + settings.talk_limit_s - now_s,
+                "idle": self._talk.user_spoke_s + settings.idle_limit_s - now_s,
+            }
+            for reason, limit_s in (("time", settings.talk_limit_s), ("idle", settings.idle_limit_s)):
+                if left_s[reason] <= 0:
+                    return self._finish(TIME_LIMIT if reason == "time" else IDLE)
+                near = left_s[reason] <= min(WARN_BEFORE_S, limit_s / 2)
+                if near and reason not in warned:
+                    self._tell("limit", reason=reason, left_s=round(left_s[reason], 1))
+                (warned.add if near else warned.discard)(reason)
+            await anyio.sleep(TICK_S)
+
+    # what the client is told
+
+    def _tell_state(self, state: EngineState) -> None:
+        choice = self._house.host.choice
+        self._tell("preparing", engine=choice.name, stage=state.stage, detail=state.detail, progress=state.progress)
+
+    def _tell_place(self, place: Place) -> None:
+        self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
+
+    def _tell_ready(self, record: TalkLog | None, config: SessionConfig) -> None:
+        settings, host = self._house.settings, self._house.host
+        self._tell(
+            "ready",
+            talk_id=record.id if record else None,
+            engine=host.choice.name,
+            engine_title=host.choice.title,
+            voice=config.voice,
+            persona=config.persona,
+            limit_s=settings.talk_limit_s,
+            idle_s=settings.idle_limit_s,
+            keeping=bool(record and record.kept),
+            keep_problem=(record.problem if record else None) or "",
+            capabilities=asdict(host.engine.capabilities),
+        )
+
+    async def _say_goodbye(self, end: End) -> None:
+        """Send the last messages past whatever still waited, and close."""
+        self._outbox.close()
+        last = [metadata("ended", reason=end.reason, text=end.text, **self._summary)] if self._request.events else []
+        if end.failed:
+            last.append(Message(Kind.ERROR, end.text.encode()))
+        with anyio.move_on_after(GOODBYE_S):
+            try:
+                for message in last if end is not LOST else []:
+                    await self._channel.send(message.encode())
+            except Disconnected:
+                return
+        await self._channel.close(end.code, end.text)

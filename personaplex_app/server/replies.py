@@ -1,0 +1,43 @@
+"""What all routes share: errors as sentences, bounded bodies, the caller's address."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_STATUS: tuple[tuple[type[PersonaplexError], int], ...] = ((NotFound, 404), (BadInput, 400), (CapacityError, 429))
+
+
+def told(endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status."""
+
+    @wraps(endpoint)
+    async def wrapped(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except PersonaplexError as error:
+            status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
+            return JSONResponse({"error": error.code, "message": str(error)}, status)
+
+    return wrapped
+
+
+async def limited_body(request: Request, limit_bytes: int) -> bytes:
+    """Return a request's body. Raises: BadInput as soon as it is over the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise BadInput(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+    return bytes(body)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the address that a connection comes from."""
+    return connection.client.host if connection.client else ""

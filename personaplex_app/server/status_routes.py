@@ -1,0 +1,53 @@
+"""`/health` for machines that watch, `/voice/status` for clients that are about to talk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ..protocol import MAX_PROMPT_CHARS
+from .house import House
+
+_HEALTH = {"ready": "ok", "failed": "failed"}
+
+
+def status_routes(house: House) -> list[BaseRoute]:
+    """Return the routes that tell how the app is."""
+
+    async def health(request: Request) -> Response:
+        state = house.host.state
+        status = "draining" if house.admission.draining else _HEALTH.get(state.stage, "starting")
+        slots = {"used": house.admission.used, "total": house.admission.total}
+        return JSONResponse({"status": status, "engine": house.host.choice.name, "slots": slots}, 200 if status == "ok" else 503)
+
+    async def voice_status(request: Request) -> Response:
+        return JSONResponse(describe(house))
+
+    return [Route("/health", health), Route("/voice/status", voice_status)]
+
+
+def describe(house: House) -> dict:
+    """Return what a client needs to offer a talk."""
+    host, settings, admission = house.host, house.settings, house.admission
+    engine, choice, state = host.engine, host.choice, host.state
+    return {
+        "available": state.stage == "ready" and not admission.draining,
+        "engine": {
+            "name": choice.name,
+            "title": choice.title,
+            "why": choice.why,
+            "next_step": choice.next_step,
+            **asdict(state),
+            "capabilities": asdict(engine.capabilities),
+        },
+        "voices": [asdict(voice) for voice in engine.voices],
+        "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas.all],
+        "default_persona": house.personas.default,
+        "endpoints": {"chat": "/api/chat", "chat_http": "/api/chat/http", "sessions": "/api/sessions", "health": "/health"},
+        "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
+        "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
+        "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
+    }

@@ -1,0 +1,105 @@
+"""Everything that can be set, read once: `PERSONAPLEX_*` environment variables, overridden by flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingsError, shorten
+
+ENV_PREFIX = "PERSONAPLEX_"
+ENGINES = ("auto", "classic", "echo")
+
+
+def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_})
+
+
+def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
+    def parse(text: str) -> float | int:
+        try:
+            value = int(text) if whole else float(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise ValueError(f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError("one of " + ", ".join(choices))
+        return text
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
+        raise ValueError("1 or 0")
+    return text.lower() in ("1", "true", "yes", "on")
+
+
+def _login(text: str) -> str:
+    user, colon, password = text.partition(":")
+    if text and not (user and colon and password):
+        raise ValueError("user:password")
+    return text
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("a URL that begins with http:// or https://")
+    return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's settings. Secrets stay out of `repr`."""
+
+    engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
+    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
+    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
+    share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
+    slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
+    talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
+    idle_limit_s: int = _setting(120, _number(5, 3_600), "a talk in which the user says nothing for this long ends")
+    data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
+    auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
+    api_key: str = _setting("", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True)
+    allowed_origins: tuple[str, ...] = _setting((), _origins, "other sites whose pages may connect, comma-separated")
+    connects_per_minute: int = _setting(60, _number(1, 10_000), "talks one address may begin in a minute")
+    llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
+    llm_key: str = _setting("", str, "its key", secret=True)
+    llm_model: str = _setting("", str, "the model to ask it for")
+    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
+        """Return the settings of an environment, with flags (as text, None for absent) before it.
+
+        Raises: SettingsError naming the variable, its value and what it may be.
+        """
+        values: dict[str, Any] = {}
+        for f in fields(cls):
+            variable = ENV_PREFIX + f.name.upper()
+            flag = (overrides or {}).get(f.name)
+            text = flag if flag is not None else environ.get(variable)
+            if text is None:
+                continue
+            name = variable if flag is None else "--" + f.name.replace("_", "-")
+            try:
+                values[f.name] = f.metadata["parse"](text.strip())
+            except ValueError as error:
+                shown = "its value" if not f.repr else shorten(text)
+                raise SettingsError(f"{name} is {shown}; it must be {error}.") from None
+        return cls(**values)

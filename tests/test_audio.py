@@ -1,0 +1,57 @@
+"""Frames and samples."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personaplex_app import audio
+from personaplex_app.errors import BadAudio
+from personaplex_app.units import FRAME_SAMPLES, frames_to_s, s_to_frames
+
+pytestmark = pytest.mark.unit
+
+
+@given(st.lists(st.integers(0, 5000), max_size=12))
+def test_reframer_any_chunks_give_the_same_samples_in_frames(sizes):
+    samples = np.arange(sum(sizes), dtype=np.float32)
+    reframer, frames = audio.Reframer(), []
+    for chunk in np.split(samples, np.cumsum(sizes)[:-1] if sizes else []):
+        frames += reframer.push(chunk)
+    whole = len(samples) // FRAME_SAMPLES
+    assert [f.shape for f in frames] == [(FRAME_SAMPLES,)] * whole
+    assert np.array_equal(np.concatenate([*frames, []]), samples[: whole * FRAME_SAMPLES])
+
+
+def test_pcm16_round_trip_stays_within_one_step():
+    samples = np.linspace(-1, 1, 1001, dtype=np.float32)
+    assert np.abs(audio.pcm16_to_float(audio.float_to_pcm16(samples)) - samples).max() < 2 / 32767
+
+
+def test_float_to_pcm16_beyond_full_scale_clips():
+    assert np.frombuffer(audio.float_to_pcm16(np.array([2.0, -2.0])), "<i2").tolist() == [32767, -32767]
+
+
+def test_pcm16_odd_bytes_are_refused():
+    with pytest.raises(BadAudio, match="3 bytes"):
+        audio.pcm16_to_float(b"abc")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_checked_not_a_number_is_refused(bad):
+    with pytest.raises(BadAudio, match="NaN"):
+        audio.checked(np.array([0.0, bad], np.float32))
+
+
+def test_level_of_silence_and_full_scale_is_in_db():
+    assert audio.level_db(np.zeros(10)) == -120
+    assert audio.level_db(np.ones(10)) == pytest.approx(0, abs=0.01)
+
+
+def test_peaks_last_part_second_is_kept():
+    assert audio.peaks(np.array([0.1, -0.5, 0.2, 0.3, -0.9]), per_s=2, sample_rate_hz=4).tolist() == pytest.approx([0.5, 0.3, 0.9])
+
+
+@given(st.integers(0, 10**6))
+def test_frames_cover_their_own_time(frames):
+    assert s_to_frames(frames_to_s(frames)) in (frames, frames + 1)

@@ -1,0 +1,105 @@
+"""The wire protocol, without I/O."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personaplex_app.errors import BadInput, ProtocolError
+from personaplex_app.protocol import MAX_MESSAGE_BYTES, MAX_PROMPT_CHARS, Kind, Message, decode, metadata, pack, parse_query, unpack
+
+pytestmark = pytest.mark.unit
+
+
+@given(st.sampled_from(Kind), st.binary(max_size=200))
+def test_message_encoded_decodes_to_itself(kind, payload):
+    assert decode(Message(kind, payload).encode()) == Message(kind, payload)
+
+
+@given(st.binary(max_size=50) | st.text(max_size=50))
+def test_decode_anything_gives_a_message_or_a_protocol_error(data):
+    try:
+        assert decode(data).kind == data[0]
+    except ProtocolError as error:
+        assert len(str(error)) > 20
+
+
+@given(st.binary(max_size=300))
+def test_unpack_anything_gives_messages_or_a_protocol_error(body):
+    try:
+        assert pack(list(unpack(body))) == body
+    except ProtocolError:
+        assert body
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [("hello", "binary"), (b"", "empty"), (b"\x09x", "kind 9"), (b"\x01" * (MAX_MESSAGE_BYTES + 1), str(MAX_MESSAGE_BYTES))],
+    ids=["text", "nothing", "unknown kind", "oversize"],
+)
+def test_decode_bad_message_says_what_is_wrong(data, said):
+    with pytest.raises(ProtocolError, match=said):
+        decode(data)
+
+
+@pytest.mark.parametrize("payload", [b"", b"[1]", b"{}", b'{"type": 3}', b"\xff", b"[" * 60_000])
+def test_metadata_without_a_typed_object_is_refused(payload):
+    with pytest.raises(ProtocolError, match="metadata"):
+        Message(Kind.METADATA, payload).json()
+
+
+def test_metadata_message_keeps_text_readable():
+    message = metadata("utterance", text="café")
+    assert json.loads(message.payload) == message.json() == {"type": "utterance", "text": "café"}
+
+
+def test_query_of_the_reference_client_is_understood():
+    query = {
+        "text_prompt": "You enjoy having a good conversation.",
+        "voice_prompt": "NATF2.pt",
+        "audio_temperature": "0.8",
+        "audio_topk": "250",
+    }
+    request = parse_query({**query, "seed": "-1", "repetition_penalty": "1.0"})
+    assert (request.voice, request.prompt, request.codec, request.events) == ("NATF2", query["text_prompt"], "opus", False)
+    assert request.sampling == {"audio_temperature": 0.8, "audio_topk": 250}
+
+
+def test_query_with_blank_prompt_leaves_the_choice_to_the_persona():
+    assert parse_query({"text_prompt": " "}).prompt is None
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"codec": "mp3"}, "mp3.*opus"),
+        ({"sample_rate": "16000"}, "16000.*24000"),
+        ({"text_prompt": "x" * (MAX_PROMPT_CHARS + 1)}, "2001.*2,000"),
+        ({"audio_temperature": "hot"}, "audio_temperature.*0.0 to 2.0.*hot"),
+        ({"audio_temperature": "nan"}, "audio_temperature"),
+        ({"audio_topk": "1.5"}, "whole number"),
+        ({"seed": str(2**31)}, "seed"),
+        ({"keep": "perhaps"}, "keep"),
+        ({"voice_prompt": "v" * 81}, "voice_prompt"),
+    ],
+)
+def test_query_with_bad_field_names_it(query, said):
+    with pytest.raises(BadInput, match=said):
+        parse_query(query)
+
+
+def test_start_message_fills_the_request():
+    request = parse_query({"codec": "pcm", "events": "1", "config": "message"})
+    assert request.config_follows
+    start = {"type": "start", "text_prompt": "Be kind.", "voice_prompt": "clear", "owner": "k" * 32, "keep": True, "seed": 7}
+    started = request.configured(start)
+    assert (started.prompt, started.voice, started.keep, started.codec, started.events) == ("Be kind.", "clear", True, "pcm", True)
+    assert started.sampling == {"seed": 7}
+    assert not started.config_follows
+
+
+@pytest.mark.parametrize("start", [{"text_prompt": 3}, {"keep": "yes please"}, {"seed": True}, {"voice_prompt": ["a"]}])
+def test_start_message_with_wrong_type_is_refused(start):
+    with pytest.raises(BadInput, match=next(iter(start))):
+        parse_query({}).configured(start)
