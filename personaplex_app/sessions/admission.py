@@ -1,0 +1,185 @@
+"""Who may talk now and who waits in line: a bounded number of slots, first come first served. It knows nothing of models.
+
+All of it happens on one event loop, and all times are that loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ..errors import CapacityError
+
+TELL_EVERY_S = 5.0
+TALKS_REMEMBERED = 50
+MOST_WAITING = 32
+DRAINING = "This server is about to restart and begins no new talks. Try again in a minute."
+
+
+@dataclass(frozen=True)
+class Place:
+    """A caller's place in line: how many are before it, and in about how long its turn comes."""
+
+    ahead: int
+    wait_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """The right to hold one talk, from `began_s` on the loop's clock."""
+
+    began_s: float
+    limit_s: float
+
+
+class _Waiter:
+    """A caller in line: `slot` comes with its turn, or an error when there will be none."""
+
+    def __init__(self) -> None:
+        self.slot: asyncio.Future[Slot] = _future()
+        self.moved = _future()
+
+
+class Admission:
+    """Slots for talks of at most `talk_limit_s` seconds, and the line before them."""
+
+    def __init__(self, slots: int, talk_limit_s: float, most_waiting: int = MOST_WAITING) -> None:
+        self._total = slots
+        self._limit_s = talk_limit_s
+        self._most_waiting = most_waiting
+        self._running: set[Slot] = set()
+        self._line: deque[_Waiter] = deque()
+        self._lengths_s: deque[float] = deque(maxlen=TALKS_REMEMBERED)
+        self._draining = False
+
+    @property
+    def used(self) -> int:
+        """How many slots are taken."""
+        return len(self._running)
+
+    @property
+    def total(self) -> int:
+        """How many slots there are."""
+        return self._total
+
+    @property
+    def waiting(self) -> int:
+        """How many callers are in line."""
+        return len(self._line)
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new talks begin."""
+        return self._draining
+
+    @asynccontextmanager
+    async def slot(self, on_wait: Callable[[Place], None]) -> AsyncIterator[Slot]:
+        """Hold a slot; where none is free, wait in line for it.
+
+        A caller that must wait is told its place through `on_wait` at once, whenever it changes and every five seconds.
+
+        Raises: CapacityError when the line is full too, or when no new talks begin.
+        """
+        if self._draining:
+            raise CapacityError(DRAINING)
+        slot = self._take() if self.used < self._total else await self._wait(on_wait)
+        try:
+            yield slot
+        finally:
+            self._lengths_s.append(_now_s() - slot.began_s)
+            self._give_back(slot)
+
+    def drain(self) -> None:
+        """Begin no new talks: callers in line are turned away, running talks go on."""
+        self._draining = True
+        while self._line:
+            waiter = self._line.popleft()
+            if not waiter.slot.done():
+                waiter.slot.set_exception(CapacityError(DRAINING))
+
+    def resume(self) -> None:
+        """Begin talks again."""
+        self._draining = False
+
+    def resize(self, slots: int) -> None:
+        """Change how many slots there are; running talks go on where there are fewer."""
+        self._total = slots
+        self._call_next()
+
+    async def _wait(self, on_wait: Callable[[Place], None]) -> Slot:
+        if self.waiting >= self._most_waiting:
+            raise CapacityError(
+                f"All {self._total} places are taken and {self.waiting} callers are waiting, which is the most. Try again in a few minutes."
+            )
+        waiter = _Waiter()
+        self._line.append(waiter)
+        try:
+            while not waiter.slot.done():
+                waiter.moved = _future()
+                on_wait(self._place(waiter))
+                await asyncio.wait((waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            return waiter.slot.result()
+        except BaseException:
+            self._leave(waiter)
+            raise
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Forget a caller that waits no more, also one whose turn came at the very moment it left."""
+        if waiter in self._line:
+            self._line.remove(waiter)
+            self._tell_line()
+        elif waiter.slot.done() and waiter.slot.exception() is None:
+            self._give_back(waiter.slot.result())
+
+    def _take(self) -> Slot:
+        slot = Slot(_now_s(), self._limit_s)
+        self._running.add(slot)
+        return slot
+
+    def _give_back(self, slot: Slot) -> None:
+        self._running.discard(slot)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        while self._line and self.used < self._total:
+            self._line.popleft().slot.set_result(self._take())
+        self._tell_line()
+
+    def _tell_line(self) -> None:
+        for waiter in self._line:
+            if not waiter.moved.done():
+                waiter.moved.set_result(None)
+
+    def _place(self, waiter: _Waiter) -> Place:
+        ahead = self._line.index(waiter)
+        return Place(ahead, round(self._wait_s(ahead), 1))
+
+    def _wait_s(self, ahead: int) -> float:
+        """Estimate when the caller behind `ahead` others gets in: talks last as long as lately, and never longer than allowed."""
+        usual_s = sum(self._lengths_s) / len(self._lengths_s) if self._lengths_s else self._limit_s
+        free_in_s = [self._left_s(slot, usual_s) for slot in self._running]
+        heapq.heapify(free_in_s)
+        for _ in range(len(free_in_s) - self._total):
+            heapq.heappop(free_in_s)  # after `resize` to fewer, these slots are not given out again
+        for _ in range(ahead if free_in_s else 0):
+            heapq.heapreplace(free_in_s, free_in_s[0] + usual_s)
+        return free_in_s[0] if free_in_s else self._limit_s
+
+    @staticmethod
+    def _left_s(slot: Slot, usual_s: float) -> float:
+        elapsed_s = _now_s() - slot.began_s
+        most_s = max(0.0, slot.limit_s - elapsed_s)
+        # a talk that already outlasts the usual may end at any time until its limit
+        return min(most_s, usual_s - elapsed_s) if elapsed_s < usual_s else most_s / 2
+
+
+def _future() -> asyncio.Future:
+    return asyncio.get_running_loop().create_future()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
