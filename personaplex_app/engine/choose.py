@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..classic.engine import ClassicEngine
-from ..classic.llm import LlmSettings
-from ..classic.responder import make_responder
 from ..settings import Settings
 from .contract import Engine
 from .echo import EchoEngine
@@ -39,6 +36,11 @@ def build(choice: Choice, settings: Settings) -> Engine:
     """Construct the chosen engine, unloaded."""
     if choice.name == "echo":
         return EchoEngine()
+    # the speech packages take a second to import, which an echo or a doctor need not pay
+    from ..classic.engine import ClassicEngine
+    from ..classic.llm import LlmSettings
+    from ..classic.responder import make_responder
+
     llm = None
     if settings.llm_url:
         llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)

@@ -17,12 +17,11 @@ from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
 from ..errors import EngineUnavailable, PersonaplexError, UnknownVoice, shorten
 from ..personas import Persona, Personas, check_prompt, load_personas
 from ..protocol import ChatRequest
-from ..sessions.admission import Admission
+from ..sessions.admission import MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
 from .channel import ConnectRate, HttpChannels
 
-MOST_WAITING = 32
 PURGE_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ class House:
             host=EngineHost(engine, choice),
             personas=load_personas(),
             admission=Admission(slots, talk_limit_s=settings.talk_limit_s),
-            library=Library(settings.data),
+            library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=slots + MOST_WAITING),
             rate=ConnectRate(settings.connects_per_minute),
             workers=anyio.CapacityLimiter(slots + 1),

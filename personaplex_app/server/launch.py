@@ -17,7 +17,7 @@ from ..engine.choose import choose
 from ..errors import SettingsError
 from ..protocol import MAX_MESSAGE_BYTES
 from ..settings import Settings
-from ..ui.page import LAUNCH_EXTRAS, build_page
+from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
 from .guard import Guard
 from .house import House
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 PORTS_TRIED = 50
 PING_EVERY_S = 10.0
 SEND_BUFFER_BYTES = 32 * 1024
+ABORT_AFTER_S = 5.0
 
 
 def serve(settings: Settings) -> None:
@@ -70,7 +71,6 @@ def running(settings: Settings) -> Iterator[str]:
             share=settings.share,
             prevent_thread_lock=True,
             quiet=True,
-            ssr_mode=False,
             show_error=False,
             max_file_size="20mb",
             app_kwargs={
@@ -80,7 +80,7 @@ def running(settings: Settings) -> Iterator[str]:
                 "docs_url": None,
                 "redoc_url": None,
             },
-            **LAUNCH_EXTRAS,
+            **launch_options(),
         )
     for each in guards:
         each.launched()
@@ -137,5 +137,10 @@ class BoundedConfig(uvicorn.Config):
                 if sock := transport.get_extra_info("socket"):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 super().connection_made(transport)
+
+            async def run_asgi(self) -> None:
+                await super().run_asgi()
+                # closing waits until the peer has read what was sent; one that reads nothing is not waited for
+                self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
 
         self.ws_protocol_class = Bounded

@@ -19,8 +19,8 @@ from ..engine.contract import Engine, EngineState, SessionConfig
 from ..errors import CapacityError, EngineError, PersonaplexError, ProtocolError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
+from ..sessions.records import TalkMeta
 from ..sessions.stepper import Stepper
-from ..sessions.talk import TalkMeta
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
@@ -74,7 +74,6 @@ class Conversation:
         self._configured = anyio.Event()
         if not request.config_follows:
             self._configured.set()
-        self._heard_s = time.monotonic()
         self._end: End | None = None
         self._scope = anyio.CancelScope()
         self._talk: Stepper | None = None
@@ -87,7 +86,6 @@ class Conversation:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._read)
                     tasks.start_soon(self._guarded, self._write)
-                    tasks.start_soon(self._guarded, self._watch_client)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
             with anyio.CancelScope(shield=True):
@@ -119,17 +117,14 @@ class Conversation:
     async def _write(self) -> None:
         await self._outbox.drain_to(self._channel)
 
-    async def _watch_client(self) -> None:
-        while time.monotonic() - self._heard_s < SILENT_CLIENT_S:
-            await anyio.sleep(TICK_S)
-        self._finish(SILENT)
-
     # what the client says
 
     async def _read(self) -> None:
         while True:
-            data = await self._channel.receive()
-            self._heard_s = time.monotonic()
+            with anyio.move_on_after(SILENT_CLIENT_S) as patience:
+                data = await self._channel.receive()
+            if patience.cancelled_caught:
+                return self._finish(SILENT)
             if len(data) > MAX_MESSAGE_BYTES:
                 self._finish(
                     End("protocol", f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}.", CLOSE_TOO_BIG, failed=True)
@@ -193,32 +188,24 @@ class Conversation:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
 
-    def _open(self, engine: Engine, config: SessionConfig) -> tuple[Stepper, TalkLog | None]:
+    def _open(self, engine: Engine, config: SessionConfig) -> tuple[Stepper, TalkLog]:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
-            record = self._begin_record(engine.name, config)
+            record = self._house.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config))
         except BaseException:
             session.close()
             raise
         return Stepper(session, record, self._codec.encode), record
 
-    def _begin_record(self, engine: str, config: SessionConfig) -> TalkLog | None:
-        """A client that gives no owner key could never fetch a recording, so none is made."""
-        if not self._request.owner:
-            return None
-        meta = TalkMeta(engine, config.voice, config.persona or "", config.prompt, config.sampling)
-        return self._house.library.begin(self._request.owner, self._request.keep, meta, self._house.settings.talk_limit_s)
-
-    def _close(self, talk: Stepper, record: TalkLog | None) -> None:
+    def _close(self, talk: Stepper, record: TalkLog) -> None:
         """In a worker: end the session whatever happens, then the record."""
         try:
             talk.close()
         finally:
-            self._summary["duration_s"] = round(talk.duration_s, 2)
-            if record:
-                record.finish((self._end or LOST).reason)
-                self._summary |= {"talk_id": record.id, "recording": record.id is not None, "kept": record.kept}
+            record.finish((self._end or LOST).reason)
+            duration_s = round(talk.duration_s, 2)
+            self._summary = {"talk_id": record.id, "duration_s": duration_s, "recording": record.recording, "kept": record.keeping}
 
     async def _step(self) -> None:
         assert self._talk
@@ -257,19 +244,19 @@ class Conversation:
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
 
-    def _tell_ready(self, record: TalkLog | None, config: SessionConfig) -> None:
+    def _tell_ready(self, record: TalkLog, config: SessionConfig) -> None:
         settings, host = self._house.settings, self._house.host
         self._tell(
             "ready",
-            talk_id=record.id if record else None,
+            talk_id=record.id,
             engine=host.choice.name,
             engine_title=host.choice.title,
             voice=config.voice,
             persona=config.persona,
             limit_s=settings.talk_limit_s,
             idle_s=settings.idle_limit_s,
-            keeping=bool(record and record.kept),
-            keep_problem=(record.problem if record else None) or "",
+            keeping=record.keeping,
+            keep_problem=record.problem or "",
             capabilities=asdict(host.engine.capabilities),
         )
 

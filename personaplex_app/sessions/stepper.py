@@ -25,13 +25,13 @@ TURNS_REMEMBERED = 1000
 
 
 class Stepper:
-    """Steps one session by the audio that arrives and turns what comes back into messages; without `log` nothing is recorded.
+    """Steps one session by the audio that arrives and turns what comes back into messages.
 
     Units: `now` is a monotonic clock in seconds.
     """
 
     def __init__(
-        self, session: Session, log: TalkLog | None, encode: Callable[[np.ndarray], bytes], now: Callable[[], float] = time.monotonic
+        self, session: Session, log: TalkLog, encode: Callable[[np.ndarray], bytes], now: Callable[[], float] = time.monotonic
     ) -> None:
         self._session, self._log, self._encode, self._now = session, log, encode, now
         self._reframer = audio.Reframer()
@@ -69,7 +69,7 @@ class Stepper:
         self._steps_ms.append(step_ms)
         self._late_frames += step_ms > FRAME_MS
         self.frames += 1
-        notice = self._log.step(user, step) if self._log else None
+        notice = self._log.step(user, step)
         if audio.level_db(user) > SPEECH_LEVEL_DB:
             self.user_spoke_s = self._now()
         messages = [Message(Kind.AUDIO, data)] if (data := self._encode(step.agent)) else []
@@ -106,7 +106,7 @@ class Stepper:
             turn_latency_ms=median_ms,
             turns=len(self._turns_ms),
         )
-        if self._log is None or self._log.saved_s <= self._told_saved_s:
+        if self._log.saved_s <= self._told_saved_s:
             return [stats]
         self._told_saved_s = self._log.saved_s
         return [stats, metadata("saved", upto_s=round(self._told_saved_s, 2))]
