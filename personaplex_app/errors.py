@@ -45,6 +45,18 @@ class NotFound(BadInput):
     code = "not_found"
 
 
+class NoRecording(NotFound):
+    """The talk is there, its sound is not."""
+
+    code = "no_recording"
+
+
+class TalkRunning(BadInput):
+    """That can only be done to a talk that has ended."""
+
+    code = "talk_running"
+
+
 class SettingsError(PersonaplexError):
     """A flag, an environment variable or a file of ours has a value that cannot be used."""
 
@@ -79,6 +91,12 @@ class StorageError(PersonaplexError):
     """The data folder cannot be read or written."""
 
     code = "storage"
+
+
+class StorageFull(StorageError):
+    """The folder for talks has reached its limit; deleting some makes room."""
+
+    code = "storage_full"
 
 
 def shorten(value: object, limit: int = 40) -> str:

@@ -101,7 +101,7 @@ def test_recorder_full_disk_is_said_once_and_what_was_recorded_is_kept(tmp_path)
     with largest_file(whole_bytes + 1_001):
         for user, agent in both[:4]:
             recorder.add(user, agent)
-        with pytest.raises(StorageError, match="stopped at 0 s.*make room"):
+        with pytest.raises(StorageError, match=r"stopped at 0 s.*make room"):
             recorder.add(*both[4])
         recorder.add(*both[5])
         assert recorder.finish() == pytest.approx(0.32)

@@ -1,0 +1,142 @@
+"""The SQLite file of a store: how it is opened, checked, written and scrubbed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import StorageError, StorageFull
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE talks (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL,
+    started_at_s REAL NOT NULL, ended_at_s REAL, duration_s REAL NOT NULL DEFAULT 0,
+    engine TEXT NOT NULL, voice TEXT NOT NULL, persona TEXT, prompt TEXT NOT NULL, sampling TEXT NOT NULL,
+    end_reason TEXT, stars INTEGER, comment TEXT NOT NULL DEFAULT '', latencies TEXT NOT NULL DEFAULT '[]');
+CREATE INDEX talks_of_owner ON talks (owner, started_at_s);
+CREATE TABLE utterances (
+    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, speaker TEXT NOT NULL, utterance_id INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, text TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (talk_id, speaker, utterance_id));
+CREATE TABLE marks (
+    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, kind TEXT NOT NULL, speaker TEXT NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL);
+CREATE INDEX marks_of_talk ON marks (talk_id);
+"""
+BUSY_TIMEOUT_MS = 500
+
+
+class Database:
+    """One connection behind a lock, in a file or (`path` None) in memory.
+
+    The connection holds the file exclusively: a second process that opens it is refused instead of taking this one's live talks for dead.
+
+    Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        try:
+            if path is not None:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise self._problem(error) from error
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._problem(error) from error
+            raise
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        run("PRAGMA locking_mode=EXCLUSIVE")
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")
+        run("PRAGMA secure_delete=ON")
+        run("PRAGMA temp_store=MEMORY")
+        run("PRAGMA foreign_keys=ON")
+        run("BEGIN EXCLUSIVE")
+        run("COMMIT")
+        if (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{self._path} was written by a newer version of this program (schema {version}, this one knows {SCHEMA_VERSION}). "
+                "Nothing was changed: update the program, or choose another data folder."
+            )
+        if version == 0:
+            self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection, nobody else writing meanwhile.
+
+        Raises: StorageError.
+        """
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise self._problem(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection inside one transaction: all of it is on disk afterwards, or none.
+
+        Raises: StorageError.
+        """
+        with self.reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def scrub(self) -> None:
+        """Make deleted text vanish from the files' bytes.
+
+        secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts of pages. VACUUM writes
+        all pages anew.
+
+        Raises: StorageError.
+        """
+        if self._path is not None:
+            with self.reading() as connection:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Write everything into the one file and let go of it. May be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    def _problem(self, error: Exception) -> StorageError:
+        name = getattr(error, "sqlite_errorname", "") or ""  # Python 3.11 and later
+        text = " ".join((getattr(error, "strerror", None) or str(error)).split()).rstrip(".")
+        if "locked" in text:
+            return StorageError(f"{self._path} is in use by another running program. Stop that one, or choose another data folder.")
+        if name == "SQLITE_FULL" or "disk is full" in text:
+            return StorageFull(f"The disk with {self._path} is full. Delete talks or other files there, then try again.")
+        if isinstance(error, sqlite3.DatabaseError) and (
+            "malformed" in text or "not a database" in text or type(error) is sqlite3.DatabaseError
+        ):
+            return StorageError(
+                f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a copy back, then start again. "
+                "The recordings stand beside it."
+            )
+        return StorageError(
+            f"{self._path or 'The list of talks'} cannot be used: {text[:120]}. Make its folder writable, or choose another data folder."
+        )

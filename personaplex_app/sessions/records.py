@@ -1,0 +1,105 @@
+"""What a talk is once it is written down, and how its owner is told from everybody else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..engine.contract import Mark, Sampling, SessionConfig, TurnLatency, Utterance
+from ..errors import BadInput, NotFound
+
+Status = Literal["live", "done", "interrupted"]
+
+COMPLETE: frozenset[str] = frozenset({"stopped", "time_limit", "idle"})
+MIN_OWNER_KEY_CHARS = 16
+MAX_OWNER_KEY_CHARS = 200
+MAX_COMMENT_CHARS = 500
+MAX_TEXT_CHARS = 4_000
+
+
+@dataclass(frozen=True)
+class TalkMeta:
+    """What a talk was opened with."""
+
+    engine: str
+    voice: str
+    prompt: str = ""
+    persona: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @classmethod
+    def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
+        """Return what there is to write down of an engine's session."""
+        return cls(engine, config.voice, config.prompt, config.persona, config.sampling)
+
+
+@dataclass(frozen=True)
+class TalkRecord:
+    """One talk as it was stored; lists leave `utterances` and `marks` empty. `kept` says whether it outlives the visit."""
+
+    id: str
+    meta: TalkMeta
+    status: Status
+    started_at_s: float
+    duration_s: float
+    kept: bool
+    has_audio: bool
+    end_reason: str | None = None
+    stars: int | None = None
+    comment: str = ""
+    latencies: tuple[TurnLatency, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+def owner_hash(key: str) -> str:
+    """Return what is stored in place of a browser's key.
+
+    Raises: BadInput when the key is too short to be nobody else's.
+    """
+    if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
+        raise BadInput(
+            f"The owner key has {len(key)} characters; it must have {MIN_OWNER_KEY_CHARS} to {MAX_OWNER_KEY_CHARS}. "
+            "Reload the page to get a new one."
+        )
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def new_talk_id() -> str:
+    """Return a fresh id, which also names the talk's files."""
+    return secrets.token_hex(8)
+
+
+def checked_id(talk_id: str) -> str:
+    """Return `talk_id` when it has the form of one.
+
+    Raises: NotFound, as for an id that nobody has.
+    """
+    if not re.fullmatch(r"[0-9a-f]{16}", talk_id):
+        raise no_such_talk()
+    return talk_id
+
+
+def no_such_talk() -> NotFound:
+    """Return the one error for absent, deleted and other people's talks."""
+    return NotFound("There is no such talk among yours. It may have been deleted, or not kept; reload the list.")
+
+
+def checked_rating(stars: object, comment: object) -> tuple[int, str]:
+    """Return a rating that can be stored.
+
+    Raises: BadInput when the stars are not 1 to 5 or the comment is too long.
+    """
+    if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
+        raise BadInput("The rating must be a whole number of stars from 1 to 5.")
+    if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
+        raise BadInput(f"The comment must be text of at most {MAX_COMMENT_CHARS} characters; shorten it.")
+    return stars, plain(comment)
+
+
+def plain(text: str, limit: int = MAX_TEXT_CHARS) -> str:
+    """Return `text` as it can be stored: valid UTF-8 without NUL, at most `limit` characters."""
+    return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")
