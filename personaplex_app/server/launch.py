@@ -95,13 +95,14 @@ def free_port(host: str, port: int) -> int:
 
     Raises: SettingsError when none of the next fifty is free.
     """
+    reason = "it does not exist"
     for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, candidate))
             except OSError as error:
-                reason = error.strerror
+                reason = error.strerror or str(error)
                 continue
         if candidate != port:
             print(f"Port {port} is in use; taking {candidate}. Choose another with --port or PERSONAPLEX_PORT.", flush=True)

@@ -121,9 +121,10 @@ class Conversation:
 
     async def _read(self) -> None:
         while True:
-            with anyio.move_on_after(SILENT_CLIENT_S) as patience:
-                data = await self._channel.receive()
-            if patience.cancelled_caught:
+            try:
+                with anyio.fail_after(SILENT_CLIENT_S):
+                    data = await self._channel.receive()
+            except TimeoutError:
                 return self._finish(SILENT)
             if len(data) > MAX_MESSAGE_BYTES:
                 self._finish(

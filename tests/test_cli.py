@@ -1,0 +1,63 @@
+"""The command line: exit codes, one clear line on stderr, a busy port, the doctor."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from .served import ROOT, served
+
+pytestmark = pytest.mark.unit
+
+
+def run(*args: str, **env: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "personaplex_app", *args]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help")])
+def test_cli_help_or_no_command_explains_itself(args):
+    done = run(*args)
+    assert done.returncode == (0 if args else 2)
+    assert "usage: personaplex_app" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "said"),
+    [
+        (("serve", "--port", "seven"), {}, "--port is 'seven'; it must be a whole number from 1 to 65535."),
+        (("serve",), {"PERSONAPLEX_ENGINE": "gpt"}, "PERSONAPLEX_ENGINE is 'gpt'; it must be one of auto, classic, echo."),
+    ],
+)
+def test_cli_bad_usage_is_one_line_and_exit_2(args, env, said):
+    done = run(*args, **env)
+    assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
+
+
+def test_cli_doctor_json_names_engine_and_weights():
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["engine"]["name"] == "classic"
+    assert found["weights"]
+    assert set(found["weights"].values()) == {"as expected"}
+    assert found["packages"]["gradio"].startswith("6.")
+
+
+def test_cli_doctor_text_says_why(monkeypatch):
+    assert "Engine     Embedded engine (classic): " in run("doctor", PERSONAPLEX_ENGINE="classic").stdout
+
+
+def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with served(tmp_path, port=port) as app:
+            log = app.log.read_text()
+            assert f"Port {port} is in use; taking " in log
+            assert not log.endswith(f":{port}")
+            app.process.send_signal(signal.SIGTERM)
+            assert app.process.wait(timeout=15) == 0
