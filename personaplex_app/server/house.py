@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from ..engine.choose import Choice, build
 from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
 from ..errors import EngineUnavailable, PersonaplexError, UnknownVoice, shorten
-from ..personas import Persona, Personas, check_prompt, load_personas
+from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
 from ..sessions.library import Library
@@ -83,7 +83,8 @@ class House:
 
     settings: Settings
     host: EngineHost
-    personas: Personas
+    # the first is the default
+    personas: tuple[Persona, ...]
     admission: Admission
     library: Library
     channels: HttpChannels
@@ -140,7 +141,7 @@ class House:
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt.
         """
-        persona = self.personas.find(request.persona or self.personas.default)
+        persona = find(request.persona, self.personas) if request.persona else self.personas[0]
         prompt = persona.prompt if request.prompt is None else check_prompt(request.prompt)
         voices = [voice.name for voice in self.host.engine.voices]
         suggested = self.voice_of(persona)
