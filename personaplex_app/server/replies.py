@@ -8,10 +8,16 @@ from functools import wraps
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import BadInput, CapacityError, NotFound, PersonaplexError
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-_STATUS: tuple[tuple[type[PersonaplexError], int], ...] = ((NotFound, 404), (BadInput, 400), (CapacityError, 429))
+_STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
+    (NotFound, 404),
+    (TalkRunning, 409),
+    (BadInput, 400),
+    (CapacityError, 429),
+    (StorageFull, 507),
+)
 
 
 def told(endpoint: Endpoint) -> Endpoint:

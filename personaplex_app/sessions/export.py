@@ -1,0 +1,153 @@
+"""A stored talk in the forms that people take home, and as the data a lane is drawn from."""
+
+from __future__ import annotations
+
+import json
+import re
+import wave
+from datetime import datetime, timezone
+from typing import Any, BinaryIO
+
+from ..audio import pcm16_to_float, peaks
+from ..engine.contract import Speaker, Utterance
+from ..units import SAMPLE_RATE_HZ
+from .records import TalkRecord
+
+SCHEMA_VERSION = 1
+PEAKS_PER_S = 50
+NAMES: dict[Speaker, str] = {"user": "You", "agent": "Agent"}
+
+
+def file_name(talk: TalkRecord, kind: str) -> str:
+    """Return a friendly ASCII name for a talk's export."""
+    voice = re.sub(r"[^A-Za-z0-9]+", "-", talk.meta.voice).strip("-")[:30]
+    return f"personaplex-{_when(talk):%Y-%m-%d-%H%M}-{voice or 'talk'}.{kind}"
+
+
+def to_txt(talk: TalkRecord) -> str:
+    """Return the transcript as a person reads it."""
+    who = [f"Engine: {talk.meta.engine}", f"voice: {talk.meta.voice}", *([f"persona: {talk.meta.persona}"] if talk.meta.persona else [])]
+    head = [f"Talk of {_when(talk):%Y-%m-%d %H:%M} UTC, {clock(talk.duration_s)}, {talk.status}", ", ".join(who)]
+    if talk.meta.prompt:
+        head.append(f"Role: {_line(talk.meta.prompt)}")
+    said = [f"[{clock(u.start_s)}] {NAMES[u.speaker]}: {_line(u.text)}" for u in _spoken(talk)]
+    return "\n".join([*head, "", *(said or ["Nothing was said."])]) + "\n"
+
+
+def to_srt(talk: TalkRecord) -> str:
+    """Return the transcript as subtitles; where both spoke, cues overlap."""
+    cues = []
+    for number, u in enumerate(_spoken(talk), 1):
+        start_ms = max(0, round(u.start_s * 1000))
+        end_ms = max(start_ms + 1, round(u.end_s * 1000))
+        text = _line(u.text).replace("-->", "->")
+        cues.append(f"{number}\n{srt_time(start_ms)} --> {srt_time(end_ms)}\n{NAMES[u.speaker]}: {text}\n")
+    return "\n".join(cues)
+
+
+def to_json(talk: TalkRecord) -> str:
+    """Return everything that is known of the talk but its sound."""
+    return json.dumps({"schema": SCHEMA_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **describe(talk)}, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_flac(wav: BinaryIO, to: BinaryIO) -> None:
+    """Write the recording as FLAC, losslessly and ten seconds at a time."""
+    import soundfile  # loads libsndfile, which only this export needs
+
+    with soundfile.SoundFile(wav) as sound, soundfile.SoundFile(to, "w", sound.samplerate, sound.channels, "PCM_16", format="FLAC") as flac:
+        for block in sound.blocks(10 * SAMPLE_RATE_HZ, dtype="int16"):
+            flac.write(block)
+
+
+def summary(talk: TalkRecord) -> dict[str, Any]:
+    """Return what a list shows of a talk, ready for JSON."""
+    meta = talk.meta
+    return {
+        "id": talk.id,
+        "status": talk.status,
+        "kept": talk.kept,
+        "has_audio": talk.has_audio,
+        "started_at": _when(talk).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "duration_s": round(talk.duration_s, 3),
+        "engine": meta.engine,
+        "voice": meta.voice,
+        "persona": meta.persona,
+        "end_reason": talk.end_reason,
+        "stars": talk.stars,
+        "comment": talk.comment,
+    }
+
+
+def describe(talk: TalkRecord) -> dict[str, Any]:
+    """Return everything that is known of the talk, ready for JSON."""
+    turns = [{"user_end_s": t.user_end_s, "agent_start_s": t.agent_start_s, "latency_s": round(t.latency_s, 3)} for t in talk.latencies]
+    return {
+        **summary(talk),
+        "prompt": talk.meta.prompt,
+        "sampling": vars(talk.meta.sampling),
+        "turn_latencies": turns,
+        "utterances": _utterances(talk),
+        "marks": _marks(talk),
+    }
+
+
+def lane(talk: TalkRecord, wav: BinaryIO | None) -> dict[str, Any]:
+    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when. Reads the sound a second at a time."""
+    user: list[float] = []
+    agent: list[float] = []
+    if wav is not None:
+        with wave.open(wav, "rb") as sound:
+            while data := sound.readframes(SAMPLE_RATE_HZ):
+                both = pcm16_to_float(data).reshape(-1, 2)
+                for side, drawn in ((both[:, 0], user), (both[:, 1], agent)):
+                    drawn.extend(round(float(p), 3) for p in peaks(side, PEAKS_PER_S, SAMPLE_RATE_HZ))
+    sides = {"user": user, "agent": agent}
+    return {
+        "duration_s": round(talk.duration_s, 3),
+        "peaks_per_s": PEAKS_PER_S,
+        **sides,
+        "utterances": _utterances(talk),
+        "marks": _marks(talk),
+    }
+
+
+def clock(seconds: float) -> str:
+    """Return a time in a talk as MM:SS.t."""
+    tenths = max(0, round(seconds * 10))
+    return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def srt_time(milliseconds: int) -> str:
+    """Return a subtitle's time, HH:MM:SS,mmm."""
+    seconds, ms = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{ms:03d}"
+
+
+def _when(talk: TalkRecord) -> datetime:
+    return datetime.fromtimestamp(talk.started_at_s, timezone.utc)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _spoken(talk: TalkRecord) -> list[Utterance]:
+    return sorted((u for u in talk.utterances if u.text.strip()), key=lambda u: (u.start_s, u.end_s))
+
+
+def _utterances(talk: TalkRecord) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": u.id,
+            "speaker": u.speaker,
+            "start_s": round(u.start_s, 3),
+            "end_s": round(u.end_s, 3),
+            "text": u.text,
+            "words": [[w.text, round(w.start_s, 3), round(w.end_s, 3)] for w in u.words],  # as on the wire
+        }
+        for u in talk.utterances
+    ]
+
+
+def _marks(talk: TalkRecord) -> list[dict[str, Any]]:
+    return [{"kind": m.kind, "speaker": m.speaker, "start_s": round(m.start_s, 3), "end_s": round(m.end_s, 3)} for m in talk.marks]
