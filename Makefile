@@ -26,8 +26,11 @@ $(VENV)/.app: requirements.txt
 	$(PIP) --requirement requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+# moshi, the tests' oracle and the benchmarks' peer, pins old versions of what the app uses: it comes without them, in a folder of its own
+$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt $(VENV)/.app
+	$(PIP) --requirement requirements-personaplex.txt
 	$(PIP) --requirement requirements-dev.txt
+	$(PIP) --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13
 	touch $@
 
 clean:

@@ -1,0 +1,64 @@
+"""A checkpoint in memory: language model, codec and tokenizer, each from its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import WeightsError, shorten
+from .config import LM_FILE, MIMI_FILE, TOKENIZER_FILE
+from .lm import Lm
+from .loading import load_lm, load_mimi
+from .mimi import Mimi
+from .tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """Where each part lies; `folder` also holds the configuration files."""
+
+    folder: Path
+    lm: Path
+    mimi: Path
+    tokenizer: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> CheckpointFiles:
+        """Return the files of a folder in the released layout.
+
+        Raises: WeightsError when there is no such folder.
+        """
+        if not folder.is_dir():
+            raise WeightsError(f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a Hub repository.")
+        return cls(folder, folder / LM_FILE, folder / MIMI_FILE, folder / TOKENIZER_FILE)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The loaded parts."""
+
+    files: CheckpointFiles
+    lm: Lm
+    mimi: Mimi
+    tokenizer: TextTokenizer
+
+
+def load_checkpoint(
+    files: CheckpointFiles, device: torch.device, dtype: torch.dtype, report: Callable[[float], None] | None = None
+) -> Checkpoint:
+    """Load all parts; `report` gets the language model's share done, 0 to 1.
+
+    Raises: WeightsError, EngineError.
+    """
+    # the small files first: what is wrong with them is said before 16 GB are read
+    tokenizer = TextTokenizer(files.tokenizer)
+    mimi = load_mimi(files.folder, device, files.mimi)
+    lm = load_lm(files.folder, device, dtype, files.lm, report)
+    if len(tokenizer) != lm.config.text_card:
+        raise WeightsError(
+            f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they belong to different checkpoints."
+        )
+    return Checkpoint(files, lm, mimi, tokenizer)

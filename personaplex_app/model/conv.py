@@ -1,0 +1,128 @@
+"""Causal convolutions that stream: what they remember between frames is passed in, row by row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+Memory = dict[str, Tensor]
+"""What each convolution remembers, by its name. Shapes: [rows, channels, samples]."""
+
+
+def keep(memory: Tensor, new: Tensor, active: Tensor) -> None:
+    """Replace the memory of the active rows."""
+    memory.copy_(torch.where(active[:, None, None], new, memory))
+
+
+class Streaming(nn.Module):
+    """A module with a place in the memory, known by the name that `name_all` gives it."""
+
+    key = ""
+
+    def shape(self) -> tuple[int, int]:
+        """Return channels and samples of what is remembered: nothing, unless said otherwise."""
+        return 0, 0
+
+
+class _Conv(nn.Module):
+    """A level of modules that the released file's keys have (`conv.conv.weight`)."""
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        self.conv = conv
+
+
+class _ConvTranspose(nn.Module):
+    def __init__(self, convtr: nn.ConvTranspose1d) -> None:
+        super().__init__()
+        self.convtr = convtr
+
+
+class StreamConv(Streaming):
+    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample repeated."""
+
+    def __init__(
+        self, channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1, bias: bool = True, repeat_first: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv = _Conv(nn.Conv1d(channels, out, kernel, stride, dilation=dilation, bias=bias))
+        self.left_samples = (kernel - 1) * dilation + 1 - stride
+        self.repeat_first = repeat_first
+
+    def shape(self) -> tuple[int, int]:
+        return self.conv.conv.in_channels, self.left_samples
+
+    def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
+        if self.left_samples:
+            held = memory[self.key]
+            left = torch.where(first[:, None, None], x[..., :1], held) if self.repeat_first else held
+            x = torch.cat([left, x], dim=-1)
+            keep(held, x[..., -self.left_samples :], active)
+        return self.conv.conv(x)
+
+
+class StreamConvTranspose(Streaming):
+    """Transposed convolution that adds the overhang of the frame before and keeps its own."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, groups: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        self.convtr = _ConvTranspose(nn.ConvTranspose1d(channels, out, kernel, stride, groups=groups, bias=bias))
+        self.overhang_samples = kernel - stride
+
+    def shape(self) -> tuple[int, int]:
+        return self.convtr.convtr.out_channels, self.overhang_samples
+
+    def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
+        inner = self.convtr.convtr
+        y = inner(x)
+        over = self.overhang_samples
+        y[..., :over] += memory[self.key]
+        rest = y[..., -over:] if inner.bias is None else y[..., -over:] - inner.bias[:, None]
+        keep(memory[self.key], rest, active)
+        return y[..., :-over]
+
+
+class Elu(nn.Module):
+    def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
+        return nn.functional.elu(x)
+
+
+class StreamSequence(nn.Module):
+    """Modules one after the other, all with the same memory."""
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        super().__init__()
+        self.model = nn.ModuleList(modules)
+
+    def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
+        for module in self.model:
+            x = module(x, memory, first, active)
+        return x
+
+
+class Residual(nn.Module):
+    """SEANet's residual block."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int, compress: int) -> None:
+        super().__init__()
+        hidden = channels // compress
+        self.block = nn.ModuleList([Elu(), StreamConv(channels, hidden, kernel, dilation=dilation), Elu(), StreamConv(hidden, channels, 1)])
+
+    def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
+        y = x
+        for module in self.block:
+            y = module(y, memory, first, active)
+        return x + y
+
+
+def name_all(root: nn.Module) -> None:
+    """Give every streaming module its place in the memory."""
+    for name, module in root.named_modules():
+        if isinstance(module, Streaming):
+            module.key = name
+
+
+def empty_memory(root: nn.Module, rows: int, device: torch.device, dtype: torch.dtype) -> Memory:
+    """Return the memory of streams that have not begun."""
+    streaming = [m for m in root.modules() if isinstance(m, Streaming)]
+    return {m.key: torch.zeros(rows, *m.shape(), device=device, dtype=dtype) for m in streaming if m.shape()[1]}

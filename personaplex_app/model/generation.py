@@ -1,0 +1,214 @@
+"""Rows of conversations: prefill, the delay pattern, one step of all rows at once, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from .cache import KVCache
+from .config import AGENT_CODEBOOKS, COLUMN_ROWS, DELAYS
+from .lm import Lm
+from .prompt import USER_ROWS, Prompt
+from .sampling import sample
+
+FREE = -1
+TEXT_STREAM = 0
+PREFILL_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class RowSampling:
+    """How one row chooses. Temperature 0 is greedy; top-k 0 is no limit."""
+
+    audio_temperature: float = 0.8
+    text_temperature: float = 0.7
+    audio_topk: int = 250
+    text_topk: int = 25
+    seed: int = 0
+
+
+GREEDY = RowSampling(audio_temperature=0.0, text_temperature=0.0)
+
+
+@dataclass
+class LmState:
+    """Everything the language model knows about its rows, on its device.
+
+    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input of the next step;
+    `delayed` int64 [rows, 17] what is already known of the column after it, −1 where it is to be sampled;
+    `temperature` float32 [rows, 2], `topk` int64 [rows, 2] (text, audio); `seed` int64 [rows].
+    """
+
+    cache: KVCache
+    position: Tensor
+    column: Tensor
+    delayed: Tensor
+    temperature: Tensor
+    topk: Tensor
+    seed: Tensor
+
+    def view(self, rows: int) -> LmState:
+        """Return a view of the first rows."""
+        rest = {f.name: getattr(self, f.name)[:rows] for f in fields(self) if f.name != "cache"}
+        return LmState(self.cache.rows(0, rows), **rest)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A row after its prompt phase: what another row needs to begin from there.
+
+    Shapes: `data` is [layers, 2, filled slots, heads, head width].
+    """
+
+    data: Tensor
+    position: int
+    last: Tensor
+    delayed: Tensor
+
+    @property
+    def bytes(self) -> int:
+        return self.data.numel() * self.data.element_size()
+
+
+@dataclass(frozen=True)
+class LmStep:
+    """One step of all rows.
+
+    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False where a logit was not;
+    `text_logits` float32 [B, text card], `audio_logits` float32 [B, card] for each codebook.
+    """
+
+    text: Tensor
+    codes: Tensor
+    finite: Tensor
+    text_logits: Tensor
+    audio_logits: list[Tensor]
+
+
+class Rows:
+    """A batch of rows over one language model.
+
+    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking the device.
+    """
+
+    def __init__(self, lm: Lm, rows: int) -> None:
+        self.lm = lm
+        self.count = rows
+        self.positions = [0] * rows
+        self.sampling: list[RowSampling] = [GREEDY] * rows
+        device = lm.device
+        self.state = LmState(
+            cache=lm.empty_cache(rows),
+            position=torch.zeros(rows, dtype=torch.int64, device=device),
+            column=torch.zeros(rows, COLUMN_ROWS, dtype=torch.int64, device=device),
+            delayed=torch.full((rows, COLUMN_ROWS), FREE, device=device),
+            temperature=torch.zeros(rows, 2, device=device),
+            topk=torch.ones(rows, 2, dtype=torch.int64, device=device),
+            seed=torch.zeros(rows, dtype=torch.int64, device=device),
+        )
+        self._delayed_rows = torch.tensor(DELAYS, dtype=torch.bool, device=device)
+
+    def set_sampling(self, row: int, sampling: RowSampling) -> None:
+        """Choose how a row samples from its next step on."""
+        config, state = self.lm.config, self.state
+        text, audio = sampling.text_topk or config.text_card, sampling.audio_topk or config.card
+        self.sampling[row] = sampling
+        state.temperature[row] = torch.tensor([sampling.text_temperature, sampling.audio_temperature])
+        state.topk[row] = torch.tensor([min(text, config.text_card), min(audio, config.card)])
+        state.seed[row] = sampling.seed
+
+    @torch.inference_mode()
+    def prefill(self, row: int, prompt: Prompt) -> None:
+        """Take a row through its whole prompt phase."""
+        for _ in self.prefill_chunks(row, prompt, PREFILL_CHUNK):
+            pass
+
+    @torch.inference_mode()
+    def prefill_chunks(self, row: int, prompt: Prompt, chunk: int) -> Iterator[int]:
+        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be stepped in between."""
+        lm, cache = self.lm, self.state.cache.rows(row, row + 1)
+        inputs = lm.embed(prompt.columns.to(lm.device))
+        if prompt.embeddings is not None:
+            inputs = torch.cat([prompt.embeddings.to(lm.device, lm.dtype), inputs])
+        for start in range(0, len(inputs), chunk):
+            lm.prefill(inputs[None, start : start + chunk], cache, start)
+            yield min(start + chunk, len(inputs))
+        self._begin(row, len(inputs), prompt.last, prompt.delayed)
+
+    def _begin(self, row: int, position: int, last: Tensor, delayed: Tensor) -> None:
+        state = self.state
+        self.positions[row] = position
+        state.position[row] = position
+        state.column[row] = last.to(state.column.device)
+        state.delayed[row] = torch.where(self._delayed_rows, delayed.to(state.column.device), FREE)
+
+    @torch.inference_mode()
+    def snapshot(self, row: int) -> Snapshot:
+        """Copy a row out."""
+        state = self.state
+        filled = state.cache.filled(self.positions[row])
+        return Snapshot(
+            data=state.cache.data[:, :, row, :filled].clone(),
+            position=self.positions[row],
+            last=state.column[row].clone(),
+            delayed=state.delayed[row].clone(),
+        )
+
+    @torch.inference_mode()
+    def restore(self, row: int, snapshot: Snapshot) -> None:
+        """Put a snapshot into a row; the row's sampling stays its own."""
+        self.state.cache.data[:, :, row, : snapshot.data.shape[2]] = snapshot.data
+        self._begin(row, snapshot.position, snapshot.last, snapshot.delayed)
+
+    @torch.inference_mode()
+    def step(self, user_codes: Tensor, active: Tensor, active_rows: list[int]) -> LmStep:
+        """Advance the active rows by one frame; the others are left as they are.
+
+        Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same on the host.
+        """
+        batch = user_codes.shape[0]
+        state = self.state.view(batch)
+        read = state.cache.read_slots(max((self.positions[r] + 1 for r in active_rows), default=1))
+        step = advance(self.lm, state, user_codes, active, read, *self._widest(active_rows))
+        for row in active_rows:
+            self.positions[row] += 1
+        return step
+
+    def _widest(self, active_rows: list[int]) -> tuple[int, int]:
+        config = self.lm.config
+        text = [min(s.text_topk or config.text_card, config.text_card) for r in active_rows if (s := self.sampling[r]).text_temperature > 0]
+        audio = [min(s.audio_topk or config.card, config.card) for r in active_rows if (s := self.sampling[r]).audio_temperature > 0]
+        return max(text, default=0), max(audio, default=0)
+
+
+def advance(lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int) -> LmStep:
+    """Run one position of every row and move the active ones on. Never waits for the device."""
+    span = lm.span(state.position, active, state.cache.window, read)
+    hidden, text_logits = lm.step(state.column, state.cache, span)
+    # rows that do not sample as widely as the widest still need a valid place in its list
+    topk = torch.stack([state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))], dim=1)
+    text = sample(text_logits, state.temperature[:, 0], topk[:, 0], text_widest, state.seed, state.position, TEXT_STREAM)
+    audio_logits: list[Tensor] = []
+
+    def choose(k: int, logits: Tensor) -> Tensor:
+        audio_logits.append(logits)
+        chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, state.seed, state.position, k + 1)
+        forced = state.delayed[:, 1 + k]
+        return torch.where(forced >= 0, forced, chosen)
+
+    agent = lm.codes(hidden, text, choose)[:, :AGENT_CODEBOOKS]
+    known = state.delayed[:, USER_ROWS]
+    new_column = torch.cat([text[:, None], agent, torch.where(known >= 0, known, user_codes)], dim=1)
+    # a frame leaves once its delayed codebooks are there: text and semantic codebook are the column's before
+    out_codes = torch.cat([state.column[:, 1:2], agent[:, 1:]], dim=1)
+    out_text = state.column[:, 0].clone()
+    delayed_user = torch.where(torch.tensor(DELAYS[1 + AGENT_CODEBOOKS :], device=text.device) > 0, user_codes, FREE)
+    delayed = torch.cat([torch.full_like(new_column[:, : 1 + AGENT_CODEBOOKS], FREE), delayed_user], dim=1)
+    finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(torch.stack([a.sum(dim=-1) for a in audio_logits])).all(dim=0)
+    state.column.copy_(torch.where(active[:, None], new_column, state.column))
+    state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))
+    state.position.add_(active)
+    return LmStep(out_text, out_codes, finite, text_logits, audio_logits)

@@ -1,0 +1,144 @@
+"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of one column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .cache import KVCache, Span, prefill_span, step_span
+from .config import COLUMN_ROWS, LmConfig
+from .transformer import Gating, LmLayer, RmsNorm, Transformer, attend
+
+
+class Lm(nn.Module):
+    """Module names are the released file's keys."""
+
+    def __init__(self, config: LmConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, small, steps = config.width, config.depformer_width, config.depformer_steps
+        self.emb = nn.ModuleList([nn.Embedding(config.card + 1, width) for _ in range(COLUMN_ROWS - 1)])
+        self.text_emb = nn.Embedding(config.text_card + 1, width)
+        self.transformer = Transformer([LmLayer(width, config.heads, config.hidden) for _ in range(config.layers)])
+        self.out_norm = RmsNorm(width)
+        self.text_linear = nn.Linear(width, config.text_card, bias=False)
+        self.depformer_in = nn.ModuleList([nn.Linear(width, small, bias=False) for _ in range(steps)])
+        self.depformer_text_emb = nn.Embedding(config.text_card + 1, small)
+        self.depformer_emb = nn.ModuleList([nn.Embedding(config.card + 1, small) for _ in range(steps - 1)])
+        self.depformer = Depformer(config)
+        self.linears = nn.ModuleList([nn.Linear(small, config.card, bias=False) for _ in range(steps)])
+
+    @property
+    def device(self) -> torch.device:
+        return self.out_norm.alpha.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.text_emb.weight.dtype
+
+    def empty_cache(self, rows: int) -> KVCache:
+        """Return a KV cache for `rows` sessions."""
+        c = self.config
+        return KVCache.empty(c.layers, rows, c.context, c.heads, c.head_width, self.device, self.dtype)
+
+    def embed(self, columns: Tensor) -> Tensor:
+        """Return the sum of a column's embeddings.
+
+        Shapes: `columns` int64 [..., 17] → [..., D].
+        """
+        total = self.emb[0](columns[..., 1])
+        for k in range(1, COLUMN_ROWS - 1):
+            total = total + self.emb[k](columns[..., k + 1])
+        return total + self.text_emb(columns[..., 0])
+
+    def prefill(self, embeddings: Tensor, cache: KVCache, start: int) -> None:
+        """Fill one row's cache with positions from `start` on.
+
+        Shapes: `embeddings` [1, T, D]; `cache` has one row.
+        """
+        c = self.config
+        span = prefill_span(start, embeddings.shape[1], 1, cache.window, c.head_width, c.rope_period, self.device)
+        self.transformer.prefill(embeddings, cache, span)
+
+    def span(self, position: Tensor, active: Tensor, window: int, read: int) -> Span:
+        """Return the span of one step (see `cache.step_span`)."""
+        return step_span(position, active, 1, window, read, self.config.head_width, self.config.rope_period)
+
+    def step(self, columns: Tensor, cache: KVCache, span: Span) -> tuple[Tensor, Tensor]:
+        """Advance every row by one position.
+
+        Shapes: `columns` int64 [B, 17] → hidden [B, D], text logits float32 [B, text card].
+        """
+        hidden = self.out_norm(self.transformer(self.embed(columns)[:, None], cache, span))[:, 0]
+        return hidden, self.text_linear(hidden).float()
+
+    def codes(self, hidden: Tensor, text: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Run the depformer: one step per codebook, each seeing the codes before it.
+
+        `choose(k, logits)` returns codebook k's codes [B] for float32 logits [B, card].
+        Shapes: `hidden` [B, D], `text` int64 [B] → int64 [B, steps].
+        """
+        config = self.config
+        batch, steps = hidden.shape[0], config.depformer_steps
+        state = hidden.new_empty(
+            config.depformer_layers, 2, batch, steps, config.depformer_heads, config.depformer_width // config.depformer_heads
+        )
+        before, chosen = self.depformer_text_emb(text), []
+        for k in range(steps):
+            x = self.depformer(self.depformer_in[k](hidden) + before, k, state)
+            chosen.append(choose(k, self.linears[k](x).float()))
+            if k + 1 < steps:
+                before = self.depformer_emb[k](chosen[k])
+        return torch.stack(chosen, dim=1)
+
+
+class Depformer(nn.Module):
+    """A small transformer with its own weights for every step, no positions, and a state that lasts one frame."""
+
+    def __init__(self, config: LmConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([DepformerLayer(config) for _ in range(config.depformer_layers)])
+
+    def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
+        """Run step `k`.
+
+        Shapes: `x` [B, D]; `state` [layers, 2, B, steps, heads, head width].
+        """
+        for layer, data in zip(self.layers, state, strict=True):
+            x = layer(x, k, data)
+        return x
+
+
+class DepformerLayer(nn.Module):
+    def __init__(self, config: LmConfig) -> None:
+        super().__init__()
+        width, steps = config.depformer_width, config.depformer_steps
+        self.self_attn = StepAttention(width, config.depformer_heads, steps)
+        self.gating = nn.ModuleList([Gating(width, config.depformer_hidden) for _ in range(steps)])
+        self.norm1 = RmsNorm(width)
+        self.norm2 = RmsNorm(width)
+
+    def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
+        x = x + self.self_attn(self.norm1(x), k, state)
+        return x + self.gating[k](self.norm2(x))
+
+
+class StepAttention(nn.Module):
+    """Attention over the steps of one frame; the weights of all steps are stacked."""
+
+    def __init__(self, width: int, heads: int, steps: int) -> None:
+        super().__init__()
+        self.heads, self.width = heads, width
+        self.in_proj_weight = nn.Parameter(torch.empty(steps * 3 * width, width))
+        self.out_proj = nn.Linear(width, steps * width, bias=False)
+
+    def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
+        width = self.width
+        weight = self.in_proj_weight[3 * width * k : 3 * width * (k + 1)]
+        q, keys, values = F.linear(x, weight).view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
+        state[0, :, k], state[1, :, k] = keys[:, 0], values[:, 0]
+        mixed = attend(q, state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
+        return F.linear(mixed, self.out_proj.weight[width * k : width * (k + 1)])

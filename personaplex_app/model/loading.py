@@ -1,0 +1,145 @@
+"""Weights from safetensors straight to where they are used, strict about every key, shape and type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from ..errors import EngineError, WeightsError, shorten
+from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
+from .lm import Lm
+from .mimi import Mimi, settle
+
+Progress = Callable[[float], None]
+MAX_LISTED_KEYS = 3
+NEXT_STEP = "Download the checkpoint again."
+
+
+def load_lm(folder: Path, device: torch.device, dtype: torch.dtype, file: Path | None = None, report: Progress | None = None) -> Lm:
+    """Load the language model, without the depformer steps whose codes nobody uses.
+
+    Raises: WeightsError naming the file and what is wrong with it; EngineError when the device has no room.
+    """
+    path = file or folder / LM_FILE
+    config = read_lm_config(folder)
+    with _opened(path) as weights:
+        config = replace(config, depformer_steps=_depformer_steps(path, weights, config))
+        with torch.device("meta"):
+            whole = Lm(config)
+            lm = Lm(config.trimmed())
+        shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
+        _check_keys(path, weights, shapes)
+        _fill(path, weights, lm, shapes, device, dtype, report)
+    return lm.eval().requires_grad_(False)
+
+
+def load_mimi(folder: Path, device: torch.device, file: Path | None = None) -> Mimi:
+    """Load the codec in float32.
+
+    Raises: WeightsError naming the file and what is wrong with it; EngineError when the device has no room.
+    """
+    path = file or folder / MIMI_FILE
+    config = read_mimi_config(folder)
+    with _opened(path) as weights:
+        with torch.device("meta"):
+            whole = Mimi(config)
+            mimi = Mimi(_used(config))
+        shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
+        _check_keys(path, weights, shapes)
+        _fill(path, weights, mimi, shapes, device, torch.float32, None)
+    settle(mimi)
+    return mimi.eval().requires_grad_(False)
+
+
+def _used(config: MimiConfig) -> MimiConfig:
+    return replace(config, codebooks=8)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
+    if not path.is_file():
+        raise WeightsError(f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub repository.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as weights:
+            yield weights
+    except SafetensorError as error:
+        raise WeightsError(f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}") from error
+    except OSError as error:
+        raise WeightsError(
+            f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try again."
+        ) from error
+
+
+def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
+    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3 · width."""
+    key = "depformer.layers.0.self_attn.in_proj_weight"
+    if key not in weights.keys():  # noqa: SIM118 (not a dict)
+        raise WeightsError(f"{path.name} has no {key}: it is not a PersonaPlex language model. {NEXT_STEP}")
+    rows = weights.get_slice(key).get_shape()[0]
+    steps, rest = divmod(rows, 3 * config.depformer_width)
+    if rest or steps not in (8, 16):
+        raise WeightsError(
+            f"{path.name} has {rows} rows in {key}; 8 or 16 steps of {3 * config.depformer_width} rows are known. {NEXT_STEP}"
+        )
+    return steps
+
+
+def _check_keys(path: Path, weights: safe_open, shapes: dict[str, tuple[int, ...]]) -> None:
+    found = set(weights.keys())
+    for kind, keys in (("lacks", shapes.keys() - found), ("has the unknown", found - shapes.keys())):
+        if keys:
+            listed = ", ".join(shorten(key, 80) for key in sorted(keys)[:MAX_LISTED_KEYS])
+            more = f" and {len(keys) - MAX_LISTED_KEYS} more" if len(keys) > MAX_LISTED_KEYS else ""
+            raise WeightsError(f"{path.name} {kind} tensor{'s' if len(keys) > 1 else ''} {listed}{more}. {NEXT_STEP}")
+    for key, shape in shapes.items():
+        view = weights.get_slice(key)
+        if tuple(view.get_shape()) != shape:
+            raise WeightsError(f"{path.name}: {key} has the shape {view.get_shape()}; it must be {list(shape)}. {NEXT_STEP}")
+        if not re.fullmatch(r"BF16|F16|F32", view.get_dtype()):
+            raise WeightsError(f"{path.name}: {key} is {view.get_dtype()}; BF16, F16 and F32 are read. {NEXT_STEP}")
+
+
+def _fill(
+    path: Path,
+    weights: safe_open,
+    model: nn.Module,
+    shapes: dict[str, tuple[int, ...]],
+    device: torch.device,
+    dtype: torch.dtype,
+    report: Progress | None,
+) -> None:
+    """Move one tensor at a time, so that no second copy of the weights is ever held."""
+    wanted = model.state_dict()
+    total = sum(tensor.numel() for tensor in wanted.values())
+    done = 0
+    for key, empty in wanted.items():
+        # fewer steps than the file holds: their rows come first
+        part = weights.get_slice(key)[: empty.shape[0]] if tuple(empty.shape) != shapes[key] else weights.get_tensor(key)
+        try:
+            tensor = part.to(device=device, dtype=dtype, copy=True)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            gib = total * torch.empty((), dtype=dtype).element_size() / 2**30
+            raise EngineError(
+                f"{path.name} needs {gib:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
+                "Use --quantize int8, or a device with more memory."
+            ) from error
+        _place(model, key, tensor)
+        done += empty.numel()
+        if report:
+            report(done / total)
+
+
+def _place(model: nn.Module, key: str, tensor: torch.Tensor) -> None:
+    parent, _, name = key.rpartition(".")
+    module = model.get_submodule(parent)
+    if name in module._parameters:
+        module._parameters[name] = nn.Parameter(tensor, requires_grad=False)
+    else:
+        module._buffers[name] = tensor

@@ -1,0 +1,164 @@
+"""The transformer that the language model and the codec share: pre-norm, RoPE, a ring KV cache passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .cache import KVCache, Span
+
+RMS_EPS = 1e-8
+
+
+class RmsNorm(nn.Module):
+    """Root-mean-square norm computed in float32, whatever the input's dtype."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        scale = torch.rsqrt(RMS_EPS + wide.square().mean(dim=-1, keepdim=True))
+        return (wide * (self.alpha.view(-1).float() * scale)).to(x.dtype)
+
+
+class LayerScale(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x
+
+
+class Gating(nn.Module):
+    """SiLU-gated feed-forward layer: the first half of `linear_in` is the gate."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.linear_in = nn.Linear(width, 2 * hidden, bias=False)
+        self.linear_out = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.linear_in(x).chunk(2, dim=-1)
+        return self.linear_out(F.silu(gate) * up)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply interleaved RoPE.
+
+    Shapes: `x` [B, T, heads, head width].
+    """
+    real, imaginary = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
+    return turned.flatten(-2).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Self-attention against a ring cache."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.out_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
+        """Write the block's keys and values and attend.
+
+        Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
+        """
+        batch, length, _ = x.shape
+        q, k, v = F.linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
+        q, k = rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin)
+        if span.prefill:
+            keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
+            mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
+            write(cache, k, v, span.slots)
+        else:
+            write(cache, k, v, span.slots)
+            mixed = attend(q, cache[0, :, : span.read], cache[1, :, : span.read], span.mask)
+        return self.out_proj(mixed)
+
+    def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
+        """Write keys and values where nobody needs the block's output."""
+        batch, length, width = x.shape
+        k, v = F.linear(x, self.in_proj_weight[width:]).view(batch, length, 2, self.heads, -1).unbind(2)
+        write(cache, rotate(k, span.cos, span.sin), v, span.slots)
+
+
+def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+    """Return scaled dot-product attention with the heads joined.
+
+    Shapes: `q` [B, T, heads, head width], `keys` and `values` [B, S, heads, head width] → [B, T, heads · head width].
+    """
+    mixed = F.scaled_dot_product_attention(q.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, is_causal=causal)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def write(cache: Tensor, k: Tensor, v: Tensor, slots: Tensor) -> None:
+    """Put the last positions' keys and values into their slots.
+
+    Shapes: `k`, `v` [B, T, heads, head width]; `slots` [B, T'] with T' ≤ T.
+    """
+    kept = slots.shape[1]
+    row = torch.arange(k.shape[0], device=slots.device)[:, None]
+    cache[0].index_put_((row, slots), k[:, -kept:])
+    cache[1].index_put_((row, slots), v[:, -kept:])
+
+
+class LmLayer(nn.Module):
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attn = Attention(width, heads)
+        self.gating = Gating(width, hidden)
+        self.norm1 = RmsNorm(width)
+        self.norm2 = RmsNorm(width)
+
+    def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
+        x = x + self.self_attn(self.norm1(x), cache, span)
+        return x + self.gating(self.norm2(x))
+
+    def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
+        self.self_attn.write_only(self.norm1(x), cache, span)
+
+
+class CodecLayer(nn.Module):
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attn = Attention(width, heads)
+        self.norm1 = nn.LayerNorm(width, eps=1e-5)
+        self.norm2 = nn.LayerNorm(width, eps=1e-5)
+        self.linear1 = nn.Linear(width, hidden, bias=False)
+        self.linear2 = nn.Linear(hidden, width, bias=False)
+        self.layer_scale_1 = LayerScale(width)
+        self.layer_scale_2 = LayerScale(width)
+
+    def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
+        x = x + self.layer_scale_1(self.self_attn(self.norm1(x), cache, span))
+        return x + self.layer_scale_2(self.linear2(F.gelu(self.linear1(self.norm2(x)))))
+
+
+class Transformer(nn.Module):
+    """A stack of layers over one cache."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, cache: KVCache, span: Span) -> Tensor:
+        for layer, data in zip(self.layers, cache.data, strict=True):
+            x = layer(x, data, span)
+        return x
+
+    def prefill(self, x: Tensor, cache: KVCache, span: Span) -> None:
+        """Fill the cache and return nothing, which spares most of the last layer."""
+        for layer, data in zip(self.layers, cache.data, strict=True):
+            if layer is not self.layers[-1]:
+                x = layer(x, data, span)
+            elif isinstance(layer, LmLayer):
+                layer.write_only(x, data, span)
