@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from . import voices
 from .errors import BadPrompt, SettingsError, UnknownPersona, shorten
 
 MAX_PROMPT_CHARS = 2_000
@@ -19,7 +20,6 @@ MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN, EXAMPLES_MAX = 3, 5
 CLASSIC_VOICES = ("natural", "warm", "bright", "deep")
-VOICES = tuple(f"{family}{k}" for family, count in (("NATF", 4), ("NATM", 4), ("VARF", 5), ("VARM", 5)) for k in range(count))
 ASSETS = Path(str(files("personaplex_app"))) / "assets"
 
 
@@ -95,7 +95,7 @@ def _persona(entry: Any, number: int) -> Persona:
     values = {name: _line(who, name, entry.get(name)) for name in known if name not in ("prompt", "examples")}
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", values["name"]):
         raise SettingsError(f"{who}, field name: use lower-case letters, digits and single hyphens.")
-    for field_name, choices in (("voice", VOICES), ("classic_voice", CLASSIC_VOICES)):
+    for field_name, choices in (("voice", voices.NAMES), ("classic_voice", CLASSIC_VOICES)):
         if values[field_name] not in choices:
             raise SettingsError(f"{who}, field {field_name}: {shorten(values[field_name])} is not one of {', '.join(choices)}.")
     examples = entry.get("examples")

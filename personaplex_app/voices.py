@@ -1,0 +1,106 @@
+"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any download is."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UnknownVoice, WeightsError, shorten
+
+MAX_ARCHIVE_BYTES = 64 * 2**20
+"""Limit of what the released 6–8 MB archive may unpack to."""
+MAX_VOICE_BYTES = 4 * 2**20
+MAX_MEMBERS = 1000
+
+
+@dataclass(frozen=True)
+class Family:
+    """A group of voices. `prefix` begins their names."""
+
+    prefix: str
+    title: str
+    description: str
+    count: int
+
+
+FAMILIES = (
+    Family("NATF", "Natural, female", "Even and close to everyday speech; the family to begin with.", 4),
+    Family("NATM", "Natural, male", "Even and close to everyday speech; the family to begin with.", 4),
+    Family("VARF", "Varied, female", "More colour and more accents, less alike among themselves.", 5),
+    Family("VARM", "Varied, male", "More colour and more accents, less alike among themselves.", 5),
+)
+NAMES = tuple(f"{family.prefix}{k}" for family in FAMILIES for k in range(family.count))
+
+
+def family_of(name: str) -> Family:
+    """Return a voice's family.
+
+    Raises: UnknownVoice, with the closest names.
+    """
+    if name in NAMES:
+        return next(family for family in FAMILIES if name.startswith(family.prefix))
+    close = difflib.get_close_matches(name.upper(), NAMES, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(NAMES)}."
+    raise UnknownVoice(f"There is no voice {shorten(name)}. {hint}")
+
+
+def read_archive(path: Path) -> dict[str, bytes]:
+    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and nothing is ever extracted.
+
+    Raises: WeightsError when it is not such an archive, or one that unpacks to more than it may.
+    """
+    voices: dict[str, bytes] = {}
+    try:
+        with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as unpacked:
+            for name, content in _members(path, _Bounded(unpacked, path.name)):
+                if name in voices:
+                    raise WeightsError(f"{path.name} holds the voice {name} twice. Download it again.")
+                voices[name] = content
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository.") from error
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError) as error:
+        raise WeightsError(f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again.") from error
+    if not voices:
+        raise WeightsError(f"{path.name} holds none of the {len(NAMES)} voices. Download it again.")
+    return voices
+
+
+def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
+    wanted = {f"voices/{name}.pt": name for name in NAMES}
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for number, member in enumerate(archive):
+            if number >= MAX_MEMBERS:
+                raise WeightsError(f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download it again.")
+            name = wanted.get(member.name.removeprefix("./"))
+            if name is None or not member.isreg() or member.issparse():
+                continue
+            if member.size > MAX_VOICE_BYTES:
+                raise WeightsError(f"{path.name}: {name}.pt has {member.size:,} bytes; a voice has at most {MAX_VOICE_BYTES:,}.")
+            content = archive.extractfile(member)
+            if content is not None:
+                yield name, content.read(MAX_VOICE_BYTES)
+
+
+class _Bounded(io.RawIOBase):
+    """Reads on until the limit, whatever the headers promise."""
+
+    def __init__(self, inner: gzip.GzipFile, name: str) -> None:
+        self._inner, self._name, self._left_bytes = inner, name, MAX_ARCHIVE_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_ARCHIVE_BYTES:
+            raise WeightsError(f"{self._name} asks for {size:,} bytes at once; the limit is {MAX_ARCHIVE_BYTES:,}. Download it again.")
+        data = self._inner.read(size)
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise WeightsError(f"{self._name} unpacks to more than {MAX_ARCHIVE_BYTES:,} bytes. Download it again.")
+        return data
