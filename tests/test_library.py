@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -297,6 +298,29 @@ def test_talk_log_disk_that_fails_in_mid_talk_is_said_once_and_the_talk_goes_on(
     assert (found.duration_s, len(found.utterances)) == (pytest.approx(7 * FRAME_S), 1)
     with library.open_audio(ME, log.id) as file:
         assert soundfile.info(file).frames == FRAME_SAMPLES
+
+
+def test_talk_log_store_in_other_hands_is_not_waited_for_and_written_afterwards(open_library):
+    library = open_library()
+    log = library.begin(ME, True, META)
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with library.kept_store._database.reading():
+            held.set()
+            release.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    assert log.step(FRAME, TOLD) is None  # returns though the store is held until after it
+    release.set()
+    holder.join()
+    assert library.get(ME, log.id).utterances == ()
+    assert log.step(FRAME, MARKED) is None
+    found = library.get(ME, log.id)
+    assert (len(found.utterances), len(found.marks), len(found.latencies)) == (1, 1, 1)
+    log.finish("stopped")
 
 
 def test_library_closed_in_mid_talk_ends_the_record_as_interrupted(open_library):
