@@ -1,6 +1,7 @@
 """All talks of a program: the kept, the passing, and what happens where neither can be."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,6 +270,19 @@ def test_library_with_no_folder_at_all_lets_people_talk(tmp_path):
     log.finish("stopped")
     assert (log.id, log.recording, library.talks(ME)) == (None, False, [])
     library.close()
+
+
+def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path):
+    library = open_library()
+    running = library.begin(ME, True, META)
+    for folder in (tmp_path / "kept", *(tmp_path / "passing").iterdir()):
+        shutil.rmtree(folder)
+    log = library.begin(ME, True, META)
+    assert (log.id, log.recording) == (None, False)
+    assert "cannot be read any more" in log.problem
+    running.step(FRAME, TOLD)
+    running.finish("stopped")
+    assert "cannot be completed" in running.problem
 
 
 def test_library_client_without_a_key_talks_unrecorded_but_keeps_nothing(open_library):

@@ -342,11 +342,14 @@ class Store:
     def _used_bytes(self) -> int:
         live = dict(self._live)
         used_bytes = sum(live.values())
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                if entry.name.partition(".")[0] not in live:
-                    with suppress(FileNotFoundError):  # deleted meanwhile
-                        used_bytes += entry.stat().st_size
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    if entry.name.partition(".")[0] not in live:
+                        with suppress(FileNotFoundError):  # deleted meanwhile
+                            used_bytes += entry.stat().st_size
+        except OSError as error:
+            raise StorageError(f"The folder for talks cannot be read any more: {error.strerror}. Restart to make it anew.") from error
         return used_bytes
 
     def _sound_s(self, talk_id: str) -> float:
