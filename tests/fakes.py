@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import anyio.lowlevel
@@ -110,3 +110,31 @@ class FakeChannel:
 
     def count(self, kind: Kind) -> int:
         return sum(m.kind is kind for m in self.received)
+
+
+class ScriptedResponder:
+    """Greets and answers as told, and keeps what it was asked and told."""
+
+    def __init__(self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)) -> None:
+        self.greeting = greeting
+        self.answer = answer
+        self.asked: list[str] = []
+        self.said: list[tuple[str, bool]] = []
+        self.closed = False
+
+    def greet(self) -> str:
+        """Return the scripted greeting."""
+        return self.greeting
+
+    def reply(self, user_text: str) -> Iterator[str]:
+        """Yield the scripted sentences, whatever was asked."""
+        self.asked.append(user_text)
+        yield from self.answer
+
+    def heard(self, agent_text: str, interrupted: bool) -> None:
+        """Keep what was played."""
+        self.said.append((agent_text, interrupted))
+
+    def close(self) -> None:
+        """Keep that it was closed."""
+        self.closed = True

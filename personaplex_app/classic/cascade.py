@@ -18,7 +18,7 @@ from .listening import Listener
 from .recogniser import Recogniser
 from .speaking import Speaker
 from .synthesiser import Synthesiser, Timbre
-from .turns import Action, Do, Turns
+from .turns import Action, Do, Phase, Turns
 from .vad import VadModel, VadStream
 
 _LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
@@ -166,6 +166,8 @@ class CascadeSession:
 
     def _on_partial(self, turn_id: int, text: str) -> None:
         self._do(self._turns.overheard(turn_id, text, self._speaker.played, self._now_s))
+        if self._turns.phase is not Phase.SPEAK:  # what comes while the agent speaks may be its own voice
+            self._listener.show(self._turns.gate.voice_end_s)
 
     def _on_ready(self, turn_id: int) -> None:
         if turn_id:

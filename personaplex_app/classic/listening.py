@@ -92,7 +92,6 @@ class Listener:
             self._partial_pending = False
             if turn_id == self._turn_id and self._text is text:
                 text.partial(transcript, window_s, now_s)
-                self.show(now_s)
                 self._on_partial(turn_id, transcript.text)
 
         self._run(window_s, then)

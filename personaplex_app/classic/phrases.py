@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from enum import Enum
 
 
@@ -21,7 +21,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 # Silence after which a turn with such an ending is taken as over. People pause up to a second in mid-thought.
-PATIENCE_S = {Ending.DONE: 0.48, Ending.UNSURE: 0.72, Ending.LOOSE: 1.2, Ending.OPEN: 2.6}
+PATIENCE_S = {Ending.DONE: 0.56, Ending.UNSURE: 0.76, Ending.LOOSE: 1.2, Ending.OPEN: 2.6}
 
 # A sentence that stops at one of these goes on.
 _NEVER_LAST = _words("""
@@ -55,6 +55,9 @@ _STOP = _words("""
 _ANNOUNCES = re.compile(r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you something)\W*$")
 _MAX_BACKCHANNEL_WORDS = 4
 _ECHO_SHARE = 0.7
+_FRESH_WORDS = 2
+_FRESH_LOOK_WORDS = 4
+_ALIKE = 0.6
 
 
 def plain_words(text: str) -> list[str]:
@@ -102,17 +105,31 @@ def is_stop(text: str) -> bool:
     return bool(words) and (words[0] in _STOP or words[-1] == "stop")
 
 
-def is_echo(text: str, played: str) -> bool:
-    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those just played."""
+def is_echo(text: str, played: str, loud_room: bool = False) -> bool:
+    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those just played.
+
+    In a room known to be loud, words that only sound alike count as well, in any order.
+    """
     heard, said = plain_words(text), plain_words(played)
-    return bool(heard) and _shared(heard, said) >= _ECHO_SHARE * len(heard)
+    if loud_room:
+        letters = _without_figures(heard)
+        return not letters or sum(_sounds_like(word, said) for word in letters) >= _ECHO_SHARE * len(letters)
+    shared = sum(block.size for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks())
+    return bool(heard) and shared >= _ECHO_SHARE * len(heard)
 
 
-def fresh_words(text: str, played: str) -> int:
-    """Return how many words of `text` were not just played by the agent."""
-    heard = plain_words(text)
-    return len(heard) - _shared(heard, plain_words(played))
+def is_fresh(text: str, played: str) -> bool:
+    """Return whether the last words of a text that still grows are the user's own, not the agent's come back. The very last may
+    be cut in two, and proves nothing."""
+    said = plain_words(played)
+    last = _without_figures(plain_words(text)[:-1])[-_FRESH_LOOK_WORDS:]
+    return sum(not _sounds_like(word, said) for word in last) >= _FRESH_WORDS
 
 
-def _shared(heard: list[str], said: list[str]) -> int:
-    return sum(block.size for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks())
+def _without_figures(words: list[str]) -> list[str]:
+    """Figures prove nothing: they are written differently from how they are said."""
+    return [word for word in words if not word.isdigit()]
+
+
+def _sounds_like(word: str, said: list[str]) -> bool:
+    return bool(get_close_matches(word, said, n=1, cutoff=_ALIKE))

@@ -60,7 +60,6 @@ class Speaker:
         self._current: Reply | None = None
         self._hum: Clip | None = None
         self._played = ""
-        self._pieces = ""
         jobs.run(synthesis, lambda: synthesiser.speak(HUM_TEXT, timbre), self._got_hum)
 
     def _got_hum(self, clip: Clip) -> None:
@@ -68,12 +67,8 @@ class Speaker:
 
     @property
     def played(self) -> str:
-        """The words played last, a bounded number of them."""
-        return self._played
-
-    @property
-    def speaking(self) -> bool:
-        return self._current is not None
+        """The words played last, a bounded number of them, and those about to be."""
+        return f"{self._played} {self.playback.upcoming}"
 
     # -- answers ----------------------------------------------------------------------------------------------------------
 

@@ -34,8 +34,8 @@ def _timbre(name: str, title: str, description: str, pitch: float, pace: float =
 
 TIMBRES = (
     _timbre("natural", "Natural", "A clear, even woman's voice: the synthesiser as it was made.", 1.0),
-    _timbre("warm", "Warm", "The same speaker, a little lower and calmer.", 0.88),
-    _timbre("deep", "Deep", "A low, full voice, unhurried.", 0.78),
+    _timbre("warm", "Warm", "The same speaker, a little lower and calmer.", 0.9),
+    _timbre("deep", "Deep", "A low, full voice, unhurried.", 0.76, 0.95),
     _timbre("bright", "Bright", "Higher and lively.", 1.15),
     _timbre("light", "Light", "High and light, like a younger speaker.", 1.28),
 )

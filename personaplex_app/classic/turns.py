@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..engine.contract import Mark
-from .phrases import PATIENCE_S, Ending, ending, fresh_words, is_backchannel, is_echo, is_stop
+from .phrases import PATIENCE_S, Ending, ending, is_backchannel, is_echo, is_fresh, is_stop
 from .vad import ON, ON_WHILE_SPEAKING, SpeechGate
 
 PAUSE_S = 0.16
@@ -35,7 +35,9 @@ _HUM_VOICED_S = 0.6
 _UNHEARD_WORDS = 2
 _CONTINUES_WITHIN_S = 3.0
 _OVERLAP_AT_END_S = 0.3
-_LOUD_ROOM_WORDS = 2
+_FRESH_PASSES = 2
+# Two cuts in a row by sounds without words: not a person but the agent's own voice, too short to be recognised.
+_WORDLESS_CUTS = 2
 
 
 class Phase(Enum):
@@ -92,6 +94,7 @@ class UserTurn:
     prepared: bool = False
     ready: bool = False
     voiced_s: float = 0.0
+    fresh: int = 0
 
 
 class Turns:
@@ -110,6 +113,7 @@ class Turns:
         self._unanswered = ""
         self._unanswered_at_s = -10.0
         self._burst = 0
+        self._wordless_cuts = 0
 
     @property
     def idle(self) -> bool:
@@ -237,11 +241,12 @@ class Turns:
         if turn is None or not self.current(turn_id, pause):
             return []
         actions: list[Action] = []
-        echo = turn.over_agent and is_echo(text, played)
+        echo = turn.over_agent and is_echo(text, played, self.loud_room)
         if self.phase is Phase.SPEAK:
             self._burst_over_agent(turn, text, echo, now_s, actions)
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
-            if echo and not self.loud_room:
+            self._wordless_cuts = 0 if text else self._wordless_cuts + 1
+            if (echo or self._wordless_cuts >= _WORDLESS_CUTS) and not self.loud_room:
                 self.loud_room = True
                 actions.append(Action(Do.LOUD_ROOM))
             self.phase = Phase.SPEAK
@@ -282,7 +287,8 @@ class Turns:
         turn, actions = self.turn, list[Action]()
         if turn is None or turn.id != turn_id or self.phase is not Phase.SPEAK or not self.loud_room or is_backchannel(text):
             return actions
-        if fresh_words(text, played) >= _LOUD_ROOM_WORDS:
+        turn.fresh = turn.fresh + 1 if is_fresh(text, played) else 0
+        if turn.fresh >= _FRESH_PASSES:
             self._cut(now_s, actions)
             self._settle(turn, actions)
         return actions
@@ -336,5 +342,5 @@ class Turns:
         actions.append(Action(Do.CUT))
 
     def _settle(self, turn: UserTurn, actions: list[Action]) -> None:
-        self.phase = Phase.LISTEN
+        self.phase, self._wordless_cuts = Phase.LISTEN, 0
         actions += [Action(Do.SETTLE), Action(Do.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s))]
