@@ -2,28 +2,35 @@
 
 const BAR_PX = 2;
 const BAR_GAP_PX = 1;
-const WORD_FONT = "500 13px system-ui, sans-serif";
+const WORD_FONT = "500 12.5px system-ui, sans-serif";
 const SMALL_FONT = "11px ui-monospace, monospace";
+const RUN_ON_PX = 56;
+const WORD_GAP_PX = 5;
+const MARK_PX = 15; // a strip for the names of events, between the sound and the words
 const NAMES = { interruption: "interrupts", backchannel: "mm-hm", overlap: "both" };
 
-/** Place words so that none covers another: [{text, x, row, speaker, final}], x in pixels from time zero. */
+/**
+ * Place words so that none covers another: [{text, x, row, speaker, final}], x in pixels from time zero. Text runs on in one row for
+ * as long as it stays near its time; fast speech goes on in the other row. No word is left out.
+ */
 export function layOutWords(context, utterances, pxPerS, rows) {
   context.font = WORD_FONT;
   const placed = [];
   const ends = { user: new Array(rows).fill(-Infinity), agent: new Array(rows).fill(-Infinity) };
+  const current = { user: 0, agent: 0 };
   for (const utterance of utterances) {
+    const side = ends[utterance.speaker];
+    if (!side) continue;
     const words = utterance.words?.length ? utterance.words : utterance.text ? [[utterance.text, utterance.start_s, utterance.end_s]] : [];
     for (const [text, start_s] of words) {
       const x = start_s * pxPerS;
-      const side = ends[utterance.speaker];
-      if (!side) continue;
-      // the row that lets the word stand nearest its time; late by more than a word's width it would say something untrue
-      let row = side.findIndex((end) => end <= x);
-      if (row < 0) row = side.indexOf(Math.min(...side));
+      let row = current[utterance.speaker];
+      if (side[0] <= x && side[row] + RUN_ON_PX < x) row = 0;
+      else if (side[row] - x > RUN_ON_PX) row = side.indexOf(Math.min(...side));
       const at = Math.max(x, side[row]);
-      if (at - x > 46) continue;
       placed.push({ text, x: at, row, speaker: utterance.speaker, final: utterance.final !== false });
-      side[row] = at + context.measureText(text).width + 7;
+      side[row] = at + context.measureText(text).width + WORD_GAP_PX;
+      current[utterance.speaker] = row;
     }
   }
   return placed;
@@ -62,9 +69,9 @@ function shorten(context, text, width) {
 export function drawLane(context, data, view, ink) {
   const { width, height } = view;
   context.clearRect(0, 0, width, height);
-  const wordsPx = view.small ? 0 : 8 + view.rows * 18;
+  const wordsPx = view.small ? 0 : 6 + view.rows * 18;
   const axis = Math.round(height / 2);
-  const half = axis - wordsPx - (view.small ? 3 : 6);
+  const half = axis - wordsPx - (view.small ? 3 : MARK_PX);
   const to_s = view.from_s + width / view.pxPerS;
   drawAxis(context, view, ink, axis, to_s);
   for (const mark of data.marks) if (mark.kind === "overlap") drawOverlap(context, mark, view, ink, axis, half);
@@ -142,7 +149,7 @@ function drawMark(context, mark, view, ink, axis, half) {
   } else {
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(x + 4, up ? axis - half * 0.62 : axis + half * 0.62, view.small ? 3 : 5, 0, 2 * Math.PI);
+    context.arc(x + 5, up ? strip(axis, half, -1, view) : strip(axis, half, 1, view), view.small ? 3 : 4, 0, 2 * Math.PI);
     context.stroke();
   }
   if (view.small) return;
@@ -150,9 +157,12 @@ function drawMark(context, mark, view, ink, axis, half) {
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.fillStyle = ink.text;
-  const y = mark.kind === "interruption" ? (up ? axis + half - 4 : axis - half + 4) : up ? axis - half * 0.62 : axis + half * 0.62;
-  context.fillText(NAMES[mark.kind] ?? mark.kind, x + (mark.kind === "interruption" ? 9 : 14), y);
+  // an interruption is named where it ends: in the lane of the one who was interrupted
+  const below = mark.kind === "interruption" ? up : !up;
+  context.fillText(NAMES[mark.kind] ?? mark.kind, x + (mark.kind === "interruption" ? 7 : 13), strip(axis, half, below ? 1 : -1, view));
 }
+
+const strip = (axis, half, sign, view) => axis + sign * (view.small ? half * 0.7 : half + MARK_PX / 2);
 
 function drawNow(context, view, ink, axis, half) {
   const x = Math.round((view.now_s - view.from_s) * view.pxPerS);
@@ -171,7 +181,7 @@ function drawWords(context, view, ink, axis, half) {
   for (const word of view.words) {
     const x = word.x - view.from_s * view.pxPerS;
     if (x > view.width || x < -360) continue;
-    const y = word.speaker === "user" ? axis - half - 13 - word.row * 18 : axis + half + 13 + word.row * 18;
+    const y = word.speaker === "user" ? axis - half - MARK_PX - 9 - word.row * 18 : axis + half + MARK_PX + 9 + word.row * 18;
     context.fillStyle = word.final ? (word.speaker === "user" ? ink.userText : ink.agentText) : ink.faint;
     context.fillText(word.text, x, y);
   }

@@ -4,10 +4,10 @@ import { clock, h, onThemeChange } from "./dom.js";
 import { LaneData } from "./lane-data.js";
 import { drawLane, layOutTurns, layOutWords } from "./lane-draw.js";
 
-const LIVE_PX_PER_S = 92;
+const LIVE_PX_PER_S = 112;
 const NOW_AT = 0.9;
 const STILL_FRAMES_MS = 250; // with reduced motion the picture changes this often, and turns pages instead of gliding
-const WORDS_FROM_PX_PER_S = 48;
+const WORDS_FROM_PX_PER_S = 84;
 const COLOURS = { text: "--ink", faint: "--ink-faint", line: "--rule", user: "--user", agent: "--agent", userText: "--user-text", agentText: "--agent-text", overlap: "--overlap" };
 
 export class DuplexLane {
