@@ -7,9 +7,9 @@ from .phrases import plain_words
 from .recogniser import Transcript
 
 # Above this, the words before a pause are kept as they are and the window begins anew after them.
-_TRIM_AT_PAUSE_S = 8.0
-# Without a pause, the window is cut after a word on which two passes agree.
-_TRIM_S = 14.0
+_TRIM_AT_PAUSE_S = 7.0
+# Without a pause, the window (which costs least below 10 s) is cut after a word on which two passes agree.
+_TRIM_S = 9.0
 _KEEP_S = 2.0
 MAX_WINDOW_S = 26.0
 

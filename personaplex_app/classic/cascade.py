@@ -175,7 +175,7 @@ class CascadeSession:
         elif self._user_spoke:
             self._speaker.discard()
         else:
-            self._turns.greet()
+            self._turns.greet(self._now_s)
             self._speaker.begin(self._frame * FRAME_S, None)
 
     def _on_nothing(self, turn_id: int) -> None:

@@ -31,13 +31,16 @@ _PREPARE_AHEAD_S = 0.5
 HUM_AFTER_S = 0.64
 _HUM_EVERY_S = 5.0
 _HUM_VOICED_S = 0.6
-# An answer of which no more than this was heard did not answer: what the user adds within the time below continues the question.
+# An answer of which so little was heard did not answer, and who speaks so soon had not finished: the question goes on.
 _UNHEARD_WORDS = 2
-_CONTINUES_WITHIN_S = 3.0
+_UNHEARD_WITHIN_S = 3.0
+_CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
 _FRESH_PASSES = 2
-# Two cuts in a row by sounds without words: not a person but the agent's own voice, too short to be recognised.
-_WORDLESS_CUTS = 2
+# Two cuts in a row by sounds without words, or that began and ended with the agent's voice: that voice itself, too short to be told.
+_SUSPECT_CUTS = 2
+_SUSPECT_ONSET_S = 0.4
+_SUSPECT_END_S = 0.35
 
 
 class Phase(Enum):
@@ -111,9 +114,10 @@ class Turns:
         self._hummed_s = -10.0
         self._ducked = False
         self._unanswered = ""
-        self._unanswered_at_s = -10.0
+        self._unanswered_until_s = 0.0
         self._burst = 0
-        self._wordless_cuts = 0
+        self._suspect_cuts = 0
+        self._speaks_from_s = 0.0
 
     @property
     def idle(self) -> bool:
@@ -124,9 +128,9 @@ class Turns:
         """Raise the gate's threshold while the agent can be heard."""
         self.gate.threshold = ON_WHILE_SPEAKING if sounding else ON
 
-    def greet(self) -> None:
+    def greet(self, now_s: float) -> None:
         """Give the agent the floor without a user turn before it."""
-        self.phase = Phase.SPEAK
+        self.phase, self._speaks_from_s = Phase.SPEAK, now_s
 
     # -- every frame ------------------------------------------------------------------------------------------------------
 
@@ -141,6 +145,7 @@ class Turns:
             self._over_agent(turn, now_s, actions)
         elif self.gate.open:
             if self.phase is Phase.FADE and now_s - turn.onset_s >= SETTLE_AFTER_S:
+                self._suspect_cuts = 0
                 self._settle(turn, actions)
             self._ask_partial(turn, now_s, actions)
         else:
@@ -208,13 +213,14 @@ class Turns:
             self._hummed_s = now_s
             actions.append(Action(Do.HUM))
         if turn.ready and silence_s >= patience_s:
-            self._unanswered, self._unanswered_at_s = self._question(turn), now_s
+            self._unanswered, self._speaks_from_s = self._question(turn), now_s
+            self._unanswered_until_s = now_s + _UNHEARD_WITHIN_S
             self.turn, self.phase = None, Phase.SPEAK
             actions.append(Action(Do.ANSWER, turn.id))
 
     def _question(self, turn: UserTurn) -> str:
         text = turn.text or ""
-        if self._unanswered and turn.onset_s - self._unanswered_at_s < _CONTINUES_WITHIN_S and not is_stop(text):
+        if self._unanswered and turn.onset_s < self._unanswered_until_s and not is_stop(text):
             return f"{self._unanswered} {text}"
         return text
 
@@ -242,15 +248,16 @@ class Turns:
             return []
         actions: list[Action] = []
         echo = turn.over_agent and is_echo(text, played, self.loud_room)
+        if self.phase is Phase.FADE:
+            self._suspect_cuts = self._suspect_cuts + 1 if self._is_suspect(turn, text) else 0
+            echo = echo or self._suspect_cuts >= _SUSPECT_CUTS
         if self.phase is Phase.SPEAK:
             self._burst_over_agent(turn, text, echo, now_s, actions)
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
-            self._wordless_cuts = 0 if text else self._wordless_cuts + 1
-            if (echo or self._wordless_cuts >= _WORDLESS_CUTS) and not self.loud_room:
+            if echo and not self.loud_room:
                 self.loud_room = True
                 actions.append(Action(Do.LOUD_ROOM))
-            self.phase = Phase.SPEAK
-            self._ducked = False
+            self.phase, self._speaks_from_s = Phase.SPEAK, now_s
             actions.append(Action(Do.RESUME))
             self._aside(turn, text, echo, actions)
         elif echo or not text:
@@ -334,7 +341,11 @@ class Turns:
     def said(self, words: int) -> None:
         """Take note of how many words of the answer were played when it was cut."""
         if words > _UNHEARD_WORDS:
-            self._unanswered = ""
+            self._unanswered_until_s = min(self._unanswered_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S)
+
+    def _is_suspect(self, turn: UserTurn, text: str) -> bool:
+        with_agent = turn.onset_s - self._speaks_from_s < _SUSPECT_ONSET_S and self.gate.voice_end_s - self._cut_s < _SUSPECT_END_S
+        return not text or with_agent
 
     def _cut(self, now_s: float, actions: list[Action]) -> None:
         self.phase, self._ducked = Phase.FADE, False
@@ -342,5 +353,5 @@ class Turns:
         actions.append(Action(Do.CUT))
 
     def _settle(self, turn: UserTurn, actions: list[Action]) -> None:
-        self.phase, self._wordless_cuts = Phase.LISTEN, 0
+        self.phase = Phase.LISTEN
         actions += [Action(Do.SETTLE), Action(Do.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s))]
