@@ -23,8 +23,8 @@ async function openMicrophone() {
 }
 
 /**
- * Everything audible of one talk. `on` has: frame(Int16Array, peaks), played(firstBin, peaks), report(object), unplugged().
- * Call `open` from a click: browsers let sound begin only there.
+ * Everything audible of one talk. `on` has: heard(peaks), played(firstBin, peaks), report(object), unplugged(). The sound itself goes
+ * through `ports()`. Call `open` from a click: browsers let sound begin only there.
  */
 export class AudioRig {
   constructor(folder, on) {
@@ -63,24 +63,24 @@ export class AudioRig {
     }
     await this.input.audioWorklet.addModule(`${this.folder}/capture-worklet.js`);
     this.capture = new AudioWorkletNode(this.input, "personaplex-capture", { numberOfInputs: 1, outputChannelCount: [1] });
-    this.capture.port.onmessage = ({ data }) => this.on.frame(data.pcm, data.peaks);
+    this.capture.port.onmessage = ({ data }) => this.on.heard(data.peaks);
     source.connect(this.capture);
     // a node is run only when something is behind it; its output is silence
     this.capture.connect(this.input === this.output ? this.player : this.input.destination);
   }
 
-  /** Begin to hand over frames; the first sample from now is the talk's time zero. */
-  run() {
-    this.capture.port.postMessage({ run: true });
+  /** The ends of two channels to the audio threads: frames {pcm} come out of `capture`, {pcm} goes into `playback`. */
+  ports() {
+    const [capture, playback] = [this.capture, this.player].map((node) => {
+      const { port1, port2 } = new MessageChannel();
+      node.port.postMessage({ sound: port1 }, [port1]);
+      return port2;
+    });
+    return { capture, playback };
   }
 
   mute(on) {
     this.capture?.port.postMessage({ muted: on });
-  }
-
-  /** Play one message's samples, Int16Array; its buffer moves to the audio thread. */
-  play(pcm) {
-    this.player?.port.postMessage({ pcm }, [pcm.buffer]);
   }
 
   close() {

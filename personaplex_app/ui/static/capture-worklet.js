@@ -14,10 +14,14 @@ class Capture extends AudioWorkletProcessor {
     this.over = false;
     this.resampler = sampleRate === RATE_HZ ? null : new Resampler(sampleRate, RATE_HZ);
     this.reset();
+    this.sound = null; // whither frames go, and whence the word to begin comes
     this.port.onmessage = ({ data }) => {
-      if (data.run !== undefined) {
-        this.running = data.run;
-        this.reset();
+      if (data.sound) {
+        this.sound = data.sound;
+        this.sound.onmessage = () => {
+          this.reset();
+          this.running = true;
+        };
       }
       if (data.muted !== undefined) this.muted = data.muted;
       if (data.close) this.over = true;
@@ -48,7 +52,8 @@ class Capture extends AudioWorkletProcessor {
       this.peaks[bin] = Math.max(this.peaks[bin], Math.abs(x));
       this.frame[this.at++] = Math.round(x * 32767);
       if (this.at === FRAME) {
-        this.port.postMessage({ pcm: this.frame, peaks: this.peaks }, [this.frame.buffer, this.peaks.buffer]);
+        this.sound.postMessage({ pcm: this.frame }, [this.frame.buffer]);
+        this.port.postMessage({ peaks: this.peaks }, [this.peaks.buffer]);
         this.reset();
       }
     }

@@ -5,12 +5,14 @@
 // sooner where it is quiet. An empty buffer raises the target; quiet times lower it again.
 
 const WINDOW_S = 10;
-const TRIM_AFTER_S = 2;
+const TRIM_AFTER_S = 3;
 const TARGET_MS = 10;
+const FIRST_MS = 20; // until the network is known
 const TARGET_MOST_MS = 90;
 const RAISE_MS = 8;
-const FALL_MS_PER_S = 0.3;
-const SLACK_MS = 4;
+const FALL_MS_PER_S = 0.4;
+const SLACK_MS = 3;
+const SPREAD_PART = 0.35;
 const BOUND_S = 2;
 const MATCH_MS = 10;
 const FADE_MS = 6;
@@ -67,7 +69,8 @@ export class JitterRing {
 
   begin() {
     this.playing = true;
-    this.held = this.target;
+    // the frame that ends a hole was late itself: what comes in time will find more than this waiting
+    this.held = this.started ? Math.round(this.target / 2) : this.samples(FIRST_MS);
     this.rise = 0;
     if (this.started) {
       // everything after the hole plays later by the hole's length: so would have been the marks before it
@@ -152,6 +155,12 @@ export class JitterRing {
     return Math.min(this.low, ...this.lows);
   }
 
+  /** How much should wait at the least: what holes have taught, or a part of how much the lows of the window differ. */
+  get aim() {
+    const spread = this.lows.length ? Math.max(...this.lows) - Math.min(...this.lows) : 0;
+    return Math.min(Math.max(this.target, SPREAD_PART * spread), this.samples(TARGET_MOST_MS));
+  }
+
   /** Move the read position, forward or back, under a crossfade. */
   jump(samples, fadeSamples, even = false) {
     // a second jump before the first has faded half goes on fading from where that came from
@@ -167,14 +176,15 @@ export class JitterRing {
     this.untilSplice -= 128;
     if (this.untilSplice > 0 || this.fade || this.held || this.rise < this.samples(FADE_MS)) return;
     if (this.lows.length < TRIM_AFTER_S) return;
-    const spare = this.lowest - this.target;
+    const aim = this.aim;
+    const spare = this.lowest - aim;
     const drop = spare > this.samples(SLACK_MS);
-    const repeat = !drop && this.lowest < this.target * 0.4;
+    const repeat = !drop && this.lowest < aim * 0.4;
     if (!drop && !repeat) {
       this.waited = 0;
       return;
     }
-    const most = drop ? spare : this.target - this.lowest;
+    const most = drop ? spare : aim - this.lowest;
     const found = this.match(drop ? 1 : -1, most);
     if (!found) return;
     this.waited += 1;
@@ -233,7 +243,7 @@ export class JitterRing {
     return {
       buffer_ms: ms(this.fill + this.held),
       low_ms: Number.isFinite(this.lowest) ? ms(this.lowest) : 0,
-      target_ms: ms(this.target),
+      target_ms: ms(this.aim),
       underruns: this.underruns,
       trimmed_ms: ms(this.trimmed + this.dropped),
       stretched_ms: ms(this.stretched),

@@ -19,7 +19,7 @@ class Playback extends AudioWorkletProcessor {
     this.untilReport = sampleRate;
     this.over = false;
     this.port.onmessage = ({ data }) => {
-      if (data.pcm) this.ring.push(data.pcm);
+      if (data.sound) data.sound.onmessage = (event) => this.ring.push(event.data.pcm);
       if (data.close) this.over = true;
     };
   }

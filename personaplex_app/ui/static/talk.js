@@ -2,8 +2,9 @@
 
 import * as api from "./api.js";
 import { AudioRig, AudioTrouble } from "./audio.js";
-import { ChatClient } from "./client.js";
+import { Connection } from "./connection.js";
 import { clock, h, ms, part, say, show } from "./dom.js";
+import { PEAKS_PER_S } from "./lane-data.js";
 import { DuplexLane } from "./lane.js";
 import { Captions, Meters, Readouts } from "./live.js";
 import { TEXT, audioTrouble, limit, preparing, queued } from "./messages.js";
@@ -129,7 +130,7 @@ class TalkPage {
     }
     this.reset();
     const rig = new AudioRig(api.folder, {
-      frame: (pcm, peaks) => this.heard(pcm, peaks),
+      heard: (peaks) => this.heard(peaks),
       played: (first, peaks) => this.played(first, peaks),
       report: (report) => this.report(report),
       unplugged: () => this.notify(audioTrouble("unplugged")),
@@ -141,11 +142,10 @@ class TalkPage {
       await rig.open();
       if (this.rig !== rig) return;
       this.enter("connecting", TEXT.connecting);
-      const client = new ChatClient(api.base, this.handlers());
-      this.client = client;
-      await client.start({ ...this.setup.request(), owner: api.ownerKey() });
+      const request = { ...this.setup.request(), owner: api.ownerKey() };
+      this.client = new Connection(api.folder, api.base, request, rig.ports(), this.handlers());
     } catch (error) {
-      if (this.rig === rig) this.fail(error instanceof AudioTrouble ? audioTrouble(error.code) : this.client ? TEXT.unreachable : `The sound could not be started: ${error.message}`);
+      if (this.rig === rig) this.fail(error instanceof AudioTrouble ? audioTrouble(error.code) : `The sound could not be started: ${error.message}`);
     }
   }
 
@@ -158,7 +158,7 @@ class TalkPage {
     this.ready = null;
     this.ended = null;
     this.failure = null;
-    this.frames = { sent: 0, received: 0 };
+    this.bins = 0; // of the user's envelope so far, which is the talk's clock
     this.began = false;
     this.muted = false;
     this.spoken = null;
@@ -173,14 +173,11 @@ class TalkPage {
         this.readouts.set("transport", name);
         if (name !== "socket") this.notify(TEXT.fallback);
       },
-      handshake: () => this.rig?.run(),
-      audio: (pcm) => {
-        this.frames.received += pcm.length / 1920;
-        this.rig?.play(pcm);
-      },
+      handshake: () => {},
       text: (piece) => this.piece(piece),
       event: (event) => this.take(event),
       failure: (text) => (this.failure = text),
+      unreachable: () => this.fail(TEXT.unreachable),
       closed: (event) => this.closed(event),
     };
   }
@@ -201,7 +198,8 @@ class TalkPage {
       case "turn_latency":
         return this.readouts.set("turn", ms(event.latency_ms));
       case "stats":
-        if (this.client?.tripMs) this.readouts.set("trip", ms(this.client.tripMs));
+        if (event.trip_ms) this.readouts.set("trip", ms(event.trip_ms));
+        if (event.dropped_frames > 5) this.notify(TEXT.slow);
         return this.readouts.stats(event);
       case "limit":
         return this.notify(limit(event));
@@ -232,12 +230,10 @@ class TalkPage {
     this.buttons.mute.focus({ preventScroll: true });
   }
 
-  heard(pcm, peaks) {
-    this.client?.audio(pcm);
-    this.lane.data.put("user", this.frames.sent * peaks.length, peaks);
-    this.frames.sent += 1;
+  heard(peaks) {
+    this.lane.data.put("user", this.bins, peaks);
+    this.bins += peaks.length;
     this.meters.hear("user", peaks);
-    if (this.client?.droppedFrames === 5) this.notify(TEXT.slow);
   }
 
   played(first, peaks) {
@@ -254,7 +250,7 @@ class TalkPage {
   /** The agent's text where the engine gives no utterances. */
   piece(text) {
     if (!this.ready || this.ready.capabilities?.agent_captions) return;
-    const at = this.frames.received * FRAME_S;
+    const at = this.bins / PEAKS_PER_S;
     if (!this.spoken || at - this.spoken.end_s > 1.2) this.spoken = { id: `text-${at}`, speaker: "agent", text: "", start_s: at, final: true, words: [] };
     this.spoken.text += text;
     this.spoken.words.push([text, at, at]);
