@@ -11,10 +11,20 @@ from .spoken import figures
 MAX_FACTS = 200
 _ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
 _SENTENCE_END = re.compile(_ABBREVIATED + r"(?<=[.!?])\s+(?=[\"'A-Z0-9])|\n+")
+_OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
+_BEHAVIOUR = re.compile(
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|are (?:tense|upset"
+    r"|friendly|patient|curious|polite))\b"
+)
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
 _NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
 _NAMES = tuple(
-    re.compile(p) for p in (rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}", rf"\b(?i:named|called) {_NAME}", rf"^You are {_NAME}[,.]")
+    re.compile(p)
+    for p in (
+        rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        rf"\b(?i:named|called) {_NAME}",
+        rf"^You are {_NAME}[,.]",
+    )
 )
 _COMPANIES = tuple(
     re.compile(p)
@@ -50,7 +60,8 @@ class Identity:
 class Fact:
     """One thing the agent knows. `text` is said as it stands; `subject` is what it is about; `source` is the prompt's own wording.
 
-    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from.
+    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted` facts are information,
+    the others are about how the agent behaves. `line` numbers the prompt's sentences: facts of one line belong together.
     """
 
     text: str
@@ -58,6 +69,7 @@ class Fact:
     subject: str = ""
     whole: int | None = None
     noted: bool = True
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,32 +89,39 @@ def read_brief(prompt: str) -> Brief:
     asks_for = about = ""
     identity = _identity(prompt)
     noted = not re.search(r"(?i)\binformation\s*:", prompt)
-    for raw in _sentences(prompt):
+    for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
             noted, raw = True, _HEADING.sub("", raw)
-        wanted = re.match(r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)", raw)
+        wanted = re.match(
+            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
+            raw,
+        )
         if wanted:
             asks_for = asks_for or wanted["what"]
             continue
         if len(facts) < MAX_FACTS and not _is_direction(raw):
             raw = re.sub(r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)", lambda m: about or m[0], raw, flags=re.I)
-            facts += _facts(raw, len(facts), noted, bool(identity.company))
+            facts += _facts(raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     said = " ".join(f.text for f in facts)
     return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(said))
 
 
-def _sentences(prompt: str) -> list[str]:
+def _sentences(prompt: str) -> list[tuple[int, str]]:
+    """Return the prompt's sentences and clauses, each with the number of the sentence it is from."""
     prompt = re.sub(r"(?i)\s*\b(information|details|facts|notes)\s*:\s*", r"\n\1: ", prompt)
-    whole = (part.strip() for part in _SENTENCE_END.split(prompt))
-    parts = (part.strip() for text in whole for part in (re.split(r";\s+", text)))
-    return [re.sub(r"^[-*•]\s+", "", part).rstrip(" .;") for part in parts if re.search(r"\w", part)]
+    parts = ((n, part) for n, text in enumerate(_SENTENCE_END.split(prompt)) for part in re.split(r";\s+", text.strip()))
+    clauses = ((n, clause) for n, part in parts for clause in (_OWN_CLAUSES.split(part) if part.startswith("You ") else [part]))
+    return [(n, re.sub(r"^[-*•]\s+", "", clause).rstrip(" .;,")) for n, clause in clauses if re.search(r"\w", clause)]
 
 
 def _is_direction(text: str) -> bool:
     """A sentence about how to behave, or one that only says who the agent is."""
     return bool(
-        re.match(r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer |use |avoid |greet |remember |make sure|if asked)", text)
+        re.match(
+            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer |use |avoid |greet |remember |make sure|if asked)",
+            text,
+        )
         or re.match(r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text)
         or re.match(r"(?i)(you (work|are|teach)\b.*)?your name is [^,;]+$", text)
     )
@@ -121,14 +140,14 @@ def _identity(prompt: str) -> Identity:
     return Identity(name.strip(), company, kind, role)
 
 
-def _facts(raw: str, index: int, noted: bool, serving: bool) -> list[Fact]:
+def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[Fact]:
     """Return one sentence as a fact, and after it its parts when it is a list of prices or figures."""
     label, colon, value = raw.partition(": ")
     headed = bool(colon) and len(label.split()) <= 5
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
-    whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted)
-    return [whole, *(Fact(sentence(text), raw, subject, index, noted) for text, subject in items)]
+    whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
+    return [whole, *(Fact(sentence(text), raw, subject, index, noted, line) for text, subject in items)]
 
 
 def _said(raw: str, label: str, value: str, serving: bool) -> str:
@@ -155,7 +174,9 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
         return found
     for part in parts:
         if first := _PRICE_FIRST.match(part):
-            found.append((f"the {_lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}"))
+            found.append(
+                (f"the {_lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
+            )
         elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
             item = _bare(last["item"])
             be = "are" if re.search(r"[^su]s$", item) else "is"
@@ -175,4 +196,3 @@ def _lower_first(text: str) -> str:
     first = text.split(" ")[0]
     proper = first[1:] != first[1:].lower() or (len(text.split()) > 1 and text.split()[1][:1].isupper())
     return text if proper else text[:1].lower() + text[1:]
-

@@ -6,7 +6,9 @@ import re
 
 from .spoken import speakable
 
-_FRAGMENT = re.compile(r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$")
+_FRAGMENT = re.compile(
+    r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
+)
 _VERB = re.compile(
     r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
     r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
@@ -14,7 +16,9 @@ _VERB = re.compile(
     r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
     r"|talk|end|i'm|we're|it's|there's)\b"
 )
-_BEFORE_SUBJECT = frozenset("and but if when that because what how so where while which than or as whether until before after since".split())
+_BEFORE_SUBJECT = frozenset(
+    "and but if when that because what how so where while which than or as whether until before after since".split()
+)
 _ADVERBS = frozenset("today now then usually sometimes often currently once here always".split())
 _ASIDE = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
@@ -37,13 +41,19 @@ def first_person(text: str, serving: bool = True) -> str:
 
     Quoted words stay. `serving`: the agent works for a company, and "the customer" is whom it speaks to.
     """
-    if serving and re.match(r"(?i)(?:please )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ", text):
+    if serving and re.match(
+        r"(?i)(?:please )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ", text
+    ):
         return text
     text = _completed(text)
     text = re.sub(r"(?i)^(?:do not|don't|never) (?=[a-z])", "I can't ", text)
     text = re.sub(r"(?i)^offer ", "I can offer ", text)
     if serving:
-        text = re.sub(r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b", lambda m: "the customer " + _plural(m[1].lower()), text)
+        text = re.sub(
+            r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b",
+            lambda m: "the customer " + _plural(m[1].lower()),
+            text,
+        )
     parts = _ASIDE.split(text)
     parts[::2] = [re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part) for part in parts[::2]]
     text = "".join(parts)

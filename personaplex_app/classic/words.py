@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import snowballstemmer
-import yaml
 
-from ..personas import ASSETS
+from ..personas import ASSETS, load_yaml
 from .spoken import speakable
 
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY = r"(mon|tues|wednes|thurs|fri|satur|sun)days?"
 _KINDS = (
-    ("price", r"how much(?! (time|longer|water|does \w+ (weigh|expand))\b)|what(?:'s| is| are| does| do| would).*\b(cost|price|fee|charge|rate)s?\b|prices?\b|\bcosts?\b|\bcharges?\b|hourly rate|how expensive|most i pay|budget"),
+    ("duration", r"how long|how fast|how quickly|how much (time|longer)|how soon|battery life"),
+    ("price", r"how much(?= (?:is|are|was|were|for|would|will|to|it|per|do you (?:charge|take|pay|want))\b(?!.*\b(?:under|in the|left)\b)| do(?:es)? .*\b(?:cost|charge|pay|be)|\W*$)"
+     r"|how much did|what(?:'s| is| are| does| do| would).*\b(?:cost|price|fee|charge|rate)s?\b|\bprices?\b|\bcosts?\b|\bcharge\b|hourly rate|how expensive|most i pay|budget"),
     ("count", r"how many|how old|how high|how tall|how big|number of|what percentage|temperature|how much"),
-    ("duration", r"how long|how fast|how quickly|how much (time|longer)|how soon"),
     ("when", r"\bwhen\b|what (time|day|date|hour)|which (day|date)|how often|opening hours|until when|\bhours\b"),
     ("where", r"\bwhere\b|address|location|located"),
     ("phone", r"phone|number to call|telephone"),
@@ -30,19 +31,21 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What words mean. `meaning` maps a stem to its group's first stem; `opposites` are pairs of stems."""
+    """What words mean; one per talk, for its stemmer is not to be shared between threads. `meaning` maps a stem to its group's first stem; `opposites` are pairs of stems; `empty` words are
+    never looked up; `light` stems help when found and do not matter when not.
+    """
 
     phrases: tuple[tuple[str, str], ...]
     meaning: dict[str, str]
     opposites: frozenset[tuple[str, str]]
     empty: frozenset[str]
-    _stemmer: object = field(repr=False, compare=False, default=None)
-    _stems: dict[str, str] = field(repr=False, compare=False, default_factory=dict)
+    light: frozenset[str]
+    stem: Callable[[str], str] = field(repr=False, compare=False)
 
     @classmethod
     def load(cls, path: Path = ASSETS / "lexicon.yaml") -> Lexicon:
         """Return the lexicon of a file."""
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        raw = load_yaml(path)
         stemmer = snowballstemmer.stemmer("english")
         meaning: dict[str, str] = {}
         for group in raw["synonyms"]:
@@ -51,12 +54,8 @@ class Lexicon:
                 meaning.setdefault(stem, stems[0])
         opposites = {(stemmer.stemWord(a), stemmer.stemWord(b)) for a, b in raw["opposites"]}
         phrases = sorted(raw["phrases"].items(), key=lambda pair: -len(pair[0]))
-        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), stemmer)
-
-    def stem(self, word: str) -> str:
-        if word not in self._stems and len(self._stems) < 20_000:
-            self._stems[word] = self._stemmer.stemWord(word)  # type: ignore[attr-defined]
-        return self._stems.get(word, word)
+        light = frozenset(stemmer.stemWord(word) for word in raw["light"].split())
+        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stemmer.stemWord)
 
     def words(self, text: str) -> list[str]:
         """Return the words of `text` in lower case, figures as words, set phrases as one word."""
@@ -90,7 +89,10 @@ def days_in(text: str) -> frozenset[int]:
     """Return the days of the week, 0 to 6, on which what `text` says holds: ranges, "every day except Sunday", "closed on Monday"."""
     text = text.lower()
     barred: set[int] = set()
-    for match in re.finditer(rf"(?:except(?: on| for)?|closed(?: on)?|not (?:open )?on|no \w+ on) ((?:(?:{_DAY}|weekends?|and|or|,|to|through|until)[\s,]*)+)", text):
+    for match in re.finditer(
+        rf"(?:except(?: on| for)?|closed(?: on)?|not (?:open )?on|no \w+ on) ((?:(?:{_DAY}|weekends?|and|or|,|to|through|until)[\s,]*)+)",
+        text,
+    ):
         barred |= _named(match[1])
         text = text.replace(match[0], " ")
     named = _named(text)
