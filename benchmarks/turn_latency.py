@@ -63,7 +63,12 @@ _NOISE = 0.0003
 _GIVE_UP_S = 6.0
 _BARGE_AFTER_S = 1.2
 _GREETING_S = 12.0
-_INTERRUPTION = "Sorry, I have to stop you there for a moment."
+INTERRUPTIONS = (
+    "Hold on, please, that is enough.",
+    "What about the price of it?",
+    "Sorry, I have to stop you there for a moment.",
+    "Actually, I wanted to know something else.",
+)
 
 
 @dataclass
@@ -185,7 +190,7 @@ def measure(quick: bool = False) -> dict:
             timbre = TIMBRES[(index + number) % len(TIMBRES)]
             turns.append(_ask(talk, question, synthesiser.speak(question, timbre).samples))
             if index % 2:
-                stops.append(_barge_in(talk, synthesiser.speak(_INTERRUPTION, timbre).samples))
+                stops.append(_barge_in(talk, synthesiser.speak(INTERRUPTIONS[len(stops) % len(INTERRUPTIONS)], timbre).samples))
             else:
                 talk.wait_for_end()
         session.close()

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
+from personaplex_app.classic.synthesiser import TIMBRES
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -260,6 +262,39 @@ def test_two_talks_at_once_do_not_touch_each_other(talk):
     assert one.responder.asked[-1] == QUESTION
     assert two.responder.asked[-1] == "When are you open?"
     assert (one.text, two.text) == (" It is open.", " It is closed.")
+
+
+def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
+    class Broken:
+        def transcribe(self, samples):
+            raise MemoryError("no words of the talk")
+
+    broken, sound = talk(ScriptedResponder()), talk(ScriptedResponder())
+    monkeypatch.setattr(broken.session._listener, "_recogniser", Broken())
+    with pytest.raises(EngineError, match=r"failed in this talk \(MemoryError\); start a new one") as caught:
+        broken.wait(0.5).say(QUESTION).wait(1.0)
+    assert "words" not in str(caught.value)
+    assert sound.wait(0.5).say(QUESTION).wait(4.0).text
+
+
+def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
+    release = threading.Event()
+
+    class Hanging(ScriptedResponder):
+        def greet(self):
+            release.wait(20.0)
+            return "Too late."
+
+    before = set(threading.enumerate())
+    responder = Hanging()
+    session = CascadeSession(house[0]._models, TIMBRES[0], responder)
+    session.step(np.zeros(FRAME_SAMPLES, np.float32))
+    session.close()
+    assert not release.is_set()
+    release.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5.0)
+    assert responder.closed
 
 
 def test_engine_full_house_then_a_place_again(house, talk):

@@ -175,6 +175,12 @@ def test_turns_short_word_that_asks_for_the_floor_gets_it(words):
     assert scene.texts() == [words]
 
 
+def test_turns_two_bursts_with_a_breath_between_cut_at_once():
+    scene = Scene(agent_speaks=True).pause(0.96).speak(0.32, "Sorry").pause(0.24).speak(0.8, "Sorry I have a question").pause(0.4)
+    assert scene.did(Do.CUT)[0] - 0.96 <= 0.32 + 0.24 + 2 * FRAME_S
+    assert "backchannel" not in scene.marks()
+
+
 def test_turns_long_backchannel_cuts_and_the_agent_resumes():
     scene = Scene(agent_speaks=True).pause(0.96).speak(0.8, "Oh yeah, right.").pause(2.0)
     assert scene.did(Do.CUT)

@@ -50,11 +50,13 @@ class ClassicEngine:
         return self._max_sessions
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load and try the models.
+        """Load and try the models; once is enough.
 
         Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right one, EngineError when
         the models do not understand each other.
         """
+        if self._models:
+            return
         try:
             report(EngineState("loading", "voice activity", 0.0))
             vad = VadModel()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ..errors import EngineError
 
 T = TypeVar("T")
-MAX_PENDING = 32
+MAX_PENDING = 128
 # In lockstep every job takes exactly this long, however long it really takes: results do not depend on the machine.
 LOCKSTEP_FRAMES = 2
 _CLOSE_S = 2.0
@@ -39,7 +39,7 @@ class Lane:
         """Run `last_work` after what is queued and end the thread; a call that hangs is waited for no longer than two seconds."""
         last = self._executor.submit(last_work)
         wait([last], timeout=_CLOSE_S)
-        self._executor.shutdown(wait=last.done(), cancel_futures=True)
+        self._executor.shutdown(wait=last.done())
 
 
 @dataclass
@@ -50,7 +50,7 @@ class _Job:
 
 
 class Jobs:
-    """One session's work under way, at most 32 pieces."""
+    """One session's work under way, at most 128 pieces."""
 
     def __init__(self, lockstep: bool) -> None:
         self._lockstep = lockstep

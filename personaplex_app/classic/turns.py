@@ -175,7 +175,7 @@ class Turns:
 
     def _over_agent(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
         if self.gate.open:
-            age_s = now_s - self.gate.onset_s
+            age_s = now_s - turn.onset_s  # counted through a breath: who speaks again means it
             if self.loud_room:
                 self._ask_partial(turn, now_s, actions)
             elif age_s >= CUT_AFTER_S:
@@ -239,7 +239,8 @@ class Turns:
 
     def current(self, turn_id: int, pause: int) -> bool:
         """Return whether a recognition of this pause still says how the turn stands."""
-        return self.turn is not None and self.turn.id == turn_id and self.turn.asked and self.turn.pause == pause
+        turn = self.turn
+        return turn is not None and turn.id == turn_id and turn.asked and turn.pause == pause and not self.gate.open
 
     def recognised(self, turn_id: int, pause: int, text: str, played: str, now_s: float) -> list[Action]:
         """Take the text of a pause; `played` is what the agent said lately."""

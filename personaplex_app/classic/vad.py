@@ -22,8 +22,8 @@ ON = 0.5
 ON_WHILE_SPEAKING = 0.6
 _HYSTERESIS = 0.15
 _OPEN_CHUNKS = 2
-# The model notices a soft consonant up to 130 ms late; loudness leads back to where it began.
-_LOOK_BACK_CHUNKS = 5
+# The model notices a soft consonant some 200 ms late; loudness leads back to where it began.
+_LOOK_BACK_CHUNKS = 8
 _ABOVE_FLOOR = 8.0
 _BELOW_PEAK = 1e-3
 _FLOOR_RISE = 1.02
@@ -62,7 +62,7 @@ class VadModel:
 
         Shapes: `chunk` is float32 [1, 576], 64 samples of context and 512 new ones at 16 kHz; `h` and `c` are [1, 1, 128].
         """
-        probability, h, c = self._session.run(None, {"input": chunk, "h": h, "c": c})
+        probability, h, c = (np.asarray(out) for out in self._session.run(None, {"input": chunk, "h": h, "c": c}))
         return float(probability[0]), h, c
 
 
@@ -141,7 +141,7 @@ class SpeechGate:
             if chunk.power < max(self._floor * _ABOVE_FLOOR, peak * _BELOW_PEAK):
                 break
             began_s = chunk.start_s
-        return began_s
+        return float(began_s)
 
 
 def speech_end(samples: np.ndarray) -> int:
