@@ -23,14 +23,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     """Return the findings as plain data."""
     choice = choose(settings)
     return {
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "cpu": _cpu_name(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "memory_gib": _memory_gib(),
-            "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1),
-            "python": platform.python_version(),
-        },
+        "machine": {**machine(), "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1)},
         "packages": {name: _version(name) for name in PACKAGES},
         "weights": _weights(),
         "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
@@ -42,15 +35,26 @@ def examine(settings: Settings) -> dict[str, Any]:
     }
 
 
+def machine() -> dict[str, Any]:
+    """Return what the machine is, as benchmarks write it beside their figures."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "python": platform.python_version(),
+    }
+
+
 def report(settings: Settings, as_json: bool) -> str:
     """Return the findings for a terminal, or as JSON."""
     found = examine(settings)
     if as_json:
         return json.dumps(found, indent=2)
-    machine, engine = found["machine"], found["engine"]
+    has, engine = found["machine"], found["engine"]
     lines = [
-        f"Machine    {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB memory, {machine['disk_free_gib']} GiB free",
-        f"           {machine['system']}, Python {machine['python']}",
+        f"Machine    {has['cpu']}, {has['cores']} cores, {has['memory_gib']} GiB memory, {has['disk_free_gib']} GiB free",
+        f"           {has['system']}, Python {has['python']}",
         "Packages   " + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
         *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
         f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),

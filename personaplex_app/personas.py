@@ -50,17 +50,23 @@ def check_prompt(text: str) -> str:
     return text
 
 
+def load_yaml(path: Path) -> Any:
+    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
+
+    Raises: SettingsError when the file cannot be read.
+    """
+    try:
+        return yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML.") from error
+
+
 def load_personas(path: Path = ASSETS / "personas.yaml") -> tuple[Persona, ...]:
     """Return the roles of a personas file, in its order.
 
     Raises: SettingsError naming the persona, the field and its limit.
     """
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"The personas file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML."
-        ) from error
+    entries = load_yaml(path)
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"The personas file {path.name} must be a list with at least one persona.")
     personas = tuple(_persona(entry, number) for number, entry in enumerate(entries, 1))

@@ -1,10 +1,12 @@
 """All talks of a program: the kept, the passing, and what happens where neither can be."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -270,6 +272,19 @@ def test_library_with_no_folder_at_all_lets_people_talk(tmp_path):
     library.close()
 
 
+def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path):
+    library = open_library()
+    running = library.begin(ME, True, META)
+    for folder in (tmp_path / "kept", *(tmp_path / "passing").iterdir()):
+        shutil.rmtree(folder)
+    log = library.begin(ME, True, META)
+    assert (log.id, log.recording) == (None, False)
+    assert "cannot be read any more" in log.problem
+    running.step(FRAME, TOLD)
+    running.finish("stopped")
+    assert "cannot be completed" in running.problem
+
+
 def test_library_client_without_a_key_talks_unrecorded_but_keeps_nothing(open_library):
     library = open_library()
     log = library.begin("", False, META)
@@ -297,6 +312,29 @@ def test_talk_log_disk_that_fails_in_mid_talk_is_said_once_and_the_talk_goes_on(
     assert (found.duration_s, len(found.utterances)) == (pytest.approx(7 * FRAME_S), 1)
     with library.open_audio(ME, log.id) as file:
         assert soundfile.info(file).frames == FRAME_SAMPLES
+
+
+def test_talk_log_store_in_other_hands_is_not_waited_for_and_written_afterwards(open_library):
+    library = open_library()
+    log = library.begin(ME, True, META)
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with library.kept_store._database.reading():
+            held.set()
+            release.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    assert log.step(FRAME, TOLD) is None  # returns though the store is held until after it
+    release.set()
+    holder.join()
+    assert library.get(ME, log.id).utterances == ()
+    assert log.step(FRAME, MARKED) is None
+    found = library.get(ME, log.id)
+    assert (len(found.utterances), len(found.marks), len(found.latencies)) == (1, 1, 1)
+    log.finish("stopped")
 
 
 def test_library_closed_in_mid_talk_ends_the_record_as_interrupted(open_library):

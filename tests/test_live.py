@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -86,6 +87,7 @@ def test_live_talk_with_events_tells_its_whole_life(app):
     assert ended["duration_s"] >= 2.0
     stored = app.get(f"/api/sessions/{ended['talk_id']}", headers={"X-Owner-Key": OWNER}).json()
     assert stored["duration_s"] == pytest.approx(ended["duration_s"], abs=0.1)
+    assert OWNER not in app.log.read_text()
 
 
 def test_live_stop_without_start_says_so(app):
@@ -165,7 +167,9 @@ def test_live_full_house_tells_the_place_and_lets_the_next_in(app):
         third.until(Kind.HANDSHAKE)
 
 
-def test_live_slow_reader_is_closed_with_a_reason(app):
+@contextmanager
+def raw_call(app):
+    """A caller that takes its own care of the socket, and answers no ping."""
     app.until_free()
     address = urlsplit(app.url)
     with socket.create_connection((address.hostname, address.port)) as raw:
@@ -174,11 +178,27 @@ def test_live_slow_reader_is_closed_with_a_reason(app):
             b"GET /api/chat?codec=pcm HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
+        yield raw
+
+
+def test_live_half_open_caller_is_freed(app):
+    with raw_call(app):
+        time.sleep(1)
+        assert app.get("/health").json()["slots"]["used"] == 1
+        app.until_free(patience_s=24)
+
+
+def test_live_slow_reader_is_closed_with_a_reason(app):
+    with raw_call(app) as raw:
         frame = bytes([0x82, 0xFE]) + (3841).to_bytes(2, "big") + bytes(4) + bytes([Kind.AUDIO]) + bytes(3840)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+
+        def send_without_reading():
             for _ in range(400):
                 raw.sendall(frame)
                 time.sleep(0.07)
+
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_without_reading()
     app.until_free()
 
 

@@ -30,6 +30,10 @@ CREATE INDEX marks_of_talk ON marks (talk_id);
 BUSY_TIMEOUT_MS = 500
 
 
+class Busy(Exception):
+    """Somebody else is using the connection, and the caller did not want to wait any longer."""
+
+
 class Database:
     """One connection behind a lock, in a file or (`path` None) in memory.
 
@@ -78,24 +82,27 @@ class Database:
             self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection, nobody else writing meanwhile.
+    def reading(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
+        """Lend the connection, nobody else using it meanwhile.
 
-        Raises: StorageError.
+        Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they do).
         """
-        with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise self._problem(error) from error
+        if not self._lock.acquire(timeout=wait_s):
+            raise Busy
+        try:
+            yield self._connection
+        except sqlite3.Error as error:
+            raise self._problem(error) from error
+        finally:
+            self._lock.release()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
         """Lend the connection inside one transaction: all of it is on disk afterwards, or none.
 
-        Raises: StorageError.
+        Raises: as `reading`.
         """
-        with self.reading() as connection:
+        with self.reading(wait_s) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -83,13 +83,18 @@ class Store:
             raise
 
     def add(
-        self, talk_id: str, utterances: Iterable[Utterance] = (), marks: Iterable[Mark] = (), latencies: Iterable[TurnLatency] = ()
+        self,
+        talk_id: str,
+        utterances: Iterable[Utterance] = (),
+        marks: Iterable[Mark] = (),
+        latencies: Iterable[TurnLatency] = (),
+        wait_s: float = -1,
     ) -> None:
-        """Store what happened in one step of a talk, all or none.
+        """Store what happened in a talk, all or none.
 
-        Raises: StorageError.
+        Raises: StorageError, Busy when the store is in other hands for longer than `wait_s` seconds (-1: waits).
         """
-        with self._database.writing() as connection:
+        with self._database.writing(wait_s) as connection:
             for u in utterances:
                 words = json.dumps([[plain(w.text), w.start_s, w.end_s] for w in u.words[:MAX_TEXT_CHARS]])
                 row = (talk_id, u.speaker, u.id, u.start_s, u.end_s, plain(u.text), words)
@@ -337,11 +342,14 @@ class Store:
     def _used_bytes(self) -> int:
         live = dict(self._live)
         used_bytes = sum(live.values())
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                if entry.name.partition(".")[0] not in live:
-                    with suppress(FileNotFoundError):  # deleted meanwhile
-                        used_bytes += entry.stat().st_size
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    if entry.name.partition(".")[0] not in live:
+                        with suppress(FileNotFoundError):  # deleted meanwhile
+                            used_bytes += entry.stat().st_size
+        except OSError as error:
+            raise StorageError(f"The folder for talks cannot be read any more: {error.strerror}. Restart to make it anew.") from error
         return used_bytes
 
     def _sound_s(self, talk_id: str) -> float:

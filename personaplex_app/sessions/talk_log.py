@@ -10,10 +10,12 @@ import numpy as np
 from ..engine.contract import Mark, Notice, Step, TurnLatency, Utterance
 from ..errors import StorageError
 from ..units import FRAME_S
+from .database import Busy
 from .recording import Recorder
 from .store import Store
 
 MAX_EVENTS = 20_000
+PATIENCE_S = 0.005  # scrubbing after a deletion can hold the store for most of a frame
 
 
 class TalkLog:
@@ -32,6 +34,7 @@ class TalkLog:
         self._ended = ended
         self._steps = 0
         self._events = 0
+        self._unwritten: list[Utterance | Mark | TurnLatency] = []
         self._over = False
         self._lock = threading.Lock()
 
@@ -53,7 +56,8 @@ class TalkLog:
     def step(self, user: np.ndarray, step: Step) -> Notice | None:
         """Record one frame of both sides and what came with it; return a sentence for the person when recording has just failed.
 
-        Final utterances, marks and turn latencies are on disk when this returns; provisional utterances are not written.
+        Final utterances, marks and turn latencies are on disk when this returns, or with a step soon after when the store is busy;
+        provisional utterances are not written.
 
         Shapes: `user` is float32 [1920].
         """
@@ -62,15 +66,12 @@ class TalkLog:
             if self._target is None or self._over:
                 return None
             store, talk_id, recorder = self._target
-            said = [e for e in step.events if isinstance(e, Utterance) and e.final]
-            marks = [e for e in step.events if isinstance(e, Mark)]
-            turns = [e for e in step.events if isinstance(e, TurnLatency)]
-            new = len(said) + len(marks) + len(turns)
+            new = [e for e in step.events if isinstance(e, Mark | TurnLatency) or (isinstance(e, Utterance) and e.final)]
+            if self._events + len(new) <= MAX_EVENTS:
+                self._events += len(new)
+                self._unwritten += new
             notice = self._attempt(lambda: recorder.add(user, step.agent))
-            if new and self._events + new <= MAX_EVENTS:
-                self._events += new
-                notice = self._attempt(lambda: store.add(talk_id, said, marks, turns)) or notice
-            return notice
+            return self._attempt(lambda: self._write(store, talk_id, PATIENCE_S)) or notice
 
     def finish(self, reason: str) -> None:
         """End the record. Later calls do nothing."""
@@ -80,8 +81,20 @@ class TalkLog:
             self._over = True
             store, talk_id, recorder = self._target
             self._attempt(recorder.finish)
+            self._attempt(lambda: self._write(store, talk_id))
             self._attempt(lambda: store.finish(talk_id, self._steps * FRAME_S, reason))
         self._ended(self)
+
+    def _write(self, store: Store, talk_id: str, wait_s: float = -1) -> None:
+        events, self._unwritten = self._unwritten, []
+        if events:
+            said = [e for e in events if isinstance(e, Utterance)]
+            marks = [e for e in events if isinstance(e, Mark)]
+            turns = [e for e in events if isinstance(e, TurnLatency)]
+            try:
+                store.add(talk_id, said, marks, turns, wait_s)
+            except Busy:
+                self._unwritten = events
 
     def _attempt(self, write: Callable[[], object]) -> Notice | None:
         try:

@@ -1,0 +1,193 @@
+"""One talk with the embedded engine: 80 ms of the user in, 80 ms of the agent out."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..audio import checked
+from ..engine.contract import Event, Notice, Step
+from ..errors import BadAudio, EngineError, PersonaplexError
+from ..units import FRAME_S, FRAME_SAMPLES
+from .dialogue import Responder
+from .jobs import Jobs, Lane
+from .listening import Listener
+from .recogniser import Recogniser
+from .speaking import Speaker
+from .synthesiser import Synthesiser, Timbre
+from .turns import Action, Do, Phase, Turns
+from .vad import VadModel, VadStream
+
+_LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
+
+
+@dataclass
+class Models:
+    """What the sessions of an engine share: the models, and one thread for each that takes long."""
+
+    vad: VadModel
+    recogniser: Recogniser
+    recognition: Lane
+    synthesiser: Synthesiser
+    synthesis: Lane
+
+
+class CascadeSession:
+    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as fast as the machine
+    allows and comes out the same each time; without it, results are taken up when they are there."""
+
+    def __init__(self, models: Models, timbre: Timbre, responder: Responder, lockstep: bool = False) -> None:
+        self._jobs = Jobs(lockstep)
+        self._turns = Turns()
+        self._vad = VadStream(models.vad)
+        self._events: list[Event] = []
+        self._text = ""
+        self._frame = 0
+        self._closed = False
+        self._stop = threading.Event()
+        ids = itertools.count(1)
+
+        def next_id() -> int:
+            return next(ids)
+
+        self._listener = Listener(
+            models.recogniser, models.recognition, self._jobs, lockstep, next_id, self._events.append, self._on_pause, self._on_partial
+        )
+        self._speaker = Speaker(
+            responder,
+            models.synthesiser,
+            models.synthesis,
+            timbre,
+            self._jobs,
+            next_id,
+            self._events.append,
+            self._on_ready,
+            self._on_nothing,
+        )
+        self._speaker.prepare_greeting()
+        self._user_spoke = False
+
+    @property
+    def _now_s(self) -> float:
+        """The end of the frame that was just heard."""
+        return (self._frame + 1) * FRAME_S
+
+    def step(self, user: np.ndarray) -> Step:
+        """Advance by one frame.
+
+        Shapes: `user` is float32 [1920] at 24 kHz.
+        Raises: BadAudio when the frame is none (the talk can go on), EngineError when the talk cannot go on.
+        """
+        if self._closed:
+            raise EngineError("This talk has been closed; start a new one.")
+        if user.shape != (FRAME_SAMPLES,):
+            raise BadAudio(f"A frame is {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
+        user = checked(user)
+        try:
+            return self._advance(user)
+        except PersonaplexError:
+            raise
+        except Exception as error:
+            raise EngineError(f"The embedded engine failed in this talk ({type(error).__name__}); start a new one.") from error
+
+    def _advance(self, user: np.ndarray) -> Step:
+        self._events.clear()
+        self._text = ""
+        start_s = self._frame * FRAME_S
+        self._listener.heard.push(user)
+        self._turns.agent_sounds(self._speaker.playback.sounding)
+        for chunk in self._vad.push(user):
+            self._turns.gate.push(chunk)
+        if self._stop.is_set():
+            self._stop.clear()
+            self._do(self._turns.stop(self._now_s))
+            self._speaker.discard()
+        self._jobs.poll(self._frame)
+        self._do(self._turns.hear(self._now_s))
+        played = self._speaker.pull(start_s)
+        self._text += "".join(f" {word.text}" for word in played.begun)
+        if self._speaker.finished(self._now_s):
+            self._do(self._turns.agent_done(self._now_s))
+        self._frame += 1
+        return Step(played.frame, self._text, tuple(self._events))
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._perform(action)
+
+    def _perform(self, action: Action) -> None:
+        speaker, listener, gate = self._speaker, self._listener, self._turns.gate
+        match action.do:
+            case Do.BEGIN:
+                self._user_spoke = True
+                listener.begin(action.turn_id, gate.onset_s)
+            case Do.RESUME_TURN:
+                listener.resume()
+            case Do.PARTIAL:
+                listener.recognise_partial(self._now_s)
+            case Do.PAUSE:
+                listener.recognise_pause(action.turn_id, action.pause, self._now_s)
+            case Do.PREPARE:
+                speaker.prepare(action.turn_id, action.text)
+            case Do.DISCARD:
+                speaker.discard()
+            case Do.ANSWER:
+                user_end_s = listener.voice_end_s(gate.voice_end_s)
+                listener.close(user_end_s)
+                speaker.begin(self._frame * FRAME_S, user_end_s)
+            case Do.CLOSE:
+                listener.close(gate.voice_end_s)
+            case Do.FORGET:
+                listener.forget()
+            case Do.DUCK | Do.UNDUCK:
+                speaker.playback.duck(action.do is Do.DUCK)
+            case Do.CUT:
+                speaker.playback.cut()
+            case Do.RESUME:
+                speaker.playback.resume()
+            case Do.SETTLE:
+                self._turns.said(speaker.settle(self._now_s))
+            case Do.HUM:
+                self._text += speaker.hum(self._frame * FRAME_S)
+            case Do.LOUD_ROOM:
+                self._events.append(Notice("loud_room", _LOUD_ROOM))
+            case Do.MARK if action.mark is not None:
+                self._events.append(action.mark)
+
+    def _on_pause(self, turn_id: int, pause: int, text: str) -> None:
+        if not self._turns.current(turn_id, pause):
+            return
+        self._do(self._turns.recognised(turn_id, pause, text, self._speaker.played, self._now_s))
+        if self._turns.turn is not None:
+            self._listener.show(self._turns.gate.voice_end_s)
+
+    def _on_partial(self, turn_id: int, text: str) -> None:
+        self._do(self._turns.overheard(turn_id, text, self._speaker.played, self._now_s))
+        if self._turns.phase is not Phase.SPEAK:  # what comes while the agent speaks may be its own voice
+            self._listener.show(self._turns.gate.voice_end_s)
+
+    def _on_ready(self, turn_id: int) -> None:
+        if turn_id:
+            self._turns.ready(turn_id)
+        elif self._user_spoke:
+            self._speaker.discard()
+        else:
+            self._turns.greet(self._now_s)
+            self._speaker.begin(self._frame * FRAME_S, None)
+
+    def _on_nothing(self, turn_id: int) -> None:
+        self._do(self._turns.unanswered(turn_id))
+
+    def interrupt(self) -> None:
+        """Make the agent stop speaking with the next frame. May be called from any thread."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End the talk and its thread. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.close()
+            self._speaker.close()

@@ -1,0 +1,131 @@
+"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their packages."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from ..engine.contract import Capabilities, EngineState, SessionConfig, Voice
+from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
+from ..personas import MAX_PROMPT_CHARS
+from ..units import SAMPLE_RATE_HZ
+from .cascade import CascadeSession, Models
+from .dialogue import MakeResponder
+from .jobs import Lane
+from .phrases import plain_words
+from .recogniser import Recogniser
+from .synthesiser import TIMBRES, Synthesiser
+from .vad import VadModel
+
+_SESSIONS_PER_CORE = 2
+_MOST_SESSIONS = 8
+_SELF_TEST = "How can I help you today?"
+
+
+class ClassicEngine:
+    """Talks on a plain CPU. The models are loaded once and shared; each talk has its own state and responder."""
+
+    name = "classic"
+    capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
+
+    def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, lockstep: bool = False) -> None:
+        self._make_responder = make_responder
+        self._max_sessions = max_sessions or min(_MOST_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
+        self._lockstep = lockstep
+        self._models: Models | None = None
+        self._lock = threading.Lock()
+        self._sessions: set[_OwnedSession] = set()
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices, each a clearly different sound of the one packaged speaker."""
+        return tuple(timbre.voice for timbre in TIMBRES)
+
+    @property
+    def max_sessions(self) -> int:
+        """How many talks this machine keeps up with: two for each core."""
+        return self._max_sessions
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Load and try the models; once is enough.
+
+        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right one, EngineError when
+        the models do not understand each other.
+        """
+        if self._models:
+            return
+        try:
+            report(EngineState("loading", "voice activity", 0.0))
+            vad = VadModel()
+            report(EngineState("loading", "speech recognition", 0.1))
+            recogniser = Recogniser()
+            report(EngineState("loading", "speech synthesis", 0.5))
+            synthesiser = Synthesiser()
+        except ImportError as error:
+            raise EngineUnavailable(
+                f"The embedded engine needs the package {error.name}, which is not installed; run: pip install -r requirements.txt"
+            ) from error
+        report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
+        _self_test(recogniser, synthesiser)
+        self._models = Models(vad, recogniser, Lane("recognition"), synthesiser, Lane("synthesis"))
+
+    def open(self, config: SessionConfig) -> _OwnedSession:
+        """Begin a talk.
+
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        """
+        timbre = next((timbre for timbre in TIMBRES if timbre.voice.name == config.voice), None)
+        if timbre is None:
+            names = ", ".join(timbre.voice.name for timbre in TIMBRES)
+            raise UnknownVoice(f"The embedded engine has no voice {shorten(config.voice)}; choose one of: {names}.")
+        if len(config.prompt) > MAX_PROMPT_CHARS:
+            raise BadPrompt(f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}. Shorten it.")
+        if self._models is None:
+            raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
+        with self._lock:
+            if len(self._sessions) >= self._max_sessions:
+                raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
+            session = _OwnedSession(self._models, timbre, self._make_responder(config), self._lockstep)
+            session.on_close = self._closed
+            self._sessions.add(session)
+        return session
+
+    def _closed(self, session: _OwnedSession) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+
+    def close(self) -> None:
+        """End every talk and the models' threads. May be called twice."""
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.close()
+        models, self._models = self._models, None
+        if models:
+            models.recognition.close()
+            models.synthesis.close()
+
+
+class _OwnedSession(CascadeSession):
+    """A session that gives its place back."""
+
+    on_close: Callable[[_OwnedSession], None] | None = None
+
+    def close(self) -> None:
+        """End the talk and give its place back. May be called twice."""
+        super().close()
+        if self.on_close:
+            self.on_close(self)
+
+
+def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:
+    clip = synthesiser.speak(_SELF_TEST, TIMBRES[0])
+    pad = np.zeros(SAMPLE_RATE_HZ // 4, np.float32)
+    understood = recogniser.transcribe(np.concatenate([pad, clip.samples, pad])).text
+    if plain_words(understood) != plain_words(_SELF_TEST):
+        raise EngineError(
+            "The embedded engine did not understand its own voice in the self-test; reinstall with: pip install -r requirements.txt"
+        )

@@ -1,0 +1,179 @@
+"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way back from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine.contract import Word
+from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from .synthesiser import Clip
+
+_DUCK = 10 ** (-12 / 20)
+_ASIDE = 10 ** (-7 / 20)
+# A cut is heard at once: 20 ms of fade at the frame's beginning, the rest of the frame silent.
+_FADE_SAMPLES = 480
+_AUDIBLE = 0.01
+MAX_CLIPS = 2
+
+
+@dataclass
+class _Playing:
+    clip: Clip
+    at_samples: int = 0
+    next_word: int = 0
+
+
+@dataclass
+class Played:
+    """One frame of the agent. `begun` are the words that begin in it, on the session's clock."""
+
+    frame: np.ndarray
+    begun: list[Word] = field(default_factory=list)
+
+
+class Playback:
+    """The agent's mouth. Holds at most the clip being played and the next."""
+
+    def __init__(self) -> None:
+        self._clips: deque[_Playing] = deque()
+        self._aside: _Playing | None = None
+        self._gain = 1.0
+        self._ducked = False
+        self._fading = False
+        self._suspended = False
+        self._dropped = False
+        self.words: list[Word] = []
+
+    @property
+    def room(self) -> bool:
+        return len(self._clips) < MAX_CLIPS
+
+    @property
+    def empty(self) -> bool:
+        return not self._clips
+
+    @property
+    def suspended(self) -> bool:
+        return self._suspended
+
+    @property
+    def aside_playing(self) -> bool:
+        return self._aside is not None
+
+    @property
+    def sounding(self) -> bool:
+        return self._aside is not None or (bool(self._clips) and not self._suspended)
+
+    @property
+    def upcoming(self) -> str:
+        """The words of the clip that plays which have not begun yet."""
+        return " ".join(word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]) if self._clips else ""
+
+    def say(self, clip: Clip) -> None:
+        """Queue a clip behind the one that plays."""
+        self._clips.append(_Playing(clip))
+
+    def say_aside(self, clip: Clip) -> None:
+        """Play a short sound softly, beside everything else."""
+        self._aside = _Playing(clip)
+
+    def duck(self, on: bool) -> None:
+        """Play 12 dB softer, or as before."""
+        self._ducked = on
+
+    def cut(self) -> None:
+        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again on `resume`."""
+        if self._clips and not self._suspended:
+            self._fading = self._suspended = True
+
+    def resume(self) -> None:
+        """Go on from the word that was cut."""
+        self._suspended = self._fading = self._ducked = False
+        self._gain = 1.0
+
+    def drop(self) -> None:
+        """Forget what was not played, and the words of what was; a cut that has not sounded yet still fades."""
+        self.words = []
+        self._dropped = True
+        if not self._fading:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._clips.clear()
+        self._dropped = False
+        self.resume()
+
+    def pull(self, now_s: float) -> Played:
+        """Return the frame that begins at `now_s`.
+
+        Shapes: `frame` is float32 [1920].
+        """
+        played = Played(np.zeros(FRAME_SAMPLES, np.float32))
+        if self._fading:
+            self._fade(played.frame)
+        elif not self._suspended:
+            self._fill(played, now_s)
+        if self._aside:
+            self._mix_aside(played.frame)
+        np.clip(played.frame, -1.0, 1.0, out=played.frame)
+        return played
+
+    def _fill(self, played: Played, now_s: float) -> None:
+        done = 0
+        while self._clips and done < FRAME_SAMPLES:
+            playing = self._clips[0]
+            part = playing.clip.samples[playing.at_samples : playing.at_samples + FRAME_SAMPLES - done]
+            played.frame[done : done + len(part)] = part
+            played.begun += _begun(playing, len(part), now_s + done / SAMPLE_RATE_HZ)
+            playing.at_samples += len(part)
+            done += len(part)
+            if playing.at_samples >= len(playing.clip.samples):
+                self._clips.popleft()
+        self.words += played.begun
+        target = _DUCK if self._ducked else 1.0
+        if target != 1.0 or self._gain != 1.0:
+            played.frame *= np.linspace(self._gain, target, FRAME_SAMPLES, dtype=np.float32)
+        self._gain = target
+
+    def _fade(self, frame: np.ndarray) -> None:
+        self._fading = False
+        playing = self._clips[0]
+        part = playing.clip.samples[playing.at_samples : playing.at_samples + _FADE_SAMPLES]
+        frame[: len(part)] = part * np.linspace(self._gain, 0.0, _FADE_SAMPLES, dtype=np.float32)[: len(part)]
+        if playing.next_word:
+            word = playing.clip.words[playing.next_word - 1]
+            if word.end_s * SAMPLE_RATE_HZ > playing.at_samples:
+                playing.at_samples = int(word.start_s * SAMPLE_RATE_HZ)
+        if self._dropped:
+            self._clear()
+
+    def _mix_aside(self, frame: np.ndarray) -> None:
+        aside = self._aside
+        assert aside is not None
+        part = aside.clip.samples[aside.at_samples : aside.at_samples + FRAME_SAMPLES]
+        frame[: len(part)] += part * _ASIDE
+        aside.at_samples += len(part)
+        if aside.at_samples >= len(aside.clip.samples):
+            self._aside = None
+
+
+def _begun(playing: _Playing, samples: int, at_s: float) -> list[Word]:
+    """Return the words that begin within the next `samples` of a clip, moved to the session's clock."""
+    shift_s = at_s - playing.at_samples / SAMPLE_RATE_HZ
+    words: list[Word] = []
+    while playing.next_word < len(playing.clip.words):
+        word = playing.clip.words[playing.next_word]
+        if word.start_s * SAMPLE_RATE_HZ >= playing.at_samples + samples:
+            break
+        words.append(Word(word.text, word.start_s + shift_s, word.end_s + shift_s))
+        playing.next_word += 1
+    return words
+
+
+def first_audible_s(clip: Clip) -> float:
+    """Return when a clip becomes audible, in seconds from its first sample."""
+    loud = np.flatnonzero(np.abs(clip.samples) > _AUDIBLE)
+    return float(loud[0]) / SAMPLE_RATE_HZ if len(loud) else 0.0

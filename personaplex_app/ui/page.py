@@ -1,0 +1,32 @@
+"""The page as one Gradio Blocks: a masthead and a file a tab. What is live in it happens in `static/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from . import sessions, talk
+from .static import STATIC, read_static
+
+TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
+
+
+def build_page() -> gr.Blocks:
+    """Return the page, ready to launch with `launch_options()`."""
+    gr.set_static_paths([STATIC])
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
+        with gr.Tabs(elem_id="tabs"):
+            talk.build_tab()
+            sessions.build_tab()
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing from other hosts."""
+    # font names as strings: Gradio then asks no font server
+    theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
+    head = f'<meta name="color-scheme" content="light dark"><style>{read_static("style.css")}</style>'
+    return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

@@ -1,0 +1,170 @@
+// The duplex lane: two people on one moving time axis, drawn as they sound. Live during a talk, still everywhere else.
+
+import { clock, h, onThemeChange } from "./dom.js";
+import { LaneData } from "./lane-data.js";
+import { drawLane, layOutTurns, layOutWords } from "./lane-draw.js";
+
+const LIVE_PX_PER_S = 112;
+const NOW_AT = 0.9;
+const STILL_FRAMES_MS = 250; // with reduced motion the picture changes this often, and turns pages instead of gliding
+const WORDS_FROM_PX_PER_S = 84;
+const COLOURS = { text: "--ink", faint: "--ink-faint", line: "--rule", user: "--user", agent: "--agent", userText: "--user-text", agentText: "--agent-text", overlap: "--overlap" };
+
+export class DuplexLane {
+  /** `options`: live, small, onSeek(seconds). */
+  constructor(element, options = {}) {
+    this.element = element;
+    this.options = options;
+    this.data = new LaneData();
+    this.now = () => 0;
+    this.playhead_s = null;
+    this.hover_s = null;
+    this.muted = false;
+    this.running = false;
+    this.ended = new AbortController();
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.context = this.canvas.getContext("2d");
+    element.replaceChildren(this.canvas);
+    if (options.onSeek) this.listenForSeek();
+    else element.setAttribute("role", "img");
+    this.describe();
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.unwatchTheme = onThemeChange(() => {
+      this.ink = null;
+      this.draw();
+    });
+    this.resizer = new ResizeObserver(() => {
+      this.laid = null;
+      this.draw();
+    });
+    this.resizer.observe(element);
+  }
+
+  /** Show another talk, or with nothing an empty axis. */
+  set(talk) {
+    this.data = talk instanceof LaneData ? talk : new LaneData(talk);
+    this.laid = null;
+    this.playhead_s = null;
+    this.describe();
+    this.draw();
+  }
+
+  /** Begin to move; `now` gives the talk's time in seconds. */
+  start(now) {
+    this.now = now;
+    this.running = true;
+    this.lastDrawn = 0;
+    const step = (time) => {
+      if (!this.running) return;
+      if (!this.still.matches || time - this.lastDrawn > STILL_FRAMES_MS) {
+        this.lastDrawn = time;
+        this.draw();
+      }
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  stop() {
+    this.running = false;
+    this.describe();
+  }
+
+  describe() {
+    const summary = this.data.summary();
+    this.element.setAttribute("aria-label", this.options.onSeek ? `${summary} Arrow keys move through it.` : summary);
+    if (this.options.onSeek) this.element.setAttribute("aria-valuemax", String(Math.round(this.data.duration_s)));
+  }
+
+  /** Set where the player is; null hides the playhead. */
+  playAt(seconds) {
+    this.playhead_s = seconds;
+    if (this.options.onSeek) {
+      this.element.setAttribute("aria-valuenow", String(Math.round(seconds ?? 0)));
+      this.element.setAttribute("aria-valuetext", `${clock(seconds ?? 0)} of ${clock(this.data.duration_s)}`);
+    }
+    this.draw();
+  }
+
+  listenForSeek() {
+    const element = this.element;
+    element.setAttribute("role", "slider");
+    element.setAttribute("aria-valuemin", "0");
+    element.tabIndex = 0;
+    const listen = (name, handler) => element.addEventListener(name, handler, { signal: this.ended.signal });
+    const at = (event) => {
+      const box = this.canvas.getBoundingClientRect();
+      return (Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * this.data.duration_s) || 0;
+    };
+    listen("pointermove", (event) => {
+      this.hover_s = at(event);
+      element.title = clock(this.hover_s);
+      if (event.buttons & 1) this.options.onSeek(this.hover_s);
+      this.draw();
+    });
+    listen("pointerleave", () => {
+      this.hover_s = null;
+      this.draw();
+    });
+    listen("pointerdown", (event) => event.button === 0 && this.options.onSeek(at(event)));
+    listen("keydown", (event) => {
+      const steps = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -30, PageUp: 30, Home: -Infinity, End: Infinity };
+      const step = steps[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      this.options.onSeek(Math.max(0, Math.min(this.data.duration_s, (this.playhead_s ?? 0) + step)));
+    });
+  }
+
+  view(width, height) {
+    const shared = { width, height, hover_s: this.hover_s, playhead_s: this.playhead_s, muted: this.muted, small: Boolean(this.options.small) };
+    if (!this.running) {
+      const duration_s = Math.max(this.data.duration_s, this.options.live ? 1 : 0.1);
+      return { ...shared, from_s: 0, pxPerS: width / duration_s, now_s: null, rows: 1 };
+    }
+    const now_s = this.now();
+    const pxPerS = LIVE_PX_PER_S;
+    const shown_s = width / pxPerS;
+    let from_s = now_s - shown_s * NOW_AT;
+    if (this.still.matches) from_s = Math.floor(now_s / (shown_s * 0.8)) * shown_s * 0.8;
+    return { ...shared, from_s, pxPerS, now_s, rows: 2 };
+  }
+
+  words(view) {
+    const key = `${this.data.version} ${view.pxPerS} ${view.rows}`;
+    if (this.laid?.key !== key) {
+      const all = [...this.data.utterances.values()];
+      const wide = view.pxPerS >= WORDS_FROM_PX_PER_S;
+      this.laid = { key, words: wide ? layOutWords(this.context, all, view.pxPerS, view.rows) : layOutTurns(this.context, all, view.pxPerS) };
+    }
+    return this.laid.words;
+  }
+
+  draw() {
+    const width = this.element.clientWidth;
+    const height = this.element.clientHeight;
+    if (!width || !height) return;
+    const ratio = window.devicePixelRatio || 1;
+    if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
+      this.canvas.width = Math.round(width * ratio);
+      this.canvas.height = Math.round(height * ratio);
+    }
+    if (!this.ink) {
+      const style = getComputedStyle(this.element);
+      this.ink = Object.fromEntries(Object.entries(COLOURS).map(([name, property]) => [name, style.getPropertyValue(property).trim()]));
+    }
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const view = this.view(width, height);
+    view.words = view.small ? [] : this.words(view);
+    drawLane(this.context, this.data, view, this.ink);
+  }
+
+  destroy() {
+    this.running = false;
+    this.resizer.disconnect();
+    this.unwatchTheme();
+    this.ended.abort();
+    for (const name of ["role", "tabindex", "title", "aria-label", "aria-valuemin", "aria-valuemax", "aria-valuenow", "aria-valuetext"]) this.element.removeAttribute(name);
+    this.element.replaceChildren();
+  }
+}

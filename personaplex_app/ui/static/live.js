@@ -1,0 +1,136 @@
+// What moves during a talk: captions, level meters, instruments. Numbers shown are measured in this talk.
+
+import { clock, h, ms, part, say, show } from "./dom.js";
+
+const MOST_CAPTIONS = 400;
+const METER_FALL = 0.86;
+
+export class Captions {
+  constructor(root) {
+    this.list = root.querySelector("#talk-captions");
+    this.empty = part(root, "captions-empty");
+    this.root = root;
+    this.clear("");
+  }
+
+  clear(emptyText) {
+    this.shown = new Map();
+    this.list.replaceChildren();
+    say(this.empty, emptyText);
+    show(this.empty, true);
+    this.names = { user: "You", agent: "Agent" };
+  }
+
+  /** Show an utterance, or what it has grown to. */
+  put(utterance) {
+    if (!utterance.text?.trim()) return;
+    show(this.empty, false);
+    const key = `${utterance.speaker} ${utterance.id}`;
+    let row = this.shown.get(key);
+    if (!row) {
+      row = h("p", { class: "caption", dataset: { speaker: utterance.speaker } }, h("span", { class: "caption-who" }), h("span", { class: "caption-text" }));
+      this.shown.set(key, row);
+      this.place(row, utterance.start_s);
+      if (this.shown.size > MOST_CAPTIONS) this.forgetOldest();
+    }
+    row.classList.toggle("is-provisional", !utterance.final);
+    say(row.firstChild, `${this.names[utterance.speaker]} ${clock(utterance.start_s)}`);
+    say(row.lastChild, utterance.text);
+    this.follow();
+  }
+
+  /** In the order in which they began, though they may arrive otherwise. */
+  place(row, start_s) {
+    row.dataset.start = start_s;
+    let before = null;
+    for (let each = this.list.lastElementChild; each && Number(each.dataset.start) > start_s; each = each.previousElementSibling) before = each;
+    this.list.insertBefore(row, before);
+  }
+
+  forgetOldest() {
+    const [key, row] = this.shown.entries().next().value;
+    this.shown.delete(key);
+    row.remove();
+  }
+
+  follow() {
+    const list = this.list;
+    // who scrolled up to read is left there
+    if (list.scrollHeight - list.scrollTop - list.clientHeight < 120) list.scrollTop = list.scrollHeight;
+  }
+}
+
+export class Meters {
+  constructor(root) {
+    this.bars = { user: root.querySelector('.meter[data-side="user"] b'), agent: root.querySelector('.meter[data-side="agent"] b') };
+    this.level = { user: 0, agent: 0 };
+    this.running = false;
+  }
+
+  hear(side, peaks) {
+    this.level[side] = Math.max(this.level[side], ...peaks);
+  }
+
+  start() {
+    this.running = true;
+    const step = () => {
+      for (const side of ["user", "agent"]) {
+        const shown = this.running ? Math.min(1, this.level[side] ** 0.6 * 1.15) : 0;
+        this.bars[side].style.transform = `scaleY(${shown.toFixed(3)})`;
+        this.bars[side].parentElement.dataset.level = shown.toFixed(2);
+        this.level[side] *= METER_FALL;
+      }
+      if (this.running) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  stop() {
+    this.running = false;
+  }
+}
+
+export class Readouts {
+  constructor(root) {
+    this.fields = Object.fromEntries([...root.querySelectorAll("[data-readout]")].map((each) => [each.dataset.readout, each]));
+    this.clear();
+  }
+
+  clear() {
+    for (const field of Object.values(this.fields)) say(field, "–");
+    clearInterval(this.timer);
+  }
+
+  set(name, text) {
+    say(this.fields[name], text);
+  }
+
+  countDown(limit_s) {
+    const end = performance.now() + limit_s * 1000;
+    const tick = () => {
+      const left_s = (end - performance.now()) / 1000;
+      this.set("left", clock(left_s));
+      this.fields.left.classList.toggle("is-low", left_s < 30);
+    };
+    tick();
+    this.timer = setInterval(tick, 500);
+  }
+
+  stats({ step_ms, late_frames, turn_latency_ms, turns }) {
+    if (step_ms?.p50 !== undefined && step_ms?.p50 !== null) {
+      this.set("step", `${format(step_ms.p50)} / ${format(step_ms.p95)} ms`);
+      this.fields.step.title = `Median and 95th percentile of one 80 ms step; ${late_frames ?? 0} came late`;
+    }
+    if (turn_latency_ms !== null && turn_latency_ms !== undefined) {
+      this.set("turn", ms(turn_latency_ms));
+      this.fields.turn.title = `Median over ${turns} turn${turns === 1 ? "" : "s"}, from your last sound to the agent's first`;
+    }
+  }
+
+  playback({ buffer_ms, target_ms, underruns, trimmed_ms }) {
+    this.set("buffer", `${buffer_ms} ms`);
+    this.fields.buffer.title = `Sound waiting to be played; it aims at ${target_ms} ms at the least. ${underruns} gaps, ${trimmed_ms} ms trimmed`;
+  }
+}
+
+const format = (value) => (value < 10 ? value.toFixed(1) : Math.round(value));

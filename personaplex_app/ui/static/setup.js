@@ -1,0 +1,143 @@
+// Who speaks: personas, voices, the role prompt, sampling. Fills itself from /voice/status and gives the talk's request.
+
+import { h, part, say, show } from "./dom.js";
+
+const CHARS_A_TOKEN = 4.2; // English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
+const MODEL_WORDS = 200;
+
+export class Setup {
+  /** `onchange(persona, voice)` is called when somebody else was chosen. */
+  constructor(root, onchange) {
+    this.root = root;
+    this.onchange = onchange;
+    // the two selects hold the values; the galleries below are another way to set them
+    this.persona = root.querySelector("#talk-persona");
+    this.voice = root.querySelector("#talk-voice");
+    this.prompt = root.querySelector("#talk-prompt");
+    this.keep = root.querySelector("#talk-keep");
+    this.limitChars = 2000;
+    this.edited = false;
+    this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
+    this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
+    this.prompt.addEventListener("input", () => {
+      this.edited = true;
+      this.count();
+    });
+  }
+
+  /** Offer what the server has; keeps what was chosen where it still exists. */
+  fill(status) {
+    const { voices, personas, engine, limits } = status;
+    const can = engine.capabilities ?? {};
+    const key = JSON.stringify([voices, personas, can]);
+    this.limitChars = limits?.prompt_chars ?? 2000;
+    this.offerKeep(status.keep ?? {});
+    if (key === this.key) return;
+    this.key = key;
+    this.voices = new Map(voices.map((each) => [each.name, each]));
+    this.personas = new Map(personas.map((each) => [each.name, each]));
+    const role = Boolean(can.role_prompt);
+    fillSelect(this.persona, role ? personas : [], "Nobody: an echo");
+    fillSelect(this.voice, voices, "No voice yet");
+    this.persona.closest(".inline-field").classList.toggle("is-fixed", !role);
+    this.gallery("persona", role ? personas : [], (each) => each.purpose);
+    this.gallery("voice", voices, (each) => each.description);
+    show(part(this.root, "persona-block"), role && personas.length > 0);
+    show(part(this.root, "prompt-block"), true);
+    this.prompt.disabled = !role;
+    this.prompt.placeholder = role ? "You are …" : "";
+    say(part(this.root, "prompt-hint"), role ? "Who it is and what it knows. Change anything: it answers from this text." : `${engine.title} plays no role, so there is nothing to write here.`);
+    show(part(this.root, "sampling"), Boolean(can.sampling));
+    say(part(this.root, "sampling-hint"), can.sampling ? "How freely the model draws its sound and its words. Empty means the model's own default." : `${engine.title} does not sample, so there is nothing to set here.`);
+    if (role) this.choosePersona(this.personas.has(this.persona.dataset.chosen) ? this.persona.dataset.chosen : (status.default_persona ?? personas[0]?.name));
+    else this.chooseVoice(voices[0]?.name);
+  }
+
+  offerKeep({ available, problem }) {
+    this.keep.disabled = available === false;
+    if (this.keep.disabled) this.keep.checked = false;
+    const hint = available === false ? problem || "Talks cannot be kept here." : "Recording and transcript, in the data folder of the machine that runs this app. Otherwise both are gone 15 minutes after the end.";
+    say(part(this.root, "keep-hint"), hint);
+  }
+
+  gallery(kind, items, describe) {
+    const families = new Map();
+    for (const each of items) families.set(each.family, [...(families.get(each.family) ?? []), each]);
+    const choose = kind === "persona" ? (name) => this.choosePersona(name) : (name) => this.chooseVoice(name);
+    const card = (each) =>
+      h(
+        "label",
+        { class: "card" },
+        h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange: () => choose(each.name) }),
+        h("span", { class: "card-body" }, h("b", {}, each.title), h("small", {}, describe(each))),
+      );
+    const groups = [...families].map(([family, members]) => h("div", { class: "family", role: "group", "aria-label": family }, h("h3", {}, family), h("div", { class: "cards" }, members.map(card))));
+    part(this.root, `${kind}-gallery`).replaceChildren(...groups);
+  }
+
+  choosePersona(name) {
+    const persona = this.personas?.get(name);
+    if (!persona) return;
+    this.persona.value = this.persona.dataset.chosen = name;
+    this.check("persona", name);
+    this.prompt.value = persona.prompt;
+    this.edited = false;
+    this.count();
+    part(this.root, "example-list").replaceChildren(...persona.examples.map((text) => h("li", {}, text)));
+    show(part(this.root, "examples"), persona.examples.length > 0);
+    this.chooseVoice(this.voices.has(persona.voice) ? persona.voice : this.voice.value);
+  }
+
+  chooseVoice(name) {
+    if (!this.voices?.has(name)) return;
+    this.voice.value = name;
+    this.check("voice", name);
+    this.onchange(this.personas?.get(this.persona.value), this.voices.get(name));
+  }
+
+  check(kind, name) {
+    for (const radio of this.root.querySelectorAll(`input[name="${kind}-choice"]`)) radio.checked = radio.value === name;
+  }
+
+  count() {
+    const text = this.prompt.value;
+    const words = text.trim() ? text.trim().split(/\s+/).length : 0;
+    const over = text.length - this.limitChars;
+    const counter = part(this.root, "prompt-count");
+    counter.classList.toggle("is-over", over > 0);
+    this.prompt.setAttribute("aria-invalid", String(over > 0));
+    const numbers = `${text.length.toLocaleString()} of ${this.limitChars.toLocaleString()} characters · about ${Math.ceil(text.length / CHARS_A_TOKEN).toLocaleString()} tokens`;
+    const advice = over > 0 ? ` · ${over.toLocaleString()} too many` : words > MODEL_WORDS ? ` · ${words} words; the model was trained on shorter roles` : "";
+    say(counter, numbers + advice);
+  }
+
+  /** What is wrong with the role prompt, as a word, or null. */
+  problem() {
+    if (this.prompt.disabled) return null;
+    if (!this.prompt.value.trim()) return "empty";
+    return this.prompt.value.length > this.limitChars ? "long" : null;
+  }
+
+  /** The talk to ask for: the fields of a `start` message. */
+  request() {
+    const request = { voice_prompt: this.voice.value, keep: this.keep.checked };
+    if (!this.prompt.disabled) {
+      request.text_prompt = this.prompt.value.trim();
+      request.persona = this.persona.value;
+    }
+    if (!part(this.root, "sampling").hidden) {
+      for (const input of part(this.root, "sampling").querySelectorAll("input")) if (input.value !== "") request[input.name] = Number(input.value);
+    }
+    return request;
+  }
+}
+
+function fillSelect(select, items, none) {
+  const chosen = select.value;
+  const families = new Map();
+  for (const each of items) families.set(each.family, [...(families.get(each.family) ?? []), each]);
+  const groups = [...families].map(([family, members]) => h("optgroup", { label: family }, members.map((each) => h("option", { value: each.name }, each.title))));
+  select.replaceChildren(...(groups.length ? groups : [h("option", { value: "" }, none)]));
+  if (items.some((each) => each.name === chosen)) select.value = chosen;
+  select.disabled = items.length < 2 && !items.length;
+}

@@ -1,0 +1,429 @@
+// The Talk tab: from the press on Start to the recording. Says in one place, `data-state` of #talk-status, where it is.
+
+import * as api from "./api.js";
+import { AudioRig, AudioTrouble } from "./audio.js";
+import { Connection } from "./connection.js";
+import { clock, h, ms, part, say, show } from "./dom.js";
+import { PEAKS_PER_S } from "./lane-data.js";
+import { DuplexLane } from "./lane.js";
+import { Captions, Meters, Readouts } from "./live.js";
+import { TEXT, audioTrouble, limit, preparing, queued } from "./messages.js";
+import { FRAME_S } from "./protocol.js";
+import { Recording } from "./recording.js";
+import { Setup } from "./setup.js";
+
+const LIVE_KEY = "personaplex.live";
+const POLL_BUSY_MS = 1000;
+const POLL_CALM_MS = 15000;
+const END_PATIENCE_MS = 6000;
+const RECORDING_PATIENCE_MS = 30000;
+const PHASES = { idle: "idle", preparing: "busy", queued: "busy", connecting: "busy", live: "live", ended: "after", error: "idle" };
+
+export function mount(element) {
+  new TalkPage(element.querySelector(".talk"));
+}
+
+class TalkPage {
+  constructor(root) {
+    this.root = root;
+    this.state = "idle";
+    this.status = null;
+    this.buttons = Object.fromEntries(["start", "stop", "mute", "hush"].map((name) => [name, root.querySelector(`#talk-${name}`)]));
+    this.statusElement = root.querySelector("#talk-status");
+    this.laneElement = root.querySelector("#talk-lane");
+    this.captions = new Captions(root);
+    this.meters = new Meters(root);
+    this.readouts = new Readouts(root);
+    this.setup = new Setup(root, (persona, voice) => this.present(persona, voice));
+    this.lane = new DuplexLane(this.laneElement, { live: true });
+    this.buttons.start.addEventListener("click", () => this.start());
+    this.buttons.stop.addEventListener("click", () => this.stop());
+    this.buttons.mute.addEventListener("click", () => this.mute(!this.muted));
+    this.buttons.hush.addEventListener("click", () => this.client?.order("interrupt"));
+    document.addEventListener("keydown", (event) => this.key(event));
+    // a page that goes frees its place at once
+    window.addEventListener("pagehide", () => this.client?.close());
+    this.enter("idle", "Looking for the engine…");
+    this.recover();
+    this.poll();
+  }
+
+  // where we are
+
+  enter(state, text, { progress = null } = {}) {
+    this.state = state;
+    const phase = this.recording && state === "error" ? "after" : PHASES[state];
+    this.root.dataset.phase = phase;
+    this.statusElement.dataset.state = state;
+    say(part(this.root, "status-text"), text);
+    const bar = part(this.root, "status-progress");
+    show(bar, progress !== null);
+    if (progress !== null) bar.value = progress;
+    const busy = phase === "busy" || phase === "live";
+    show(this.buttons.start, !busy);
+    show(this.buttons.stop, busy);
+    show(this.buttons.mute, phase === "live");
+    show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
+    say(this.buttons.stop, phase === "live" ? "Stop" : "Cancel");
+    say(part(this.root, "start-text"), phase === "after" || state === "error" ? (this.began ? "Talk again" : "Try again") : "Start talking");
+    show(part(this.root, "setup"), !busy);
+    show(part(this.root, "after"), phase === "after" && Boolean(this.recording));
+  }
+
+  notify(text) {
+    const notice = part(this.root, "notice");
+    say(notice, text);
+    show(notice, Boolean(text));
+  }
+
+  present(persona, voice) {
+    this.agentName = persona?.title ?? voice.title;
+    say(part(this.root, "agent-label"), "Agent");
+  }
+
+  // the engine
+
+  async poll() {
+    let next_ms = POLL_CALM_MS;
+    if (!document.hidden && PHASES[this.state] !== "live") {
+      try {
+        this.status = await api.status();
+        this.setup.fill(this.status);
+        this.showEngine(this.status.engine);
+        if (!["ready", "failed"].includes(this.status.engine.stage)) next_ms = POLL_BUSY_MS;
+        if (this.state === "idle") this.idle();
+      } catch (error) {
+        next_ms = POLL_BUSY_MS * 3;
+        if (this.state === "idle") this.enter("idle", error.message);
+      }
+    }
+    setTimeout(() => this.poll(), next_ms);
+  }
+
+  idle() {
+    const { engine, available } = this.status;
+    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail} ${engine.next_step}`.trim());
+    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress ?? 0 });
+    return this.enter("idle", available ? TEXT.ready : TEXT.draining);
+  }
+
+  showEngine(engine, speaking = false) {
+    this.engineName = engine.name;
+    const line = part(this.root, "engine-text");
+    const key = JSON.stringify([engine.title, engine.why, engine.next_step, speaking]);
+    this.root.querySelector("#talk-engine").dataset.stage = engine.stage ?? "ready";
+    if (line.dataset.key === key) return;
+    line.dataset.key = key;
+    const better = engine.next_step ? h("details", { class: "better" }, h("summary", {}, "A better one?"), h("span", {}, linked(engine.next_step))) : null;
+    line.replaceChildren(h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, engine.title)), h("span", { class: "engine-why" }, engine.why ?? ""), better ?? "");
+  }
+
+  // a talk
+
+  async start() {
+    if (PHASES[this.state] === "busy" || PHASES[this.state] === "live") return;
+    const problem = this.setup.problem();
+    if (problem) {
+      this.notify(problem === "empty" ? TEXT.emptyPrompt : `The role prompt has ${this.setup.prompt.value.length} characters; the limit is ${this.setup.limitChars}. Shorten it and start again.`);
+      this.setup.prompt.focus();
+      return;
+    }
+    this.reset();
+    const rig = new AudioRig(api.folder, {
+      heard: (peaks) => this.heard(peaks),
+      played: (first, peaks) => this.played(first, peaks),
+      report: (report) => this.report(report),
+      unplugged: () => this.notify(audioTrouble("unplugged")),
+    });
+    this.rig = rig;
+    this.enter("connecting", TEXT.microphone);
+    this.buttons.stop.focus({ preventScroll: true });
+    try {
+      await rig.open();
+      if (this.rig !== rig) return;
+      this.enter("connecting", TEXT.connecting);
+      const request = { ...this.setup.request(), owner: api.ownerKey() };
+      this.client = new Connection(api.folder, api.base, request, rig.ports(), this.handlers());
+    } catch (error) {
+      if (this.rig === rig) this.fail(error instanceof AudioTrouble ? audioTrouble(error.code) : `The sound could not be started: ${error.message}`);
+    }
+  }
+
+  reset() {
+    this.recording?.destroy();
+    this.recording = null;
+    this.lane.destroy();
+    this.lane = new DuplexLane(this.laneElement, { live: true });
+    this.client = null;
+    this.ready = null;
+    this.ended = null;
+    this.failure = null;
+    this.bins = 0; // of the user's envelope so far, which is the talk's clock
+    this.began = false;
+    this.muted = false;
+    this.spoken = null;
+    this.readouts.clear();
+    this.notify("");
+    this.mute(false);
+  }
+
+  handlers() {
+    return {
+      transport: (name) => {
+        this.readouts.set("transport", name);
+        if (name !== "socket") this.notify(TEXT.fallback);
+      },
+      handshake: () => {},
+      text: (piece) => this.piece(piece),
+      event: (event) => this.take(event),
+      failure: (text) => (this.failure = text),
+      unreachable: () => this.fail(TEXT.unreachable),
+      closed: (event) => this.closed(event),
+    };
+  }
+
+  take(event) {
+    switch (event.type) {
+      case "preparing":
+        return this.enter("preparing", preparing(event, this.status?.engine.title), { progress: event.progress ?? 0 });
+      case "queued":
+        return this.enter("queued", queued(event));
+      case "ready":
+        return this.live(event);
+      case "utterance":
+        this.lane.data.say(event);
+        return this.captions.put(event);
+      case "mark":
+        return this.lane.data.mark(event);
+      case "turn_latency":
+        return this.readouts.set("turn", ms(event.latency_ms));
+      case "stats":
+        if (event.trip_ms) this.readouts.set("trip", ms(event.trip_ms));
+        if (event.dropped_frames > 5) this.notify(TEXT.slow);
+        return this.readouts.stats(event);
+      case "limit":
+        return this.notify(limit(event));
+      case "notice":
+        return this.notify(event.text);
+      case "ended":
+        this.ended = event;
+        return null;
+    }
+    return null;
+  }
+
+  live(ready) {
+    this.ready = ready;
+    this.began = true;
+    remember(ready.talk_id);
+    this.engineName = ready.engine;
+    this.showEngine({ ...this.status?.engine, name: ready.engine, title: ready.engine_title, stage: "ready" }, true);
+    const seesWords = ready.capabilities?.user_captions || ready.capabilities?.agent_captions;
+    this.captions.clear(seesWords ? "Words appear here as they are spoken." : `${ready.engine_title} has no captions: it does not know words.`);
+    this.enter("live", ready.engine === "echo" ? TEXT.liveEcho : TEXT.live);
+    if (ready.keep_problem) this.notify(ready.keep_problem);
+    this.readouts.countDown(ready.limit_s);
+    this.meters.start();
+    // the envelope of a frame comes when the frame is full: the picture runs that far behind, so that its edge is never empty
+    const began_ms = performance.now();
+    this.lane.start(() => Math.max(0, (performance.now() - began_ms) / 1000 - FRAME_S));
+    this.buttons.mute.focus({ preventScroll: true });
+  }
+
+  heard(peaks) {
+    this.lane.data.put("user", this.bins, peaks);
+    this.bins += peaks.length;
+    this.meters.hear("user", peaks);
+  }
+
+  played(first, peaks) {
+    this.lane.data.put("agent", first, peaks);
+    this.meters.hear("agent", peaks);
+  }
+
+  report(report) {
+    if (this.state !== "live") return;
+    this.readouts.playback(report);
+    this.client.order("playback", { buffer_ms: report.buffer_ms, underruns: report.underruns, trimmed_ms: report.trimmed_ms });
+  }
+
+  /** The agent's text where the engine gives no utterances. */
+  piece(text) {
+    if (!this.ready || this.ready.capabilities?.agent_captions) return;
+    const at = this.bins / PEAKS_PER_S;
+    if (!this.spoken || at - this.spoken.end_s > 1.2) this.spoken = { id: `text-${at}`, speaker: "agent", text: "", start_s: at, final: true, words: [] };
+    this.spoken.text += text;
+    this.spoken.words.push([text, at, at]);
+    this.spoken.end_s = at;
+    this.lane.data.say(this.spoken);
+    this.captions.put(this.spoken);
+  }
+
+  mute(on) {
+    this.muted = on;
+    this.rig?.mute(on);
+    this.lane.muted = on;
+    this.buttons.mute.setAttribute("aria-pressed", String(on));
+    say(this.buttons.mute, on ? "Unmute" : "Mute");
+    if (this.state !== "live") return;
+    this.client.order("mute", { on });
+    this.enter("live", on ? TEXT.muted : this.engineName === "echo" ? TEXT.liveEcho : TEXT.live);
+  }
+
+  stop() {
+    if (this.state !== "live") {
+      this.letGo();
+      this.client?.close();
+      this.client = null;
+      this.idleAgain();
+      return;
+    }
+    this.client.order("stop");
+    this.letGo();
+    say(part(this.root, "status-text"), "Ending…");
+    const client = this.client;
+    setTimeout(() => {
+      if (this.client !== client || this.state !== "live") return;
+      client.close();
+      this.closed({ code: 1006, heard: true });
+    }, END_PATIENCE_MS);
+  }
+
+  idleAgain() {
+    this.enter("idle", TEXT.ready);
+    if (this.status) this.idle();
+    this.buttons.start.focus({ preventScroll: true });
+  }
+
+  letGo() {
+    this.rig?.close();
+    this.rig = null;
+    this.lane.stop();
+    this.meters.stop();
+  }
+
+  fail(text) {
+    this.letGo();
+    this.client?.close();
+    this.client = null;
+    this.enter("error", text);
+  }
+
+  // after a talk
+
+  closed(event) {
+    this.letGo();
+    this.client = null;
+    clearInterval(this.readouts.timer);
+    if (this.status) this.showEngine(this.status.engine);
+    const { ended, failure } = this;
+    if (!this.began) {
+      const text = failure ?? ended?.text ?? (event.heard ? TEXT.lostEarly : event.reason || TEXT.unreachable);
+      return this.enter("error", text);
+    }
+    const id = ended?.talk_id ?? this.ready.talk_id;
+    const whole = ended && ["stopped", "time_limit", "idle"].includes(ended.reason);
+    this.lane.set(this.lane.data);
+    this.enter(whole ? "ended" : "error", failure ?? ended?.text ?? TEXT.lost);
+    this.root.dataset.phase = "after";
+    if (id) this.offer(id, ended ? 3000 : RECORDING_PATIENCE_MS);
+    return null;
+  }
+
+  /** Show the recording as soon as the server has closed it. */
+  async offer(id, patience_ms) {
+    const deadline = performance.now() + patience_ms;
+    const before = this.state;
+    for (;;) {
+      try {
+        const talk = await api.talk(id);
+        if (this.state !== before) return true;
+        if (talk.status !== "live") {
+          this.showRecording(talk);
+          forget();
+          return true;
+        }
+      } catch (error) {
+        if (error.status && error.status !== 409) return false;
+      }
+      if (performance.now() > deadline || this.state !== before) return false;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    }
+  }
+
+  showRecording(talk) {
+    this.lane.destroy();
+    this.captions.clear("No words were recognised in this talk.");
+    this.recording = new Recording(talk, {
+      lane: this.laneElement,
+      captions: this.captions.list,
+      ondeleted: () => {
+        this.recording = null;
+        this.captions.clear("");
+        this.lane = new DuplexLane(this.laneElement, { live: true });
+        this.began = false;
+        this.enter("idle", "Deleted for good.");
+      },
+    });
+    this.lane = this.recording.lane;
+    show(this.captions.empty, !this.recording.rows.length);
+    const length = `${clock(talk.duration_s)} of talk`;
+    part(this.root, "after").replaceChildren(h("h2", {}, talk.status === "interrupted" ? `${length}, cut short` : length), this.recording.element);
+    show(part(this.root, "after"), true);
+    this.root.dataset.phase = "after";
+  }
+
+  /** After a reload in mid-talk: say so, and bring the recording. */
+  async recover() {
+    const id = remembered();
+    if (!id) return;
+    this.began = true;
+    this.enter("ended", TEXT.reloaded);
+    if (!(await this.offer(id, RECORDING_PATIENCE_MS)) && this.state === "ended") this.enter("ended", TEXT.reloadedGone);
+    forget();
+  }
+
+  // keys
+
+  key(event) {
+    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || this.root.offsetParent === null) return;
+    const target = event.target;
+    if (target.closest?.("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable=true]")) return;
+    const busy = PHASES[this.state] === "busy" || PHASES[this.state] === "live";
+    if (event.key === " " && !busy && !target.closest?.("button, a, summary, input, [role=slider], [role=tab]")) {
+      event.preventDefault();
+      this.start();
+    } else if (event.key === "Escape" && busy) this.stop();
+    else if (event.key.toLowerCase() === "m" && this.state === "live") this.mute(!this.muted);
+  }
+}
+
+function linked(text) {
+  return text.split(/(https?:\/\/[^\s,;)]+[^\s,;).])/).map((piece) => (/^https?:\/\//.test(piece) ? h("a", { href: piece, target: "_blank", rel: "noreferrer" }, piece) : piece));
+}
+
+// Session storage outlives a reload and nothing else. It may be refused; then a reload finds the talk under Sessions.
+
+function remember(id) {
+  try {
+    if (id) sessionStorage.setItem(LIVE_KEY, id);
+  } catch {
+    return;
+  }
+}
+
+function remembered() {
+  try {
+    return sessionStorage.getItem(LIVE_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(LIVE_KEY);
+  } catch {
+    return;
+  }
+}

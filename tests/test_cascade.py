@@ -1,0 +1,355 @@
+"""Whole talks with the real models: sound in, sound and words out, in lockstep so that they run as fast as the machine allows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from personaplex_app.classic.cascade import CascadeSession
+from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.classic.phrases import plain_words
+from personaplex_app.classic.synthesiser import TIMBRES
+from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
+from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+from .fakes import ScriptedResponder
+from .speech import recognise, speak
+
+pytestmark = pytest.mark.unit
+
+GREETING = "Hello, this is Anna."
+LONG = ("We collect the compost bin every Tuesday morning before seven, rain or shine.", "The depot is open on all days but Sunday.")
+QUESTION = "How much is the compost bin?"
+
+
+@pytest.fixture(scope="module")
+def house():
+    """An engine whose next talk gets the responder that the test puts into the list."""
+    responders: list[ScriptedResponder] = []
+    engine = ClassicEngine(lambda config: responders.pop(), max_sessions=2, lockstep=True)
+    engine.load(lambda state: None)
+    yield engine, responders
+    engine.close()
+
+
+class Talk:
+    """One talk and all that came of it."""
+
+    def __init__(self, house, responder: ScriptedResponder) -> None:
+        engine, responders = house
+        responders.append(responder)
+        self.responder = responder
+        self.session = engine.open(SessionConfig("natural", "You are a helpful person."))
+        self.sound = np.zeros(0, np.float32)
+        self.text = ""
+        self.events: list[tuple[float, Event]] = []
+        self.room = np.random.default_rng(0)
+
+    @property
+    def now_s(self) -> float:
+        return len(self.sound) / SAMPLE_RATE_HZ
+
+    def feed(self, samples: np.ndarray) -> Talk:
+        frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+        parts = [self.sound]
+        for n, frame in enumerate(frames):
+            step = self.session.step((frame + self.room.normal(0.0, 3e-4, FRAME_SAMPLES)).astype(np.float32))
+            parts.append(step.agent)
+            self.text += step.text
+            self.events += [(self.now_s + (n + 1) * FRAME_S, event) for event in step.events]
+        self.sound = np.concatenate(parts)
+        return self
+
+    def say(self, text: str, voice: str = "warm") -> Talk:
+        return self.feed(speak(text, voice, pause_s=0.0))
+
+    def wait(self, seconds: float) -> Talk:
+        return self.feed(np.zeros(int(seconds * SAMPLE_RATE_HZ), np.float32))
+
+    def final(self, speaker: str) -> list[str]:
+        return [e.text for _, e in self.events if isinstance(e, Utterance) and e.speaker == speaker and e.final]
+
+    def marks(self, speaker: str) -> list[str]:
+        return [e.kind for _, e in self.events if isinstance(e, Mark) and e.speaker == speaker]
+
+    def silent_from(self, start_s: float) -> float:
+        """When the agent fell silent after `start_s`, for half a second at least."""
+        loud = np.flatnonzero(np.abs(self.sound) > 0.003) / SAMPLE_RATE_HZ
+        loud = np.append(loud[loud >= start_s - 0.1], 1e9)
+        return float(loud[np.flatnonzero(np.diff(loud) > 0.5)[0]])
+
+
+@pytest.fixture
+def talk(house) -> Iterator:
+    talks: list[Talk] = []
+
+    def begin(responder: ScriptedResponder) -> Talk:
+        talks.append(Talk(house, responder))
+        return talks[-1]
+
+    yield begin
+    for talk in talks:
+        talk.session.close()
+
+
+def test_talk_question_is_heard_and_answered_aloud(talk):
+    done = talk(ScriptedResponder(answer=("It costs eight dollars a month.",))).wait(0.8).say(QUESTION)
+    ended_s = done.now_s - 0.16
+    done.wait(4.0)
+    assert done.responder.asked[-1] == QUESTION
+    assert done.final("user") == [QUESTION]
+    assert "eight dollars" in recognise(done.sound).replace("$8", "eight dollars")
+    assert done.text == " It costs eight dollars a month."
+    assert done.final("agent") == ["It costs eight dollars a month."]
+    assert done.responder.said == [("It costs eight dollars a month.", False)]
+    (latency,) = [event for _, event in done.events if isinstance(event, TurnLatency)]
+    assert latency.user_end_s == pytest.approx(ended_s, abs=0.1)
+    assert latency.latency_s <= 0.9
+    first = np.flatnonzero(np.abs(done.sound) > 0.01)[0] / SAMPLE_RATE_HZ
+    assert latency.agent_start_s == pytest.approx(first, abs=0.01)
+
+
+def test_talk_captions_grow_while_the_user_speaks(talk):
+    done = talk(ScriptedResponder()).wait(0.5).say("I would like to know when you are open on Sunday.").wait(1.0)
+    shown = [e for _, e in done.events if isinstance(e, Utterance) and e.speaker == "user"]
+    assert len({e.id for e in shown}) == 1
+    assert [e.final for e in shown] == [False] * (len(shown) - 1) + [True]
+    assert len(shown) >= 3
+    assert all(e.words for e in shown)
+
+
+def test_talk_agent_greets_first_and_only_greets_in_silence(talk):
+    done = talk(ScriptedResponder(GREETING)).wait(60.0)
+    assert plain_words(recognise(done.sound[: 5 * SAMPLE_RATE_HZ])) == plain_words(GREETING)
+    assert not done.sound[5 * SAMPLE_RATE_HZ :].any()
+    assert done.responder.said == [(GREETING, False)]
+    assert done.responder.asked == []
+    assert done.text == f" {GREETING}"
+
+
+def test_talk_user_who_speaks_first_gets_no_greeting(talk):
+    done = talk(ScriptedResponder(GREETING)).say(QUESTION).wait(5.0)
+    assert GREETING not in done.text
+    assert len(done.responder.said) == 1
+
+
+def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk):
+    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.4)
+    onset_s = done.now_s
+    assert np.abs(done.sound[-FRAME_SAMPLES:]).max() > 0.003
+    done.say("Sorry, could you tell me when you are open?").wait(1.0)
+    assert done.silent_from(onset_s) - onset_s <= 0.5
+    said, interrupted = done.responder.said[0]
+    assert interrupted
+    assert " ".join(LONG).startswith(said)
+    assert 3 < len(said.split()) < len(LONG[0].split())
+    heard = plain_words(recognise(done.sound[: int((onset_s + 0.5) * SAMPLE_RATE_HZ)]))
+    assert len(set(plain_words(said)[:-1]) - set(heard)) <= 1
+    assert done.final("agent")[0] == said
+    assert done.marks("user") == ["interruption"]
+    assert "when you are open" in done.responder.asked[-1]
+
+
+@pytest.mark.parametrize("voice", ["warm", "deep", "bright"])
+def test_talk_backchannel_does_not_stop_the_agent(talk, voice):
+    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)
+    assert done.responder.said == [(" ".join(LONG), False)]
+    assert done.marks("user") == ["backchannel"]
+    assert done.text == " " + " ".join(LONG)
+
+
+def test_talk_long_backchannel_lets_the_agent_finish(talk):
+    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Yeah, okay, right.").wait(12.0)
+    assert done.responder.said == [(" ".join(LONG), False)]
+    assert done.text == " " + " ".join(LONG)
+    assert "Sunday" in recognise(done.sound)
+
+
+def test_talk_slow_speaker_is_waited_for_and_encouraged(talk):
+    done = talk(ScriptedResponder()).wait(0.5).say("I would like to").wait(1.0).say("order a big").wait(0.4)
+    assert done.responder.said == []
+    done.say("bowl of soup for my mother.").wait(5.0)
+    assert plain_words(done.responder.asked[-1]) == plain_words("I would like to order a big bowl of soup for my mother.")
+    assert len(done.responder.said) == 1
+    assert done.marks("agent") == ["backchannel"]
+    hum = next(e for _, e in done.events if isinstance(e, Mark))
+    assert np.abs(done.sound[int(hum.start_s * SAMPLE_RATE_HZ) : int(hum.end_s * SAMPLE_RATE_HZ)]).max() > 0.01
+
+
+def _noise() -> np.ndarray:
+    return np.random.default_rng(5).normal(0.0, 0.05, 10 * SAMPLE_RATE_HZ)
+
+
+def _music() -> np.ndarray:
+    t = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
+    pitches = (220, 277, 330, 440, 392, 349, 262, 294)
+    return np.concatenate([0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * p * k * t) / k for k in (1, 2, 3)) for p in pitches * 3])
+
+
+@pytest.mark.parametrize("sound", [_noise(), _music()], ids=["noise", "music"])
+def test_talk_sounds_without_words_are_not_answered(talk, sound):
+    done = talk(ScriptedResponder()).wait(1.0).feed(sound.astype(np.float32)).wait(2.0)
+    assert done.responder.asked == []
+    assert not done.sound.any()
+    assert not any(done.final("user"))
+
+
+def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
+    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION)
+    while done.now_s < 14.0:
+        done.feed(0.5 * done.sound[-2 * FRAME_SAMPLES : -FRAME_SAMPLES])
+    assert done.responder.said == [(" ".join(LONG), False)]
+    assert len(done.final("agent")) == 1
+    assert len([event for _, event in done.events if isinstance(event, Notice)]) == 1
+
+
+def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):
+    part = "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a map that day"
+    done = talk(ScriptedResponder()).wait(0.5)
+    while done.now_s < 30.0:
+        done.say(part).wait(0.2)
+    done.say("and that is the end of my story.").wait(3.0)
+    asked = plain_words(done.responder.asked[-1])
+    assert asked[:7] == plain_words("I want to tell you how my")
+    assert asked[-4:] == plain_words("end of my story")
+    assert asked.count("mountains") >= 0.9 * (done.now_s - 4.0) / (len(speak(part)) / SAMPLE_RATE_HZ)
+
+
+def test_talk_interrupt_falls_silent_with_the_next_frame(talk):
+    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0)
+    done.session.interrupt()
+    at_s = done.now_s
+    done.wait(4.0)
+    assert done.silent_from(at_s) <= at_s + FRAME_S
+    ((said, interrupted),) = done.responder.said
+    assert interrupted
+    assert done.final("agent") == [said]
+
+
+def test_talk_responder_that_fails_says_so_and_goes_on(talk):
+    class Broken(ScriptedResponder):
+        def reply(self, user_text):
+            if not self.asked:
+                self.asked.append(user_text)
+                raise RuntimeError("secret words")
+            yield from super().reply(user_text)
+
+    done = talk(Broken(answer=("It costs eight dollars.",))).wait(0.5).say(QUESTION).wait(2.0)
+    (notice,) = [event for _, event in done.events if isinstance(event, Notice)]
+    assert "once more" in notice.text
+    assert "secret" not in notice.text
+    done.say(QUESTION).wait(4.0)
+    assert done.text == " It costs eight dollars."
+
+
+def test_talk_same_sound_gives_the_same_talk(talk):
+    first, second = (talk(ScriptedResponder(GREETING)).wait(2.5).say(QUESTION).wait(3.0) for _ in range(2))
+    assert np.array_equal(first.sound, second.sound)
+    assert first.events == second.events
+
+
+def test_two_talks_at_once_do_not_touch_each_other(talk):
+    one = talk(ScriptedResponder(answer=("It is open.",))).wait(0.5)
+    two = talk(ScriptedResponder(answer=("It is closed.",))).wait(0.5)
+    for start in range(0, 4 * SAMPLE_RATE_HZ, FRAME_SAMPLES):
+        for done, question in ((one, QUESTION), (two, "When are you open?")):
+            said = np.pad(speak(question, pause_s=0.0), (0, 4 * SAMPLE_RATE_HZ))
+            done.feed(said[start : start + FRAME_SAMPLES])
+    assert one.responder.asked[-1] == QUESTION
+    assert two.responder.asked[-1] == "When are you open?"
+    assert (one.text, two.text) == (" It is open.", " It is closed.")
+
+
+def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
+    class Broken:
+        def transcribe(self, samples):
+            raise MemoryError("no words of the talk")
+
+    broken, sound = talk(ScriptedResponder()), talk(ScriptedResponder())
+    monkeypatch.setattr(broken.session._listener, "_recogniser", Broken())
+    with pytest.raises(EngineError, match=r"failed in this talk \(MemoryError\); start a new one") as caught:
+        broken.wait(0.5).say(QUESTION).wait(1.0)
+    assert "words" not in str(caught.value)
+    assert sound.wait(0.5).say(QUESTION).wait(4.0).text
+
+
+def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
+    release = threading.Event()
+
+    class Hanging(ScriptedResponder):
+        def greet(self):
+            release.wait(20.0)
+            return "Too late."
+
+    before = set(threading.enumerate())
+    responder = Hanging()
+    session = CascadeSession(house[0]._models, TIMBRES[0], responder)
+    session.step(np.zeros(FRAME_SAMPLES, np.float32))
+    session.close()
+    assert not release.is_set()
+    release.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5.0)
+    assert responder.closed
+
+
+def test_engine_full_house_then_a_place_again(house, talk):
+    talks = [talk(ScriptedResponder()) for _ in range(2)]
+    engine, responders = house
+    with pytest.raises(CapacityError, match="2 places"):
+        engine.open(SessionConfig("natural", "x"))
+    talks[0].session.close()
+    talks[0].session.close()
+    responders.append(ScriptedResponder())
+    engine.open(SessionConfig("natural", "x")).close()
+
+
+def test_engine_unknown_voice_names_the_voices(house):
+    with pytest.raises(UnknownVoice, match="'NATF0'; choose one of: natural, "):
+        house[0].open(SessionConfig("NATF0", "x"))
+
+
+def test_engine_prompt_too_long_names_the_limit(house):
+    with pytest.raises(BadPrompt, match="2001 characters; the limit is 2000"):
+        house[0].open(SessionConfig("natural", "x" * 2001))
+
+
+def test_engine_not_loaded_cannot_open():
+    with pytest.raises(EngineError, match="not loaded yet"):
+        ClassicEngine(lambda config: ScriptedResponder()).open(SessionConfig("natural", "x"))
+
+
+@pytest.mark.parametrize("frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"])
+def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
+    done = talk(ScriptedResponder(GREETING))
+    with pytest.raises(BadAudio):
+        done.session.step(frame)
+    assert done.wait(3.0).text == f" {GREETING}"
+
+
+def test_talk_closed_ends_its_thread_and_its_responder(house):
+    before = set(threading.enumerate())
+    done = Talk(house, ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.0)
+    assert set(threading.enumerate()) - before
+    done.session.close()
+    done.session.close()
+    assert not {thread for thread in set(threading.enumerate()) - before if "responder" in thread.name}
+    assert done.responder.closed
+    with pytest.raises(EngineError, match="closed"):
+        done.wait(FRAME_S)
+
+
+def test_engine_closed_leaves_no_thread():
+    before = set(threading.enumerate())
+    engine = ClassicEngine(lambda config: ScriptedResponder(GREETING))
+    stages = []
+    engine.load(lambda state: stages.append(state.stage))
+    engine.open(SessionConfig("deep", "x")).step(np.zeros(FRAME_SAMPLES, np.float32))
+    engine.close()
+    engine.close()
+    assert set(threading.enumerate()) <= before
+    assert stages == ["loading", "loading", "loading", "self_test"]

@@ -1,0 +1,86 @@
+"""Recognition of real speech with windows as short as the clip allows, and of sounds that are no speech."""
+
+from pathlib import Path
+
+import faster_whisper
+import numpy as np
+import pytest
+import soundfile
+
+from personaplex_app.classic.recogniser import Recogniser, is_believable, window_frames
+from personaplex_app.units import SAMPLE_RATE_HZ
+
+from .speech import speak
+
+pytestmark = pytest.mark.unit
+
+HUMAN = Path(__file__).parent.parent.parent / "shared/audio/input_service.wav"
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    return Recogniser()
+
+
+def test_recogniser_runs_on_the_pinned_feature_extractor():
+    assert faster_whisper.__version__ == "1.2.1"
+
+
+@pytest.mark.parametrize(
+    ("clip_frames", "window"), [(1, 1_000), (1_000, 1_000), (1_001, 1_500), (1_500, 1_500), (1_501, 3_000), (9_000, 3_000)]
+)
+def test_window_is_the_shortest_that_holds_the_clip(clip_frames, window):
+    assert window_frames(clip_frames) == window
+
+
+@pytest.mark.parametrize("silence_s", [0.2, 9.0, 20.0])
+def test_recogniser_every_window_hears_the_end_of_the_clip(recogniser, silence_s):
+    clip = np.pad(speak("The drone can be rented for a day."), (int(silence_s * SAMPLE_RATE_HZ), 0))
+    assert "rented for a day" in recogniser.transcribe(clip).text
+
+
+def test_recogniser_words_have_the_times_they_were_said(recogniser):
+    words = recogniser.transcribe(np.pad(speak("Hello, where is the harbour?"), (SAMPLE_RATE_HZ, 0))).words
+    assert [word.text for word in words][:2] == ["Hello,", "where"]
+    starts = [word.start_s for word in words]
+    assert starts == sorted(starts)
+    assert words[1].start_s > 1.2
+    assert words[-1].end_s <= 1.0 + 3.0
+
+
+def test_recogniser_more_than_thirty_seconds_hears_the_last_thirty(recogniser):
+    clip = np.concatenate([speak("Bananas."), np.zeros(33 * SAMPLE_RATE_HZ, np.float32), speak("We open at nine in the morning.")])
+    text = recogniser.transcribe(clip).text
+    assert "morning" in text
+    assert "anana" not in text
+
+
+def test_recogniser_human_question_is_understood(recogniser):
+    if not HUMAN.exists():
+        pytest.skip("the human recording ../shared/audio/input_service.wav is not on this machine")
+    samples, rate_hz = soundfile.read(HUMAN, dtype="float32")
+    assert rate_hz == SAMPLE_RATE_HZ
+    assert "replacement part" in recogniser.transcribe(samples[5 * rate_hz : 9 * rate_hz]).text
+
+
+@pytest.mark.parametrize("level", [0.0, 0.001, 0.1])
+def test_recogniser_noise_gives_no_text(recogniser, level):
+    noise = np.random.default_rng(1).normal(0.0, 1.0, 2 * SAMPLE_RATE_HZ).astype(np.float32) * level
+    assert recogniser.transcribe(noise).text == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "log_prob", "no_speech", "believable"),
+    [
+        ("How much is it?", -0.2, 0.05, True),
+        ("Thank you.", -0.2, 0.05, True),
+        ("Thank you.", -0.7, 0.05, False),
+        ("you", -0.3, 0.9, False),
+        ("How much is it?", -1.4, 0.05, False),
+        ("[Music]", -0.2, 0.05, False),
+        ("...", -0.2, 0.05, False),
+        ("no no no no no no no no no no no no no no no no no no no no no no", -0.2, 0.05, False),
+    ],
+)
+def test_believable_tells_speech_from_what_whisper_makes_of_noise(text, log_prob, no_speech, believable):
+    assert is_believable(text, log_prob, no_speech) is believable
