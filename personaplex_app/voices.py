@@ -97,9 +97,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_ARCHIVE_BYTES:
-            raise WeightsError(f"{self._name} asks for {size:,} bytes at once; the limit is {MAX_ARCHIVE_BYTES:,}. Download it again.")
-        data = self._inner.read(size)
+        data = self._inner.read(min(size, MAX_ARCHIVE_BYTES) if size >= 0 else MAX_ARCHIVE_BYTES)
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
             raise WeightsError(f"{self._name} unpacks to more than {MAX_ARCHIVE_BYTES:,} bytes. Download it again.")

@@ -119,7 +119,7 @@ def cut(path):
         (lambda p: archive(p, [member(f"m{k}") for k in range(1001)]), "has more than 1,000 members"),
         (lambda p: archive(p, [], good=False), "holds none of the 18 voices"),
         (bomb, "unpacks to more than 67,108,864 bytes"),
-        (long_header, "voices.tgz asks for 8,589,934,592 bytes at once"),
+        (long_header, "voices.tgz cannot be unpacked"),
         (cut, "voices.tgz cannot be unpacked"),
         (lambda p: p.write_bytes(b"<html>no</html>"), "voices.tgz cannot be unpacked"),
         (lambda p: p.write_bytes(b""), "voices.tgz cannot be unpacked"),

@@ -39,6 +39,10 @@ class KVCache:
         """Return a view of some rows."""
         return KVCache(self.data[:, :, start:stop])
 
+    def clear(self, row: int) -> None:
+        """Forget a row. Needed where its numbers broke: a masked NaN is still a NaN."""
+        self.data[:, :, row] = 0
+
     def filled(self, positions: int) -> int:
         """Return how many slots hold something after `positions` positions."""
         return min(positions, self.window)

@@ -44,6 +44,7 @@ class MimiState:
     def reset(self, row: int) -> None:
         """Begin one row's stream anew."""
         self.position[row] = 0
+        self.cache.clear(row)
         for tensor in self.memory.values():
             tensor[row] = 0
 

@@ -103,7 +103,8 @@ def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
         if not error < SELF_TEST_ERROR:
             raise WeightsError(
                 f"Self-test failed: the model's embeddings differ from the voice {name} by {error:.0%}; "
-                f"up to {SELF_TEST_ERROR:.0%} is rounding. The weights or the voices are altered or belong to different models; download both again."
+                f"up to {SELF_TEST_ERROR:.0%} is rounding. "
+                "The weights or the voices are altered or belong to different models; download both again."
             )
 
 

@@ -1,0 +1,245 @@
+"""The PersonaPlex engine: our implementation of the model behind the engine contract."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import EngineError, UnknownVoice, shorten
+from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
+from ..model.compute import Compute, pick
+from ..model.config import VOICES_FILE
+from ..model.duplex import Duplex
+from ..model.generation import RowSampling
+from ..model.prompt import VoicePrompt, build_prompt
+from ..model.voice_files import open_voices, self_test
+from ..units import FRAME_S, FRAME_SAMPLES
+from ..voices import NAMES, family_of
+from .contract import Capabilities, EngineState, Event, Sampling, SessionConfig, Step, Utterance, Voice, Word
+from .slots import Slot, Slots
+from .snapshots import Snapshots
+
+log = logging.getLogger(__name__)
+SNAPSHOT_BYTES = 2**30
+CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
+MEMORY_SHARE = 0.9
+UTTERANCE_GAP_S = 1.0
+WARM_UP_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class PersonaplexSettings:
+    """What the engine is made from. `store` is where the checked voices are kept."""
+
+    checkpoint: Path
+    store: Path
+    device: str = "auto"
+    dtype: str = "auto"
+    slots: int = 2
+
+
+class PersonaplexEngine:
+    """Token-exact with the reference; many sessions in one batch on one device."""
+
+    name = "personaplex"
+    capabilities = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True)
+
+    def __init__(self, settings: PersonaplexSettings) -> None:
+        self._settings = settings
+        self._checkpoint: Checkpoint | None = None
+        self._voices: dict[str, VoicePrompt] = {}
+        self._slots: Slots | None = None
+        self.snapshots = Snapshots(SNAPSHOT_BYTES)
+        self.compute: Compute | None = None
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The released voices, once loaded those of this checkpoint."""
+        return tuple(_voice(name) for name in NAMES if not self._voices or name in self._voices)
+
+    @property
+    def max_sessions(self) -> int:
+        """How many talks share the device: what was asked for, once loaded what its memory allows."""
+        return self._slots.count if self._slots else self._settings.slots
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Load, test and warm up; once is enough.
+
+        Raises: WeightsError when a file is spoiled, SettingsError for a device that is not there, EngineError where memory ends.
+        """
+        if self._slots:
+            return
+        files = CheckpointFiles.of(self._settings.checkpoint)
+        weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
+        self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
+        log.info("compute: %s", self.compute.why)
+        report(EngineState("loading", self.compute.why, 0.0))
+        checkpoint = load_checkpoint(
+            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self._why(), done))
+        )
+        report(EngineState("self_test", "comparing the model with its voices"))
+        voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
+        self_test(checkpoint.lm, voices)
+        report(EngineState("warming_up", "speaking the first frames"))
+        rows = _affordable_rows(checkpoint, self._settings.slots)
+        chunk = CHUNK_FRAMES[self.compute.device.type]
+        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._checkpoint, self._voices = checkpoint, voices
+
+    def open(self, config: SessionConfig) -> PersonaplexSession:
+        """Begin a talk.
+
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        """
+        if self._slots is None or self._checkpoint is None:
+            raise EngineError("The PersonaPlex engine is not loaded yet; wait until it is ready.")
+        family_of(config.voice)
+        if config.voice not in self._voices:
+            raise UnknownVoice(f"This checkpoint has no voice {shorten(config.voice)}; choose one of: {', '.join(self._voices)}.")
+        tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
+        prompt = build_prompt(self._checkpoint.lm.config, tokens, self._voices[config.voice])
+        key = config.voice, hashlib.sha256(repr(tokens).encode()).digest()
+        seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
+        slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
+        return PersonaplexSession(slot, self._checkpoint, seed)
+
+    def close(self) -> None:
+        """End every talk, the device's thread, and let go of the weights. May be called twice."""
+        slots, self._slots = self._slots, None
+        if slots:
+            slots.close()
+        self._checkpoint = None
+        self.snapshots.clear()
+
+    def _why(self) -> str:
+        return self.compute.why if self.compute else ""
+
+
+class PersonaplexSession:
+    """One talk in one slot."""
+
+    def __init__(self, slot: Slot, checkpoint: Checkpoint, seed: int) -> None:
+        self._slot: Slot | None = slot
+        self._tokenizer = checkpoint.tokenizer
+        self._captions = Captions()
+        self._seed = seed
+
+    def step(self, user: np.ndarray) -> Step:
+        """Advance by one frame.
+
+        Shapes: `user` and the result's `agent` are float32 [1920].
+        Raises: EngineError when this talk cannot go on; others are not touched.
+        """
+        if self._slot is None:
+            raise EngineError("The talk has been closed.")
+        if user.shape != (FRAME_SAMPLES,):
+            raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
+        spoken = self._slot.step(user.astype(np.float32, copy=False))
+        text = self._tokenizer.spoken(spoken.text)
+        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, self._captions.step(text))
+
+    def resample(self, sampling: Sampling) -> None:
+        """Change temperatures and top-k from the next frame on; without a new seed the old one stays."""
+        if self._slot:
+            self._slot.resample(row_sampling(sampling, self._seed if sampling.seed is None else sampling.seed))
+
+    def interrupt(self) -> None:
+        """Do nothing: the model hears the user and decides itself when to stop."""
+
+    def close(self) -> None:
+        """Give the slot back. May be called twice."""
+        slot, self._slot = self._slot, None
+        if slot:
+            slot.release()
+
+
+class Captions:
+    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._id = 0
+        self._words: list[Word] = []
+
+    def step(self, piece: str) -> tuple[Event, ...]:
+        """Take what one frame said, "" for nothing."""
+        start_s = self._frames * FRAME_S
+        self._frames += 1
+        if piece:
+            end_s = start_s + FRAME_S
+            if piece.startswith(" ") or not self._words:
+                self._words.append(Word(piece.strip(), start_s, end_s))
+            else:
+                last = self._words[-1]
+                self._words[-1] = Word(last.text + piece, last.start_s, end_s)
+            return (self._utterance(final=False),)
+        if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
+            return ()
+        ended = self._utterance(final=True)
+        self._id += 1
+        self._words = []
+        return (ended,)
+
+    def _utterance(self, final: bool) -> Utterance:
+        words = tuple(self._words)
+        text = " ".join(word.text for word in words)
+        return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
+
+
+def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
+    """Return a session's sampling in the model's words."""
+    return RowSampling(
+        audio_temperature=sampling.audio_temperature,
+        text_temperature=sampling.text_temperature,
+        audio_topk=sampling.audio_topk,
+        text_topk=sampling.text_topk,
+        seed=(seed + 2**63) % 2**64 - 2**63,
+    )
+
+
+def _voice(name: str) -> Voice:
+    family = family_of(name)
+    return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
+
+
+def _affordable_rows(checkpoint: Checkpoint, wanted: int) -> int:
+    """Return how many rows fit beside the weights.
+
+    Raises: EngineError when not one does.
+    """
+    lm = checkpoint.lm
+    row_bytes = lm.config.context * lm.config.kv_bytes_per_frame(lm.text_emb.weight.element_size())
+    if lm.device.type != "cuda":
+        return wanted
+    free_bytes = torch.cuda.mem_get_info(lm.device)[0] * MEMORY_SHARE - SNAPSHOT_BYTES
+    rows = min(wanted, int(free_bytes // row_bytes))
+    if rows < 1:
+        raise EngineError(
+            f"A talk needs {row_bytes / 2**30:.1f} GiB on {lm.device} beside the weights, and "
+            f"{max(free_bytes, 0) / 2**30:.1f} GiB are left. Free memory on the device or take a larger one."
+        )
+    return rows
+
+
+def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:
+    """Return fresh rows that have proven that they can speak.
+
+    Raises: EngineError when they cannot.
+    """
+    if checkpoint.lm.device.type == "cuda":
+        torch.cuda.empty_cache()
+    duplex = Duplex(checkpoint, rows)
+    prompt = build_prompt(checkpoint.lm.config, [], next(iter(voices.values())))
+    for _ in duplex.prefill(0, prompt, prompt.positions):
+        pass
+    for _ in range(WARM_UP_FRAMES):
+        if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
+            raise EngineError("The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16.")
+    return duplex
