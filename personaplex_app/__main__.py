@@ -6,12 +6,15 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
 
 from . import __version__
 from .errors import PersonaplexError, SettingsError
 from .settings import ENV_PREFIX, Settings
+
+DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +45,45 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
+    offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
+    _add_offline(offline)
+    offline.set_defaults(run=_offline)
     return parser
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    for flag, help_ in (
+        ("input-wav", "recording of the user"),
+        ("output-wav", "where the answer goes"),
+        ("output-text", "its text, as JSON"),
+    ):
+        parser.add_argument(f"--{flag}", required=True, nargs="+", metavar="PATH", help=f"{help_}; several in one call share the model")
+    parser.add_argument("--text-prompt", default=DEFAULT_PROMPT, help="role of the agent")
+    parser.add_argument("--voice-prompt", default="", help="a voice as NAME.pt, or a wav to clone")
+    parser.add_argument("--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent")
+    for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
+        parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
+    for flag, default in (("temp-audio", 0.8), ("temp-text", 0.7)):
+        parser.add_argument(f"--{flag}", type=_at_least_0(float), default=default, help=f"temperature, {default} unless given; 0 is greedy")
+    for flag, default in (("topk-audio", 250), ("topk-text", 25)):
+        parser.add_argument(
+            f"--{flag}", type=_at_least_0(int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
+        )
+    parser.add_argument("--greedy", action="store_true", help="no sampling")
+    parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
+    for name in ("engine", "checkpoint", "device", "dtype"):
+        f = next(f for f in fields(Settings) if f.name == name)
+        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
+
+
+def _at_least_0(kind: type[float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 <= value < 10**6:
+            raise ValueError
+        return value
+
+    return number
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +104,35 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     from .server.launch import serve
 
     serve(settings)
+    return 0
+
+
+def _offline(settings: Settings, args: argparse.Namespace) -> int:
+    from .engine.choose import build, choose
+    from .engine.contract import Sampling
+    from .engine.offline import Job, Role, answer_all, engine_answer
+
+    if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
+        print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
+        return 2
+    jobs = [Job(*map(Path, paths)) for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)]
+    temperatures = (0.0, 0.0) if args.greedy else (args.temp_audio, args.temp_text)
+    sampling = Sampling(*temperatures, args.topk_audio, args.topk_text, None if args.seed == -1 else args.seed)
+    role = Role(args.voice_prompt, args.text_prompt, sampling, Path(args.voice_prompt_dir) if args.voice_prompt_dir else None)
+    # who names no engine wants what the reference does
+    choice = choose(replace(settings, engine="personaplex") if settings.engine == "auto" and settings.checkpoint else settings)
+    if choice.name == "personaplex":
+        from .engine.offline_personaplex import load_for, personaplex_answer
+
+        checkpoint = load_for(settings, args.tokenizer, args.moshi_weight, args.mimi_weight)
+        answer_all(jobs, personaplex_answer(checkpoint, role))
+        return 0
+    engine = build(choice, settings, lockstep=True)
+    try:
+        engine.load(lambda state: None)
+        answer_all(jobs, engine_answer(engine, role))
+    finally:
+        engine.close()
     return 0
 
 

@@ -1,0 +1,111 @@
+"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded once for all inputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from ..errors import BadAudio, StorageError, shorten
+from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from .contract import Engine, Sampling, SessionConfig
+
+PAD_ENTRY = "PAD"
+Frame = tuple[np.ndarray, str]
+"""One answer frame: float32 [1920] and its entry in the text file."""
+Answer = Callable[[Iterable[np.ndarray]], Iterator[Frame]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording and where its answer goes."""
+
+    input_wav: Path
+    output_wav: Path
+    output_text: Path
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who answers. `voice` is a voice's name, a wav to clone, or nothing."""
+
+    voice: str
+    text_prompt: str
+    sampling: Sampling
+    voice_folder: Path | None = None
+
+
+def answer_all(jobs: Iterable[Job], answer: Answer) -> None:
+    """Answer each recording and write sound and text.
+
+    Raises: BadAudio for a recording that cannot be read, StorageError for an answer that cannot be written.
+    """
+    for job in jobs:
+        samples = read_wav(job.input_wav)
+        frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+        with _progress(job.input_wav.name, len(frames)) as advance:
+            answered = [advance(frame) for frame in answer(frames)]
+        sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
+        try:
+            soundfile.write(job.output_wav, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+            job.output_text.write_text(json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8")
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise StorageError(
+                f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be written."
+            ) from error
+
+
+def engine_answer(engine: Engine, role: Role) -> Answer:
+    """Return how any engine answers in a role; an unknown voice means the engine's first."""
+    names = [voice.name for voice in engine.voices]
+    voice = role.voice if role.voice in names else names[0]
+
+    def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:
+        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling))
+        try:
+            for frame in frames:
+                step = session.step(frame)
+                yield step.agent, step.text or PAD_ENTRY
+        finally:
+            session.close()
+
+    return answer
+
+
+def read_wav(path: Path) -> np.ndarray:
+    """Return a file's first channel at 24 kHz, float32 [N].
+
+    Raises: BadAudio.
+    """
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise BadAudio(f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists.") from error
+    if not len(samples):
+        raise BadAudio(f"{shorten(path)} holds no sound.")
+    mono = np.ascontiguousarray(samples[:, 0])
+    return mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+
+
+@contextmanager
+def _progress(name: str, frames: int) -> Iterator[Callable[[Frame], Frame]]:
+    """Show how far an answer is, on a terminal only."""
+    done = 0
+
+    def advance(frame: Frame) -> Frame:
+        nonlocal done
+        done += 1
+        if sys.stderr.isatty():
+            print(f"\r{name}: {done} of {frames} frames", end="", file=sys.stderr, flush=True)
+        return frame
+
+    yield advance
+    if done and sys.stderr.isatty():
+        print(file=sys.stderr)
