@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"personaplex-app: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log addresses, and the Hub's are signed
+        logging.getLogger(client).setLevel(logging.WARNING)
     try:
         return args.run(settings, args)
     except PersonaplexError as error:
@@ -73,7 +74,9 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     for name in ("engine", "checkpoint", "device", "dtype"):
         f = next(f for f in fields(Settings) if f.name == name)
-        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
+        parser.add_argument(
+            f"--{name}", *(["--hf-repo"] if name == "checkpoint" else []), help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})"
+        )
 
 
 def _at_least_0(kind: type[float]) -> Callable[[str], float]:

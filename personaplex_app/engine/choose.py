@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+
+from huggingface_hub import constants
 
 from ..errors import EngineUnavailable, shorten
 from ..model.config import LM_FILE
+from ..model.hub_repo import HubAccess, HubRepo, cached, parse
 from ..settings import Settings
 from .contract import Engine
 from .echo import EchoEngine
@@ -39,7 +41,7 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            return Choice("personaplex", "A checkpoint is given and this machine can run it.")
+            return Choice("personaplex", "The checkpoint is here or may be downloaded, and this machine can run it.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
@@ -47,16 +49,22 @@ def choose(settings: Settings) -> Choice:
 
 def _lacks(settings: Settings) -> str:
     """Return the next step towards the PersonaPlex engine, nothing where it can run."""
-    if not settings.checkpoint:
-        return (
-            "For PersonaPlex itself: put a checkpoint into a folder and set PERSONAPLEX_CHECKPOINT to it; it needs a GPU to be real-time."
-        )
+    missing = ""
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
-        return "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
-    weights = Path(settings.checkpoint) / LM_FILE
-    if not weights.is_file():
-        return f"There is no {LM_FILE} in the folder {shorten(settings.checkpoint)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
-    if weights.stat().st_size <= SMALL_WEIGHTS_BYTES or settings.device.startswith("cuda"):
+        missing = "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
+    checkpoint = parse(settings.checkpoint)
+    if isinstance(checkpoint, HubRepo):
+        folder = cached(checkpoint, hub_access(settings))
+        if folder is None and (way := _way_to(checkpoint, settings)):
+            return f"{way} {missing}".strip()
+    else:
+        folder = checkpoint
+        if not (folder / LM_FILE).is_file():
+            return missing or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
+    if missing:
+        return missing
+    small = folder is not None and (folder / LM_FILE).stat().st_size <= SMALL_WEIGHTS_BYTES
+    if small or settings.device.startswith("cuda"):
         return ""
     import torch  # takes seconds, and only this question needs it
 
@@ -65,6 +73,25 @@ def _lacks(settings: Settings) -> str:
     return (
         "The checkpoint needs a GPU to be real-time and there is none here; --engine personaplex runs it on the CPU all the same, slowly."
     )
+
+
+def _way_to(repo: HubRepo, settings: Settings) -> str:
+    """Return how to come by a checkpoint that is not in the cache, nothing where it may be downloaded."""
+    if constants.HF_HUB_OFFLINE:
+        return (
+            f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a folder that holds a checkpoint."
+        )
+    if hub_access(settings).any_token():
+        return ""
+    return (
+        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, set HF_TOKEN to a token of that account "
+        "(or run: hf auth login); or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
+    )
+
+
+def hub_access(settings: Settings) -> HubAccess:
+    """Return how these settings reach the Hub."""
+    return HubAccess(settings.hf_token, settings.data / "checkpoints")
 
 
 def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
@@ -79,8 +106,8 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
                 f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
             ) from error
 
-        store = settings.data / "voices"
-        return PersonaplexEngine(PersonaplexSettings(Path(settings.checkpoint), store, settings.device, settings.dtype, settings.slots))
+        checkpoint, store, access = parse(settings.checkpoint), settings.data / "voices", hub_access(settings)
+        return PersonaplexEngine(PersonaplexSettings(checkpoint, store, settings.device, settings.dtype, settings.slots, access))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

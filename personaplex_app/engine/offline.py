@@ -15,7 +15,7 @@ import soxr
 
 from ..errors import BadAudio, StorageError, shorten
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from .contract import Engine, Sampling, SessionConfig
+from .contract import Engine, EngineState, Sampling, SessionConfig
 
 PAD_ENTRY = "PAD"
 Frame = tuple[np.ndarray, str]
@@ -92,6 +92,26 @@ def read_wav(path: Path) -> np.ndarray:
         raise BadAudio(f"{shorten(path)} holds no sound.")
     mono = np.ascontiguousarray(samples[:, 0])
     return mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+
+
+@contextmanager
+def state_line() -> Iterator[Callable[[EngineState], None]]:
+    """Show an engine's start-up: one line that is written over on a terminal, else a line for each tenth."""
+    shown: tuple[str, int] | None = None
+
+    def report(state: EngineState) -> None:
+        nonlocal shown
+        step = state.stage, int((state.progress or 0.0) * (1000 if sys.stderr.isatty() else 10))
+        if step != shown:
+            text = f"{state.stage}: {state.detail}"
+            print(f"\r{text:<78}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+        shown = step
+
+    try:
+        yield report
+    finally:
+        if shown and sys.stderr.isatty():
+            print(file=sys.stderr)
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from ..model.cloning import voice_codes
 from ..model.compute import pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
+from ..model.hub_repo import parse
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
-from .offline import Answer, Frame, Role, read_wav
-from .personaplex import row_sampling
+from .choose import hub_access
+from .offline import Answer, Frame, Role, read_wav, state_line
+from .personaplex import bring, row_sampling
 
 
 def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
@@ -73,13 +75,13 @@ def _voice_file(folder: Path, name: str) -> bytes:
 
 
 def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None, mimi_weight: str | None) -> Checkpoint:
-    """Load the checkpoint of the settings, with single files replaced.
+    """Load the checkpoint of the settings, from the Hub where it is a repository, with single files replaced.
 
-    Raises: WeightsError, SettingsError, EngineError.
+    Raises: EngineUnavailable, WeightsError, SettingsError, EngineError.
     """
-    if not settings.checkpoint:
-        raise WeightsError("No checkpoint is given; set --checkpoint to a folder that holds one, or take --engine classic.")
+    with state_line() as report:
+        folder = bring(parse(settings.checkpoint), hub_access(settings), report)
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
-    files = replace(CheckpointFiles.of(Path(settings.checkpoint)), **{part: Path(path) for part, path in chosen.items() if path})
+    files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     return load_checkpoint(files, compute.device, compute.dtype)

@@ -18,6 +18,8 @@ from ..model.compute import Compute, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
+from ..model.hub import fetch
+from ..model.hub_repo import HubAccess, HubRepo
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test
 from ..units import FRAME_S, FRAME_SAMPLES
@@ -38,11 +40,12 @@ WARM_UP_FRAMES = 2
 class PersonaplexSettings:
     """What the engine is made from. `store` is where the checked voices are kept."""
 
-    checkpoint: Path
+    checkpoint: Path | HubRepo
     store: Path
     device: str = "auto"
     dtype: str = "auto"
     slots: int = 2
+    access: HubAccess = HubAccess()
 
 
 class PersonaplexEngine:
@@ -70,13 +73,14 @@ class PersonaplexEngine:
         return self._slots.count if self._slots else self._settings.slots
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load, test and warm up; once is enough.
+        """Download what is not here yet, load, test and warm up; once is enough.
 
-        Raises: WeightsError when a file is spoiled, SettingsError for a device that is not there, EngineError where memory ends.
+        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled, SettingsError for a device that
+        is not there, EngineError where memory ends.
         """
         if self._slots:
             return
-        files = CheckpointFiles.of(self._settings.checkpoint)
+        files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         log.info("compute: %s", self.compute.why)
@@ -191,6 +195,16 @@ class Captions:
         words = tuple(self._words)
         text = " ".join(word.text for word in words)
         return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
+
+
+def bring(checkpoint: Path | HubRepo, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
+    """Return the checkpoint's folder, from the Hub where it is a repository.
+
+    Raises: EngineUnavailable, WeightsError.
+    """
+    if isinstance(checkpoint, Path):
+        return checkpoint
+    return fetch(checkpoint, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:

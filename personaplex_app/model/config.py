@@ -143,12 +143,9 @@ def read_mimi_config(folder: Path) -> MimiConfig:
 
     Raises: WeightsError when the file is not the architecture that this code implements.
     """
-    path = folder / CONFIG_FILE
-    name = _read_json(path).get("mimi_config_name") if path.exists() else None
+    name = mimi_config_file(folder)
     if name is None:
         return MimiConfig()
-    if not isinstance(name, str) or Path(name).name != name:
-        raise WeightsError(f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder.")
     data = _read_json(folder / name)
     parts = {}
     for section in ("seanet", "quantizer", "transformer"):
@@ -183,6 +180,18 @@ def read_mimi_config(folder: Path) -> MimiConfig:
     if config.hop_samples * 2 != 1920 or transformer("d_model") != config.width or config.codebooks < AGENT_CODEBOOKS:
         raise WeightsError(f"{where} does not turn 1920 samples into one frame of {AGENT_CODEBOOKS} codebooks; take Mimi's own file.")
     return config
+
+
+def mimi_config_file(folder: Path) -> str | None:
+    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi is meant.
+
+    Raises: WeightsError when it is no plain file name.
+    """
+    path = folder / CONFIG_FILE
+    name = _read_json(path).get("mimi_config_name") if path.exists() else None
+    if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
+        raise WeightsError(f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder.")
+    return name
 
 
 class _Numbers:

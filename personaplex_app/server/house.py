@@ -33,6 +33,7 @@ class EngineHost:
     def __init__(self, engine: Engine, choice: Choice) -> None:
         self.engine, self.choice = engine, choice
         self.state = EngineState("starting")
+        self._closing = False
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
 
     def start(self) -> None:
@@ -55,26 +56,44 @@ class EngineHost:
         return self.engine
 
     def close(self) -> None:
-        """Wait for the loading to end and free the engine."""
+        """Break off the loading, if it still goes on, and free the engine."""
+        self._closing = True
         self._thread.join(timeout=30)
         self.engine.close()
 
     def _load(self) -> None:
         try:
             self.engine.load(self._report)
+            self._report(EngineState("ready"))
+        except _Closed:
+            log.info("engine %s: its loading was broken off", self.engine.name)
         except PersonaplexError as error:
-            self._report(EngineState("failed", str(error)))
+            self._note(EngineState("failed", str(error)))
         except Exception:
             log.exception("engine %s failed to load", self.engine.name)
-            self._report(
+            self._note(
                 EngineState("failed", f"{self.choice.title} could not start because of a fault of its own; the log has the details.")
             )
-        else:
-            self._report(EngineState("ready"))
 
     def _report(self, state: EngineState) -> None:
-        self.state = state
-        log.info("engine %s: %s %s", self.engine.name, state.stage, state.detail)
+        if self._closing:
+            raise _Closed
+        self._note(state)
+
+    def _note(self, state: EngineState) -> None:
+        before, self.state = self.state, state
+        if (before.stage, _tenth(before)) != (state.stage, _tenth(state)):
+            share = "" if state.progress is None else f" {state.progress:.0%}"
+            log.info("engine %s: %s%s %s", self.engine.name, state.stage, share, state.detail)
+
+
+class _Closed(Exception):
+    """The app ends while the engine loads."""
+
+
+def _tenth(state: EngineState) -> int:
+    """A download reports thousands of times; ten of them are worth a line."""
+    return int((state.progress or 0.0) * 10)
 
 
 @dataclass

@@ -1,0 +1,95 @@
+"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the network.
+
+Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huggingface_hub import constants, get_token
+
+from ..errors import WeightsError
+from .config import CONFIG_FILE, LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE, mimi_config_file
+from .transfer import PAUSES_S
+
+RELEASED = "nvidia/personaplex-7b-v1"
+RELEASED_REVISION = "fdaf4090a61cb315c138a1faee287ffd6c716309"
+RELEASED_SHA256 = {TOKENIZER_FILE: "78d4336533ddc26f9acf7250d7fb83492152196c6ea4212c841df76933f18d2d"}
+"""What is known of the pinned revision without asking the Hub."""
+FILES = (CONFIG_FILE, TOKENIZER_FILE, VOICES_FILE, MIMI_FILE, LM_FILE)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w./-]*)?")
+
+
+@dataclass(frozen=True)
+class HubRepo:
+    """A repository at a revision; `sha256` holds what is known about its files beforehand."""
+
+    name: str
+    revision: str = "main"
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def page(self) -> str:
+        return f"https://huggingface.co/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}"
+
+
+@dataclass(frozen=True)
+class HubAccess:
+    """How the Hub is reached and where its files are kept: as `huggingface_hub` says where nothing is given.
+
+    `receipts` is a folder of ours that remembers which files were checked.
+    """
+
+    token: str = field(default="", repr=False)
+    receipts: Path | None = None
+    cache: Path | None = None
+    endpoint: str | None = None
+    pauses_s: tuple[float, ...] = PAUSES_S
+
+    def any_token(self) -> str | None:
+        """Return our own token, else the one of HF_TOKEN or of the Hub's login."""
+        return self.token or get_token()
+
+    def folder(self, repo: HubRepo) -> Path:
+        """Return where the cache keeps a repository."""
+        return (self.cache or Path(constants.HF_HUB_CACHE)) / f"models--{repo.name.replace('/', '--')}"
+
+
+def parse(text: str) -> Path | HubRepo:
+    """Return the folder, or the repository where there is no such folder; the released model at its pinned revision for nothing."""
+    if text and (Path(text).exists() or not _REPO.fullmatch(text)):
+        return Path(text).expanduser()
+    name, _, revision = (text or RELEASED).partition("@")
+    if name == RELEASED and revision in ("", RELEASED_REVISION):
+        return HubRepo(name, RELEASED_REVISION, RELEASED_SHA256)
+    return HubRepo(name, revision or "main")
+
+
+def cached(repo: HubRepo, access: HubAccess) -> Path | None:
+    """Return the folder of a checkpoint that is whole in the cache, without asking the Hub."""
+    commit = repo.revision
+    if not COMMIT.fullmatch(commit):
+        try:
+            commit = (access.folder(repo) / "refs" / commit).read_text("utf-8").strip()
+        except (OSError, ValueError):
+            return None
+    folder = access.folder(repo) / "snapshots" / commit
+    whole = commit and all((folder / name).is_file() for name in FILES) and all((folder / name).is_file() for name in named_files(folder))
+    return folder if whole else None
+
+
+def named_files(folder: Path) -> tuple[str, ...]:
+    """Return the further files that the configuration names."""
+    try:
+        name = mimi_config_file(folder)
+    except WeightsError:  # said when the checkpoint is loaded
+        return ()
+    return (name,) if name else ()

@@ -1,0 +1,118 @@
+"""One large file over HTTP: resumed where it was cut, in this process or the next, and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import get_session, hf_raise_for_status
+
+from ..errors import EngineUnavailable, WeightsError
+
+HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
+"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's from 2 on."""
+CHUNK_BYTES = 1 << 20
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Waited after each failure in a row; a byte that arrives begins the row anew."""
+BUSY = (408, 429, 500, 502, 503, 504)
+Tell = Callable[[int], None]
+"""Takes the bytes done so far."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file where it comes from."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    size_bytes: int
+
+
+def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell) -> None:
+    """Bring `part` to the size of its source, from where it ends.
+
+    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError when the file
+    is shorter there than published, OSError of the disk.
+    """
+    if _size(part) > source.size_bytes or not part.exists():
+        part.write_bytes(b"")
+    failures = most_bytes = 0
+    while _size(part) < source.size_bytes:
+        short, cause = False, ""
+        try:
+            _stream(source, part, tell)
+            short = True
+        except HfHubHTTPError as error:
+            short, cause = error.response.status_code == 416, f"status {error.response.status_code}"
+            if not short and error.response.status_code not in BUSY:
+                raise
+        except HTTPError as error:
+            cause = type(error).__name__
+        if _size(part) >= source.size_bytes:
+            break
+        failures = 0 if _size(part) > most_bytes else failures + 1
+        most_bytes = max(most_bytes, _size(part))
+        if failures > len(pauses_s):
+            raise _cut_off(source, part) if short else _cut(source, part, cause)
+        if failures:
+            time.sleep(pauses_s[failures - 1])
+
+
+def _stream(source: Source, part: Path, tell: Tell) -> None:
+    wanted = {**source.headers, "Accept-Encoding": "identity"}
+    if have_bytes := _size(part):
+        wanted["Range"] = f"bytes={have_bytes}-"
+    with get_session().stream("GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+        hf_raise_for_status(response)
+        tell(have_bytes)
+        # a server that does not know ranges begins anew
+        with part.open("ab" if response.status_code == 206 else "wb") as file:
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+                tell(file.tell())
+                if file.tell() > source.size_bytes:  # endless; its hash will be wrong
+                    return
+
+
+def _cut_off(source: Source, part: Path) -> WeightsError:
+    amount = f"{_size(part):,} of {source.size_bytes:,} bytes"
+    part.unlink(missing_ok=True)
+    return WeightsError(
+        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start again later, or unset "
+        "HF_ENDPOINT if it names a mirror."
+    )
+
+
+def _cut(source: Source, part: Path, cause: str) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of {source.size_bytes:,} bytes of {source.name} are "
+        "here. Check the network and start again; it goes on from there."
+    )
+
+
+def digest(path: Path, like: str, tell: Tell) -> str:
+    """Return a file's sha256, or its git object id where `like` has the 40 digits of one.
+
+    Raises: WeightsError when it cannot be read.
+    """
+    try:
+        sums = hashlib.sha256()
+        if len(like) == 40:
+            sums = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+        with path.open("rb") as file:
+            while block := file.read(CHUNK_BYTES):
+                sums.update(block)
+                tell(file.tell())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start again.") from error
+    return sums.hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
