@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .phrasing import before_verb, first_person, has_verb, sentence
+from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 from .spoken import figures
 
 MAX_FACTS = 200
@@ -13,7 +13,7 @@ _ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bN
 _SENTENCE_END = re.compile(_ABBREVIATED + r"(?<=[.!?])\s+(?=[\"'A-Z0-9])|\n+")
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
-    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|are (?:tense|upset"
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|like hearing|like to hear|are (?:tense|upset"
     r"|friendly|patient|curious|polite))\b"
 )
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
@@ -62,6 +62,7 @@ class Fact:
 
     A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted` facts are information,
     the others are about how the agent behaves. `line` numbers the prompt's sentences: facts of one line belong together.
+    `context` is the heading of the list that a part is from.
     """
 
     text: str
@@ -70,6 +71,7 @@ class Fact:
     whole: int | None = None
     noted: bool = True
     line: int = 0
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
     whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
-    return [whole, *(Fact(sentence(text), raw, subject, index, noted, line) for text, subject in items)]
+    one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
+    named = [(text.replace(item, f"{item} {label.lower()}", 1), item) if one and item in text and item != label else (text, item) for text, item in items]
+    return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
 
 
 def _said(raw: str, label: str, value: str, serving: bool) -> str:
@@ -158,7 +162,7 @@ def _said(raw: str, label: str, value: str, serving: bool) -> str:
     listed = many and ("," in value or " and " in value)
     article = "our" if listed else "" if label.lower().startswith(("the ", "our ", "your ")) else "the"
     be = "are" if many else "is"
-    return sentence(first_person(f"{article} {_lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving))
+    return sentence(first_person(f"{article} {lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving))
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
@@ -175,7 +179,7 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     for part in parts:
         if first := _PRICE_FIRST.match(part):
             found.append(
-                (f"the {_lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
+                (f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
             )
         elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
             item = _bare(last["item"])
@@ -189,10 +193,4 @@ def _bare(item: str) -> str:
 
 
 def _the(item: str) -> str:
-    return f"the {_lower_first(item)}"
-
-
-def _lower_first(text: str) -> str:
-    first = text.split(" ")[0]
-    proper = first[1:] != first[1:].lower() or (len(text.split()) > 1 and text.split()[1][:1].isupper())
-    return text if proper else text[:1].lower() + text[1:]
+    return f"the {lower_first(item)}"

@@ -72,6 +72,14 @@ def before_verb(text: str) -> str:
     return subject if len(subject.split()) <= 8 else ""
 
 
+def lower_first(text: str) -> str:
+    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks like a name."""
+    first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
+    article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
+    name = first in ("I", "I'm", "I've", "I'll") or first[1:] != first[1:].lower() or (not article and more and more[0][:1].isupper())
+    return text if name else text[:1].lower() + text[1:]
+
+
 def second_person(text: str) -> str:
     """Return what a person said of themselves as it is said back to them: "I like my cat" is "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from .answers import asked_phrase
-from .facts import Brief, Fact
+from .facts import Brief
 from .memory import Memory, Said
 from .moves import Dialogue, Style, Turn, take_turns
-from .phrasing import second_person
+from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
-from .spoken import speakable
+from .spoken import figures
 
 _COURSE = re.compile(r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
 _LESSON = re.compile(r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
@@ -82,18 +82,14 @@ class Slots:
         """Return the first few things that the notes speak about."""
         found: list[str] = []
         for fact in self._brief.facts:
-            subject = speakable(re.sub(r"^(?:the|a|an|our|your) ", "", fact.subject, flags=re.I))
+            subject = fact.subject
             plain = (
                 fact.noted
                 and 0 < len(subject.split()) <= _TOPIC_WORDS
-                and not re.match(r"(?i)(you|we|i|they|it|there|today|two|three)\b", subject)
+                and not re.search(r"(?i)^(you|we|i|they|it|there|today|the next)\b|\d", subject)
             )
-            if plain and fact.whole is None and subject.lower() not in " ".join(found).lower():
-                found.append(
-                    subject
-                    if subject[1:2].isupper() or " " in subject and subject.split()[1][:1].isupper()
-                    else subject[:1].lower() + subject[1:]
-                )
+            if plain and fact.whole is None and not figures(subject) and subject.lower() not in " ".join(found).lower():
+                found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
         return _listed(found[:3])
 
     def _make_asked(self) -> str:
@@ -114,25 +110,20 @@ class Slots:
         return ""
 
     def _make_match_fact(self) -> str:
-        """Return the note that fits what was said, and what was ordered by it."""
+        """Return the note that fits what was said."""
         best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
-        if best is None or best.covered < LIKELY:
-            return ""
-        fact = self._brief.facts[best.index]
-        orders = [
-            f.subject
-            for k, f in enumerate(self._brief.facts)
-            if f.whole is not None and set(self._index.stems_of(f.subject)) <= set(self._index.query(self._text).stems)
-        ]
-        self._ordered = _listed([f"the {subject}" for subject in dict.fromkeys(orders)])
-        return (
-            " ".join(self._use(k) for k in self._ordered_facts(orders) or [best.index])
-            if orders
-            else self._use(self._brief.facts.index(fact))
-        )
+        return self._use(best.index) if best and best.covered >= LIKELY else ""
 
-    def _ordered_facts(self, subjects: list[str]) -> list[int]:
-        return [next(k for k, f in enumerate(self._brief.facts) if f.subject == s and f.whole is not None) for s in dict.fromkeys(subjects)]
+    def _make_ordered_fact(self) -> str:
+        """Return the prices of what the person orders, when they name nothing else."""
+        asked = set(self._index.query(self._text).stems)
+        parts = {k: set(self._index.stems_of(f.subject)) for k, f in enumerate(self._brief.facts) if f.whole is not None}
+        ordered = {self._brief.facts[k].subject: k for k, stems in reversed(parts.items()) if stems and stems <= asked}
+        left = {s for s in asked.difference(*(parts[k] for k in ordered.values())) if self._index.speaks_of(s) and not self._index.is_light(s)}
+        if left or not ordered:
+            return ""
+        self._ordered = _listed([f"the {subject}" for subject in reversed(ordered)])
+        return " ".join(self._use(k) for k in reversed(ordered.values()))
 
     def _note(self, pattern: str) -> str:
         """Return the first note that matches, one that has not been told if there is one."""
@@ -214,6 +205,3 @@ class Slots:
 
 def _listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
-
-
-__all__ = ["Fact", "Slots"]

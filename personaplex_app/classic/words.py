@@ -55,7 +55,11 @@ class Lexicon:
         opposites = {(stemmer.stemWord(a), stemmer.stemWord(b)) for a, b in raw["opposites"]}
         phrases = sorted(raw["phrases"].items(), key=lambda pair: -len(pair[0]))
         light = frozenset(stemmer.stemWord(word) for word in raw["light"].split())
-        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stemmer.stemWord)
+
+        def stem(word: str) -> str:
+            return stemmer.stemWord(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
+
+        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stem)
 
     def words(self, text: str) -> list[str]:
         """Return the words of `text` in lower case, figures as words, set phrases as one word."""
