@@ -147,11 +147,11 @@ class Answerer:
     def _verdict(self, query: Query, best: Match, fact: Fact) -> str:
         """Return "Yes" or "No" where the note decides it beyond doubt, "" where it is better only quoted."""
         days, hours = days_in(fact.source), hours_in(fact.source)
-        if query.kind in ("yesno", "open", "when") and query.days and days and _OPENNESS.search(query.text):
+        if query.kind in ("yesno", "open", "when") and query.days and days:
             if not query.days <= days:
                 return "No"
             return "Yes" if query.kind != "when" else ""
-        if query.kind != "yesno":
+        if query.kind != "yesno" or (days and not query.hours and _OPENNESS.search(query.text)):
             return ""
         if query.hours and len(hours) == 2 and _OPENNESS.search(query.text):
             return "Yes" if hours[0] <= query.hours[0] < hours[1] else "No"

@@ -10,7 +10,7 @@ from .spoken import figures
 
 MAX_FACTS = 200
 _ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
-_SENTENCE_END = re.compile(_ABBREVIATED + r"(?<=[.!?])\s+(?=[\"'A-Z0-9])|\n+")
+_SENTENCE_END = re.compile(_ABBREVIATED + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+")
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
     r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|like hearing|like to hear|are (?:tense|upset"
@@ -22,8 +22,7 @@ _NAMES = tuple(
     re.compile(p)
     for p in (
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
-        rf"\b(?i:named|called) {_NAME}",
-        rf"^You are {_NAME}[,.]",
+        rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
     )
 )
 _COMPANIES = tuple(

@@ -41,6 +41,7 @@ class Memory:
     told: set[int] = field(default_factory=set)
     last_fact: int | None = None
     statements: list[str] = field(default_factory=list)
+    recent: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     figures: frozenset[int] = frozenset()
     query: Query | None = None
@@ -61,12 +62,14 @@ class Memory:
             rest=[*self.rest],
             told={*self.told},
             statements=[*self.statements],
+            recent=[*self.recent],
             orders=[*self.orders],
             used=Counter(self.used),
         )
 
     def take_note(self, text: str) -> bool:
         """Note what a person's turn tells about them; return whether they just gave a new name."""
+        self.recent = [*self.recent, text.lower()][-MAX_TURNS:]
         self.figures = frozenset([*self.figures, *figures(text)][-MAX_FIGURES:])
         name = given_name(text)
         named = bool(name) and name != self.user_name
@@ -97,8 +100,8 @@ class Memory:
         self.last_fact = next((said.facts[-1] for said in reversed(whole) if said.facts), self.last_fact)
         if interrupted and len(whole) < len(says):
             self.rest = says[len(whole) :]
-        elif not interrupted:
-            self.rest = []
+        elif len(says) > 2 or says[-1:] == self.rest[-1:]:
+            self.rest = []  # a short remark in between leaves the rest of a story to be continued
 
 
 def given_name(text: str) -> str:

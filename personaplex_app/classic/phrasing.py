@@ -48,6 +48,7 @@ def first_person(text: str, serving: bool = True) -> str:
     text = _completed(text)
     text = re.sub(r"(?i)^(?:do not|don't|never) (?=[a-z])", "I can't ", text)
     text = re.sub(r"(?i)^offer ", "I can offer ", text)
+    text = re.sub(r"(?i)^(sell|serve|repair|rent|deliver|teach) (?=\w)", lambda m: f"We {m[1].lower()} ", text)
     if serving:
         text = re.sub(
             r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
 from .answers import Answerer, asked_phrase, told_about
@@ -171,11 +174,11 @@ class RuleResponder:
 
     def _recalls(self, memory: Memory, text: str) -> float:
         """Return the share of the last note's words that the person just said."""
-        if memory.last_fact is None or len(text.split()) < 2:
+        if memory.last_fact is None:
             return 0.0
         known = set(self._lexicon.words(self._brief.facts[memory.last_fact].text)) - self._lexicon.empty
         if quoted := re.findall(r"[\"“]([^\"”]+)[\"”]", self._brief.facts[memory.last_fact].text):
-            known = set(self._lexicon.words(quoted[-1]))
+            return fuzz.ratio(_plain(text), _plain(quoted[-1])) / 100
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
     def _guarded(self, says: list[Said], draft: Draft) -> list[Said]:
@@ -183,6 +186,11 @@ class RuleResponder:
         known = self._brief.figures | draft.memory.figures
         sound = [said for said in says if figures(said.text) <= known]
         return sound or [Said("I'm sorry, I don't have that figure in my notes.")]
+
+
+def _plain(text: str) -> str:
+    """Return the letters of `text` without case, accents and marks."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if c.isalpha() or c == " ").strip()
 
 
 __all__ = ["LlmSettings", "RuleResponder", "asked_phrase", "make_responder"]

@@ -37,7 +37,7 @@ _VALUES = {
         r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|morning|evening|after|before|orders over|"
         r"first|quarter|week|o'clock)\b"
     ),
-    "where": re.compile(r"(?i)\b(at|on|in|behind|next|near|by|opposite|level|street|road|avenue|square|lane|sea)\b"),
+    "where": re.compile(r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"),
     "phone": re.compile(r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
@@ -46,6 +46,7 @@ _PLACE = re.compile(
     r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
+_ASKS_ITSELF = re.compile(r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)")
 _NEGATIVE = re.compile(r"(?i)\b(not|no|never|cannot|can't|don't|doesn't|out of stock|sold out|unavailable|closed|stopped)\b")
 
 
@@ -275,7 +276,7 @@ def is_negative(text: str) -> bool:
 
 def merged(query: Query, previous: Query) -> Query:
     """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked before."""
-    kind = query.kind if query.kind not in (None, "open") else previous.kind
+    kind = previous.kind if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text)) else query.kind
     stems = query.stems or previous.stems
     side = tuple(dict.fromkeys((*query.side, *previous.stems))) if query.stems else query.side
     return replace(

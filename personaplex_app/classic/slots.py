@@ -64,7 +64,7 @@ class Slots:
             "who": identity.name or identity.role or "whoever my notes describe",
             "user": self.memory.user_name,
             "asks_for": f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else "",
-            "asked_before": self.memory.asked[-1].rstrip(" ?.!") if self.memory.asked else "",
+            "asked_before": lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")) if self.memory.asked else "",
             "said_before": self.memory.said[-1] if self.memory.said else "",
             "last_fact": self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else "",
             "order": _listed(self.memory.orders),
@@ -100,7 +100,7 @@ class Slots:
         said = re.sub(
             r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+", "", said
         )
-        return second_person(said) if 3 <= len(said.split()) <= 10 else ""
+        return second_person(said) if 2 <= len(said.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
         """Return the first note that has not been told yet."""
@@ -127,9 +127,8 @@ class Slots:
 
     def _note(self, pattern: str) -> str:
         """Return the first note that matches, one that has not been told if there is one."""
-        fitting = [
-            k for k, f in enumerate(self._brief.facts) if f.noted and re.search(rf"(?i)\b(?:{pattern})", f.text) and k not in self._used
-        ]
+        facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used]
+        fitting = [k for word in pattern.split("|") for k in facts if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)]
         return self._use(min(fitting, key=lambda k: k in self.memory.told)) if fitting else ""
 
     def _use(self, index: int) -> str:
@@ -137,13 +136,16 @@ class Slots:
         return self._brief.facts[index].text
 
     def _make_step(self) -> str:
-        if self._step + 1 >= len(self._style.steps):
-            return ""
-        self._step += 1
-        return self._style.steps[self._step]
+        """Return the next of the role's own questions whose answer the person has not given yet."""
+        for number in range(self._step + 1, len(self._style.steps)):
+            ask, known = self._style.steps[number]
+            if not (known and any(known.search(text) for text in self.memory.recent)):
+                self._step = number
+                return ask
+        return ""
 
     def _make_this_step(self) -> str:
-        return self._style.steps[self.memory.step] if 0 <= self.memory.step < len(self._style.steps) else ""
+        return self._style.steps[self.memory.step][0] if 0 <= self.memory.step < len(self._style.steps) else ""
 
     def _make_feedback(self) -> str | None:
         """Return what is to be said about the person's last full answer."""

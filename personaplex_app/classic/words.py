@@ -27,6 +27,13 @@ _KINDS = (
     ("yesno", r"^(?:(?:and|so|but|well|okay|ok|hi|hello|sorry|then)[, ]+)*(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|were)\b"),
     ("open", r"\b(?:what|which|how|tell me|explain|describe)\b|\?"),
 )  # fmt: skip
+# What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when …".
+_ASKING = re.compile(
+    r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|right|oh|um|uh|because)\b)*\W*"
+    r"(?:how|what|what's|when|where|who|who's|which|why|whose|is|are|do|does|did|can|could|will|would|have you|has|may|must|should|am i|was|were|tell|explain|describe"
+    r"|isn't|aren't|don't you)\b|\b(?:know|tell me|wonder(?:ing)?|ask(?:ing)?|see|understand|explain) (?:if|how|what|when|where|who|which|why)\b"
+    r"|[,.;] (?:how|what|where|who|which|why|when (?:is|are|do|does|did|can|will|would))\b|\band (?:how (?:much|many|long)|what (?:is|about))\b"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ def is_day(word: str) -> bool:
 def kind_of(text: str) -> str | None:
     """Return the kind of question `text` is, None when it is not one."""
     text = re.sub(r"[^\w\s'?]", " ", text.lower()).strip()
+    if not _ASKING.search(text) and len(text.split()) > 5:
+        return None
     found = [kind for kind, pattern in _KINDS if re.search(pattern, text)]
     if found[:1] in (["price"], ["count"]) and "yesno" in found and not re.search(r"how (?:much|many)|what", text):
         return "yesno"
