@@ -101,8 +101,9 @@ export class Readouts {
     clearInterval(this.timer);
   }
 
-  set(name, text) {
+  set(name, text, title) {
     say(this.fields[name], text);
+    if (title !== undefined) this.fields[name].title = title;
   }
 
   countDown(limit_s) {

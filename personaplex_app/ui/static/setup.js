@@ -6,23 +6,17 @@ const CHARS_A_TOKEN = 4.2; // English prose under a 32k sentencepiece vocabulary
 const MODEL_WORDS = 200;
 
 export class Setup {
-  /** `onchange(persona, voice)` is called when somebody else was chosen. */
-  constructor(root, onchange) {
+  constructor(root) {
     this.root = root;
-    this.onchange = onchange;
     // the two selects hold the values; the galleries below are another way to set them
     this.persona = root.querySelector("#talk-persona");
     this.voice = root.querySelector("#talk-voice");
     this.prompt = root.querySelector("#talk-prompt");
     this.keep = root.querySelector("#talk-keep");
     this.limitChars = 2000;
-    this.edited = false;
     this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
     this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
-    this.prompt.addEventListener("input", () => {
-      this.edited = true;
-      this.count();
-    });
+    this.prompt.addEventListener("input", () => this.count());
   }
 
   /** Offer what the server has; keeps what was chosen where it still exists. */
@@ -81,7 +75,6 @@ export class Setup {
     this.persona.value = this.persona.dataset.chosen = name;
     this.check("persona", name);
     this.prompt.value = persona.prompt;
-    this.edited = false;
     this.count();
     part(this.root, "example-list").replaceChildren(...persona.examples.map((text) => h("li", {}, text)));
     show(part(this.root, "examples"), persona.examples.length > 0);
@@ -92,7 +85,6 @@ export class Setup {
     if (!this.voices?.has(name)) return;
     this.voice.value = name;
     this.check("voice", name);
-    this.onchange(this.personas?.get(this.persona.value), this.voices.get(name));
   }
 
   check(kind, name) {
