@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +23,7 @@ from .vad import VadModel
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
+_MOST_NOTICES = 8
 _SELF_TEST = "How can I help you today?"
 
 
@@ -88,7 +90,9 @@ class ClassicEngine:
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
-            session = _OwnedSession(self._models, timbre, self._make_responder(config), self._lockstep)
+            notices: deque[str] = deque(maxlen=_MOST_NOTICES)
+            responder = self._make_responder(config, notices.append)
+            session = _OwnedSession(self._models, timbre, responder, notices, self._lockstep)
             session.on_close = self._closed
             self._sessions.add(session)
         return session

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
-from .answers import Answerer, asked_phrase, told_about
-from .dialogue import Responder
+from .answers import Answerer, told_about
+from .dialogue import Notify, Responder
 from .facts import read_brief
 from .llm import LlmResponder, LlmSettings
 from .memory import Memory, Said
@@ -35,7 +35,7 @@ class Draft:
     says: list[Said] = field(default_factory=list)
 
 
-def make_responder(config: SessionConfig, llm: LlmSettings | None = None, notify: Callable[[str], None] | None = None) -> Responder:
+def make_responder(config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None) -> Responder:
     """Return what decides what to say in one talk; `notify` gets the sentence for the person when the language model fails."""
     rules = RuleResponder(config.prompt)
     return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
@@ -191,6 +191,3 @@ class RuleResponder:
 def _plain(text: str) -> str:
     """Return the letters of `text` without case, accents and marks."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if c.isalpha() or c == " ").strip()
-
-
-__all__ = ["LlmSettings", "RuleResponder", "asked_phrase", "make_responder"]
