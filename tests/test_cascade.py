@@ -308,6 +308,12 @@ def test_talk_responder_notice_reaches_the_person(house):
         session.close()
 
 
+def test_engine_each_voice_has_a_sample(house):
+    for timbre in TIMBRES:
+        assert recognise(house[0].sample(timbre.voice.name)).startswith("Hello")
+    assert house[0].sample("nobody") is None
+
+
 def test_engine_full_house_then_a_place_again(house, talk):
     talks = [talk(ScriptedResponder()) for _ in range(2)]
     engine, responders = house

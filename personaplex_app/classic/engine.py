@@ -25,6 +25,7 @@ _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
 _MOST_NOTICES = 8
 _SELF_TEST = "How can I help you today?"
+_SAMPLE = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
@@ -38,6 +39,7 @@ class ClassicEngine:
         self._max_sessions = max_sessions or min(_MOST_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._lockstep = lockstep
         self._models: Models | None = None
+        self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self._sessions: set[_OwnedSession] = set()
 
@@ -50,6 +52,10 @@ class ClassicEngine:
     def max_sessions(self) -> int:
         """How many talks this machine keeps up with: two for each core."""
         return self._max_sessions
+
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown voice."""
+        return self._samples.get(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load and try the models; once is enough.
@@ -72,6 +78,7 @@ class ClassicEngine:
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
+        self._samples = {timbre.voice.name: synthesiser.speak(_SAMPLE, timbre).samples for timbre in TIMBRES}
         self._models = Models(vad, recogniser, Lane("recognition"), synthesiser, Lane("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
