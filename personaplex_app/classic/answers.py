@@ -16,11 +16,13 @@ from .spoken import speakable
 from .words import days_in, hours_in
 
 _FOLLOW_UP = re.compile(
-    r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
+    r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
+    r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
 )
 _POINTING = re.compile(r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)")
 _CORRECTION = re.compile(
-    r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
+    r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?"
+    r"(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
 )
 _PROMISE = re.compile(r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?")
 _OPENNESS = re.compile(
@@ -28,8 +30,10 @@ _OPENNESS = re.compile(
 )
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
 _SAYING = re.compile(
-    r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)|what(?:'s| is| does| do)|(?:the )?word for|translate|say"
-    r"|ask(?: for)?|order)\s+(?P<what>.+?)(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
+    r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)"
+    r"|what(?:'s| is| does| do)|(?:the )?word for|translate|say"
+    r"|ask(?: for)?|order)\s+(?P<what>.+?)"
+    r"(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
 )
 _YOURS = re.compile(r"(?i)\b(you|your|pickup|pick|come|collect|find|go)\b")
 _NAMING = re.compile(r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+")
@@ -108,7 +112,9 @@ class Answerer:
             says += self._beside(best.index)
         else:
             also = next((m.index for m in matches[1:3] if m.covered >= 0.85 and m.typed and self._same_line(m.index, best.index)), None)
-            says = [self._said(k) for k in sorted((best.index, also))] if also is not None and query.kind not in ("yesno", "price") else says
+            says = (
+                [self._said(k) for k in sorted((best.index, also))] if also is not None and query.kind not in ("yesno", "price") else says
+            )
         return tuple(says)
 
     def _same_line(self, a: int, b: int) -> bool:

@@ -10,11 +10,14 @@ from .spoken import figures
 
 MAX_FACTS = 200
 _ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
-_SENTENCE_END = re.compile(_ABBREVIATED + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+")
+_SENTENCE_END = re.compile(
+    _ABBREVIATED + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
+)
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
-    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|like hearing|like to hear|are (?:tense|upset"
-    r"|friendly|patient|curious|polite))\b"
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak"
+    r"|care|correct|like it when|like hearing|like to hear"
+    r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
 _NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
@@ -28,8 +31,10 @@ _NAMES = tuple(
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
-        r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
-        r"(?i:\b(?:help ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|employee|front desk)) (?i:of|at|for)"
+        r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
+        r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
+        r"(?i:\b(?:help ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|employee|front desk))"
+        r" (?i:of|at|for)"
         r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
     )
 )
@@ -94,14 +99,20 @@ def read_brief(prompt: str) -> Brief:
         if _HEADING.match(raw):
             noted, raw = True, _HEADING.sub("", raw)
         wanted = re.match(
-            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
+            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?"
+            r"(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
             raw,
         )
         if wanted:
             asks_for = asks_for or wanted["what"]
             continue
         if len(facts) < MAX_FACTS and not _is_direction(raw):
-            raw = re.sub(r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)", lambda m: about or m[0], raw, flags=re.I)
+            raw = re.sub(
+                r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)",
+                lambda m, known=about: known or m[0],
+                raw,
+                flags=re.I,
+            )
             facts += _facts(raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     said = " ".join(f.text for f in facts)
@@ -120,7 +131,8 @@ def _is_direction(text: str) -> bool:
     """A sentence about how to behave, or one that only says who the agent is."""
     return bool(
         re.match(
-            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer |use |avoid |greet |remember |make sure|if asked)",
+            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
+            r"|use |avoid |greet |remember |make sure|if asked)",
             text,
         )
         or re.match(r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text)
@@ -149,7 +161,10 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     items = _items(value if headed else raw, label)
     whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
-    named = [(text.replace(item, f"{item} {label.lower()}", 1), item) if one and item in text and item != label else (text, item) for text, item in items]
+    named = [
+        (text.replace(item, f"{item} {label.lower()}", 1), item) if one and item in text and item != label else (text, item)
+        for text, item in items
+    ]
     return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
 
 

@@ -152,22 +152,28 @@ class LlmResponder:
         return [{"role": "system", "content": f"{self._prompt}\n\n{MANNER}"}, *reversed(kept), {"role": "user", "content": user_text}]
 
     def _sentences(self, user_text: str, turn: int) -> Iterator[str]:
-        """Yield whole sentences; a cut stream's last, broken sentence is dropped when others were said.
+        """Yield whole sentences; one that the stream breaks off is dropped.
 
         Raises: LlmFailed.
         """
         waiting, length = "", 0
-        for piece in self._pieces(user_text, turn):
-            waiting += piece
-            *whole, waiting = _SENTENCE.split(waiting)
-            for sentence in filter(None, map(_clean, whole)):
-                length += len(sentence)
-                yield sentence
-                if length >= self._settings.max_reply_chars:
+        limit = self._settings.max_reply_chars
+        try:
+            for piece in self._pieces(user_text, turn):
+                waiting += piece
+                *whole, waiting = _SENTENCE.split(waiting)
+                for sentence in filter(None, map(_clean, whole)):
+                    length += len(sentence)
+                    yield sentence
+                    if length >= limit:
+                        return
+                if len(waiting) > limit:
+                    yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
-            if len(waiting) > self._settings.max_reply_chars:
-                yield _clean(waiting[: self._settings.max_reply_chars].rpartition(" ")[0] or waiting[: self._settings.max_reply_chars])
-                return
+        except LlmFailed:
+            if re.search(r"[.!?…]$", waiting.strip()):
+                yield _clean(waiting)
+            raise
         if last := _clean(waiting):
             yield last
 

@@ -11,10 +11,13 @@ from typing import Any
 from ..errors import SettingsError, shorten
 from ..personas import ASSETS, load_yaml
 from .memory import Memory
+from .spoken import word_list
 
 _SLOT = re.compile(r"\{([^{}]+)\}")
-_FIELDS = frozenset("when lacks min_words max_words question named stage to recalls fits orders plain say else".split())
-FIRST_STAGE = "new"
+_FIELDS = frozenset(
+    word_list("""when lacks min_words max_words question named stage
+    to recalls fits orders say else""")
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .spoken import speakable
+from .spoken import speakable, word_list
 
 _FRAGMENT = re.compile(
     r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
@@ -17,12 +17,17 @@ _VERB = re.compile(
     r"|talk|end|i'm|we're|it's|there's)\b"
 )
 _BEFORE_SUBJECT = frozenset(
-    "and but if when that because what how so where while which than or as whether until before after since".split()
+    word_list("""and but if when that because what how so where while which than or as whether until
+    before after since""")
 )
-_ADVERBS = frozenset("today now then usually sometimes often currently once here always".split())
+_ADVERBS = frozenset(
+    word_list("""today now then usually sometimes often currently
+    once here always""")
+)
 _ASIDE = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
-    "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself", "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
+    "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
+    "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
     "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
     "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -34,15 +35,19 @@ _VALUES = {
     "duration": re.compile(r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"),
     "when": re.compile(
         r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|daily|every|AM|PM|noon|midnight|hours?|days?|"
-        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|morning|evening|after|before|orders over|"
+        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|"
+        r"morning|evening|after|before|orders over|"
         r"first|quarter|week|o'clock)\b"
     ),
-    "where": re.compile(r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"),
+    "where": re.compile(
+        r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"
+    ),
     "phone": re.compile(r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
 _PLACE = re.compile(
-    r"(?i)^(?:we|our|the (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|museum|school|place|building|\w+ (?:shop|store)))"
+    r"(?i)^(?:we|our|the (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|museum|school"
+    r"|place|building|\w+ (?:shop|store)))"
     r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
@@ -189,9 +194,7 @@ class Index:
         stem, pairs = self._lexicon.stem, {}
         for fact in facts:
             words = self._lexicon.words(fact.subject)
-            pairs.update(
-                {(_sound(a), _sound(b)): (stem(a), stem(b)) for a, b in zip(words, words[1:], strict=False) if a not in self._lexicon.empty}
-            )
+            pairs.update({(_sound(a), _sound(b)): (stem(a), stem(b)) for a, b in pairwise(words) if a not in self._lexicon.empty})
         return pairs
 
     def _match(self, query: Query, index: int) -> Match:

@@ -15,7 +15,8 @@ from .spoken import figures
 _COURSE = re.compile(r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
 _LESSON = re.compile(r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
 _HERO = re.compile(
-    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
+    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
+    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
     r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my) (?:[\w'-]+ ?){1,3})[.!]?$"
 )
 _TOPIC_WORDS = 4
@@ -64,7 +65,9 @@ class Slots:
             "who": identity.name or identity.role or "whoever my notes describe",
             "user": self.memory.user_name,
             "asks_for": f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else "",
-            "asked_before": lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")) if self.memory.asked else "",
+            "asked_before": lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!"))
+            if self.memory.asked
+            else "",
             "said_before": self.memory.said[-1] if self.memory.said else "",
             "last_fact": self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else "",
             "order": _listed(self.memory.orders),
@@ -119,7 +122,9 @@ class Slots:
         asked = set(self._index.query(self._text).stems)
         parts = {k: set(self._index.stems_of(f.subject)) for k, f in enumerate(self._brief.facts) if f.whole is not None}
         ordered = {self._brief.facts[k].subject: k for k, stems in reversed(parts.items()) if stems and stems <= asked}
-        left = {s for s in asked.difference(*(parts[k] for k in ordered.values())) if self._index.speaks_of(s) and not self._index.is_light(s)}
+        left = {
+            s for s in asked.difference(*(parts[k] for k in ordered.values())) if self._index.speaks_of(s) and not self._index.is_light(s)
+        }
         if left or not ordered:
             return ""
         self._ordered = _listed([f"the {subject}" for subject in reversed(ordered)])
