@@ -14,10 +14,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 MICROPHONE_HZ = 48_000
 # permissions come from the context, so that one browser shows both a microphone given and one refused
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync "
-    "--use-fake-device-for-media-stream --deny-permission-prompts --autoplay-policy=no-user-gesture-required"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--deny-permission-prompts",
+    "--autoplay-policy=no-user-gesture-required",
+]
 # a host name for this machine that is no secure context
 INSECURE_HOST = "insecure.test"
 SCREENSHOTS = Path(__file__).parent / ".screenshots"

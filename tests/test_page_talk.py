@@ -71,7 +71,9 @@ def wait_for_tone(page: Page, heard: bool, patience_s: float = 10.0) -> None:
 def test_talk_spoken_comes_back_and_is_taken_home(app: App, browser: Browser) -> None:
     with visitor(browser) as page:
         strangers: list[str] = []
-        page.on("request", lambda request: strangers.append(request.url) if not request.url.startswith((app.url, "blob:", "data:")) else None)
+        page.on(
+            "request", lambda request: strangers.append(request.url) if not request.url.startswith((app.url, "blob:", "data:")) else None
+        )
         open_page(page, app.url)
         expect(page.locator("#talk-engine")).to_contain_text("Echo")
         start_talk(page)

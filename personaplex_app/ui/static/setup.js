@@ -39,7 +39,8 @@ export class Setup {
     show(part(this.root, "persona-block"), role && personas.length > 0);
     show(part(this.root, "prompt-block"), true);
     this.prompt.disabled = !role;
-    this.prompt.placeholder = role ? "You are …" : "";
+    show(this.prompt, role);
+    show(part(this.root, "prompt-count"), role);
     say(part(this.root, "prompt-hint"), role ? "Who it is and what it knows. Change anything: it answers from this text." : `${engine.title} plays no role, so there is nothing to write here.`);
     show(part(this.root, "sampling"), Boolean(can.sampling));
     say(part(this.root, "sampling-hint"), can.sampling ? "How freely the model draws its sound and its words. Empty means the model's own default." : `${engine.title} does not sample, so there is nothing to set here.`);

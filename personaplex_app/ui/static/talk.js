@@ -66,6 +66,7 @@ class TalkPage {
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
     say(this.buttons.stop, phase === "live" ? "Stop" : "Cancel");
     say(part(this.root, "start-text"), phase === "after" || state === "error" ? (this.began ? "Talk again" : "Try again") : "Start talking");
+    say(part(this.root, "captions-title"), phase === "after" ? "What was said" : "As it is said");
     show(part(this.root, "setup"), !busy);
     show(part(this.root, "after"), phase === "after" && Boolean(this.recording));
   }
