@@ -10,16 +10,18 @@ from .phrasing import second_person
 from .retrieval import Query
 from .spoken import figures, word_list
 
-MAX_TURNS, MAX_STATEMENTS, MAX_ORDERS, MAX_FIGURES = 40, 30, 20, 400
+MAX_TURNS, MAX_STATEMENTS, MAX_STATEMENT_WORDS, MAX_FIGURES = 40, 30, 30, 400
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
     r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
 )
 _NO_NAME = frozenset(
-    word_list("""a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying monday
-    tuesday wednesday thursday friday saturday sunday spanish english french german american italian it that this what mission control
-    customer your about for""")
+    word_list("""
+    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying
+    monday tuesday wednesday thursday friday saturday sunday spanish english french german american italian it that this what mission
+    control customer your about for
+    """)
 )
 
 
