@@ -18,7 +18,7 @@ MAX_PROMPT_CHARS = 2_000
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN, EXAMPLES_MAX = 3, 5
-CLASSIC_VOICES = ("natural", "warm", "bright", "deep")
+CLASSIC_VOICES = ("natural", "warm", "deep", "bright", "light")
 VOICES = tuple(f"{family}{k}" for family, count in (("NATF", 4), ("NATM", 4), ("VARF", 5), ("VARM", 5)) for k in range(count))
 ASSETS = Path(str(files("personaplex_app"))) / "assets"
 
