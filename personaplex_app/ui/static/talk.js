@@ -52,7 +52,7 @@ class TalkPage {
 
   enter(state, text, { progress = null } = {}) {
     this.state = state;
-    const phase = this.recording && state === "error" ? "after" : PHASES[state];
+    const phase = state === "error" && this.began ? "after" : PHASES[state];
     this.root.dataset.phase = phase;
     this.statusElement.dataset.state = state;
     say(part(this.root, "status-text"), text);
@@ -65,7 +65,7 @@ class TalkPage {
     show(this.buttons.mute, phase === "live");
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
     say(this.buttons.stop, phase === "live" ? "Stop" : "Cancel");
-    say(part(this.root, "start-text"), phase === "after" || state === "error" ? (this.began ? "Talk again" : "Try again") : "Start talking");
+    say(part(this.root, "start-text"), phase === "after" ? "Talk again" : state === "error" ? "Try again" : "Start talking");
     say(part(this.root, "captions-title"), phase === "after" ? "What was said" : "As it is said");
     show(part(this.root, "setup"), !busy);
     show(part(this.root, "after"), phase === "after" && Boolean(this.recording));
@@ -325,9 +325,7 @@ class TalkPage {
     const whole = ended && ["stopped", "time_limit", "idle"].includes(ended.reason);
     this.lane.set(this.lane.data);
     this.enter(whole ? "ended" : "error", failure ?? ended?.text ?? TEXT.lost);
-    this.root.dataset.phase = "after";
-    if (id) this.offer(id, ended ? 3000 : RECORDING_PATIENCE_MS);
-    return null;
+    return id ? this.offerLost(id, Boolean(ended)) : null;
   }
 
   /** Show the recording as soon as the server has closed it. */
@@ -351,6 +349,11 @@ class TalkPage {
     }
   }
 
+  async offerLost(id, toldSo) {
+    const found = await this.offer(id, toldSo ? 3000 : RECORDING_PATIENCE_MS);
+    if (!toldSo && this.state === "error") this.enter("error", found ? TEXT.lostFound : TEXT.lostAway);
+  }
+
   showRecording(talk) {
     this.lane.destroy();
     this.captions.clear("No words were recognised in this talk.");
@@ -370,7 +373,6 @@ class TalkPage {
     const length = `${clock(talk.duration_s)} of talk`;
     part(this.root, "after").replaceChildren(h("h2", {}, talk.status === "interrupted" ? `${length}, cut short` : length), this.recording.element);
     show(part(this.root, "after"), true);
-    this.root.dataset.phase = "after";
   }
 
   /** After a reload in mid-talk: say so, and bring the recording. */
