@@ -240,6 +240,19 @@ def test_llm_reply_closed_early_closes_the_stream():
         assert notices == []
 
 
+def test_llm_reply_goes_on_although_another_was_begun():
+    with serving(says("One. ", "Two. ")) as (server, url), talking(url) as (responder, _):
+        first = responder.reply("A")
+        assert next(first) == "One."
+        second = responder.reply("B")
+        assert next(second) == "One."
+        second.close()
+        assert list(first) == ["Two."]
+        responder.heard("One. Two.", False)
+        list(responder.reply("C"))
+        assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "One. Two.", "C"]
+
+
 def test_llm_close_ends_a_reply_that_waits():
     with serving(only_pings) as (_, url), talking(url, first_token_s=30.0) as (responder, _):
         done = threading.Event()

@@ -139,6 +139,16 @@ def test_responder_reply_that_was_never_heard_did_not_happen():
     assert "haven't told me" in talk.say("What's my name?")
 
 
+def test_responder_reply_made_while_another_is_played_forgets_neither():
+    talk = Talk("waste-collection")
+    first = list(talk.responder.reply("My name is Tom."))
+    second = list(talk.responder.reply("How much is the compost bin?"))
+    talk.responder.heard(" ".join(" ".join(first).split()[:3]), True)
+    talk.responder.heard(" ".join(second), False)
+    assert "Tom" in talk.say("What's my name?")
+    assert "compost bin" in talk.say("What did I just ask?")
+
+
 def test_responder_reply_may_be_closed_early():
     talk = Talk("storyteller")
     reply = talk.responder.reply("Tell me a story about the sea.")

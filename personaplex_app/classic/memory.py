@@ -108,6 +108,12 @@ class Memory:
             self.rest = []  # a short remark in between leaves the rest of a story to be continued
 
 
+def begins_with(full: str, heard: str) -> bool:
+    """Return whether `heard` is `full` or its beginning, whatever the marks between the words."""
+    words, played = (re.findall(r"\w+", t.lower()) for t in (full, heard))
+    return words[: len(played)] == played
+
+
 def given_name(text: str) -> str:
     """Return the name a person gives as theirs in `text`, "" for none."""
     for match in _GIVEN_NAME.finditer(text):
