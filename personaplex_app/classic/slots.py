@@ -103,7 +103,7 @@ class Slots:
         said = re.sub(
             r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+", "", said
         )
-        return second_person(said) if 2 <= len(said.split()) <= 10 else ""
+        return lower_first(second_person(said)) if 2 <= len(said.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
         """Return the first note that has not been told yet."""
