@@ -106,6 +106,25 @@ def test_classic_agent_stops_when_interrupted(app: App, tmp_path: Path) -> None:
     assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
 
 
+def test_classic_voice_is_heard_and_chosen_before_a_talk(app: App, tmp_path: Path) -> None:
+    with chromium(microphone(tmp_path, 5.0)) as browser, visitor(browser) as page:
+        app.until_ready()
+        open_page(page, app.url)
+        page.fill("#talk-prompt", "You are Otto.")
+        expect(page.locator('[data-part="examples"]')).to_be_hidden()
+        hear = page.get_by_role("button", name="Hear Deep")
+        with page.expect_response(re.compile(r"/voice/samples/deep\.wav$")) as answer:
+            hear.click()
+        assert answer.value.headers["content-type"] == "audio/wav"
+        expect(hear).to_have_attribute("aria-pressed", "true")
+        screenshot(page, "classic-voices", full_page=True)
+        expect(hear).to_have_attribute("aria-pressed", "false", timeout=6000)
+        expect(page.locator("#talk-voice")).not_to_have_value("deep")
+        page.get_by_role("radio", name=re.compile("^Deep")).check(force=True)
+        expect(page.locator("#talk-voice")).to_have_value("deep")
+        expect(page.locator("#talk-prompt")).to_have_value("You are Otto.")
+
+
 def test_classic_empty_prompt_is_told_before_a_talk_begins(app: App, tmp_path: Path) -> None:
     with chromium(microphone(tmp_path, 5.0)) as browser, visitor(browser) as page:
         open_page(page, app.url)

@@ -124,6 +124,7 @@ class TalkPage {
       this.setup.prompt.focus();
       return;
     }
+    this.setup.hush();
     this.reset();
     const rig = new AudioRig(api.folder, {
       heard: (peaks) => this.heard(peaks),
