@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="print one JSON object")
     bench.add_argument("--size", choices=("tiny", "mid", "7b"), default="mid", help="shapes of the random weights, mid unless given")
     bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
+    bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
     bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
     _add_some(bench, "device", "dtype")
     bench.set_defaults(run=_bench)
@@ -155,7 +156,7 @@ def _bench(settings: Settings, args: argparse.Namespace) -> int:
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
 
-    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer), args.json))
+    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions), args.json))
     return 0
 
 

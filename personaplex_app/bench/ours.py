@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -94,10 +95,11 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
         "snapshot_ms": ours.snapshot_ms(positions, repeats),
         "frame_ms": ours.frame_ms(repeats),
         "lm_step_ms": ours.lm_step_ms(repeats),
-        f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH),
+        **({f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH)} if ours.duplex.count >= BATCH else {}),
         f"lm_step_at_{LATE}_ms": ours.lm_step_ms(repeats, position=LATE),
         "weights_gib": round(weights_bytes / 2**30, 3),
         "kv_per_session_gib": round(config.context * config.kv_bytes_per_frame(element_bytes) / 2**30, 3),
+        "peak_memory_gib": round(_peak_bytes(ours.device) / 2**30, 2),
     }
 
 
@@ -113,6 +115,13 @@ def _cpu_name() -> str:
     except OSError:
         lines = []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Return the most memory that the process has held, on the GPU where it runs there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _wait(device: torch.device) -> None:
