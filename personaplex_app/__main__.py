@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from . import __version__
-from .errors import PersonaplexError, SettingsError
+from .errors import EngineUnavailable, PersonaplexError, SettingsError
 from .settings import ENV_PREFIX, Settings
 
 DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -49,7 +49,21 @@ def _parser() -> argparse.ArgumentParser:
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     _add_offline(offline)
     offline.set_defaults(run=_offline)
+    bench = commands.add_parser("bench", help="measure the PersonaPlex engine, beside the moshi package where it is installed")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--size", choices=("tiny", "mid", "7b"), default="mid", help="shapes of the random weights, mid unless given")
+    bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
+    bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
+    bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
+    _add_some(bench, "device", "dtype")
+    bench.set_defaults(run=_bench)
     return parser
+
+
+def _add_some(parser: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        f = next(f for f in fields(Settings) if f.name == name)
+        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
@@ -65,24 +79,23 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
         parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
     for flag, default in (("temp-audio", 0.8), ("temp-text", 0.7)):
-        parser.add_argument(f"--{flag}", type=_at_least_0(float), default=default, help=f"temperature, {default} unless given; 0 is greedy")
+        parser.add_argument(
+            f"--{flag}", type=_at_least(0, float), default=default, help=f"temperature, {default} unless given; 0 is greedy"
+        )
     for flag, default in (("topk-audio", 250), ("topk-text", 25)):
         parser.add_argument(
-            f"--{flag}", type=_at_least_0(int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
+            f"--{flag}", type=_at_least(0, int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
         )
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
-    for name in ("engine", "checkpoint", "device", "dtype"):
-        f = next(f for f in fields(Settings) if f.name == name)
-        parser.add_argument(
-            f"--{name}", *(["--hf-repo"] if name == "checkpoint" else []), help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})"
-        )
+    parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype")
 
 
-def _at_least_0(kind: type[float]) -> Callable[[str], float]:
+def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
-        if not 0 <= value < 10**6:
+        if not least <= value < 10**6:
             raise ValueError
         return value
 
@@ -136,6 +149,16 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
         answer_all(jobs, engine_answer(engine, role))
     finally:
         engine.close()
+    return 0
+
+
+def _bench(settings: Settings, args: argparse.Namespace) -> int:
+    try:
+        from .bench.report import render, run
+    except ImportError as error:
+        raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
+
+    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions), args.json))
     return 0
 
 

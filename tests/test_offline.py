@@ -106,7 +106,7 @@ def test_offline_classic_engine_needs_no_checkpoint(tmp_path):
     ("args", "code", "said"),
     [
         (["--checkpoint", "nowhere", "--input-wav", USER], 1, "There is no checkpoint folder 'nowhere'"),
-        (["--engine", "personaplex", "--input-wav", USER], 1, "No checkpoint is given; set --checkpoint"),
+        (["--engine", "personaplex", "--input-wav", USER], 1, "The Hub cannot be reached (ConnectError) and nvidia/personaplex-7b-v1@fdaf"),
         (["--checkpoint", str(tiny.GOLDEN), "--input-wav", "none.wav"], 1, "'none.wav' cannot be read as audio"),
         (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "VARM4.pt"], 1, "has no voice VARM4; it has: NATF0"),
         (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "../../x.pt"], 1, "There is no voice '../../x'"),

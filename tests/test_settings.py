@@ -39,5 +39,7 @@ def test_settings_bad_secret_is_not_repeated():
 
 
 def test_settings_secrets_stay_out_of_repr():
-    settings = Settings.read({"PERSONAPLEX_AUTH": "ann:hunter2", "PERSONAPLEX_API_KEY": "sesame", "PERSONAPLEX_LLM_KEY": "sk-1"})
-    assert not any(secret in repr(settings) for secret in ("hunter2", "sesame", "sk-1"))
+    settings = Settings.read(
+        {"PERSONAPLEX_AUTH": "ann:hunter2", "PERSONAPLEX_API_KEY": "sesame", "PERSONAPLEX_LLM_KEY": "sk-1", "PERSONAPLEX_HF_TOKEN": "hf_1"}
+    )
+    assert not any(secret in repr(settings) for secret in ("hunter2", "sesame", "sk-1", "hf_1"))
