@@ -484,7 +484,7 @@ def test_fetch_without_the_hub_and_with_half_a_cache_says_what_to_do(server, acc
 
 def env_of(server: Hub, home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PERSONAPLEX_", "HF_"))}
-    return {**kept, "HF_ENDPOINT": server.url, "HF_HOME": str(home), **more}
+    return {**kept, "OMP_NUM_THREADS": "1", "HF_ENDPOINT": server.url, "HF_HOME": str(home), **more}
 
 
 def offline(server: Hub, folder: Path, **more: str) -> subprocess.CompletedProcess:
