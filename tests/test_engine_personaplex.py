@@ -37,7 +37,7 @@ def wait_until(condition):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(tiny.GOLDEN, tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
+    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
     stages = []
     made.load(stages.append)
     assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == ["loading", "loading", "self_test", "warming_up"]
@@ -260,7 +260,7 @@ def test_session_sampling_changes_while_talking(engine):
 
 
 def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(tmp_path / "none", tmp_path / "store"))
+    engine = PersonaplexEngine(PersonaplexSettings(str(tmp_path / "none"), tmp_path / "store"))
     assert len(engine.voices) == 18
     assert {voice.family for voice in engine.voices} >= {"Natural, female", "Varied, male"}
     with pytest.raises(EngineError, match="not loaded yet"):

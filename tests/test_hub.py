@@ -185,7 +185,7 @@ def test_fetch_takes_the_token_of_the_environment_or_the_login(server, access, m
 
 
 def test_fetched_checkpoint_speaks(server, access, tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(REPO, tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
     stages = []
     engine.load(lambda state: stages.append(state.stage))
     assert list(dict.fromkeys(stages)) == ["downloading", "loading", "self_test", "warming_up"]
@@ -447,7 +447,7 @@ def test_load_checkpoint_of_wrong_shapes_from_the_hub_names_the_tensor(server, a
     state = load(server.files[LM_FILE])
     state["out_norm.alpha"] = state["out_norm.alpha"][..., :-1].contiguous()
     server.files[LM_FILE] = save(state)
-    engine = PersonaplexEngine(PersonaplexSettings(REPO, tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
     with pytest.raises(WeightsError, match=r"out_norm\.alpha has the shape \[1, 1, 47\]; it must be \[1, 1, 48\]"):
         engine.load(lambda state: None)
 
@@ -534,7 +534,7 @@ def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp
 def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     server.fault(LM_FILE).pause_s = 0.02
-    engine = PersonaplexEngine(PersonaplexSettings(REPO, tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
     host = EngineHost(engine, Choice("personaplex", "asked for"))
     host.start()
     deadline_s = time.monotonic() + 20
@@ -548,7 +548,7 @@ def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_pat
 
 def test_host_shows_why_a_download_failed(server, access, tmp_path):
     server.gated = True
-    engine = PersonaplexEngine(PersonaplexSettings(REPO, tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
     host = EngineHost(engine, Choice("personaplex", "asked for"))
     host.start()
     deadline_s = time.monotonic() + 20

@@ -106,8 +106,8 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
                 f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
             ) from error
 
-        checkpoint, store, access = parse(settings.checkpoint), settings.data / "voices", hub_access(settings)
-        return PersonaplexEngine(PersonaplexSettings(checkpoint, store, settings.device, settings.dtype, settings.slots, access))
+        store, access = settings.data / "voices", hub_access(settings)
+        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, settings.device, settings.dtype, settings.slots, access))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

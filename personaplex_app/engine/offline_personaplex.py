@@ -15,7 +15,6 @@ from ..model.cloning import voice_codes
 from ..model.compute import pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
-from ..model.hub_repo import parse
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
@@ -80,7 +79,7 @@ def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None
     Raises: EngineUnavailable, WeightsError, SettingsError, EngineError.
     """
     with state_line() as report:
-        folder = bring(parse(settings.checkpoint), hub_access(settings), report)
+        folder = bring(settings.checkpoint, hub_access(settings), report)
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
     files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)

@@ -19,7 +19,7 @@ from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
 from ..model.hub import fetch
-from ..model.hub_repo import HubAccess, HubRepo
+from ..model.hub_repo import HubAccess, parse
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test
 from ..units import FRAME_S, FRAME_SAMPLES
@@ -38,9 +38,9 @@ WARM_UP_FRAMES = 2
 
 @dataclass(frozen=True)
 class PersonaplexSettings:
-    """What the engine is made from. `store` is where the checked voices are kept."""
+    """What the engine is made from: a folder or a Hub repository. `store` is where the checked voices are kept."""
 
-    checkpoint: Path | HubRepo
+    checkpoint: str
     store: Path
     device: str = "auto"
     dtype: str = "auto"
@@ -200,14 +200,15 @@ class Captions:
         return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
 
 
-def bring(checkpoint: Path | HubRepo, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
+def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
     """Return the checkpoint's folder, from the Hub where it is a repository.
 
     Raises: EngineUnavailable, WeightsError.
     """
-    if isinstance(checkpoint, Path):
-        return checkpoint
-    return fetch(checkpoint, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
+    source = parse(checkpoint)
+    if isinstance(source, Path):
+        return source
+    return fetch(source, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:

@@ -114,7 +114,7 @@ def read_lm_config(folder: Path) -> LmConfig:
     path = folder / CONFIG_FILE
     if not path.exists():
         return LmConfig()
-    data = _read_json(path)
+    data = read_json(path)
     if "dim" not in data:
         return LmConfig()
     where = f"The architecture in {CONFIG_FILE}"
@@ -148,7 +148,7 @@ def read_mimi_config(folder: Path) -> MimiConfig:
     name = mimi_config_file(folder)
     if name is None:
         return MimiConfig()
-    data = _read_json(folder / name)
+    data = read_json(folder / name)
     parts = {}
     for section in ("seanet", "quantizer", "transformer"):
         part = data.get(section)
@@ -190,7 +190,7 @@ def mimi_config_file(folder: Path) -> str | None:
     Raises: WeightsError when it is no plain file name.
     """
     path = folder / CONFIG_FILE
-    name = _read_json(path).get("mimi_config_name") if path.exists() else None
+    name = read_json(path).get("mimi_config_name") if path.exists() else None
     if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
         raise WeightsError(f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder.")
     return name
@@ -215,7 +215,11 @@ def _expect(where: str, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> N
             raise WeightsError(f"{where} has {key} = {shorten(data[key])}; this program implements {shorten(value)} only.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a configuration file's object.
+
+    Raises: WeightsError.
+    """
     try:
         if path.stat().st_size > 1_000_000:
             raise WeightsError(f"{path.name} is larger than 1 MB; a configuration is a few lines. Download it again.")
