@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personaplex_app.model.config import COLUMN_ROWS
+from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY, Rows, RowSampling
 from personaplex_app.model.sampling import sample
 
@@ -148,6 +150,18 @@ def test_rows_row_whose_numbers_break_is_named_and_alone():
         assert step.finite.tolist() == [False, True]
         said.append(tiny.frame(step, 1))
     assert said == tiny.talk(tiny.prompt(*PROMPTS[0]), GREEDY, user(0)[:, :5])
+
+
+def test_duplex_row_that_broke_is_clean_for_a_shorter_prompt():
+    """Where the next prompt does not write over every slot, a masked NaN would still spread."""
+    duplex = Duplex(tiny.checkpoint(), 1)
+    short, silence = tiny.prompt(None, ""), {0: np.zeros(1920, np.float32)}
+    assert short.positions < 30
+    list(duplex.prefill(0, short, 100))
+    duplex.rows.state.cache.data[0, 1, 0, [3, 30]] = math.nan
+    assert not duplex.step(silence)[0].finite
+    list(duplex.prefill(0, short, 100))
+    assert duplex.step(silence)[0].finite
 
 
 def test_rows_sampling_changes_while_talking():
