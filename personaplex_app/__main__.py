@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument("--gpu-gib", type=_gib, metavar="GIB", help="plan for a GPU of so many GiB instead of this machine's device")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
@@ -71,7 +72,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
-    for name in ("engine", "checkpoint", "device", "dtype"):
+    for name in ("engine", "checkpoint", "device", "dtype", "quantize"):
         f = next(f for f in fields(Settings) if f.name == name)
         parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
 
@@ -84,6 +85,13 @@ def _at_least_0(kind: type[float]) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def _gib(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 4096:
+        raise ValueError
+    return value
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +147,7 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
 def _doctor(settings: Settings, args: argparse.Namespace) -> int:
     from .doctor import report
 
-    print(report(settings, as_json=args.json))
+    print(report(settings, as_json=args.json, gpu_gib=args.gpu_gib))
     return 0
 
 

@@ -80,7 +80,8 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
             ) from error
 
         store = settings.data / "voices"
-        return PersonaplexEngine(PersonaplexSettings(Path(settings.checkpoint), store, settings.device, settings.dtype, settings.slots))
+        run = (settings.device, settings.dtype, settings.slots, settings.quantize)
+        return PersonaplexEngine(PersonaplexSettings(Path(settings.checkpoint), store, *run))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

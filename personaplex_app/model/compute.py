@@ -39,10 +39,16 @@ def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
         capable = torch.cuda.is_bf16_supported(including_emulation=False)
         chosen = "bfloat16" if capable else "float16"
         return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * memory
+    roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * memory_bytes(place)
     chosen = "float32" if roomy else "bfloat16"
     return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.")
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Return what a device has for a model: a GPU's free memory, a CPU's whole."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _named(device: str) -> torch.device:
