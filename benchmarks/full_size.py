@@ -1,6 +1,6 @@
 """The released 7B shapes on this machine: write random weights once, load them as the app does, run a few steps, report.
 
-    python -m benchmarks.full_size [--folder FOLDER] [--device cpu] [--dtype bfloat16] [--quantize none] [--steps 3] [--size tiny]
+    python -m benchmarks.full_size [--folder FOLDER] [--device cpu] [--dtype bfloat16] [--quantize none] [--steps 3] [--size mid]
 
 Writes one JSON object to standard output. The file takes 16.7 GB of disk and is deleted at the end.
 """
@@ -27,9 +27,9 @@ from personaplex_app.model.plan import read_sizes
 from personaplex_app.model.prompt import build_prompt
 
 BLOCK_NUMBERS = 1 << 22
-TINY = {
-    **{"dim": 64, "num_heads": 2, "num_layers": 2, "context": 32, "text_card": 256, "card": 2048, "dep_q": 16},
-    **{"depformer_dim": 32, "depformer_num_heads": 2, "depformer_num_layers": 2},
+SMALLER = {
+    "tiny": {"dim": 64, "num_heads": 2, "num_layers": 2, "depformer_dim": 32, "depformer_num_heads": 2, "depformer_num_layers": 2},
+    "mid": {"dim": 2048, "num_heads": 16, "num_layers": 12, "depformer_dim": 512, "depformer_num_heads": 8, "depformer_num_layers": 6},
 }
 
 
@@ -113,12 +113,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=DTYPES)
     parser.add_argument("--quantize", default="none", choices=("none", "int8", "int4"))
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--size", default="7b", choices=("7b", "tiny"), help="tiny tries the script out")
+    parser.add_argument("--size", default="7b", choices=("7b", *SMALLER), help="smaller ones try the script out")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
-        if args.size == "tiny":
-            (folder / "config.json").write_text(json.dumps(TINY))
+        if args.size in SMALLER:
+            (folder / "config.json").write_text(json.dumps(SMALLER[args.size]))
         sizes = read_sizes(folder)
         file_bytes = write_weights(folder, sizes.lm)
         found = measure(folder, torch.device(args.device), DTYPES[args.dtype], args.quantize, args.steps)

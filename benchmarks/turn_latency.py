@@ -9,10 +9,8 @@ audible sample to the agent's last.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import platform
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.classic.responder import make_responder
 from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
+from personaplex_app.doctor import machine
 from personaplex_app.engine.contract import Session, SessionConfig, Step, TurnLatency, Utterance
 from personaplex_app.personas import find
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -148,34 +148,10 @@ class Talk:
         self.listen(0.8)
 
 
-class PlainResponder:
-    """Stands in where no responder is installed: two sentences, whatever was said."""
-
-    def greet(self) -> str:
-        return "Hello, how can I help you?"
-
-    def reply(self, user_text: str):
-        yield "That is a good question."
-        yield "I will tell you all that I know about it, one thing after the other, as long as you would like to listen to me."
-
-    def heard(self, agent_text: str, interrupted: bool) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _make_responder():
-    if importlib.util.find_spec("personaplex_app.classic.responder") is None:
-        return "plain", lambda config: PlainResponder()
-    from personaplex_app.classic.responder import make_responder
-
-    return "personaplex_app.classic.responder", make_responder
-
-
 def measure(quick: bool = False) -> dict:
     """Return every figure, ready for JSON."""
     synthesiser = Synthesiser()
-    responder, make = _make_responder()
-    engine = ClassicEngine(make)
+    engine = ClassicEngine(make_responder)
     begun = time.perf_counter()
     engine.load(lambda _: None)
     load_s = time.perf_counter() - begun
@@ -201,9 +177,8 @@ def measure(quick: bool = False) -> dict:
     return _summary(turns, stops, step_s) | {
         "late_frames": late,
         "load_s": round(load_s, 2),
-        "responder": responder,
         "rss_mb": round(rss_bytes / 1e6),
-        "machine": _machine(),
+        "machine": {**machine(), "load_average": [round(x, 1) for x in os.getloadavg()]},
         "turns": turns,
         "barge_in": stops,
     }
@@ -271,20 +246,6 @@ def _rss_bytes() -> int:
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
 
 
-def _machine() -> dict:
-    info = Path("/proc/cpuinfo")
-    models = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    )
-    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_average": [round(x, 1) for x in load],
-    }
-
-
 def main() -> None:
     """Measure, print, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -296,7 +257,7 @@ def main() -> None:
         print(f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} | {turn['recognised']}")
     for key in ("questions", "answered", "turn_latency_s", "barge_in_stop_s", "text_known_after_s", "reported_latency_error_s", "step_ms"):
         print(f"{key}: {result[key]}")
-    for key in ("late_frames", "load_s", "rss_mb", "responder", "machine"):
+    for key in ("late_frames", "load_s", "rss_mb", "machine"):
         print(f"{key}: {result[key]}")
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)

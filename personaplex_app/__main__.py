@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from . import __version__
-from .errors import PersonaplexError, SettingsError
+from .errors import EngineUnavailable, PersonaplexError, SettingsError
 from .settings import ENV_PREFIX, Settings
 
 DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -43,13 +43,27 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
-    doctor.add_argument("--gpu-gib", type=_gib, metavar="GIB", help="plan for a GPU of so many GiB instead of this machine's device")
+    doctor.add_argument("--gpu-gib", type=_at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     _add_offline(offline)
     offline.set_defaults(run=_offline)
+    bench = commands.add_parser("bench", help="measure the PersonaPlex engine, beside the moshi package where it is installed")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--size", choices=("tiny", "mid", "7b"), default="mid", help="shapes of the random weights, mid unless given")
+    bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
+    bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
+    bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
+    _add_some(bench, "device", "dtype", "quantize")
+    bench.set_defaults(run=_bench)
     return parser
+
+
+def _add_some(parser: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        f = next(f for f in fields(Settings) if f.name == name)
+        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
@@ -65,33 +79,26 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
         parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
     for flag, default in (("temp-audio", 0.8), ("temp-text", 0.7)):
-        parser.add_argument(f"--{flag}", type=_at_least_0(float), default=default, help=f"temperature, {default} unless given; 0 is greedy")
+        parser.add_argument(
+            f"--{flag}", type=_at_least(0, float), default=default, help=f"temperature, {default} unless given; 0 is greedy"
+        )
     for flag, default in (("topk-audio", 250), ("topk-text", 25)):
         parser.add_argument(
-            f"--{flag}", type=_at_least_0(int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
+            f"--{flag}", type=_at_least(0, int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
         )
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
-    for name in ("engine", "checkpoint", "device", "dtype", "quantize"):
-        f = next(f for f in fields(Settings) if f.name == name)
-        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
 
 
-def _at_least_0(kind: type[float]) -> Callable[[str], float]:
+def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
-        if not 0 <= value < 10**6:
+        if not least <= value < 10**6:
             raise ValueError
         return value
 
     return number
-
-
-def _gib(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 4096:
-        raise ValueError
-    return value
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +148,17 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
         answer_all(jobs, engine_answer(engine, role))
     finally:
         engine.close()
+    return 0
+
+
+def _bench(settings: Settings, args: argparse.Namespace) -> int:
+    try:
+        from .bench.report import render, run
+    except ImportError as error:
+        raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
+
+    quantize = "none" if settings.quantize == "auto" else settings.quantize
+    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions, quantize), args.json))
     return 0
 
 

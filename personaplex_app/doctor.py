@@ -80,7 +80,11 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     try:
         sizes = read_sizes(folder) if settings.checkpoint else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
-            device, memory, element = f"a GPU of {gpu_gib:g} GiB, as asked.", int(gpu_gib * 2**30), 4 if settings.dtype == "float32" else 2
+            device, memory, element = (
+                f"a GPU with {gpu_gib:g} GiB free, as asked.",
+                int(gpu_gib * 2**30),
+                4 if settings.dtype == "float32" else 2,
+            )
         else:
             weights = folder / LM_FILE
             size = weights.stat().st_size if settings.checkpoint and weights.is_file() else sizes.file_bytes

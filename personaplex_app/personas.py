@@ -19,7 +19,7 @@ MAX_PROMPT_CHARS = 2_000
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN, EXAMPLES_MAX = 3, 5
-CLASSIC_VOICES = ("natural", "warm", "bright", "deep")
+CLASSIC_VOICES = ("natural", "warm", "deep", "bright", "light")
 ASSETS = Path(str(files("personaplex_app"))) / "assets"
 
 

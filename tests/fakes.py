@@ -51,6 +51,9 @@ class ScriptedEngine:
         self.gate.set()
         self.sessions: list[ScriptedSession] = []
 
+    def sample(self, voice: str) -> None:
+        return None
+
     def load(self, report: Callable[[EngineState], None]) -> None:
         report(EngineState("loading", "the script", 0.5))
         self.gate.wait(timeout=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,7 +31,7 @@ QUESTION = "How much is the compost bin?"
 def house():
     """An engine whose next talk gets the responder that the test puts into the list."""
     responders: list[ScriptedResponder] = []
-    engine = ClassicEngine(lambda config: responders.pop(), max_sessions=2, lockstep=True)
+    engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2, lockstep=True)
     engine.load(lambda state: None)
     yield engine, responders
     engine.close()
@@ -287,7 +288,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
 
     before = set(threading.enumerate())
     responder = Hanging()
-    session = CascadeSession(house[0]._models, TIMBRES[0], responder)
+    session = CascadeSession(house[0]._models, TIMBRES[0], responder, deque())
     session.step(np.zeros(FRAME_SAMPLES, np.float32))
     session.close()
     assert not release.is_set()
@@ -295,6 +296,22 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
     for thread in set(threading.enumerate()) - before:
         thread.join(5.0)
     assert responder.closed
+
+
+def test_talk_responder_notice_reaches_the_person(house):
+    session = CascadeSession(house[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."]))
+    try:
+        events = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
+        assert Notice("responder", "The language model is away.") in events
+        assert not any(isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events)
+    finally:
+        session.close()
+
+
+def test_engine_each_voice_has_a_sample(house):
+    for timbre in TIMBRES:
+        assert recognise(house[0].sample(timbre.voice.name)).startswith("Hello")
+    assert house[0].sample("nobody") is None
 
 
 def test_engine_full_house_then_a_place_again(house, talk):
@@ -320,7 +337,7 @@ def test_engine_prompt_too_long_names_the_limit(house):
 
 def test_engine_not_loaded_cannot_open():
     with pytest.raises(EngineError, match="not loaded yet"):
-        ClassicEngine(lambda config: ScriptedResponder()).open(SessionConfig("natural", "x"))
+        ClassicEngine(lambda config, notify: ScriptedResponder()).open(SessionConfig("natural", "x"))
 
 
 @pytest.mark.parametrize("frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"])
@@ -345,7 +362,7 @@ def test_talk_closed_ends_its_thread_and_its_responder(house):
 
 def test_engine_closed_leaves_no_thread():
     before = set(threading.enumerate())
-    engine = ClassicEngine(lambda config: ScriptedResponder(GREETING))
+    engine = ClassicEngine(lambda config, notify: ScriptedResponder(GREETING))
     stages = []
     engine.load(lambda state: stages.append(state.stage))
     engine.open(SessionConfig("deep", "x")).step(np.zeros(FRAME_SAMPLES, np.float32))

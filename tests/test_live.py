@@ -261,6 +261,12 @@ def test_live_foreign_page_cannot_connect(app):
         pass
 
 
+def test_live_voice_without_a_sample_is_told(app):
+    assert [voice["sample"] for voice in app.get("/voice/status").json()["voices"]] == [False]
+    response = app.get("/voice/samples/echo.wav")
+    assert (response.status_code, response.json()["error"]) == (404, "not_found")
+
+
 def test_live_page_and_gradio_routes_answer(app):
     assert "gradio" in app.get("").text
     assert app.get("/gradio_api/startup-events").status_code == 200

@@ -64,6 +64,17 @@ def test_playback_resumed_says_the_cut_word_again_and_counts_it_once():
     assert np.count_nonzero(sound) == round((0.8 - 0.1) * 24_000)
 
 
+def test_playback_cut_between_sentences_holds_the_next_one_back():
+    playback = Playback()
+    playback.cut()
+    playback.say(clip(1, ("next", 0.0, 0.1)))
+    sound, words = pull(playback, 2)
+    assert not sound.any()
+    assert words == []
+    playback.resume()
+    assert [word.text for word in pull(playback, 1)[1]] == ["next"]
+
+
 def test_playback_cut_and_dropped_still_fades_then_forgets():
     playback = Playback()
     playback.say(clip())

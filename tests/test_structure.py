@@ -17,7 +17,7 @@ FLOORS = [
     {"engine", "classic"},
     {"sessions", "metrics", "evaluation"},
     {"server", "ui"},
-    {"doctor", "__main__"},
+    {"doctor", "bench", "__main__"},
 ]
 FORBIDDEN = {1: {"numpy", "torch", "asyncio", "gradio"}, 2: {"torch", "asyncio", "gradio"}}
 

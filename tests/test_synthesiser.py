@@ -8,8 +8,8 @@ import pytest
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.classic.recogniser import Recogniser
 from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.personas import VOICES
 from personaplex_app.units import SAMPLE_RATE_HZ
+from personaplex_app.voices import NAMES
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +42,7 @@ def pitch_hz(samples: np.ndarray) -> float:
 def test_voices_are_at_least_four_and_named_for_what_they_are():
     names = [timbre.voice.name for timbre in TIMBRES]
     assert len(set(names)) == len(names) >= 4
-    assert not set(map(str.upper, names)) & set(VOICES)
+    assert not set(map(str.upper, names)) & set(NAMES)
 
 
 def test_voices_differ_in_pitch_by_a_clear_margin(synthesiser):

@@ -10,17 +10,19 @@ from rapidfuzz import fuzz
 
 from .facts import Brief, Fact
 from .memory import Memory, Said
-from .phrasing import sentence
+from .phrasing import lower_first, sentence
 from .retrieval import LIKELY, SURE, Index, Match, Query, is_negative, merged
 from .spoken import speakable
 from .words import days_in, hours_in
 
 _FOLLOW_UP = re.compile(
-    r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
+    r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
+    r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
 )
 _POINTING = re.compile(r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)")
 _CORRECTION = re.compile(
-    r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
+    r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?"
+    r"(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
 )
 _PROMISE = re.compile(r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?")
 _OPENNESS = re.compile(
@@ -28,9 +30,13 @@ _OPENNESS = re.compile(
 )
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
 _SAYING = re.compile(
-    r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)|what(?:'s| is| does| do)|(?:the )?word for|translate|say"
-    r"|ask(?: for)?|order)\s+(?P<what>.+?)(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
+    r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)"
+    r"|what(?:'s| is| does| do)|(?:the )?word for|translate|say"
+    r"|ask(?: for)?|order)\s+(?P<what>.+?)"
+    r"(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
 )
+_YOURS = re.compile(r"(?i)\b(you|your|pickup|pick|come|collect|find|go)\b")
+_NAMING = re.compile(r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+")
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -53,7 +59,8 @@ class Answerer:
         """Return the notes' answer to a turn, None when they hold none."""
         corrected = _CORRECTION.match(text)
         asked = text[corrected.end() :] if corrected and corrected.end() < len(text) else text
-        query = self._index.query(asked)
+        query = self._index.query(_PROMISE.sub("is it", asked))
+        query = replace(query, text=asked)
         follows = bool(memory.query) and self._follows(query, asked, bool(corrected))
         if follows and memory.query:
             about = tuple(dict.fromkeys(s for k in memory.query_facts for s in self._index.stems(k)))
@@ -79,9 +86,11 @@ class Answerer:
         return _POINTING.search(text) is not None and query.kind is not None and len(query.stems) <= 2
 
     def _from(self, query: Query, matches: list[Match], memory: Memory, hedge: bool) -> tuple[Said, ...] | None:
-        if not query.stems:
-            return self._unnamed(query)
         best = matches[0] if matches else None
+        if all(self._index.is_light(s) or s == "phone" for s in query.stems) and (best is None or query.kind == "price"):
+            return self._unnamed(query)
+        if query.kind == "where" and best and not best.typed and _YOURS.search(query.text) and (place := self._unnamed(query)):
+            return place
         if best is None or best.covered < LIKELY or (best.covered < SURE and not hedge) or not self._names(query, best):
             return None
         fact = self._index.facts[best.index]
@@ -96,12 +105,21 @@ class Answerer:
             return (Said(self._lead("hedge")), *says)
         verdict = self._verdict(query, best, fact)
         if verdict:
-            says[0] = Said(f"{verdict}, {_lower_first(says[0].text)}", says[0].facts)
+            says[0] = Said(f"{verdict}, {lower_first(says[0].text)}", says[0].facts)
         elif best.index in memory.told and memory.query and set(memory.query.stems) == set(query.stems) and memory.query.kind == query.kind:
-            says[0] = Said(self._lead("again", fact=_lower_first(says[0].text)), says[0].facts)
+            says[0] = Said(self._lead("again", fact=lower_first(says[0].text)), says[0].facts)
         if verdict == "No" or is_negative(fact.text):
             says += self._beside(best.index)
+        else:
+            also = next((m.index for m in matches[1:3] if m.covered >= 0.85 and m.typed and self._same_line(m.index, best.index)), None)
+            says = (
+                [self._said(k) for k in sorted((best.index, also))] if also is not None and query.kind not in ("yesno", "price") else says
+            )
         return tuple(says)
+
+    def _same_line(self, a: int, b: int) -> bool:
+        facts = self._index.facts
+        return a != b and facts[a].line == facts[b].line and facts[a].whole is None and facts[b].whole is None
 
     def _names(self, query: Query, best: Match) -> bool:
         """A price must be of the very thing: one unknown word of two makes it another thing."""
@@ -110,18 +128,17 @@ class Answerer:
 
     def _unnamed(self, query: Query) -> tuple[Said, ...] | None:
         """A question that names nothing ("how much is it?", "what's your number?"): answered when only one note can be meant."""
-        fitting = self._index.typed(query.kind)
+        fitting = self._index.typed(query.kind, query.text)
         if query.days or query.hours:
             fitting = [k for k, f in enumerate(self._index.facts) if days_in(f.source) and f.whole is None]
-        if not fitting or query.kind in (None, "open", "yesno", "where", "why", "who"):
-            if not (query.days and fitting):
-                return None
+        if not fitting or (query.kind in (None, "open", "yesno", "why", "who") and not (query.days or query.hours)):
+            return None
         if query.kind == "price" and len(fitting) > 2:
             return (Said(self._lead("which")),)
         fact = self._index.facts[fitting[0]]
         verdict = self._verdict(query, Match(fitting[0], 1.0, 1.0, True), fact)
         said = self._said(fitting[0])
-        return (Said(f"{verdict}, {_lower_first(said.text)}", said.facts) if verdict else said,)
+        return (Said(f"{verdict}, {lower_first(said.text)}", said.facts) if verdict else said,)
 
     def _beside(self, index: int) -> list[Said]:
         """Return the next note of the same sentence: "… is out of stock; an alternative arrives …"."""
@@ -136,11 +153,11 @@ class Answerer:
     def _verdict(self, query: Query, best: Match, fact: Fact) -> str:
         """Return "Yes" or "No" where the note decides it beyond doubt, "" where it is better only quoted."""
         days, hours = days_in(fact.source), hours_in(fact.source)
-        if query.kind in ("yesno", "open", "when") and query.days and days and _OPENNESS.search(query.text):
+        if query.kind in ("yesno", "open", "when") and query.days and days:
             if not query.days <= days:
                 return "No"
             return "Yes" if query.kind != "when" else ""
-        if query.kind != "yesno":
+        if query.kind != "yesno" or (days and not query.hours and _OPENNESS.search(query.text)):
             return ""
         if query.hours and len(hours) == 2 and _OPENNESS.search(query.text):
             return "Yes" if hours[0] <= query.hours[0] < hours[1] else "No"
@@ -173,22 +190,18 @@ class Answerer:
 
 
 def asked_phrase(text: str, index: Index) -> str:
-    """Return the words of a question that name what the notes do not have: "garden waste bins"; "" when they are too many."""
-    words = re.findall(r"[\w'-]+", text)
-    carrying = [k for k, w in enumerate(words) if index.carries(w)]
-    if not carrying or carrying[-1] - carrying[0] > 3:
-        return ""
-    return speakable(" ".join(words[carrying[0] : carrying[-1] + 1]))
+    """Return the words of a question that name what the notes do not have: "the garden waste bin"; "" where that is not clear."""
+    for start in reversed([0, *(m.end() for m in _NAMING.finditer(text))]):
+        words = re.findall(r"[\w'-]+", text[start:])
+        length = next((k for k, word in enumerate(words) if not index.carries(word)), len(words))
+        if start and 1 <= length <= 3 and words[length : length + 1] not in (["one"], ["ones"]):
+            article = re.search(r"(?i)\b(the|any|an?)\s+$", text[:start])
+            return speakable(" ".join([*([article[1].lower()] if article else []), *words[:length]]))
+    return ""
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[^\w\s]", "", text.lower())
-
-
-def _lower_first(text: str) -> str:
-    first = re.match(r"[\w'-]+", text)
-    keep = first is None or first[0] in ("I", "I'm", "I've", "I'll") or first[0][1:] != first[0][1:].lower()
-    return text if keep else text[:1].lower() + text[1:]
 
 
 def told_about(question: str, statements: list[str], lexicon_index: Callable[[tuple[Fact, ...]], Index]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +40,13 @@ class CascadeSession:
     """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as fast as the machine
     allows and comes out the same each time; without it, results are taken up when they are there."""
 
-    def __init__(self, models: Models, timbre: Timbre, responder: Responder, lockstep: bool = False) -> None:
+    def __init__(self, models: Models, timbre: Timbre, responder: Responder, notices: deque[str], lockstep: bool = False) -> None:
         self._jobs = Jobs(lockstep)
         self._turns = Turns()
         self._vad = VadStream(models.vad)
         self._events: list[Event] = []
         self._text = ""
+        self._notices = notices
         self._frame = 0
         self._closed = False
         self._stop = threading.Event()
@@ -106,6 +108,8 @@ class CascadeSession:
             self._do(self._turns.stop(self._now_s))
             self._speaker.discard()
         self._jobs.poll(self._frame)
+        while self._notices:
+            self._events.append(Notice("responder", self._notices.popleft()))
         self._do(self._turns.hear(self._now_s))
         played = self._speaker.pull(start_s)
         self._text += "".join(f" {word.text}" for word in played.begun)

@@ -32,4 +32,6 @@ class Responder(Protocol):
         ...
 
 
-MakeResponder = Callable[[SessionConfig], Responder]
+# takes a sentence for the person in the talk, from any thread
+Notify = Callable[[str], None]
+MakeResponder = Callable[[SessionConfig, Notify], Responder]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +23,9 @@ from .vad import VadModel
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
+_MOST_NOTICES = 8
 _SELF_TEST = "How can I help you today?"
+_SAMPLE = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
@@ -36,6 +39,7 @@ class ClassicEngine:
         self._max_sessions = max_sessions or min(_MOST_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._lockstep = lockstep
         self._models: Models | None = None
+        self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self._sessions: set[_OwnedSession] = set()
 
@@ -48,6 +52,10 @@ class ClassicEngine:
     def max_sessions(self) -> int:
         """How many talks this machine keeps up with: two for each core."""
         return self._max_sessions
+
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown voice."""
+        return self._samples.get(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load and try the models; once is enough.
@@ -70,6 +78,7 @@ class ClassicEngine:
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
+        self._samples = {timbre.voice.name: synthesiser.speak(_SAMPLE, timbre).samples for timbre in TIMBRES}
         self._models = Models(vad, recogniser, Lane("recognition"), synthesiser, Lane("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
@@ -88,7 +97,9 @@ class ClassicEngine:
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
-            session = _OwnedSession(self._models, timbre, self._make_responder(config), self._lockstep)
+            notices: deque[str] = deque(maxlen=_MOST_NOTICES)
+            responder = self._make_responder(config, notices.append)
+            session = _OwnedSession(self._models, timbre, responder, notices, self._lockstep)
             session.on_close = self._closed
             self._sessions.add(session)
         return session

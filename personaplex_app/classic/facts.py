@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .phrasing import before_verb, first_person, has_verb, sentence
+from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 from .spoken import figures
 
 MAX_FACTS = 200
 _ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
-_SENTENCE_END = re.compile(_ABBREVIATED + r"(?<=[.!?])\s+(?=[\"'A-Z0-9])|\n+")
+_SENTENCE_END = re.compile(
+    _ABBREVIATED + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
+)
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
-    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak|care|correct|like it when|are (?:tense|upset"
-    r"|friendly|patient|curious|polite))\b"
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak"
+    r"|care|correct|like it when|like hearing|like to hear"
+    r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
 _NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
@@ -22,15 +25,16 @@ _NAMES = tuple(
     re.compile(p)
     for p in (
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
-        rf"\b(?i:named|called) {_NAME}",
-        rf"^You are {_NAME}[,.]",
+        rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
     )
 )
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
-        r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
-        r"(?i:\b(?:help ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|employee|front desk)) (?i:of|at|for)"
+        r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
+        r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
+        r"(?i:\b(?:help ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|employee|front desk))"
+        r" (?i:of|at|for)"
         r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
     )
 )
@@ -62,6 +66,7 @@ class Fact:
 
     A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted` facts are information,
     the others are about how the agent behaves. `line` numbers the prompt's sentences: facts of one line belong together.
+    `context` is the heading of the list that a part is from.
     """
 
     text: str
@@ -70,6 +75,7 @@ class Fact:
     whole: int | None = None
     noted: bool = True
     line: int = 0
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,20 @@ def read_brief(prompt: str) -> Brief:
         if _HEADING.match(raw):
             noted, raw = True, _HEADING.sub("", raw)
         wanted = re.match(
-            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
+            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?"
+            r"(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
             raw,
         )
         if wanted:
             asks_for = asks_for or wanted["what"]
             continue
         if len(facts) < MAX_FACTS and not _is_direction(raw):
-            raw = re.sub(r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)", lambda m: about or m[0], raw, flags=re.I)
+            raw = re.sub(
+                r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)",
+                lambda m, known=about: known or m[0],
+                raw,
+                flags=re.I,
+            )
             facts += _facts(raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     said = " ".join(f.text for f in facts)
@@ -119,7 +131,8 @@ def _is_direction(text: str) -> bool:
     """A sentence about how to behave, or one that only says who the agent is."""
     return bool(
         re.match(
-            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer |use |avoid |greet |remember |make sure|if asked)",
+            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
+            r"|use |avoid |greet |remember |make sure|if asked)",
             text,
         )
         or re.match(r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text)
@@ -147,7 +160,12 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
     whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
-    return [whole, *(Fact(sentence(text), raw, subject, index, noted, line) for text, subject in items)]
+    one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
+    named = [
+        (text.replace(item, f"{item} {label.lower()}", 1), item) if one and item in text and item != label else (text, item)
+        for text, item in items
+    ]
+    return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
 
 
 def _said(raw: str, label: str, value: str, serving: bool) -> str:
@@ -158,7 +176,7 @@ def _said(raw: str, label: str, value: str, serving: bool) -> str:
     listed = many and ("," in value or " and " in value)
     article = "our" if listed else "" if label.lower().startswith(("the ", "our ", "your ")) else "the"
     be = "are" if many else "is"
-    return sentence(first_person(f"{article} {_lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving))
+    return sentence(first_person(f"{article} {lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving))
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
@@ -175,7 +193,7 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     for part in parts:
         if first := _PRICE_FIRST.match(part):
             found.append(
-                (f"the {_lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
+                (f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
             )
         elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
             item = _bare(last["item"])
@@ -189,10 +207,4 @@ def _bare(item: str) -> str:
 
 
 def _the(item: str) -> str:
-    return f"the {_lower_first(item)}"
-
-
-def _lower_first(text: str) -> str:
-    first = text.split(" ")[0]
-    proper = first[1:] != first[1:].lower() or (len(text.split()) > 1 and text.split()[1][:1].isupper())
-    return text if proper else text[:1].lower() + text[1:]
+    return f"the {lower_first(item)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..errors import SettingsError, shorten
+from .memory import begins_with
 
 MAX_HISTORY_MESSAGES = 24
 MAX_HISTORY_CHARS = 8_000
+MAX_OPEN_TURNS = 4
 MAX_LINE_BYTES = 65_536
 RETRY_AFTER_S = 30.0
 MANNER = (
@@ -74,6 +77,15 @@ class LlmFailed(Exception):
         self.lasting = lasting
 
 
+@dataclass
+class _Turn:
+    """One reply on its way: what was asked, what was yielded, and whether the rules took over. `asked` is None for the greeting."""
+
+    asked: str | None
+    by_rules: bool = False
+    said: str = ""
+
+
 class LlmResponder:
     """Streams a model's answer sentence by sentence. `notice` is the sentence for the person once the model has failed."""
 
@@ -83,55 +95,58 @@ class LlmResponder:
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
         self._history: list[tuple[str, str]] = []
-        self._asked: str | None = None
-        self._by_rules = False
-        self._turn = 0
+        self._turns: deque[_Turn] = deque(maxlen=MAX_OPEN_TURNS)
+        self._closed = False
         self._silent_until_s = 0.0
         self.notice: str | None = None
 
     def greet(self) -> str:
         """Return the opening line, which needs no model."""
-        self._asked, self._by_rules = None, True
-        return self._fallback.greet()
+        turn = _Turn(None, by_rules=True, said=self._fallback.greet())
+        self._turns.append(turn)
+        return turn.said
 
     def reply(self, user_text: str) -> Iterator[str]:
-        """Yield the model's sentences as they come; the rules' when it fails before the first. A later call ends an earlier one."""
-        self._turn += 1
-        turn = self._turn
-        self._asked, self._by_rules = user_text, False
-        said = False
+        """Yield the model's sentences as they come; the rules' when it fails before the first."""
+        turn = _Turn(user_text)
+        self._turns.append(turn)
         if time.monotonic() >= self._silent_until_s and re.search(r"\w", user_text):
             try:
-                for sentence in self._sentences(user_text, turn):
-                    said = True
+                for sentence in self._sentences(user_text):
+                    turn.said = f"{turn.said} {sentence}"
                     yield sentence
-                if said:
-                    return
-                raise LlmFailed("it sent an empty answer")
+                if not turn.said:
+                    raise LlmFailed("it sent an empty answer")
             except LlmFailed as failure:
-                if turn != self._turn:
+                if self._closed:
                     return
                 self._failed(failure)
-        if not said:
-            self._by_rules = True
-            yield from self._fallback.reply(user_text)
+        if not turn.said:
+            turn.by_rules = True
+            for sentence in self._fallback.reply(user_text):
+                turn.said = f"{turn.said} {sentence}"
+                yield sentence
 
     def heard(self, agent_text: str, interrupted: bool) -> None:
         """Keep the user's turn and what was played of the answer as the model's history."""
-        if self._asked is not None:
-            self._history.append(("user", self._asked))
+        if not self._turns:
+            return
+        turn = next((t for t in reversed(self._turns) if begins_with(t.said, agent_text)), self._turns[-1])
+        if turn.asked is not None:
+            self._history.append(("user", turn.asked))
         if agent_text:
             self._history.append(("assistant", agent_text + (" —" if interrupted else "")))
         del self._history[:-MAX_HISTORY_MESSAGES]
-        if self._by_rules or self._asked is None:
+        if turn.by_rules or turn.asked is None:
             self._fallback.heard(agent_text, interrupted)
         else:
-            self._fallback.answered(self._asked, agent_text)
-        self._asked = None
+            self._fallback.answered(turn.asked, agent_text)
+        while self._turns and self._turns.popleft() is not turn:
+            pass
 
     def close(self) -> None:
-        """Close the connections. May be called twice."""
-        self._turn += 1
+        """Close the connections and end a reply that waits. May be called twice, and from another thread."""
+        self._closed = True
         self._client.close()
         self._fallback.close()
 
@@ -151,27 +166,33 @@ class LlmResponder:
             kept.append({"role": role, "content": text})
         return [{"role": "system", "content": f"{self._prompt}\n\n{MANNER}"}, *reversed(kept), {"role": "user", "content": user_text}]
 
-    def _sentences(self, user_text: str, turn: int) -> Iterator[str]:
-        """Yield whole sentences; a cut stream's last, broken sentence is dropped when others were said.
+    def _sentences(self, user_text: str) -> Iterator[str]:
+        """Yield whole sentences; one that the stream breaks off is dropped.
 
         Raises: LlmFailed.
         """
         waiting, length = "", 0
-        for piece in self._pieces(user_text, turn):
-            waiting += piece
-            *whole, waiting = _SENTENCE.split(waiting)
-            for sentence in filter(None, map(_clean, whole)):
-                length += len(sentence)
-                yield sentence
-                if length >= self._settings.max_reply_chars:
+        limit = self._settings.max_reply_chars
+        try:
+            for piece in self._pieces(user_text):
+                waiting += piece
+                *whole, waiting = _SENTENCE.split(waiting)
+                for sentence in filter(None, map(_clean, whole)):
+                    length += len(sentence)
+                    yield sentence
+                    if length >= limit:
+                        return
+                if len(waiting) > limit:
+                    yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
-            if len(waiting) > self._settings.max_reply_chars:
-                yield _clean(waiting[: self._settings.max_reply_chars].rpartition(" ")[0] or waiting[: self._settings.max_reply_chars])
-                return
+        except LlmFailed:
+            if re.search(r"[.!?…]$", waiting.strip()):
+                yield _clean(waiting)
+            raise
         if last := _clean(waiting):
             yield last
 
-    def _pieces(self, user_text: str, turn: int) -> Iterator[str]:
+    def _pieces(self, user_text: str) -> Iterator[str]:
         """Yield the text pieces of one streamed reply.
 
         Raises: LlmFailed when it is late, refused, broken or ends without saying that it has ended.
@@ -188,7 +209,7 @@ class LlmResponder:
                     raise LlmFailed(f"status {response.status_code}", lasting=response.status_code in (400, 401, 403, 404, 422))
                 for data in _events(response.iter_bytes()):
                     waited_s = time.monotonic() - began_s
-                    if turn != self._turn or waited_s > settings.total_s or (not seen and waited_s > settings.first_token_s):
+                    if self._closed or waited_s > settings.total_s or (not seen and waited_s > settings.first_token_s):
                         raise LlmFailed("it took too long")
                     if data == "[DONE]":
                         return

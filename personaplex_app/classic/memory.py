@@ -8,16 +8,20 @@ from dataclasses import dataclass, field, replace
 
 from .phrasing import second_person
 from .retrieval import Query
-from .spoken import figures
+from .spoken import figures, word_list
 
-MAX_TURNS, MAX_STATEMENTS, MAX_ORDERS, MAX_FIGURES = 40, 30, 20, 400
+MAX_TURNS, MAX_STATEMENTS, MAX_STATEMENT_WORDS, MAX_FIGURES = 40, 30, 30, 400
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
-    r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
+    r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
+    r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
 )
 _NO_NAME = frozenset(
-    "a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying monday tuesday wednesday thursday"
-    " friday saturday sunday spanish english french german american italian it that this what mission control customer your about for".split()
+    word_list("""
+    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying
+    monday tuesday wednesday thursday friday saturday sunday spanish english french german american italian it that this what mission
+    control customer your about for
+    """)
 )
 
 
@@ -41,6 +45,7 @@ class Memory:
     told: set[int] = field(default_factory=set)
     last_fact: int | None = None
     statements: list[str] = field(default_factory=list)
+    recent: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     figures: frozenset[int] = frozenset()
     query: Query | None = None
@@ -61,12 +66,14 @@ class Memory:
             rest=[*self.rest],
             told={*self.told},
             statements=[*self.statements],
+            recent=[*self.recent],
             orders=[*self.orders],
             used=Counter(self.used),
         )
 
     def take_note(self, text: str) -> bool:
         """Note what a person's turn tells about them; return whether they just gave a new name."""
+        self.recent = [*self.recent, text.lower()][-MAX_TURNS:]
         self.figures = frozenset([*self.figures, *figures(text)][-MAX_FIGURES:])
         name = given_name(text)
         named = bool(name) and name != self.user_name
@@ -97,8 +104,14 @@ class Memory:
         self.last_fact = next((said.facts[-1] for said in reversed(whole) if said.facts), self.last_fact)
         if interrupted and len(whole) < len(says):
             self.rest = says[len(whole) :]
-        elif not interrupted:
-            self.rest = []
+        elif len(says) > 2 or says[-1:] == self.rest[-1:]:
+            self.rest = []  # a short remark in between leaves the rest of a story to be continued
+
+
+def begins_with(full: str, heard: str) -> bool:
+    """Return whether `heard` is `full` or its beginning, whatever the marks between the words."""
+    words, played = (re.findall(r"\w+", t.lower()) for t in (full, heard))
+    return words[: len(played)] == played
 
 
 def given_name(text: str) -> str:

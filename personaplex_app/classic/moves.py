@@ -11,10 +11,13 @@ from typing import Any
 from ..errors import SettingsError, shorten
 from ..personas import ASSETS, load_yaml
 from .memory import Memory
+from .spoken import word_list
 
 _SLOT = re.compile(r"\{([^{}]+)\}")
-_FIELDS = frozenset("when lacks min_words max_words question named stage to recalls fits orders plain say else".split())
-FIRST_STAGE = "new"
+_FIELDS = frozenset(
+    word_list("""when lacks min_words max_words question named stage
+    to recalls fits orders say else""")
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Style:
-    """How one kind of role talks. `lines` are its named phrases (greet, ask_on, unknown, …)."""
+    """How one kind of role talks. `lines` are its named phrases (greet, ask_on, unknown, …).
+
+    `steps` are the questions the role asks in turn, each with what makes it needless.
+    """
 
     name: str
     cues: tuple[re.Pattern[str], ...]
@@ -74,7 +80,7 @@ class Style:
     hedge: bool
     topics: bool
     lines: Mapping[str, tuple[str, ...]]
-    steps: tuple[str, ...]
+    steps: tuple[tuple[str, re.Pattern[str] | None], ...]
     first: tuple[Rule, ...]
     last: tuple[Rule, ...]
     feedback: tuple[Rule, ...]
@@ -140,7 +146,7 @@ def _style(name: str, entry: dict[str, Any]) -> Style:
         entry.get("hedge", True),
         entry.get("topics", False),
         lines,
-        tuple(entry.get("steps", ())),
+        tuple((s, None) if isinstance(s, str) else (s["ask"], re.compile(s["known"])) for s in entry.get("steps", ())),
         _rules(entry.get("first", []), f"{name}.first"),
         _rules(entry.get("last", []), f"{name}.last"),
         _rules(entry.get("feedback", []), f"{name}.feedback"),

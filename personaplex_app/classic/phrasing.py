@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .spoken import speakable
+from .spoken import speakable, word_list
 
 _FRAGMENT = re.compile(
     r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
@@ -17,12 +17,17 @@ _VERB = re.compile(
     r"|talk|end|i'm|we're|it's|there's)\b"
 )
 _BEFORE_SUBJECT = frozenset(
-    "and but if when that because what how so where while which than or as whether until before after since".split()
+    word_list("""and but if when that because what how so where while which than or as whether until
+    before after since""")
 )
-_ADVERBS = frozenset("today now then usually sometimes often currently once here always".split())
+_ADVERBS = frozenset(
+    word_list("""today now then usually sometimes often currently
+    once here always""")
+)
 _ASIDE = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
-    "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself", "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
+    "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
+    "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
     "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
     "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
 }  # fmt: skip
@@ -48,6 +53,7 @@ def first_person(text: str, serving: bool = True) -> str:
     text = _completed(text)
     text = re.sub(r"(?i)^(?:do not|don't|never) (?=[a-z])", "I can't ", text)
     text = re.sub(r"(?i)^offer ", "I can offer ", text)
+    text = re.sub(r"(?i)^(sell|serve|repair|rent|deliver|teach) (?=\w)", lambda m: f"We {m[1].lower()} ", text)
     if serving:
         text = re.sub(
             r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b",
@@ -70,6 +76,14 @@ def before_verb(text: str) -> str:
     verb = _VERB.search(text)
     subject = text[: verb.start()].strip(" ,") if verb else ""
     return subject if len(subject.split()) <= 8 else ""
+
+
+def lower_first(text: str) -> str:
+    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks like a name."""
+    first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
+    article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
+    name = first in ("I", "I'm", "I've", "I'll") or first[1:] != first[1:].lower() or (not article and more and more[0][:1].isupper())
+    return text if name else text[:1].lower() + text[1:]
 
 
 def second_person(text: str) -> str:

@@ -86,8 +86,8 @@ class Playback:
 
     def cut(self) -> None:
         """Fall silent with the next frame, and keep what was not played; the word that was cut is said again on `resume`."""
-        if self._clips and not self._suspended:
-            self._fading = self._suspended = True
+        if not self._suspended:
+            self._suspended, self._fading = True, bool(self._clips)
 
     def resume(self) -> None:
         """Go on from the word that was cut."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rapidfuzz import fuzz
+
 from ..engine.contract import SessionConfig
-from .answers import Answerer, asked_phrase, told_about
-from .dialogue import Responder
+from .answers import Answerer, told_about
+from .dialogue import Notify, Responder
 from .facts import read_brief
 from .llm import LlmResponder, LlmSettings
-from .memory import Memory, Said
+from .memory import Memory, Said, begins_with
 from .moves import Dialogue, Rule, Turn, take_turns
 from .retrieval import Index
 from .slots import Slots
@@ -21,18 +25,25 @@ from .words import Lexicon, kind_of
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
 _NO_SPEECH = re.compile(r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the) channel)|(?i:^(\w+)(\W+\2){5,}\W*$)")
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
-MAX_HEARD_CHARS = 2_000
+MAX_HEARD_CHARS = 1_000
+MAX_DRAFTS = 4
 
 
 @dataclass
 class Draft:
-    """A reply that may yet be said. It becomes the talk's memory when it is heard."""
+    """A reply that may yet be said. It becomes the talk's memory when it is heard; `after` is how many turns it was made after."""
 
+    text: str
+    after: int
     memory: Memory
     says: list[Said] = field(default_factory=list)
 
+    @property
+    def said(self) -> str:
+        return " ".join(said.text for said in self.says)
 
-def make_responder(config: SessionConfig, llm: LlmSettings | None = None, notify: Callable[[str], None] | None = None) -> Responder:
+
+def make_responder(config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None) -> Responder:
     """Return what decides what to say in one talk; `notify` gets the sentence for the person when the language model fails."""
     rules = RuleResponder(config.prompt)
     return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
@@ -48,7 +59,8 @@ class RuleResponder:
         self._index = Index(self._brief.facts, self._lexicon)
         self._style = self._dialogue.style_for(prompt)
         self._memory = Memory()
-        self._draft: Draft | None = None
+        self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
+        self._turns = 0
 
     @property
     def style(self) -> str:
@@ -56,35 +68,46 @@ class RuleResponder:
 
     def greet(self) -> str:
         """Return the opening line in role."""
-        draft = self._draft = Draft(self._memory.copy())
+        draft = self._begin("")
         slots = self._slots(draft, Turn("", False))
         draft.says = self._sentences(slots, self._line(slots, "greet") or "Hello.")
-        return " ".join(said.text for said in draft.says)
+        return draft.said
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `heard`."""
-        text = " ".join(user_text[:MAX_HEARD_CHARS].split())
-        draft = self._draft = Draft(self._memory.copy())
-        draft.says = self._guarded(self._turn(draft, text), draft)
+        draft = self._begin(" ".join(user_text[:MAX_HEARD_CHARS].split()))
+        draft.says = self._guarded(self._turn(draft, draft.text), draft)
         return (said.text for said in draft.says)
 
     def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Remember what was played of the last reply, and the user's turn before it."""
-        if self._draft:
-            self._memory = self._draft.memory
-            self._memory.heard(self._draft.says, agent_text, interrupted)
-            self._draft = None
+        """Remember what was played of a reply, and the user's turn before it; the latest one that it can be of."""
+        if not self._drafts:
+            return
+        draft = next((d for d in reversed(self._drafts) if begins_with(d.said, agent_text)), self._drafts[-1])
+        if draft.after != self._turns:  # another turn was heard since this reply was made: make its memory anew, after that one
+            draft.memory = self._memory.copy()
+            self._turn(draft, draft.text)
+        self._memory = draft.memory
+        self._memory.heard(draft.says, agent_text, interrupted)
+        self._turns += 1
+        while self._drafts and self._drafts.popleft() is not draft:
+            pass
 
     def answered(self, user_text: str, agent_text: str) -> None:
         """Remember a turn that somebody else answered."""
         self._memory.take_note(user_text)
         self._memory.asked = [*self._memory.asked, user_text][-40:]
         self._memory.heard([Said(s) for s in _SENTENCE.split(agent_text) if s], agent_text, False)
-        self._draft = None
+        self._turns += 1
 
     def close(self) -> None:
         """Forget the talk."""
-        self._memory, self._draft = Memory(), None
+        self._memory = Memory()
+        self._drafts.clear()
+
+    def _begin(self, text: str) -> Draft:
+        self._drafts.append(Draft(text, self._turns, self._memory.copy()))
+        return self._drafts[-1]
 
     def _turn(self, draft: Draft, text: str) -> list[Said]:
         memory = draft.memory
@@ -171,11 +194,11 @@ class RuleResponder:
 
     def _recalls(self, memory: Memory, text: str) -> float:
         """Return the share of the last note's words that the person just said."""
-        if memory.last_fact is None or len(text.split()) < 2:
+        if memory.last_fact is None:
             return 0.0
         known = set(self._lexicon.words(self._brief.facts[memory.last_fact].text)) - self._lexicon.empty
         if quoted := re.findall(r"[\"“]([^\"”]+)[\"”]", self._brief.facts[memory.last_fact].text):
-            known = set(self._lexicon.words(quoted[-1]))
+            return fuzz.ratio(_plain(text), _plain(quoted[-1])) / 100
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
     def _guarded(self, says: list[Said], draft: Draft) -> list[Said]:
@@ -185,4 +208,6 @@ class RuleResponder:
         return sound or [Said("I'm sorry, I don't have that figure in my notes.")]
 
 
-__all__ = ["LlmSettings", "RuleResponder", "asked_phrase", "make_responder"]
+def _plain(text: str) -> str:
+    """Return the letters of `text` without case, accents and marks."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if c.isalpha() or c == " ").strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -34,19 +35,29 @@ _VALUES = {
     "duration": re.compile(r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"),
     "when": re.compile(
         r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|daily|every|AM|PM|noon|midnight|hours?|days?|"
-        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|morning|evening|after|before|orders over|"
+        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|"
+        r"morning|evening|after|before|orders over|"
         r"first|quarter|week|o'clock)\b"
     ),
-    "where": re.compile(r"(?i)\b(at|on|in|behind|next|near|by|opposite|level|street|road|avenue|square|lane|sea)\b"),
+    "where": re.compile(
+        r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"
+    ),
     "phone": re.compile(r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
+_PLACE = re.compile(
+    r"(?i)^(?:we|our|the (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|museum|school"
+    r"|place|building|\w+ (?:shop|store)))"
+    r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next to|opposite|corner|at \w+ \w+ \w+)\b"
+)
+_UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
+_ASKS_ITSELF = re.compile(r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)")
 _NEGATIVE = re.compile(r"(?i)\b(not|no|never|cannot|can't|don't|doesn't|out of stock|sold out|unavailable|closed|stopped)\b")
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question. `stems` are what it asks about, `side` what else was said around it."""
+    """One question. `stems` are what it asks about, `side` what else was said around it, `head` the word after "how"."""
 
     text: str
     kind: str | None
@@ -55,6 +66,7 @@ class Query:
     days: frozenset[int] = frozenset()
     hours: tuple[float, ...] = ()
     numbers: frozenset[str] = frozenset()
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class Index:
     def __init__(self, facts: tuple[Fact, ...], lexicon: Lexicon) -> None:
         self.facts = facts
         self._lexicon = lexicon
-        self._stems = [lexicon.content(f"{f.subject} {f.text}") for f in facts]
+        self._stems = [lexicon.content(f"{f.context} {f.subject} {f.text}") for f in facts]
         self._subjects = [frozenset(lexicon.content(f.subject)) for f in facts]
         self._numbers = [frozenset(number_words(f.text)) for f in facts]
         self.vocabulary = frozenset(stem for stems in self._stems for stem in stems)
@@ -90,9 +102,10 @@ class Index:
         clause = asking_clause(text) if kind else text
         stems = self._heard(clause)
         rest = self._heard(text.replace(clause, " ")) if clause != text else ()
-        if not stems:
-            stems, rest = rest, ()
+        if all(stem in self._lexicon.light for stem in stems):
+            stems, rest = (*rest, *stems), ()
         kind = kind_of(clause) or kind
+        adjective = re.search(r"(?i)\bhow (high|tall|big|heavy|wide|deep|large|fast|far|spicy|hot)\b", clause)
         return Query(
             text,
             kind,
@@ -101,6 +114,7 @@ class Index:
             days_in(clause),
             tuple(hours_in(clause)),
             number_words(clause),
+            self._lexicon.stem(adjective[1].lower()) if adjective else "",
         )
 
     def search(self, query: Query, limit: int = 5) -> list[Match]:
@@ -169,7 +183,7 @@ class Index:
         for known in self.vocabulary:
             if len(stem) > 3 and len(known) > 3 and abs(len(known) - len(stem)) <= 2:
                 score = fuzz.ratio(stem, known) + (4 if known[0] == stem[0] else -4)
-                if len(_sound(stem)) > 3 and _sound(stem) == _sound(known):
+                if len(_sound(stem)) > 2 and _sound(stem) == _sound(known) and score > (70 if len(_sound(stem)) == 3 else 50):
                     score = max(score, 90.0)
                 if score > ratio:
                     best, ratio = known, score
@@ -180,9 +194,7 @@ class Index:
         stem, pairs = self._lexicon.stem, {}
         for fact in facts:
             words = self._lexicon.words(fact.subject)
-            pairs.update(
-                {(_sound(a), _sound(b)): (stem(a), stem(b)) for a, b in zip(words, words[1:], strict=False) if a not in self._lexicon.empty}
-            )
+            pairs.update({(_sound(a), _sound(b)): (stem(a), stem(b)) for a, b in pairwise(words) if a not in self._lexicon.empty})
         return pairs
 
     def _match(self, query: Query, index: int) -> Match:
@@ -194,6 +206,7 @@ class Index:
             weight = self._idf.get(stem, _MEANT if self.speaks_of(stem) else _UNHEARD)
             if stem in self._lexicon.light and not share:
                 weight = _LIGHT
+            weight *= 2 if stem == query.head else 1
             opposed |= against
             total += weight
             found += weight * share
@@ -211,7 +224,7 @@ class Index:
         if query.days and days_in(fact.text):
             extra += 0.2
         if query.kind in ("yesno", "open"):
-            extra += 0.12 * (covered >= 0.9) if index in self._listed else -0.12 if fact.whole is not None else 0.0
+            extra += (0.12 if covered >= 0.9 else -0.12) if index in self._listed else -0.12 if fact.whole is not None else 0.0
         extra += 0.1 * sum(s in self._stems[index] for s in query.side) / max(1, len(query.side))
         extra -= 0.015 * len(self._subjects[index].difference(query.stems)) + 0.004 * len(self._stems[index])
         return extra if fact.noted else extra - 0.3
@@ -230,10 +243,12 @@ class Index:
             return 0.4, False
         return 0.0, False
 
-    def typed(self, kind: str | None) -> list[int]:
-        """Return the facts that hold a value of the kind asked for, for a question that names nothing else."""
-        pattern = _VALUES.get(kind or "")
-        return [k for k, f in enumerate(self.facts) if f.noted and f.whole is None and pattern and pattern.search(f.text)]
+    def typed(self, kind: str | None, text: str) -> list[int]:
+        """Return the facts that hold a value of the kind asked for, of the unit asked for, for a question that names nothing else."""
+        pattern = _PLACE if kind == "where" else _VALUES.get(kind or "")
+        fitting = [k for k, f in enumerate(self.facts) if f.noted and f.whole is None and pattern and pattern.search(f.text)]
+        units = _UNIT.findall(" ".join(self._lexicon.words(text)))
+        return [k for k in fitting if all(unit in self._lexicon.words(self.facts[k].text) for unit in units)] or ([] if units else fitting)
 
 
 def _sound(word: str) -> str:
@@ -264,7 +279,7 @@ def is_negative(text: str) -> bool:
 
 def merged(query: Query, previous: Query) -> Query:
     """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked before."""
-    kind = query.kind if query.kind not in (None, "open") else previous.kind
+    kind = previous.kind if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text)) else query.kind
     stems = query.stems or previous.stems
     side = tuple(dict.fromkeys((*query.side, *previous.stems))) if query.stems else query.side
     return replace(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 
 from .answers import asked_phrase
-from .facts import Brief, Fact
+from .facts import Brief
 from .memory import Memory, Said
 from .moves import Dialogue, Style, Turn, take_turns
-from .phrasing import second_person
+from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
-from .spoken import speakable
+from .spoken import figures
 
 _COURSE = re.compile(r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
 _LESSON = re.compile(r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
 _HERO = re.compile(
-    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
+    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
+    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
     r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my) (?:[\w'-]+ ?){1,3})[.!]?$"
 )
 _TOPIC_WORDS = 4
@@ -64,7 +65,9 @@ class Slots:
             "who": identity.name or identity.role or "whoever my notes describe",
             "user": self.memory.user_name,
             "asks_for": f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else "",
-            "asked_before": self.memory.asked[-1].rstrip(" ?.!") if self.memory.asked else "",
+            "asked_before": lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!"))
+            if self.memory.asked
+            else "",
             "said_before": self.memory.said[-1] if self.memory.said else "",
             "last_fact": self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else "",
             "order": _listed(self.memory.orders),
@@ -82,18 +85,14 @@ class Slots:
         """Return the first few things that the notes speak about."""
         found: list[str] = []
         for fact in self._brief.facts:
-            subject = speakable(re.sub(r"^(?:the|a|an|our|your) ", "", fact.subject, flags=re.I))
+            subject = fact.subject
             plain = (
                 fact.noted
                 and 0 < len(subject.split()) <= _TOPIC_WORDS
-                and not re.match(r"(?i)(you|we|i|they|it|there|today|two|three)\b", subject)
+                and not re.search(r"(?i)^(you|we|i|they|it|there|today|the next)\b|\d", subject)
             )
-            if plain and fact.whole is None and subject.lower() not in " ".join(found).lower():
-                found.append(
-                    subject
-                    if subject[1:2].isupper() or " " in subject and subject.split()[1][:1].isupper()
-                    else subject[:1].lower() + subject[1:]
-                )
+            if plain and fact.whole is None and not figures(subject) and subject.lower() not in " ".join(found).lower():
+                found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
         return _listed(found[:3])
 
     def _make_asked(self) -> str:
@@ -104,7 +103,7 @@ class Slots:
         said = re.sub(
             r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+", "", said
         )
-        return second_person(said) if 3 <= len(said.split()) <= 10 else ""
+        return lower_first(second_person(said)) if 2 <= len(said.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
         """Return the first note that has not been told yet."""
@@ -114,31 +113,27 @@ class Slots:
         return ""
 
     def _make_match_fact(self) -> str:
-        """Return the note that fits what was said, and what was ordered by it."""
+        """Return the note that fits what was said."""
         best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
-        if best is None or best.covered < LIKELY:
-            return ""
-        fact = self._brief.facts[best.index]
-        orders = [
-            f.subject
-            for k, f in enumerate(self._brief.facts)
-            if f.whole is not None and set(self._index.stems_of(f.subject)) <= set(self._index.query(self._text).stems)
-        ]
-        self._ordered = _listed([f"the {subject}" for subject in dict.fromkeys(orders)])
-        return (
-            " ".join(self._use(k) for k in self._ordered_facts(orders) or [best.index])
-            if orders
-            else self._use(self._brief.facts.index(fact))
-        )
+        return self._use(best.index) if best and best.covered >= LIKELY else ""
 
-    def _ordered_facts(self, subjects: list[str]) -> list[int]:
-        return [next(k for k, f in enumerate(self._brief.facts) if f.subject == s and f.whole is not None) for s in dict.fromkeys(subjects)]
+    def _make_ordered_fact(self) -> str:
+        """Return the prices of what the person orders, when they name nothing else."""
+        asked = set(self._index.query(self._text).stems)
+        parts = {k: set(self._index.stems_of(f.subject)) for k, f in enumerate(self._brief.facts) if f.whole is not None}
+        ordered = {self._brief.facts[k].subject: k for k, stems in reversed(parts.items()) if stems and stems <= asked}
+        left = {
+            s for s in asked.difference(*(parts[k] for k in ordered.values())) if self._index.speaks_of(s) and not self._index.is_light(s)
+        }
+        if left or not ordered:
+            return ""
+        self._ordered = _listed([f"the {subject}" for subject in reversed(ordered)])
+        return " ".join(self._use(k) for k in reversed(ordered.values()))
 
     def _note(self, pattern: str) -> str:
         """Return the first note that matches, one that has not been told if there is one."""
-        fitting = [
-            k for k, f in enumerate(self._brief.facts) if f.noted and re.search(rf"(?i)\b(?:{pattern})", f.text) and k not in self._used
-        ]
+        facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used]
+        fitting = [k for word in pattern.split("|") for k in facts if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)]
         return self._use(min(fitting, key=lambda k: k in self.memory.told)) if fitting else ""
 
     def _use(self, index: int) -> str:
@@ -146,13 +141,16 @@ class Slots:
         return self._brief.facts[index].text
 
     def _make_step(self) -> str:
-        if self._step + 1 >= len(self._style.steps):
-            return ""
-        self._step += 1
-        return self._style.steps[self._step]
+        """Return the next of the role's own questions whose answer the person has not given yet."""
+        for number in range(self._step + 1, len(self._style.steps)):
+            ask, known = self._style.steps[number]
+            if not (known and any(known.search(text) for text in self.memory.recent)):
+                self._step = number
+                return ask
+        return ""
 
     def _make_this_step(self) -> str:
-        return self._style.steps[self.memory.step] if 0 <= self.memory.step < len(self._style.steps) else ""
+        return self._style.steps[self.memory.step][0] if 0 <= self.memory.step < len(self._style.steps) else ""
 
     def _make_feedback(self) -> str | None:
         """Return what is to be said about the person's last full answer."""
@@ -214,6 +212,3 @@ class Slots:
 
 def _listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
-
-
-__all__ = ["Fact", "Slots"]

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+def word_list(text: str) -> list[str]:
+    """Return the words of a table."""
+    return text.split()
+
+
+_ONES = word_list("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen""")
+_TENS = word_list("""_ _ twenty thirty forty fifty
+    sixty seventy eighty ninety""")
 _SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
 _IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth", "twelve": "twelfth"}
 _CARDINALS = {word: value for value, word in enumerate(_ONES)} | {word: 10 * k for k, word in enumerate(_TENS) if k > 1}
 _MONEY = {"$": ("dollar", "dollars"), "€": ("euro", "euros"), "£": ("pound", "pounds")}
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_UNITS = frozenset("dollar euro pound cent percent hour minute second day week month year degree mile meter metre AM PM am pm".split())
+_UNITS = frozenset(
+    word_list("""dollar euro pound cent percent hour minute second day week month year degree mile
+    meter metre AM PM am pm""")
+)
 _MAX_DIGITS = 12
 
 
@@ -146,7 +155,8 @@ _RULES = (
     (r"(?<=\d)\s?([AaPp])(?:\.\s?[Mm]\.(?!\s*$)|\.?[Mm]\b)", lambda m: f" {m[1].upper()}M"),
     (r"(?<=\d)\s?([AaPp])\.\s?[Mm]\.$", lambda m: f" {m[1].upper()}M."),
     (r"(?<=\d)\s?%", " percent"),
-    (r"(?<![\d-])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3,4}(?:[ -]\d{3,4})?(?![\d-])", lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
+    (r"(?<![\d-])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3,4}(?:[ -]\d{3,4})?(?![\d-])",
+     lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
     (r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b", lambda m: m["lead"] + digits(m[2])),
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1]))),
     (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|October|November|December),?)\s)"

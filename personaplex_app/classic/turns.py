@@ -320,7 +320,7 @@ class Turns:
         turn, actions = self.turn, list[Action]()
         self._agent_end_s, self._unanswered, self._ducked = now_s, "", False
         self.phase = Phase.LISTEN
-        if turn is not None:
+        if turn is not None and not self.loud_room:
             actions.append(Action(Do.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
         return actions
 

@@ -16,22 +16,37 @@ WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 _DAY = r"(mon|tues|wednes|thurs|fri|satur|sun)days?"
 _KINDS = (
     ("duration", r"how long|how fast|how quickly|how much (time|longer)|how soon|battery life"),
-    ("price", r"how much(?= (?:is|are|was|were|for|would|will|to|it|per|do you (?:charge|take|pay|want))\b(?!.*\b(?:under|in the|left)\b)| do(?:es)? .*\b(?:cost|charge|pay|be)|\W*$)"
-     r"|how much did|what(?:'s| is| are| does| do| would).*\b(?:cost|price|fee|charge|rate)s?\b|\bprices?\b|\bcosts?\b|\bcharge\b|hourly rate|how expensive|most i pay|budget"),
+    ("price", r"how much(?= (?:is|are|was|were|for|would|will|to|it|per|do you (?:charge|take|pay|want))\b"
+     r"(?!.*\b(?:under|in the|left)\b)| do(?:es)? .*\b(?:cost|charge|pay|be)|\W*$)"
+     r"|how much did|what(?:'s| is| are| does| do| would).*\b(?:cost|price|fee|charge|rate)s?\b|\bprices?\b|\bcosts?\b|\bcharge\b"
+     r"|hourly rate|how expensive|most i pay|budget"),
     ("count", r"how many|how old|how high|how tall|how big|number of|what percentage|temperature|how much"),
     ("when", r"\bwhen\b|what (time|day|date|hour)|which (day|date)|how often|opening hours|until when|\bhours\b"),
     ("where", r"\bwhere\b|address|location|located"),
     ("phone", r"phone|number to call|telephone"),
     ("who", r"^who\b|\bwho(?:'s| is| are| has| do)\b"),
     ("why", r"\bwhy\b|how come"),
-    ("yesno", r"^(?:(?:and|so|but|well|okay|ok|hi|hello|sorry|then)[, ]+)*(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|were)\b"),
+    ("yesno", r"^(?:(?:and|so|but|well|okay|ok|hi|hello|sorry|then)[, ]+)*"
+     r"(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|were)\b"),
     ("open", r"\b(?:what|which|how|tell me|explain|describe)\b|\?"),
+)  # fmt: skip
+# What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when …".
+_ASKING = re.compile(
+    r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|right|oh|um|uh|because)\b)*\W*"
+    r"(?:how|what|what's|when|where|who|who's|which|why|whose|is|are|do|does|did|can|could|will|would|have you|has|may|must|should|am i"
+    r"|was|were|tell|explain|describe"
+    r"|isn't|aren't|don't you)\b"
+    r"|\b(?:know|tell me|wonder(?:ing)?|ask(?:ing)?|see|understand|explain) (?:if|how|what|when|where|who|which|why)\b"
+    r"|[,.;] (?:how|what|where|who|which|why|when (?:is|are|do|does|did|can|will|would))\b"
+    r"|\band (?:how (?:much|many|long)|what (?:is|about))\b"
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What words mean; one per talk, for its stemmer is not to be shared between threads. `meaning` maps a stem to its group's first stem; `opposites` are pairs of stems; `empty` words are
+    """What words mean; one per talk, for its stemmer is not to be shared between threads.
+
+    `meaning` maps a stem to its group's first stem; `opposites` are pairs of stems; `empty` words are
     never looked up; `light` stems help when found and do not matter when not.
     """
 
@@ -50,12 +65,16 @@ class Lexicon:
         meaning: dict[str, str] = {}
         for group in raw["synonyms"]:
             stems = [stemmer.stemWord(word) for word in group]
-            for stem in stems:
-                meaning.setdefault(stem, stems[0])
+            for one in stems:
+                meaning.setdefault(one, stems[0])
         opposites = {(stemmer.stemWord(a), stemmer.stemWord(b)) for a, b in raw["opposites"]}
         phrases = sorted(raw["phrases"].items(), key=lambda pair: -len(pair[0]))
         light = frozenset(stemmer.stemWord(word) for word in raw["light"].split())
-        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stemmer.stemWord)
+
+        def stem(word: str) -> str:
+            return stemmer.stemWord(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
+
+        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stem)
 
     def words(self, text: str) -> list[str]:
         """Return the words of `text` in lower case, figures as words, set phrases as one word."""
@@ -77,6 +96,8 @@ def is_day(word: str) -> bool:
 def kind_of(text: str) -> str | None:
     """Return the kind of question `text` is, None when it is not one."""
     text = re.sub(r"[^\w\s'?]", " ", text.lower()).strip()
+    if not _ASKING.search(text) and len(text.split()) > 5:
+        return None
     found = [kind for kind, pattern in _KINDS if re.search(pattern, text)]
     if found[:1] in (["price"], ["count"]) and "yesno" in found and not re.search(r"how (?:much|many)|what", text):
         return "yesno"

@@ -90,4 +90,4 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
     llm = None
     if settings.llm_url:
         llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
-    return ClassicEngine(lambda config: make_responder(config, llm), lockstep=lockstep)
+    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), lockstep=lockstep)

@@ -176,6 +176,10 @@ class Engine(Protocol):
         """How many sessions this engine can hold at once on this machine."""
         ...
 
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand."""
+        ...
+
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Bring the engine to where `open` is quick, reporting each stage but the last ("ready").
 

@@ -40,6 +40,9 @@ class EchoEngine:
     voices = (Voice("echo", "Your own voice", "Says back what it hears, 80 ms later.", "Check"),)
     max_sessions = 64
 
+    def sample(self, voice: str) -> None:
+        """There is none: the voice is the user's own."""
+
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Ready as it is."""
 

@@ -70,6 +70,9 @@ class PersonaplexEngine:
         """How many talks share the device: what was asked for, once loaded what its memory allows."""
         return self._slots.count if self._slots else self._settings.slots
 
+    def sample(self, voice: str) -> None:
+        """There is none: a released voice is kept as embeddings, not as sound."""
+
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load, test and warm up; once is enough.
 

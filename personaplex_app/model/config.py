@@ -14,6 +14,8 @@ AGENT_CODEBOOKS = 8
 USER_CODEBOOKS = 8
 COLUMN_ROWS = 1 + AGENT_CODEBOOKS + USER_CODEBOOKS
 """A column holds one position's tokens: text, agent codebooks 0–7, user codebooks 0–7."""
+CACHE_COLUMNS = 4
+"""Columns that a voice file keeps, as a ring."""
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
 PAD, EPAD = 3, 0
 AGENT_SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)

@@ -62,24 +62,38 @@ class StreamConv(Streaming):
 
 
 class StreamConvTranspose(Streaming):
-    """Transposed convolution that adds the overhang of the frame before and keeps its own."""
+    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and keeps its own."""
 
-    def __init__(self, channels: int, out: int, kernel: int, stride: int, groups: int = 1, bias: bool = True) -> None:
+    def __init__(self, channels: int, out: int, stride: int, groups: int = 1, bias: bool = True) -> None:
         super().__init__()
-        self.convtr = _ConvTranspose(nn.ConvTranspose1d(channels, out, kernel, stride, groups=groups, bias=bias))
-        self.overhang_samples = kernel - stride
+        self.convtr = _ConvTranspose(nn.ConvTranspose1d(channels, out, 2 * stride, stride, groups=groups, bias=bias))
+        self.overhang_samples = stride
 
     def shape(self) -> tuple[int, int]:
         return self.convtr.convtr.out_channels, self.overhang_samples
 
     def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
         inner = self.convtr.convtr
-        y = inner(x)
-        over = self.overhang_samples
-        y[..., :over] += memory[self.key]
-        rest = y[..., -over:] if inner.bias is None else y[..., -over:] - inner.bias[:, None]
-        keep(memory[self.key], rest, active)
-        return y[..., :-over]
+        stride = inner.stride[0]
+        parts = self._parts(x)
+        # what each input adds to its own samples, and to those of the input after it
+        own, later = parts[..., :stride], parts[..., stride:]
+        later = torch.cat([memory[self.key][:, :, None, :], later], dim=2)
+        y = (own + later[:, :, :-1]).flatten(2)
+        keep(memory[self.key], later[:, :, -1], active)
+        return y if inner.bias is None else y + inner.bias[:, None]
+
+    def _parts(self, x: Tensor) -> Tensor:
+        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than the library's.
+
+        Shapes: `x` [B, C, T] → [B, out, T, kernel].
+        """
+        inner = self.convtr.convtr
+        if inner.groups == inner.in_channels:
+            return x[..., None] * inner.weight[:, 0][:, None]
+        channels, out, kernel = inner.weight.shape
+        mixed = x.transpose(1, 2) @ inner.weight.view(channels, out * kernel)
+        return mixed.unflatten(-1, (out, kernel)).transpose(1, 2)
 
 
 class Elu(nn.Module):

@@ -46,10 +46,11 @@ def load_lm(
 def quantize_in_place(lm: Lm, quantize: str) -> Lm:
     """Quantise a model that is already in memory, tensor by tensor; it is returned."""
     integer = quantize != "none" and integer_works(lm.device)
-    for key, tensor in lm.state_dict().items():
-        scheme = scheme_of(key, tuple(tensor.shape), quantize)
+    for key in [name for name, _ in lm.named_parameters()]:
+        weight = lm.get_parameter(key)
+        scheme = scheme_of(key, tuple(weight.shape), quantize)
         if scheme != "none":
-            _place(lm, key, quantized(tensor, scheme, integer))
+            _place(lm, key, quantized(weight, scheme, integer))
     return lm
 
 

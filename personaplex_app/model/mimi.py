@@ -139,7 +139,7 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.convtr = StreamConvTranspose(width, width, 2 * BLOCK, BLOCK, groups=width, bias=False)
+        self.convtr = StreamConvTranspose(width, width, BLOCK, groups=width, bias=False)
 
 
 class SplitQuantizer(nn.Module):
@@ -169,8 +169,9 @@ class ResidualQuantizer(nn.Module):
         batch, _, length = x.shape
         rest = self.input_proj(x).transpose(1, 2).reshape(batch * length, -1)
         found = []
-        for vectors in self.vq.vectors[:codebooks]:
-            code = torch.cdist(rest[None], vectors[None])[0].argmin(dim=-1)
+        for vectors, half_norms in zip(self.vq.vectors[:codebooks], self.vq.half_norms, strict=False):
+            # |x − e|² without |x|², which is the same for every e
+            code = torch.addmm(half_norms[None], rest, vectors.T, alpha=-1).argmin(dim=-1)
             rest = rest - vectors[code]
             found.append(code.view(batch, length))
         return torch.stack(found, dim=1)
@@ -186,20 +187,23 @@ class ResidualQuantizer(nn.Module):
 class Codebooks(nn.Module):
     """The file holds sums and counts of a running mean; `vectors` are their quotients, made once by `settle`.
 
-    Shapes: `vectors` [codebooks, card, D].
+    Shapes: `vectors` [codebooks, card, D]; `half_norms` [codebooks, card], half their squared lengths.
     """
 
     def __init__(self, codebooks: int, card: int, width: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList([_Layer(card, width) for _ in range(codebooks)])
         self.register_buffer("vectors", torch.zeros(codebooks, card, width), persistent=False)
+        self.register_buffer("half_norms", torch.zeros(codebooks, card), persistent=False)
         self.vectors: Tensor
+        self.half_norms: Tensor
 
     def settle(self) -> None:
         """Compute the vectors from what was loaded."""
         state = [dict(layer.named_buffers()) for layer in self.layers]
         usage = [s["_codebook.cluster_usage"].clamp(min=USAGE_FLOOR)[:, None] for s in state]
         self.vectors = torch.stack([s["_codebook.embedding_sum"] / u for s, u in zip(state, usage, strict=True)])
+        self.half_norms = self.vectors.square().sum(dim=-1) / 2
 
 
 class _Layer(nn.Module):
@@ -240,6 +244,6 @@ def _decoder(config: MimiConfig) -> StreamSequence:
     channels = config.filters * 2 ** len(config.ratios)
     modules: list[nn.Module] = [StreamConv(config.width, channels, config.kernel)]
     for ratio in config.ratios:
-        modules += [Elu(), StreamConvTranspose(channels, channels // 2, 2 * ratio, ratio), *_residuals(config, channels // 2)]
+        modules += [Elu(), StreamConvTranspose(channels, channels // 2, ratio), *_residuals(config, channels // 2)]
         channels //= 2
     return StreamSequence([*modules, Elu(), StreamConv(channels, 1, config.last_kernel)])

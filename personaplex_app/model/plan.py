@@ -12,9 +12,9 @@ from .lm import Lm
 from .mimi import Mimi, MimiState
 from .quantize import QUANTIZATIONS, scheme_of, stored_bytes
 
-USABLE_SHARE = 0.95
-RESERVE_BYTES = 768 * 2**20
-"""For the driver's context, the libraries' workspaces, graphs and the largest activations."""
+USABLE_SHARE = 0.97
+RESERVE_BYTES = 640 * 2**20
+"""For the libraries' workspaces, graphs and the largest activations. An estimate: no GPU has confirmed it."""
 MAX_SNAPSHOT_BYTES = 2**30
 SNAPSHOT_SHARE = 1 / 32
 

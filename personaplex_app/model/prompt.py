@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import AGENT_CODEBOOKS, AGENT_SILENCE, COLUMN_ROWS, DELAYS, PAD, USER_TONE, LmConfig
+from .config import AGENT_CODEBOOKS, AGENT_SILENCE, CACHE_COLUMNS, COLUMN_ROWS, DELAYS, PAD, USER_TONE, LmConfig
 
 SILENCE_FRAMES = 6
 """Half a second, as whole frames: int(0.5 · 12.5)."""
-CACHE_COLUMNS = 4
 USER_ROWS = slice(1 + AGENT_CODEBOOKS, COLUMN_ROWS)
 DELAYED = torch.tensor(DELAYS, dtype=torch.bool)
 

@@ -4,7 +4,7 @@ int8 is symmetric with a scale per output channel. The activations are split int
 rounds away, about 15 bits in all: both meet the weights in one integer product, which reads one byte a weight and sums exactly in
 int32. A row's result therefore does not depend on its batch, and no number can overflow on the way.
 int4 is symmetric with a scale per group of 64 inputs and is unpacked before every product, a slab at a time: it saves memory, and costs
-time, for without a fused kernel some eight bytes a weight pass through memory.
+time, for without a fused kernel some eight bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
 """
 
 from __future__ import annotations

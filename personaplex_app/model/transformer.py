@@ -22,9 +22,7 @@ class RmsNorm(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1, 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        scale = torch.rsqrt(RMS_EPS + wide.square().mean(dim=-1, keepdim=True))
-        return (wide * (self.alpha.view(-1).float() * scale)).to(x.dtype)
+        return F.rms_norm(x.float(), x.shape[-1:], self.alpha.view(-1).float(), RMS_EPS).to(x.dtype)
 
 
 class LayerScale(nn.Module):

@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 
 from ..errors import WeightsError, shorten
 from ..voices import MAX_VOICE_BYTES, read_archive
-from .config import COLUMN_ROWS, LmConfig
+from .config import CACHE_COLUMNS, COLUMN_ROWS, LmConfig
 from .lm import Lm
-from .prompt import CACHE_COLUMNS, VoicePrompt
+from .prompt import VoicePrompt
 
 MAX_VOICE_FRAMES = 1000
 INDEX_FILE = "voices.json"

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from ..engine.contract import Engine, EngineState, SessionConfig
-from ..errors import CapacityError, EngineError, PersonaplexError, ProtocolError
+from ..errors import CapacityError, EngineError, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta
@@ -138,10 +138,7 @@ class Conversation:
     async def _take(self, message: Message) -> None:
         match message.kind:
             case Kind.AUDIO:
-                if self._configured.is_set():
-                    await self._inbox.put(self._codec.decode(message.payload))
-                else:
-                    raise ProtocolError("Audio came before the start message that config=message announces.")
+                await self._inbox.put(self._codec.decode(message.payload))
             case Kind.METADATA:
                 await self._obey(message.json())
             case Kind.CONTROL if message.payload[:1] == bytes([Control.START]):

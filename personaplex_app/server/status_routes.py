@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 
+import soundfile as sf
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..errors import NotFound, shorten
 from ..protocol import MAX_PROMPT_CHARS
+from ..units import SAMPLE_RATE_HZ
 from .house import House
+from .replies import told
 
 _HEALTH = {"ready": "ok", "failed": "failed"}
 
@@ -26,7 +31,19 @@ def status_routes(house: House) -> list[BaseRoute]:
     async def voice_status(request: Request) -> Response:
         return JSONResponse(describe(house))
 
-    return [Route("/health", health), Route("/voice/status", voice_status)]
+    async def voice_sample(request: Request) -> Response:
+        samples = house.host.engine.sample(request.path_params["voice"])
+        if samples is None:
+            raise NotFound(f"There is no sample of the voice {shorten(request.path_params['voice'])}.")
+        wav = io.BytesIO()
+        sf.write(wav, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        return Response(wav.getvalue(), media_type="audio/wav")
+
+    return [
+        Route("/health", health),
+        Route("/voice/status", voice_status),
+        Route("/voice/samples/{voice}.wav", told(voice_sample)),
+    ]
 
 
 def describe(house: House) -> dict:
@@ -43,10 +60,16 @@ def describe(house: House) -> dict:
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
         },
-        "voices": [asdict(voice) for voice in engine.voices],
+        "voices": [{**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices],
         "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
         "default_persona": house.personas[0].name,
-        "endpoints": {"chat": "/api/chat", "chat_http": "/api/chat/http", "sessions": "/api/sessions", "health": "/health"},
+        "endpoints": {
+            "sample": "/voice/samples/{voice}.wav",
+            "chat": "/api/chat",
+            "chat_http": "/api/chat/http",
+            "sessions": "/api/sessions",
+            "health": "/health",
+        },
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
         "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},

@@ -41,7 +41,7 @@ export class AudioRig {
     const track = this.stream.getAudioTracks()[0];
     track.onended = () => this.on.unplugged();
     await this.output.audioWorklet.addModule(`${this.folder}/playback-worklet.js`);
-    this.player = new AudioWorkletNode(this.output, "personaplex-playback", { numberOfInputs: 1, outputChannelCount: [1] });
+    this.player = new AudioWorkletNode(this.output, "personaplex-playback", { numberOfInputs: 0, outputChannelCount: [1] });
     this.player.port.onmessage = ({ data }) => {
       if (data.peaks) this.on.played(data.first, data.peaks);
       if (data.report) this.on.report({ ...data.report, output_ms: Math.round((this.output.outputLatency || 0) * 1000) });
@@ -52,12 +52,14 @@ export class AudioRig {
   }
 
   async openCapture() {
+    // a context of its own: sharing the output's adds its buffer once more to the way from mouth to ear
     let source;
     try {
-      source = this.output.createMediaStreamSource(this.stream);
-      this.input = this.output;
+      this.input = new AudioContext({ sampleRate: SAMPLE_RATE_HZ, latencyHint: "interactive" });
+      source = this.input.createMediaStreamSource(this.stream);
     } catch {
       // Firefox connects a microphone only to a context of the device's own rate: resample in the worklet
+      this.input.close();
       this.input = new AudioContext({ latencyHint: "interactive" });
       source = this.input.createMediaStreamSource(this.stream);
     }
@@ -66,7 +68,7 @@ export class AudioRig {
     this.capture.port.onmessage = ({ data }) => this.on.heard(data.peaks);
     source.connect(this.capture);
     // a node is run only when something is behind it; its output is silence
-    this.capture.connect(this.input === this.output ? this.player : this.input.destination);
+    this.capture.connect(this.input.destination);
   }
 
   /** The ends of two channels to the audio threads: frames {pcm} come out of `capture`, {pcm} goes into `playback`. */
@@ -95,6 +97,6 @@ export class AudioRig {
       track.onended = null;
       track.stop();
     }
-    for (const context of new Set([this.output, this.input])) if (context && context.state !== "closed") context.close();
+    for (const context of [this.output, this.input]) if (context && context.state !== "closed") context.close();
   }
 }

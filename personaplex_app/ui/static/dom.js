@@ -25,6 +25,11 @@ export function show(element, on) {
   if (element) element.hidden = !on;
 }
 
+/** Text with its addresses made into links. */
+export function linked(text) {
+  return text.split(/(https?:\/\/[^\s,;)]+[^\s,;).])/).map((piece) => (/^https?:\/\//.test(piece) ? h("a", { href: piece, target: "_blank", rel: "noreferrer" }, piece) : piece));
+}
+
 /** 75 → "1:15". */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

@@ -39,6 +39,7 @@ export class JitterRing {
     this.lows = []; // the least fill in each second, corrected for every later shift
     this.low = Infinity;
     this.secondLeft = rateHz;
+    this.filled = { sum: 0, count: 0 };
     this.untilSplice = 0;
     this.waited = 0;
     this.underruns = 0;
@@ -136,6 +137,8 @@ export class JitterRing {
   observe(samples) {
     if (!this.playing) return;
     this.low = Math.min(this.low, this.fill + this.held);
+    this.filled.sum += this.fill + this.held;
+    this.filled.count += 1;
     this.secondLeft -= samples;
     if (this.secondLeft > 0) return;
     this.secondLeft += this.rate;
@@ -237,11 +240,13 @@ export class JitterRing {
     return sum;
   }
 
-  /** What the page shows and reports, in milliseconds. */
+  /** What the page shows and reports, in milliseconds; `buffer_ms` is the mean since the last report. */
   report() {
     const ms = (samples) => Math.round((samples / this.rate) * 1000);
+    const { sum, count } = this.filled;
+    this.filled = { sum: 0, count: 0 };
     return {
-      buffer_ms: ms(this.fill + this.held),
+      buffer_ms: count ? ms(sum / count) : 0,
       low_ms: Number.isFinite(this.lowest) ? ms(this.lowest) : 0,
       target_ms: ms(this.aim),
       underruns: this.underruns,

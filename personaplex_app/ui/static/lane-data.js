@@ -12,6 +12,7 @@ class Envelope {
   }
 
   put(first, peaks) {
+    if (first >= MOST_S * PEAKS_PER_S) return;
     const end = Math.min(first + peaks.length, MOST_S * PEAKS_PER_S);
     if (end > this.values.length) {
       const grown = new Float32Array(Math.min(MOST_S * PEAKS_PER_S, Math.max(end, this.values.length * 2)));

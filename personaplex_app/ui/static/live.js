@@ -101,8 +101,9 @@ export class Readouts {
     clearInterval(this.timer);
   }
 
-  set(name, text) {
+  set(name, text, title) {
     say(this.fields[name], text);
+    if (title !== undefined) this.fields[name].title = title;
   }
 
   countDown(limit_s) {
@@ -129,7 +130,7 @@ export class Readouts {
 
   playback({ buffer_ms, target_ms, underruns, trimmed_ms }) {
     this.set("buffer", `${buffer_ms} ms`);
-    this.fields.buffer.title = `Sound waiting to be played; it aims at ${target_ms} ms at the least. ${underruns} gaps, ${trimmed_ms} ms trimmed`;
+    this.fields.buffer.title = `Sound waiting to be played, on average; at the least it aims at ${target_ms} ms. ${underruns} gaps, ${trimmed_ms} ms trimmed`;
   }
 }
 

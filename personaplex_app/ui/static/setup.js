@@ -1,27 +1,26 @@
 // Who speaks: personas, voices, the role prompt, sampling. Fills itself from /voice/status and gives the talk's request.
 
 import { h, part, say, show } from "./dom.js";
+import { Samples } from "./samples.js";
 
 const CHARS_A_TOKEN = 4.2; // English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
 const MODEL_WORDS = 200;
 
 export class Setup {
-  /** `onchange(persona, voice)` is called when somebody else was chosen. */
-  constructor(root, onchange) {
+  constructor(root) {
     this.root = root;
-    this.onchange = onchange;
+    this.samples = new Samples();
     // the two selects hold the values; the galleries below are another way to set them
     this.persona = root.querySelector("#talk-persona");
     this.voice = root.querySelector("#talk-voice");
     this.prompt = root.querySelector("#talk-prompt");
     this.keep = root.querySelector("#talk-keep");
     this.limitChars = 2000;
-    this.edited = false;
     this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
     this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
     this.prompt.addEventListener("input", () => {
-      this.edited = true;
       this.count();
+      this.offerExamples();
     });
   }
 
@@ -33,6 +32,7 @@ export class Setup {
     this.limitChars = limits?.prompt_chars ?? 2000;
     this.offerKeep(status.keep ?? {});
     if (key === this.key) return;
+    const before = this.key ? { voice: this.voice.value, prompt: this.edited() ? this.prompt.value : null } : null;
     this.key = key;
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
@@ -45,12 +45,35 @@ export class Setup {
     show(part(this.root, "persona-block"), role && personas.length > 0);
     show(part(this.root, "prompt-block"), true);
     this.prompt.disabled = !role;
-    this.prompt.placeholder = role ? "You are …" : "";
+    show(this.prompt, role);
+    show(part(this.root, "prompt-count"), role);
     say(part(this.root, "prompt-hint"), role ? "Who it is and what it knows. Change anything: it answers from this text." : `${engine.title} plays no role, so there is nothing to write here.`);
     show(part(this.root, "sampling"), Boolean(can.sampling));
     say(part(this.root, "sampling-hint"), can.sampling ? "How freely the model draws its sound and its words. Empty means the model's own default." : `${engine.title} does not sample, so there is nothing to set here.`);
     if (role) this.choosePersona(this.personas.has(this.persona.dataset.chosen) ? this.persona.dataset.chosen : (status.default_persona ?? personas[0]?.name));
     else this.chooseVoice(voices[0]?.name);
+    if (before) this.restore(before);
+  }
+
+  /** An engine that has become ready must not undo what was chosen while it loaded. */
+  restore({ voice, prompt }) {
+    this.chooseVoice(voice);
+    if (prompt === null) return;
+    this.prompt.value = prompt;
+    this.count();
+    this.offerExamples();
+  }
+
+  /** Whether the role prompt is no longer the persona's own. */
+  edited() {
+    return this.prompt.value !== (this.personas?.get(this.persona.value)?.prompt ?? "");
+  }
+
+  /** A persona's examples fit its own prompt only. */
+  offerExamples() {
+    const examples = this.personas?.get(this.persona.value)?.examples ?? [];
+    part(this.root, "example-list").replaceChildren(...examples.map((text) => h("li", {}, text)));
+    show(part(this.root, "examples"), examples.length > 0 && !this.edited());
   }
 
   offerKeep({ available, problem }) {
@@ -67,9 +90,10 @@ export class Setup {
     const card = (each) =>
       h(
         "label",
-        { class: "card" },
+        { class: each.sample ? "card has-sample" : "card" },
         h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange: () => choose(each.name) }),
         h("span", { class: "card-body" }, h("b", {}, each.title), h("small", {}, describe(each))),
+        each.sample && this.samples.buttonFor(each),
       );
     const groups = [...families].map(([family, members]) => h("div", { class: "family", role: "group", "aria-label": family }, h("h3", {}, family), h("div", { class: "cards" }, members.map(card))));
     part(this.root, `${kind}-gallery`).replaceChildren(...groups);
@@ -81,10 +105,8 @@ export class Setup {
     this.persona.value = this.persona.dataset.chosen = name;
     this.check("persona", name);
     this.prompt.value = persona.prompt;
-    this.edited = false;
     this.count();
-    part(this.root, "example-list").replaceChildren(...persona.examples.map((text) => h("li", {}, text)));
-    show(part(this.root, "examples"), persona.examples.length > 0);
+    this.offerExamples();
     this.chooseVoice(this.voices.has(persona.voice) ? persona.voice : this.voice.value);
   }
 
@@ -92,7 +114,6 @@ export class Setup {
     if (!this.voices?.has(name)) return;
     this.voice.value = name;
     this.check("voice", name);
-    this.onchange(this.personas?.get(this.persona.value), this.voices.get(name));
   }
 
   check(kind, name) {
@@ -116,6 +137,11 @@ export class Setup {
     if (this.prompt.disabled) return null;
     if (!this.prompt.value.trim()) return "empty";
     return this.prompt.value.length > this.limitChars ? "long" : null;
+  }
+
+  /** A sample must not be heard in a talk. */
+  hush() {
+    this.samples.hush();
   }
 
   /** The talk to ask for: the fields of a `start` message. */

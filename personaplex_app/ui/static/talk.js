@@ -3,16 +3,16 @@
 import * as api from "./api.js";
 import { AudioRig, AudioTrouble } from "./audio.js";
 import { Connection } from "./connection.js";
-import { clock, h, ms, part, say, show } from "./dom.js";
+import { clock, h, linked, ms, part, say, show } from "./dom.js";
 import { PEAKS_PER_S } from "./lane-data.js";
 import { DuplexLane } from "./lane.js";
 import { Captions, Meters, Readouts } from "./live.js";
+import { forget, remember, remembered } from "./memory.js";
 import { TEXT, audioTrouble, limit, preparing, queued } from "./messages.js";
 import { FRAME_S } from "./protocol.js";
 import { Recording } from "./recording.js";
 import { Setup } from "./setup.js";
 
-const LIVE_KEY = "personaplex.live";
 const POLL_BUSY_MS = 1000;
 const POLL_CALM_MS = 15000;
 const END_PATIENCE_MS = 6000;
@@ -34,7 +34,7 @@ class TalkPage {
     this.captions = new Captions(root);
     this.meters = new Meters(root);
     this.readouts = new Readouts(root);
-    this.setup = new Setup(root, (persona, voice) => this.present(persona, voice));
+    this.setup = new Setup(root);
     this.lane = new DuplexLane(this.laneElement, { live: true });
     this.buttons.start.addEventListener("click", () => this.start());
     this.buttons.stop.addEventListener("click", () => this.stop());
@@ -52,7 +52,7 @@ class TalkPage {
 
   enter(state, text, { progress = null } = {}) {
     this.state = state;
-    const phase = this.recording && state === "error" ? "after" : PHASES[state];
+    const phase = state === "error" && this.began ? "after" : PHASES[state];
     this.root.dataset.phase = phase;
     this.statusElement.dataset.state = state;
     say(part(this.root, "status-text"), text);
@@ -65,7 +65,8 @@ class TalkPage {
     show(this.buttons.mute, phase === "live");
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
     say(this.buttons.stop, phase === "live" ? "Stop" : "Cancel");
-    say(part(this.root, "start-text"), phase === "after" || state === "error" ? (this.began ? "Talk again" : "Try again") : "Start talking");
+    say(part(this.root, "start-text"), phase === "after" ? "Talk again" : state === "error" ? "Try again" : "Start talking");
+    say(part(this.root, "captions-title"), phase === "after" ? "What was said" : "As it is said");
     show(part(this.root, "setup"), !busy);
     show(part(this.root, "after"), phase === "after" && Boolean(this.recording));
   }
@@ -74,11 +75,6 @@ class TalkPage {
     const notice = part(this.root, "notice");
     say(notice, text);
     show(notice, Boolean(text));
-  }
-
-  present(persona, voice) {
-    this.agentName = persona?.title ?? voice.title;
-    say(part(this.root, "agent-label"), "Agent");
   }
 
   // the engine
@@ -128,6 +124,7 @@ class TalkPage {
       this.setup.prompt.focus();
       return;
     }
+    this.setup.hush();
     this.reset();
     const rig = new AudioRig(api.folder, {
       heard: (peaks) => this.heard(peaks),
@@ -170,8 +167,7 @@ class TalkPage {
   handlers() {
     return {
       transport: (name) => {
-        this.readouts.set("transport", name);
-        if (name !== "socket") this.notify(TEXT.fallback);
+        this.readouts.set("transport", name, name === "socket" ? "" : TEXT.fallback);
       },
       handshake: () => {},
       text: (piece) => this.piece(piece),
@@ -202,6 +198,7 @@ class TalkPage {
         if (event.dropped_frames > 5) this.notify(TEXT.slow);
         return this.readouts.stats(event);
       case "limit":
+        this.idleWarned = event.reason === "idle";
         return this.notify(limit(event));
       case "notice":
         return this.notify(event.text);
@@ -234,6 +231,10 @@ class TalkPage {
     this.lane.data.put("user", this.bins, peaks);
     this.bins += peaks.length;
     this.meters.hear("user", peaks);
+    if (this.idleWarned && Math.max(...peaks) > 0.05) {
+      this.idleWarned = false;
+      this.notify("");
+    }
   }
 
   played(first, peaks) {
@@ -325,9 +326,7 @@ class TalkPage {
     const whole = ended && ["stopped", "time_limit", "idle"].includes(ended.reason);
     this.lane.set(this.lane.data);
     this.enter(whole ? "ended" : "error", failure ?? ended?.text ?? TEXT.lost);
-    this.root.dataset.phase = "after";
-    if (id) this.offer(id, ended ? 3000 : RECORDING_PATIENCE_MS);
-    return null;
+    return id ? this.offerLost(id, Boolean(ended)) : null;
   }
 
   /** Show the recording as soon as the server has closed it. */
@@ -351,6 +350,11 @@ class TalkPage {
     }
   }
 
+  async offerLost(id, toldSo) {
+    const found = await this.offer(id, toldSo ? 3000 : RECORDING_PATIENCE_MS);
+    if (!toldSo && this.state === "error") this.enter("error", found ? TEXT.lostFound : TEXT.lostAway);
+  }
+
   showRecording(talk) {
     this.lane.destroy();
     this.captions.clear("No words were recognised in this talk.");
@@ -370,7 +374,6 @@ class TalkPage {
     const length = `${clock(talk.duration_s)} of talk`;
     part(this.root, "after").replaceChildren(h("h2", {}, talk.status === "interrupted" ? `${length}, cut short` : length), this.recording.element);
     show(part(this.root, "after"), true);
-    this.root.dataset.phase = "after";
   }
 
   /** After a reload in mid-talk: say so, and bring the recording. */
@@ -395,35 +398,5 @@ class TalkPage {
       this.start();
     } else if (event.key === "Escape" && busy) this.stop();
     else if (event.key.toLowerCase() === "m" && this.state === "live") this.mute(!this.muted);
-  }
-}
-
-function linked(text) {
-  return text.split(/(https?:\/\/[^\s,;)]+[^\s,;).])/).map((piece) => (/^https?:\/\//.test(piece) ? h("a", { href: piece, target: "_blank", rel: "noreferrer" }, piece) : piece));
-}
-
-// Session storage outlives a reload and nothing else. It may be refused; then a reload finds the talk under Sessions.
-
-function remember(id) {
-  try {
-    if (id) sessionStorage.setItem(LIVE_KEY, id);
-  } catch {
-    return;
-  }
-}
-
-function remembered() {
-  try {
-    return sessionStorage.getItem(LIVE_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function forget() {
-  try {
-    sessionStorage.removeItem(LIVE_KEY);
-  } catch {
-    return;
   }
 }

@@ -1,0 +1,72 @@
+"""Models of any size with random weights: speed and memory can be measured where the released weights are out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .cache import KVCache
+from .config import AGENT_CODEBOOKS, CACHE_COLUMNS, COLUMN_ROWS, LmConfig, MimiConfig, gated_width
+from .lm import Lm
+from .mimi import Mimi, settle
+from .prompt import Prompt, VoicePrompt, build_prompt
+
+Model = TypeVar("Model", bound=nn.Module)
+SIZES = {
+    "tiny": LmConfig(48, 3, 3, 132, depformer_width=32, depformer_heads=2, depformer_layers=2, depformer_hidden=88, text_card=512),
+    "mid": LmConfig(
+        *(1024, 16, 8, gated_width(1024, 4.125 * 1024)),
+        depformer_width=512,
+        depformer_heads=8,
+        depformer_layers=6,
+        depformer_hidden=gated_width(512, 4.125 * 512),
+    ),
+    "7b": LmConfig(),
+}
+VOICE_FRAMES = 51
+
+
+def random_lm(config: LmConfig, device: torch.device, dtype: torch.dtype) -> Lm:
+    """Return a language model without the unused depformer steps, as loading makes one."""
+    return _filled(lambda: Lm(config.trimmed()), device, dtype)
+
+
+def random_mimi(device: torch.device) -> Mimi:
+    """Return a codec of the released size with the codebooks that are used."""
+    mimi = _filled(lambda: Mimi(replace(MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32)
+    settle(mimi)
+    return mimi
+
+
+def random_prompt(config: LmConfig, positions: int) -> Prompt:
+    """Return the prompt phase of a made-up voice and role."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(VOICE_FRAMES, config.width, generator=generator) * 0.1
+    columns = torch.randint(min(config.card, config.text_card), (COLUMN_ROWS, CACHE_COLUMNS), generator=generator)
+    tokens = torch.randint(config.text_card, (positions - VOICE_FRAMES - 12,), generator=generator).tolist()
+    return build_prompt(config, tokens, VoicePrompt(embeddings, columns))
+
+
+def fill_cache(cache: KVCache) -> None:
+    """Put numbers where a long talk would have put its keys and values."""
+    cache.data.normal_(std=0.5)
+
+
+def _filled(build: Callable[[], Model], device: torch.device, dtype: torch.dtype) -> Model:
+    """One tensor at a time in its final type: a 7B model needs no second copy."""
+    with torch.device("meta"):
+        model = build()
+    torch.manual_seed(0)
+    model = model.to(dtype).to_empty(device=device)
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        with torch.no_grad():
+            if name.endswith((".alpha", ".scale", "usage", "norm1.weight", "norm2.weight", "_initialized")):
+                tensor.fill_(1.0)
+            else:
+                # of a size that keeps activations alive: numbers that fade to denormals are many times slower
+                tensor.normal_(std=max(tensor[0].numel(), 1) ** -0.5 if tensor.dim() > 1 else 0.02)
+    return model.eval().requires_grad_(False)

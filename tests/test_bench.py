@@ -1,0 +1,69 @@
+"""The bench command: runs at a tiny size, and its peer computes what it claims to."""
+
+import json
+
+import pytest
+import torch
+
+from personaplex_app.__main__ import main
+from personaplex_app.bench import ours, peer
+from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
+from personaplex_app.model.plan import sizes_of
+from personaplex_app.model.random_weights import SIZES, random_prompt
+
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
+CPU = torch.device("cpu")
+
+
+def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):
+    assert main(["bench", "--json", "--size", "tiny", "--repeats", "1", "--device", "cpu"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["device"] == "cpu"
+    assert all(value > 0 for value in found["ours"].values())
+    if not peer.find():
+        pytest.skip("the moshi package is not installed: `make test` does that")
+    assert set(found["peer"]) <= set(found["ours"])
+    shown = found["times_faster"]["frame"]
+    assert shown == round(found["peer"]["frame_ms"] / found["ours"]["frame_ms"], 2)
+
+
+def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys):
+    assert main(["bench", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--no-peer"]) == 0
+    out = capsys.readouterr().out
+    assert "Random weights of the size tiny in float32" in out
+    assert "Times faster" not in out
+
+
+def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
+    figures = {}
+    for quantize in ("none", "int8"):
+        args = ["--json", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--sessions", "1", "--no-peer", "--quantize", quantize]
+        assert main(["bench", *args]) == 0
+        figures[quantize] = json.loads(capsys.readouterr().out)
+    assert figures["none"]["token_agreement_with_unquantised"] is None
+    assert 0.5 < figures["int8"]["token_agreement_with_unquantised"] < 1.0
+    plain = sizes_of(SIZES["tiny"], MimiConfig())
+    assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(plain.weights_bytes("int8", 4) / 2**30, abs=6e-4)
+
+
+def test_bench_sizes_prompt_has_the_positions_asked_for():
+    for config in SIZES.values():
+        assert random_prompt(config, 200).positions == 200
+
+
+def test_bench_places_rows_late_in_a_talk():
+    made = ours.Ours(SIZES["tiny"], CPU, torch.float32, rows=1)
+    made.lm_step_ms(1, position=2900)
+    assert made.duplex.rows.positions == [2902]
+    assert made.duplex.rows.state.cache.read_slots(2902) == 2944
+
+
+@pytest.mark.skipif(not peer.find(), reason="the moshi package is not installed: `make test` does that")
+def test_bench_peer_runs_the_reference_way():
+    theirs = peer.Peer(SIZES["tiny"], CPU, torch.float32, sessions=2)
+    assert theirs.step().shape == (2, 2 * AGENT_CODEBOOKS)
+    theirs.frame()
+    calls = []
+    theirs.step = lambda: calls.append(1)
+    theirs.prompt_phase_ms(100)
+    assert len(calls) == 101  # one to warm up

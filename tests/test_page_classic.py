@@ -1,0 +1,134 @@
+"""A visitor talks with the embedded engine: a spoken question, an audible answer with the fact in it, an interruption."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+from playwright.sync_api import Page, expect
+
+from personaplex_app.units import SAMPLE_RATE_HZ
+
+from .browser import MICROPHONE_HZ, chromium, expect_state, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
+from .served import ROOT, App, served
+from .speech import recognise, speak
+
+pytestmark = pytest.mark.browser
+
+HUMAN = ROOT.parent / "shared" / "audio"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with served(tmp_path_factory.mktemp("app"), engine="auto") as running:
+        yield running
+
+
+def microphone(folder: Path, *parts: np.ndarray | float) -> Path:
+    """Write a fake microphone's sound: speech at 24 kHz, and numbers for seconds of silence."""
+    samples = [np.zeros(int(part * SAMPLE_RATE_HZ), np.float32) if isinstance(part, float) else part for part in parts]
+    return write_microphone(folder / "microphone.wav", soxr.resample(np.concatenate(samples), SAMPLE_RATE_HZ, MICROPHONE_HZ))
+
+
+def said(page: Page, speaker: str, pattern: str, timeout_s: float = 25.0) -> None:
+    """Wait for a caption that matches."""
+    captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(has_text=re.compile(pattern, re.IGNORECASE))
+    expect(captions.first).to_be_visible(timeout=timeout_s * 1000)
+
+
+def audible(page: Page) -> str:
+    """Return what a recogniser makes of everything that the page played."""
+    rate_hz, samples = played(page)
+    return recognise(soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ))
+
+
+def taken_home(page: Page) -> dict:
+    with page.expect_download() as download:
+        page.click('[data-export="json"]')
+    return json.loads(download.value.path().read_text())
+
+
+def test_classic_spoken_question_is_answered_with_the_fact(app: App, tmp_path: Path) -> None:
+    with chromium(microphone(tmp_path, 6.5, speak("How much is the compost bin?"), 20.0)) as browser, visitor(browser) as page:
+        open_page(page, app.url)
+        expect(page.locator("#talk-engine")).to_contain_text("Embedded engine")
+        page.select_option("#talk-persona", "waste-collection")
+        start_talk(page)
+        said(page, "agent", "CityClean")
+        said(page, "user", "compost bin")
+        said(page, "agent", "eight dollars")
+        expect(page.locator('[data-readout="turn"]')).to_contain_text("ms")
+        screenshot(page, "classic-live")
+        page.wait_for_timeout(2500)
+        heard = audible(page)
+        stop_talk(page)
+        screenshot(page, "classic-ended", full_page=True)
+        talk = taken_home(page)
+    assert "compost" in heard.lower()
+    assert re.search(r"\b(eight|\$?8)\b", heard)
+    assert {u["speaker"] for u in talk["utterances"]} == {"user", "agent"}
+    assert "CityClean" not in app.log.read_text()
+
+
+def test_classic_human_voice_is_understood(app: App, tmp_path: Path) -> None:
+    if not HUMAN.exists():
+        pytest.skip("the human recording is not beside this checkout")
+    recording, rate_hz = sf.read(HUMAN / "input_service.wav", dtype="float32")
+    assert rate_hz == SAMPLE_RATE_HZ
+    with chromium(microphone(tmp_path, recording)) as browser, visitor(browser) as page:
+        open_page(page, app.url)
+        page.fill("#talk-prompt", (HUMAN / "prompt_service.txt").read_text())
+        start_talk(page)
+        said(page, "user", "replacement part")
+        said(page, "agent", "delay|out of stock|notes|guarantee")
+        screenshot(page, "classic-human")
+        stop_talk(page)
+
+
+def test_classic_agent_stops_when_interrupted(app: App, tmp_path: Path) -> None:
+    parts = (5.5, speak("Tell me a story about a dragon."), 6.0, speak("Hold on a second, I would like to ask you something else."), 20.0)
+    with chromium(microphone(tmp_path, *parts)) as browser, visitor(browser, viewport={"width": 390, "height": 844}) as page:
+        open_page(page, app.url)
+        page.select_option("#talk-persona", "storyteller")
+        start_talk(page)
+        said(page, "agent", "dragon")
+        said(page, "user", "hold on")
+        screenshot(page, "classic-interrupted-phone")
+        stop_talk(page)
+        talk = taken_home(page)
+    (cut,) = [mark for mark in talk["marks"] if mark["kind"] == "interruption" and mark["speaker"] == "user"][:1]
+    speaking = [u for u in talk["utterances"] if u["speaker"] == "agent" and u["start_s"] < cut["start_s"] < u["end_s"] + 1.0]
+    assert speaking, "the agent was not speaking when it was interrupted"
+    assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
+
+
+def test_classic_voice_is_heard_and_chosen_before_a_talk(app: App, tmp_path: Path) -> None:
+    with chromium(microphone(tmp_path, 5.0)) as browser, visitor(browser) as page:
+        app.until_ready()
+        open_page(page, app.url)
+        page.fill("#talk-prompt", "You are Otto.")
+        expect(page.locator('[data-part="examples"]')).to_be_hidden()
+        hear = page.get_by_role("button", name="Hear Deep")
+        with page.expect_response(re.compile(r"/voice/samples/deep\.wav$")) as answer:
+            hear.click()
+        assert answer.value.headers["content-type"] == "audio/wav"
+        expect(hear).to_have_attribute("aria-pressed", "true")
+        screenshot(page, "classic-voices", full_page=True)
+        expect(hear).to_have_attribute("aria-pressed", "false", timeout=6000)
+        expect(page.locator("#talk-voice")).not_to_have_value("deep")
+        page.get_by_role("radio", name=re.compile("^Deep")).check(force=True)
+        expect(page.locator("#talk-voice")).to_have_value("deep")
+        expect(page.locator("#talk-prompt")).to_have_value("You are Otto.")
+
+
+def test_classic_empty_prompt_is_told_before_a_talk_begins(app: App, tmp_path: Path) -> None:
+    with chromium(microphone(tmp_path, 5.0)) as browser, visitor(browser) as page:
+        open_page(page, app.url)
+        page.fill("#talk-prompt", "   ")
+        page.click("#talk-start")
+        expect(page.locator('[data-part="notice"]')).to_contain_text("prompt")
+        expect_state(page, "idle")

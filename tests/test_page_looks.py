@@ -1,0 +1,183 @@
+"""How the page looks and behaves: widths, themes, contrast, reach, settings, limits, a server that goes away."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from .browser import chromium, expect_state, open_page, screenshot, start_talk, stop_talk, tone, visitor, write_microphone
+from .served import App, served
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 768, 1280, 1600)
+# every visible text against what is really painted behind it
+CONTRASTS = """() => {
+  const parse = (css) => { const [r, g, b, a = 1] = css.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
+  const light = ({ r, g, b }) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = parse(getComputedStyle(each).backgroundColor);
+      if (colour.a === 1) return colour;
+    }
+    return { r: 255, g: 255, b: 255 };
+  };
+  const found = [];
+  for (const element of document.querySelectorAll('.masthead *, .talk *, .sessions *, [role=tab]')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.disabled) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
+    found.push({ text: element.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05), least: large ? 3 : 4.5 });
+  }
+  return found;
+}"""
+TARGETS = """() => [
+  ...document.querySelectorAll('.talk :is(button, select, summary, textarea), .talk label.card, .talk label.tick, [role=tab]'),
+]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
+  .map((each) => [each.id || each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])"""
+NAMELESS = """() => [...document.querySelectorAll('.talk :is(button, select, textarea, input), .sessions :is(button, input)')]
+  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
+  .map((each) => each.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with served(tmp_path_factory.mktemp("app"), engine="classic", connects_per_minute=600) as running:
+        running.until_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
+    with chromium(microphone) as running:
+        yield running
+
+
+def assert_fits(page: Page) -> None:
+    assert page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
+def assert_readable(page: Page) -> None:
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 10
+    assert not [each for each in found if each["ratio"] < each["least"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, scheme: str) -> None:
+    with visitor(browser, color_scheme=scheme) as page:
+        open_page(page, app.url)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fits(page)
+            screenshot(page, f"idle-{scheme}-{width}", full_page=width == 390)
+        assert_readable(page)
+        dark = page.evaluate("() => document.body.classList.contains('dark')")
+        assert dark is (scheme == "dark")
+        start_talk(page)
+        page.wait_for_timeout(1500)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fits(page)
+            screenshot(page, f"live-{scheme}-{width}")
+        assert_readable(page)
+        stop_talk(page)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fits(page)
+            screenshot(page, f"ended-{scheme}-{width}", full_page=True)
+        assert_readable(page)
+        page.click("#tab-sessions-button")
+        expect(page.locator(".session")).to_have_count(1)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fits(page)
+        assert_readable(page)
+
+
+def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) -> None:
+    with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3) as page:
+        open_page(page, app.url)
+        small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
+        assert not small
+        assert not page.evaluate(NAMELESS)
+        expect(page.locator("#talk-lane")).to_have_attribute("aria-label", "Two empty lanes on one time axis: you above, the agent below.")
+        expect(page.locator("#talk-status")).to_have_attribute("aria-live", "polite")
+        # the lane is as sharp as the screen
+        assert page.evaluate(
+            "() => { const c = document.querySelector('#talk-lane canvas'); return c.width / c.clientWidth; }"
+        ) == pytest.approx(3, abs=0.02)
+
+
+def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        page.select_option("#talk-persona", "waste-collection")
+        expect(page.locator("#talk-prompt")).to_have_value(re.compile("CityClean"))
+        expect(page.locator('[data-part="example-list"] li').first).to_contain_text("compost")
+        expect(page.locator('input[name="persona-choice"]:checked')).to_have_value("waste-collection")
+        page.get_by_role("radio", name="Deep").check()
+        expect(page.locator("#talk-voice")).to_have_value("deep")
+        expect(page.locator('[data-part="sampling-hint"]')).to_contain_text("does not sample")
+        expect(page.locator('[data-part="prompt-count"]')).to_contain_text("of 2,000 characters")
+
+
+@pytest.mark.parametrize(("prompt", "sentence"), [("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")])
+def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser, prompt: str, sentence: str) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        page.fill("#talk-prompt", prompt)
+        page.click("#talk-start")
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(sentence)
+        expect_state(page, "idle")
+        expect(page.locator("#talk-prompt")).to_be_focused()
+
+
+def test_status_of_a_failed_or_loading_engine_is_told(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        changes = {"stage": "loading", "detail": "the recogniser", "progress": 0.4}
+
+        def answer(route: Route) -> None:
+            status = route.fetch().json()
+            status["engine"] |= changes
+            status["available"] = False
+            route.fulfill(json=status)
+
+        page.route("**/voice/status", answer)
+        open_page(page, app.url)
+        expect(page.locator("#talk-status")).to_contain_text("is loading (40 %): the recogniser")
+        expect(page.locator("#talk-status progress")).to_have_attribute("value", "0.4")
+        screenshot(page, "loading")
+        changes |= {"stage": "failed", "detail": "A weight file is missing.", "progress": None}
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("could not start. A weight file is missing.")
+        screenshot(page, "failed")
+
+
+def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
+        open_page(page, app.url)
+        start_talk(page)
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("its time is nearly over", timeout=9000)
+        expect_state(page, "ended", timeout_s=12)
+        expect(page.locator("#talk-status")).to_contain_text("time for this talk is over")
+        start_talk(page)
+        page.wait_for_timeout(800)
+        app.process.send_signal(signal.SIGKILL)
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("connection was lost")
+        expect(page.locator("#talk-start")).to_contain_text("Talk again")
+        screenshot(page, "lost")
+        # what was drawn of it stays
+        expect(page.locator("#talk-lane")).to_have_attribute("aria-label", re.compile("A talk of"))
+        page.click("#talk-start")
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("cannot be reached")

@@ -1,0 +1,271 @@
+"""A visitor talks with the echo: what is heard, shown, kept and taken home."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import soundfile as sf
+from playwright.sync_api import Browser, Page, expect
+
+from personaplex_app.units import SAMPLE_RATE_HZ
+
+from .browser import (
+    INSECURE_HOST,
+    chromium,
+    expect_state,
+    forget_played,
+    open_page,
+    played,
+    screenshot,
+    start_talk,
+    stop_talk,
+    tone,
+    tone_level,
+    visitor,
+    write_microphone,
+)
+from .served import App, served
+from .wires import Wire, wired
+
+pytestmark = pytest.mark.browser
+
+LOUD = 0.05
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with served(tmp_path_factory.mktemp("app"), slots=1, connects_per_minute=600) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
+    with chromium(microphone) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _free_slots(app: App) -> Iterator[None]:
+    yield
+    app.until_free()
+
+
+def wait_for_tone(page: Page, heard: bool, patience_s: float = 10.0) -> None:
+    """Wait until the page plays the microphone's tone, or nothing."""
+    deadline_s = time.monotonic() + patience_s
+    level = -1.0
+    while time.monotonic() < deadline_s:
+        forget_played(page)
+        page.wait_for_timeout(500)
+        rate_hz, samples = played(page)
+        level = tone_level(samples, rate_hz)
+        if len(samples) > rate_hz // 5 and (level > LOUD if heard else np.abs(samples).max() < 1e-3):
+            return
+    raise AssertionError(f"the tone was {'not heard' if heard else 'still heard'}: its level was {level:.4f}")
+
+
+def test_talk_spoken_comes_back_and_is_taken_home(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        strangers: list[str] = []
+        page.on(
+            "request", lambda request: strangers.append(request.url) if not request.url.startswith((app.url, "blob:", "data:")) else None
+        )
+        open_page(page, app.url)
+        expect(page.locator("#talk-engine")).to_contain_text("Echo")
+        start_talk(page)
+        wait_for_tone(page, heard=True)
+        for side in ("user", "agent"):
+            page.wait_for_function(f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2")
+        expect(page.locator('[data-readout="transport"]')).to_have_text("socket")
+        expect(page.locator('[data-readout="buffer"]')).to_contain_text("ms")
+        expect(page.locator('[data-readout="left"]')).to_contain_text(":")
+        expect(page.locator('[data-readout="step"]')).to_contain_text("ms")
+        screenshot(page, "live")
+        stop_talk(page)
+        screenshot(page, "ended", full_page=True)
+        expect(page.locator("#talk-lane")).to_have_attribute("role", "slider")
+        with page.expect_download() as download:
+            page.click('[data-export="wav"]')
+        samples, rate_hz = sf.read(download.value.path())
+        assert rate_hz == SAMPLE_RATE_HZ
+        assert samples.shape[1] == 2
+        middle = samples[len(samples) // 3 : len(samples) * 2 // 3]
+        assert tone_level(middle[:, 0], rate_hz) > LOUD
+        assert tone_level(middle[:, 1], rate_hz) > LOUD
+        with page.expect_download() as download:
+            page.click('[data-export="json"]')
+        told = json.loads(download.value.path().read_text())
+        assert told["engine"] == "echo"
+        assert told["duration_s"] == pytest.approx(len(samples) / rate_hz, abs=0.1)
+        forget_played(page)
+        page.click(".button-play")
+        expect(page.locator(".player-time")).not_to_contain_text("0:00 /", timeout=8000)
+        assert not strangers
+
+
+def test_mute_sends_silence_until_unmuted(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        start_talk(page)
+        wait_for_tone(page, heard=True)
+        page.click("#talk-mute")
+        expect(page.locator("#talk-mute")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#talk-status")).to_contain_text("muted")
+        wait_for_tone(page, heard=False)
+        page.click("#talk-mute")
+        wait_for_tone(page, heard=True)
+        stop_talk(page)
+
+
+def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Browser) -> None:
+    with visitor(browser) as first, visitor(browser) as second:
+        open_page(first, app.url)
+        open_page(second, app.url)
+        start_talk(first)
+        second.click("#talk-start")
+        expect_state(second, "queued")
+        expect(second.locator("#talk-status")).to_contain_text("You are next")
+        screenshot(second, "queued")
+        stop_talk(first)
+        expect_state(second, "live")
+        wait_for_tone(second, heard=True)
+        stop_talk(second)
+
+
+def test_cancel_in_the_queue_leaves_it(app: App, browser: Browser) -> None:
+    with visitor(browser) as first, visitor(browser) as second:
+        open_page(first, app.url)
+        open_page(second, app.url)
+        start_talk(first)
+        second.click("#talk-start")
+        expect_state(second, "queued")
+        second.click("#talk-stop")
+        expect_state(second, "idle")
+        deadline_s = time.monotonic() + 5
+        while app.get("/voice/status").json()["slots"]["waiting"] and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        assert app.get("/voice/status").json()["slots"]["waiting"] == 0
+        stop_talk(first)
+
+
+def test_microphone_refused_says_how_to_allow_it(app: App, browser: Browser) -> None:
+    with visitor(browser, microphone=False) as page:
+        open_page(page, app.url)
+        page.click("#talk-start")
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("did not give this page the microphone")
+        expect(page.locator("#talk-status")).to_contain_text("allow Microphone")
+        expect(page.locator("#talk-start")).to_contain_text("Try again")
+        screenshot(page, "refused")
+
+
+def test_microphone_missing_says_so(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        page.add_init_script("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none', 'NotFoundError'); }")
+        open_page(page, app.url)
+        page.click("#talk-start")
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("No microphone was found")
+
+
+def test_insecure_page_names_https_and_localhost(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, f"http://{INSECURE_HOST}:{app.url.rsplit(':', 1)[1]}")
+        page.click("#talk-start")
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("https")
+        expect(page.locator("#talk-status")).to_contain_text("http://localhost")
+
+
+def test_reload_in_mid_talk_brings_the_recording(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        start_talk(page)
+        wait_for_tone(page, heard=True)
+        page.reload()
+        expect_state(page, "ended")
+        expect(page.locator("#talk-status")).to_contain_text("cut by the reload")
+        expect(page.locator(".recording")).to_be_visible(timeout=10_000)
+        with page.expect_download() as download:
+            page.click('[data-export="flac"]')
+        samples, rate_hz = sf.read(io.BytesIO(download.value.path().read_bytes()))
+        assert tone_level(samples[len(samples) // 2 :, 1], rate_hz) > LOUD
+        page.click("#talk-start")
+        expect_state(page, "live")
+        stop_talk(page)
+
+
+def test_network_without_websockets_talks_over_http(app: App, browser: Browser) -> None:
+    with wired("127.0.0.1", int(app.url.rsplit(":", 1)[1]), Wire(websockets=False)) as port, visitor(browser) as page:
+        open_page(page, f"http://localhost:{port}")
+        start_talk(page)
+        expect(page.locator('[data-readout="transport"]')).to_have_text("HTTP")
+        wait_for_tone(page, heard=True)
+        stop_talk(page)
+
+
+def test_keyboard_alone_starts_mutes_and_stops(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        page.keyboard.press("Space")
+        expect_state(page, "live")
+        expect(page.locator("#talk-mute")).to_be_focused()
+        page.wait_for_function("() => document.querySelector('[data-readout=left]').textContent !== '–'")
+        wait_for_tone(page, heard=True)
+        page.wait_for_timeout(700)
+        page.keyboard.press("m")
+        expect(page.locator("#talk-mute")).to_have_attribute("aria-pressed", "true")
+        page.keyboard.press("Escape")
+        expect_state(page, "ended")
+        comment = page.get_by_label("Comment on this talk")
+        comment.focus()
+        page.keyboard.type("a comment")
+        expect_state(page, "ended")
+        page.locator("#talk-lane").focus()
+        page.keyboard.press("End")
+        expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
+
+
+def test_recording_is_rated_kept_listed_and_deleted(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        page.click("#tab-sessions-button")
+        expect(page.locator('.sessions [data-part="empty"]')).to_be_visible()
+        screenshot(page, "sessions-empty")
+        page.click("#tab-talk-button")
+        start_talk(page)
+        page.wait_for_timeout(700)
+        stop_talk(page)
+        page.get_by_label("Comment on this talk").fill("clear sound")
+        page.get_by_label("4 of 5, Good").check()
+        expect(page.locator(".rating [role=status]")).to_contain_text("4 of 5")
+        page.click("text=Keep it")
+        expect(page.locator(".fate")).to_contain_text("Kept on this computer")
+        page.click("#tab-sessions-button")
+        session = page.locator(".session")
+        expect(session).to_have_count(1)
+        expect(session.locator(".talk-heading")).to_contain_text("kept")
+        expect(session.get_by_label("4 of 5, Good")).to_be_checked()
+        expect(session.get_by_label("Comment on this talk")).to_have_value("clear sound")
+        screenshot(page, "sessions-full", full_page=True)
+        session.locator('[data-act="delete"]').click()
+        session.locator('[data-act="delete-sure"]').click()
+        expect(session).to_have_count(0)
+        page.reload()
+        page.click("#tab-sessions-button")
+        expect(page.locator('.sessions [data-part="empty"]')).to_be_visible()
+
+
+def test_sessions_of_another_browser_are_not_shown(app: App, browser: Browser) -> None:
+    with visitor(browser) as first, visitor(browser) as second:
+        open_page(first, app.url)
+        start_talk(first)
+        stop_talk(first)
+        open_page(second, app.url)
+        second.click("#tab-sessions-button")
+        expect(second.locator('.sessions [data-part="empty"]')).to_be_visible()
+        expect(second.locator(".session")).to_have_count(0)
