@@ -16,7 +16,7 @@ from ..errors import EngineError, WeightsError, shorten
 from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
 from .mimi import Mimi, settle
-from .quantize import integer_works, quantized, scheme_of
+from .quantize import integer_works, quantized, scheme_of, stored_bytes
 
 Progress = Callable[[float], None]
 MAX_LISTED_KEYS = 3
@@ -143,10 +143,12 @@ def _fill(
             scheme = scheme_of(key, tuple(tensor.shape), quantize)
             stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            gib = total * torch.empty((), dtype=dtype).element_size() / 2**30
+            schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
+            needed = sum(stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items())
+            smaller = "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
             raise EngineError(
-                f"{path.name} needs {gib:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
-                "Use --quantize int8, or a device with more memory."
+                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
+                f"Use {smaller}a device with more memory."
             ) from error
         _place(model, key, stored)
         done += empty.numel()
