@@ -89,6 +89,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
+    parser.add_argument("--hf-repo", dest="checkpoint", help="the same as --checkpoint")
 
 
 def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:

@@ -70,7 +70,7 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
     port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
-    checkpoint: str = _setting("", str, "folder of a PersonaPlex checkpoint")
+    checkpoint: str = _setting("", str, "folder or Hub repository of a PersonaPlex checkpoint")
     device: str = _setting("auto", str, "where the PersonaPlex model runs: auto, cpu, cuda or cuda:N")
     dtype: str = _setting("auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights")
     quantize: str = _setting("auto", _one_of("auto", "none", "int8", "int4"), "bits of its weights: auto takes int8 or int4 where it must")

@@ -17,10 +17,13 @@ from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
 from personaplex_app.model.compute import pick
+from personaplex_app.model.config import LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE
+from personaplex_app.model.download import Hub
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY
 
 from . import tiny
+from .hub import FakeHub, running
 
 pytestmark = pytest.mark.unit
 SLOTS = 3
@@ -37,7 +40,7 @@ def wait_until(condition):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(tiny.GOLDEN, tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
+    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
     stages = []
     made.load(stages.append)
     assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == ["loading", "loading", "self_test", "warming_up"]
@@ -260,7 +263,7 @@ def test_session_sampling_changes_while_talking(engine):
 
 
 def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(tmp_path / "none", tmp_path / "store"))
+    engine = PersonaplexEngine(PersonaplexSettings(str(tmp_path / "none"), tmp_path / "store"))
     assert len(engine.voices) == 18
     assert {voice.family for voice in engine.voices} >= {"Natural, female", "Varied, male"}
     with pytest.raises(EngineError, match="not loaded yet"):
@@ -268,6 +271,21 @@ def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_pat
     with pytest.raises(WeightsError, match="no checkpoint folder"):
         engine.load(lambda state: None)
     engine.close()
+
+
+def test_engine_repository_is_downloaded_first_and_says_how_far(tmp_path, monkeypatch):
+    names = ("config.json", "mimi.json", LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE)
+    with running(FakeHub("some/body", {name: (tiny.GOLDEN / name).read_bytes() for name in names})) as hub:
+        monkeypatch.setattr("personaplex_app.model.download.Hub", lambda: Hub(hub.url, tmp_path / "cache"))
+        made = PersonaplexEngine(PersonaplexSettings("some/body", tmp_path / "store", "cpu", "float32", 1))
+        states = []
+        made.load(states.append)
+    assert next(state.stage for state in states if state.detail == LM_FILE) == "downloading"
+    assert max(state.progress for state in states if state.detail == LM_FILE) == 1.0
+    session = made.open(config_of("voice_only"))
+    check_against_golden(session, "voice_only", 3)
+    session.close()
+    made.close()
 
 
 def test_engine_loaded_voices_are_those_of_the_checkpoint(engine):

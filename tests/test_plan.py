@@ -101,7 +101,7 @@ def test_plan_slot_and_codec_bytes_are_those_of_a_loaded_talk():
 
 def engine_with(monkeypatch, tmp_path, memory, **settings):
     monkeypatch.setattr(personaplex, "memory_bytes", lambda device: memory)
-    return PersonaplexEngine(PersonaplexSettings(tiny.GOLDEN, tmp_path, "cpu", "float32", 8, **settings))
+    return PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path, "cpu", "float32", 8, **settings))
 
 
 def memory_for(quantize, slots):

@@ -182,5 +182,5 @@ def test_load_quantized_without_room_says_what_to_take(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loading, "quantized", full)
-    with pytest.raises(EngineError, match=r"no room \(CUDA out of memory\)\. Use --quantize int4, or a device"):
+    with pytest.raises(EngineError, match=r"no room .* Use --quantize int4, or a device"):
         load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize="int8")

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import EngineUnavailable, shorten
-from ..model.config import LM_FILE
+from ..model.config import LM_FILE, is_repo
 from ..settings import Settings
 from .contract import Engine
 from .echo import EchoEngine
@@ -49,14 +49,16 @@ def _lacks(settings: Settings) -> str:
     """Return the next step towards the PersonaPlex engine, nothing where it can run."""
     if not settings.checkpoint:
         return (
-            "For PersonaPlex itself: put a checkpoint into a folder and set PERSONAPLEX_CHECKPOINT to it; it needs a GPU to be real-time."
+            "For PersonaPlex itself: accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1, set HF_TOKEN and "
+            "PERSONAPLEX_CHECKPOINT=nvidia/personaplex-7b-v1 (or a folder that holds it); it needs a GPU to be real-time."
         )
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
         return "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
     weights = Path(settings.checkpoint) / LM_FILE
-    if not weights.is_file():
+    remote = is_repo(settings.checkpoint)
+    if not remote and not weights.is_file():
         return f"There is no {LM_FILE} in the folder {shorten(settings.checkpoint)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
-    if weights.stat().st_size <= SMALL_WEIGHTS_BYTES or settings.device.startswith("cuda"):
+    if settings.device.startswith("cuda") or (not remote and weights.stat().st_size <= SMALL_WEIGHTS_BYTES):
         return ""
     import torch  # takes seconds, and only this question needs it
 
@@ -81,7 +83,7 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
 
         store = settings.data / "voices"
         run = (settings.device, settings.dtype, settings.slots, settings.quantize)
-        return PersonaplexEngine(PersonaplexSettings(Path(settings.checkpoint), store, *run))
+        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, *run))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

@@ -14,6 +14,7 @@ from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.cloning import voice_codes
 from ..model.compute import memory_bytes, pick
 from ..model.config import VOICES_FILE
+from ..model.download import resolve
 from ..model.duplex import Duplex
 from ..model.plan import plan_memory, read_sizes
 from ..model.prompt import Prompt, build_prompt
@@ -81,7 +82,8 @@ def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None
     if not settings.checkpoint:
         raise WeightsError("No checkpoint is given; set --checkpoint to a folder that holds one, or take --engine classic.")
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
-    files = replace(CheckpointFiles.of(Path(settings.checkpoint)), **{part: Path(path) for part, path in chosen.items() if path})
+    folder = resolve(settings.checkpoint, lambda name, share: None)
+    files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     plan = plan_memory(read_sizes(files.folder), memory_bytes(compute.device), compute.dtype.itemsize, settings.quantize)
     if plan.chosen is None:

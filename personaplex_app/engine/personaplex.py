@@ -16,6 +16,7 @@ from ..errors import EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
+from ..model.download import resolve
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
 from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
@@ -35,9 +36,9 @@ WARM_UP_FRAMES = 2
 
 @dataclass(frozen=True)
 class PersonaplexSettings:
-    """What the engine is made from. `store` is where the checked voices are kept."""
+    """What the engine is made from: a folder or a Hub repository. `store` is where the checked voices are kept."""
 
-    checkpoint: Path
+    checkpoint: str
     store: Path
     device: str = "auto"
     dtype: str = "auto"
@@ -76,11 +77,13 @@ class PersonaplexEngine:
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load, test and warm up; once is enough.
 
-        Raises: WeightsError when a file is spoiled, SettingsError for a device that is not there, EngineError where memory ends.
+        Raises: WeightsError when a file is spoiled or cannot be had, StorageError where the disk is full, SettingsError for a device
+        that is not there, EngineError where memory ends.
         """
         if self._slots:
             return
-        files = CheckpointFiles.of(self._settings.checkpoint)
+        folder = resolve(self._settings.checkpoint, lambda name, share: report(EngineState("downloading", name, share)))
+        files = CheckpointFiles.of(folder)
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         self.plan = _plan(files, self.compute, self._settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,7 +115,7 @@ def read_lm_config(folder: Path) -> LmConfig:
     path = folder / CONFIG_FILE
     if not path.exists():
         return LmConfig()
-    data = _read_json(path)
+    data = read_json(path)
     if "dim" not in data:
         return LmConfig()
     where = f"The architecture in {CONFIG_FILE}"
@@ -146,12 +147,12 @@ def read_mimi_config(folder: Path) -> MimiConfig:
     Raises: WeightsError when the file is not the architecture that this code implements.
     """
     path = folder / CONFIG_FILE
-    name = _read_json(path).get("mimi_config_name") if path.exists() else None
+    name = read_json(path).get("mimi_config_name") if path.exists() else None
     if name is None:
         return MimiConfig()
     if not isinstance(name, str) or Path(name).name != name:
         raise WeightsError(f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder.")
-    data = _read_json(folder / name)
+    data = read_json(folder / name)
     parts = {}
     for section in ("seanet", "quantizer", "transformer"):
         part = data.get(section)
@@ -206,7 +207,11 @@ def _expect(where: str, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> N
             raise WeightsError(f"{where} has {key} = {shorten(data[key])}; this program implements {shorten(value)} only.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a configuration file's object.
+
+    Raises: WeightsError.
+    """
     try:
         if path.stat().st_size > 1_000_000:
             raise WeightsError(f"{path.name} is larger than 1 MB; a configuration is a few lines. Download it again.")
@@ -216,3 +221,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise WeightsError(f"{path.name} must hold a JSON object; download the checkpoint again.")
     return data
+
+
+def is_repo(name: str) -> bool:
+    """Return whether a name could be a Hub repository rather than a folder."""
+    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) is not None and not Path(name).exists()

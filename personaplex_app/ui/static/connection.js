@@ -2,7 +2,7 @@
 
 /**
  * A talk's connection, run by a worker. `ports` are the audio threads' ends from `AudioRig.ports()`. `on` has: transport(name),
- * handshake(), text(string), event(object), failure(sentence), unreachable(reason), closed({code, reason, heard}).
+ * text(string), event(object), failure(sentence), unreachable(reason), closed({code, reason, heard}).
  */
 export class Connection {
   constructor(folder, base, request, ports, on) {

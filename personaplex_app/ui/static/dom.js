@@ -61,3 +61,22 @@ export function onThemeChange(callback) {
     query.removeEventListener("change", callback);
   };
 }
+
+// few cores are better spent on sound than on sixty pictures a second
+const CALM_MS = navigator.hardwareConcurrency > 4 ? 0 : 30;
+
+/** Call `draw` on and on, at most every `least_ms`, until the returned function is called. */
+export function everyFrame(draw, least_ms = () => 0) {
+  let last = -Infinity;
+  let over = false;
+  const step = (time) => {
+    if (over) return;
+    if (time - last >= Math.max(CALM_MS, least_ms())) {
+      last = time;
+      draw();
+    }
+    requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+  return () => (over = true);
+}

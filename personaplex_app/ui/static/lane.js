@@ -1,6 +1,6 @@
 // The duplex lane: two people on one moving time axis, drawn as they sound. Live during a talk, still everywhere else.
 
-import { clock, h, onThemeChange } from "./dom.js";
+import { clock, everyFrame, h, onThemeChange } from "./dom.js";
 import { LaneData } from "./lane-data.js";
 import { drawLane, layOutTurns, layOutWords } from "./lane-draw.js";
 
@@ -53,20 +53,12 @@ export class DuplexLane {
   start(now) {
     this.now = now;
     this.running = true;
-    this.lastDrawn = 0;
-    const step = (time) => {
-      if (!this.running) return;
-      if (!this.still.matches || time - this.lastDrawn > STILL_FRAMES_MS) {
-        this.lastDrawn = time;
-        this.draw();
-      }
-      requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
+    this.rest = everyFrame(() => this.draw(), () => (this.still.matches ? STILL_FRAMES_MS : 0));
   }
 
   stop() {
     this.running = false;
+    this.rest?.();
     this.describe();
   }
 
@@ -161,6 +153,7 @@ export class DuplexLane {
 
   destroy() {
     this.running = false;
+    this.rest?.();
     this.resizer.disconnect();
     this.unwatchTheme();
     this.ended.abort();

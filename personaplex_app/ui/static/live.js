@@ -1,9 +1,9 @@
 // What moves during a talk: captions, level meters, instruments. Numbers shown are measured in this talk.
 
-import { clock, h, ms, part, say, show } from "./dom.js";
+import { clock, everyFrame, h, ms, part, say, show } from "./dom.js";
 
 const MOST_CAPTIONS = 400;
-const METER_FALL = 0.86;
+const METER_FALL = 0.8;
 
 export class Captions {
   constructor(root) {
@@ -64,7 +64,6 @@ export class Meters {
   constructor(root) {
     this.bars = { user: root.querySelector('.meter[data-side="user"] b'), agent: root.querySelector('.meter[data-side="agent"] b') };
     this.level = { user: 0, agent: 0 };
-    this.running = false;
   }
 
   hear(side, peaks) {
@@ -72,21 +71,22 @@ export class Meters {
   }
 
   start() {
-    this.running = true;
-    const step = () => {
-      for (const side of ["user", "agent"]) {
-        const shown = this.running ? Math.min(1, this.level[side] ** 0.6 * 1.15) : 0;
-        this.bars[side].style.transform = `scaleY(${shown.toFixed(3)})`;
-        this.bars[side].parentElement.dataset.level = shown.toFixed(2);
-        this.level[side] *= METER_FALL;
-      }
-      if (this.running) requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
+    this.rest = everyFrame(() => this.draw());
+  }
+
+  draw() {
+    for (const side of ["user", "agent"]) {
+      const shown = Math.min(1, this.level[side] ** 0.6 * 1.15);
+      this.bars[side].style.transform = `scaleY(${shown.toFixed(3)})`;
+      this.bars[side].parentElement.dataset.level = shown.toFixed(2);
+      this.level[side] *= METER_FALL;
+    }
   }
 
   stop() {
-    this.running = false;
+    this.rest?.();
+    this.level = { user: 0, agent: 0 };
+    this.draw();
   }
 }
 

@@ -169,7 +169,6 @@ class TalkPage {
       transport: (name) => {
         this.readouts.set("transport", name, name === "socket" ? "" : TEXT.fallback);
       },
-      handshake: () => {},
       text: (piece) => this.piece(piece),
       event: (event) => this.take(event),
       failure: (text) => (this.failure = text),
@@ -272,13 +271,7 @@ class TalkPage {
   }
 
   stop() {
-    if (this.state !== "live") {
-      this.letGo();
-      this.client?.close();
-      this.client = null;
-      this.idleAgain();
-      return;
-    }
+    if (this.state !== "live") return this.cancel();
     this.client.order("stop");
     this.letGo();
     say(part(this.root, "status-text"), "Ending…");
@@ -290,7 +283,10 @@ class TalkPage {
     }, END_PATIENCE_MS);
   }
 
-  idleAgain() {
+  cancel() {
+    this.letGo();
+    this.client?.close();
+    this.client = null;
     this.enter("idle", TEXT.ready);
     if (this.status) this.idle();
     this.buttons.start.focus({ preventScroll: true });
@@ -319,8 +315,7 @@ class TalkPage {
     if (this.status) this.showEngine(this.status.engine);
     const { ended, failure } = this;
     if (!this.began) {
-      const text = failure ?? ended?.text ?? (event.heard ? TEXT.lostEarly : event.reason || TEXT.unreachable);
-      return this.enter("error", text);
+      return this.enter("error", failure ?? ended?.text ?? (event.heard ? TEXT.lostEarly : event.reason || TEXT.unreachable));
     }
     const id = ended?.talk_id ?? this.ready.talk_id;
     const whole = ended && ["stopped", "time_limit", "idle"].includes(ended.reason);
@@ -350,6 +345,7 @@ class TalkPage {
     }
   }
 
+  /** Offer it, and where the server could not say goodbye, tell whether it was found. */
   async offerLost(id, toldSo) {
     const found = await this.offer(id, toldSo ? 3000 : RECORDING_PATIENCE_MS);
     if (!toldSo && this.state === "error") this.enter("error", found ? TEXT.lostFound : TEXT.lostAway);

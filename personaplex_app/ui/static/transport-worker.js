@@ -17,7 +17,6 @@ function begin({ base, request, capture, playback }) {
     handshake: () => {
       // the first sample from here is the talk's time zero
       capture.postMessage({ run: true });
-      tell("handshake");
     },
     audio: (pcm) => player.postMessage({ pcm }, [pcm.buffer]),
     text: (piece) => tell("text", piece),
