@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument("--gpu-gib", type=_at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
     bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
     bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
-    _add_some(bench, "device", "dtype")
+    _add_some(bench, "device", "dtype", "quantize")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -89,7 +90,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
 
 
 def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
@@ -158,14 +159,15 @@ def _bench(settings: Settings, args: argparse.Namespace) -> int:
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
 
-    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions), args.json))
+    quantize = "none" if settings.quantize == "auto" else settings.quantize
+    print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions, quantize), args.json))
     return 0
 
 
 def _doctor(settings: Settings, args: argparse.Namespace) -> int:
     from .doctor import report
 
-    print(report(settings, as_json=args.json))
+    print(report(settings, as_json=args.json, gpu_gib=args.gpu_gib))
     return 0
 
 

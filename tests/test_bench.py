@@ -7,7 +7,8 @@ import torch
 
 from personaplex_app.__main__ import main
 from personaplex_app.bench import ours, peer
-from personaplex_app.model.config import AGENT_CODEBOOKS
+from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
+from personaplex_app.model.plan import sizes_of
 from personaplex_app.model.random_weights import SIZES, random_prompt
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
@@ -31,6 +32,18 @@ def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys):
     out = capsys.readouterr().out
     assert "Random weights of the size tiny in float32" in out
     assert "Times faster" not in out
+
+
+def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
+    figures = {}
+    for quantize in ("none", "int8"):
+        args = ["--json", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--sessions", "1", "--no-peer", "--quantize", quantize]
+        assert main(["bench", *args]) == 0
+        figures[quantize] = json.loads(capsys.readouterr().out)
+    assert figures["none"]["token_agreement_with_unquantised"] is None
+    assert 0.5 < figures["int8"]["token_agreement_with_unquantised"] < 1.0
+    plain = sizes_of(SIZES["tiny"], MimiConfig())
+    assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(plain.weights_bytes("int8", 4) / 2**30, abs=6e-4)
 
 
 def test_bench_sizes_prompt_has_the_positions_asked_for():

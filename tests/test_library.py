@@ -74,7 +74,7 @@ def test_library_talk_is_there_for_its_owner_at_its_end(open_library, keep):
     assert log.saved_s == pytest.approx(2 * FRAME_S)
     found = library.get(ME, log.id)
     assert (found.kept, found.status, found.duration_s) == (keep, "done", pytest.approx(2 * FRAME_S))
-    assert [u.text for u in found.utterances] == ["Good day."]
+    assert [u.text for u in found.utterances] == ["Hel", "Good day."]  # the end cut the first one off
     assert (found.marks, found.latencies) == (MARKED.events[:1], MARKED.events[1:2])
     with library.open_audio(ME, log.id) as file:
         assert np.abs(soundfile.read(file)[0][:, 0] - 0.25).max() < 1e-4
@@ -309,7 +309,7 @@ def test_talk_log_disk_that_fails_in_mid_talk_is_said_once_and_the_talk_goes_on(
     assert log.step(FRAME, TOLD) is None  # the words are still written
     log.finish("stopped")
     found = library.get(ME, log.id)
-    assert (found.duration_s, len(found.utterances)) == (pytest.approx(7 * FRAME_S), 1)
+    assert (found.duration_s, len(found.utterances)) == (pytest.approx(7 * FRAME_S), 2)
     with library.open_audio(ME, log.id) as file:
         assert soundfile.info(file).frames == FRAME_SAMPLES
 

@@ -68,8 +68,7 @@ def test_classic_spoken_question_is_answered_with_the_fact(app: App, tmp_path: P
         stop_talk(page)
         screenshot(page, "classic-ended", full_page=True)
         talk = taken_home(page)
-    assert "compost" in heard.lower()
-    assert re.search(r"\b(eight|\$?8)\b", heard)
+    assert re.search(r"\b(eight|\$?8)\b", heard), heard
     assert {u["speaker"] for u in talk["utterances"]} == {"user", "agent"}
     assert "CityClean" not in app.log.read_text()
 

@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..model.agreement import agreement, greedy_choices, greedy_columns
 from ..model.checkpoint import Checkpoint, CheckpointFiles
-from ..model.config import LmConfig
+from ..model.config import AGENT_CODEBOOKS, LmConfig
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
+from ..model.loading import quantize_in_place
 from ..model.random_weights import fill_cache, random_lm, random_mimi, random_prompt
 from ..model.tokenizer import TextTokenizer
 from ..units import FRAME_SAMPLES
 
 EARLY, LATE = 100, 2900
 BATCH = 4
+AGREEMENT_FRAMES = 50
 
 
 def median_ms(action: Callable[[], object], repeats: int, device: torch.device) -> float:
@@ -40,9 +43,15 @@ def median_ms(action: Callable[[], object], repeats: int, device: torch.device) 
 class Ours:
     """The engine's model on random weights of one size."""
 
-    def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, rows: int = BATCH) -> None:
+    def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, rows: int = BATCH, quantize: str = "none") -> None:
         self.device = device
         lm = random_lm(config, device, dtype)
+        self.token_agreement: float | None = None
+        if quantize != "none":
+            user = torch.randint(config.card, (AGENT_CODEBOOKS, AGREEMENT_FRAMES), generator=torch.Generator().manual_seed(0))
+            columns = greedy_columns(lm, user)
+            lm = quantize_in_place(lm, quantize)
+            self.token_agreement = round(agreement(columns, greedy_choices(lm, columns)).all, 4)
         nowhere = Path()
         files = CheckpointFiles(nowhere, nowhere, nowhere, nowhere)
         self.duplex = Duplex(Checkpoint(files, lm, random_mimi(device), _NoTokenizer()), rows)
@@ -89,7 +98,8 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
     """Return all of ours as plain data."""
     config = ours.config
     element_bytes = ours.duplex.checkpoint.lm.text_emb.weight.element_size()
-    weights_bytes = sum(p.numel() * p.element_size() for p in ours.duplex.checkpoint.lm.parameters())
+    lm = ours.duplex.checkpoint.lm
+    weights_bytes = sum(p.numel() * p.element_size() for p in (*lm.parameters(), *lm.buffers()))
     return {
         "prompt_phase_ms": ours.prompt_phase_ms(positions, max(1, repeats // 5)),
         "snapshot_ms": ours.snapshot_ms(positions, repeats),

@@ -20,20 +20,25 @@ RATIOS = {
 }
 
 
-def run(size: str, device: str, dtype: str, repeats: int, with_peer: bool, sessions: int = bench.BATCH) -> dict[str, Any]:
+def run(
+    size: str, device: str, dtype: str, repeats: int, with_peer: bool, sessions: int = bench.BATCH, quantize: str = "none"
+) -> dict[str, Any]:
     """Measure and return everything as plain data; the batch of four is left out where fewer `sessions` fit.
 
     Raises: SettingsError for a device that is not there.
     """
     config = SIZES[size]
     compute = pick(device, dtype, 0)
-    engine = bench.Ours(config, compute.device, compute.dtype, sessions)
+    engine = bench.Ours(config, compute.device, compute.dtype, sessions, quantize)
     figures = bench.measure(engine, POSITIONS, repeats)
+    agrees = engine.token_agreement
     del engine
     found: dict[str, Any] = {
         "machine": bench.machine(compute.device),
         "size": size,
         "dtype": str(compute.dtype).removeprefix("torch."),
+        "quantize": quantize,
+        "token_agreement_with_unquantised": agrees,
         "prompt_positions": POSITIONS,
         "weights": "random",
         "ours": figures,
@@ -64,6 +69,11 @@ def render(found: dict[str, Any], as_json: bool) -> str:
         f"Random weights of the size {found['size']} in {found['dtype']}; prompt phase of {found['prompt_positions']} positions",
         f"{'':28}{'ours':>12}{'moshi':>12}",
     ]
+    if found["quantize"] != "none":
+        share = found["token_agreement_with_unquantised"]
+        lines.insert(
+            2, f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised model, on random weights"
+        )
     for name, value in found["ours"].items():
         other = theirs.get(name)
         lines.append(f"{name:28}{value:>12,}{'' if other is None else format(other, ','):>12}")

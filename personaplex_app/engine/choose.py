@@ -107,7 +107,8 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
             ) from error
 
         store, access = settings.data / "voices", hub_access(settings)
-        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, settings.device, settings.dtype, settings.slots, access))
+        run = (settings.device, settings.dtype, settings.slots, access, settings.quantize)
+        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, *run))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

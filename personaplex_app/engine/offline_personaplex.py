@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BadInput, WeightsError, shorten
+from ..errors import BadInput, EngineError, WeightsError, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.cloning import voice_codes
-from ..model.compute import pick
+from ..model.compute import memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
+from ..model.plan import plan_memory, read_sizes
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
@@ -83,4 +84,7 @@ def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
     files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
-    return load_checkpoint(files, compute.device, compute.dtype)
+    plan = plan_memory(read_sizes(files.folder), memory_bytes(compute.device), compute.dtype.itemsize, settings.quantize)
+    if plan.chosen is None:
+        raise EngineError(f"The memory of {compute.device} is too small: {plan.why}")
+    return load_checkpoint(files, compute.device, compute.dtype, quantize=plan.chosen.quantize)

@@ -14,12 +14,13 @@ import torch
 
 from ..errors import EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
-from ..model.compute import Compute, pick
+from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
 from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
+from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test
 from ..units import FRAME_S, FRAME_SAMPLES
@@ -29,9 +30,7 @@ from .slots import Slot, Slots
 from .snapshots import Snapshots
 
 log = logging.getLogger(__name__)
-SNAPSHOT_BYTES = 2**30
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
-MEMORY_SHARE = 0.9
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
 
@@ -46,6 +45,7 @@ class PersonaplexSettings:
     dtype: str = "auto"
     slots: int = 2
     access: HubAccess = HubAccess()
+    quantize: str = "auto"
 
 
 class PersonaplexEngine:
@@ -59,8 +59,9 @@ class PersonaplexEngine:
         self._checkpoint: Checkpoint | None = None
         self._voices: dict[str, VoicePrompt] = {}
         self._slots: Slots | None = None
-        self.snapshots = Snapshots(SNAPSHOT_BYTES)
+        self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
+        self.plan: Plan | None = None
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -86,18 +87,22 @@ class PersonaplexEngine:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
-        log.info("compute: %s", self.compute.why)
-        report(EngineState("loading", self.compute.why, 0.0))
+        self.plan = _plan(files, self.compute, self._settings)
+        log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
+        if self.plan.chosen is None:
+            raise EngineError(f"The memory of {self.compute.device} is too small: {self.plan.why}")
+        quantize, slots = self.plan.chosen.quantize, min(self.plan.chosen.slots, self._settings.slots)
+        self.snapshots = Snapshots(self.plan.snapshot_bytes)
+        report(EngineState("loading", self._why(), 0.0))
         checkpoint = load_checkpoint(
-            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self._why(), done))
+            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self._why(), done)), quantize
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
         self_test(checkpoint.lm, voices)
         report(EngineState("warming_up", "speaking the first frames"))
-        rows = _affordable_rows(checkpoint, self._settings.slots)
         chunk = CHUNK_FRAMES[self.compute.device.type]
-        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
         self._checkpoint, self._voices = checkpoint, voices
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
@@ -126,7 +131,7 @@ class PersonaplexEngine:
         self.snapshots.clear()
 
     def _why(self) -> str:
-        return self.compute.why if self.compute else ""
+        return f"{self.compute.why} {self.plan.why}" if self.compute and self.plan else ""
 
 
 class PersonaplexSession:
@@ -227,23 +232,10 @@ def _voice(name: str) -> Voice:
     return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
-def _affordable_rows(checkpoint: Checkpoint, wanted: int) -> int:
-    """Return how many rows fit beside the weights.
-
-    Raises: EngineError when not one does.
-    """
-    lm = checkpoint.lm
-    row_bytes = lm.config.context * lm.config.kv_bytes_per_frame(lm.text_emb.weight.element_size())
-    if lm.device.type != "cuda":
-        return wanted
-    free_bytes = torch.cuda.mem_get_info(lm.device)[0] * MEMORY_SHARE - SNAPSHOT_BYTES
-    rows = min(wanted, int(free_bytes // row_bytes))
-    if rows < 1:
-        raise EngineError(
-            f"A talk needs {row_bytes / 2**30:.1f} GiB on {lm.device} beside the weights, and "
-            f"{max(free_bytes, 0) / 2**30:.1f} GiB are left. Free memory on the device or take a larger one."
-        )
-    return rows
+def _plan(files: CheckpointFiles, compute: Compute, settings: PersonaplexSettings) -> Plan:
+    """Divide the device's memory before anything is loaded."""
+    memory = memory_bytes(compute.device)
+    return plan_memory(read_sizes(files.folder), memory, compute.dtype.itemsize, settings.quantize, settings.slots)
 
 
 def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:

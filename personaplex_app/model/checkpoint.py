@@ -47,7 +47,11 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    files: CheckpointFiles, device: torch.device, dtype: torch.dtype, report: Callable[[float], None] | None = None
+    files: CheckpointFiles,
+    device: torch.device,
+    dtype: torch.dtype,
+    report: Callable[[float], None] | None = None,
+    quantize: str = "none",
 ) -> Checkpoint:
     """Load all parts; `report` gets the language model's share done, 0 to 1.
 
@@ -56,7 +60,7 @@ def load_checkpoint(
     # the small files first: what is wrong with them is said before 16 GB are read
     tokenizer = TextTokenizer(files.tokenizer)
     mimi = load_mimi(files.folder, device, files.mimi)
-    lm = load_lm(files.folder, device, dtype, files.lm, report)
+    lm = load_lm(files.folder, device, dtype, files.lm, report, quantize)
     if len(tokenizer) != lm.config.text_card:
         raise WeightsError(
             f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they belong to different checkpoints."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -39,10 +40,24 @@ def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
         capable = torch.cuda.is_bf16_supported(including_emulation=False)
         chosen = "bfloat16" if capable else "float16"
         return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * memory
+    roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * _whole_bytes()
     chosen = "float32" if roomy else "bfloat16"
     return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.")
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Return what a device has left for a model; a CPU's whole memory where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return _whole_bytes()
+
+
+def _whole_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _named(device: str) -> torch.device:

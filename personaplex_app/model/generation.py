@@ -132,7 +132,7 @@ class Rows:
         lm, cache = self.lm, self.state.cache.rows(row, row + 1)
         inputs = lm.embed(prompt.columns.to(lm.device))
         if prompt.embeddings is not None:
-            inputs = torch.cat([prompt.embeddings.to(lm.device, lm.dtype), inputs])
+            inputs = torch.cat([prompt.embeddings.to(lm.device, lm.stream_dtype), inputs])
         for start in range(0, len(inputs), chunk):
             lm.prefill(inputs[None, start : start + chunk], cache, start)
             yield min(start + chunk, len(inputs))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import COLUMN_ROWS, LmConfig
+from .quantize import Linear, linear
 from .transformer import Gating, LmLayer, RmsNorm, Transformer, attend
 
 
@@ -24,12 +24,12 @@ class Lm(nn.Module):
         self.text_emb = nn.Embedding(config.text_card + 1, width)
         self.transformer = Transformer([LmLayer(width, config.heads, config.hidden) for _ in range(config.layers)])
         self.out_norm = RmsNorm(width)
-        self.text_linear = nn.Linear(width, config.text_card, bias=False)
-        self.depformer_in = nn.ModuleList([nn.Linear(width, small, bias=False) for _ in range(steps)])
+        self.text_linear = Linear(width, config.text_card)
+        self.depformer_in = nn.ModuleList([Linear(width, small) for _ in range(steps)])
         self.depformer_text_emb = nn.Embedding(config.text_card + 1, small)
         self.depformer_emb = nn.ModuleList([nn.Embedding(config.card + 1, small) for _ in range(steps - 1)])
         self.depformer = Depformer(config)
-        self.linears = nn.ModuleList([nn.Linear(small, config.card, bias=False) for _ in range(steps)])
+        self.linears = nn.ModuleList([Linear(small, config.card) for _ in range(steps)])
 
     @property
     def device(self) -> torch.device:
@@ -38,6 +38,11 @@ class Lm(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.text_emb.weight.dtype
+
+    @property
+    def stream_dtype(self) -> torch.dtype:
+        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep model leaves."""
+        return torch.float32 if self.dtype == torch.float16 else self.dtype
 
     def empty_cache(self, rows: int) -> KVCache:
         """Return a KV cache for `rows` sessions."""
@@ -49,7 +54,7 @@ class Lm(nn.Module):
 
         Shapes: `columns` int64 [..., 17] → [..., D].
         """
-        total = self.emb[0](columns[..., 1])
+        total = self.emb[0](columns[..., 1]).to(self.stream_dtype)
         for k in range(1, COLUMN_ROWS - 1):
             total = total + self.emb[k](columns[..., k + 1])
         return total + self.text_emb(columns[..., 0])
@@ -133,12 +138,12 @@ class StepAttention(nn.Module):
         super().__init__()
         self.heads, self.width = heads, width
         self.in_proj_weight = nn.Parameter(torch.empty(steps * 3 * width, width))
-        self.out_proj = nn.Linear(width, steps * width, bias=False)
+        self.out_proj = Linear(width, steps * width)
 
     def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
         width = self.width
-        weight = self.in_proj_weight[3 * width * k : 3 * width * (k + 1)]
-        q, keys, values = F.linear(x, weight).view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
+        projected = linear(x, self.in_proj_weight, slice(3 * width * k, 3 * width * (k + 1)))
+        q, keys, values = projected.view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
         state[0, :, k], state[1, :, k] = keys[:, 0], values[:, 0]
         mixed = attend(q, state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
-        return F.linear(mixed, self.out_proj.weight[width * k : width * (k + 1)])
+        return linear(mixed, self.out_proj.weight, slice(width * k, width * (k + 1)))

@@ -16,14 +16,17 @@ from ..errors import EngineError, WeightsError, shorten
 from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
 from .mimi import Mimi, settle
+from .quantize import integer_works, quantized, scheme_of, stored_bytes
 
 Progress = Callable[[float], None]
 MAX_LISTED_KEYS = 3
 NEXT_STEP = "Download the checkpoint again."
 
 
-def load_lm(folder: Path, device: torch.device, dtype: torch.dtype, file: Path | None = None, report: Progress | None = None) -> Lm:
-    """Load the language model, without the depformer steps whose codes nobody uses.
+def load_lm(
+    folder: Path, device: torch.device, dtype: torch.dtype, file: Path | None = None, report: Progress | None = None, quantize: str = "none"
+) -> Lm:
+    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as it is read.
 
     Raises: WeightsError naming the file and what is wrong with it; EngineError when the device has no room.
     """
@@ -36,8 +39,19 @@ def load_lm(folder: Path, device: torch.device, dtype: torch.dtype, file: Path |
             lm = Lm(config.trimmed())
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
-        _fill(path, weights, lm, shapes, device, dtype, report)
+        _fill(path, weights, lm, shapes, device, dtype, report, quantize)
     return lm.eval().requires_grad_(False)
+
+
+def quantize_in_place(lm: Lm, quantize: str) -> Lm:
+    """Quantise a model that is already in memory, tensor by tensor; it is returned."""
+    integer = quantize != "none" and integer_works(lm.device)
+    for key in [name for name, _ in lm.named_parameters()]:
+        weight = lm.get_parameter(key)
+        scheme = scheme_of(key, tuple(weight.shape), quantize)
+        if scheme != "none":
+            _place(lm, key, quantized(weight, scheme, integer))
+    return lm
 
 
 def load_mimi(folder: Path, device: torch.device, file: Path | None = None) -> Mimi:
@@ -114,32 +128,41 @@ def _fill(
     device: torch.device,
     dtype: torch.dtype,
     report: Progress | None,
+    quantize: str = "none",
 ) -> None:
     """Move one tensor at a time, so that no second copy of the weights is ever held."""
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
     done = 0
+    integer = quantize != "none" and integer_works(device)
     for key, empty in wanted.items():
         # fewer steps than the file holds: their rows come first
         part = weights.get_slice(key)[: empty.shape[0]] if tuple(empty.shape) != shapes[key] else weights.get_tensor(key)
         try:
             tensor = part.to(device=device, dtype=dtype, copy=True)
+            scheme = scheme_of(key, tuple(tensor.shape), quantize)
+            stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            gib = total * torch.empty((), dtype=dtype).element_size() / 2**30
+            schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
+            needed = sum(stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items())
+            smaller = "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
             raise EngineError(
-                f"{path.name} needs {gib:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
-                "Use --quantize int8, or a device with more memory."
+                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
+                f"Use {smaller}a device with more memory."
             ) from error
-        _place(model, key, tensor)
+        _place(model, key, stored)
         done += empty.numel()
         if report:
             report(done / total)
 
 
-def _place(model: nn.Module, key: str, tensor: torch.Tensor) -> None:
+def _place(model: nn.Module, key: str, tensor: torch.Tensor | nn.Module) -> None:
     parent, _, name = key.rpartition(".")
     module = model.get_submodule(parent)
-    if name in module._parameters:
+    if isinstance(tensor, nn.Module):
+        delattr(module, name)
+        module.add_module(name, tensor)
+    elif name in module._parameters:
         module._parameters[name] = nn.Parameter(tensor, requires_grad=False)
     else:
         module._buffers[name] = tensor

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cache import KVCache, Span
+from .quantize import Linear, linear
 
 RMS_EPS = 1e-8
 
@@ -38,8 +39,8 @@ class Gating(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.linear_in = nn.Linear(width, 2 * hidden, bias=False)
-        self.linear_out = nn.Linear(hidden, width, bias=False)
+        self.linear_in = Linear(width, 2 * hidden)
+        self.linear_out = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.linear_in(x).chunk(2, dim=-1)
@@ -63,7 +64,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.out_proj = nn.Linear(width, width, bias=False)
+        self.out_proj = Linear(width, width)
 
     def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
         """Write the block's keys and values and attend.
@@ -71,8 +72,8 @@ class Attention(nn.Module):
         Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
         """
         batch, length, _ = x.shape
-        q, k, v = F.linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
-        q, k = rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin)
+        q, k, v = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
+        q, k, v = (y.to(cache.dtype) for y in (rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin), v))
         if span.prefill:
             keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
             mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
@@ -80,13 +81,13 @@ class Attention(nn.Module):
         else:
             write(cache, k, v, span.slots)
             mixed = attend(q, cache[0, :, : span.read], cache[1, :, : span.read], span.mask)
-        return self.out_proj(mixed)
+        return self.out_proj(mixed.to(x.dtype))
 
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
         """Write keys and values where nobody needs the block's output."""
         batch, length, width = x.shape
-        k, v = F.linear(x, self.in_proj_weight[width:]).view(batch, length, 2, self.heads, -1).unbind(2)
-        write(cache, rotate(k, span.cos, span.sin), v, span.slots)
+        k, v = linear(x, self.in_proj_weight, slice(width, None)).view(batch, length, 2, self.heads, -1).unbind(2)
+        write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span.slots)
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -131,8 +132,8 @@ class CodecLayer(nn.Module):
         self.self_attn = Attention(width, heads)
         self.norm1 = nn.LayerNorm(width, eps=1e-5)
         self.norm2 = nn.LayerNorm(width, eps=1e-5)
-        self.linear1 = nn.Linear(width, hidden, bias=False)
-        self.linear2 = nn.Linear(hidden, width, bias=False)
+        self.linear1 = Linear(width, hidden)
+        self.linear2 = Linear(hidden, width)
         self.layer_scale_1 = LayerScale(width)
         self.layer_scale_2 = LayerScale(width)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,8 @@ class TalkLog:
         self.keep_at_end = False
         self._target = target
         self._ended = ended
+        # utterances still being spoken, which the talk's end may cut off
+        self._spoken: dict[int, Utterance] = {}
         self._steps = 0
         self._events = 0
         self._unwritten: list[Utterance | Mark | TurnLatency] = []
@@ -57,7 +60,7 @@ class TalkLog:
         """Record one frame of both sides and what came with it; return a sentence for the person when recording has just failed.
 
         Final utterances, marks and turn latencies are on disk when this returns, or with a step soon after when the store is busy;
-        provisional utterances are not written.
+        of utterances still provisional the last state is written at the end.
 
         Shapes: `user` is float32 [1920].
         """
@@ -66,6 +69,10 @@ class TalkLog:
             if self._target is None or self._over:
                 return None
             store, talk_id, recorder = self._target
+            for said in (e for e in step.events if isinstance(e, Utterance)):
+                self._spoken.pop(said.id, None)
+                if not said.final:
+                    self._spoken[said.id] = said
             new = [e for e in step.events if isinstance(e, Mark | TurnLatency) or (isinstance(e, Utterance) and e.final)]
             if self._events + len(new) <= MAX_EVENTS:
                 self._events += len(new)
@@ -80,6 +87,7 @@ class TalkLog:
                 return
             self._over = True
             store, talk_id, recorder = self._target
+            self._unwritten += [replace(said, final=True) for said in self._spoken.values() if said.text]
             self._attempt(recorder.finish)
             self._attempt(lambda: self._write(store, talk_id))
             self._attempt(lambda: store.finish(talk_id, self._steps * FRAME_S, reason))

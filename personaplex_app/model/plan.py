@@ -1,0 +1,159 @@
+"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from .config import AGENT_CODEBOOKS, LmConfig, MimiConfig, read_lm_config, read_mimi_config
+from .lm import Lm
+from .mimi import Mimi, MimiState
+from .quantize import QUANTIZATIONS, scheme_of, stored_bytes
+
+USABLE_SHARE = 0.97
+RESERVE_BYTES = 640 * 2**20
+"""For the libraries' workspaces, graphs and the largest activations. An estimate: no GPU has confirmed it."""
+MAX_SNAPSHOT_BYTES = 2**30
+SNAPSHOT_SHARE = 1 / 32
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The bytes of a model's parts. `slot_bytes` is what one talk holds: KV cache and the codec's streams."""
+
+    lm: LmConfig
+    shapes: dict[str, tuple[int, ...]]
+    parameters: int
+    codec_bytes: int
+    codec_slot_bytes: int
+
+    @property
+    def file_bytes(self) -> int:
+        """What the released file holds of tensors, in bfloat16."""
+        return 2 * self.parameters
+
+    def weights_bytes(self, quantize: str, element_bytes: int) -> int:
+        """Return what the loaded language model takes, the unused depformer steps left out."""
+        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in self.shapes.items())
+
+    def frame_bytes(self, quantize: str, element_bytes: int) -> int:
+        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its time is this over bandwidth."""
+        total = 0
+        for key, shape in self.shapes.items():
+            if "emb" in key.split(".")[0]:
+                continue
+            scheme = scheme_of(key, shape, quantize)
+            # unpacked by separate kernels: read and shifted as bytes, written and read again as numbers
+            total += torch.Size(shape).numel() * (4 + 2 * element_bytes) if scheme == "int4" else stored_bytes(shape, scheme, element_bytes)
+        return total
+
+    def slot_bytes(self, element_bytes: int) -> int:
+        """Return what one talk takes beside the weights."""
+        return self.lm.context * self.lm.kv_bytes_per_frame(element_bytes) + self.codec_slot_bytes
+
+
+@dataclass(frozen=True)
+class Option:
+    """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself."""
+
+    quantize: str
+    weights_bytes: int
+    frame_bytes: int
+    needed_bytes: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The memory of one device, divided. `needed_bytes` of an option is everything with one talk."""
+
+    memory_bytes: int
+    usable_bytes: int
+    element_bytes: int
+    file_bytes: int
+    kv_frame_bytes: int
+    slot_bytes: int
+    codec_bytes: int
+    snapshot_bytes: int
+    reserve_bytes: int
+    options: tuple[Option, ...]
+    chosen: Option | None
+    why: str
+
+
+def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
+    """Return the bytes of a model's parts without making any."""
+    with torch.device("meta"):
+        parameters = sum(tensor.numel() for tensor in Lm(lm).parameters())
+        loaded = {key: tuple(tensor.shape) for key, tensor in Lm(lm.trimmed()).state_dict().items()}
+        codec = Mimi(replace(mimi, codebooks=AGENT_CODEBOOKS))
+        streams = _state_bytes(codec.empty_encoder_state(1)) + _state_bytes(codec.empty_decoder_state(1))
+    codec_bytes = sum(tensor.numel() * tensor.element_size() for tensor in (*codec.parameters(), *codec.buffers()))
+    return Sizes(lm, loaded, parameters, codec_bytes, streams)
+
+
+def read_sizes(folder: Path) -> Sizes:
+    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names none.
+
+    Raises: WeightsError when its configuration is spoiled.
+    """
+    return sizes_of(read_lm_config(folder), read_mimi_config(folder))
+
+
+def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: str = "auto", talks: int = 1) -> Plan:
+    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted."""
+    usable = int(memory_bytes * USABLE_SHARE)
+    snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
+    slot = sizes.slot_bytes(element_bytes)
+    options = []
+    for form in QUANTIZATIONS:
+        weights = sizes.weights_bytes(form, element_bytes)
+        fixed = weights + sizes.codec_bytes + snapshots + RESERVE_BYTES
+        options.append(Option(form, weights, sizes.frame_bytes(form, element_bytes), fixed + slot, max((usable - fixed) // slot, 0)))
+    asked = [option for option in options if quantize in ("auto", option.quantize)]
+    chosen = next((option for option in asked if option.slots), None)
+    return Plan(
+        memory_bytes=memory_bytes,
+        usable_bytes=usable,
+        element_bytes=element_bytes,
+        file_bytes=sizes.file_bytes,
+        kv_frame_bytes=sizes.lm.kv_bytes_per_frame(element_bytes),
+        slot_bytes=slot,
+        codec_bytes=sizes.codec_bytes,
+        snapshot_bytes=snapshots,
+        reserve_bytes=RESERVE_BYTES,
+        options=tuple(options),
+        chosen=chosen,
+        why=_why(asked, chosen, usable, quantize, talks),
+    )
+
+
+def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str, talks: int) -> str:
+    room = f"{usable / 1e9:.1f} GB are usable"
+    if chosen is None:
+        least = asked[-1]
+        way_out = "--quantize auto or int4, or " if quantize in ("none", "int8") else ""
+        return (
+            f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not fit. "
+            f"Take {way_out}a device with more memory."
+        )
+    fits = f"{chosen.slots} talk{'' if chosen.slots == 1 else 's'}"
+    fits += f" of the {talks} asked for" if chosen.slots < talks else ""
+    if quantize != "auto":
+        return f"{_named(chosen)}: asked for; {room}, which hold {fits}."
+    larger = asked[: asked.index(chosen)]
+    if not larger:
+        return f"{_named(chosen)}: {room}, which hold {fits}."
+    too_large = f"{_named(larger[-1])} with one talk needs {larger[-1].needed_bytes / 1e9:.1f} GB"
+    return f"{_named(chosen)}: {too_large} and {room}, which hold {fits}."
+
+
+def _named(option: Option) -> str:
+    return "unquantised" if option.quantize == "none" else option.quantize
+
+
+def _state_bytes(state: MimiState) -> int:
+    tensors = [state.position, state.cache.data, *state.memory.values()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

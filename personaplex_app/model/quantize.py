@@ -1,0 +1,177 @@
+"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further packages.
+
+int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second holding what the first
+rounds away, about 15 bits in all: both meet the weights in one integer product, which reads one byte a weight and sums exactly in
+int32. A row's result therefore does not depend on its batch, and no number can overflow on the way.
+int4 is symmetric with a scale per group of 64 inputs and is unpacked before every product, a slab at a time: it saves memory, and costs
+time, for without a fused kernel some eight bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+QUANTIZATIONS = ("none", "int8", "int4")
+GROUP = 64
+SLAB_WEIGHTS = 1 << 24
+"""Quantising and unpacking hold no more float copies than of this many weights."""
+INTEGER_ROWS = 32
+"""CUDA's integer product wants more than 16 rows, and K and N in multiples of 8."""
+HALF_REACH = 16.0
+"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave float16's range."""
+TINY = 1e-30
+
+
+def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
+    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the temporal stack.
+
+    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the tokens.
+    """
+    if quantize == "none" or len(shape) != 2 or "emb" in key.split(".")[0]:
+        return "none"
+    return quantize if key.startswith("transformer.") else "int8"
+
+
+def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int:
+    """Return what a tensor takes under a scheme."""
+    if scheme == "none":
+        return torch.Size(shape).numel() * element_bytes
+    rows, columns = shape
+    if scheme == "int8":
+        return rows * (columns + 4)
+    padded = columns + -columns % (2 * GROUP)
+    return rows * (padded // 2 + padded // GROUP * 2)
+
+
+def quantized(tensor: Tensor, scheme: str, integer: bool) -> Int8Weight | Int4Weight:
+    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see `integer_works`)."""
+    return Int8Weight(tensor, integer) if scheme == "int8" else Int4Weight(tensor)
+
+
+def integer_works(device: torch.device) -> bool:
+    """Return whether the device's integer product exists and is right: some drivers and cards lack it."""
+    left = (torch.arange(INTEGER_ROWS * 64, device=device) % 251 - 125).to(torch.int8).view(INTEGER_ROWS, 64)
+    right = (torch.arange(48 * 64, device=device) % 241 - 120).to(torch.int8).view(48, 64)
+    try:
+        found = torch._int_mm(left, right.t())  # pyright: ignore[reportPrivateImportUsage]
+    except (RuntimeError, NotImplementedError):
+        return False
+    return torch.equal(found.double(), left.double() @ right.double().t())
+
+
+class Linear(nn.Linear):
+    """A linear layer without bias whose weight may be quantised."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__(width, out, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight)
+
+
+def linear(x: Tensor, weight: Tensor | Int8Weight | Int4Weight, rows: slice = slice(None)) -> Tensor:
+    """Return `x` times some rows of a weight, plain or quantised.
+
+    Shapes: `x` [..., K], `weight` [N, K] → [..., rows] in the type of `x`.
+    """
+    return _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.times(x, rows)
+
+
+def _product(x: Tensor, weight: Tensor) -> Tensor:
+    if x.dtype == weight.dtype:
+        return F.linear(x, weight)
+    # float16 weights in a float32 stream
+    scale = x.abs().amax(dim=-1, keepdim=True).clamp(min=TINY) / HALF_REACH
+    return F.linear((x / scale).to(weight.dtype), weight).to(x.dtype) * scale
+
+
+def _slabs(rows: int, columns: int) -> range:
+    return range(0, rows, max(SLAB_WEIGHTS // columns, 1))
+
+
+class Int8Weight(nn.Module):
+    """Shapes: `codes` int8 [N, K], `scale` float32 [N]."""
+
+    codes: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor, integer: bool) -> None:
+        super().__init__()
+        rows, columns = weight.shape
+        self.register_buffer("codes", torch.empty(rows, columns, dtype=torch.int8, device=weight.device))
+        self.register_buffer("scale", torch.empty(rows, dtype=torch.float32, device=weight.device))
+        self._integer = integer and rows % 8 == 0 and columns % 8 == 0
+        self._kind = weight.dtype
+        slabs = _slabs(rows, columns)
+        for start in slabs:
+            part = weight[start : start + slabs.step].float()
+            scale = part.abs().amax(dim=1).clamp(min=TINY) / 127
+            self.scale[start : start + slabs.step] = scale
+            self.codes[start : start + slabs.step] = (part / scale[:, None]).round().to(torch.int8)
+
+    def times(self, x: Tensor, rows: slice) -> Tensor:
+        """Return `x` times some rows (see `linear`)."""
+        codes, scale = self.codes[rows], self.scale[rows]
+        if not self._integer or len(codes) % 8:
+            return _product(x, codes.to(self._kind) * scale[:, None].to(self._kind))
+        y = _integer_product(x.reshape(-1, x.shape[-1]).float(), codes) * scale
+        return y.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
+    """Shapes: `x` float32 [B, K], `codes` int8 [N, K] → float32 [B, N]."""
+    batch = len(x)
+    high_scale = x.abs().amax(dim=1, keepdim=True).clamp(min=TINY) / 127
+    high = (x / high_scale).round()
+    low_scale = high_scale / 254
+    low = ((x - high * high_scale) / low_scale).round().clamp(-127, 127)
+    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(torch.int8)
+    sums = torch._int_mm(both, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
+    # what is not a number is none in int8: the scale carries it on
+    return sums[:batch] * high_scale + sums[batch:] * low_scale
+
+
+class Int4Weight(nn.Module):
+    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones, both signed.
+
+    Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        rows, self.columns = weight.shape
+        self._kind = weight.dtype
+        padded = self.columns + -self.columns % (2 * GROUP)
+        self.register_buffer("codes", torch.empty(rows, padded // 2, dtype=torch.int8, device=weight.device))
+        # float16 holds neither a very small nor a very large scale, bfloat16 every one
+        self.register_buffer("scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device))
+        slabs = _slabs(rows, padded)
+        for start in slabs:
+            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(1, (-1, GROUP))
+            # the number furthest from zero becomes −8, so that all sixteen codes are used
+            furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
+            scale = (furthest / -8).to(torch.bfloat16)
+            divisor = torch.where(scale == 0, 1.0, scale.float())
+            high, low = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8).chunk(2, dim=1)
+            self.scale[start : start + slabs.step] = scale[..., 0]
+            self.codes[start : start + slabs.step] = (high << 4) | (low & 15)
+
+    def times(self, x: Tensor, rows: slice) -> Tensor:
+        """Return `x` times some rows (see `linear`)."""
+        codes, scale = self.codes[rows], self.scale[rows]
+        high, low = F.pad(x, (0, 2 * codes.shape[1] - self.columns)).chunk(2, dim=-1)
+        slabs = _slabs(len(codes), self.columns)
+        parts = []
+        for s in slabs:
+            part, scales = codes[s : s + slabs.step], scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
+            parts.append(_product(high, _scaled(part >> 4, scales[0])) + _product(low, _scaled((part << 4) >> 4, scales[1])))
+        return torch.cat(parts, dim=-1)
+
+
+def _scaled(codes: Tensor, scale: Tensor) -> Tensor:
+    return (codes.unflatten(1, (-1, GROUP)) * scale[..., None]).flatten(1)
