@@ -59,6 +59,7 @@ def test_score_smooth_turn_taking_latency_is_over_takers_only(tmp_path):
     scores = score_folder("smooth_turn_taking", tmp_path)
     assert [sample["latency_s"] for sample in scores.per_sample.values()] == [0.2, None, 0.0]
     assert scores.per_sample["c"]["corrected"] == {"tor": 1, "latency_s": -0.4}
+    assert [problem.id for problem in scores.problems if "so the published latency is 0" in problem.message] == ["c"]
     assert (scores.aggregate["latency_s"], scores.aggregate["corrected"]["latency_s"]) == (0.1, -0.1)
     assert scores.aggregate["tor"] == pytest.approx(2 / 3, abs=1e-6)
 
@@ -322,7 +323,7 @@ def test_score_text_hides_rates_of_few_events_and_shows_intervals_of_many(tmp_pa
     assert "…" in shown["take-over rate"]
     assert "fewer than 10" in shown["latency, s"]
     assert "0.170" in out
-    assert "are not Full-Duplex-Bench scores" in out
+    assert "are not Full-Duplex-Bench scores" in " ".join(out.split())
     # ten samples without sound are one line, not ten
     assert [line for line in err.splitlines() if "output.wav is missing" in line] == [
         "Check: 0/output.wav is missing; put the sound of that side there, as wav. The same in 9 more."

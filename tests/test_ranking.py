@@ -144,6 +144,7 @@ def test_mean_interval_resamples_whole_groups():
     groups = [[0.0] * 50, [1.0] * 50]
     assert mean_interval(groups) == (0.0, 1.0)
     assert mean_interval([[value] for group in groups for value in group])[1] < 0.65
+    assert mean_interval([[1.0], [1.0], [1.0]]) is None
     assert (mean_interval([[1.0]]), mean_interval([]), mean([[], []])) == (None, None, None)
 
 

@@ -31,12 +31,12 @@ def mean(groups: Sequence[Sequence[float]]) -> float | None:
 
 
 def mean_interval(groups: Sequence[Sequence[float]], draws: int = DRAWS, seed: int = SEED) -> Interval | None:
-    """Return the bootstrap interval of the mean of all events; None when only one group has any.
+    """Return the bootstrap interval of the mean of all events; None when they are all alike or of one group, which tells no spread.
 
     A group is what was drawn at random, a conversation or a listener, with the events that it gave: groups are resampled whole.
     """
     filled = [group for group in groups if len(group)]
-    if len(filled) < 2:
+    if len(filled) < 2 or len({value for group in filled for value in group}) < 2:
         return None
     counts = resampled_counts(len(filled), draws, seed)
     sums = counts @ np.array([float(np.sum(group)) for group in filled])

@@ -62,6 +62,14 @@ class Sample:
         self._finder = finder
         self._note = note
 
+    def note_early_words(self, until_s: float) -> None:
+        """Note words from before the moment that a reply is counted from: the published latency takes the first for the reply."""
+        if self.words and self.words[0].start_s < until_s:
+            self._note(
+                f"{self._name(AGENT_WORDS)} has words from before the moment the reply is counted from, so the published latency is 0; "
+                "read the corrected one."
+            )
+
     def _name(self, file: str) -> str:
         return label(self._folder / file)
 
@@ -139,6 +147,8 @@ def _pause_handling(sample: Sample) -> Values:
 def _smooth_turn_taking(sample: Sample) -> Values:
     events = sample.events("turn_taking.json", with_end=False)
     at_s = events[0][0] if events else None
+    if at_s is not None:
+        sample.note_early_words(at_s)
     return {
         "tor": bench.take_over(sample.words),
         "latency_s": None if at_s is None else bench.latency_s(sample.words, at_s),
@@ -157,6 +167,7 @@ def _user_interruption(sample: Sample) -> Values:
     }
     if events:
         onset_s, end_s = events[0]
+        sample.note_early_words(end_s)
         values["latency_s"] = values["reply_after_interruption_s"] = bench.latency_s(sample.words, end_s)
         values["corrected"] = asdict(bench.reply_to_interruption(sample.words, end_s))
         if sound := sample.optional_agent:

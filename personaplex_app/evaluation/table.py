@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from . import intervals
@@ -45,7 +46,8 @@ def render(scores: Scores) -> str:
     rows = published(scores.task)
     lines += ["", "Published, not measured here:" if rows else NONE_PUBLISHED]
     lines += [f"  {system:40}{'  '.join(f'{key} {value:.3f}' for key, value in row.items())}" for system, row in rows.items()]
-    return "\n".join([*lines, *([f"Source: {SOURCE}.", NOTE] if rows else [])])
+    about = textwrap.wrap(f"Source: {SOURCE}. {NOTE}", 100) if rows else []
+    return "\n".join([*lines, *about])
 
 
 def _figures(aggregate: Values, prefix: str) -> list[str]:
