@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from personaplex_app.__main__ import main
 from personaplex_app.errors import BadInput
 from personaplex_app.evaluation import TASK_NAMES
-from personaplex_app.evaluation.folders import words_of_stream
+from personaplex_app.evaluation.folders import read_events, read_words, words_of_stream
 from personaplex_app.evaluation.score import STRICT, score_folder
 from personaplex_app.evaluation.table import problem_lines, render
 
@@ -187,6 +189,24 @@ def test_score_bad_words_skip_that_sample_and_say_why(tmp_path, content, said):
     assert [problem.id for problem in skipped] == ["bad"]
     assert skipped[0].message.startswith("bad/output.json")
     assert said in skipped[0].message
+
+
+times = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+entries = st.dictionaries(st.sampled_from(["text", "timestamp", "x"]), st.lists(times, max_size=3) | times, max_size=3) | times
+contents = st.dictionaries(st.sampled_from(["text", "chunks"]), st.lists(entries, max_size=4) | times) | st.lists(entries, max_size=3)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(contents)
+def test_score_any_json_is_read_or_refused_with_a_sentence(tmp_path_factory, content):
+    path = write(tmp_path_factory.getbasetemp() / "any", {"output.json": json.dumps(content).encode()}) / "output.json"
+    for read in (lambda: read_words(path, lambda message: None), lambda: read_events(path, with_end=False)):
+        try:
+            found = read()
+        except BadInput as error:
+            assert str(error).startswith("any/output.json")
+        else:
+            assert all(np.isfinite([*word]).all() if isinstance(word, tuple) else word.end_s >= word.start_s for word in found)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,12 +53,12 @@ def sample_folders(root: Path) -> list[Path]:
     Raises: BadInput when there is none, with where they may be.
     """
     try:
-        entries = sorted(root.iterdir(), key=lambda path: [(int(part), "") if part.isdecimal() else (-1, part) for part in _parts(path)])
+        entries = sorted(root.iterdir(), key=_number_order)
+        folders = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
     except NotADirectoryError:
         raise BadInput(f"{shorten(root)} is a file; give the folder that holds one folder for each sample.") from None
     except OSError as error:
         raise BadInput(f"{shorten(root)} cannot be read ({error.strerror}); give the folder that holds the samples' folders.") from None
-    folders = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
     if folders:
         return folders
     if any(path.name in (AGENT_WORDS, AGENT_AUDIO) for path in entries):
@@ -65,13 +66,13 @@ def sample_folders(root: Path) -> list[Path]:
     raise BadInput(f"{shorten(root)} holds no samples; put each into a folder of its own, as ROOT/ID/{AGENT_WORDS}.")
 
 
-def _parts(path: Path) -> list[str]:
-    return [part for part in re.split(r"([0-9]+)", path.name) if part]
+def _number_order(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", path.name) if part]
 
 
 def label(path: Path) -> str:
     """Return how a sample's file is called in messages: its folder and its name."""
-    return f"{path.parent.name}/{path.name}"
+    return "".join(letter if letter.isprintable() else "?" for letter in f"{path.parent.name}/{path.name}")
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def read_sound(path: Path) -> Sound:
 
     Raises: BadAudio when it is missing, empty, too long, holds NaN or cannot be decoded.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BadAudio(f"{label(path)} is missing; put the sound of that side there, as wav.")
     try:
         with soundfile.SoundFile(path) as file:

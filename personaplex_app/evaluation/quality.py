@@ -71,9 +71,8 @@ class Dnsmos:
             return None
         while len(clip) < _WINDOW_SAMPLES:
             clip = np.concatenate([clip, clip])
-        count = (
-            int(len(clip) // _RATE_HZ - _WINDOW_SAMPLES / _RATE_HZ) + 1
-        )  # as the package counts them: part seconds at the end are left out
+        # as the package counts them: what lies past the last whole second is left out
+        count = int(len(clip) // _RATE_HZ - _WINDOW_SAMPLES / _RATE_HZ) + 1
         windows = (clip[None, start * _RATE_HZ : start * _RATE_HZ + _WINDOW_SAMPLES] for start in range(count))
         raw = np.array([np.asarray(self._session.run(None, {"input_1": window})[0])[0] for window in windows])
         signal, background, overall = (float(np.polyval(curve, raw[:, i]).mean()) for i, curve in enumerate(_TO_MOS))

@@ -16,8 +16,8 @@ Choice = Literal["left", "right", "tie", "both_bad"]
 MIN_VOTES = 20
 BASE_SCORE = 1500.0
 SCORE_PER_NAT = 173.72  # 400 / ln 10: the scale of Elo
-_MAX_STEPS = 10_000
-_CLOSE = 1e-10
+_MAX_STEPS = 200
+_CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -120,18 +120,25 @@ def strengths(wins: np.ndarray) -> np.ndarray:
     Shapes: float [..., V, V], the row beats the column, to [..., V].
     """
     total, games = wins.sum(axis=-1), wins + wins.swapaxes(-1, -2)
-    p = np.ones_like(total)
+    logs = np.zeros_like(total)
     for _ in range(_MAX_STEPS):
-        step = (total + 1) / ((games / (p[..., :, None] + p[..., None, :])).sum(axis=-1) + 2 / (p + 1))
-        # only the prior holds the common scale, weakly: many votes would take thousands of steps to move it
-        half = (step - 1) / (step + 1)
-        scale = np.exp(np.clip(-2 * half.sum(axis=-1) / (1 - half**2).sum(axis=-1), -1, 1))[..., None]
-        step = step * scale
-        moved = np.max(np.abs(np.log(step / p)), initial=0.0)
-        p = step
-        if moved < _CLOSE:
+        # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes thousands of steps
+        share = _sigmoid(logs[..., :, None] - logs[..., None, :])
+        prior = _sigmoid(logs)
+        slope = total + 1 - (games * share).sum(axis=-1) - 2 * prior
+        pull = games * share * (1 - share)
+        bend = np.eye(logs.shape[-1]) * (pull.sum(axis=-1) + 2 * prior * (1 - prior))[..., None] - pull
+        step = np.linalg.solve(bend, slope[..., None])[..., 0]
+        # a step that cannot overshoot (Sun and Tran-Dinh 2019, generalised self-concordance)
+        length = np.sqrt(2) * np.linalg.norm(step, axis=-1, keepdims=True)
+        logs = logs + step * np.divide(np.log1p(length), length, out=np.ones_like(length), where=length > 0)
+        if length.max(initial=0.0) < _CLOSE:
             break
-    return p
+    return np.exp(logs)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(x / 2)
 
 
 def to_scores(p: np.ndarray) -> np.ndarray:

@@ -25,9 +25,9 @@ _NAMES = {
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Return one line for each kind of problem, the first sample named and the others counted."""
+    """Return one line for each kind of problem, skipped samples first; the first sample is named and the others counted."""
     alike: dict[str, list[Problem]] = {}
-    for problem in problems:
+    for problem in sorted(problems, key=lambda problem: not problem.skipped):
         alike.setdefault(problem.message.replace(problem.id or "", "", 1), []).append(problem)
     lines = [
         ("Skipped: " if same[0].skipped else "Check: ") + same[0].message + (f" The same in {len(same) - 1} more." if same[1:] else "")
