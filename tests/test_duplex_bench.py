@@ -87,12 +87,15 @@ def test_reply_to_turn_keeps_the_sign_and_leaves_out_what_was_over():
     assert bench.latency_s(hummed, 4.0) == 0.0  # as published: the hum is taken for the answer
     assert bench.reply_to_turn(hummed, 4.0) == bench.Reply(1, pytest.approx(0.5))
     assert bench.reply_to_turn(said((1.0, 1.3)), 4.0) == bench.Reply(0, None)
+    assert bench.reply_to_turn(spread(5, 2.0, 4.0), 4.0) == bench.Reply(0, None)  # over at that very moment
+    assert bench.reply_to_turn(spread(10, 3.0, 6.0), 4.0) == bench.Reply(1, pytest.approx(-1.0))  # goes on past it
 
 
 def test_reply_to_interruption_is_not_the_old_answer_going_on():
     old = spread(20, 2.0, 9.0)
     assert bench.latency_s(old, 6.0) == 0.0
     assert bench.reply_to_interruption(old, 6.0) == bench.Reply(0, None)
+    assert bench.reply_to_interruption(spread(6, 6.0, 8.0), 6.0) == bench.Reply(1, 0.0)
     assert bench.reply_to_interruption(old[:8] + spread(6, 6.4, 8.0), 6.0) == bench.Reply(1, pytest.approx(0.4))
 
 
@@ -100,6 +103,7 @@ def test_stop_after_onset_counts_only_an_agent_that_speaks():
     agent = [(1.0, 5.5), (8.0, 9.0)]
     assert bench.stop_after_onset_s(agent, 5.0) == pytest.approx(0.5)
     assert bench.stop_after_onset_s(agent, 6.0) is None
+    assert bench.stop_after_onset_s(agent, 5.5) is None
     assert bench.stop_after_onset_s(agent, 1.0) is None  # both began at once: nobody was interrupted
 
 
@@ -117,7 +121,7 @@ def test_stop_after_onset_counts_only_an_agent_that_speaks():
         ([(1.0, 4.1)], [], 1, 0),
         ([(1.0, 2.5), (5.0, 5.5)], [], 0, 2),  # the last one's judgement stands
         ([(0.5, 0.9), (1.0, 4.1), (6.0, 6.3)], [], 1, 1),  # nothing after the long one is looked at
-        ([(1.0, 1.9)], said((0.2, 1.0), (1.9, 2.3), (3.0, 3.0)), 0, 1),  # words that only touch do not overlap
+        ([(1.0, 1.9)], said((0.2, 1.0), (1.1, 1.2), (1.3, 1.4), (1.9, 2.3), (3.0, 3.0)), 0, 1),  # words that only touch do not overlap
         ([(1.0, 1.9)], said((1.0, 1.0), (1.2, 1.2), (1.4, 1.4)), 1, 1),  # words without an end
     ],
 )
@@ -168,6 +172,7 @@ def test_merged_joins_gaps_up_to_the_limit():
     assert bench.merged(spans, bench.USER_GAP_S) == [(0.0, 2.0), (2.7, 3.0)]
     assert bench.merged(spans, bench.AGENT_GAP_S) == spans
     assert bench.merged([(0.0, 5.0), (1.0, 2.0)], 0.5) == [(0.0, 5.0)]
+    assert bench.merged([(0.0, 1.0), (1.2, 1.5), (5.0, 6.0), (6.3, 7.0)], 0.5) == [(0.0, 1.5), (5.0, 7.0)]
     assert bench.merged([], 0.5) == []
 
 
