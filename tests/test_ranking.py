@@ -64,6 +64,15 @@ def test_rank_without_votes_is_even_and_preliminary():
     assert found.side_bias.p_value == 1.0
 
 
+def test_rank_is_preliminary_below_twenty_votes_and_has_no_interval_of_one_listener():
+    votes = [Vote("a", "amber", "birch", "left")] * 19
+    assert rank(votes).preliminary
+    found = rank([*votes, votes[0]])
+    assert not found.preliminary
+    assert [standing.interval for standing in found.standings] == [None, None]
+    assert next_pair(found) == ("amber", "birch")
+
+
 def test_rank_counts_votes_ties_and_both_bad():
     votes = [Vote("a", "amber", "birch", choice) for choice in ("left", "right", "right", "tie", "both_bad")]
     found = {standing.voice: standing for standing in rank(votes).standings}
@@ -120,6 +129,13 @@ def test_next_pair_asks_for_the_least_heard_then_for_the_closest():
     settled = rank([*close, *far, *far])
     assert not settled.preliminary
     assert next_pair(settled) == ("amber", "birch")
+
+
+def test_overlap_is_the_share_of_the_narrower_interval():
+    assert ranking._overlap((1400.0, 1500.0), (1450.0, 1650.0)) == 0.5
+    assert ranking._overlap((1450.0, 1650.0), (1400.0, 1500.0)) == 0.5
+    assert ranking._overlap((1400.0, 1500.0), (1550.0, 1650.0)) == -0.5  # apart: the nearer pair is asked first
+    assert ranking._overlap((1500.0, 1500.0), (1400.0, 1600.0)) == 0.0
 
 
 @pytest.mark.parametrize("vote", [("a", "x", "y", "maybe"), ("a", "x", "x", "left")])
