@@ -1,0 +1,375 @@
+// Cloning a voice: consent, a recording, what was picked from it, a name; and what its owner does with the one that is chosen.
+
+import * as api from "./api.js";
+import { AudioRig, AudioTrouble } from "./audio.js";
+import { clock, everyFrame, h, part, say, show } from "./dom.js";
+import { audioTrouble } from "./messages.js";
+import { SAMPLE_RATE_HZ } from "./protocol.js";
+import { Wave } from "./wave.js";
+
+const TEXT = {
+  consent: "Tick the box first: a voice is cloned only with consent.",
+  ready: "Ten to twenty seconds of one person talking are enough, in a quiet place. A minute is the most.",
+  reading: "Recording. Read this, or say anything:",
+  looking: "Looking for the best seconds of speech…",
+  making: "Making the voice…",
+  imported: "A voice file needs no preview. Give it a name.",
+};
+const SERVER_READS = /\.(wav|flac|ogg|oga|opus|mp3)$/i;
+
+export class Cloning {
+  /** `changed(name)` is called when the voices are others; `name` is the one to choose, if any. */
+  constructor(root, changed) {
+    this.root = part(root, "clone");
+    this.changed = changed;
+    this.chosenVoice = null;
+    const byId = (id) => root.querySelector(`#clone-${id}`);
+    this.dialog = byId("dialog");
+    this.consent = byId("consent");
+    this.status = byId("status");
+    this.name = byId("name");
+    this.keep = byId("keep");
+    this.playButton = byId("play");
+    this.makeButton = byId("make");
+    this.buttons = { record: byId("record"), upload: byId("upload"), import: byId("import") };
+    this.files = { upload: byId("recording-file"), import: byId("voice-file") };
+    this.form = part(this.root, "clone-form");
+    this.waveElement = byId("wave");
+    this.wave = new Wave(this.waveElement);
+    this.audio = new Audio();
+    for (const event of ["ended", "pause", "error"]) this.audio.addEventListener(event, () => this.played());
+
+    const click = (id, work) => byId(id).addEventListener("click", work);
+    click("open", () => this.open());
+    click("close", () => this.dialog.close());
+    click("record", () => (this.rig ? this.endRecording() : this.record()));
+    click("upload", () => this.files.upload.click());
+    click("import", () => this.files.import.click());
+    click("play", () => (this.audio.paused ? this.play() : this.audio.pause()));
+    click("keep-chosen", () => this.keepChosen());
+    click("export", () => this.exportChosen());
+    click("delete", () => this.askDelete(true));
+    click("delete-not", () => this.askDelete(false));
+    click("delete-sure", () => this.deleteChosen());
+    this.consent.addEventListener("change", () => this.allow());
+    for (const [kind, input] of Object.entries(this.files)) {
+      input.addEventListener("change", () => {
+        const [file] = input.files;
+        input.value = "";
+        if (file) (kind === "upload" ? this.take(file) : this.takeVoice(file));
+      });
+    }
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.make();
+    });
+    this.dialog.addEventListener("close", () => this.reset());
+    // the page's own keys start and stop talks
+    this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+
+  /** Follow what the engine can and which voices there are. */
+  offer(can, voices) {
+    show(this.root, can);
+    if (!can && this.dialog.open) this.dialog.close();
+    const lost = this.chosenVoice && !voices.has(this.chosenVoice.name) ? this.chosenVoice : null;
+    if (lost && lost.clone.id !== this.deleted) this.tell(can ? `${lost.title} is gone: it was not kept, and not used for an hour.` : "");
+  }
+
+  /** Show what can be done with the chosen voice, where it is a cloned one. */
+  choose(voice) {
+    this.chosenVoice = voice?.clone ? voice : null;
+    show(part(this.root, "clone-chosen"), Boolean(voice?.clone));
+    if (!voice?.clone) return;
+    const fate = voice.clone.kept ? "is kept on this computer until you delete it." : "is gone an hour after its last use, unless you keep it.";
+    part(this.root, "clone-fate").replaceChildren(h("b", {}, voice.title), ` ${fate}`);
+    show(this.root.querySelector("#clone-keep-chosen"), !voice.clone.kept);
+    this.askDelete(false, false);
+  }
+
+  tell(text) {
+    const notice = part(this.root, "clone-notice");
+    say(notice, text);
+    show(notice, Boolean(text));
+  }
+
+  // the sheet
+
+  async open() {
+    this.tell("");
+    this.reset();
+    this.dialog.showModal();
+    this.consent.focus();
+    try {
+      this.limits = (await api.clones()).limits;
+    } catch (error) {
+      this.report(error.message, true);
+    }
+  }
+
+  reset() {
+    this.rig?.close();
+    this.rig = null;
+    this.audio.pause();
+    this.source = null;
+    this.work = null;
+    this.consent.checked = this.keep.checked = false;
+    this.name.value = "";
+    this.begin();
+    this.allow();
+  }
+
+  /** Forget what was shown of the recording before. */
+  begin() {
+    this.audio.pause();
+    this.source = null;
+    show(part(this.root, "clone-preview"), false);
+    show(this.form, false);
+    show(this.waveElement, false);
+    show(part(this.root, "clone-read"), false);
+  }
+
+  report(text, wrong = false) {
+    this.status.dataset.state = wrong ? "error" : "";
+    say(this.status, text);
+  }
+
+  allow() {
+    if (!this.consent.checked) this.begin();
+    if (!this.consent.checked && this.rig) this.stopRig();
+    this.busy(false);
+    this.report(this.consent.checked ? TEXT.ready : TEXT.consent);
+  }
+
+  busy(on) {
+    const may = this.consent.checked && !on;
+    this.buttons.record.disabled = !may;
+    this.buttons.upload.disabled = this.buttons.import.disabled = !may || Boolean(this.rig);
+    this.makeButton.disabled = !may;
+  }
+
+  // a recording
+
+  async record() {
+    this.begin();
+    this.frames = [];
+    const peaks = [];
+    const rig = new AudioRig(api.folder, {
+      heard: (each) => {
+        peaks.push(...each);
+        this.wave.set({ peaks, peaksPerS: 50, length_s: this.limits?.recording_s ?? 60, spans_s: [] });
+        say(part(this.root, "clone-record-text"), `Stop · ${clock(peaks.length / 50)}`);
+        if (peaks.length / 50 >= (this.limits?.recording_s ?? 60) - 0.1) this.endRecording();
+      },
+      played() {},
+      report() {},
+      unplugged: () => this.endRecording(),
+    });
+    this.rig = rig;
+    this.busy(true);
+    try {
+      await rig.open();
+    } catch (error) {
+      this.stopRig();
+      this.busy(false);
+      this.report(error instanceof AudioTrouble ? audioTrouble(error.code) : `The sound could not be started: ${error.message}`, true);
+      return;
+    }
+    if (this.rig !== rig) return;
+    const { capture } = rig.ports();
+    capture.onmessage = ({ data }) => this.frames.push(data.pcm);
+    capture.postMessage("begin");
+    this.buttons.record.setAttribute("aria-pressed", "true");
+    this.buttons.record.disabled = false;
+    this.report(TEXT.reading);
+    show(part(this.root, "clone-read"), true);
+    this.waveElement.setAttribute("aria-label", "Your recording so far");
+    show(this.waveElement, true);
+  }
+
+  stopRig() {
+    this.rig?.close();
+    this.rig = null;
+    this.buttons.record.setAttribute("aria-pressed", "false");
+    say(part(this.root, "clone-record-text"), "Record");
+  }
+
+  endRecording() {
+    if (!this.rig) return;
+    this.stopRig();
+    show(part(this.root, "clone-read"), false);
+    this.take(wavOf(this.frames), "My voice");
+  }
+
+  /** Have the best seconds picked, and show them. */
+  async take(file, name = file.name.replace(/\.[^.]*$/, "").slice(0, 40)) {
+    this.begin();
+    const most = this.limits?.recording_bytes ?? Infinity;
+    if (file.size > most) return this.report(`That file has ${megabytes(file.size)}; the limit is ${megabytes(most)}. Cut it to a minute or less.`, true);
+    await this.trying(TEXT.looking, async (still) => {
+      const readable = await readableBy(file);
+      const found = await api.previewClone(readable, this.consent.checked);
+      if (still()) this.preview(readable, name, found);
+    });
+    return null;
+  }
+
+  preview(file, name, found) {
+    this.source = { file, send: api.makeClone };
+    this.found = found;
+    const length = `${found.picked_s.toFixed(1)} of ${found.recording_s.toFixed(1)} seconds`;
+    this.waveElement.setAttribute("aria-label", `The recording: ${length} were picked, drawn in the agent's colour.`);
+    show(this.waveElement, true);
+    this.wave.set({ peaks: found.peaks, peaksPerS: found.peaks_per_s, length_s: found.recording_s, spans_s: found.spans_s });
+    this.audio.src = `data:audio/wav;base64,${found.wav}`;
+    const parts = found.spans_s.length > 1 ? ` from ${found.spans_s.length} places` : "";
+    say(part(this.root, "clone-picked"), `${length} picked${parts}, brought to ${String(found.loudness_lufs).replace("-", "−")} LUFS. This is what the model hears.`);
+    show(part(this.root, "clone-preview"), true);
+    this.report("");
+    this.ask(name);
+  }
+
+  takeVoice(file) {
+    this.begin();
+    const most = this.limits?.file_bytes ?? Infinity;
+    if (file.size > most) return this.report(`That file has ${file.size.toLocaleString()} bytes; a voice has at most ${most.toLocaleString()}. Choose one that was exported here.`, true);
+    this.source = { file, send: api.importClone };
+    this.report(TEXT.imported);
+    this.ask(file.name.replace(/\.safetensors$/i, "").slice(0, 40));
+    return null;
+  }
+
+  ask(name) {
+    if (!this.name.value.trim()) this.name.value = name;
+    show(this.form, true);
+    this.makeButton.scrollIntoView({ block: "nearest" });
+  }
+
+  async make() {
+    const { file, send } = this.source;
+    await this.trying(TEXT.making, async (still) => {
+      const voice = await send(file, { consent: this.consent.checked, name: this.name.value, keep: this.keep.checked });
+      if (still()) this.dialog.close();
+      await this.changed(voice.name);
+      this.tell(`${voice.title} is ready, and chosen for your next talk.`);
+    });
+  }
+
+  /** Do something slow; what goes wrong is told. `still()` says whether anybody waits for it. */
+  async trying(text, work) {
+    const mine = (this.work = {});
+    const still = () => this.work === mine;
+    this.report(text);
+    this.busy(true);
+    try {
+      await work(still);
+    } catch (error) {
+      if (still()) this.report(error.message, true);
+      else this.tell(error.message);
+    } finally {
+      if (still()) this.busy(false);
+    }
+  }
+
+  // hearing it
+
+  async play() {
+    this.playButton.setAttribute("aria-pressed", "true");
+    say(this.playButton, "Stop");
+    this.audio.currentTime = 0;
+    this.rest = everyFrame(() => this.wave.mark(this.audio.currentTime));
+    try {
+      await this.audio.play();
+    } catch {
+      this.played();
+    }
+  }
+
+  played() {
+    this.rest?.();
+    this.rest = null;
+    this.playButton.setAttribute("aria-pressed", "false");
+    say(this.playButton, "Play");
+    this.wave.mark(null);
+  }
+
+  // the chosen one
+
+  async withChosen(work) {
+    this.tell("");
+    try {
+      await work(this.chosenVoice.clone.id, this.chosenVoice);
+    } catch (error) {
+      this.tell(error.message);
+    }
+  }
+
+  keepChosen() {
+    return this.withChosen(async (id, voice) => {
+      await api.keepClone(id);
+      await this.changed(voice.name);
+      this.tell(`${voice.title} is kept.`);
+      this.root.querySelector("#clone-export").focus();
+    });
+  }
+
+  exportChosen() {
+    return this.withChosen(async (id, voice) => {
+      const url = URL.createObjectURL(await api.exportedClone(id));
+      h("a", { href: url, download: `${voice.title.replace(/[^\p{L}\p{N}]+/gu, "-")}.safetensors` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    });
+  }
+
+  askDelete(asking, focus = true) {
+    const [button, box] = [this.root.querySelector("#clone-delete"), part(this.root, "clone-confirm")];
+    show(button, !asking);
+    show(box, asking);
+    if (focus) (asking ? box.lastElementChild : button).focus();
+  }
+
+  deleteChosen() {
+    return this.withChosen(async (id, voice) => {
+      await api.removeClone(id);
+      this.deleted = id;
+      await this.changed();
+      this.tell(`${voice.title} is deleted for good.`);
+      this.root.querySelector("#clone-open").focus();
+    });
+  }
+}
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** A file that the server can read: what only the browser knows becomes a wav; what nobody knows is left to the server to refuse. */
+async function readableBy(file) {
+  if (!file.name || SERVER_READS.test(file.name)) return file;
+  try {
+    const sound = await new OfflineAudioContext(1, 1, SAMPLE_RATE_HZ).decodeAudioData(await file.arrayBuffer());
+    const channels = Array.from({ length: sound.numberOfChannels }, (_, k) => sound.getChannelData(k));
+    const mixed = Int16Array.from({ length: sound.length }, (_, n) => (32767 * Math.max(-1, Math.min(1, channels.reduce((sum, one) => sum + one[n], 0) / channels.length))) | 0);
+    return wavOf([mixed]);
+  } catch {
+    return file;
+  }
+}
+
+/** Frames of Int16Array at 24 kHz as a wav file. */
+function wavOf(frames) {
+  const bytes = 2 * frames.reduce((sum, frame) => sum + frame.length, 0);
+  const head = new DataView(new ArrayBuffer(44));
+  const letters = (at, text) => [...text].forEach((letter, k) => head.setUint8(at + k, letter.charCodeAt(0)));
+  letters(0, "RIFF");
+  head.setUint32(4, 36 + bytes, true);
+  letters(8, "WAVEfmt ");
+  head.setUint32(16, 16, true);
+  head.setUint16(20, 1, true);
+  head.setUint16(22, 1, true);
+  head.setUint32(24, SAMPLE_RATE_HZ, true);
+  head.setUint32(28, 2 * SAMPLE_RATE_HZ, true);
+  head.setUint16(32, 2, true);
+  head.setUint16(34, 16, true);
+  letters(36, "data");
+  head.setUint32(40, bytes, true);
+  return new Blob([head, ...frames], { type: "audio/wav" });
+}
