@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from safetensors.torch import save
 
 from personaplex_app.engine.contract import Clone, Sampling, SessionConfig
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine.slots import Slots
+from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadAudio, BadVoiceFile, EngineError
 from personaplex_app.model.cloning import FORMAT, codec_sha256, from_file, to_file
+from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.voices import MAX_CLONE_BYTES
 
@@ -83,6 +87,29 @@ def test_engine_recording_without_sound_harms_nobody(engine):
         engine.clone(np.zeros(5 * 24_000, np.float32))
     session.step(np.zeros(1920, np.float32))
     session.close()
+
+
+def test_slots_work_that_fails_is_told_and_a_fault_is_survived():
+    def refuse():
+        raise BadAudio("No.")
+
+    slots = Slots(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 64)
+    assert slots.call(lambda: 5) == 5
+    with pytest.raises(BadAudio):
+        slots.call(refuse)
+    with pytest.raises(EngineError, match=r"stopped with an error.*division"):
+        slots.call(lambda: 1 // 0)
+    deadline_s = time.monotonic() + 20
+    while True:
+        try:
+            assert slots.call(lambda: 6) == 6
+            break
+        except EngineError:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+    slots.close()
+    with pytest.raises(EngineError, match="closed"):
+        slots.call(lambda: 7)
 
 
 def test_engine_not_loaded_clones_nothing(tmp_path):

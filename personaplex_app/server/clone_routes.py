@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from .. import audio
 from ..cloning.picking import Picked, Picker
-from ..cloning.voices import PASSING_AGE_S, ClonedVoice, checked_name
+from ..cloning.voices import ClonedVoice, checked_name
 from ..errors import BadInput, CapacityError
 from ..sessions.records import owner_hash
 from ..units import SAMPLE_RATE_HZ
@@ -64,7 +64,7 @@ def clone_routes(house: House) -> list[Route]:
 
 def voice_entry(voice: ClonedVoice) -> dict[str, Any]:
     """Return a cloned voice as it stands among an engine's voices."""
-    how = "Cloned. Kept on this computer." if voice.kept else f"Cloned. Gone {PASSING_AGE_S // 60} minutes after its last use."
+    how = "Cloned, and kept." if voice.kept else "Cloned, for now."
     about = {"name": voice.wire_name, "title": voice.name, "description": how, "family": FAMILY, "sample": False}
     return {**about, "clone": {"id": voice.id, "kept": voice.kept}}
 

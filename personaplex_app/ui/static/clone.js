@@ -156,6 +156,7 @@ export class Cloning {
     const peaks = [];
     const rig = new AudioRig(api.folder, {
       heard: (each) => {
+        if (this.rig !== rig) return;
         peaks.push(...each);
         this.wave.set({ peaks, peaksPerS: 50, length_s: this.limits?.recording_s ?? 60, spans_s: [] });
         say(part(this.root, "clone-record-text"), `Stop · ${clock(peaks.length / 50)}`);
@@ -240,7 +241,8 @@ export class Cloning {
   }
 
   ask(name) {
-    if (!this.name.value.trim()) this.name.value = name;
+    if (!this.name.value.trim() || this.name.value === this.suggested) this.name.value = name;
+    this.suggested = name;
     show(this.form, true);
     this.makeButton.scrollIntoView({ block: "nearest" });
   }

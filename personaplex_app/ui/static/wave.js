@@ -3,8 +3,8 @@
 import { onThemeChange } from "./dom.js";
 
 const COLOURS = { picked: "--agent", rest: "--edge", line: "--rule", now: "--ink" };
-const FULL_DB = -6; // of the scale: speech seldom is louder
-const FLOOR_DB = -54;
+const CURVE = 0.6; // soft sounds are seen too, and loud ones still differ
+const LEAST_FULL = 0.2; // a whisper does not fill the height
 
 export class Wave {
   constructor(canvas) {
@@ -53,13 +53,13 @@ export class Wave {
     context.fillRect(0, height / 2, width, 1);
     const { peaks, peaksPerS, length_s, spans_s } = this.shown;
     const pxPerS = width / length_s;
+    const full = peaks.reduce((most, peak) => Math.max(most, peak), LEAST_FULL);
     for (let x = 0; x < width; x += 3) {
       const from = Math.floor((x / pxPerS) * peaksPerS);
       const to = Math.max(from + 1, Math.floor(((x + 3) / pxPerS) * peaksPerS));
       if (from >= peaks.length) break;
       const peak = Math.max(...peaks.slice(from, to));
-      const share = peak > 0 ? (20 * Math.log10(peak) - FLOOR_DB) / (FULL_DB - FLOOR_DB) : 0;
-      const tall = Math.max(1, Math.min(1, share) * (height - 16));
+      const tall = Math.max(1, (peak / full) ** CURVE * (height - 16));
       const at_s = (x + 1) / pxPerS;
       context.fillStyle = spans_s.some(([start_s, end_s]) => at_s >= start_s && at_s < end_s) ? ink.picked : ink.rest;
       context.fillRect(x, (height - tall) / 2, 2, tall);
