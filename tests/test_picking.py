@@ -16,6 +16,7 @@ from personaplex_app.cloning.picking import MAX_SPEECH_S, MIN_SPEECH_S, Picker
 from personaplex_app.errors import BadAudio
 from personaplex_app.voices import CLONE_LUFS
 
+from .served import ROOT
 from .speech import recognise, speak
 
 pytestmark = pytest.mark.unit
@@ -151,6 +152,15 @@ def test_loudness_of_what_is_picked_is_the_models(picker, spoken):
     for gain in (0.05, 1.0):
         levelled = at_loudness(picker.pick(spoken * np.float32(gain)).samples, CLONE_LUFS)
         assert pyloudnorm.Meter(RATE_HZ).integrated_loudness(levelled.astype(np.float64)) == pytest.approx(CLONE_LUFS, abs=0.1)
+
+
+def test_pick_from_a_human_recording_is_the_human(picker):
+    if not (human := ROOT.parent / "shared" / "audio" / "input_service.wav").exists():
+        pytest.skip("the human recording is not beside this checkout")
+    recorded = decode(human.read_bytes(), 60.0)
+    picked = picker.pick(recorded)
+    assert MIN_SPEECH_S < picked.duration_s < 4.5  # all there is in 20 s
+    assert len(recognise(picked.samples).split()) >= 5
 
 
 def noisy(samples: np.ndarray, snr_db: float) -> np.ndarray:

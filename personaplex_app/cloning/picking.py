@@ -17,8 +17,8 @@ MAX_SPEECH_S = 10.0
 SPEECH_ON, SPEECH_OFF = 0.5, 0.35
 GAP_S = 0.5
 """A shorter silence is a pause within speech."""
-EDGE_S = 0.08
-"""Kept before and after speech: soft consonants lie there."""
+EDGE_S = 0.15
+"""Kept before and after speech: soft consonants lie there, which the model notices late."""
 MIN_SPAN_S = 0.4
 JOIN_COST_S = 0.5
 """What a cut is worth: a stretch with one more may be chosen where it is longer by this."""

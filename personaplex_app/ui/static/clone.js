@@ -1,10 +1,10 @@
-// Cloning a voice: consent, a recording, what was picked from it, a name; and what its owner does with the one that is chosen.
+// The sheet on which a voice is cloned: consent, a recording, what was picked from it, a name.
 
 import * as api from "./api.js";
 import { AudioRig, AudioTrouble } from "./audio.js";
-import { clock, everyFrame, h, part, say, show } from "./dom.js";
+import { clock, everyFrame, part, say, show } from "./dom.js";
 import { audioTrouble } from "./messages.js";
-import { SAMPLE_RATE_HZ } from "./protocol.js";
+import { readableBy, wavOf } from "./wav.js";
 import { Wave } from "./wave.js";
 
 const TEXT = {
@@ -15,14 +15,14 @@ const TEXT = {
   making: "Making the voice…",
   imported: "A voice file needs no preview. Give it a name.",
 };
-const SERVER_READS = /\.(wav|flac|ogg|oga|opus|mp3)$/i;
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-export class Cloning {
-  /** `changed(name)` is called when the voices are others; `name` is the one to choose, if any. */
-  constructor(root, changed) {
+export class CloneSheet {
+  /** `made(voice)` is called with a new voice, `failed(sentence)` when there is none and the sheet is closed. */
+  constructor(root, made, failed) {
     this.root = part(root, "clone");
-    this.changed = changed;
-    this.chosenVoice = null;
+    this.made = made;
+    this.failed = failed;
     const byId = (id) => root.querySelector(`#clone-${id}`);
     this.dialog = byId("dialog");
     this.consent = byId("consent");
@@ -46,11 +46,6 @@ export class Cloning {
     click("upload", () => this.files.upload.click());
     click("import", () => this.files.import.click());
     click("play", () => (this.audio.paused ? this.play() : this.audio.pause()));
-    click("keep-chosen", () => this.keepChosen());
-    click("export", () => this.exportChosen());
-    click("delete", () => this.askDelete(true));
-    click("delete-not", () => this.askDelete(false));
-    click("delete-sure", () => this.deleteChosen());
     this.consent.addEventListener("change", () => this.allow());
     for (const [kind, input] of Object.entries(this.files)) {
       input.addEventListener("change", () => {
@@ -68,35 +63,15 @@ export class Cloning {
     this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
   }
 
-  /** Follow what the engine can and which voices there are. */
-  offer(can, voices) {
+  /** Follow whether the engine can. */
+  offer(can) {
     show(this.root, can);
     if (!can && this.dialog.open) this.dialog.close();
-    const lost = this.chosenVoice && !voices.has(this.chosenVoice.name) ? this.chosenVoice : null;
-    if (lost && lost.clone.id !== this.deleted) this.tell(can ? `${lost.title} is gone: it was not kept, and not used for an hour.` : "");
-  }
-
-  /** Show what can be done with the chosen voice, where it is a cloned one. */
-  choose(voice) {
-    this.chosenVoice = voice?.clone ? voice : null;
-    show(part(this.root, "clone-chosen"), Boolean(voice?.clone));
-    if (!voice?.clone) return;
-    const fate = voice.clone.kept ? "is kept on this computer until you delete it." : "is gone an hour after its last use, unless you keep it.";
-    part(this.root, "clone-fate").replaceChildren(h("b", {}, voice.title), ` ${fate}`);
-    show(this.root.querySelector("#clone-keep-chosen"), !voice.clone.kept);
-    this.askDelete(false, false);
-  }
-
-  tell(text) {
-    const notice = part(this.root, "clone-notice");
-    say(notice, text);
-    show(notice, Boolean(text));
   }
 
   // the sheet
 
   async open() {
-    this.tell("");
     this.reset();
     this.dialog.showModal();
     this.consent.focus();
@@ -252,13 +227,12 @@ export class Cloning {
     await this.trying(TEXT.making, async (still) => {
       const voice = await send(file, { consent: this.consent.checked, name: this.name.value, keep: this.keep.checked });
       if (still()) this.dialog.close();
-      await this.changed(voice.name);
-      this.tell(`${voice.title} is ready, and chosen for your next talk.`);
-    });
+      await this.made(voice);
+    }, this.failed);
   }
 
   /** Do something slow; what goes wrong is told. `still()` says whether anybody waits for it. */
-  async trying(text, work) {
+  async trying(text, work, unheard = () => {}) {
     const mine = (this.work = {});
     const still = () => this.work === mine;
     this.report(text);
@@ -267,7 +241,7 @@ export class Cloning {
       await work(still);
     } catch (error) {
       if (still()) this.report(error.message, true);
-      else this.tell(error.message);
+      else unheard(error.message);
     } finally {
       if (still()) this.busy(false);
     }
@@ -294,84 +268,4 @@ export class Cloning {
     say(this.playButton, "Play");
     this.wave.mark(null);
   }
-
-  // the chosen one
-
-  async withChosen(work) {
-    this.tell("");
-    try {
-      await work(this.chosenVoice.clone.id, this.chosenVoice);
-    } catch (error) {
-      this.tell(error.message);
-    }
-  }
-
-  keepChosen() {
-    return this.withChosen(async (id, voice) => {
-      await api.keepClone(id);
-      await this.changed(voice.name);
-      this.tell(`${voice.title} is kept.`);
-      this.root.querySelector("#clone-export").focus();
-    });
-  }
-
-  exportChosen() {
-    return this.withChosen(async (id, voice) => {
-      const url = URL.createObjectURL(await api.exportedClone(id));
-      h("a", { href: url, download: `${voice.title.replace(/[^\p{L}\p{N}]+/gu, "-")}.safetensors` }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    });
-  }
-
-  askDelete(asking, focus = true) {
-    const [button, box] = [this.root.querySelector("#clone-delete"), part(this.root, "clone-confirm")];
-    show(button, !asking);
-    show(box, asking);
-    if (focus) (asking ? box.lastElementChild : button).focus();
-  }
-
-  deleteChosen() {
-    return this.withChosen(async (id, voice) => {
-      await api.removeClone(id);
-      this.deleted = id;
-      await this.changed();
-      this.tell(`${voice.title} is deleted for good.`);
-      this.root.querySelector("#clone-open").focus();
-    });
-  }
-}
-
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-
-/** A file that the server can read: what only the browser knows becomes a wav; what nobody knows is left to the server to refuse. */
-async function readableBy(file) {
-  if (!file.name || SERVER_READS.test(file.name)) return file;
-  try {
-    const sound = await new OfflineAudioContext(1, 1, SAMPLE_RATE_HZ).decodeAudioData(await file.arrayBuffer());
-    const channels = Array.from({ length: sound.numberOfChannels }, (_, k) => sound.getChannelData(k));
-    const mixed = Int16Array.from({ length: sound.length }, (_, n) => (32767 * Math.max(-1, Math.min(1, channels.reduce((sum, one) => sum + one[n], 0) / channels.length))) | 0);
-    return wavOf([mixed]);
-  } catch {
-    return file;
-  }
-}
-
-/** Frames of Int16Array at 24 kHz as a wav file. */
-function wavOf(frames) {
-  const bytes = 2 * frames.reduce((sum, frame) => sum + frame.length, 0);
-  const head = new DataView(new ArrayBuffer(44));
-  const letters = (at, text) => [...text].forEach((letter, k) => head.setUint8(at + k, letter.charCodeAt(0)));
-  letters(0, "RIFF");
-  head.setUint32(4, 36 + bytes, true);
-  letters(8, "WAVEfmt ");
-  head.setUint32(16, 16, true);
-  head.setUint16(20, 1, true);
-  head.setUint16(22, 1, true);
-  head.setUint32(24, SAMPLE_RATE_HZ, true);
-  head.setUint32(28, 2 * SAMPLE_RATE_HZ, true);
-  head.setUint16(32, 2, true);
-  head.setUint16(34, 16, true);
-  letters(36, "data");
-  head.setUint32(40, bytes, true);
-  return new Blob([head, ...frames], { type: "audio/wav" });
 }

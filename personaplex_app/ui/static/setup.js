@@ -1,7 +1,7 @@
 // Who speaks: personas, voices, the role prompt, sampling. Fills itself from /voice/status and gives the talk's request.
 
 import * as api from "./api.js";
-import { Cloning } from "./clone.js";
+import { ClonedVoices } from "./cloned.js";
 import { h, part, say, show } from "./dom.js";
 import { Samples } from "./samples.js";
 
@@ -12,7 +12,7 @@ export class Setup {
   constructor(root) {
     this.root = root;
     this.samples = new Samples();
-    this.cloning = new Cloning(root, (name) => this.reload(name));
+    this.clones = new ClonedVoices(root, (name) => this.reload(name));
     // the two selects hold the values; the galleries below are another way to set them
     this.persona = root.querySelector("#talk-persona");
     this.voice = root.querySelector("#talk-voice");
@@ -39,7 +39,7 @@ export class Setup {
     this.key = key;
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
-    this.cloning.offer(Boolean(can.cloning), this.voices);
+    this.clones.offer(Boolean(can.cloning), this.voices);
     const role = Boolean(can.role_prompt);
     fillSelect(this.persona, role ? personas : [], "Nobody: an echo");
     fillSelect(this.voice, voices, "No voice yet");
@@ -118,7 +118,7 @@ export class Setup {
     if (!this.voices?.has(name)) return;
     this.voice.value = name;
     this.check("voice", name);
-    this.cloning.choose(this.voices.get(name));
+    this.clones.choose(this.voices.get(name));
   }
 
   /** Look again which voices there are, and choose one. */
