@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 
 from personaplex_app.cloning.voices import PASSING_AGE_S, ClonedVoices
 from personaplex_app.engine.choose import Choice
-from personaplex_app.engine.contract import EngineState
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import UnknownVoice
@@ -78,7 +77,7 @@ def house_of(engine, tmp_path, clock=None) -> House:
         workers=anyio.CapacityLimiter(3),
         clones=ClonedVoices(tmp_path / "clones", lambda data: None, clock or Clock()),
     )
-    house.host.state = EngineState("ready")
+    house.host.start()  # the engine is loaded already: ready at once
     return house
 
 
