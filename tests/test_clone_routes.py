@@ -139,7 +139,7 @@ async def test_clones_life_from_recording_to_talk_to_deletion(client, house, wav
     voice, id_ = made.json()["name"], made.json()["clone"]["id"]
     assert (made.json()["title"], made.json()["clone"]["kept"]) == ("Anna", False)
     listed = [each["name"] for each in (await client.get("/voice/status")).json()["voices"]]
-    assert listed == ["NATF0", "NATM1", "VARF2", voice]
+    assert (listed[:3], listed[-1]) == (["NATF0", "NATM1", "VARF2"], voice)
     spoken = tokens(house, voice)
     assert spoken != tokens(house, "NATF0")
     assert not [*tmp_path.rglob("*.safetensors")]
