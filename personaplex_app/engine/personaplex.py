@@ -14,6 +14,7 @@ import torch
 
 from ..errors import EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
+from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
@@ -24,7 +25,7 @@ from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test
 from ..units import FRAME_S, FRAME_SAMPLES
-from ..voices import NAMES, family_of
+from ..voices import CLONE_PREFIX, NAMES, family_of
 from .contract import Capabilities, EngineState, Event, Sampling, SessionConfig, Step, Utterance, Voice, Word
 from .slots import Slot, Slots
 from .snapshots import Snapshots
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
+NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class PersonaplexEngine:
     """Token-exact with the reference; many sessions in one batch on one device."""
 
     name = "personaplex"
-    capabilities = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True)
+    capabilities = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True, cloning=True)
 
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
         self._checkpoint: Checkpoint | None = None
         self._voices: dict[str, VoicePrompt] = {}
+        self._codec = ""
         self._slots: Slots | None = None
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
@@ -103,24 +106,66 @@ class PersonaplexEngine:
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[self.compute.device.type]
         self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
+        self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
 
-        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        Raises: UnknownVoice, BadVoiceFile, BadPrompt, CapacityError, EngineError.
         """
         if self._slots is None or self._checkpoint is None:
-            raise EngineError("The PersonaPlex engine is not loaded yet; wait until it is ready.")
-        family_of(config.voice)
-        if config.voice not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(config.voice)}; choose one of: {', '.join(self._voices)}.")
+            raise EngineError(NOT_LOADED)
+        clone = config.clone
+        voice = None if clone else self._stored_voice(config.voice)
+        codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
-        prompt = build_prompt(self._checkpoint.lm.config, tokens, self._voices[config.voice])
-        key = config.voice, hashlib.sha256(repr(tokens).encode()).digest()
+        prompt = build_prompt(self._checkpoint.lm.config, tokens, voice, codes)
+        key = _clone_key(clone.data) if clone else config.voice, hashlib.sha256(repr(tokens).encode()).digest()
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(slot, self._checkpoint, seed)
+
+    def _stored_voice(self, name: str) -> VoicePrompt:
+        family_of(name)
+        if name not in self._voices:
+            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+        return self._voices[name]
+
+    def clone(self, speech: np.ndarray) -> bytes:
+        """Return a voice made of a few seconds of speech: its codes, as a safetensors file.
+
+        Shapes: `speech` is float32 [N] at 24 kHz.
+        Raises: BadAudio, EngineError.
+        """
+        slots, checkpoint = self._slots, self._checkpoint
+        if slots is None or checkpoint is None:
+            raise EngineError(NOT_LOADED)
+
+        def encode() -> torch.Tensor:
+            try:
+                return voice_codes(checkpoint.mimi, speech)
+            except torch.OutOfMemoryError as error:
+                raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
+
+        return to_file(slots.call(encode), self._codec)
+
+    def check_clone(self, data: bytes) -> None:
+        """Make sure that bytes from anywhere are a voice of this model.
+
+        Raises: BadVoiceFile, EngineError.
+        """
+        self._clone_codes(data)
+
+    def forget_clone(self, data: bytes) -> None:
+        """Let go of the prompt phases computed with a cloned voice."""
+        voice = _clone_key(data)
+        self.snapshots.drop(lambda key: isinstance(key, tuple) and key[0] == voice)
+
+    def _clone_codes(self, data: bytes) -> torch.Tensor:
+        if self._checkpoint is None:
+            raise EngineError(NOT_LOADED)
+        return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
@@ -214,6 +259,11 @@ def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], No
     if isinstance(source, Path):
         return source
     return fetch(source, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
+
+
+def _clone_key(data: bytes) -> str:
+    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
+    return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:

@@ -6,20 +6,23 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, build
-from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
-from ..errors import EngineUnavailable, PersonaplexError, UnknownVoice, shorten
+from ..engine.contract import Clone, CloningEngine, Engine, EngineState, Sampling, SessionConfig
+from ..errors import BadInput, EngineUnavailable, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
+from ..voices import CLONE_PREFIX
 from .channel import ConnectRate, HttpChannels
 
 PURGE_EVERY_S = 30.0
@@ -110,6 +113,7 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     _tasks: TaskGroup | None = None
 
     @property
@@ -133,21 +137,24 @@ class House:
         while True:
             await anyio.sleep(PURGE_EVERY_S)
             await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
+            await anyio.to_thread.run_sync(self.clones.purge, limiter=self.workers)
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> House:
         """Return a house whose engine has not begun to load."""
         engine = build(choice, settings)
         slots = min(settings.slots, engine.max_sessions)
+        host = EngineHost(engine, choice)
         return cls(
             settings=settings,
-            host=EngineHost(engine, choice),
+            host=host,
             personas=load_personas(),
             admission=Admission(slots, talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=slots + MOST_WAITING),
             rate=ConnectRate(settings.connects_per_minute),
             workers=anyio.CapacityLimiter(slots + 1),
+            clones=ClonedVoices(settings.data / "clones", lambda data: _forget_clone(host, data)),
         )
 
     def close(self) -> None:
@@ -162,6 +169,8 @@ class House:
         """
         persona = find(request.persona, self.personas) if request.persona else self.personas[0]
         prompt = persona.prompt if request.prompt is None else check_prompt(request.prompt)
+        if request.voice.startswith(CLONE_PREFIX):
+            return SessionConfig(request.voice, prompt, persona.name, Sampling(**request.sampling), self._clone(request))
         voices = [voice.name for voice in self.host.engine.voices]
         suggested = self.voice_of(persona)
         voice = request.voice or suggested
@@ -169,7 +178,41 @@ class House:
             raise UnknownVoice(f"Voice {shorten(voice)} is not one of {self.host.choice.title}'s: {', '.join(voices)}.")
         return SessionConfig(voice, prompt, persona.name, Sampling(**request.sampling))
 
+    def cloner(self) -> CloningEngine:
+        """Return the engine as one that clones voices.
+
+        Raises: NoCloning.
+        """
+        if not self.host.engine.capabilities.cloning:
+            raise NoCloning(
+                f"{self.host.choice.title} cannot clone voices; the PersonaPlex engine can. {self.host.choice.next_step}".strip()
+            )
+        return cast(CloningEngine, self.host.engine)
+
+    def cloned_voices(self, owner_key: str) -> list[ClonedVoice]:
+        """Return what a caller has cloned and can talk in; nothing for a caller without a proper key."""
+        try:
+            return self.clones.all(owner_key) if self.host.engine.capabilities.cloning else []
+        except BadInput:
+            return []
+
+    def _clone(self, request: ChatRequest) -> Clone:
+        self.cloner()
+        try:
+            voice = self.clones.get(request.owner, request.voice.removeprefix(CLONE_PREFIX))
+        except BadInput:
+            raise UnknownVoice(
+                "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. "
+                "Choose another, or clone it again."
+            ) from None
+        return Clone(voice.name, voice.data)
+
     def voice_of(self, persona: Persona) -> str:
         """Return the persona's voice, or the engine's first where it has not got it."""
         voices = [voice.name for voice in self.host.engine.voices]
         return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])
+
+
+def _forget_clone(host: EngineHost, data: bytes) -> None:
+    if host.engine.capabilities.cloning:
+        cast(CloningEngine, host.engine).forget_clone(data)

@@ -19,6 +19,7 @@ from ..protocol import MAX_MESSAGE_BYTES
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
+from .clone_routes import clone_routes
 from .guard import Guard
 from .house import House
 from .session_routes import session_routes
@@ -76,7 +77,7 @@ def running(settings: Settings) -> Iterator[str]:
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
-                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library)],
+                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library), *clone_routes(house)],
                 "docs_url": None,
                 "redoc_url": None,
             },

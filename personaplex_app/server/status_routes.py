@@ -13,8 +13,9 @@ from starlette.routing import BaseRoute, Route
 from ..errors import NotFound, shorten
 from ..protocol import MAX_PROMPT_CHARS
 from ..units import SAMPLE_RATE_HZ
+from .clone_routes import voice_entry
 from .house import House
-from .replies import told
+from .replies import owner_key_of, private_json, told
 
 _HEALTH = {"ready": "ok", "failed": "failed"}
 
@@ -29,7 +30,7 @@ def status_routes(house: House) -> list[BaseRoute]:
         return JSONResponse({"status": status, "engine": house.host.choice.name, "slots": slots}, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
-        return JSONResponse(describe(house))
+        return private_json(describe(house, owner_key_of(request)))
 
     async def voice_sample(request: Request) -> Response:
         samples = house.host.engine.sample(request.path_params["voice"])
@@ -46,8 +47,8 @@ def status_routes(house: House) -> list[BaseRoute]:
     ]
 
 
-def describe(house: House) -> dict:
-    """Return what a client needs to offer a talk."""
+def describe(house: House, owner_key: str = "") -> dict:
+    """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
     host, settings, admission = house.host, house.settings, house.admission
     engine, choice, state = host.engine, host.choice, host.state
     return {
@@ -60,7 +61,10 @@ def describe(house: House) -> dict:
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
         },
-        "voices": [{**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices],
+        "voices": [
+            *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
+            *(voice_entry(voice) for voice in house.cloned_voices(owner_key)),
+        ],
         "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
         "default_persona": house.personas[0].name,
         "endpoints": {
@@ -68,6 +72,7 @@ def describe(house: House) -> dict:
             "chat": "/api/chat",
             "chat_http": "/api/chat/http",
             "sessions": "/api/sessions",
+            "clones": "/api/clones",
             "health": "/health",
         },
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
