@@ -28,7 +28,7 @@ BROKEN = "The model stopped with an error and is being made ready again; start a
 @dataclass
 class _Newcomer:
     row: int
-    key: Hashable
+    key: Hashable | None
     sampling: RowSampling
     prompt: Prompt
     seated: Future[int] = field(default_factory=Future)
@@ -51,12 +51,14 @@ class Slots:
         self._resampled: dict[int, RowSampling] = {}
         self._generation = 0
         self._broken: str | None = None
+        self.lost = ""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
-    def take(self, key: Hashable, prompt: Prompt, sampling: RowSampling) -> Slot:
-        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots.
+    def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Slot:
+        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots,
+        None where nobody will come again for it.
 
         Raises: CapacityError when no row is free, EngineError when the prompt phase fails.
         """
@@ -117,10 +119,10 @@ class Slots:
             self._thread.join()
 
     def _check(self, generation: int | None = None) -> None:
-        if self._closed:
-            raise EngineError(CLOSED)
         if self._broken:
             raise EngineError(self._broken)
+        if self._closed:
+            raise EngineError(CLOSED)
         if generation is not None and generation != self._generation:
             raise EngineError(BROKEN)
 
@@ -158,14 +160,15 @@ class Slots:
         duplex, row = self._duplex, newcomer.row
         if newcomer.chunks is None:
             duplex.set_sampling(row, newcomer.sampling)
-            kept = self._snapshots.get(newcomer.key)
+            kept = None if newcomer.key is None else self._snapshots.get(newcomer.key)
             if isinstance(kept, Snapshot):
                 duplex.restore(row, kept)
                 return True
             newcomer.chunks = duplex.prefill(row, newcomer.prompt, self._chunk_frames)
         if next(newcomer.chunks, None) is not None:
             return False
-        self._snapshots.put(newcomer.key, duplex.snapshot(row))
+        if newcomer.key is not None:
+            self._snapshots.put(newcomer.key, duplex.snapshot(row))
         return True
 
     def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
@@ -185,7 +188,7 @@ class Slots:
             self._duplex = self._build()
         except BaseException as again:
             with self._changed:
-                self._broken = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
+                self._broken = self.lost = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
             return
         with self._changed:
             self._broken = None
