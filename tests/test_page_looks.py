@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, expect_state, open_page, screenshot, start_talk, stop_talk, tone, visitor, write_microphone
+from .browser import chromium, expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, tone, visitor, write_microphone
 from .served import App, served
 
 pytestmark = pytest.mark.browser
@@ -142,25 +142,46 @@ def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser, 
         expect(page.locator("#talk-prompt")).to_be_focused()
 
 
-def test_status_of_a_failed_or_loading_engine_is_told(app: App, browser: Browser) -> None:
-    with visitor(browser) as page:
-        changes = {"stage": "loading", "detail": "the recogniser", "progress": 0.4}
-
-        def answer(route: Route) -> None:
-            status = route.fetch().json()
-            status["engine"] |= changes
-            status["available"] = False
-            route.fulfill(json=status)
-
-        page.route("**/voice/status", answer)
+def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_path: Path) -> None:
+    spoiled = tmp_path / "packages" / "hibari"
+    (spoiled / "assets").mkdir(parents=True)
+    (spoiled / "__init__.py").touch()
+    (spoiled / "assets" / "hibari.onnx").write_bytes(b"cut off")
+    with served(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
         open_page(page, app.url)
-        expect(page.locator("#talk-status")).to_contain_text("is loading (40 %): the recogniser")
-        expect(page.locator("#talk-status progress")).to_have_attribute("value", "0.4")
-        screenshot(page, "loading")
-        changes |= {"stage": "failed", "detail": "A weight file is missing.", "progress": None}
         expect_state(page, "error")
-        expect(page.locator("#talk-status")).to_contain_text("could not start. A weight file is missing.")
-        screenshot(page, "failed")
+        expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
+        expect(page.locator("#talk-status")).to_contain_text("pip install --force-reinstall hibari-tts")
+        assert app.get("/health").json()["status"] == "starting"
+        screenshots(page, "failed")
+
+
+def test_talk_of_a_silent_user_is_warned_and_ends(tmp_path: Path) -> None:
+    quiet = write_microphone(tmp_path / "quiet.wav", 0 * tone())
+    with served(tmp_path, idle_limit_s=5) as app, chromium(quiet) as browser, visitor(browser) as page:
+        open_page(page, app.url)
+        start_talk(page)
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("Nothing was heard from you", timeout=5000)
+        screenshots(page, "idle-warned")
+        expect_state(page, "ended", timeout_s=10)
+        expect(page.locator("#talk-status")).to_contain_text("nothing was said for a while")
+
+
+def test_server_told_to_stop_lets_a_talk_end_and_takes_no_other(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path, drain_s=6) as app, visitor(browser) as page, visitor(browser) as late:
+        open_page(page, app.url)
+        start_talk(page)
+        app.process.send_signal(signal.SIGTERM)
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("The server is about to stop; this talk ends in about 5 seconds")
+        assert app.get("/health").json()["status"] == "draining"
+        open_page(late, app.url)
+        expect(late.locator("#talk-status")).to_contain_text("begins no new talks")
+        screenshots(late, "draining")
+        expect_state(page, "live")
+        screenshots(page, "draining-live")
+        expect_state(page, "ended", timeout_s=10)
+        expect(page.locator("#talk-status")).to_contain_text("because the server is being stopped")
+        assert app.process.wait(timeout=10) == 0
 
 
 def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:

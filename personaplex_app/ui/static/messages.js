@@ -43,6 +43,7 @@ export function queued({ ahead, wait_s }) {
 }
 
 export function limit({ reason, left_s }) {
+  if (reason === "draining") return `The server is about to stop; this talk ends in ${about(left_s)}.`;
   return reason === "idle"
     ? `Nothing was heard from you for a while; the talk ends in ${about(left_s)} unless you speak.`
     : `This talk ends in ${about(left_s)}: its time is nearly over.`;
@@ -61,7 +62,7 @@ export const TEXT = Object.freeze({
   lostAway: "The connection was lost, and the server cannot be reached. Once it is back, look for the recording under Sessions.",
   lostEarly: "The connection was lost before the talk began. Start again.",
   unreachable: "The server cannot be reached, neither by WebSocket nor by HTTP. Check that it runs, then start again.",
-  draining: "The server is shutting down and takes no new talk. Try again in a minute.",
+  draining: "The server is about to stop and begins no new talks. Try again in a minute.",
   emptyPrompt: "The role prompt is empty. Choose a persona, or write who the agent is.",
   slow: "Your connection is slower than speech; some of what you said was left out.",
   fallback: "WebSockets do not pass on this network, so the talk goes over HTTP.",
