@@ -83,6 +83,8 @@ def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoke
         expect(page.locator("#clone-dialog")).to_be_hidden()
         expect(page.locator("#talk-voice option:checked")).to_have_text("Aunt Clara")
         expect(page.locator('[data-part="clone-notice"]')).to_contain_text("chosen for your next talk")
+        page.select_option("#talk-persona", "waste-collection")
+        expect(page.locator("#talk-voice option:checked")).to_have_text("Aunt Clara")
         page.locator("#clone-open").scroll_into_view_if_needed()
         screenshot(page, "clone-chosen")
 

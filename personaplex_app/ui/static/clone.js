@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { AudioRig, AudioTrouble } from "./audio.js";
 import { clock, everyFrame, part, say, show } from "./dom.js";
 import { audioTrouble } from "./messages.js";
+import { FRAME_S } from "./protocol.js";
 import { readableBy, wavOf } from "./wav.js";
 import { Wave } from "./wave.js";
 
@@ -174,7 +175,8 @@ export class CloneSheet {
     if (!this.rig) return;
     this.stopRig();
     show(part(this.root, "clone-read"), false);
-    this.take(wavOf(this.frames), "My voice");
+    // a busy page may have stopped a little late
+    this.take(wavOf(this.frames.slice(0, Math.floor((this.limits?.recording_s ?? 60) / FRAME_S))), "My voice");
   }
 
   /** Have the best seconds picked, and show them. */

@@ -111,7 +111,8 @@ export class Setup {
     this.prompt.value = persona.prompt;
     this.count();
     this.offerExamples();
-    this.chooseVoice(this.voices.has(persona.voice) ? persona.voice : this.voice.value);
+    const cloned = this.clones.voice?.name; // who cloned a voice means to hear it, whatever the persona
+    this.chooseVoice([cloned, persona.voice].find((each) => this.voices.has(each)) ?? this.voice.value);
   }
 
   chooseVoice(name) {
