@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from personaplex_app.classic.weights import SYNTHESISER
+
 from .browser import chromium, expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, tone, visitor, write_microphone
 from .served import App, served
 
@@ -142,10 +144,14 @@ def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser, 
 
 
 def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_path: Path) -> None:
-    spoiled = tmp_path / "packages" / "hibari"
-    (spoiled / "assets").mkdir(parents=True)
-    (spoiled / "__init__.py").touch()
-    (spoiled / "assets" / "hibari.onnx").write_bytes(b"cut off")
+    package = SYNTHESISER.locate().parent.parent
+    spoiled = tmp_path / "packages" / package.name
+    for each in (path for path in package.rglob("*") if path.is_file()):
+        copy = spoiled / each.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(each)
+    (spoiled / SYNTHESISER.path).unlink()
+    (spoiled / SYNTHESISER.path).write_bytes(b"cut off")
     with served(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
         open_page(page, app.url)
         expect_state(page, "error")
@@ -155,11 +161,11 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         screenshots(page, "failed")
 
 
-def test_talk_of_a_silent_user_is_warned_and_ends(tmp_path: Path) -> None:
-    quiet = write_microphone(tmp_path / "quiet.wav", 0 * tone())
-    with served(tmp_path, idle_limit_s=5) as app, chromium(quiet) as browser, visitor(browser) as page:
+def test_talk_of_a_silent_user_is_warned_and_ends(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path, idle_limit_s=5) as app, visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
+        page.click("#talk-mute")
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("Nothing was heard from you", timeout=5000)
         screenshots(page, "idle-warned")
         expect_state(page, "ended", timeout_s=10)

@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
-_NO_VOICE = Voice(NO_VOICE, "No voice prompt", "The model finds a voice by itself, another one in each talk.", "Without a voice prompt")
+_NO_VOICE = Voice(
+    NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
+)
 
 
 @dataclass(frozen=True)

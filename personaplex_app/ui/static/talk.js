@@ -102,8 +102,8 @@ class TalkPage {
 
   idle() {
     const { engine, available } = this.status;
-    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail} ${engine.next_step}`.trim());
-    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress ?? 0 });
+    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail}`);
+    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress });
     return this.enter("idle", available ? TEXT.ready : TEXT.draining);
   }
 
@@ -190,7 +190,7 @@ class TalkPage {
   take(event) {
     switch (event.type) {
       case "preparing":
-        return this.enter("preparing", preparing(event, event.engine_title), { progress: event.progress ?? 0 });
+        return this.enter("preparing", `${preparing(event, event.engine_title)} ${TEXT.begins}`, { progress: event.progress });
       case "queued":
         return this.enter("queued", queued(event));
       case "ready":
@@ -208,6 +208,7 @@ class TalkPage {
         return this.readouts.stats(event);
       case "limit":
         this.idleWarned = event.reason === "idle";
+        if (event.reason === "draining") this.readouts.countDown(event.left_s);
         return this.notify(limit(event));
       case "sampling":
         return this.sampling.inForce(event);
