@@ -48,7 +48,7 @@ async def test_host_of_an_engine_that_cannot_load_speaks_with_another_and_says_s
         stages = [(told["engine"], told["stage"]) for told in caller.events("preparing")]
         assert stages[-3:] == [("personaplex", "loading"), ("classic", "starting"), ("classic", "loading")]
         told = describe(house)["engine"]
-        assert (told["name"], told["instead_of"], told["stage"]) == ("classic", "PersonaPlex", "ready")
+        assert (told["name"], told["instead_of"], told["instead_of_title"]) == ("classic", "personaplex", "PersonaPlex")
         assert told["next_step"] == "The file model.safetensors is cut off. Download it again."
         assert house.admission.total == 1
         stranger = converse(tasks, house, voice_prompt="nobody")

@@ -197,6 +197,8 @@ class PersonaplexEngine:
         def say() -> PersonaplexSession | None:
             self._saying.acquire()
             try:
+                if self._talks:
+                    raise CapacityError("Somebody talks.")
                 return self._seat(SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)), self._saying.release, True)
             except CapacityError:
                 self._saying.release()

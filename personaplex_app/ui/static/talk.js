@@ -119,7 +119,7 @@ class TalkPage {
     line.replaceChildren(h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, engine.title)), h("span", { class: "engine-why" }, engine.why ?? ""), fold("How it runs here", engine.about), better);
     const fallback = part(this.root, "fallback");
     show(fallback, Boolean(engine.instead_of));
-    if (engine.instead_of) fallback.replaceChildren(h("b", {}, `${engine.instead_of} is not speaking. `), ...linked(engine.next_step), ` Until then ${engine.title} takes its place.`);
+    if (engine.instead_of) fallback.replaceChildren(h("b", {}, `${engine.instead_of_title} is not speaking. `), ...linked(engine.next_step), ` Until then ${engine.title} takes its place.`);
   }
 
   // a talk
@@ -327,6 +327,7 @@ class TalkPage {
   closed(event) {
     this.letGo();
     this.client = null;
+    this.notify(""); // it spoke of a talk that still ran
     clearInterval(this.readouts.timer);
     if (this.status) this.showEngine(this.status.engine);
     const { ended, failure } = this;
