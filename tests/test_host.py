@@ -34,17 +34,21 @@ class Spare(ScriptedEngine):
 async def test_host_of_an_engine_that_cannot_load_speaks_with_another_and_says_so(tmp_path):
     spare = Spare(silence)
     engine = Model(load_error=WeightsError("The file model.safetensors is cut off. Download it again."))
+    engine.gate.clear()
     async with open_house(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as house, anyio.create_task_group() as tasks:
         caller = converse(tasks, house, voice_prompt="NATF0")
+        await until(lambda: caller.events("preparing"))
+        engine.gate.set()
         await until(lambda: caller.count(Kind.HANDSHAKE))
         await until(lambda: caller.events("notice"))
         (ready,), (notice,) = caller.events("ready"), caller.events("notice")
         assert (ready["engine"], ready["voice"]) == ("classic", "echo")
         assert notice["code"] == "other_voice"
         assert "has no voice NATF0 here; you hear echo" in notice["text"]
-        assert [(told["engine"], told["stage"]) for told in caller.events("preparing")][-1] == ("classic", "loading")
+        stages = [(told["engine"], told["stage"]) for told in caller.events("preparing")]
+        assert stages[-3:] == [("personaplex", "loading"), ("classic", "starting"), ("classic", "loading")]
         told = describe(house)["engine"]
-        assert (told["name"], told["instead_of"], told["stage"]) == ("classic", "PersonaPlex", "ready")
+        assert (told["name"], told["instead_of"], told["instead_of_title"]) == ("classic", "personaplex", "PersonaPlex")
         assert told["next_step"] == "The file model.safetensors is cut off. Download it again."
         assert house.admission.total == 1
         stranger = converse(tasks, house, voice_prompt="nobody")

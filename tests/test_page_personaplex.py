@@ -164,7 +164,7 @@ def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(app: Ap
     with visitor(browser) as page:
         open_page(page, app.url)
         app.until_free()
-        page.get_by_role("radio", name="No voice prompt").check(force=True)
+        page.get_by_role("radio", name="One of its own").check(force=True)
         page.fill("#talk-prompt", "")
         start_talk(page)
         stop_talk(page)

@@ -39,7 +39,9 @@ CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
-_NO_VOICE = Voice(NO_VOICE, "No voice prompt", "The model finds a voice by itself, another one in each talk.", "Without a voice prompt")
+_NO_VOICE = Voice(
+    NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
+)
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ class PersonaplexEngine:
         def say() -> PersonaplexSession | None:
             self._saying.acquire()
             try:
+                if self._talks:
+                    raise CapacityError("Somebody talks.")
                 return self._seat(SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)), self._saying.release, True)
             except CapacityError:
                 self._saying.release()

@@ -33,7 +33,7 @@ const STAGES = {
 
 export function preparing({ stage, detail, progress }, title = "The engine") {
   const percent = progress === null || progress === undefined ? "" : ` (${Math.round(progress * 100)} %)`;
-  return `${title} ${STAGES[stage] ?? "is getting ready"}${percent}${detail ? `: ${detail}` : ""}. It begins by itself.`;
+  return `${title} ${STAGES[stage] ?? "is getting ready"}${percent}${detail ? `: ${detail}` : ""}.`;
 }
 
 export function queued({ ahead, wait_s }) {
@@ -51,6 +51,7 @@ export function limit({ reason, left_s }) {
 
 export const TEXT = Object.freeze({
   ready: "Ready when you are. Your microphone opens when you start.",
+  begins: "The talk begins by itself.",
   notReady: "You can start already; the talk begins when the engine is ready.",
   microphone: "Asking for your microphone…",
   connecting: "Connecting…",

@@ -102,8 +102,8 @@ class TalkPage {
 
   idle() {
     const { engine, available } = this.status;
-    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail} ${engine.next_step}`.trim());
-    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress ?? 0 });
+    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail}`);
+    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress });
     return this.enter("idle", available ? TEXT.ready : TEXT.draining);
   }
 
@@ -119,7 +119,7 @@ class TalkPage {
     line.replaceChildren(h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, engine.title)), h("span", { class: "engine-why" }, engine.why ?? ""), fold("How it runs here", engine.about), better);
     const fallback = part(this.root, "fallback");
     show(fallback, Boolean(engine.instead_of));
-    if (engine.instead_of) fallback.replaceChildren(h("b", {}, `${engine.instead_of} is not speaking. `), ...linked(engine.next_step), ` Until then ${engine.title} takes its place.`);
+    if (engine.instead_of) fallback.replaceChildren(h("b", {}, `${engine.instead_of_title} is not speaking. `), ...linked(engine.next_step), ` Until then ${engine.title} takes its place.`);
   }
 
   // a talk
@@ -190,7 +190,7 @@ class TalkPage {
   take(event) {
     switch (event.type) {
       case "preparing":
-        return this.enter("preparing", preparing(event, event.engine_title), { progress: event.progress ?? 0 });
+        return this.enter("preparing", `${preparing(event, event.engine_title)} ${TEXT.begins}`, { progress: event.progress });
       case "queued":
         return this.enter("queued", queued(event));
       case "ready":
@@ -208,6 +208,7 @@ class TalkPage {
         return this.readouts.stats(event);
       case "limit":
         this.idleWarned = event.reason === "idle";
+        if (event.reason === "draining") this.readouts.countDown(event.left_s);
         return this.notify(limit(event));
       case "sampling":
         return this.sampling.inForce(event);
@@ -326,6 +327,7 @@ class TalkPage {
   closed(event) {
     this.letGo();
     this.client = null;
+    this.notify(""); // it spoke of a talk that still ran
     clearInterval(this.readouts.timer);
     if (this.status) this.showEngine(this.status.engine);
     const { ended, failure } = this;
