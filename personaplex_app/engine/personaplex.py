@@ -358,6 +358,11 @@ def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], No
     return fetch(source, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
 
 
+def _clone_key(data: bytes) -> str:
+    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
+    return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
+
+
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
     """Return a session's sampling in the model's words."""
     return RowSampling(
@@ -382,11 +387,6 @@ def out_of_memory(error: BaseException) -> bool:
 def _voice(name: str) -> Voice:
     family = family_of(name)
     return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
-
-
-def _clone_key(data: bytes) -> str:
-    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
-    return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
 
 
 def _plan(files: CheckpointFiles, compute: Compute, settings: PersonaplexSettings) -> Plan:
