@@ -40,6 +40,8 @@ FAMILIES = (
     Family("VARF", "Varied, female", "More colour and more accents, less alike among themselves.", 5),
     Family("VARM", "Varied, male", "More colour and more accents, less alike among themselves.", 5),
 )
+NO_VOICE = "none"
+"""Stands for a talk without a voice prompt."""
 NAMES = tuple(f"{family.prefix}{k}" for family in FAMILIES for k in range(family.count))
 
 

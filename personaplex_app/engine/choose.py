@@ -21,11 +21,12 @@ SMALL_WEIGHTS_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine's name with the sentences that explain it."""
+    """An engine's name with the sentences that explain it. `instead_of` names the engine that failed, where one did."""
 
     name: str
     why: str
     next_step: str = ""
+    instead_of: str = ""
 
     @property
     def title(self) -> str:
@@ -45,6 +46,13 @@ def choose(settings: Settings) -> Choice:
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
+
+
+def fallback(failed: Choice, sentence: str) -> Choice | None:
+    """Return what takes over from an engine that failed with `sentence`; None where nothing is left that could."""
+    if failed.name == "classic":
+        return None
+    return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
 
 
 def _lacks(settings: Settings) -> str:
@@ -94,8 +102,8 @@ def hub_access(settings: Settings) -> HubAccess:
     return HubAccess(settings.hf_token, settings.data / "checkpoints")
 
 
-def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
-    """Construct the chosen engine, unloaded. `lockstep` makes the embedded one independent of the clock, for recordings."""
+def build(choice: Choice, settings: Settings) -> Engine:
+    """Construct the chosen engine, unloaded."""
     if choice.name == "echo":
         return EchoEngine()
     if choice.name == "personaplex":
@@ -117,4 +125,5 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
     llm = None
     if settings.llm_url:
         llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
-    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), lockstep=lockstep)
+    responder = f"{llm.url} {llm.model}" if llm else "rules"
+    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), responder=responder)

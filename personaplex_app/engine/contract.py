@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Capabilities:
     user_captions: bool = False
     agent_captions: bool = False
     role_prompt: bool = False
+    # a talk may have no role: its prompt is empty
+    roleless: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Clone:
 class SessionConfig:
     """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
 
-    With a `clone` the engine speaks in that, and `voice` is only how it was asked for.
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not `paced` is stepped as fast as
+    the machine allows: nothing in it may depend on the clock, and the same frames and seed give the same answer.
     """
 
     voice: str
@@ -71,6 +74,7 @@ class SessionConfig:
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
+    paced: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,15 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class SampledSession(Session, Protocol):
+    """A session of an engine that declares `sampling`."""
+
+    def resample(self, sampling: Sampling) -> None:
+        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs."""
+        ...
+
+
 @dataclass(frozen=True)
 class EngineState:
     """How far an engine's start-up is. `progress` is 0 to 1, or None where it cannot be known."""
@@ -188,8 +201,23 @@ class Engine(Protocol):
         """How many sessions this engine can hold at once on this machine."""
         ...
 
+    @property
+    def about(self) -> str:
+        """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to say."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What, besides a session's configuration and sound, its answers depend on: program, weights, number type. Known once loaded."""
+        ...
+
+    @property
+    def lost(self) -> str:
+        """Why a loaded engine can hold no more talks and cannot help itself; "" while it can."""
+        ...
+
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand."""
+        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand, or not yet."""
         ...
 
     def load(self, report: Callable[[EngineState], None]) -> None:

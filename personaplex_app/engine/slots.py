@@ -30,7 +30,7 @@ T = TypeVar("T")
 @dataclass
 class _Newcomer:
     row: int
-    key: Hashable
+    key: Hashable | None
     sampling: RowSampling
     prompt: Prompt
     seated: Future[int] = field(default_factory=Future)
@@ -54,12 +54,14 @@ class Slots:
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._generation = 0
         self._broken: str | None = None
+        self.lost = ""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
-    def take(self, key: Hashable, prompt: Prompt, sampling: RowSampling) -> Slot:
-        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots.
+    def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Slot:
+        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots,
+        None where nobody will come again for it.
 
         Raises: CapacityError when no row is free, EngineError when the prompt phase fails.
         """
@@ -132,10 +134,10 @@ class Slots:
             self._thread.join()
 
     def _check(self, generation: int | None = None) -> None:
-        if self._closed:
-            raise EngineError(CLOSED)
         if self._broken:
             raise EngineError(self._broken)
+        if self._closed:
+            raise EngineError(CLOSED)
         if generation is not None and generation != self._generation:
             raise EngineError(BROKEN)
 
@@ -176,14 +178,15 @@ class Slots:
         duplex, row = self._duplex, newcomer.row
         if newcomer.chunks is None:
             duplex.set_sampling(row, newcomer.sampling)
-            kept = self._snapshots.get(newcomer.key)
+            kept = None if newcomer.key is None else self._snapshots.get(newcomer.key)
             if isinstance(kept, Snapshot):
                 duplex.restore(row, kept)
                 return True
             newcomer.chunks = duplex.prefill(row, newcomer.prompt, self._chunk_frames)
         if next(newcomer.chunks, None) is not None:
             return False
-        self._snapshots.put(newcomer.key, duplex.snapshot(row))
+        if newcomer.key is not None:
+            self._snapshots.put(newcomer.key, duplex.snapshot(row))
         return True
 
     def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
@@ -203,7 +206,7 @@ class Slots:
             self._duplex = self._build()
         except BaseException as again:
             with self._changed:
-                self._broken = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
+                self._broken = self.lost = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
             return
         with self._changed:
             self._broken = None
