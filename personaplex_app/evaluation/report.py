@@ -1,0 +1,168 @@
+"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import soundfile
+from markupsafe import Markup
+
+from ..errors import StorageError, shorten
+from ..personas import ASSETS
+from ..units import SAMPLE_RATE_HZ
+from . import intervals
+from .catalogue import GROUPS, METRICS
+from .pictures import intervals_plot, lane
+from .summary import Cell, cases, remarks, summarise
+from .unit_files import Result, read_sides
+
+HTML, JSON, FIGURES, CONVERSATIONS = "report.html", "report.json", "figures.csv", "conversations.csv"
+FILES = (HTML, JSON, FIGURES, CONVERSATIONS)
+_MP3_QUALITY = 0.85
+_PUBLISHED = (
+    # as published, and what of ours is nearest
+    ("Pause: takes the turn", "takes_pause", lambda row: " / ".join(f"{each:.3f}" for each in row["pause_tor"])),
+    ("Long turn: takes over", "talks_over_turn", lambda row: f"{row['backchannel']['tor']:.3f}"),
+    ("Backchannels", "backchannels_per_min", lambda row: f"{row['backchannel']['frequency_hz']:.3f} a second"),
+    ("Turn: answers", "replies", lambda row: f"{row['turn']['tor']:.3f}"),
+    ("Turn: latency", "reply_latency_s", lambda row: f"{row['turn']['latency_s']:.3f} s"),
+    ("Interruption: answers", "replies_interruption", lambda row: f"{row['interruption']['tor']:.3f}"),
+    ("Interruption: latency", "reply_after_interruption_s", lambda row: f"{row['interruption']['latency_s']:.3f} s"),
+)
+
+
+def write_report(out: Path, command: str = "") -> Path:
+    """Write the report of a run's folder into it and return the HTML file. `command` is the one that made it.
+
+    Raises: BadInput when the folder holds no conversations, StorageError.
+    """
+    summary, results = summarise(out)
+    summary["command"] = command
+    try:
+        _write(out / HTML, html_of(out, summary, results))
+        told = {**summary, "per_conversation": [_brief(result) for result in results]}
+        _write(out / JSON, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
+        _write(out / FIGURES, figures_csv(summary))
+        _write(out / CONVERSATIONS, conversations_csv(results))
+    except OSError as error:
+        raise StorageError(f"The report cannot be written to {shorten(out)} ({error.strerror}); make room and try again.") from None
+    return out / HTML
+
+
+def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
+    """Return the whole report as one HTML text.
+
+    Raises: StorageError when the sound of a case cannot be read.
+    """
+    worst, best = cases(results)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    metrics = [metric for metric in summary["metrics"].values() if metric["all"]["events"]]
+    return environment.get_template("report.html").render(
+        summary=summary,
+        groups=[(group, [metric for metric in metrics if metric["group"] == group]) for group in GROUPS],
+        plots=[(metric, Markup(plot)) for metric in metrics if (plot := intervals_plot(metric))],  # noqa: S704 (its texts are escaped)
+        worst=[_case(out, result) for result in worst],
+        best=[_case(out, result) for result in best],
+        results=[(result, remarks(result)) for result in results],
+        published=_beside(summary),
+        cell=cell_text,
+        span=span_text,
+        least=intervals.MIN_EVENTS,
+    )
+
+
+def _beside(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    rows = summary["published"]["rows"]
+    return [(name, metric_text(summary["metrics"][key]), [tell(row) for row in rows]) for name, key, tell in _PUBLISHED]
+
+
+def _case(out: Path, result: Result) -> dict[str, Any]:
+    user, agent = read_sides(out, result)
+    picture = Markup(lane(result, user, agent))  # noqa: S704 (its texts are escaped)
+    return {"result": result, "lane": picture, "audio": _mp3(user, agent), "remarks": remarks(result)}
+
+
+def _mp3(user: np.ndarray, agent: np.ndarray) -> str:
+    """Return both sides as a data address: the user left, the agent right, each a little in the other ear."""
+    near, far = 0.85, 0.15
+    both = np.column_stack((near * user + far * agent, far * user + near * agent))
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(both, -1, 1), SAMPLE_RATE_HZ, format="MP3", compression_level=_MP3_QUALITY)
+    return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def cell_text(cell: Cell, unit: str) -> str:
+    """Return a figure for a reader: a dash for none, and for one that rests on too few events."""
+    if cell["value"] is None or not cell["shown"]:
+        return "–"
+    return f"{cell['value']:.0%}" if unit in ("rate", "share") else f"{cell['value']:.2f}"
+
+
+def span_text(cell: Cell, unit: str) -> str:
+    """Return a figure's interval, or why it is not shown."""
+    if not cell["events"]:
+        return ""
+    if not cell["shown"]:
+        return f"{cell['events']} of {intervals.MIN_EVENTS} events"
+    if not cell["interval"]:
+        return f"n {cell['events']}"
+    low, high = (f"{each:.0%}" if unit in ("rate", "share") else f"{each:.2f}" for each in cell["interval"])
+    return f"{low} … {high}, n {cell['events']}"
+
+
+def metric_text(metric: dict[str, Any]) -> str:
+    """Return a metric's figure over all voices, with its unit."""
+    cell = metric["all"]
+    if not cell["shown"]:
+        return f"– ({span_text(cell, metric['unit']) or 'no events'})"
+    return f"{cell['value']:.3f}{' s' if metric['unit'] == 's' else ' a minute' if metric['unit'] == 'a minute' else ''}"
+
+
+def figures_csv(summary: dict[str, Any]) -> str:
+    """Return every figure of every voice, one a line; figures of too few events are there too, marked as not to be shown."""
+    rows: list[tuple] = [("metric", "unit", "voice", "value", "low", "high", "events", "shown")]
+    for metric in summary["metrics"].values():
+        for voice, cell in [*metric["by_voice"].items(), ("all", metric["all"])]:
+            low, high = cell["interval"] or ("", "")
+            value = "" if cell["value"] is None else cell["value"]
+            rows.append((metric["key"], metric["unit"], voice, value, low, high, cell["events"], int(cell["shown"])))
+    return _csv(rows)
+
+
+def conversations_csv(results: list[Result]) -> str:
+    """Return every conversation, one a line: its hashes, and the mean of each of its figures."""
+    keys = [metric.key for metric in METRICS]
+    rows: list[tuple] = [("scenario", "kind", "voice", "seed", "user_voice", "duration_s", "user_sha256", "agent_sha256", *keys)]
+    for r in results:
+        means = [round(sum(r.values[key]) / len(r.values[key]), 6) if r.values.get(key) else "" for key in keys]
+        rows.append((r.scenario, r.kind, r.voice, r.seed, r.user_voice, r.duration_s, r.user_sha256, r.agent_sha256, *means))
+    return _csv(rows)
+
+
+def _csv(rows: list[tuple]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
+
+
+def _brief(result: Result) -> dict[str, Any]:
+    """Return a conversation without its long lists: its folder has them."""
+    told = asdict(result)
+    for key in ("step_ms", "ready_s", "user_words", "agent_words", "agent_speech"):
+        told.pop(key)
+    return {**told, "agent_text": result.agent_text}
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, "utf-8")
+    os.replace(part, path)

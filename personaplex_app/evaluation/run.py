@@ -1,0 +1,217 @@
+"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..classic.synthesiser import Synthesiser
+from ..engine.contract import Engine, Sampling, SessionConfig
+from ..errors import BadInput, PersonaplexError, UnknownVoice, shorten
+from .conversation import Stopped, play, play_live
+from .folders import read_json
+from .instruments import Instruments
+from .judge import Judge
+from .machine import MemoryUse, memory_use
+from .measures import Heard, measure_turns
+from .scenarios import Scenario, Spoken, persona_prompt, speak
+from .unit_files import SCHEMA, Unit, read_units, result_of, write_json, write_unit
+
+ABOUT_RUN = "run.json"
+MAX_UNITS = 20_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to hold. A seed is one take: it sets the model's sampling and whose voice the user has.
+
+    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the machine allows.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    voices: tuple[str, ...]
+    seeds: tuple[int, ...]
+    live: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every conversation, the first voice's and seed's first: an early stop leaves something of each scenario."""
+        return [Unit(s.name, voice, seed) for seed in self.seeds for voice in self.voices for s in self.scenarios]
+
+    def checked(self, engine: Engine) -> Plan:
+        """Return the plan when an engine can follow it.
+
+        Raises: UnknownVoice, BadInput.
+        """
+        known = [voice.name for voice in engine.voices]
+        for voice in self.voices:
+            if voice not in known:
+                raise UnknownVoice(f"The engine has no voice {shorten(voice)}; choose of: {', '.join(known)}.")
+        if not 0 < len(self.units) <= MAX_UNITS:
+            raise BadInput(f"That makes {len(self.units):,} conversations; from 1 to {MAX_UNITS:,} can be held. Choose otherwise.")
+        return self
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. `left_s` is None until it can be told."""
+
+    done: int
+    total: int
+    failed: int
+    kept: int
+    left_s: float | None
+    last: str = ""
+
+
+class Bench:
+    """What holds and measures conversations: the user's voice and the instruments, loaded once. May be shared by threads."""
+
+    def __init__(self, dnsmos: bool = True, judge: Judge | None = None) -> None:
+        self.instruments = Instruments(dnsmos)
+        self._synthesiser = Synthesiser()
+        self._judge = judge
+        self._lock = threading.Lock()
+
+    def say(self, scenario: Scenario, take: int) -> Spoken:
+        """Return the user's side of a scenario."""
+        with self._lock:
+            return speak(scenario, take, self._synthesiser)
+
+    def keep(self, out: Path, unit: Unit, spoken: Spoken, heard: Heard) -> None:
+        """Measure a conversation and write its folder.
+
+        Raises: StorageError.
+        """
+        prompt = persona_prompt(spoken.scenario)
+        speech = self.instruments.speech(heard.samples)
+        values = measure_turns(spoken, heard, speech, prompt)
+        sound, voice = self.instruments.sound(heard, speech)
+        judgement = None
+        if self._judge:
+            text = " ".join(word.text for word in heard.words if word.start_s >= spoken.from_s)
+            judgement = self._judge.ask(spoken, prompt, text)
+            values |= {"judge_score": [judgement.score]} if judgement.score is not None else {}
+        write_unit(out, spoken, heard, result_of(unit, spoken, heard, prompt, speech, values | sound, judgement), voice)
+
+
+def session_config(plan: Plan, unit: Unit, scenario: Scenario) -> SessionConfig:
+    """Return what a unit's conversation is opened with."""
+    return SessionConfig(unit.voice, persona_prompt(scenario), scenario.persona, replace(plan.sampling, seed=unit.seed))
+
+
+def begin(out: Path, plan: Plan, engine: Engine, bench: Bench, judge: Judge | None = None) -> list[Unit]:
+    """Make the folder ready and return what is not yet in it.
+
+    Raises: BadInput when the folder holds conversations that were held otherwise, StorageError.
+    """
+    conditions = {
+        "schema": SCHEMA,
+        "engine": engine.identity,
+        "clock": "live" if plan.live else "timeline",
+        "sampling": asdict(plan.sampling),
+        "judge": {"model": judge.model, "prompt_sha256": judge.prompt_sha256} if judge else None,
+    }
+    about: dict[str, Any] = {}
+    if (path := out / ABOUT_RUN).exists():
+        about = read_json(path)
+        differs = [key for key, value in conditions.items() if about.get("conditions", {}).get(key) != value]
+        if differs:
+            raise BadInput(f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder with --out.")
+    else:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{shorten(out)} cannot be made ({error.strerror}); give another folder.") from None
+    write_json(path, {**about, "conditions": conditions, "engine_name": engine.name, "not_measured": bench.instruments.absent})
+    scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
+    there = {result.unit for result in read_units(out) if scripts.get(result.scenario) == result.script_sha256}
+    return [unit for unit in plan.units if unit not in there]
+
+
+def run(
+    plan: Plan,
+    engine: Engine,
+    out: Path,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    bench: Bench | None = None,
+    judge: Judge | None = None,
+    parallel: int = 0,
+    stop: threading.Event | None = None,
+) -> list[tuple[Unit, PersonaplexError]]:
+    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the engine's slots.
+
+    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays and is not done again.
+    Raises: UnknownVoice, BadInput, KeyboardInterrupt, Stopped.
+    """
+    plan = plan.checked(engine)
+    bench = bench or Bench(judge=judge)
+    missing = begin(out, plan, engine, bench, judge)
+    stop = stop or threading.Event()
+    by_name = {scenario.name: scenario for scenario in plan.scenarios}
+    tally = _Tally(len(plan.units), len(plan.units) - len(missing))
+    tell(tally.progress())
+
+    def hold(unit: Unit) -> None:
+        spoken = bench.say(by_name[unit.scenario], unit.seed)
+        heard = (play_live if plan.live else play)(engine, spoken.samples, session_config(plan, unit, spoken.scenario), stop)
+        if stop.is_set():
+            raise Stopped
+        bench.keep(out, unit, spoken, heard)
+
+    failures: list[tuple[Unit, PersonaplexError]] = []
+    before = memory_use()
+    workers = min(parallel or (1 if plan.live else engine.max_sessions), max(1, len(missing)))
+    with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
+        waiting, running = deque(missing), {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    unit = waiting.popleft()
+                    running[pool.submit(hold, unit)] = unit
+                for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                    unit = running.pop(future)
+                    try:
+                        future.result()
+                    except PersonaplexError as error:
+                        failures.append((unit, error))
+                    tally.over(unit, len(failures))
+                    tell(tally.progress())
+        finally:
+            stop.set() if running else None
+            _note_run(out, before, workers, failures)
+    return failures
+
+
+def _note_run(out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Unit, PersonaplexError]]) -> None:
+    """Add to the run's file what was measured of the whole process."""
+    about = read_json(out / ABOUT_RUN)
+    after = memory_use()
+    about["memory"] = {"before_bytes": before.now_bytes, "peak_bytes": after.peak_bytes, "gpu_peak_bytes": after.gpu_peak_bytes}
+    about["parallel"] = workers
+    about["failures"] = [{"unit": unit.name, "why": str(error)} for unit, error in failures]
+    write_json(out / ABOUT_RUN, about)
+
+
+class _Tally:
+    """Counts units and estimates what is left from those held in this run."""
+
+    def __init__(self, total: int, kept: int) -> None:
+        self._total, self._kept = total, kept
+        self._over, self._failed, self._last = 0, 0, ""
+        self._began_s = time.monotonic()
+
+    def over(self, unit: Unit, failed: int) -> None:
+        self._over, self._failed, self._last = self._over + 1, failed, unit.name
+
+    def progress(self) -> Progress:
+        left = self._total - self._kept - self._over
+        left_s = (time.monotonic() - self._began_s) / self._over * left if self._over else None
+        return Progress(self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last)
