@@ -21,7 +21,7 @@ from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.responder import make_responder
 from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.doctor import machine
-from personaplex_app.engine.contract import Session, SessionConfig, Step, TurnLatency, Utterance
+from personaplex_app.engine.contract import Mark, Notice, Session, SessionConfig, Step, TurnLatency, Utterance
 from personaplex_app.personas import find
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -166,7 +166,9 @@ def measure(quick: bool = False) -> dict:
             timbre = TIMBRES[(index + number) % len(TIMBRES)]
             turns.append(_ask(talk, question, synthesiser.speak(question, timbre).samples))
             if index % 2:
-                stops.append(_barge_in(talk, synthesiser.speak(INTERRUPTIONS[len(stops) % len(INTERRUPTIONS)], timbre).samples))
+                words = INTERRUPTIONS[len(stops) % len(INTERRUPTIONS)]
+                stop = _barge_in(talk, synthesiser.speak(words, timbre).samples)
+                stops.append({"persona": name, "voice": timbre.voice.name, "said": words, **stop})
             else:
                 talk.wait_for_end()
         session.close()
@@ -204,12 +206,20 @@ def _ask(talk: Talk, question: str, samples: np.ndarray) -> dict:
 def _barge_in(talk: Talk, samples: np.ndarray) -> dict:
     talk.listen(_BARGE_AFTER_S)
     speaking = talk.agent_since(talk.now_s - 0.3) is not None
+    before = len(talk.frames)
     onset_s, _ = talk.say(samples)
     talk.listen(FRAME_S)
     stop_s = talk.agent_stop(onset_s - 0.3)
     if talk.wait_for_agent(talk.now_s) is not None:
         talk.wait_for_end()
-    return {"agent_was_speaking": speaking, "stop_s": round(stop_s - onset_s, 3) if stop_s is not None and speaking else None}
+    events = [event for step in talk.frames[before:] for event in step.events]
+    return {
+        "recognised": [e.text for e in events if isinstance(e, Utterance) and e.speaker == "user" and e.final],
+        "marks": [f"{e.kind} {e.start_s - onset_s:.2f} to {e.end_s - onset_s:.2f}" for e in events if isinstance(e, Mark)],
+        "notices": [e.code for e in events if isinstance(e, Notice)],
+        "agent_was_speaking": speaking,
+        "stop_s": round(stop_s - onset_s, 3) if stop_s is not None and speaking else None,
+    }
 
 
 def _summary(turns: list[dict], stops: list[dict], step_s: list[float]) -> dict:
@@ -255,6 +265,8 @@ def main() -> None:
     result = measure(arguments.quick)
     for turn in result["turns"]:
         print(f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} | {turn['recognised']}")
+    for stop in result["barge_in"]:
+        print(f"{stop['stop_s']!s:>7} s  {stop['voice']}  {stop['said']} | {stop['recognised']} {stop['marks']} {stop['notices']}")
     for key in ("questions", "answered", "turn_latency_s", "barge_in_stop_s", "text_known_after_s", "reported_latency_error_s", "step_ms"):
         print(f"{key}: {result[key]}")
     for key in ("late_frames", "load_s", "rss_mb", "machine"):

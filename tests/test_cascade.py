@@ -155,6 +155,15 @@ def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk
     assert "when you are open" in done.responder.asked[-1]
 
 
+def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
+    done = talk(ScriptedResponder(greeting="I am so sorry about this.", answer=LONG)).wait(4.0).say(QUESTION).wait(3.4)
+    onset_s = done.now_s
+    done.say("So sorry,").wait(0.4).say("I have to stop you there.").wait(1.0)
+    assert done.silent_from(onset_s) - onset_s <= 0.5
+    assert done.marks("user") == ["interruption"]
+    assert not [event for _, event in done.events if isinstance(event, Notice)]
+
+
 @pytest.mark.parametrize("voice", ["warm", "deep", "bright"])
 def test_talk_backchannel_does_not_stop_the_agent(talk, voice):
     done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)

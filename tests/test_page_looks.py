@@ -130,6 +130,7 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Bro
         expect(page.locator("#talk-voice")).to_have_value("deep")
         expect(page.locator('[data-part="sampling-hint"]')).to_contain_text("does not sample")
         expect(page.locator('[data-part="prompt-count"]')).to_contain_text("of 2,000 characters")
+        expect(page.locator("#clone-open")).to_be_hidden()  # this engine cannot clone
 
 
 @pytest.mark.parametrize(("prompt", "sentence"), [("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")])

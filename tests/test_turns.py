@@ -199,6 +199,20 @@ def test_turns_echo_of_the_agent_resumes_and_notes_the_loud_room_once():
     assert not scene.did(Do.SETTLE)
 
 
+def test_turns_single_word_of_the_agents_resumes_and_only_twice_in_a_row_proves_a_loud_room():
+    scene = Scene(agent_speaks=True, played="The bin costs eight dollars.").pause(0.96).speak(0.6, "Dollars").pause(1.0)
+    assert scene.did(Do.RESUME)
+    assert not scene.turns.loud_room
+    scene.pause(2.0).speak(0.6, "Dollars").pause(1.0)
+    assert scene.turns.loud_room
+
+
+def test_turns_call_to_stop_interrupts_even_with_a_word_of_the_agents():
+    scene = Scene(agent_speaks=True, played="I am sorry about that.").pause(0.96).speak(0.6, "Sorry").pause(1.0)
+    assert scene.did(Do.SETTLE)
+    assert not scene.turns.loud_room
+
+
 def test_turns_in_a_loud_room_only_fresh_words_interrupt():
     scene = Scene(agent_speaks=True, played="The bin costs eight dollars.")
     scene.turns.loud_room = True

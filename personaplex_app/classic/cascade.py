@@ -23,6 +23,8 @@ from .turns import Action, Do, Phase, Turns
 from .vad import VadModel, VadStream
 
 _LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
+# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at the very most.
+_ECHO_DELAY_S = 2.0
 
 
 @dataclass
@@ -161,15 +163,20 @@ class CascadeSession:
             case Do.MARK if action.mark is not None:
                 self._events.append(action.mark)
 
+    def _played(self) -> str:
+        """What the microphone may have heard of the agent during the user's turn."""
+        turn = self._turns.turn
+        return self._speaker.played_since(turn.onset_s - _ECHO_DELAY_S) if turn else ""
+
     def _on_pause(self, turn_id: int, pause: int, text: str) -> None:
         if not self._turns.current(turn_id, pause):
             return
-        self._do(self._turns.recognised(turn_id, pause, text, self._speaker.played, self._now_s))
+        self._do(self._turns.recognised(turn_id, pause, text, self._played(), self._now_s))
         if self._turns.turn is not None:
             self._listener.show(self._turns.gate.voice_end_s)
 
     def _on_partial(self, turn_id: int, text: str) -> None:
-        self._do(self._turns.overheard(turn_id, text, self._speaker.played, self._now_s))
+        self._do(self._turns.overheard(turn_id, text, self._played(), self._now_s))
         if self._turns.phase is not Phase.SPEAK:  # what comes while the agent speaks may be its own voice
             self._listener.show(self._turns.gate.voice_end_s)
 

@@ -68,9 +68,9 @@ class Playback:
         return self._aside is not None or (bool(self._clips) and not self._suspended)
 
     @property
-    def upcoming(self) -> str:
+    def upcoming(self) -> list[str]:
         """The words of the clip that plays which have not begun yet."""
-        return " ".join(word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]) if self._clips else ""
+        return [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]] if self._clips else []
 
     def say(self, clip: Clip) -> None:
         """Queue a clip behind the one that plays."""

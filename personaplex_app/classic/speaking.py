@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from .playback import Playback, Played, first_audible_s
 from .synthesiser import Clip, Synthesiser, Timbre
 
 _log = logging.getLogger(__name__)
-_PLAYED_CHARS = 600
+_RECENT_WORDS = 200
+_ABOUT_TO_BE_WORDS = 3
 HUM_TEXT = "Mm-hm."
 
 
@@ -59,16 +61,16 @@ class Speaker:
         self._prepared: Reply | None = None
         self._current: Reply | None = None
         self._hum: Clip | None = None
-        self._played = ""
+        self._recent: deque[Word] = deque(maxlen=_RECENT_WORDS)
         jobs.run(synthesis, lambda: synthesiser.speak(HUM_TEXT, timbre), self._got_hum)
 
     def _got_hum(self, clip: Clip) -> None:
         self._hum = clip
 
-    @property
-    def played(self) -> str:
-        """The words played last, a bounded number of them, and those about to be."""
-        return f"{self._played} {self.playback.upcoming}"
+    def played_since(self, start_s: float) -> str:
+        """Return the words that sounded after `start_s`, and the few that are about to: where a word begins is an estimate."""
+        heard = [word.text for word in self._recent if word.end_s >= start_s]
+        return " ".join(heard + self.playback.upcoming[:_ABOUT_TO_BE_WORDS])
 
     # -- answers ----------------------------------------------------------------------------------------------------------
 
@@ -179,7 +181,7 @@ class Speaker:
         played = self.playback.pull(now_s)
         if reply and played.begun:
             words = tuple(self.playback.words)
-            self._played = f"{self._played} {_text(tuple(played.begun))}"[-_PLAYED_CHARS:]
+            self._recent += played.begun
             self._emit(Utterance(reply.utterance_id, "agent", _text(words), words[0].start_s, words[-1].end_s, False, words))
         return played
 

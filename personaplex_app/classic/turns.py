@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..engine.contract import Mark
-from .phrases import PATIENCE_S, Ending, ending, is_backchannel, is_echo, is_fresh, is_stop
+from .phrases import PATIENCE_S, Ending, ending, is_backchannel, is_echo, is_fresh, is_stop, plain_words
 from .vad import ON, ON_WHILE_SPEAKING, SpeechGate
 
 PAUSE_S = 0.16
@@ -37,8 +37,10 @@ _UNHEARD_WITHIN_S = 3.0
 _CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
 _FRESH_PASSES = 2
-# Two cuts in a row by sounds without words, or that began and ended with the agent's voice: that voice itself, too short to be told.
+# Two cuts in a row by sounds without words, by a single word that the agent just said, or that began and ended with the agent's
+# voice: that voice itself, too short to be told.
 _SUSPECT_CUTS = 2
+_LOUD_ROOM_WORDS = 2
 _SUSPECT_ONSET_S = 0.4
 _SUSPECT_END_S = 0.35
 
@@ -249,13 +251,15 @@ class Turns:
             return []
         actions: list[Action] = []
         echo = turn.over_agent and is_echo(text, played, self.loud_room)
+        loud = echo and len(plain_words(text)) >= _LOUD_ROOM_WORDS
         if self.phase is Phase.FADE:
-            self._suspect_cuts = self._suspect_cuts + 1 if self._is_suspect(turn, text) else 0
-            echo = echo or self._suspect_cuts >= _SUSPECT_CUTS
+            self._suspect_cuts = self._suspect_cuts + 1 if self._is_suspect(turn, text) or (echo and not loud) else 0
+            loud = loud or self._suspect_cuts >= _SUSPECT_CUTS
+            echo = loud or (echo and not is_stop(text))
         if self.phase is Phase.SPEAK:
             self._burst_over_agent(turn, text, echo, now_s, actions)
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
-            if echo and not self.loud_room:
+            if loud and not self.loud_room:
                 self.loud_room = True
                 actions.append(Action(Do.LOUD_ROOM))
             self.phase, self._speaks_from_s = Phase.SPEAK, now_s

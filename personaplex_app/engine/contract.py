@@ -54,13 +54,25 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """A cloned voice: what its owner calls it, and the file that an engine's `clone` made."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SessionConfig:
-    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`)."""
+    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
+
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for.
+    """
 
     voice: str
     prompt: str
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    clone: Clone | None = None
 
 
 @dataclass(frozen=True)
@@ -217,4 +229,27 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free everything the engine holds."""
+        ...
+
+
+class CloningEngine(Engine, Protocol):
+    """What an engine that declares `cloning` can do besides. A cloned voice is a small safetensors file."""
+
+    def clone(self, speech: np.ndarray) -> bytes:
+        """Return a voice made of a few seconds of speech.
+
+        Shapes: `speech` is float32 [N] at 24 kHz.
+        Raises: BadAudio, EngineError.
+        """
+        ...
+
+    def check_clone(self, data: bytes) -> None:
+        """Make sure that bytes from anywhere are a voice of this engine's model.
+
+        Raises: BadVoiceFile, EngineError.
+        """
+        ...
+
+    def forget_clone(self, data: bytes) -> None:
+        """Let go of everything that was computed from a voice."""
         ...

@@ -15,6 +15,7 @@ import torch
 
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
+from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
@@ -25,7 +26,7 @@ from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
 from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
-from ..voices import NAMES, NO_VOICE, family_of
+from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
 from .contract import Capabilities, EngineState, Event, Notice, Sampling, SessionConfig, Step, Utterance, Voice, Word
 from .slots import Slot, Slots
 from .snapshots import Snapshots
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
+NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
     NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
 )
@@ -59,12 +61,13 @@ class PersonaplexEngine:
     """Token-exact with the reference; many sessions in one batch on one device."""
 
     name = "personaplex"
-    capabilities = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
+    capabilities = Capabilities(sampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
 
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
         self._checkpoint: Checkpoint | None = None
         self._voices: dict[str, VoicePrompt] = {}
+        self._codec = ""
         self._slots: Slots | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
@@ -139,6 +142,7 @@ class PersonaplexEngine:
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[self.compute.device.type]
         self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
+        self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
         model = fingerprint(files.lm, files.mimi)
         self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
@@ -146,7 +150,7 @@ class PersonaplexEngine:
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
 
-        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        Raises: UnknownVoice, BadVoiceFile, BadPrompt, CapacityError, EngineError.
         """
         with self._lock:
             self._talks += 1
@@ -164,27 +168,17 @@ class PersonaplexEngine:
     def _seat(self, config: SessionConfig, left: Callable[[], None], passing: bool = False) -> PersonaplexSession:
         """Take a place; `passing` says that nobody comes again for the same voice and role."""
         if self._slots is None or self._checkpoint is None:
-            raise EngineError("The PersonaPlex engine is not loaded yet; wait until it is ready.")
-        lm = self._checkpoint.lm.config
-        voice = self._voice_prompt(config.voice)
+            raise EngineError(NOT_LOADED)
+        lm, clone = self._checkpoint.lm.config, config.clone
+        voice = None if clone else self._stored_voice(config.voice)
+        codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
-        prompt = build_prompt(lm, tokens, voice)
-        key = None if passing else (config.voice, hashlib.sha256(repr(tokens).encode()).digest())
+        prompt = build_prompt(lm, tokens, voice, codes)
+        made_of = _clone_key(clone.data) if clone else config.voice
+        key = None if passing else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
-
-    def _voice_prompt(self, name: str) -> VoicePrompt | None:
-        """Return the voice of that name, None for a talk without one.
-
-        Raises: UnknownVoice.
-        """
-        if name == NO_VOICE:
-            return None
-        family_of(name)
-        if name not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
-        return self._voices[name]
 
     def _left(self) -> None:
         with self._lock:
@@ -192,7 +186,7 @@ class PersonaplexEngine:
 
     def _speaker(self, name: str) -> Speaker:
         """Return what says a voice's sample, in a place of its own."""
-        voice = self._voice_prompt(name)
+        voice = self._stored_voice(name)
 
         def say() -> PersonaplexSession | None:
             self._saying.acquire()
@@ -208,6 +202,53 @@ class PersonaplexEngine:
                 raise
 
         return Speaker(to_safetensors(voice) if voice else b"", say)
+
+    def _stored_voice(self, name: str) -> VoicePrompt | None:
+        """Return the voice of that name, None for a talk without one.
+
+        Raises: UnknownVoice.
+        """
+        if name == NO_VOICE:
+            return None
+        family_of(name)
+        if name not in self._voices:
+            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+        return self._voices[name]
+
+    def clone(self, speech: np.ndarray) -> bytes:
+        """Return a voice made of a few seconds of speech: its codes, as a safetensors file.
+
+        Shapes: `speech` is float32 [N] at 24 kHz.
+        Raises: BadAudio, EngineError.
+        """
+        slots, checkpoint = self._slots, self._checkpoint
+        if slots is None or checkpoint is None:
+            raise EngineError(NOT_LOADED)
+
+        def encode() -> torch.Tensor:
+            try:
+                return voice_codes(checkpoint.mimi, speech)
+            except torch.OutOfMemoryError as error:
+                raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
+
+        return to_file(slots.call(encode), self._codec)
+
+    def check_clone(self, data: bytes) -> None:
+        """Make sure that bytes from anywhere are a voice of this model.
+
+        Raises: BadVoiceFile, EngineError.
+        """
+        self._clone_codes(data)
+
+    def forget_clone(self, data: bytes) -> None:
+        """Let go of the prompt phases computed with a cloned voice."""
+        voice = _clone_key(data)
+        self.snapshots.drop(lambda key: isinstance(key, tuple) and key[0] == voice)
+
+    def _clone_codes(self, data: bytes) -> torch.Tensor:
+        if self._checkpoint is None:
+            raise EngineError(NOT_LOADED)
+        return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
@@ -313,6 +354,11 @@ def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], No
     if isinstance(source, Path):
         return source
     return fetch(source, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
+
+
+def _clone_key(data: bytes) -> str:
+    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
+    return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import CapacityError, EngineError, shorten
+from ..errors import CapacityError, EngineError, PersonaplexError, shorten
 from ..model.duplex import Duplex, Spoken
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
@@ -23,6 +24,7 @@ from .snapshots import Snapshots
 log = logging.getLogger(__name__)
 CLOSED = "The engine has been closed; start the app again."
 BROKEN = "The model stopped with an error and is being made ready again; start a new talk."
+T = TypeVar("T")
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Slots:
         self._newcomers: deque[_Newcomer] = deque()
         self._frames: dict[int, tuple[np.ndarray, Future[Spoken]]] = {}
         self._resampled: dict[int, RowSampling] = {}
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._generation = 0
         self._broken: str | None = None
         self.lost = ""
@@ -101,6 +104,18 @@ class Slots:
             self._check(generation)
             self._resampled[row] = sampling
 
+    def call(self, work: Callable[[], T]) -> T:
+        """Run something short on the device's thread, between two steps, and return what it returned.
+
+        Raises: whatever `work` raises, EngineError when the device cannot go on.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            self._check()
+            self._calls.append((work, future))
+            self._changed.notify_all()
+        return future.result()
+
     def release(self, row: int, generation: int) -> None:
         """Give a row back at once."""
         with self._changed:
@@ -129,17 +144,20 @@ class Slots:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._frames or self._newcomers)
+                self._changed.wait_for(lambda: self._closed or self._frames or self._newcomers or self._calls)
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
                 frames, self._frames = self._frames, {}
                 resampled, self._resampled = self._resampled, {}
                 newcomer = self._newcomers[0] if self._newcomers else None
+                call = self._calls.popleft() if self._calls else None
             try:
                 self._advance(frames, resampled, newcomer)
+                if call:
+                    _answer(*call)
             except BaseException as error:  # out of memory, a driver's fault: whatever it is, those who wait must hear of it
-                self._rebuild(error, [future for _, future in frames.values()])
+                self._rebuild(error, [future for _, future in (*frames.values(), *([call] if call else []))])
 
     def _advance(
         self, frames: dict[int, tuple[np.ndarray, Future[Spoken]]], resampled: dict[int, RowSampling], newcomer: _Newcomer | None
@@ -200,8 +218,19 @@ class Slots:
             future.set_exception(error)
         for newcomer in self._newcomers:
             newcomer.seated.set_exception(error)
+        for _, future in self._calls:
+            future.set_exception(error)
         self._frames, self._resampled = {}, {}
         self._newcomers.clear()
+        self._calls.clear()
+
+
+def _answer(work: Callable[[], T], future: Future[T]) -> None:
+    """Do somebody's work; what is wrong with what they brought is theirs to hear, and no fault of the device."""
+    try:
+        future.set_result(work())
+    except PersonaplexError as error:
+        future.set_exception(error)
 
 
 @dataclass(frozen=True)

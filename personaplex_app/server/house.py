@@ -7,21 +7,24 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, build, fallback
-from ..engine.contract import Sampling, SessionConfig
-from ..errors import EngineUnavailable, UnknownVoice, shorten
+from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
+from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
+from ..voices import CLONE_PREFIX
 from .channel import ConnectRate, HttpChannels
 from .host import EngineHost
 
@@ -44,6 +47,7 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
     drained_s: float | None = None
     # how many connections are in a talk, or before one
@@ -74,6 +78,7 @@ class House:
         while True:
             await anyio.sleep(PURGE_EVERY_S)
             await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
+            await anyio.to_thread.run_sync(self.clones.purge, limiter=self.workers)
 
     async def _look(self) -> None:
         """Notice an engine that is lost, and give as many places as the one that speaks has."""
@@ -106,15 +111,17 @@ class House:
             if instead is None:
                 raise
             choice, engine = instead, make(instead)
+        host = EngineHost(engine, choice, make)
         return cls(
             settings=settings,
-            host=EngineHost(engine, choice, make),
+            host=host,
             personas=load_personas(),
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
             rate=ConnectRate(settings.connects_per_minute),
             workers=anyio.CapacityLimiter(settings.slots + 1),
+            clones=ClonedVoices(settings.data / "clones", lambda data: _forget_clone(host, data)),
         )
 
     def close(self) -> None:
@@ -132,6 +139,9 @@ class House:
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)
+        sampling = Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling})
+        if request.voice.startswith(CLONE_PREFIX):
+            return SessionConfig(request.voice, prompt, persona.name, sampling, self._clone(request))
         voices = [voice.name for voice in engine.voices]
         voice = request.voice or self.voice_of(persona)
         if voice not in voices:
@@ -139,9 +149,43 @@ class House:
             if voice not in self.host.offered_voices or not request.events:
                 raise UnknownVoice(f"Voice {shorten(voice)} is not one of {self.host.choice.title}'s: {', '.join(voices)}.")
             voice = self.voice_of(persona)
-        return SessionConfig(voice, prompt, persona.name, Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling}))
+        return SessionConfig(voice, prompt, persona.name, sampling)
+
+    def cloner(self) -> CloningEngine:
+        """Return the engine as one that clones voices.
+
+        Raises: NoCloning.
+        """
+        if not self.host.engine.capabilities.cloning:
+            raise NoCloning(
+                f"{self.host.choice.title} cannot clone voices; the PersonaPlex engine can. {self.host.choice.next_step}".strip()
+            )
+        return cast(CloningEngine, self.host.engine)
+
+    def cloned_voices(self, owner_key: str) -> list[ClonedVoice]:
+        """Return what a caller has cloned and can talk in; nothing for a caller without a proper key."""
+        try:
+            return self.clones.all(owner_key) if self.host.engine.capabilities.cloning else []
+        except BadInput:
+            return []
+
+    def _clone(self, request: ChatRequest) -> Clone:
+        self.cloner()
+        try:
+            voice = self.clones.get(request.owner, request.voice.removeprefix(CLONE_PREFIX))
+        except BadInput:
+            raise UnknownVoice(
+                "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. "
+                "Choose another, or clone it again."
+            ) from None
+        return Clone(voice.name, voice.data)
 
     def voice_of(self, persona: Persona) -> str:
         """Return the persona's voice, or the engine's first where it has not got it."""
         voices = [voice.name for voice in self.host.engine.voices]
         return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])
+
+
+def _forget_clone(host: EngineHost, data: bytes) -> None:
+    if host.engine.capabilities.cloning:
+        cast(CloningEngine, host.engine).forget_clone(data)

@@ -20,6 +20,7 @@ from ..protocol import MAX_MESSAGE_BYTES
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
+from .clone_routes import clone_routes
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
@@ -78,7 +79,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
-                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library)],
+                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library), *clone_routes(house)],
                 "docs_url": None,
                 "redoc_url": None,
             },

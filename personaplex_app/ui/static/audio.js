@@ -1,4 +1,4 @@
-// Microphone and loudspeaker of one talk. Worklets do the work; this file wires them.
+// Microphone and loudspeaker of one talk. Threads of their own do the work; this file wires them.
 
 import { SAMPLE_RATE_HZ } from "./protocol.js";
 
@@ -52,6 +52,18 @@ export class AudioRig {
   }
 
   async openCapture() {
+    if ("MediaStreamTrackProcessor" in window) this.readTrack();
+    else await this.readContext();
+    this.capture.onmessage = ({ data }) => this.on.heard(data.peaks);
+  }
+
+  readTrack() {
+    this.capture = new Worker(`${this.folder}/capture-worker.js`, { type: "module" });
+    const { readable } = new MediaStreamTrackProcessor({ track: this.stream.getAudioTracks()[0] });
+    this.capture.postMessage({ track: readable }, [readable]);
+  }
+
+  async readContext() {
     // a context of its own: sharing the output's adds its buffer once more to the way from mouth to ear
     let source;
     try {
@@ -64,25 +76,25 @@ export class AudioRig {
       source = this.input.createMediaStreamSource(this.stream);
     }
     await this.input.audioWorklet.addModule(`${this.folder}/capture-worklet.js`);
-    this.capture = new AudioWorkletNode(this.input, "personaplex-capture", { numberOfInputs: 1, outputChannelCount: [1] });
-    this.capture.port.onmessage = ({ data }) => this.on.heard(data.peaks);
-    source.connect(this.capture);
+    const node = new AudioWorkletNode(this.input, "personaplex-capture", { numberOfInputs: 1, outputChannelCount: [1] });
+    this.capture = node.port;
+    source.connect(node);
     // a node is run only when something is behind it; its output is silence
-    this.capture.connect(this.input.destination);
+    node.connect(this.input.destination);
   }
 
   /** The ends of two channels to the audio threads: frames {pcm} come out of `capture`, {pcm} goes into `playback`. */
   ports() {
-    const [capture, playback] = [this.capture, this.player].map((node) => {
+    const [capture, playback] = [this.capture, this.player.port].map((port) => {
       const { port1, port2 } = new MessageChannel();
-      node.port.postMessage({ sound: port1 }, [port1]);
+      port.postMessage({ sound: port1 }, [port1]);
       return port2;
     });
     return { capture, playback };
   }
 
   mute(on) {
-    this.capture?.port.postMessage({ muted: on });
+    this.capture?.postMessage({ muted: on });
   }
 
   close() {
@@ -91,7 +103,7 @@ export class AudioRig {
   }
 
   release() {
-    this.capture?.port.postMessage({ close: true });
+    this.capture?.postMessage({ close: true });
     this.player?.port.postMessage({ close: true });
     for (const track of this.stream?.getTracks() ?? []) {
       track.onended = null;

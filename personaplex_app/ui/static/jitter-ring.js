@@ -19,6 +19,7 @@ const FADE_MS = 6;
 const LAG_MS = [2, 15];
 const QUIET = 0.004;
 const HURRY_MS = 150;
+const PATIENT_MS = 20;
 
 export class JitterRing {
   constructor(rateHz = 24000) {
@@ -191,9 +192,10 @@ export class JitterRing {
     const found = this.match(drop ? 1 : -1, most);
     if (!found) return;
     this.waited += 1;
-    // the longer a good place does not come, the less is asked of one
+    // the longer a good place does not come, the less is asked of one; for a few milliseconds too many none but a good one will do
     const hurry = spare > this.samples(HURRY_MS);
-    const asked = hurry ? 0.5 : Math.max(0.3, 0.9 - this.waited * 0.02);
+    const patient = drop && spare < this.samples(PATIENT_MS);
+    const asked = hurry ? 0.5 : patient ? 0.9 : Math.max(0.3, 0.9 - this.waited * 0.02);
     if (found.score < asked) {
       this.untilSplice = this.samples(10);
       return;

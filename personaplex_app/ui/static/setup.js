@@ -1,5 +1,7 @@
 // Who speaks: personas, voices, the role prompt, sampling. Fills itself from /voice/status and gives the talk's request.
 
+import * as api from "./api.js";
+import { ClonedVoices } from "./cloned.js";
 import { h, part, say, show } from "./dom.js";
 import { Samples } from "./samples.js";
 
@@ -10,6 +12,7 @@ export class Setup {
   constructor(root) {
     this.root = root;
     this.samples = new Samples();
+    this.clones = new ClonedVoices(root, (name) => this.reload(name));
     // the two selects hold the values; the galleries below are another way to set them
     this.persona = root.querySelector("#talk-persona");
     this.voice = root.querySelector("#talk-voice");
@@ -37,6 +40,7 @@ export class Setup {
     this.key = key;
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
+    this.clones.offer(Boolean(can.cloning), this.voices);
     const role = Boolean(can.role_prompt);
     fillSelect(this.persona, role ? personas : [], "Nobody: an echo");
     fillSelect(this.voice, voices, "No voice yet");
@@ -107,13 +111,21 @@ export class Setup {
     this.prompt.value = persona.prompt;
     this.count();
     this.offerExamples();
-    this.chooseVoice(this.voices.has(persona.voice) ? persona.voice : this.voice.value);
+    const cloned = this.clones.voice?.name; // who cloned a voice means to hear it, whatever the persona
+    this.chooseVoice([cloned, persona.voice].find((each) => this.voices.has(each)) ?? this.voice.value);
   }
 
   chooseVoice(name) {
     if (!this.voices?.has(name)) return;
     this.voice.value = name;
     this.check("voice", name);
+    this.clones.choose(this.voices.get(name));
+  }
+
+  /** Look again which voices there are, and choose one. */
+  async reload(name) {
+    this.fill(await api.status());
+    this.chooseVoice(name);
   }
 
   check(kind, name) {
