@@ -72,6 +72,7 @@ def test_voices_not_kept_go_an_hour_after_their_last_use(kept):
 
 def test_voices_kept_are_there_after_a_restart(kept):
     first = kept.voices.add(ME, "first", b"one", keep=True)
+    kept.clock.now_s += 1
     second = kept.voices.add(ME, "second", b"two", keep=False)
     kept.voices.add(ME, "passing", b"three", keep=False)
     kept.voices.keep(ME, second.id)

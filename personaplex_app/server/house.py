@@ -145,7 +145,8 @@ class House:
         voices = [voice.name for voice in engine.voices]
         voice = request.voice or self.voice_of(persona)
         if voice not in voices:
-            if voice not in self.host.offered_voices:
+            # another voice is given only to who was offered this one, and can be told
+            if voice not in self.host.offered_voices or not request.events:
                 raise UnknownVoice(f"Voice {shorten(voice)} is not one of {self.host.choice.title}'s: {', '.join(voices)}.")
             voice = self.voice_of(persona)
         return SessionConfig(voice, prompt, persona.name, sampling)
