@@ -239,7 +239,9 @@ def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_th
     assert (batch.progress.done, batch.progress.failed, batch.progress.share) == (3, 0, 1.0)
     assert batch.keys[2] == batch.keys[0]
     for key, each in zip(batch.keys, asked, strict=False):
-        assert np.array_equal(batches.cache.get(key).agent, render(personaplex, each).agent)
+        kept, alone = batches.cache.get(key), render(personaplex, each)
+        assert np.abs(kept.agent - alone.agent).max() < 1e-4  # the same tokens; two rows at once add up in another order
+        assert kept.utterances == alone.utterances
     assert max(each.done_s for each in told[:-1]) > 0
     assert [each.done_s for each in told] == sorted(each.done_s for each in told)
     written = {path: path.stat().st_ino for path in tmp_path.iterdir()}
