@@ -128,3 +128,7 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
     with call(app.url, voice_prompt="VARM3.pt", **GREEDY) as caller:
         caller.until_closed()
     assert "VARM3" in caller.error
+    # the page may have offered it before the checkpoint was there, and can say what it got instead
+    with call(app.url, voice_prompt="VARM3.pt", events=1, **GREEDY) as caller:
+        assert caller.until_event("ready")["voice"] == "NATF0"
+        assert caller.until_event("notice")["text"] == "PersonaPlex has no voice VARM3 here; you hear NATF0 in its place."

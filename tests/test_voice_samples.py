@@ -89,7 +89,6 @@ def test_sample_gives_its_place_to_a_caller_and_waits_until_nobody_talks(make, m
     while not engine._saying.locked():
         time.sleep(0.001)
     talk = engine.open(asked)  # there is one place only
-    assert not engine._saying.locked()
     monkeypatch.setattr(voice_samples, "MAX_FRAMES", 10)
     for _ in range(5):
         talk.step(np.zeros(FRAME_SAMPLES, np.float32))

@@ -147,7 +147,8 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
         model = fingerprint(files.lm, files.mimi)
-        self.identity = f"personaplex {__version__} {model.hex()} {self.compute.device.type} {self.compute.dtype} {quantize}"
+        weights = fingerprint(files.lm, files.mimi, files.folder / VOICES_FILE).hex()
+        self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype} {quantize}"
         self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
@@ -173,27 +174,15 @@ class PersonaplexEngine:
         if self._slots is None or self._checkpoint is None:
             raise EngineError(NOT_LOADED)
         lm, clone = self._checkpoint.lm.config, config.clone
-        voice = None if clone else self._voice_prompt(config.voice)
+        voice = None if clone else self._stored_voice(config.voice)
         codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
         prompt = build_prompt(lm, tokens, voice, codes)
-        name = _clone_key(clone.data) if clone else config.voice
-        key = None if passing else (name, hashlib.sha256(repr(tokens).encode()).digest())
+        made_of = _clone_key(clone.data) if clone else config.voice
+        key = None if passing else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
-
-    def _voice_prompt(self, name: str) -> VoicePrompt | None:
-        """Return the voice of that name, None for a talk without one.
-
-        Raises: UnknownVoice.
-        """
-        if name == NO_VOICE:
-            return None
-        family_of(name)
-        if name not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
-        return self._voices[name]
 
     def _left(self) -> None:
         with self._lock:
@@ -201,7 +190,7 @@ class PersonaplexEngine:
 
     def _speaker(self, name: str) -> Speaker:
         """Return what says a voice's sample, in a place of its own."""
-        voice = self._voice_prompt(name)
+        voice = self._stored_voice(name)
 
         def say() -> PersonaplexSession | None:
             self._saying.acquire()
@@ -218,6 +207,18 @@ class PersonaplexEngine:
 
         return Speaker(to_safetensors(voice) if voice else b"", say)
 
+    def _stored_voice(self, name: str) -> VoicePrompt | None:
+        """Return the voice of that name, None for a talk without one.
+
+        Raises: UnknownVoice.
+        """
+        if name == NO_VOICE:
+            return None
+        family_of(name)
+        if name not in self._voices:
+            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+        return self._voices[name]
+
     def clone(self, speech: np.ndarray) -> bytes:
         """Return a voice made of a few seconds of speech: its codes, as a safetensors file.
 
@@ -231,9 +232,7 @@ class PersonaplexEngine:
         def encode() -> torch.Tensor:
             try:
                 return voice_codes(checkpoint.mimi, speech)
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
+            except torch.OutOfMemoryError as error:
                 raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
 
         return to_file(slots.call(encode), self._codec)

@@ -27,8 +27,8 @@ def status_routes(house: House) -> list[BaseRoute]:
         choice, stage = house.host.choice, house.host.state.stage
         status = "draining" if house.admission.draining else "ok" if stage == "ready" else "starting"
         slots = {"used": house.admission.used, "total": house.admission.total}
-        told = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
-        return JSONResponse(told, 200 if status == "ok" else 503)
+        answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
+        return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
         return private_json(describe(house, owner_key_of(request)))
