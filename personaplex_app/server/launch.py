@@ -21,6 +21,8 @@ from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
 from .clone_routes import clone_routes
+from .evaluation_routes import evaluation_routes
+from .evaluations import Evaluations
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
@@ -67,7 +69,8 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             yield
 
     port = free_port(settings.host, settings.port)
-    page = build_page(house)
+    evaluations = Evaluations(house)
+    page = build_page(house, evaluations)
     with _bounded_server():
         page.launch(
             server_name=settings.host,
@@ -86,6 +89,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                     *session_routes(house.library),
                     *clone_routes(house),
                     *render_routes(house.renderings),
+                    *evaluation_routes(evaluations),
                 ],
                 "docs_url": None,
                 "redoc_url": None,

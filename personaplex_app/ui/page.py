@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from ..server.evaluations import Evaluations
 from ..server.house import House
-from . import respond, sessions, talk
+from . import evaluate, respond, sessions, talk
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
@@ -18,7 +19,7 @@ UPLOADS_CHECKED_AND_KEPT_S = (300, 900)
 MOST_QUEUED = 32
 
 
-def build_page(house: House) -> gr.Blocks:
+def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
@@ -26,6 +27,7 @@ def build_page(house: House) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             talk.build_tab()
             respond.build_tab(house, page)
+            evaluate.build_tab(house, evaluations, page)
             sessions.build_tab()
     return page.queue(max_size=MOST_QUEUED)
 
@@ -35,6 +37,6 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = read_static("style.css") + read_static("clone.css") + read_static("respond.css")
+    style = read_static("style.css") + read_static("clone.css") + read_static("respond.css") + read_static("evaluate.css")
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

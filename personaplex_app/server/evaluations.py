@@ -1,0 +1,133 @@
+"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again goes on in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from ..engine.contract import EngineState
+from ..errors import BadInput, CapacityError, NotFound
+from ..evaluation import render
+from ..evaluation.conversation import heard_in
+from ..evaluation.report import FILES, write_report
+from ..evaluation.run import Bench, Plan, begin, session_config
+from ..evaluation.unit_files import Unit
+from .house import House
+from .renders import RenderJob
+
+MAX_UNITS = 60
+RUNS_KEPT = 4
+TELL_EVERY_S = 0.3
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far an evaluation is; `report` is its id once there is one to read."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+    left_s: float | None = None
+    report: str = ""
+
+
+class Evaluations:
+    """The evaluations of one app. The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._folder = house.settings.data / "evaluations"
+        self._benches: dict[bool, Bench] = {}
+        self._busy = False
+
+    def file(self, run_id: str, name: str) -> Path:
+        """Return a file of a report.
+
+        Raises: NotFound.
+        """
+        path = self._folder / run_id / name
+        if not re.fullmatch("[0-9a-f]{32}", run_id) or name not in FILES or not path.is_file():
+            raise NotFound(f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again.")
+        return path
+
+    async def run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
+        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not done again.
+
+        Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
+        """
+        if len(plan.units) > MAX_UNITS:
+            raise BadInput(
+                f"That makes {len(plan.units)} conversations; the page holds up to {MAX_UNITS}. Choose fewer, or use evaluate run."
+            )
+        if self._busy:
+            raise CapacityError("Another evaluation is running; start yours when it has ended.")
+        self._busy = True
+        try:
+            async with aclosing(self._run(plan, dnsmos)) as steps:
+                async for told in steps:
+                    yield told
+        finally:
+            self._busy = False
+
+    async def _run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
+        states: list[EngineState] = []
+        engine = await self._house.host.ready(states.append)
+        plan = plan.checked(engine)
+        if dnsmos not in self._benches:
+            self._benches[dnsmos] = await anyio.to_thread.run_sync(Bench, dnsmos)
+        bench = self._benches[dnsmos]
+        chosen = [engine.identity, [s.sha256 for s in plan.scenarios], plan.voices, plan.seeds, dnsmos]
+        run_id = hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:32]
+        out = self._folder / run_id
+        missing = await anyio.to_thread.run_sync(begin, out, plan, engine, bench)
+        total, kept, began_s = len(plan.units), len(plan.units) - len(missing), time.monotonic()
+        at_once = 2 * max(1, self._house.admission.total)
+        for first in range(0, len(missing), at_once):
+            async with aclosing(self._hold(plan, bench, out, missing[first : first + at_once])) as steps:
+                async for fresh in steps:
+                    over = first + fresh
+                    left_s = (time.monotonic() - began_s) / over * (len(missing) - over) if over else None
+                    yield Told("The scenarios are being held…", kept + over, total, left_s)
+        yield Told("Writing the report…", total, total)
+        await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
+        await anyio.to_thread.run_sync(self._let_go)
+        yield Told("", total, total, report=run_id)
+
+    async def _hold(self, plan: Plan, bench: Bench, out: Path, units: list[Unit]) -> AsyncGenerator[int, None]:
+        """Render some conversations beside each other, then measure and keep them; yield how many are over."""
+        by_name = {scenario.name: scenario for scenario in plan.scenarios}
+        say = [partial(bench.say, by_name[unit.scenario], unit.seed) for unit in units]
+        spoken = [await anyio.to_thread.run_sync(each) for each in say]
+        configs = [session_config(plan, unit, each.scenario) for unit, each in zip(units, spoken, strict=True)]
+        job = RenderJob(self._house, [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)])
+        try:
+            while not job.over:
+                yield job.progress.done // 2
+                await job.changed(TELL_EVERY_S)
+        finally:
+            job.cancel()
+        if job.fault or job.batch.errors:
+            raise job.fault or next(iter(job.batch.errors.values()))
+        for index, (unit, said) in enumerate(zip(units, spoken, strict=True)):
+            rendering = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[index])
+            if rendering is None:
+                raise NotFound("A conversation was held but is gone already: there is no room for it. Try again later.")
+            await anyio.to_thread.run_sync(bench.keep, out, unit, said, heard_in(rendering))
+            yield index + 1
+
+    def _let_go(self) -> None:
+        """Delete the oldest runs beyond those that are kept."""
+        runs = sorted((path for path in self._folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in runs[RUNS_KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""The Evaluate tab: scenarios are held with progress, cancelled and gone on with, reported and downloaded; other outputs are scored."""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .browser import chromium, screenshot, tone, visitor, write_microphone
+from .samples import chunks, every, write
+from .served import App, served
+from .test_page_looks import WIDTHS, assert_fits, assert_readable
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with served(tmp_path_factory.mktemp("app"), engine="classic") as running:
+        running.until_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
+        yield running
+
+
+def open_tab(page: Page, url: str) -> None:
+    page.goto(url)
+    page.click("#tab-evaluate-button")
+    expect(page.locator("#evaluate-start")).to_be_visible()
+
+
+def choose(page: Page, *titles: str) -> None:
+    for box in page.locator("#evaluate-kinds label").all():
+        box.locator("input").set_checked(box.inner_text().strip() in titles)
+    page.wait_for_timeout(500)  # Gradio takes a change up a moment later
+
+
+def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App, browser: Browser) -> None:
+    with visitor(browser) as page:
+        open_tab(page, app.url)
+        choose(page)
+        page.click("#evaluate-start")
+        expect(page.locator("#evaluate-state .notice")).to_contain_text("Nothing is chosen yet", timeout=10_000)
+        choose(page, "Noise", "Silence", "Ends of turns")
+        page.click("#evaluate-start")
+        expect(page.locator("#evaluate-state")).to_contain_text(re.compile(r"[2-6] of 7 conversations"), timeout=40_000)
+        screenshot(page, "evaluate-running")
+        page.click("#evaluate-cancel")
+        expect(page.locator("#evaluate-state .notice")).to_contain_text("goes on from there", timeout=20_000)
+        held = len(list((Path(app.log).parent / "data" / "evaluations").glob("*/units/*/unit.json")))
+        assert held >= 2
+        page.click("#evaluate-start")
+        frame = page.frame_locator("#evaluate-state iframe")
+        expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=60_000)
+        expect(frame.locator("#matrix")).to_contain_text("Answers noise")
+        assert frame.locator(".lane").count() >= 3
+        with page.expect_download() as download:
+            page.get_by_role("link", name="JSON").click()
+        told = json.loads(download.value.path().read_text())
+        assert told["conversations"] == 7
+        assert told["metrics"]["answers_noise"]["all"]["events"] == 2
+        screenshot(page, "evaluate-done", full_page=True)
+        frame.locator("audio").first.evaluate("(audio) => audio.play()")
+        expect(frame.locator(".lane .playhead").first).to_have_css("visibility", "visible")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fits(page)
+        screenshot(page, "evaluate-phone", full_page=True)
+        assert_readable(page)
+
+
+def test_evaluate_others_outputs_are_scored_and_bad_files_named(app: App, browser: Browser, tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "root" / "1", {"output.json": chunks(*every(0.25, 5.2, 8.0)), "turn_taking.json": [{"timestamp": [5.0, None]}]}
+    ).parent
+    write(folder / "2", {"output.json": {"no": "chunks"}})
+    archive = tmp_path / "outputs.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in folder.rglob("*.json"):
+            file.write(path, path.relative_to(tmp_path))
+    with visitor(browser) as page:
+        open_tab(page, app.url)
+        page.get_by_text("Score somebody's outputs").click()
+        page.click("#evaluate-score")
+        expect(page.locator("#evaluate-scores .notice")).to_contain_text("There is no file yet")
+        page.locator("#evaluate-task input").click()
+        page.get_by_role("option", name="smooth_turn_taking").click()
+        page.locator("#evaluate-zip input[type=file]").set_input_files(archive)
+        expect(page.locator("#evaluate-zip")).to_contain_text("outputs")
+        page.click("#evaluate-score")
+        scores = page.locator("#evaluate-scores pre")
+        expect(scores).to_contain_text("smooth_turn_taking: 1 samples scored")
+        expect(scores).to_contain_text('Skipped: 2/output.json has no list "chunks"')
+        screenshot(page, "evaluate-others", full_page=True)
