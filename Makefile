@@ -26,11 +26,12 @@ $(VENV)/.app: requirements.txt
 	$(PIP) --requirement requirements.txt
 	touch $@
 
-# moshi, the tests' oracle and the benchmarks' peer, pins old versions of what the app uses: it comes without them, in a folder of its own
+# moshi, the tests' oracle and the benchmarks' peer, and Resemblyzer, of which only the weights are used, ask for what the app has newer or
+# does without: they come alone, in a folder of their own
 $(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt $(VENV)/.app
 	$(PIP) --requirement requirements-personaplex.txt
 	$(PIP) --requirement requirements-dev.txt
-	$(PIP) --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13
+	$(PIP) --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4
 	touch $@
 
 clean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import EngineUnavailable, PersonaplexError, SettingsError
+from .evaluation import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
 
 DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -58,7 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
     _add_some(bench, "device", "dtype", "quantize")
     bench.set_defaults(run=_bench)
+    _add_evaluate(commands.add_parser("evaluate", help="score conversations"))
     return parser
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of anyone's outputs")
+    score.add_argument("root", type=Path, metavar="ROOT", help="folder of the samples, one folder each")
+    score.add_argument("--task", required=True, choices=TASK_NAMES, help="what the samples test")
+    score.add_argument("--gt", type=Path, metavar="FILE", help="human backchannel distribution, JSON: a list, or one for each ID")
+    score.add_argument("--json", action="store_true", help="print one JSON object")
+    score.set_defaults(run=_score)
 
 
 def _add_some(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -161,6 +174,17 @@ def _bench(settings: Settings, args: argparse.Namespace) -> int:
 
     quantize = "none" if settings.quantize == "auto" else settings.quantize
     print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions, quantize), args.json))
+    return 0
+
+
+def _score(settings: Settings, args: argparse.Namespace) -> int:
+    from .evaluation.score import score_folder
+    from .evaluation.table import problem_lines, render
+
+    scores = score_folder(args.task, args.root, args.gt)
+    for line in problem_lines(scores.problems):
+        print(line, file=sys.stderr)
+    print(json.dumps(scores.as_json(), indent=2) if args.json else render(scores))
     return 0
 
 

@@ -19,7 +19,7 @@ def run(*args: str, **env: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help")])
+@pytest.mark.parametrize("args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help"), ("evaluate", "score", "--help")])
 def test_cli_help_or_no_command_explains_itself(args):
     done = run(*args)
     assert done.returncode == (0 if args else 2)
