@@ -311,14 +311,19 @@ def write(path, listener, tell):
         os.write(tell, b"%d %d\\n" % (listener, number))
         number += 1
 
+path = Path(sys.argv[1])
+path.touch()
 # one Python for all: each writer is a fork of it, which two threads make two listeners
 for line in sys.stdin:
     listener, delay_us = map(int, line.split())
+    before_bytes = path.stat().st_size
     pid = os.fork()
     if not pid:
         for thread in range(2):
-            threading.Thread(target=write, args=(Path(sys.argv[1]), listener + thread, 1)).start()
+            threading.Thread(target=write, args=(path, listener + thread, 1)).start()
         threading.Event().wait()
+    while path.stat().st_size == before_bytes:  # a slow machine takes its time to begin
+        time.sleep(0.0005)
     time.sleep(delay_us / 1e6)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
@@ -327,12 +332,12 @@ for line in sys.stdin:
 
 def test_log_writer_killed_200_times_loses_no_acknowledged_vote(tmp_path):
     chance, path, acknowledged = random.Random(4), tmp_path / "votes.jsonl", {}
-    plan_ = "".join(f"{2 * k} {chance.randint(2_000, 14_000)}\n" for k in range(200))
+    plan_ = "".join(f"{2 * k} {chance.randint(0, 8_000)}\n" for k in range(200))
     told = subprocess.run([sys.executable, "-c", KILLED, str(path)], input=plan_.encode(), stdout=subprocess.PIPE, cwd=ROOT, check=True)
     for line in told.stdout.splitlines():
         listener, number = map(int, line.split())
         acknowledged[listener] = number
-    assert len(acknowledged) > 200  # most writers got to write
+    assert len(acknowledged) >= 150
     stored: dict[int, list[int]] = {}
     for event in VoteLog(path).fresh():
         stored.setdefault(event["listener"], []).append(event["number"])
