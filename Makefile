@@ -10,7 +10,7 @@ run: $(VENV)/.app
 
 test: $(VENV)/.dev lint
 	sh scripts/ensure-browser.sh $(BIN)/python
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

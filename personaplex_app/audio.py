@@ -1,11 +1,19 @@
-"""Frames, samples and their checks. NumPy only: no I/O, no threads, no event loop."""
+"""Frames, samples, their checks, and recordings decoded within limits. No files, no threads, no event loop."""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import soundfile
+import soxr
 
 from .errors import BadAudio
-from .units import FRAME_SAMPLES
+from .units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+RATES_HZ = (8_000, 192_000)
+MAX_CHANNELS = 2
+_BLOCK_FRAMES = 1 << 16
 
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
@@ -58,3 +66,46 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
     width = sample_rate_hz // per_s
     padded = np.pad(np.abs(samples), (0, -len(samples) % width))
     return padded.reshape(-1, width).max(axis=1).astype(np.float32) if len(padded) else np.zeros(0, np.float32)
+
+
+def decode(data: bytes, limit_s: float) -> np.ndarray:
+    """Return a wav, flac, ogg or mp3 recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged.
+
+    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a number.
+    """
+    blocks: list[np.ndarray] = []
+    frames = 0
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            rate_hz, channels = file.samplerate, file.channels
+            if not (RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and 1 <= channels <= MAX_CHANNELS):
+                raise BadAudio(
+                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at {RATES_HZ[0]:,} to "
+                    f"{RATES_HZ[1]:,} Hz."
+                )
+            # a header may promise anything: only what was read counts
+            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                frames += len(block)
+                if frames > limit_s * rate_hz:
+                    raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
+                blocks.append(block.mean(axis=1))
+    except (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError) as error:
+        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg or mp3 file.") from error
+    if not frames:
+        raise BadAudio("The recording holds no sound; record or choose another.")
+    samples = checked(np.concatenate(blocks))
+    return samples if rate_hz == SAMPLE_RATE_HZ else checked(soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ))
+
+
+def at_loudness(samples: np.ndarray, loudness_lufs: float) -> np.ndarray:
+    """Return float32 [N] at 24 kHz brought to an integrated loudness.
+
+    Raises: BadAudio when there is nothing to bring up.
+    """
+    import pyloudnorm  # only engines that clone need it, and it brings scipy
+
+    found_lufs = pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(samples.astype(np.float64))
+    if not np.isfinite(found_lufs):
+        raise BadAudio("The voice recording is silent; record a few seconds of speech.")
+    # computed in float64 and rounded once, as the reference does
+    return (samples * np.float64(10.0 ** ((loudness_lufs - found_lufs) / 20.0))).astype(np.float32)

@@ -33,6 +33,18 @@ class BadAudio(BadInput):
     code = "bad_audio"
 
 
+class BadVoiceFile(BadInput):
+    """A file is no cloned voice, or one of another model."""
+
+    code = "bad_voice_file"
+
+
+class NoCloning(BadInput):
+    """The engine that speaks cannot clone voices."""
+
+    code = "no_cloning"
+
+
 class ProtocolError(BadInput):
     """A message breaks the wire protocol."""
 

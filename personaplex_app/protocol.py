@@ -2,7 +2,8 @@
 
 A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to clients that ask with
 `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4 carries one JSON object whose `type` says what
-it is; `server/live.py` lists those the server sends.
+it is; `server/live.py` lists those the server sends. A client sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from
+the next frame on) and `ping`.
 Source: the public behaviour of moshi servers and clients.
 """
 
@@ -133,9 +134,20 @@ class ChatRequest:
         """
         return replace(_parse(message, self), config_follows=False)
 
+    def resampled(self, message: Mapping[str, Any]) -> ChatRequest:
+        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking; what it leaves out stays.
+
+        Raises: BadInput naming the field.
+        """
+        if "seed" in message:
+            raise BadInput("The seed is chosen when a talk begins and stays; start a new talk with another one.")
+        if not SAMPLING_LIMITS.keys() & message.keys():
+            raise BadInput(f"A sampling message changes at least one of {', '.join(list(SAMPLING_LIMITS)[:-1])}.")
+        return replace(self, sampling=_sampling(message, self.sampling))
+
 
 # name: (smallest, largest, whole numbers only)
-_SAMPLING = {
+SAMPLING_LIMITS = {
     "audio_temperature": (0.0, 2.0, False),
     "text_temperature": (0.0, 2.0, False),
     "audio_topk": (1, 2048, True),
@@ -166,11 +178,6 @@ def parse_query(query: Mapping[str, str]) -> ChatRequest:
 
 
 def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
-    sampling = dict(base.sampling)
-    for name, limits in _SAMPLING.items():
-        value = fields.get(name)
-        if value not in (None, ""):
-            sampling[name] = _number(name, value, *limits)
     return replace(
         base,
         # the reference's clients name a voice by its file
@@ -179,8 +186,13 @@ def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
         persona=_text(fields, "persona", base.persona, 80),
         owner=_text(fields, "owner", base.owner, 128),
         keep=_flag(fields.get("keep"), "keep") or base.keep,
-        sampling=sampling,
+        sampling=_sampling(fields, base.sampling),
     )
+
+
+def _sampling(fields: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name in SAMPLING_LIMITS if (value := fields.get(name)) not in (None, "")}
+    return {**before, **{name: _number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}}
 
 
 def _text(fields: Mapping[str, Any], name: str, default: str, limit: int) -> str:

@@ -80,6 +80,7 @@ class Settings:
     slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
     talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
     idle_limit_s: int = _setting(120, _number(5, 3_600), "a talk in which the user says nothing for this long ends")
+    drain_s: int = _setting(10, _number(0, 3_600), "running talks get so long to end when the app is told to stop, in seconds")
     data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
     auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
     api_key: str = _setting("", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True)

@@ -17,6 +17,11 @@ MAX_ARCHIVE_BYTES = 64 * 2**20
 """Limit of what the released 6–8 MB archive may unpack to."""
 MAX_VOICE_BYTES = 4 * 2**20
 MAX_MEMBERS = 1000
+CLONE_LUFS = -24.0
+"""The loudness that the model's voice prompts were trained at."""
+MAX_CLONE_BYTES = 64 * 2**10
+CLONE_PREFIX = "clone:"
+"""Begins a cloned voice's name on the wire; its id follows."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ FAMILIES = (
     Family("VARF", "Varied, female", "More colour and more accents, less alike among themselves.", 5),
     Family("VARM", "Varied, male", "More colour and more accents, less alike among themselves.", 5),
 )
+NO_VOICE = "none"
+"""Stands for a talk without a voice prompt."""
 NAMES = tuple(f"{family.prefix}{k}" for family in FAMILIES for k in range(family.count))
 
 

@@ -162,6 +162,16 @@ def tone_level(samples: np.ndarray, rate_hz: int, frequency_hz: float = 440.0) -
     return float(2 * np.abs(np.mean(samples * np.exp(-2j * np.pi * frequency_hz * n / rate_hz)))) if len(samples) else 0.0
 
 
+def screenshots(page: Page, name: str) -> None:
+    """Keep a picture at desk width and one at phone width; what is on them must fit."""
+    before = page.viewport_size or {"width": 1280, "height": 900}
+    for width, height in ((1280, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") <= 0
+        screenshot(page, f"{name}-{width}", full_page=True)
+    page.set_viewport_size({"width": before["width"], "height": before["height"]})
+
+
 def screenshot(page: Page, name: str, **options: object) -> None:
     """Keep a picture to look at; git ignores the folder."""
     SCREENSHOTS.mkdir(exist_ok=True)

@@ -43,6 +43,8 @@ class ScriptedEngine:
     capabilities = Capabilities()
     voices = (Voice("echo", "Echo", "For tests.", "Tests"),)
     max_sessions = 4
+    about = ""
+    lost = ""
 
     def __init__(self, *scripts: Callable[[int], Step], load_error: Exception | None = None) -> None:
         self._scripts = list(scripts)

@@ -49,6 +49,7 @@ class Hub:
     sizes: dict[str, int] = field(default_factory=dict)  # said instead of the true ones
     api_status: int | None = None
     api_body: bytes | None = None
+    answers: threading.Event = field(default_factory=threading.Event)  # until it is set nobody gets an answer
     port: int = 0
     seen: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
 
@@ -81,6 +82,7 @@ def git_id(content: bytes) -> str:
 def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
     """Serve one repository until the block ends."""
     made = Hub(name, commit, dict(files), {"main": commit})
+    made.answers.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (_Handler,), {"hub": made}))
     server.daemon_threads = False
     made.port = server.server_address[1]
@@ -89,6 +91,7 @@ def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
     try:
         yield made
     finally:
+        made.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -109,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        self.hub.answers.wait(60)
         self.hub.seen.append((self.command, self.path, {key.title(): value for key, value in self.headers.items()}))
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         try:
@@ -116,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._content(next(name for name, content in self.hub.files.items() if sha256(content) == parts[1]))
             if parts[:2] == ["api", "models"]:
                 return self._listing("/".join(parts[2:4]), parts[5])
+            if parts[2:3] != ["resolve"]:
+                return self._send(404, b"not a part of this Hub")
             return self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True

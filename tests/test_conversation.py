@@ -27,10 +27,10 @@ QUERY = {"codec": "pcm", "events": "1"}
 
 
 @asynccontextmanager
-async def open_house(engine, tmp_path, slots=2):
+async def open_house(engine, tmp_path, slots=2, choice=Choice("echo", "for the test"), build=None):
     house = House(
-        settings=Settings(data=tmp_path),
-        host=EngineHost(engine, Choice("echo", "for the test")),
+        settings=Settings(data=tmp_path, slots=slots),
+        host=EngineHost(engine, choice, build),
         personas=load_personas(),
         admission=Admission(slots, talk_limit_s=60),
         library=Library(tmp_path),

@@ -11,21 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from personaplex_app.engine.contract import Sampling, SessionConfig
-from personaplex_app.engine.personaplex import Captions, PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine.contract import Notice, Sampling, SessionConfig
+from personaplex_app.engine.personaplex import Captions, PersonaplexEngine, PersonaplexSettings, duration
 from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
 from personaplex_app.model.compute import pick
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY
+from personaplex_app.voices import NAMES, NO_VOICE
 
 from . import tiny
 
 pytestmark = pytest.mark.unit
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
-CASES = ["long_text", "voice_and_text", "voice_only"]
+CASES = ["long_text", "text_only", "voice_and_text", "voice_only"]
 
 
 def wait_until(condition):
@@ -48,7 +49,8 @@ def engine(tmp_path_factory):
 
 def config_of(name: str, sampling: Sampling = ARGMAX) -> SessionConfig:
     about, _ = tiny.case(name)
-    return SessionConfig(about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=sampling)
+    voice = about["voice"].removesuffix(".pt") if about["voice"] else NO_VOICE
+    return SessionConfig(voice, about["text_prompt"], sampling=sampling)
 
 
 def frames() -> np.ndarray:
@@ -206,6 +208,7 @@ def test_engine_that_cannot_be_made_ready_again_says_so_to_everybody():
     with pytest.raises(EngineError, match="stopped with an error"):
         slot.step(np.zeros(7, np.float32))  # not a frame: the codec fails
     wait_until(lambda: len(builds) == 2 and "restart" in slots._broken)
+    assert "device lost" in slots.lost
     with pytest.raises(EngineError, match=r"cannot be made ready again \('device lost'\); restart the app"):
         slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
     slots.close()
@@ -251,7 +254,7 @@ def test_session_sampling_changes_while_talking(engine):
     changed = engine.open(config_of("voice_only"))
     for t, user in enumerate(frames()[:30]):
         if t == 10:
-            changed.resample(replace(ARGMAX, audio_temperature=3.0, seed=1))
+            changed.resample(replace(ARGMAX, audio_temperature=3.0))
         a, b = greedy.step(user), changed.step(user)
         assert np.allclose(a.agent, b.agent, atol=1e-5) or t >= 10
     assert not np.allclose(a.agent, b.agent, atol=1e-3)
@@ -261,7 +264,7 @@ def test_session_sampling_changes_while_talking(engine):
 
 def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_path):
     engine = PersonaplexEngine(PersonaplexSettings(str(tmp_path / "none"), tmp_path / "store"))
-    assert len(engine.voices) == 18
+    assert [voice.name for voice in engine.voices] == [*NAMES, NO_VOICE]
     assert {voice.family for voice in engine.voices} >= {"Natural, female", "Varied, male"}
     with pytest.raises(EngineError, match="not loaded yet"):
         engine.open(SessionConfig("NATF0", ""))
@@ -271,7 +274,7 @@ def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_pat
 
 
 def test_engine_loaded_voices_are_those_of_the_checkpoint(engine):
-    assert [voice.name for voice in engine.voices] == ["NATF0", "NATM1", "VARF2"]
+    assert [voice.name for voice in engine.voices] == ["NATF0", "NATM1", "VARF2", NO_VOICE]
     assert engine.max_sessions == SLOTS
 
 
@@ -321,3 +324,25 @@ def test_snapshots_keep_the_last_used_within_their_bytes():
     assert kept.bytes == 10
     kept.clear()
     assert kept.bytes == 0
+
+
+def test_session_past_the_window_says_once_that_early_context_fades(engine):
+    session = engine.open(SessionConfig(NO_VOICE, "", sampling=ARGMAX))
+    told = [[event for event in session.step(user).events if isinstance(event, Notice)] for user in frames()[:60]]
+    session.close()
+    prompt = tiny.prompt(None, "").positions
+    assert [len(notices) for notices in told].index(1) == tiny.checkpoint().lm.config.context - prompt
+    (notice,) = (event for notices in told for event in notices)
+    assert notice.text == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from now on."
+    assert duration(240.0) == "4 minutes"
+
+
+def test_engine_out_of_memory_while_loading_says_what_to_do(monkeypatch, tmp_path):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("personaplex_app.engine.personaplex.load_checkpoint", full)
+    engine = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path, "cpu", "float32", 1))
+    with pytest.raises(EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"):
+        engine.load(lambda state: None)
+    engine.close()

@@ -35,6 +35,59 @@ def speak_user_wav(caller: Caller, frames: int) -> None:
             time.sleep(0.08)
 
 
+def sampled(app, change_at: int, **change) -> tuple[list[bytes], str]:
+    """Talk with a seed and change the sampling after a number of frames; return each frame's sound, and the text."""
+    with call(app.url, voice_prompt="NATF0", codec="pcm", events=1, seed=5, text_prompt="Be kind.") as caller:
+        assert caller.until_event("ready")["sampling"]["seed"] == 5
+        samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="int16")
+        for t in range(24):
+            if t == change_at:
+                caller.order("sampling", **change)
+                in_force = caller.until_event("sampling")
+                assert in_force["seed"] == 5
+                assert change.items() <= in_force.items()
+            caller.say(Kind.AUDIO, samples[1920 * t : 1920 * (t + 1)].astype("<i2").tobytes())
+            while len(caller.audio) <= t:
+                caller.take()
+        return caller.audio, caller.text
+
+
+def test_live_sampling_changed_while_talking_counts_from_there_and_replays(app):
+    change = {"audio_temperature": 2.0, "audio_topk": 2000, "text_temperature": 0}
+    plain, first, again = sampled(app, 99), sampled(app, 10, **change), sampled(app, 10, **change)
+    assert first == again
+    assert first[0][:10] == plain[0][:10]
+    assert all(ours != theirs for ours, theirs in zip(first[0][10:], plain[0][10:], strict=True))
+
+
+def test_live_sampling_out_of_bounds_is_refused_and_the_talk_goes_on(app):
+    with call(app.url, voice_prompt="NATF0", events=1, **GREEDY) as caller:
+        caller.until(Kind.HANDSHAKE)
+        for order, said in [
+            ({"audio_temperature": 9}, "audio_temperature must be a number from 0.0 to 2.0; '9' came."),
+            ({"seed": 4}, "The seed is chosen when a talk begins and stays; start a new talk with another one."),
+            ({}, "changes at least one of audio_temperature, text_temperature, audio_topk, text_topk."),
+        ]:
+            caller.events.clear()
+            caller.order("sampling", **order)
+            notice = caller.until_event("notice")
+            assert notice["code"] == "sampling_refused"
+            assert said in notice["text"]
+        speak_user_wav(caller, 3)
+        while len(caller.audio) < 3:
+            caller.take()
+        assert not [event for event in caller.events if event["type"] == "sampling"]
+
+
+def test_live_talk_without_voice_and_role_begins(app):
+    with call(app.url, codec="pcm", events=1, config="message") as caller:
+        caller.order("start", voice_prompt="none", text_prompt="", audio_temperature=0)
+        assert caller.until_event("ready")["voice"] == "none"
+        speak_user_wav(caller, 2)
+        while len(caller.audio) < 2:
+            caller.take()
+
+
 def golden_text(name: str, frames: int) -> str:
     return "".join(text for text in tiny.case(name)[0]["text"][:frames] if text not in ("PAD", "EPAD", "BOS", "EOS"))
 
@@ -67,7 +120,7 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
 def test_live_status_names_the_engine_and_the_checkpoints_voices(app):
     status = httpx.get(app.url + "/voice/status").json()
     assert status["engine"]["name"] == "personaplex"
-    assert [voice["name"] for voice in status["voices"]] == ["NATF0", "NATM1", "VARF2"]
+    assert [voice["name"] for voice in status["voices"]] == ["NATF0", "NATM1", "VARF2", "none"]
     assert "compute: cpu: asked for; float32: memory allows it." in app.log.read_text()
 
 
@@ -75,3 +128,7 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
     with call(app.url, voice_prompt="VARM3.pt", **GREEDY) as caller:
         caller.until_closed()
     assert "VARM3" in caller.error
+    # the page may have offered it before the checkpoint was there, and can say what it got instead
+    with call(app.url, voice_prompt="VARM3.pt", events=1, **GREEDY) as caller:
+        assert caller.until_event("ready")["voice"] == "NATF0"
+        assert caller.until_event("notice")["text"] == "PersonaPlex has no voice VARM3 here; you hear NATF0 in its place."

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, expect_state, open_page, screenshot, start_talk, stop_talk, tone, visitor, write_microphone
+from personaplex_app.classic.weights import SYNTHESISER
+
+from .browser import chromium, expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, tone, visitor, write_microphone
 from .served import App, served
 
 pytestmark = pytest.mark.browser
@@ -128,6 +130,7 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Bro
         expect(page.locator("#talk-voice")).to_have_value("deep")
         expect(page.locator('[data-part="sampling-hint"]')).to_contain_text("does not sample")
         expect(page.locator('[data-part="prompt-count"]')).to_contain_text("of 2,000 characters")
+        expect(page.locator("#clone-open")).to_be_hidden()  # this engine cannot clone
 
 
 @pytest.mark.parametrize(("prompt", "sentence"), [("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")])
@@ -141,25 +144,45 @@ def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser, 
         expect(page.locator("#talk-prompt")).to_be_focused()
 
 
-def test_status_of_a_failed_or_loading_engine_is_told(app: App, browser: Browser) -> None:
-    with visitor(browser) as page:
-        changes = {"stage": "loading", "detail": "the recogniser", "progress": 0.4}
-
-        def answer(route: Route) -> None:
-            status = route.fetch().json()
-            status["engine"] |= changes
-            status["available"] = False
-            route.fulfill(json=status)
-
-        page.route("**/voice/status", answer)
+def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_path: Path) -> None:
+    package = SYNTHESISER.locate().parent.parent
+    spoiled = tmp_path / "packages" / package.name
+    for each in (path for path in package.rglob("*") if path.is_file()):
+        copy = spoiled / each.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(each)
+    (spoiled / SYNTHESISER.path).unlink()
+    (spoiled / SYNTHESISER.path).write_bytes(b"cut off")
+    with served(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
         open_page(page, app.url)
-        expect(page.locator("#talk-status")).to_contain_text("is loading (40 %): the recogniser")
-        expect(page.locator("#talk-status progress")).to_have_attribute("value", "0.4")
-        screenshot(page, "loading")
-        changes |= {"stage": "failed", "detail": "A weight file is missing.", "progress": None}
         expect_state(page, "error")
-        expect(page.locator("#talk-status")).to_contain_text("could not start. A weight file is missing.")
-        screenshot(page, "failed")
+        expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
+        expect(page.locator("#talk-status")).to_contain_text("pip install --force-reinstall hibari-tts")
+        assert app.get("/health").json()["status"] == "starting"
+        screenshots(page, "failed")
+
+
+def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path, idle_limit_s=5, drain_s=5) as app, visitor(browser) as page, visitor(browser) as late:
+        open_page(page, app.url)
+        notice = page.locator('.talk [data-part="notice"]')
+        start_talk(page)
+        page.click("#talk-mute")
+        expect(notice).to_contain_text("Nothing was heard from you", timeout=5000)
+        screenshots(page, "idle-warned")
+        expect_state(page, "ended", timeout_s=10)
+        expect(page.locator("#talk-status")).to_contain_text("nothing was said for a while")
+        start_talk(page)
+        app.process.send_signal(signal.SIGTERM)
+        expect(notice).to_contain_text("The server is about to stop; this talk ends in about 5 seconds")
+        expect(page.locator('[data-readout="left"]')).to_have_text(re.compile("0:0[0-5]"))
+        assert app.get("/health").json()["status"] == "draining"
+        open_page(late, app.url)
+        expect(late.locator("#talk-status")).to_contain_text("begins no new talks")
+        screenshots(late, "draining")
+        expect_state(page, "ended", timeout_s=10)
+        expect(page.locator("#talk-status")).to_contain_text("because the server is being stopped")
+        assert app.process.wait(timeout=10) == 0
 
 
 def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:

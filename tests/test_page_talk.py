@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -121,13 +122,20 @@ def test_mute_sends_silence_until_unmuted(app: App, browser: Browser) -> None:
         stop_talk(page)
 
 
-def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Browser) -> None:
+@contextmanager
+def full_house(app: App, browser: Browser) -> Iterator[tuple[Page, Page]]:
+    """One visitor who talks and one who waits for the only slot."""
     with visitor(browser) as first, visitor(browser) as second:
         open_page(first, app.url)
         open_page(second, app.url)
         start_talk(first)
         second.click("#talk-start")
         expect_state(second, "queued")
+        yield first, second
+
+
+def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Browser) -> None:
+    with full_house(app, browser) as (first, second):
         expect(second.locator("#talk-status")).to_contain_text("You are next")
         screenshot(second, "queued")
         stop_talk(first)
@@ -137,12 +145,7 @@ def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Br
 
 
 def test_cancel_in_the_queue_leaves_it(app: App, browser: Browser) -> None:
-    with visitor(browser) as first, visitor(browser) as second:
-        open_page(first, app.url)
-        open_page(second, app.url)
-        start_talk(first)
-        second.click("#talk-start")
-        expect_state(second, "queued")
+    with full_house(app, browser) as (first, second):
         second.click("#talk-stop")
         expect_state(second, "idle")
         deadline_s = time.monotonic() + 5

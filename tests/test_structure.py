@@ -15,7 +15,7 @@ FLOORS = [
     {"personas", "voices"},
     {"model"},
     {"engine", "classic"},
-    {"sessions", "metrics", "evaluation"},
+    {"sessions", "metrics", "evaluation", "cloning"},
     {"server", "ui"},
     {"doctor", "bench", "__main__"},
 ]

@@ -22,8 +22,8 @@ def test_weights_other_content_names_file_expected_and_found(tmp_path):
         weights.verified(path, weights.VAD.sha256, "run: pip install it again")
     message = str(caught.value)
     assert str(path) in message
-    assert weights.VAD.sha256 in message
-    assert hashlib.sha256(b"not the weights").hexdigest() in message
+    assert weights.VAD.sha256[:16] in message
+    assert hashlib.sha256(b"not the weights").hexdigest()[:16] in message
     assert "pip install" in message
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 
@@ -92,7 +92,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire
             writer.write(data)
             await writer.drain()
             if not data:
-                writer.write_eof()
+                with suppress(OSError):  # the other end may be gone already
+                    writer.write_eof()
                 return
 
     task = asyncio.ensure_future(deliver())

@@ -33,6 +33,8 @@ class ClassicEngine:
 
     name = "classic"
     capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
+    about = ""
+    lost = ""
 
     def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, lockstep: bool = False) -> None:
         self._make_responder = make_responder

@@ -50,17 +50,16 @@ def verified(path: Path, sha256: str, remedy: str) -> Path:
 
     Raises: WeightsError naming the file, the expected and the found sha256.
     """
-    digest = hashlib.sha256()
+    digest, expected = hashlib.sha256(), f"expected sha256 {sha256[:16]}…"
     try:
         with path.open("rb") as file:
             while block := file.read(_READ_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise WeightsError(f"The weight file {path} cannot be read ({error.strerror}); expected sha256 {sha256}; {remedy}.") from error
+        raise WeightsError(f"The weight file {path} cannot be read ({error.strerror}); {expected}; {remedy}.") from error
     if digest.hexdigest() != sha256:
-        raise WeightsError(
-            f"The weight file {path} is not the one that was tested: expected sha256 {sha256}, found {digest.hexdigest()}; {remedy}."
-        )
+        found = f"found {digest.hexdigest()[:16]}…"
+        raise WeightsError(f"The weight file {path} is not the one that was tested: {expected}, {found}; {remedy}.")
     return path
 
 

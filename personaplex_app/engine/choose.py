@@ -21,11 +21,12 @@ SMALL_WEIGHTS_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine's name with the sentences that explain it."""
+    """An engine's name with the sentences that explain it. `instead_of` names the engine that failed, where one did."""
 
     name: str
     why: str
     next_step: str = ""
+    instead_of: str = ""
 
     @property
     def title(self) -> str:
@@ -45,6 +46,13 @@ def choose(settings: Settings) -> Choice:
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
+
+
+def fallback(failed: Choice, sentence: str) -> Choice | None:
+    """Return what takes over from an engine that failed with `sentence`; None where nothing is left that could."""
+    if failed.name == "classic":
+        return None
+    return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
 
 
 def _lacks(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Capabilities:
     user_captions: bool = False
     agent_captions: bool = False
     role_prompt: bool = False
+    # a talk may have no role: its prompt is empty
+    roleless: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,25 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """A cloned voice: what its owner calls it, and the file that an engine's `clone` made."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SessionConfig:
-    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`)."""
+    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
+
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for.
+    """
 
     voice: str
     prompt: str
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    clone: Clone | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +164,15 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class SampledSession(Session, Protocol):
+    """A session of an engine that declares `sampling`."""
+
+    def resample(self, sampling: Sampling) -> None:
+        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs."""
+        ...
+
+
 @dataclass(frozen=True)
 class EngineState:
     """How far an engine's start-up is. `progress` is 0 to 1, or None where it cannot be known."""
@@ -176,8 +199,18 @@ class Engine(Protocol):
         """How many sessions this engine can hold at once on this machine."""
         ...
 
+    @property
+    def about(self) -> str:
+        """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to say."""
+        ...
+
+    @property
+    def lost(self) -> str:
+        """Why a loaded engine can hold no more talks and cannot help itself; "" while it can."""
+        ...
+
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand."""
+        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand, or not yet."""
         ...
 
     def load(self, report: Callable[[EngineState], None]) -> None:
@@ -196,4 +229,27 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free everything the engine holds."""
+        ...
+
+
+class CloningEngine(Engine, Protocol):
+    """What an engine that declares `cloning` can do besides. A cloned voice is a small safetensors file."""
+
+    def clone(self, speech: np.ndarray) -> bytes:
+        """Return a voice made of a few seconds of speech.
+
+        Shapes: `speech` is float32 [N] at 24 kHz.
+        Raises: BadAudio, EngineError.
+        """
+        ...
+
+    def check_clone(self, data: bytes) -> None:
+        """Make sure that bytes from anywhere are a voice of this engine's model.
+
+        Raises: BadVoiceFile, EngineError.
+        """
+        ...
+
+    def forget_clone(self, data: bytes) -> None:
+        """Let go of everything that was computed from a voice."""
         ...

@@ -39,6 +39,8 @@ class EchoEngine:
     capabilities = Capabilities()
     voices = (Voice("echo", "Your own voice", "Says back what it hears, 80 ms later.", "Check"),)
     max_sessions = 64
+    about = ""
+    lost = ""
 
     def sample(self, voice: str) -> None:
         """There is none: the voice is the user's own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import EngineError, UnknownVoice, shorten
+from ..errors import CapacityError, EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
+from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
@@ -22,17 +24,24 @@ from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
 from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
-from ..model.voice_files import open_voices, self_test
-from ..units import FRAME_S, FRAME_SAMPLES
-from ..voices import NAMES, family_of
-from .contract import Capabilities, EngineState, Event, Sampling, SessionConfig, Step, Utterance, Voice, Word
+from ..model.voice_files import open_voices, self_test, to_safetensors
+from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
+from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
+from .contract import Capabilities, EngineState, Event, Notice, Sampling, SessionConfig, Step, Utterance, Voice, Word
 from .slots import Slot, Slots
 from .snapshots import Snapshots
+from .voice_samples import PROMPT as SAMPLE_PROMPT
+from .voice_samples import SEED as SAMPLE_SEED
+from .voice_samples import Speaker, VoiceSamples, fingerprint
 
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
+NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
+_NO_VOICE = Voice(
+    NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
+)
 
 
 @dataclass(frozen=True)
@@ -52,29 +61,47 @@ class PersonaplexEngine:
     """Token-exact with the reference; many sessions in one batch on one device."""
 
     name = "personaplex"
-    capabilities = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True)
+    capabilities = Capabilities(sampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
 
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
         self._checkpoint: Checkpoint | None = None
         self._voices: dict[str, VoicePrompt] = {}
+        self._codec = ""
         self._slots: Slots | None = None
+        self._samples: VoiceSamples | None = None
+        self._talks = 0
+        self._lock = threading.Lock()
+        # held while a voice's sample is being said, which takes a place that a caller may need
+        self._saying = threading.Lock()
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
         self.plan: Plan | None = None
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The released voices, once loaded those of this checkpoint."""
-        return tuple(_voice(name) for name in NAMES if not self._voices or name in self._voices)
+        """The released voices, once loaded those of this checkpoint, and none."""
+        return (*(_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
 
     @property
     def max_sessions(self) -> int:
         """How many talks share the device: what was asked for, once loaded what its memory allows."""
         return self._slots.count if self._slots else self._settings.slots
 
-    def sample(self, voice: str) -> None:
-        """There is none: a released voice is kept as embeddings, not as sound."""
+    @property
+    def about(self) -> str:
+        """Device, number type and form of the weights, and why; known once they are chosen."""
+        return f"{self.compute.why} {self.plan.why}" if self.compute and self.plan else ""
+
+    @property
+    def lost(self) -> str:
+        """Why the device cannot be brought back."""
+        return self._slots.lost if self._slots else ""
+
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has it made."""
+        known = voice == NO_VOICE or voice in self._voices
+        return self._samples.get(voice) if self._samples and known else None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Download what is not here yet, load, test and warm up; once is enough.
@@ -84,6 +111,18 @@ class PersonaplexEngine:
         """
         if self._slots:
             return
+        try:
+            self._load(report)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            device = self.compute.device if self.compute else "this machine"
+            raise EngineError(
+                f"The memory of {device} ran out while the model was loaded. Take --quantize int8 or int4, fewer --slots, or close other "
+                "programs there; then start again."
+            ) from error
+
+    def _load(self, report: Callable[[EngineState], None]) -> None:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
@@ -93,9 +132,9 @@ class PersonaplexEngine:
             raise EngineError(f"The memory of {self.compute.device} is too small: {self.plan.why}")
         quantize, slots = self.plan.chosen.quantize, min(self.plan.chosen.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
-        report(EngineState("loading", self._why(), 0.0))
+        report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
-            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self._why(), done)), quantize
+            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self.about, done)), quantize
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
@@ -103,45 +142,137 @@ class PersonaplexEngine:
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[self.compute.device.type]
         self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
+        self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
+        model = fingerprint(files.lm, files.mimi)
+        self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
 
-        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        Raises: UnknownVoice, BadVoiceFile, BadPrompt, CapacityError, EngineError.
         """
+        with self._lock:
+            self._talks += 1
+        try:
+            try:
+                return self._seat(config, self._left)
+            except CapacityError:
+                # the place may be a sample's, which leaves it now that somebody talks
+                with self._saying:
+                    return self._seat(config, self._left)
+        except BaseException:
+            self._left()
+            raise
+
+    def _seat(self, config: SessionConfig, left: Callable[[], None], passing: bool = False) -> PersonaplexSession:
+        """Take a place; `passing` says that nobody comes again for the same voice and role."""
         if self._slots is None or self._checkpoint is None:
-            raise EngineError("The PersonaPlex engine is not loaded yet; wait until it is ready.")
-        family_of(config.voice)
-        if config.voice not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(config.voice)}; choose one of: {', '.join(self._voices)}.")
+            raise EngineError(NOT_LOADED)
+        lm, clone = self._checkpoint.lm.config, config.clone
+        voice = None if clone else self._stored_voice(config.voice)
+        codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
-        prompt = build_prompt(self._checkpoint.lm.config, tokens, self._voices[config.voice])
-        key = config.voice, hashlib.sha256(repr(tokens).encode()).digest()
+        prompt = build_prompt(lm, tokens, voice, codes)
+        made_of = _clone_key(clone.data) if clone else config.voice
+        key = None if passing else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
-        return PersonaplexSession(slot, self._checkpoint, seed)
+        return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
+
+    def _left(self) -> None:
+        with self._lock:
+            self._talks -= 1
+
+    def _speaker(self, name: str) -> Speaker:
+        """Return what says a voice's sample, in a place of its own."""
+        voice = self._stored_voice(name)
+
+        def say() -> PersonaplexSession | None:
+            self._saying.acquire()
+            try:
+                if self._talks:
+                    raise CapacityError("Somebody talks.")
+                return self._seat(SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)), self._saying.release, True)
+            except CapacityError:
+                self._saying.release()
+                return None
+            except BaseException:
+                self._saying.release()
+                raise
+
+        return Speaker(to_safetensors(voice) if voice else b"", say)
+
+    def _stored_voice(self, name: str) -> VoicePrompt | None:
+        """Return the voice of that name, None for a talk without one.
+
+        Raises: UnknownVoice.
+        """
+        if name == NO_VOICE:
+            return None
+        family_of(name)
+        if name not in self._voices:
+            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+        return self._voices[name]
+
+    def clone(self, speech: np.ndarray) -> bytes:
+        """Return a voice made of a few seconds of speech: its codes, as a safetensors file.
+
+        Shapes: `speech` is float32 [N] at 24 kHz.
+        Raises: BadAudio, EngineError.
+        """
+        slots, checkpoint = self._slots, self._checkpoint
+        if slots is None or checkpoint is None:
+            raise EngineError(NOT_LOADED)
+
+        def encode() -> torch.Tensor:
+            try:
+                return voice_codes(checkpoint.mimi, speech)
+            except torch.OutOfMemoryError as error:
+                raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
+
+        return to_file(slots.call(encode), self._codec)
+
+    def check_clone(self, data: bytes) -> None:
+        """Make sure that bytes from anywhere are a voice of this model.
+
+        Raises: BadVoiceFile, EngineError.
+        """
+        self._clone_codes(data)
+
+    def forget_clone(self, data: bytes) -> None:
+        """Let go of the prompt phases computed with a cloned voice."""
+        voice = _clone_key(data)
+        self.snapshots.drop(lambda key: isinstance(key, tuple) and key[0] == voice)
+
+    def _clone_codes(self, data: bytes) -> torch.Tensor:
+        if self._checkpoint is None:
+            raise EngineError(NOT_LOADED)
+        return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
+        if self._samples:
+            self._samples.close()
         slots, self._slots = self._slots, None
         if slots:
             slots.close()
         self._checkpoint = None
         self.snapshots.clear()
 
-    def _why(self) -> str:
-        return f"{self.compute.why} {self.plan.why}" if self.compute and self.plan else ""
-
 
 class PersonaplexSession:
     """One talk in one slot."""
 
-    def __init__(self, slot: Slot, checkpoint: Checkpoint, seed: int) -> None:
+    def __init__(self, slot: Slot, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]) -> None:
+        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left` is called at the end."""
         self._slot: Slot | None = slot
         self._tokenizer = checkpoint.tokenizer
         self._captions = Captions()
         self._seed = seed
+        self._frames_until_fading = max(window_frames, 0)
+        self._context_frames = checkpoint.lm.config.context
+        self._left = left
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame.
@@ -155,12 +286,20 @@ class PersonaplexSession:
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
         spoken = self._slot.step(user.astype(np.float32, copy=False))
         text = self._tokenizer.spoken(spoken.text)
-        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, self._captions.step(text))
+        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, (*self._captions.step(text), *self._fading()))
+
+    def _fading(self) -> tuple[Event, ...]:
+        """Say once, with the first frame that pushes another out of the window, that memory has an end."""
+        self._frames_until_fading -= 1
+        if self._frames_until_fading != -1:
+            return ()
+        told = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
+        return (Notice("context_fades", f"The model looks back on {told}: early context, its role too, fades from now on."),)
 
     def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; without a new seed the old one stays."""
+        """Change temperatures and top-k from the next frame on; the seed stays."""
         if self._slot:
-            self._slot.resample(row_sampling(sampling, self._seed if sampling.seed is None else sampling.seed))
+            self._slot.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
         """Do nothing: the model hears the user and decides itself when to stop."""
@@ -170,6 +309,7 @@ class PersonaplexSession:
         slot, self._slot = self._slot, None
         if slot:
             slot.release()
+            self._left()
 
 
 class Captions:
@@ -216,6 +356,11 @@ def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], No
     return fetch(source, access, lambda stage, doing, share: report(EngineState(stage, doing, share)))
 
 
+def _clone_key(data: bytes) -> str:
+    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
+    return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
+
+
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
     """Return a session's sampling in the model's words."""
     return RowSampling(
@@ -225,6 +370,16 @@ def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
         text_topk=sampling.text_topk,
         seed=(seed + 2**63) % 2**64 - 2**63,
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: "4 minutes", "12 seconds"."""
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether torch, or Python, ran out of memory; a CPU's allocator says so only in words."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
 
 
 def _voice(name: str) -> Voice:

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import CapacityError, EngineError, shorten
+from ..errors import CapacityError, EngineError, PersonaplexError, shorten
 from ..model.duplex import Duplex, Spoken
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
@@ -23,12 +24,13 @@ from .snapshots import Snapshots
 log = logging.getLogger(__name__)
 CLOSED = "The engine has been closed; start the app again."
 BROKEN = "The model stopped with an error and is being made ready again; start a new talk."
+T = TypeVar("T")
 
 
 @dataclass
 class _Newcomer:
     row: int
-    key: Hashable
+    key: Hashable | None
     sampling: RowSampling
     prompt: Prompt
     seated: Future[int] = field(default_factory=Future)
@@ -49,14 +51,17 @@ class Slots:
         self._newcomers: deque[_Newcomer] = deque()
         self._frames: dict[int, tuple[np.ndarray, Future[Spoken]]] = {}
         self._resampled: dict[int, RowSampling] = {}
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._generation = 0
         self._broken: str | None = None
+        self.lost = ""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
-    def take(self, key: Hashable, prompt: Prompt, sampling: RowSampling) -> Slot:
-        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots.
+    def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Slot:
+        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots,
+        None where nobody will come again for it.
 
         Raises: CapacityError when no row is free, EngineError when the prompt phase fails.
         """
@@ -99,6 +104,18 @@ class Slots:
             self._check(generation)
             self._resampled[row] = sampling
 
+    def call(self, work: Callable[[], T]) -> T:
+        """Run something short on the device's thread, between two steps, and return what it returned.
+
+        Raises: whatever `work` raises, EngineError when the device cannot go on.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            self._check()
+            self._calls.append((work, future))
+            self._changed.notify_all()
+        return future.result()
+
     def release(self, row: int, generation: int) -> None:
         """Give a row back at once."""
         with self._changed:
@@ -117,27 +134,30 @@ class Slots:
             self._thread.join()
 
     def _check(self, generation: int | None = None) -> None:
-        if self._closed:
-            raise EngineError(CLOSED)
         if self._broken:
             raise EngineError(self._broken)
+        if self._closed:
+            raise EngineError(CLOSED)
         if generation is not None and generation != self._generation:
             raise EngineError(BROKEN)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._frames or self._newcomers)
+                self._changed.wait_for(lambda: self._closed or self._frames or self._newcomers or self._calls)
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
                 frames, self._frames = self._frames, {}
                 resampled, self._resampled = self._resampled, {}
                 newcomer = self._newcomers[0] if self._newcomers else None
+                call = self._calls.popleft() if self._calls else None
             try:
                 self._advance(frames, resampled, newcomer)
+                if call:
+                    _answer(*call)
             except BaseException as error:  # out of memory, a driver's fault: whatever it is, those who wait must hear of it
-                self._rebuild(error, [future for _, future in frames.values()])
+                self._rebuild(error, [future for _, future in (*frames.values(), *([call] if call else []))])
 
     def _advance(
         self, frames: dict[int, tuple[np.ndarray, Future[Spoken]]], resampled: dict[int, RowSampling], newcomer: _Newcomer | None
@@ -158,14 +178,15 @@ class Slots:
         duplex, row = self._duplex, newcomer.row
         if newcomer.chunks is None:
             duplex.set_sampling(row, newcomer.sampling)
-            kept = self._snapshots.get(newcomer.key)
+            kept = None if newcomer.key is None else self._snapshots.get(newcomer.key)
             if isinstance(kept, Snapshot):
                 duplex.restore(row, kept)
                 return True
             newcomer.chunks = duplex.prefill(row, newcomer.prompt, self._chunk_frames)
         if next(newcomer.chunks, None) is not None:
             return False
-        self._snapshots.put(newcomer.key, duplex.snapshot(row))
+        if newcomer.key is not None:
+            self._snapshots.put(newcomer.key, duplex.snapshot(row))
         return True
 
     def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
@@ -185,7 +206,7 @@ class Slots:
             self._duplex = self._build()
         except BaseException as again:
             with self._changed:
-                self._broken = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
+                self._broken = self.lost = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
             return
         with self._changed:
             self._broken = None
@@ -197,8 +218,19 @@ class Slots:
             future.set_exception(error)
         for newcomer in self._newcomers:
             newcomer.seated.set_exception(error)
+        for _, future in self._calls:
+            future.set_exception(error)
         self._frames, self._resampled = {}, {}
         self._newcomers.clear()
+        self._calls.clear()
+
+
+def _answer(work: Callable[[], T], future: Future[T]) -> None:
+    """Do somebody's work; what is wrong with what they brought is theirs to hear, and no fault of the device."""
+    try:
+        future.set_result(work())
+    except PersonaplexError as error:
+        future.set_exception(error)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 
@@ -46,6 +46,12 @@ class Snapshots:
             self.bytes += snapshot.bytes
             while self.bytes > self._limit_bytes:
                 self.bytes -= self._kept.popitem(last=False)[1].bytes
+
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Let go of the snapshots whose key is unwanted."""
+        with self._lock:
+            for key in [key for key in self._kept if unwanted(key)]:
+                self.bytes -= self._kept.pop(key).bytes
 
     def clear(self) -> None:
         """Let go of everything."""

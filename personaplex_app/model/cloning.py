@@ -1,19 +1,28 @@
-"""A voice from a recording: brought to the loudness the model was trained with, then to codes."""
+"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file and back."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
-import pyloudnorm
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from ..errors import BadAudio
+from ..audio import at_loudness
+from ..errors import BadAudio, BadVoiceFile, shorten
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ..voices import CLONE_LUFS, MAX_CLONE_BYTES
+from .config import AGENT_CODEBOOKS
 from .mimi import Mimi
 
-LOUDNESS_LUFS = -24.0
 MIN_VOICE_S = 0.5
 MAX_VOICE_S = 60.0
+MAX_VOICE_FRAMES = round(MAX_VOICE_S * SAMPLE_RATE_HZ / FRAME_SAMPLES)
+FORMAT = "personaplex-app cloned voice 1"
+MAX_METADATA_CHARS = 1_000
 
 
 def voice_codes(mimi: Mimi, samples: np.ndarray) -> Tensor:
@@ -25,12 +34,60 @@ def voice_codes(mimi: Mimi, samples: np.ndarray) -> Tensor:
     seconds = len(samples) / SAMPLE_RATE_HZ
     if not MIN_VOICE_S <= seconds <= MAX_VOICE_S:
         raise BadAudio(f"The voice recording is {seconds:.1f} s long; it must be between {MIN_VOICE_S} and {MAX_VOICE_S:.0f} s.")
-    loudness_lufs = pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(samples.astype(np.float64))
-    if not np.isfinite(loudness_lufs):
-        raise BadAudio("The voice recording is silent; record a few seconds of speech.")
-    # computed in float64 and rounded once, as the reference does
-    scaled = (samples * np.float64(10.0 ** ((LOUDNESS_LUFS - loudness_lufs) / 20.0))).astype(np.float32)
+    scaled = at_loudness(samples, CLONE_LUFS)
     pcm = torch.from_numpy(np.pad(scaled, (0, -len(scaled) % FRAME_SAMPLES))).to(mimi.device)
     one = torch.ones(1, dtype=torch.bool, device=mimi.device)
     with torch.inference_mode():
         return mimi.encode(pcm[None], mimi.empty_encoder_state(1), one)[0]
+
+
+def codec_sha256(mimi: Mimi) -> str:
+    """Return what tells one codec's codes from another's: the hash of the codebooks that they point into."""
+    layers = [*mimi.quantizer.rvq_first.vq.layers, *mimi.quantizer.rvq_rest.vq.layers][:AGENT_CODEBOOKS]
+    digest = hashlib.sha256()
+    for layer in layers:
+        digest.update(layer.state_dict()["_codebook.embedding_sum"].float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def to_file(codes: Tensor, codec: str) -> bytes:
+    """Return a cloned voice as a safetensors file.
+
+    Shapes: `codes` int64 [8, frames]; `codec` is a `codec_sha256`.
+    """
+    return save({"codes": codes.to(torch.int16).cpu().contiguous()}, {"format": FORMAT, "codec": codec})
+
+
+def from_file(data: bytes, codec: str, card: int) -> Tensor:
+    """Return the codes in a file of ours, int64 [8, frames], each below `card`.
+
+    Raises: BadVoiceFile when it is anything else, or made with another codec.
+    """
+    if len(data) > MAX_CLONE_BYTES:
+        raise BadVoiceFile(f"The voice file has {len(data):,} bytes; the limit is {MAX_CLONE_BYTES:,}. Choose one that was exported here.")
+    try:
+        content = load(data)
+        metadata = _metadata(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadVoiceFile("That is not a safetensors file; choose a voice that was exported here.") from error
+    codes = content.get("codes")
+    if codes is None or len(content) != 1 or metadata.get("format") != FORMAT or set(metadata) != {"format", "codec"}:
+        raise BadVoiceFile("That safetensors file is not a cloned voice; choose one that was exported here.")
+    if metadata["codec"] != codec:
+        raise BadVoiceFile("That voice was made with another model, whose codes mean other sounds here. Clone it again from its recording.")
+    shape = tuple(codes.shape)
+    if codes.dtype != torch.int16 or len(shape) != 2 or shape[0] != AGENT_CODEBOOKS or not 1 <= shape[1] <= MAX_VOICE_FRAMES:
+        limit = f"int16 [{AGENT_CODEBOOKS}, 1 to {MAX_VOICE_FRAMES}]"
+        raise BadVoiceFile(f"The voice's codes are {shorten(codes.dtype)} {list(shape)}; they must be {limit}. Export it again.")
+    if codes.min() < 0 or codes.max() >= card:
+        raise BadVoiceFile(f"The voice holds codes outside 0 to {card - 1}, which the model does not have. Export it again.")
+    return codes.long()
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return what the header says besides tensors, which `load` passes over."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    found = header.get("__metadata__") or {}
+    if sum(len(key) + len(value) for key, value in found.items()) > MAX_METADATA_CHARS:
+        raise BadVoiceFile(f"The voice file's notes are longer than {MAX_METADATA_CHARS:,} characters. Choose one that was exported here.")
+    return found

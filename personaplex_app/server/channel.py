@@ -164,10 +164,10 @@ class HttpChannels:
 
 
 class ConnectRate:
-    """At most so many connects a minute from one address; remembers a bounded number of addresses."""
+    """At most so many of something a minute from one address; remembers a bounded number of addresses."""
 
-    def __init__(self, per_minute: int, most_addresses: int = 4096) -> None:
-        self._per_minute, self._most = per_minute, most_addresses
+    def __init__(self, per_minute: int, most_addresses: int = 4096, what: str = "talks") -> None:
+        self._per_minute, self._most, self._what = per_minute, most_addresses, what
         self._recent: dict[str, list[float]] = {}
 
     def admit(self, address: str, now_s: float | None = None) -> None:
@@ -178,7 +178,9 @@ class ConnectRate:
             times.append(now_s)
         elif times:
             self._recent[address] = times
-            raise CapacityError(f"More than {self._per_minute} talks a minute from this address; wait {60 - (now_s - times[0]):.0f} s.")
+            raise CapacityError(
+                f"More than {self._per_minute} {self._what} a minute from this address; wait {60 - (now_s - times[0]):.0f} s."
+            )
         if len(self._recent) >= self._most:
             self._recent.pop(next(iter(self._recent)))
         self._recent[address] = times

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -19,8 +20,10 @@ from ..protocol import MAX_MESSAGE_BYTES
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
+from .clone_routes import clone_routes
 from .guard import Guard
 from .house import House
+from .live import GOODBYE_S
 from .session_routes import session_routes
 from .status_routes import status_routes
 
@@ -37,17 +40,17 @@ def serve(settings: Settings) -> None:
 
     Raises: SettingsError when no port is free.
     """
-    stop = threading.Event()
+    stop, at_once = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with running(settings) as url:
+        signal.signal(number, lambda *_: (at_once if stop.is_set() else stop).set())
+    with running(settings, at_once) as url:
         print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
         stop.wait()
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
-    """Hold a running app; gives its address."""
+def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
+    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, unless `at_once` is set."""
     choice = choose(settings)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
@@ -76,7 +79,7 @@ def running(settings: Settings) -> Iterator[str]:
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
-                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library)],
+                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library), *clone_routes(house)],
                 "docs_url": None,
                 "redoc_url": None,
             },
@@ -87,7 +90,19 @@ def running(settings: Settings) -> Iterator[str]:
     try:
         yield page.share_url or f"http://{'localhost' if settings.host in ('0.0.0.0', '127.0.0.1') else settings.host}:{port}"  # noqa: S104
     finally:
+        _drain(house, at_once or threading.Event())
         page.close()
+
+
+def _drain(house: House, at_once: threading.Event) -> None:
+    """Let running talks end; every caller is told and nobody new gets in."""
+    grace_s = house.settings.drain_s
+    house.drain(grace_s)
+    if house.callers:
+        print(f"Callers still here: {house.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
+    deadline_s = time.monotonic() + grace_s + GOODBYE_S
+    while house.callers and time.monotonic() < deadline_s and not at_once.is_set():
+        time.sleep(0.05)
 
 
 def free_port(host: str, port: int) -> int:

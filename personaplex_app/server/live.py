@@ -2,12 +2,14 @@
 
 The engine's work happens in `sessions.stepper.Stepper`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
 `preparing` and `queued` before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and `notice`
-from the talk (`sessions.stepper`); `limit` before a limit is reached; `pong`; and `ended` as the last.
+from the talk (`sessions.stepper`); `sampling` with what is in force, after a `sampling` that changed it; `limit` before a limit is
+reached; `pong`; and `ended` as the last.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,8 +17,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ..engine.contract import Engine, EngineState, SessionConfig
-from ..errors import CapacityError, EngineError, PersonaplexError
+from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
+from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta
@@ -51,6 +53,7 @@ LOST = End("lost", "The connection was lost.")
 SLOW = End("slow_reader", f"More than {OUTBOX_S:g} s of audio waited to be read; the connection is too slow.", CLOSE_POLICY, failed=True)
 SILENT = End("lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True)
 TIME_LIMIT = End("time_limit", "The time for this talk is over.")
+DRAINED = End("draining", "The talk ended because the server is being stopped. In a minute it may be back.")
 IDLE = End("idle", "The talk ended because nothing was said for a while.")
 NO_START = End("no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True)
 
@@ -77,10 +80,12 @@ class Conversation:
         self._end: End | None = None
         self._scope = anyio.CancelScope()
         self._talk: Stepper | None = None
+        self._sampling = Sampling()
         self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
+        self._house.callers += 1
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -90,6 +95,7 @@ class Conversation:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(self._end or LOST)
+            self._house.callers -= 1
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
@@ -159,8 +165,24 @@ class Conversation:
                 self._finish(STOPPED if self._configured.is_set() else End("stopped", "There was no talk to stop: none had been started."))
             case "interrupt" if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._house.workers)
+            case "sampling":
+                await self._resample(order)
             case "ping":
                 self._tell("pong", sent=order.get("sent"))
+
+    async def _resample(self, order: dict[str, Any]) -> None:
+        """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
+        try:
+            request = self._request.resampled(order)
+            if self._talk is None:
+                raise BadInput("The talk has not begun; put its sampling into the start message.")
+            sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
+            await anyio.to_thread.run_sync(self._talk.resample, sampling, limiter=self._house.workers)
+        except BadInput as error:
+            self._tell("notice", code="sampling_refused", text=f"{error} Nothing was changed.")
+            return
+        self._request, self._sampling = request, sampling
+        self._tell("sampling", **asdict(sampling))
 
     # the talk
 
@@ -171,11 +193,14 @@ class Conversation:
             return self._finish(NO_START)
         house = self._house
         house.session_config(self._request)  # a bad request is told before the caller waits in line
-        engine = await house.host.ready(self._tell_state)
+        await house.host.ready(self._tell_state)
+        house.fit()
         async with house.admission.slot(self._tell_place):
+            # while it waited in line another engine may have taken over
+            engine = await house.host.ready(self._tell_state)
             config = house.session_config(self._request)
             talk, record = await anyio.to_thread.run_sync(self._open, engine, config, limiter=house.workers)
-            self._talk = talk
+            self._talk, self._sampling = talk, config.sampling
             try:
                 self._post(Message(Kind.HANDSHAKE))
                 self._tell_ready(record, config)
@@ -213,23 +238,26 @@ class Conversation:
                 self._post(message)
 
     async def _watch_limits(self) -> None:
-        """Warn before the time or the user's silence runs out, then end the talk."""
+        """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
         assert self._talk
-        settings = self._house.settings
+        house, settings = self._house, self._house.settings
         began_s = time.monotonic()
         warned: set[str] = set()
         while True:
-            now_s = time.monotonic()
-            left_s = {
-                "time": began_s + settings.talk_limit_s - now_s,
-                "idle": self._talk.user_spoke_s + settings.idle_limit_s - now_s,
+            # when it ends, and how long before that it is told
+            limits = {
+                "time": (TIME_LIMIT, began_s + settings.talk_limit_s, min(WARN_BEFORE_S, settings.talk_limit_s / 2)),
+                "idle": (IDLE, self._talk.user_spoke_s + settings.idle_limit_s, min(WARN_BEFORE_S, settings.idle_limit_s / 2)),
             }
-            for reason, limit_s in (("time", settings.talk_limit_s), ("idle", settings.idle_limit_s)):
-                if left_s[reason] <= 0:
-                    return self._finish(TIME_LIMIT if reason == "time" else IDLE)
-                near = left_s[reason] <= min(WARN_BEFORE_S, limit_s / 2)
+            if house.drained_s is not None:
+                limits["draining"] = (DRAINED, house.drained_s, math.inf)
+            for reason, (end, at_s, warn_before_s) in limits.items():
+                left_s = at_s - time.monotonic()
+                if left_s <= 0:
+                    return self._finish(end)
+                near = left_s <= warn_before_s
                 if near and reason not in warned:
-                    self._tell("limit", reason=reason, left_s=round(left_s[reason], 1))
+                    self._tell("limit", reason=reason, left_s=round(left_s, 1))
                 (warned.add if near else warned.discard)(reason)
             await anyio.sleep(TICK_S)
 
@@ -237,7 +265,7 @@ class Conversation:
 
     def _tell_state(self, state: EngineState) -> None:
         choice = self._house.host.choice
-        self._tell("preparing", engine=choice.name, stage=state.stage, detail=state.detail, progress=state.progress)
+        self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
 
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
@@ -256,7 +284,11 @@ class Conversation:
             keeping=record.keeping,
             keep_problem=record.problem or "",
             capabilities=asdict(host.engine.capabilities),
+            sampling=asdict(config.sampling) if host.engine.capabilities.sampling else None,
         )
+        if self._request.voice not in ("", config.voice):
+            text = f"{host.choice.title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
+            self._tell("notice", code="other_voice", text=text)
 
     async def _say_goodbye(self, end: End) -> None:
         """Send the last messages past whatever still waited, and close."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
 
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
@@ -42,6 +44,16 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
         if len(body) > limit_bytes:
             raise BadInput(f"The body has more than {limit_bytes} bytes, which is the limit here.")
     return bytes(body)
+
+
+def owner_key_of(request: Request) -> str:
+    """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
+    return request.headers.get("x-owner-key", "")
+
+
+def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
+    """Return JSON that nobody on the way may keep."""
+    return JSONResponse(content, status, headers=PRIVATE)
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -15,13 +15,13 @@ from typing import Any, BinaryIO, TypeVar
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
 from ..sessions import export
 from ..sessions.library import Library
-from .replies import limited_body, told
+from .replies import PRIVATE, limited_body, owner_key_of, private_json, told
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
@@ -32,7 +32,6 @@ TEXTS = {
     "json": (export.to_json, "application/json"),
 }
 KINDS = ("wav", "flac", *TEXTS)
-_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 T = TypeVar("T")
 
@@ -58,8 +57,8 @@ class _SessionApi:
         self._workers = anyio.CapacityLimiter(WORKERS)
 
     async def all(self, request: Request) -> Response:
-        talks = await self._in_thread(self._library.talks, _owner(request))
-        return _json({"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem})
+        talks = await self._in_thread(self._library.talks, owner_key_of(request))
+        return private_json({"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem})
 
     async def one(self, request: Request) -> Response:
         return await self._in_thread(self._describe, *_whose(request))
@@ -72,20 +71,20 @@ class _SessionApi:
 
     async def keep(self, request: Request) -> Response:
         kept = await self._in_thread(self._library.keep, *_whose(request))
-        return _json({"kept": kept, "at_end": not kept})
+        return private_json({"kept": kept, "at_end": not kept})
 
     async def rate(self, request: Request) -> Response:
         rating = _object(await limited_body(request, MAX_BODY_BYTES))
         await self._in_thread(self._library.rate, *_whose(request), rating.get("stars"), rating.get("comment", ""))
-        return _json({"rated": True})
+        return private_json({"rated": True})
 
     async def delete(self, request: Request) -> Response:
         await self._in_thread(self._library.delete, *_whose(request))
-        return _json({"deleted": 1})
+        return private_json({"deleted": 1})
 
     async def delete_all(self, request: Request) -> Response:
-        deleted, running = await self._in_thread(self._library.delete_all, _owner(request))
-        return _json({"deleted": deleted, "running": running})
+        deleted, running = await self._in_thread(self._library.delete_all, owner_key_of(request))
+        return private_json({"deleted": deleted, "running": running})
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._workers)
@@ -94,13 +93,13 @@ class _SessionApi:
         talk = self._library.get(owner, talk_id)
         try:
             with self._library.open_audio(owner, talk_id) as wav:
-                return _json({**export.describe(talk), "lane": export.lane(talk, wav)})
+                return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
         except (NoRecording, TalkRunning):
-            return _json({**export.describe(talk), "lane": export.lane(talk, None)})
+            return private_json({**export.describe(talk), "lane": export.lane(talk, None)})
 
     def _export(self, owner: str, talk_id: str, kind: str) -> Response:
         talk = self._library.get(owner, talk_id)
-        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
@@ -129,16 +128,8 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _json(content: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(content, headers=_PRIVATE)
-
-
-def _owner(request: Request) -> str:
-    return request.headers.get("x-owner-key", "")
-
-
 def _whose(request: Request) -> tuple[str, str]:
-    return _owner(request), request.path_params["talk_id"]
+    return owner_key_of(request), request.path_params["talk_id"]
 
 
 def _object(body: bytes) -> dict[str, Any]:

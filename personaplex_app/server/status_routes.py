@@ -10,26 +10,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..engine.choose import TITLES
+from ..engine.contract import Sampling
 from ..errors import NotFound, shorten
-from ..protocol import MAX_PROMPT_CHARS
+from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ..units import SAMPLE_RATE_HZ
+from .clone_routes import voice_entry
 from .house import House
-from .replies import told
-
-_HEALTH = {"ready": "ok", "failed": "failed"}
+from .replies import owner_key_of, private_json, told
 
 
 def status_routes(house: House) -> list[BaseRoute]:
     """Return the routes that tell how the app is."""
 
     async def health(request: Request) -> Response:
-        state = house.host.state
-        status = "draining" if house.admission.draining else _HEALTH.get(state.stage, "starting")
+        choice, stage = house.host.choice, house.host.state.stage
+        status = "draining" if house.admission.draining else "ok" if stage == "ready" else "starting"
         slots = {"used": house.admission.used, "total": house.admission.total}
-        return JSONResponse({"status": status, "engine": house.host.choice.name, "slots": slots}, 200 if status == "ok" else 503)
+        answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
+        return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
-        return JSONResponse(describe(house))
+        return private_json(describe(house, owner_key_of(request)))
 
     async def voice_sample(request: Request) -> Response:
         samples = house.host.engine.sample(request.path_params["voice"])
@@ -46,8 +48,8 @@ def status_routes(house: House) -> list[BaseRoute]:
     ]
 
 
-def describe(house: House) -> dict:
-    """Return what a client needs to offer a talk."""
+def describe(house: House, owner_key: str = "") -> dict:
+    """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
     host, settings, admission = house.host, house.settings, house.admission
     engine, choice, state = host.engine, host.choice, host.state
     return {
@@ -57,10 +59,17 @@ def describe(house: House) -> dict:
             "title": choice.title,
             "why": choice.why,
             "next_step": choice.next_step,
+            "instead_of": choice.instead_of,
+            "instead_of_title": TITLES.get(choice.instead_of, ""),
+            "about": engine.about,
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
         },
-        "voices": [{**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices],
+        "voices": [
+            *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
+            *(voice_entry(voice) for voice in house.cloned_voices(owner_key)),
+        ],
+        "sampling": _sampling() if engine.capabilities.sampling else {},
         "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
         "default_persona": house.personas[0].name,
         "endpoints": {
@@ -68,9 +77,19 @@ def describe(house: House) -> dict:
             "chat": "/api/chat",
             "chat_http": "/api/chat/http",
             "sessions": "/api/sessions",
+            "clones": "/api/clones",
             "health": "/health",
         },
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
         "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
+    }
+
+
+def _sampling() -> dict[str, dict]:
+    """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set while talking."""
+    defaults = asdict(Sampling())
+    return {
+        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": name != "seed"}
+        for name, (least, most, whole) in SAMPLING_LIMITS.items()
     }

@@ -33,7 +33,7 @@ class TalkMeta:
     @classmethod
     def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
         """Return what there is to write down of an engine's session."""
-        return cls(engine, config.voice, config.prompt, config.persona, config.sampling)
+        return cls(engine, config.clone.name if config.clone else config.voice, config.prompt, config.persona, config.sampling)
 
 
 @dataclass(frozen=True)

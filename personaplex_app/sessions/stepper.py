@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import audio
-from ..engine.contract import Event, Mark, Notice, Session, TurnLatency, Utterance
+from ..engine.contract import Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
+from ..errors import BadInput
 from ..protocol import Kind, Message, metadata
 from ..units import FRAME_MS, FRAME_S, frames_to_s
 from .talk_log import TalkLog
@@ -57,6 +58,15 @@ class Stepper:
     def interrupt(self) -> None:
         """Make the agent stop speaking."""
         self._session.interrupt()
+
+    def resample(self, sampling: Sampling) -> None:
+        """Change how the agent is sampled from the next frame on.
+
+        Raises: BadInput when this engine does not sample.
+        """
+        if not isinstance(self._session, SampledSession):
+            raise BadInput("The engine that speaks does not sample, so there is nothing to set.")
+        self._session.resample(sampling)
 
     def close(self) -> None:
         """End the engine's session."""

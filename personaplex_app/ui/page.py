@@ -33,5 +33,6 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    head = f'<meta name="color-scheme" content="light dark"><style>{read_static("style.css")}</style>'
+    style = read_static("style.css") + read_static("clone.css")
+    head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

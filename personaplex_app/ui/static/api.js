@@ -47,6 +47,16 @@ export const keep = (id) => ask(`/api/sessions/${id}/keep`, { method: "POST" });
 export const remove = (id) => ask(`/api/sessions/${id}`, { method: "DELETE" });
 export const removeAll = () => ask("/api/sessions", { method: "DELETE" });
 
+const asked = (path, fields) => `${path}?${new URLSearchParams({ ...fields, consent: Number(fields.consent), keep: Number(fields.keep ?? false) })}`;
+
+export const clones = () => json("/api/clones");
+export const previewClone = (file, consent) => json(asked("/api/clones/preview", { consent }), { method: "POST", body: file });
+export const makeClone = (file, fields) => json(asked("/api/clones", fields), { method: "POST", body: file });
+export const importClone = (file, fields) => json(asked("/api/clones/import", fields), { method: "POST", body: file });
+export const keepClone = (id) => ask(`/api/clones/${id}/keep`, { method: "POST" });
+export const exportedClone = async (id) => (await ask(`/api/clones/${id}/export.safetensors`)).blob();
+export const removeClone = (id) => ask(`/api/clones/${id}`, { method: "DELETE" });
+
 export function rate(id, stars, comment) {
   const body = JSON.stringify({ stars, comment });
   return ask(`/api/sessions/${id}/rating`, { method: "POST", body, headers: { "Content-Type": "application/json" } });

@@ -114,6 +114,7 @@ export class Readouts {
       this.fields.left.classList.toggle("is-low", left_s < 30);
     };
     tick();
+    clearInterval(this.timer);
     this.timer = setInterval(tick, 500);
   }
 

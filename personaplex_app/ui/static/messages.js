@@ -33,7 +33,7 @@ const STAGES = {
 
 export function preparing({ stage, detail, progress }, title = "The engine") {
   const percent = progress === null || progress === undefined ? "" : ` (${Math.round(progress * 100)} %)`;
-  return `${title} ${STAGES[stage] ?? "is getting ready"}${percent}${detail ? `: ${detail}` : ""}. It begins by itself.`;
+  return `${title} ${STAGES[stage] ?? "is getting ready"}${percent}${detail ? `: ${detail}` : ""}.`;
 }
 
 export function queued({ ahead, wait_s }) {
@@ -43,6 +43,7 @@ export function queued({ ahead, wait_s }) {
 }
 
 export function limit({ reason, left_s }) {
+  if (reason === "draining") return `The server is about to stop; this talk ends in ${about(left_s)}.`;
   return reason === "idle"
     ? `Nothing was heard from you for a while; the talk ends in ${about(left_s)} unless you speak.`
     : `This talk ends in ${about(left_s)}: its time is nearly over.`;
@@ -50,6 +51,7 @@ export function limit({ reason, left_s }) {
 
 export const TEXT = Object.freeze({
   ready: "Ready when you are. Your microphone opens when you start.",
+  begins: "The talk begins by itself.",
   notReady: "You can start already; the talk begins when the engine is ready.",
   microphone: "Asking for your microphone…",
   connecting: "Connecting…",
@@ -61,7 +63,7 @@ export const TEXT = Object.freeze({
   lostAway: "The connection was lost, and the server cannot be reached. Once it is back, look for the recording under Sessions.",
   lostEarly: "The connection was lost before the talk began. Start again.",
   unreachable: "The server cannot be reached, neither by WebSocket nor by HTTP. Check that it runs, then start again.",
-  draining: "The server is shutting down and takes no new talk. Try again in a minute.",
+  draining: "The server is about to stop and begins no new talks. Try again in a minute.",
   emptyPrompt: "The role prompt is empty. Choose a persona, or write who the agent is.",
   slow: "Your connection is slower than speech; some of what you said was left out.",
   fallback: "WebSockets do not pass on this network, so the talk goes over HTTP.",

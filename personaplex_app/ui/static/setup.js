@@ -1,5 +1,7 @@
 // Who speaks: personas, voices, the role prompt, sampling. Fills itself from /voice/status and gives the talk's request.
 
+import * as api from "./api.js";
+import { ClonedVoices } from "./cloned.js";
 import { h, part, say, show } from "./dom.js";
 import { Samples } from "./samples.js";
 
@@ -10,6 +12,7 @@ export class Setup {
   constructor(root) {
     this.root = root;
     this.samples = new Samples();
+    this.clones = new ClonedVoices(root, (name) => this.reload(name));
     // the two selects hold the values; the galleries below are another way to set them
     this.persona = root.querySelector("#talk-persona");
     this.voice = root.querySelector("#talk-voice");
@@ -28,14 +31,16 @@ export class Setup {
   fill(status) {
     const { voices, personas, engine, limits } = status;
     const can = engine.capabilities ?? {};
-    const key = JSON.stringify([voices, personas, can]);
+    // samples come one by one while the engine idles; the gallery stays as it is
+    const key = JSON.stringify([voices.map(({ sample, ...each }) => each), personas, can]);
     this.limitChars = limits?.prompt_chars ?? 2000;
     this.offerKeep(status.keep ?? {});
-    if (key === this.key) return;
+    if (key === this.key) return this.offerSamples(voices);
     const before = this.key ? { voice: this.voice.value, prompt: this.edited() ? this.prompt.value : null } : null;
     this.key = key;
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
+    this.clones.offer(Boolean(can.cloning), this.voices);
     const role = Boolean(can.role_prompt);
     fillSelect(this.persona, role ? personas : [], "Nobody: an echo");
     fillSelect(this.voice, voices, "No voice yet");
@@ -47,9 +52,8 @@ export class Setup {
     this.prompt.disabled = !role;
     show(this.prompt, role);
     show(part(this.root, "prompt-count"), role);
-    say(part(this.root, "prompt-hint"), role ? "Who it is and what it knows. Change anything: it answers from this text." : `${engine.title} plays no role, so there is nothing to write here.`);
-    show(part(this.root, "sampling"), Boolean(can.sampling));
-    say(part(this.root, "sampling-hint"), can.sampling ? "How freely the model draws its sound and its words. Empty means the model's own default." : `${engine.title} does not sample, so there is nothing to set here.`);
+    say(part(this.root, "prompt-hint"), role ? `Who it is and what it knows. Change anything: it answers from this text.${can.roleless ? " Empty is allowed: then it plays no role." : ""}` : `${engine.title} plays no role, so there is nothing to write here.`);
+    this.roleless = Boolean(can.roleless);
     if (role) this.choosePersona(this.personas.has(this.persona.dataset.chosen) ? this.persona.dataset.chosen : (status.default_persona ?? personas[0]?.name));
     else this.chooseVoice(voices[0]?.name);
     if (before) this.restore(before);
@@ -107,13 +111,21 @@ export class Setup {
     this.prompt.value = persona.prompt;
     this.count();
     this.offerExamples();
-    this.chooseVoice(this.voices.has(persona.voice) ? persona.voice : this.voice.value);
+    const cloned = this.clones.voice?.name; // who cloned a voice means to hear it, whatever the persona
+    this.chooseVoice([cloned, persona.voice].find((each) => this.voices.has(each)) ?? this.voice.value);
   }
 
   chooseVoice(name) {
     if (!this.voices?.has(name)) return;
     this.voice.value = name;
     this.check("voice", name);
+    this.clones.choose(this.voices.get(name));
+  }
+
+  /** Look again which voices there are, and choose one. */
+  async reload(name) {
+    this.fill(await api.status());
+    this.chooseVoice(name);
   }
 
   check(kind, name) {
@@ -135,8 +147,18 @@ export class Setup {
   /** What is wrong with the role prompt, as a word, or null. */
   problem() {
     if (this.prompt.disabled) return null;
-    if (!this.prompt.value.trim()) return "empty";
+    if (!this.prompt.value.trim()) return this.roleless ? null : "empty";
     return this.prompt.value.length > this.limitChars ? "long" : null;
+  }
+
+  /** Put a button on every voice that can be heard by now. */
+  offerSamples(voices) {
+    for (const each of voices.filter(({ sample }) => sample)) {
+      const card = part(this.root, "voice-gallery").querySelector(`input[value="${CSS.escape(each.name)}"]`)?.closest(".card");
+      if (!card || card.classList.contains("has-sample")) continue;
+      card.classList.add("has-sample");
+      card.append(this.samples.buttonFor(each));
+    }
   }
 
   /** A sample must not be heard in a talk. */
@@ -150,9 +172,6 @@ export class Setup {
     if (!this.prompt.disabled) {
       request.text_prompt = this.prompt.value.trim();
       request.persona = this.persona.value;
-    }
-    if (!part(this.root, "sampling").hidden) {
-      for (const input of part(this.root, "sampling").querySelectorAll("input")) if (input.value !== "") request[input.name] = Number(input.value);
     }
     return request;
   }

@@ -11,6 +11,7 @@ import { forget, remember, remembered } from "./memory.js";
 import { TEXT, audioTrouble, limit, preparing, queued } from "./messages.js";
 import { FRAME_S } from "./protocol.js";
 import { Recording } from "./recording.js";
+import { Sampling } from "./sampling.js";
 import { Setup } from "./setup.js";
 
 const POLL_BUSY_MS = 1000;
@@ -35,6 +36,7 @@ class TalkPage {
     this.meters = new Meters(root);
     this.readouts = new Readouts(root);
     this.setup = new Setup(root);
+    this.sampling = new Sampling(root, (fields) => this.client?.order("sampling", fields));
     this.lane = new DuplexLane(this.laneElement, { live: true });
     this.buttons.start.addEventListener("click", () => this.start());
     this.buttons.stop.addEventListener("click", () => this.stop());
@@ -85,6 +87,7 @@ class TalkPage {
       try {
         this.status = await api.status();
         this.setup.fill(this.status);
+        this.sampling.fill(this.status);
         this.showEngine(this.status.engine);
         if (!["ready", "failed"].includes(this.status.engine.stage)) next_ms = POLL_BUSY_MS;
         if (this.state === "idle") this.idle();
@@ -93,25 +96,30 @@ class TalkPage {
         if (this.state === "idle") this.enter("idle", error.message);
       }
     }
-    setTimeout(() => this.poll(), next_ms);
+    clearTimeout(this.polling);
+    this.polling = setTimeout(() => this.poll(), next_ms);
   }
 
   idle() {
     const { engine, available } = this.status;
-    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail} ${engine.next_step}`.trim());
-    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress ?? 0 });
+    if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail}`);
+    if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress });
     return this.enter("idle", available ? TEXT.ready : TEXT.draining);
   }
 
   showEngine(engine, speaking = false) {
     this.engineName = engine.name;
     const line = part(this.root, "engine-text");
-    const key = JSON.stringify([engine.title, engine.why, engine.next_step, speaking]);
+    const key = JSON.stringify([engine.title, engine.why, engine.next_step, engine.about, engine.instead_of, speaking]);
     this.root.querySelector("#talk-engine").dataset.stage = engine.stage ?? "ready";
     if (line.dataset.key === key) return;
     line.dataset.key = key;
-    const better = engine.next_step ? h("details", { class: "better" }, h("summary", {}, "A better one?"), h("span", {}, linked(engine.next_step))) : null;
-    line.replaceChildren(h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, engine.title)), h("span", { class: "engine-why" }, engine.why ?? ""), better ?? "");
+    const fold = (title, text) => (text ? h("details", { class: "better" }, h("summary", {}, title), h("span", {}, linked(text))) : "");
+    const better = engine.instead_of ? "" : fold("A better one?", engine.next_step);
+    line.replaceChildren(h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, engine.title)), h("span", { class: "engine-why" }, engine.why ?? ""), fold("How it runs here", engine.about), better);
+    const fallback = part(this.root, "fallback");
+    show(fallback, Boolean(engine.instead_of));
+    if (engine.instead_of) fallback.replaceChildren(h("b", {}, `${engine.instead_of_title} is not speaking. `), ...linked(engine.next_step), ` Until then ${engine.title} takes its place.`);
   }
 
   // a talk
@@ -124,6 +132,8 @@ class TalkPage {
       this.setup.prompt.focus();
       return;
     }
+    const wrong = this.sampling.problem();
+    if (wrong) return this.notify(wrong);
     this.setup.hush();
     this.reset();
     const rig = new AudioRig(api.folder, {
@@ -139,7 +149,7 @@ class TalkPage {
       await rig.open();
       if (this.rig !== rig) return;
       this.enter("connecting", TEXT.connecting);
-      const request = { ...this.setup.request(), owner: api.ownerKey() };
+      const request = { ...this.setup.request(), ...this.sampling.values(), owner: api.ownerKey() };
       this.client = new Connection(api.folder, api.base, request, rig.ports(), this.handlers());
     } catch (error) {
       if (this.rig === rig) this.fail(error instanceof AudioTrouble ? audioTrouble(error.code) : `The sound could not be started: ${error.message}`);
@@ -180,7 +190,7 @@ class TalkPage {
   take(event) {
     switch (event.type) {
       case "preparing":
-        return this.enter("preparing", preparing(event, this.status?.engine.title), { progress: event.progress ?? 0 });
+        return this.enter("preparing", `${preparing(event, event.engine_title)} ${TEXT.begins}`, { progress: event.progress });
       case "queued":
         return this.enter("queued", queued(event));
       case "ready":
@@ -198,8 +208,12 @@ class TalkPage {
         return this.readouts.stats(event);
       case "limit":
         this.idleWarned = event.reason === "idle";
+        if (event.reason === "draining") this.readouts.countDown(event.left_s);
         return this.notify(limit(event));
+      case "sampling":
+        return this.sampling.inForce(event);
       case "notice":
+        if (event.code === "sampling_refused") this.sampling.refused();
         return this.notify(event.text);
       case "ended":
         this.ended = event;
@@ -218,6 +232,7 @@ class TalkPage {
     this.captions.clear(seesWords ? "Words appear here as they are spoken." : `${ready.engine_title} has no captions: it does not know words.`);
     this.enter("live", ready.engine === "echo" ? TEXT.liveEcho : TEXT.live);
     if (ready.keep_problem) this.notify(ready.keep_problem);
+    this.sampling.begin(ready.sampling);
     this.readouts.countDown(ready.limit_s);
     this.meters.start();
     // the envelope of a frame comes when the frame is full: the picture runs that far behind, so that its edge is never empty
@@ -297,6 +312,7 @@ class TalkPage {
     this.rig = null;
     this.lane.stop();
     this.meters.stop();
+    this.sampling.end();
   }
 
   fail(text) {
@@ -311,14 +327,17 @@ class TalkPage {
   closed(event) {
     this.letGo();
     this.client = null;
+    this.notify(""); // it spoke of a talk that still ran
     clearInterval(this.readouts.timer);
     if (this.status) this.showEngine(this.status.engine);
     const { ended, failure } = this;
+    // the engine may have been replaced; the state below decides whether the page says that it is ready
+    setTimeout(() => this.poll());
     if (!this.began) {
       return this.enter("error", failure ?? ended?.text ?? (event.heard ? TEXT.lostEarly : event.reason || TEXT.unreachable));
     }
     const id = ended?.talk_id ?? this.ready.talk_id;
-    const whole = ended && ["stopped", "time_limit", "idle"].includes(ended.reason);
+    const whole = ended && ["stopped", "time_limit", "idle", "draining"].includes(ended.reason);
     this.lane.set(this.lane.data);
     this.enter(whole ? "ended" : "error", failure ?? ended?.text ?? TEXT.lost);
     return id ? this.offerLost(id, Boolean(ended)) : null;
