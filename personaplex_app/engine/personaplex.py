@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
@@ -77,6 +78,7 @@ class PersonaplexEngine:
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
         self.plan: Plan | None = None
+        self.identity = ""
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -145,6 +147,7 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
         model = fingerprint(files.lm, files.mimi)
+        self.identity = f"personaplex {__version__} {model.hex()} {self.compute.device.type} {self.compute.dtype} {quantize}"
         self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
@@ -228,7 +231,9 @@ class PersonaplexEngine:
         def encode() -> torch.Tensor:
             try:
                 return voice_codes(checkpoint.mimi, speech)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
                 raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
 
         return to_file(slots.call(encode), self._codec)
