@@ -15,6 +15,10 @@ def _models() -> tuple[Synthesiser, Recogniser]:
     return Synthesiser(), Recogniser()
 
 
+def synthesiser() -> Synthesiser:
+    return _models()[0]
+
+
 def speak(text: str, voice: str = "natural", pause_s: float = 0.3) -> np.ndarray:
     """Return `text` spoken, float32 [N] at 24 kHz, with a little silence after it."""
     timbre = next(timbre for timbre in TIMBRES if timbre.voice.name == voice)
