@@ -231,9 +231,7 @@ class PersonaplexEngine:
         def encode() -> torch.Tensor:
             try:
                 return voice_codes(checkpoint.mimi, speech)
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
+            except torch.OutOfMemoryError as error:
                 raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
 
         return to_file(slots.call(encode), self._codec)

@@ -84,10 +84,11 @@ class RenderBatch:
         Errors of single requests go to `errors` and leave the others alone.
         """
         self.keys = await self._in_thread(lambda: [each.key(self.engine.identity) for each in self.requests])
-        first = {key: index for index, key in reversed(list(enumerate(self.keys)))}
         waiting: deque[int] = deque()
-        for index in first.values():
-            if await self._in_thread(partial(self.cache.get, self.keys[index])) is None:
+        for index, key in enumerate(self.keys):
+            if key in self.keys[:index]:
+                continue
+            if await self._in_thread(partial(self.cache.get, key)) is None:
                 waiting.append(index)
         self._note_ready(waiting)
         async with anyio.create_task_group() as tasks:
@@ -121,11 +122,12 @@ class RenderBatch:
             async with self.admission.slot(told, spare=True) as slot:
                 self._places.pop(worker, None)
                 rendering = await self._render(index, slot)
+            if rendering is None:
+                return False
+            await self._in_thread(partial(self.cache.put, rendering))
         finally:
             self._places.pop(worker, None)
-        if rendering is None:
-            return False
-        await self._in_thread(partial(self.cache.put, rendering))
+            self._under_way.pop(index, None)
         self._ready |= {twin for twin, key in enumerate(self.keys) if key == self.keys[index]}
         return True
 
@@ -141,7 +143,6 @@ class RenderBatch:
                 self.tell(self.progress)
             return await self._in_thread(under_way.finish)
         finally:
-            del self._under_way[index]
             with anyio.CancelScope(shield=True):
                 await self._in_thread(under_way.close)
 
