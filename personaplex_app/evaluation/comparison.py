@@ -56,8 +56,8 @@ class Matched:
 
 def measures(rendering: Rendering, speech: SpeechFinder) -> dict[str, Any]:
     """Return the turn latencies on the sound itself, the same way for every engine, the agent's words, and the compute it took."""
-    user = merged(speech.segments(Sound(rendering.user, SAMPLE_RATE_HZ)), USER_GAP_S)
-    agent = merged(speech.segments(Sound(rendering.agent, SAMPLE_RATE_HZ)), AGENT_GAP_S)
+    user = merged(speech.segments(Sound(rendering.user, SAMPLE_RATE_HZ, 1)), USER_GAP_S)
+    agent = merged(speech.segments(Sound(rendering.agent, SAMPLE_RATE_HZ, 1)), AGENT_GAP_S)
     latencies_s = response_latencies_s(user, agent)
     said = " ".join(each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip())
     return {

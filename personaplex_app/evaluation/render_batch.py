@@ -78,6 +78,10 @@ class RenderBatch:
         ahead = min((place.ahead for place in self._places.values()), default=None) if not self._under_way else None
         return Progress(len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead)
 
+    def is_ready(self, index: int) -> bool:
+        """Return whether the cache has a request's rendering."""
+        return index in self._ready
+
     async def run(self) -> None:
         """Render what the cache has not got. Cancelling it ends it within a fraction of a second.
 

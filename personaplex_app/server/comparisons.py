@@ -44,7 +44,7 @@ MAX_SEEDS = 5
 MAX_VOICES = 24
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-ROOM_S = 6.0
+ROOM_S, MOST_ROOM_S = 6.0, 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 PASSING_BYTES = 512 << 20
@@ -64,18 +64,21 @@ class Input:
     title: str
     persona: str
     samples: np.ndarray
-    room_s: float
     private: bool
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name)."""
+    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name).
+
+    `room_s` is how much silence follows a recording; a scenario has its own.
+    """
 
     inputs: tuple[tuple[str, str], ...]
     persona: str
     voices: tuple[str, ...]
     seeds: tuple[int, ...]
+    room_s: float = ROOM_S
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Asked:
@@ -88,7 +91,15 @@ class Asked:
             raise BadInput(f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own.")
         if any(not 0 <= seed < 2**31 for seed in seeds):
             raise BadInput("A seed must be a whole number from 0 to 2147483647.")
-        return cls(tuple(dict.fromkeys(inputs)), persona, tuple(dict.fromkeys(_list(data, "voices", str, MAX_VOICES))), tuple(dict.fromkeys(seeds)))
+        room_s = data.get("room_s", ROOM_S)
+        if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
+            raise BadInput(f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds.")
+        voices = _list(data, "voices", str, MAX_VOICES)
+        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s))
+
+
+def _distinct(values: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
@@ -148,7 +159,9 @@ class Comparisons:
         folder = settings.data / "comparisons"
         self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
         self._passing_cache = RenderCache(Path(self._passing.name), PASSING_BYTES, PASSING_S)
-        self._upload = VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
+        self._upload = (
+            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
+        )
         self.tests = ListeningTests(folder / "tests", self._upload.changed if self._upload else lambda path: None)
         if self._upload:
             self._upload.start()
@@ -178,7 +191,7 @@ class Comparisons:
         """Return a recording as an input, for this owner. Raises: BadAudio."""
         samples = audio.decode(data, MAX_RECORDING_S)
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = Input(id_, title[:60] or "Recording", "", samples, ROOM_S, True)
+        made = Input(id_, title[:60] or "Recording", "", samples, True)
         self._recordings[id_] = made
         self._recordings.move_to_end(id_)
         while len(self._recordings) > MAX_RECORDINGS:
@@ -203,7 +216,7 @@ class Comparisons:
     def _say(self, scenario: Scenario) -> Input:
         self._synthesiser = self._synthesiser or Synthesiser()
         spoken = speak(scenario, 0, self._synthesiser)
-        return Input(spoken.sha256, scenario.title, scenario.persona, spoken.samples, 0.0, False)
+        return Input(spoken.sha256, scenario.title, scenario.persona, spoken.samples, False)
 
     # rendering
 
@@ -271,10 +284,14 @@ class Comparisons:
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
                     wanted = ChatRequest(voice=voice, persona=persona.name, sampling={"seed": seed})
-                    requests.append(request(said.samples, self.house.session_config(wanted), seed, said.room_s))
+                    requests.append(
+                        request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    )
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
-            raise BadInput(f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}. Choose fewer or shorter inputs.")
+            raise BadInput(
+                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}. Choose fewer or shorter inputs."
+            )
         return requests
 
     async def _purge(self) -> None:

@@ -21,6 +21,8 @@ from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
 from .clone_routes import clone_routes
+from .compare_routes import compare_routes
+from .comparisons import Comparisons
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
@@ -54,6 +56,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     choice = choose(settings)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
+    comparisons = Comparisons(house)
     guards: list[Guard] = []
 
     def guard(app: Any) -> Guard:
@@ -79,7 +82,13 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
-                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library), *clone_routes(house)],
+                "routes": [
+                    *chat_routes(house),
+                    *status_routes(house),
+                    *session_routes(house.library),
+                    *clone_routes(house),
+                    *compare_routes(comparisons),
+                ],
                 "docs_url": None,
                 "redoc_url": None,
             },
@@ -92,6 +101,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     finally:
         _drain(house, at_once or threading.Event())
         page.close()
+        comparisons.close()
 
 
 def _drain(house: House, at_once: threading.Event) -> None:

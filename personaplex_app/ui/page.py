@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from . import sessions, talk
+from . import compare, sessions, talk
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
@@ -24,6 +24,7 @@ def build_page() -> gr.Blocks:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
             talk.build_tab()
+            compare.build_tab()
             sessions.build_tab()
     return page.queue(max_size=MOST_QUEUED)
 
@@ -33,6 +34,6 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = read_static("style.css") + read_static("clone.css")
+    style = "".join(read_static(name) for name in ("style.css", "clone.css", "compare.css"))
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}
