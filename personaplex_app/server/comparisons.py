@@ -199,19 +199,21 @@ class Comparisons:
         return made
 
     def _input(self, kind: str, name: str) -> Input:
+        self._check_input(kind, name)
         if kind == "recording":
-            if name not in self._recordings:
-                raise NotFound("That recording is no longer here; record or upload it again. What was rendered of it is not lost.")
             return self._recordings[name]
-        scenario = self.scenarios.get(name)
-        if scenario is None:
-            raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
         with self._speaking:
             if name not in self._spoken:
-                self._spoken[name] = self._say(scenario)
+                self._spoken[name] = self._say(self.scenarios[name])
                 while len(self._spoken) > SPOKEN_KEPT:
                     self._spoken.popitem(last=False)
             return self._spoken[name]
+
+    def _check_input(self, kind: str, name: str) -> None:
+        if kind == "recording" and name not in self._recordings:
+            raise BadInput("That recording is no longer here; record or upload it again. What was rendered of it is not lost.")
+        if kind == "scenario" and name not in self.scenarios:
+            raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
 
     def _say(self, scenario: Scenario) -> Input:
         self._synthesiser = self._synthesiser or Synthesiser()
@@ -223,8 +225,12 @@ class Comparisons:
     async def start(self, owner: str, asked: Asked) -> Run:
         """Begin to render, or go on where the same request was left.
 
-        Raises: CapacityError when too many comparisons are being rendered.
+        Raises: BadInput, UnknownPersona; CapacityError when too many comparisons are being rendered.
         """
+        for kind, name in asked.inputs:
+            self._check_input(kind, name)
+        if asked.persona:
+            find(asked.persona, self.house.personas)
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.status in ("preparing", "rendering"):

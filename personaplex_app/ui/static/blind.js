@@ -21,6 +21,7 @@ export class BlindTest {
     this.element = element;
     this.on = on;
     this.clips = {};
+    this.title = (kind, name) => name;
   }
 
   offer({ reasons, usual_trials }) {
@@ -64,7 +65,7 @@ export class BlindTest {
     const { trial } = this.state;
     const token = trial.token;
     for (const side of SIDES) {
-      this.clips[side] = new Clip(() => api.trialSound(this.id, token, side), { name: `side ${NAMES[side]}`, onheard: () => this.unlock() });
+      this.clips[side] = new Clip(() => api.trialSound(this.id, token, side), { name: `side ${NAMES[side]}`, tall: true, onheard: () => this.unlock() });
     }
     const side = (name) => h("div", { class: "blind-side", role: "group", "aria-label": `Side ${NAMES[name]}` }, h("h2", {}, NAMES[name]), this.clips[name].element);
     this.buttons = CHOICES.map(([choice, text, key]) => h("button", { type: "button", class: "button blind-choice", dataset: { choice }, disabled: true, onclick: () => this.vote(choice) }, text, " ", h("kbd", { "aria-hidden": "true" }, key)));
@@ -75,7 +76,7 @@ export class BlindTest {
     const { done, total } = this.state;
     this.element.replaceChildren(
       h("div", { class: "blind-head" }, h("h1", {}, "Which is better?"), h("p", { class: "blind-count" }, `Pair ${done + 1} of ${total}`), h("progress", { max: String(total), value: done, "aria-label": `${done} of ${total} pairs have your vote` })),
-      h("p", { class: "hint" }, `${trial.title}, as ${trial.persona.replaceAll("-", " ")}. You hear yourself left and the agent right; headphones tell them apart best.`),
+      h("p", { class: "hint" }, `${trial.title}, as ${this.title("persona", trial.persona)}. You hear yourself left and the agent right; headphones tell them apart best.`),
       h("div", { class: "blind-sides" }, side("left"), side("right")),
       this.unlocking,
       h("div", { class: "blind-choices", role: "group", "aria-label": "Your vote" }, this.buttons),

@@ -8,15 +8,15 @@ const HEARD_STEP_S = 0.1;
 export class Clip {
   static playing = null;
 
-  /** `load()` gives the sound as a Blob; `options`: name (for screen readers), small, onheard(). */
+  /** `load()` gives the sound as a Blob; `options`: name (for screen readers), tall, onheard(). */
   constructor(load, options) {
     this.load = load;
     this.options = options;
     this.duration_s = 0;
     this.plays = 0;
     this.heard = new Set();
-    this.laneElement = h("div", { class: `lane ${options.small ? "lane-small" : "lane-clip"}` });
-    this.lane = new DuplexLane(this.laneElement, { small: options.small, onSeek: (at) => this.seek(at) });
+    this.laneElement = h("div", { class: `lane ${options.tall ? "lane-clip" : "lane-small"}` });
+    this.lane = new DuplexLane(this.laneElement, { small: true, onSeek: (at) => this.seek(at) });
     this.button = h("button", { type: "button", class: "button button-play", "aria-label": `Play ${options.name}`, onclick: () => this.toggle() }, "Play");
     this.time = h("span", { class: "player-time" }, "0:00");
     this.notice = h("p", { class: "hint clip-notice", role: "status" });

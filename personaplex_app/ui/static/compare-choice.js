@@ -50,6 +50,7 @@ export class Choice {
     const before = this.key ? new Set(this.checked("voice")) : null;
     this.key = key;
     this.limits = offer.limits;
+    this.titles = { voice: new Map(now.voices.map((each) => [each.name, each.title])), persona: new Map(now.personas.map((each) => [each.name, each.title])) };
     say(part(this.root, "most-inputs"), String(offer.limits.inputs));
     this.fillScenarios(offer.scenarios);
     const role = Boolean(now.engine.capabilities?.role_prompt);
@@ -62,12 +63,17 @@ export class Choice {
     this.count();
   }
 
+  /** What a voice or a persona is called. */
+  title(kind, name) {
+    return this.titles?.[kind].get(name) ?? name;
+  }
+
   fillScenarios(scenarios) {
     const checked = new Set(this.key && this.scenarioNames ? this.checked("scenario") : [FIRST]);
     this.scenarioNames = scenarios.map((each) => each.name);
     const groups = Object.entries(KINDS).map(([kind, title]) => {
       const own = scenarios.filter((each) => each.kind === kind);
-      const cards = own.map((each) => this.card("scenario", each.name, each.title, `as ${each.persona.replaceAll("-", " ")}`, checked.has(each.name)));
+      const cards = own.map((each) => this.card("scenario", each.name, each.title, `as ${this.title("persona", each.persona)}`, checked.has(each.name)));
       return own.length ? h("details", { class: "advanced compare-kind", open: own.some((each) => checked.has(each.name)) }, h("summary", {}, `${title} (${own.length})`), h("div", { class: "cards" }, cards)) : null;
     });
     part(this.root, "scenarios").replaceChildren(...groups.filter(Boolean));

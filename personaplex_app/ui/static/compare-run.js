@@ -15,6 +15,7 @@ export class RunView {
     this.on = on;
     this.id = null;
     this.clips = new Map();
+    this.title = (kind, name) => name;
   }
 
   async open(id, asked) {
@@ -103,12 +104,12 @@ export class RunView {
     const rows = run.conditions.map((condition, row) => {
       const cells = run.voices.map((voice, column) => {
         const body = h("div", { class: "compare-cell-body" }, h("p", { class: "hint" }, "Not rendered yet."));
-        const element = h("article", { class: "compare-cell", dataset: { cell: `${row}/${column}`, voice } }, h("h3", {}, voice), body);
+        const element = h("article", { class: "compare-cell", dataset: { cell: `${row}/${column}`, voice } }, h("h3", {}, this.title("voice", voice)), body);
         this.clips.set(`${row}/${column}`, { row, column, voice, element, body, state: "" });
         return element;
       });
       const seeds = run.conditions.some((each) => each.seed !== condition.seed) ? ` · seed ${condition.seed}` : "";
-      return h("section", { class: "compare-row" }, h("h2", {}, condition.title), h("p", { class: "hint" }, `as ${condition.persona.replaceAll("-", " ")}${seeds}`), h("div", { class: "compare-grid" }, cells));
+      return h("section", { class: "compare-row" }, h("h2", {}, condition.title), h("p", { class: "hint" }, `as ${this.title("persona", condition.persona)}${seeds}`), h("div", { class: "compare-grid" }, cells));
     });
     this.grid.replaceChildren(...rows);
   }
@@ -137,7 +138,7 @@ export class RunView {
     try {
       const found = await api.cell(id, cell.row, cell.column);
       if (id !== this.id) return;
-      cell.clip = new Clip(() => api.cellSound(id, cell.row, cell.column, this.channels.value), { name: `${cell.voice}'s answer`, small: true });
+      cell.clip = new Clip(() => api.cellSound(id, cell.row, cell.column, this.channels.value), { name: `the answer of ${this.title("voice", cell.voice)}` });
       const latency = found.turn_latency_s === null ? "–" : ms(found.turn_latency_s * 1000);
       const facts = [
         ["Turn latency", latency, "Median over the turns, on the sound: from your last speech to the agent's next"],

@@ -22,6 +22,7 @@ class ComparePage {
     this.run = new RunView(part(root, "run"), { back: () => this.show("choose"), again: (asked) => this.render(asked), blind: (id) => this.openTest(id), tell: (text) => this.tell(text) });
     this.blind = new BlindTest(part(root, "blind"), { back: () => this.leave(), results: (id) => this.openResults(id), tell: (text) => this.tell(text) });
     this.results = new Results(part(root, "results"), { back: () => this.leave(), again: (id) => this.openTest(id), tell: (text) => this.tell(text) });
+    for (const view of [this.run, this.blind, this.results]) view.title = (kind, name) => this.choice.title(kind, name);
     // loaded when the tab comes into view
     new IntersectionObserver((entries) => {
       const seen = entries.some((each) => each.isIntersecting);

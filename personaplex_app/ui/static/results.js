@@ -20,6 +20,8 @@ export class Results {
   constructor(element, on) {
     this.element = element;
     this.on = on;
+    this.title = (kind, name) => name;
+    this.voice = (name) => this.title("voice", name);
   }
 
   async open(id) {
@@ -31,14 +33,14 @@ export class Results {
       h("h1", {}, "What the votes say"),
       h("p", { class: "hint compare-lead" }, `${votes}, ${found.engine} engine. Scores are Bradley–Terry on Elo's scale, 1500 in the middle; bars are 95 % intervals over listeners.`),
       ...[early].filter(Boolean),
-      h("div", { class: "results-plot" }, plot(found)),
-      h("div", { class: "results-scroll" }, table(found)),
+      h("div", { class: "results-plot" }, plot(found, this.voice)),
+      h("div", { class: "results-scroll" }, table(found, this.voice)),
       h("h2", {}, "Who was preferred to whom"),
       h("p", { class: "hint" }, "Votes for the voice of the row against that of the column; a tie is half a vote for each."),
-      h("div", { class: "results-scroll" }, matrix(found)),
+      h("div", { class: "results-scroll" }, matrix(found, this.voice)),
       h("h2", {}, "How far to trust it"),
       trust(found),
-      ...(mine.reveal ? [h("h2", {}, "Your round"), h("div", { class: "results-scroll" }, round(mine.reveal)), ...checks(mine.reveal)] : []),
+      ...(mine.reveal ? [h("h2", {}, "Your round"), h("div", { class: "results-scroll" }, round(mine.reveal, this.voice)), ...checks(mine.reveal)] : []),
       this.actions(),
     );
   }
@@ -84,7 +86,7 @@ export class Results {
 }
 
 /** A dot and its interval for each voice, best first, on one scale. */
-function plot({ standings }) {
+function plot({ standings }, title) {
   const ends = standings.flatMap(({ score, interval }) => [score, ...(interval ?? [])]);
   const [low, high] = [Math.floor((Math.min(1450, ...ends) - 10) / 50) * 50, Math.ceil((Math.max(1550, ...ends) + 10) / 50) * 50];
   const height = standings.length * ROW_PX + 30;
@@ -99,28 +101,28 @@ function plot({ standings }) {
   const rows = standings.flatMap(({ voice, score, interval, preliminary }, k) => {
     const y = k * ROW_PX + ROW_PX / 2 + 4;
     const bar = interval ? [svg("line", { x1: x(interval[0]), x2: x(interval[1]), y1: y, y2: y, class: "plot-interval" })] : [];
-    return [svg("text", { x: "0", y: y + 5, class: "plot-name" }, voice), ...bar, svg("circle", { cx: x(score), cy: y, r: 6, class: preliminary ? "plot-dot is-preliminary" : "plot-dot" })];
+    return [svg("text", { x: "0", y: y + 5, class: "plot-name" }, title(voice)), ...bar, svg("circle", { cx: x(score), cy: y, r: 6, class: preliminary ? "plot-dot is-preliminary" : "plot-dot" })];
   });
-  const summary = standings.map(({ voice, score }) => `${voice} ${Math.round(score)}`).join(", ");
+  const summary = standings.map(({ voice, score }) => `${title(voice)} ${Math.round(score)}`).join(", ");
   return svg("svg", { width: "100%", height, role: "img", "aria-label": `Scores: ${summary}.` }, ...axis, ...rows);
 }
 
-function table({ standings, reasons }) {
+function table({ standings, reasons }, title) {
   const head = ["Place", "Voice", "Score", "95 %", "Votes", "Won", "Lost", "Tied", "Liked for"];
   const rows = standings.map((each) => {
     const liked = Object.entries(reasons[each.voice]).filter(([, n]) => n).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, n]) => `${reason} ${n}`).join(", ");
     const interval = each.interval ? `${Math.round(each.interval[0])} – ${Math.round(each.interval[1])}` : "–";
     const place = each.votes ? `${each.rank}${each.preliminary ? " (preliminary)" : ""}` : "–";
-    return [place, each.voice, Math.round(each.score), interval, each.votes, each.wins, each.losses, each.ties, liked || "–"];
+    return [place, title(each.voice), Math.round(each.score), interval, each.votes, each.wins, each.losses, each.ties, liked || "–"];
   });
   return grid(head, rows, "Ranking of the voices", 1);
 }
 
-function matrix({ standings, wins }) {
+function matrix({ standings, wins }, title) {
   const voices = standings.map(({ voice }) => voice);
   const count = (a, b) => (a === b ? "" : wins[a][b] + wins[b][a] ? `${wins[a][b]} of ${wins[a][b] + wins[b][a]}` : "–");
   const shade = (a, b) => (a === b || !(wins[a][b] + wins[b][a]) ? null : wins[a][b] / (wins[a][b] + wins[b][a]));
-  const made = grid(["", ...voices], voices.map((a) => [a, ...voices.map((b) => count(a, b))]), "Votes of each voice against each other", 0);
+  const made = grid(["", ...voices.map(title)], voices.map((a) => [title(a), ...voices.map((b) => count(a, b))]), "Votes of each voice against each other", 0);
   made.querySelectorAll("tbody tr").forEach((row, i) => {
     [...row.cells].slice(1).forEach((cell, j) => {
       const share = shade(voices[i], voices[j]);
@@ -143,9 +145,9 @@ function trust({ side_bias, checks }) {
   return h("dl", { class: "compare-trust" }, [["Sides", bias], ["Hidden repeats judged alike", share(checks.repeat)], ["Identical pairs judged equal", share(checks.identical)]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-function round({ trials }) {
+function round({ trials }, title) {
   const about = (trial) => (trial.check === "repeat" ? `check: pair ${trial.of + 1} again` : trial.check === "identical" ? "check: the same twice" : "");
-  return grid(["Pair", "Input", "A", "B", "You preferred", ""], trials.map((each, k) => [k + 1, each.title, each.left, each.right, each.preferred ?? CHOICE[each.choice], about(each)]), "Your votes with the voices' names", 0);
+  return grid(["Pair", "Input", "A", "B", "You preferred", ""], trials.map((each, k) => [k + 1, each.title, title(each.left), title(each.right), each.preferred ? title(each.preferred) : CHOICE[each.choice], about(each)]), "Your votes with the voices' names", 0);
 }
 
 function checks({ checks: passed }) {
