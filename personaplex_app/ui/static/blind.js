@@ -143,7 +143,9 @@ export class BlindTest {
 
   key(event) {
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || this.state?.phase !== "voting") return;
-    if (event.target.closest?.("textarea, select, input, summary, [role=slider], [role=tab], [role=tablist]")) return;
+    if (event.target.closest?.("textarea, select, input:not([type=checkbox])")) return;
+    // a lane and the tabs have a use of their own for the arrows
+    if (event.key.startsWith("Arrow") && event.target.closest?.("[role=slider], [role=tab]")) return;
     const choice = KEYS[event.key];
     const button = choice && this.buttons.find((each) => each.dataset.choice === choice);
     const letter = event.key.toLowerCase();

@@ -126,7 +126,7 @@ function matrix({ standings, wins }, title) {
   made.querySelectorAll("tbody tr").forEach((row, i) => {
     [...row.cells].slice(1).forEach((cell, j) => {
       const share = shade(voices[i], voices[j]);
-      if (share !== null) cell.style.setProperty("--share", `${Math.round(share * 40)}%`);
+      if (share !== null) cell.style.setProperty("--share", `${Math.round(share * 100)}%`);
       cell.className = share === null ? "" : "matrix-cell";
     });
   });
