@@ -51,6 +51,12 @@ class ProtocolError(BadInput):
     code = "protocol"
 
 
+class BadVote(BadInput):
+    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were heard."""
+
+    code = "bad_vote"
+
+
 class NotFound(BadInput):
     """No such talk, or it belongs to somebody else: the two are never told apart."""
 

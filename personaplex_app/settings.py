@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -58,6 +59,12 @@ def _url(text: str) -> str:
     return text
 
 
+def _dataset(text: str) -> str:
+    if text and not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise ValueError("OWNER/NAME")
+    return text
+
+
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
 
@@ -92,6 +99,7 @@ class Settings:
     judge_url: str = _setting("", _url, "OpenAI-compatible endpoint that judges answers in evaluate run")
     judge_key: str = _setting("", str, "its key", secret=True)
     judge_model: str = _setting("", str, "the model to ask it for")
+    votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
     @classmethod

@@ -164,21 +164,24 @@ def side_bias(votes: Iterable[Vote]) -> SideBias:
 
 
 def next_pair(ranking: Ranking) -> tuple[str, str]:
-    """Return the pair that tells most: voices with few votes first, then those whose intervals overlap most."""
-    voices = {standing.voice: standing for standing in ranking.standings}
-    if len(voices) < 2:
+    """Return the pair that tells most."""
+    urgency = pair_urgency(ranking)
+    if not urgency:
         raise ValueError("a pair needs two voices")
+    return min(urgency, key=lambda pair: (urgency[pair], pair))
 
-    def votes(a: str, b: str) -> float:
-        return ranking.wins[a][b] + ranking.wins[b][a]
 
-    def urgency(pair: tuple[str, str]) -> tuple[float, float, tuple[str, str]]:
-        a, b = (voices[name] for name in pair)
+def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose intervals overlap most."""
+    voices = {standing.voice: standing for standing in ranking.standings}
+
+    def urgency(a: Standing, b: Standing) -> tuple[float, float]:
+        votes = ranking.wins[a.voice][b.voice] + ranking.wins[b.voice][a.voice]
         if ranking.preliminary or a.interval is None or b.interval is None:
-            return min(a.votes, b.votes), votes(*pair), pair
-        return -_overlap(a.interval, b.interval), votes(*pair), pair
+            return min(a.votes, b.votes), votes
+        return -_overlap(a.interval, b.interval), votes
 
-    return min(combinations(sorted(voices), 2), key=urgency)
+    return {pair: urgency(voices[pair[0]], voices[pair[1]]) for pair in combinations(sorted(voices), 2)}
 
 
 def _overlap(a: intervals.Interval, b: intervals.Interval) -> float:

@@ -83,6 +83,10 @@ class RenderBatch:
         """How many seconds of sound were rendered by this batch, and not found in the cache."""
         return self._rendered_frames * FRAME_S
 
+    def is_ready(self, index: int) -> bool:
+        """Return whether the cache has a request's rendering."""
+        return index in self._ready
+
     async def run(self) -> None:
         """Render what the cache has not got. Cancelling it ends it within a fraction of a second.
 

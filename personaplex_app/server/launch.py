@@ -21,6 +21,8 @@ from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
 from .clone_routes import clone_routes
+from .compare_routes import compare_routes
+from .comparisons import Comparisons
 from .evaluation_routes import evaluation_routes
 from .evaluations import Evaluations
 from .guard import Guard
@@ -57,6 +59,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     choice = choose(settings)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
+    comparisons = Comparisons(house)
     guards: list[Guard] = []
 
     def guard(app: Any) -> Guard:
@@ -90,6 +93,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                     *clone_routes(house),
                     *render_routes(house.renderings),
                     *evaluation_routes(evaluations),
+                    *compare_routes(comparisons),
                 ],
                 "docs_url": None,
                 "redoc_url": None,
@@ -103,6 +107,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     finally:
         _drain(house, at_once or threading.Event())
         page.close()
+        comparisons.close()
 
 
 def _drain(house: House, at_once: threading.Event) -> None:

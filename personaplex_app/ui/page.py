@@ -9,7 +9,7 @@ from gradio.themes import Base
 
 from ..server.evaluations import Evaluations
 from ..server.house import House
-from . import evaluate, respond, sessions, talk
+from . import compare, evaluate, respond, sessions, talk
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
@@ -27,6 +27,7 @@ def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             talk.build_tab()
             respond.build_tab(house, page)
+            compare.build_tab()
             evaluate.build_tab(house, evaluations, page)
             sessions.build_tab()
     return page.queue(max_size=MOST_QUEUED)
@@ -37,6 +38,6 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = read_static("style.css") + read_static("clone.css") + read_static("respond.css") + read_static("evaluate.css")
+    style = "".join(read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate"))
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

@@ -25,7 +25,7 @@ function randomKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   let answer;
   try {
     answer = await fetch(base + path, { cache: "no-store", ...options, headers: { "X-Owner-Key": ownerKey(), ...options.headers } });
@@ -37,7 +37,7 @@ async function ask(path, options = {}) {
   throw Object.assign(new Error(said.message || `The server answered ${answer.status}.`), { status: answer.status });
 }
 
-const json = async (path, options) => (await ask(path, options)).json();
+export const json = async (path, options) => (await ask(path, options)).json();
 
 export const status = () => json("/voice/status");
 export const talks = async () => (await json("/api/sessions")).talks;

@@ -1,0 +1,70 @@
+"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words. Every call blocks."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+
+from ..sessions import export
+from ..units import SAMPLE_RATE_HZ
+from .duplex_bench import merged, response_latencies_s
+from .folders import Sound
+from .listening import Clip
+from .loudness import amplified, gain_db
+from .render import Rendering
+from .speech import SpeechFinder
+
+USER_GAP_S, AGENT_GAP_S = 0.6, 0.5
+Channels = Literal["both", "agent"]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A rendering and the gains that make it as loud as any other."""
+
+    rendering: Rendering
+    user_gain_db: float
+    agent_gain_db: float
+
+    @classmethod
+    def of(cls, rendering: Rendering) -> Matched:
+        """Return a rendering with its gains."""
+        return cls(rendering, gain_db(rendering.user), gain_db(rendering.agent))
+
+    def wav(self, channels: Channels = "both") -> bytes:
+        """Return the sound: the user left and the agent right, or the agent alone."""
+        agent = amplified(self.rendering.agent, self.agent_gain_db)
+        sound = agent if channels == "agent" else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
+        out = io.BytesIO()
+        soundfile.write(out, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        return out.getvalue()
+
+    def lane(self, words: bool = True) -> dict[str, Any]:
+        """Return what the lane is drawn from; without `words`, nothing but the sound."""
+        drawn = export.lane(self.rendering.as_talk(), io.BytesIO(self.wav()))
+        return drawn if words else {**drawn, "utterances": [], "marks": []}
+
+    def clip(self) -> Clip:
+        """Return it as a clip of a blind test."""
+        meta = self.rendering.meta
+        return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db)
+
+
+def measures(rendering: Rendering, speech: SpeechFinder) -> dict[str, Any]:
+    """Return the turn latencies on the sound itself, the same way for every engine, the agent's words, and the compute it took."""
+    user = merged(speech.segments(Sound(rendering.user, SAMPLE_RATE_HZ, 1)), USER_GAP_S)
+    agent = merged(speech.segments(Sound(rendering.agent, SAMPLE_RATE_HZ, 1)), AGENT_GAP_S)
+    latencies_s = response_latencies_s(user, agent)
+    said = " ".join(each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip())
+    return {
+        "turn_latencies_s": [round(each, 3) for each in latencies_s],
+        "turn_latency_s": round(float(np.median(latencies_s)), 3) if latencies_s else None,
+        "words": len(said.split()),
+        "text": said,
+        "spoke_s": round(sum(end_s - start_s for start_s, end_s in agent), 2),
+        "rtf": round(rendering.compute_s / rendering.duration_s, 3) if rendering.duration_s else None,
+    }

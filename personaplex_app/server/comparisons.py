@@ -1,0 +1,349 @@
+"""Voices side by side: what is to be rendered for whom, how far it is, and the blind tests over it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import anyio
+import anyio.to_thread
+import numpy as np
+from huggingface_hub import get_token
+
+from .. import audio
+from ..classic.synthesiser import Synthesiser
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, shorten
+from ..evaluation.comparison import Matched, measures
+from ..evaluation.listening import Condition, Design
+from ..evaluation.listening_test import ListeningTest, ListeningTests
+from ..evaluation.render import Rendering, RenderRequest, request
+from ..evaluation.render_batch import RenderBatch
+from ..evaluation.render_cache import RenderCache
+from ..evaluation.scenarios import Scenario, load_scenarios, speak
+from ..evaluation.speech import SpeechFinder
+from ..evaluation.votes_upload import VoteUpload
+from ..personas import find
+from ..protocol import ChatRequest
+from ..settings import Settings
+from ..units import SAMPLE_RATE_HZ
+from .house import House
+
+MAX_RECORDING_S = 120.0
+MAX_RECORDINGS = 16
+MAX_RUNS = 32
+MAX_INPUTS = 6
+MAX_SEEDS = 5
+MAX_VOICES = 24
+MAX_CELLS = 200
+MAX_TOTAL_S = 3_600.0
+ROOM_S, MOST_ROOM_S = 6.0, 30.0
+"""Silence after a recording, in which the agent answers."""
+CACHE_BYTES = 2 << 30
+PASSING_BYTES = 512 << 20
+PASSING_S = 3_600.0
+PURGE_EVERY_S = 60.0
+SPOKEN_KEPT = 8
+
+T = TypeVar("T")
+Status = Literal["preparing", "rendering", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the user says. A recording is somebody's own, and kept nowhere that outlives the process."""
+
+    id: str
+    title: str
+    persona: str
+    samples: np.ndarray
+    private: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name).
+
+    `room_s` is how much silence follows a recording; a scenario has its own.
+    """
+
+    inputs: tuple[tuple[str, str], ...]
+    persona: str
+    voices: tuple[str, ...]
+    seeds: tuple[int, ...]
+    room_s: float = ROOM_S
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Asked:
+        """Return what a client's JSON asks for. Raises: BadInput naming the field."""
+        inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
+        if wrong := next((each for each in inputs if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)), None):
+            raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
+        persona, seeds = data.get("persona", ""), _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
+        if not isinstance(persona, str):
+            raise BadInput(f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own.")
+        if any(not 0 <= seed < 2**31 for seed in seeds):
+            raise BadInput("A seed must be a whole number from 0 to 2147483647.")
+        room_s = data.get("room_s", ROOM_S)
+        if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
+            raise BadInput(f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds.")
+        voices = _list(data, "voices", str, MAX_VOICES)
+        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s))
+
+
+def _distinct(values: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
+    value = data.get(name)
+    if not isinstance(value, list) or not 1 <= len(value) <= most or any(type(each) is not kind for each in value):
+        raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
+    return value
+
+
+@dataclass
+class Run:
+    """One comparison being rendered. Row by row the conditions, column by column the voices."""
+
+    id: str
+    owner: str
+    asked: Asked
+    status: Status = "preparing"
+    problem: str = ""
+    conditions: list[Condition] = field(default_factory=list)
+    private: bool = False
+    batch: RenderBatch | None = None
+    scope: anyio.CancelScope | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return how far it is."""
+        progress = self.batch.progress if self.batch else None
+        return {
+            "id": self.id,
+            "status": self.status,
+            "problem": self.problem,
+            "voices": list(self.asked.voices),
+            "conditions": [{"title": c.title, "persona": c.persona, "seed": c.seed} for c in self.conditions],
+            "progress": progress and {**vars(progress), "share": progress.share},
+            "cells": self.cells(),
+        }
+
+    def cells(self) -> list[list[dict[str, Any]]]:
+        """Return for each condition and voice whether its answer is there, or why not."""
+        width = len(self.asked.voices)
+        return [[self._cell(row * width + column) for column in range(width)] for row in range(len(self.conditions))]
+
+    def _cell(self, index: int) -> dict[str, Any]:
+        if self.batch is None:
+            return {"ready": False}
+        error = self.batch.errors.get(index)
+        return {"ready": self.batch.is_ready(index), **({"error": str(error)} if error else {})}
+
+
+class Comparisons:
+    """Everything behind the Compare tab of one app."""
+
+    def __init__(self, house: House) -> None:
+        settings: Settings = house.settings
+        self.house = house
+        self.scenarios = {scenario.name: scenario for scenario in load_scenarios()}
+        self._passing = tempfile.TemporaryDirectory(prefix="personaplex-compare-")
+        folder = settings.data / "comparisons"
+        self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
+        self._passing_cache = RenderCache(Path(self._passing.name), PASSING_BYTES, PASSING_S)
+        self._upload = (
+            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
+        )
+        self.tests = ListeningTests(folder / "tests", self._upload.changed if self._upload else lambda path: None)
+        if self._upload:
+            self._upload.start()
+        self._recordings: OrderedDict[str, Input] = OrderedDict()
+        self._spoken: OrderedDict[str, Input] = OrderedDict()
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._synthesiser: Synthesiser | None = None
+        self._speech: SpeechFinder | None = None
+        self._speaking = threading.Lock()
+        # one at a time: live talks need the cores more
+        self._heavy = anyio.CapacityLimiter(1)
+        self._purging = False
+
+    def close(self) -> None:
+        """Forget the recordings, and upload the last votes where they are uploaded."""
+        if self._upload:
+            self._upload.close()
+        self._passing.cleanup()
+
+    async def heavy(self, work: Callable[..., T], *args: Any) -> T:
+        """Do what takes a while off the event loop."""
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._heavy)
+
+    # what is said
+
+    def add_recording(self, owner: str, data: bytes, title: str) -> Input:
+        """Return a recording as an input, for this owner. Raises: BadAudio."""
+        samples = audio.decode(data, MAX_RECORDING_S)
+        id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
+        made = Input(id_, title[:60] or "Recording", "", samples, True)
+        self._recordings[id_] = made
+        self._recordings.move_to_end(id_)
+        while len(self._recordings) > MAX_RECORDINGS:
+            self._recordings.popitem(last=False)
+        return made
+
+    def _input(self, kind: str, name: str) -> Input:
+        self._check_input(kind, name)
+        if kind == "recording":
+            return self._recordings[name]
+        with self._speaking:
+            if name not in self._spoken:
+                self._spoken[name] = self._say(self.scenarios[name])
+                while len(self._spoken) > SPOKEN_KEPT:
+                    self._spoken.popitem(last=False)
+            return self._spoken[name]
+
+    def _check_input(self, kind: str, name: str) -> None:
+        if kind == "recording" and name not in self._recordings:
+            raise BadInput("That recording is no longer here; record or upload it again. What was rendered of it is not lost.")
+        if kind == "scenario" and name not in self.scenarios:
+            raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
+
+    def _say(self, scenario: Scenario) -> Input:
+        self._synthesiser = self._synthesiser or Synthesiser()
+        spoken = speak(scenario, 0, self._synthesiser)
+        return Input(spoken.sha256, scenario.title, scenario.persona, spoken.samples, False)
+
+    # rendering
+
+    async def start(self, owner: str, asked: Asked) -> Run:
+        """Begin to render, or go on where the same request was left.
+
+        Raises: BadInput, UnknownPersona; CapacityError when too many comparisons are being rendered.
+        """
+        for kind, name in asked.inputs:
+            self._check_input(kind, name)
+        if asked.persona:
+            find(asked.persona, self.house.personas)
+        id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
+        run = self._runs.get(id_)
+        if run and run.status in ("preparing", "rendering"):
+            return run
+        if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
+            raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
+        over = [each for each in self._runs.values() if each.status not in ("preparing", "rendering")]
+        if len(self._runs) >= MAX_RUNS and not over:
+            raise CapacityError(f"{MAX_RUNS} comparisons are being rendered here, which is the most. Try again when one has ended.")
+        if len(self._runs) >= MAX_RUNS:
+            del self._runs[over[0].id]
+        run = self._runs[id_] = Run(id_, owner, asked)
+        self.house.tasks.start_soon(self._render, run)
+        return run
+
+    def run(self, owner: str, id_: str) -> Run:
+        """Return one's own run. Raises: NotFound."""
+        run = self._runs.get(id_)
+        if run is None or run.owner != owner:
+            raise NotFound("That comparison is no longer here; begin it again, and what was rendered is taken from the cache.")
+        return run
+
+    def cancel(self, run: Run) -> None:
+        """Stop a run; what was rendered stays."""
+        if run.scope and run.status in ("preparing", "rendering"):
+            run.scope.cancel()
+
+    async def _render(self, run: Run) -> None:
+        with anyio.CancelScope() as run.scope:
+            try:
+                engine = await self.house.host.ready(lambda state: None)
+                requests = await self.heavy(self._prepare, run)
+                if not self._purging:
+                    self._purging = True
+                    self.house.tasks.start_soon(self._purge)
+                cache = self._passing_cache if run.private else self._kept_cache
+                run.batch = RenderBatch(requests, engine, self.house.admission, cache, self.house.workers)
+                run.status = "rendering"
+                await run.batch.run()
+                run.status = "done"
+            except PersonaplexError as error:
+                run.status, run.problem = "failed", str(error)
+        if run.scope.cancelled_caught:
+            run.status = "cancelled"
+
+    def _prepare(self, run: Run) -> list[RenderRequest]:
+        """Return a request for each cell. Raises: BadInput and its kin."""
+        run.conditions.clear()
+        requests: list[RenderRequest] = []
+        for kind, name in run.asked.inputs:
+            said = self._input(kind, name)
+            run.private |= said.private
+            persona = find(run.asked.persona or said.persona or self.house.personas[0].name, self.house.personas)
+            for seed in run.asked.seeds:
+                told = hashlib.sha256(persona.prompt.encode()).hexdigest()
+                sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
+                run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
+                for voice in run.asked.voices:
+                    wanted = ChatRequest(voice=voice, persona=persona.name, sampling={"seed": seed})
+                    requests.append(
+                        request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    )
+        total_s = sum(each.duration_s for each in requests)
+        if total_s > MAX_TOTAL_S:
+            raise BadInput(
+                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}. Choose fewer or shorter inputs."
+            )
+        return requests
+
+    async def _purge(self) -> None:
+        while True:
+            await anyio.sleep(PURGE_EVERY_S)
+            await self.heavy(self._passing_cache.purge)
+
+    # what was rendered
+
+    def rendering(self, key: str) -> Rendering:
+        """Return a rendering by its key. Raises: NotFound."""
+        found = self._kept_cache.get(key) or self._passing_cache.get(key)
+        if found is None:
+            raise NotFound("That answer is no longer in the cache; render the comparison again, which brings back the same.")
+        return found
+
+    def cell(self, run: Run, condition: int, voice: int) -> Matched:
+        """Return one answer. Raises: NotFound."""
+        width = len(run.asked.voices)
+        if run.batch is None or not (0 <= condition < len(run.conditions) and 0 <= voice < width):
+            raise NotFound("There is no such answer in this comparison.")
+        index = condition * width + voice
+        if not run.batch.is_ready(index):
+            raise NotFound("That answer is not rendered yet; wait, or resume the comparison.")
+        return Matched.of(self.rendering(run.batch.keys[index]))
+
+    def describe(self, matched: Matched) -> dict[str, Any]:
+        """Return an answer's lane and measures."""
+        self._speech = self._speech or SpeechFinder()
+        told = measures(matched.rendering, self._speech)
+        return {**told, "gain_db": matched.agent_gain_db, "lane": matched.lane(), "duration_s": round(matched.rendering.duration_s, 2)}
+
+    def make_test(self, run: Run) -> ListeningTest:
+        """Return the blind test over a run's answers. Raises: BadInput while some are missing, NotFound, StorageError."""
+        ready = [row for row in range(len(run.conditions)) if all(cell["ready"] for cell in run.cells()[row])]
+        if run.status == "preparing" or not ready:
+            raise BadInput("A blind test needs every voice's answer to at least one input; wait until they are rendered.")
+        rows = [tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices))) for row in ready]
+        design = Design(self.house.host.engine.name, run.asked.voices, tuple(run.conditions[row] for row in ready), tuple(rows))
+        return self.tests.make(design)
+
+    def audible(self, test: ListeningTest, condition: int, voice: str) -> Matched:
+        """Return a clip of a test. Raises: NotFound."""
+        return Matched.of(self.rendering(test.design.clip(condition, voice).audio))
+
+
+def recording_seconds(made: Input) -> float:
+    """Return how long a recording is."""
+    return round(len(made.samples) / SAMPLE_RATE_HZ, 2)

@@ -1,0 +1,131 @@
+"""The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the results."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from playwright.sync_api import Browser, Page, expect
+
+from .browser import chromium, open_page, screenshot, tone, visitor, write_microphone
+from .served import App, served
+from .speech import speak
+from .test_page_looks import CONTRASTS, NAMELESS, assert_fits
+
+pytestmark = pytest.mark.browser
+WIDTHS = (1280, 390)
+TARGETS = """() => [...document.querySelectorAll('.compare :is(button, select, summary, textarea, label.card)')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
+  .map((each) => [each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])
+  .filter(([, height]) => height < 44)"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with served(tmp_path_factory.mktemp("app"), engine="classic", connects_per_minute=600) as running:
+        running.until_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
+    with chromium(microphone) as running:
+        yield running
+
+
+def look(page: Page, name: str) -> None:
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(150)
+        assert_fits(page)
+        assert not page.evaluate(TARGETS)
+        screenshot(page, f"compare-{name}-{width}", full_page=True)
+    assert not page.evaluate(NAMELESS)
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 5
+    assert not [each for each in found if each["ratio"] < each["least"]]
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def hear_both(page: Page) -> None:
+    """Listen to both sides to the end; a vote is possible then and not before."""
+    vote = page.locator(".blind-choice").first
+    expect(vote).to_be_disabled()
+    for key in "ab":
+        page.keyboard.press(key)
+        expect(page.get_by_role("button", name=f"Pause side {key.upper()}")).to_be_visible()
+        expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible(timeout=10_000)
+    expect(vote).to_be_enabled()
+
+
+def expect_pair(page: Page, number: int) -> None:
+    expect(page.locator(".blind-count")).to_have_text(f"Pair {number} of 3")
+    page.wait_for_function("() => document.querySelector('.player-time').textContent.includes('/')")
+
+
+def test_compare_from_a_recording_to_results_over_a_reload(app: App, browser: Browser, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "hello.wav", speak("Hello?", pause_s=0.1), 24_000)
+    with visitor(browser) as page:
+        open_page(page, app.url)
+        page.click("#tab-compare-button")
+        expect(page.locator("#compare-render")).to_be_enabled()
+        look(page, "choose")
+        page.locator('input[name="scenario"]:checked').uncheck()
+        expect(page.locator('[data-part="count"]')).to_contain_text("at least one thing to say")
+        page.locator('.compare [data-part="file"]').set_input_files(tmp_path / "hello.wav")
+        expect(page.locator('input[name="recording"]')).to_be_checked()
+        page.fill('input[name="room_s"]', "1")
+        page.click('[data-act="no-voices"]')
+        page.locator('input[name="voice"][value="natural"]').check()
+        page.locator('input[name="voice"][value="deep"]').check()
+        expect(page.locator('[data-part="count"]')).to_have_text("2 answers")
+        page.click("#compare-render")
+        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=30_000)
+        expect(page.locator(".compare-cell .compare-facts")).to_have_count(2, timeout=10_000)
+        look(page, "answers")
+        page.get_by_role("button", name="Play the answer of Deep").click()
+        expect(page.get_by_role("button", name="Pause the answer of Deep")).to_be_visible()
+        page.select_option("#blind-trials", "6")
+        page.click("#blind-begin")
+        expect_pair(page, 1)
+        look(page, "pair")
+        assert not re.search("Natural|Deep", page.locator(".compare-blind").inner_text())
+        page.keyboard.press("ArrowLeft")  # no vote before both were heard
+        hear_both(page)
+        page.keyboard.press("ArrowLeft")
+        expect_pair(page, 2)
+        page.reload()
+        page.click("#tab-compare-button")
+        expect_pair(page, 2)
+        page.keyboard.press("u")
+        expect_pair(page, 1)
+        hear_both(page)
+        page.get_by_text("Why?").click()
+        page.get_by_label("well timed").check()
+        page.get_by_role("button", name="B is better").click()
+        for number in (2, 3):
+            expect_pair(page, number)
+            hear_both(page)
+            page.keyboard.press("=")
+        look(page, "done")
+        page.click("#blind-reveal")
+        expect(page.locator(".compare-results h1")).to_have_text("What the votes say")
+        expect(page.locator(".compare-results")).to_contain_text("1 vote of 1 listener")
+        expect(page.locator(".compare-results")).to_contain_text("Preliminary")
+        expect(page.locator(".compare-results")).to_contain_text("timing 1")
+        expect(page.locator(".results-plot .plot-dot")).to_have_count(2)
+        look(page, "results")
+        with page.expect_download() as download:
+            page.click('[data-export="csv"]')
+        assert Path(download.value.path()).read_text().count("\n") == 5
+        test = page.evaluate("() => JSON.parse(sessionStorage.getItem('personaplex.compare')).test")
+    with visitor(browser, color_scheme="dark") as page:
+        page.goto(f"{app.url}/?compare={test}")
+        page.click("#tab-compare-button")
+        expect(page.locator(".compare-blind h1")).to_have_text("Two voices at a time, without names.")
+        look(page, "invited-dark")
+        page.get_by_role("button", name="Begin").click()
+        expect_pair(page, 1)
+        look(page, "pair-dark")
