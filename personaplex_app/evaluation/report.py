@@ -88,10 +88,10 @@ def _beside(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
 def _case(out: Path, result: Result) -> dict[str, Any]:
     user, agent = read_sides(out, result)
     picture = Markup(lane(result, user, agent))  # noqa: S704 (its texts are escaped)
-    return {"result": result, "lane": picture, "audio": _mp3(user, agent), "remarks": remarks(result)}
+    return {"result": result, "lane": picture, "audio": mp3(user, agent), "remarks": remarks(result)}
 
 
-def _mp3(user: np.ndarray, agent: np.ndarray) -> str:
+def mp3(user: np.ndarray, agent: np.ndarray) -> str:
     """Return both sides as a data address: the user left, the agent right, each a little in the other ear."""
     near, far = 0.85, 0.15
     both = np.column_stack((near * user + far * agent, far * user + near * agent))

@@ -1,0 +1,325 @@
+"""What the notebooks call, one call a cell: check the machine, hold and measure conversations, listen, vote, report, open the app."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from . import doctor
+from .engine.choose import build, choose
+from .engine.contract import Engine, EngineState, Sampling
+from .errors import BadInput, EngineError, shorten
+from .evaluation.listening import Clip, Condition, Design, Trial, plan
+from .evaluation.loudness import amplified, gain_db
+from .evaluation.pictures import lane
+from .evaluation.ranking import Choice, Vote, rank
+from .evaluation.report import JSON, html_of, mp3, write_report
+from .evaluation.run import Bench, Plan, Progress, run
+from .evaluation.scenarios import choose_scenarios, load_scenarios
+from .evaluation.score import score_folder
+from .evaluation.summary import cases, remarks, summarise
+from .evaluation.summary_text import text_of
+from .evaluation.table import problem_lines, render
+from .evaluation.unit_files import Result, read_sides, read_units
+from .settings import Settings
+
+MODES = ("demo", "gpu", "checkpoint")
+VOTES = "votes.jsonl"
+CHOICES: dict[str, Choice] = {"A": "left", "B": "right", "tie": "tie", "both bad": "both_bad"}
+READY_S = 180.0
+
+
+def check_machine(gpu_gib: float | None = None) -> None:
+    """Print what this machine has, which engine it takes, and the next step to a better one."""
+    print(doctor.report(Settings.read(os.environ), as_json=False, gpu_gib=gpu_gib))
+
+
+def use_colab_token() -> None:
+    """Take HF_TOKEN from Colab's secrets, where there are any."""
+    try:
+        from google.colab import userdata  # type: ignore[import-not-found]
+
+        os.environ.setdefault("HF_TOKEN", userdata.get("HF_TOKEN"))
+        print("HF_TOKEN comes from Colab's secrets.")
+    except Exception as error:  # every way of not having the secret has its own class there
+        print(f"No token from Colab's secrets ({type(error).__name__}); a checkpoint that needs none, or one on disk, still works.")
+
+
+def score(task: str, folder: str) -> None:
+    """Print Full-Duplex-Bench's metrics of a folder of anybody's outputs; nothing is done without a folder."""
+    if not folder:
+        print("No folder is given: nothing to score.")
+        return
+    scores = score_folder(task, Path(folder))
+    print("\n".join([*problem_lines(scores.problems), render(scores)]))
+
+
+# -- the study ------------------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    mode: str = "demo",
+    checkpoint: str = "",
+    voices: str = "",
+    kinds: str = "",
+    personas: str = "",
+    takes: int = 1,
+    audio_temperature: float = 0.8,
+    text_temperature: float = 0.7,
+    sound_quality: bool = False,
+    folder: str = "study",
+) -> Study:
+    """Load an engine and plan the conversations. Names are parted by commas; nothing given means all, or the engine's first two voices.
+
+    Raises: BadInput, UnknownVoice, EngineError.
+    """
+    if mode not in MODES:
+        raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
+    settings = Settings.read(os.environ, {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None})
+    engine = build(choose(settings), settings)
+    engine.load(_tell_state)
+    chosen = choose_scenarios(_names(kinds), load_scenarios())
+    if wanted := _names(personas):
+        chosen = tuple(scenario for scenario in chosen if scenario.persona in wanted)
+    names = _names(voices) or [voice.name for voice in engine.voices[:2]]
+    sampling = Sampling(audio_temperature=audio_temperature, text_temperature=text_temperature)
+    made = Plan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
+    sound_s = sum(sum(part.length_s for part in s.script) + 10 for s in chosen) * len(names) * takes
+    print(f"{engine.name}: {len(made.units)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}.")
+    return Study(engine, made, Path(folder), Bench(dnsmos=sound_quality))
+
+
+@dataclass
+class Study:
+    """Conversations of one plan in one folder. Every step may be run again; what is done is not done twice."""
+
+    engine: Engine
+    plan: Plan
+    folder: Path
+    bench: Bench
+    app: LiveApp | None = None
+    _trials: Ballots | None = None
+
+    def render(self) -> None:
+        """Hold and measure what is missing, saying how far it is and how long it takes."""
+        failures = run(self.plan, self.engine, self.folder, _tell_progress, self.bench)
+        print()
+        for unit, error in failures:
+            print(f"Failed: {unit.name}: {error}")
+
+    def listen(self) -> None:
+        """Show the conversations worth hearing, the worst first: both sides on one time axis, and a player."""
+        worst, best = cases(read_units(self.folder))
+        _show("".join(self._case(result) for result in (*worst, *best)))
+
+    def _case(self, result: Result) -> str:
+        user, agent = read_sides(self.folder, result)
+        told = "; ".join(remarks(result))
+        head = f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed {result.seed}</h4>"
+        return (
+            f"{head}{_LOOK}<div style='overflow-x:auto'>{lane(result, user, agent)}</div>{_player(mp3(user, agent))}<p>{escape(told)}</p>"
+        )
+
+    def measure(self) -> None:
+        """Print every figure with its interval; those of too few events are hidden."""
+        print(text_of(summarise(self.folder)[0]))
+
+    def vote(self, choice: str = "") -> None:
+        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad. The names come at the end.
+
+        Raises: BadInput.
+        """
+        self._trials = self._trials or Ballots.of(self)
+        if choice:
+            self._trials.vote(choice)
+        _show(self._trials.next_pair())
+
+    def ranking(self) -> None:
+        """Print how the voices rank by the votes so far."""
+        self._trials = self._trials or Ballots.of(self)
+        print(self._trials.ranking())
+
+    def report(self) -> Path:
+        """Write the report with CSV and JSON into the folder, show it, and return the HTML file."""
+        page = write_report(self.folder, "notebooks/personaplex_evaluation.ipynb")
+        summary, results = summarise(self.folder)
+        inside = base64.b64encode(html_of(self.folder, summary, results).encode()).decode()
+        _show(f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid #ccc'></iframe>")
+        print(f"{page} and {page.with_name(JSON).name}, figures.csv, conversations.csv beside it.")
+        return page
+
+    def save(self, drive: str = "") -> Path:
+        """Pack everything into one zip, copied to a folder such as a mounted Drive where one is given; return the zip."""
+        archive = Path(shutil.make_archive(str(self.folder), "zip", self.folder))
+        if drive:
+            archive = Path(shutil.copy2(archive, drive))
+        print(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB)")
+        return archive
+
+    def close(self) -> None:
+        """Free the engine, and end the app if it was opened here."""
+        if self.app:
+            self.app.close()
+        self.engine.close()
+
+
+# -- voting ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ballots:
+    """A listener's blind pairs in a notebook. What was heard is not timed here; the app's Compare tab does that too."""
+
+    study: Study
+    design: Design
+    trials: tuple[Trial, ...]
+    votes: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, study: Study, trials: int = 12) -> Ballots:
+        """Return the ballots of a study, votes from before taken up again.
+
+        Raises: BadInput when fewer than two voices can be compared.
+        """
+        found = {(r.scenario, r.seed, r.voice): r for r in read_units(study.folder)}
+        voices = study.plan.voices
+        shared = [key for key in dict.fromkeys((s, seed) for s, seed, _ in found) if all((*key, voice) in found for voice in voices)]
+        results = [[found[(*key, voice)] for voice in voices] for key in shared]
+        firsts = [row[0] for row in results]
+        conditions = tuple(Condition(r.user_sha256, r.title, r.persona, r.prompt_sha256, r.seed) for r in firsts)
+        clips = tuple(tuple(cls._clip(study.folder, result) for result in row) for row in results)
+        design = Design(study.engine.name, voices, conditions, clips)
+        made = cls(study, design, plan(design, trials, design.id))
+        if (path := study.folder / VOTES).exists():
+            told = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
+            made.votes = [vote for vote in told if vote["test"] == design.id]
+        return made
+
+    @staticmethod
+    def _clip(folder: Path, result: Result) -> Clip:
+        return Clip(result.voice, result.unit.name, result.duration_s, gain_db(read_sides(folder, result)[1]))
+
+    def vote(self, choice: str) -> None:
+        """Write a vote to the disk at once. Raises: BadInput."""
+        if choice not in CHOICES:
+            raise BadInput(f"CHOICE is {shorten(choice)}; it must be one of {', '.join(CHOICES)}.")
+        if len(self.votes) == len(self.trials):
+            raise BadInput("Every pair has its vote; see the ranking below.")
+        number = len(self.votes)
+        trial = self.trials[number]
+        vote = {"schema": 1, "at_s": round(time.time(), 3), "test": self.design.id, "trial": number, "choice": CHOICES[choice]}
+        vote |= {"left": trial.left, "right": trial.right, "check": trial.check, "heard_s": None}
+        with (self.study.folder / VOTES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(vote) + "\n")
+        self.votes.append(vote)
+
+    def next_pair(self) -> str:
+        """Return the pair to hear now, without names, as HTML; the voices' names once every pair has its vote."""
+        number = len(self.votes)
+        if number == len(self.trials):
+            pairs = "; ".join(f"{n}: A {trial.left}, B {trial.right}" for n, trial in enumerate(self.trials, 1))
+            return f"<p>Every pair has its vote. They were {escape(pairs)}.</p>"
+        trial = self.trials[number]
+        sides = (("A", trial.left), ("B", trial.right))
+        players = "".join(f"<p><b>{name}</b> {_player(self._sound(trial.condition, voice))}</p>" for name, voice in sides)
+        return f"<p>Pair {number + 1} of {len(self.trials)}: {escape(self.design.conditions[trial.condition].title)}</p>{players}"
+
+    def _sound(self, condition: int, voice: str) -> str:
+        clip = self.design.clip(condition, voice)
+        result = next(each for each in read_units(self.study.folder) if each.unit.name == clip.audio)
+        user, agent = read_sides(self.study.folder, result)
+        return mp3(amplified(user, gain_db(user)), amplified(agent, clip.gain_db))
+
+    def ranking(self) -> str:
+        """Return the ranking as text."""
+        listener = hashlib.sha256(str(self.study.folder.absolute()).encode()).hexdigest()[:16]
+        standing = rank([Vote(listener, v["left"], v["right"], v["choice"]) for v in self.votes if v["check"] is None], self.design.voices)
+        lines = [f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in standing.standings]
+        note = "Preliminary: fewer than 20 votes a voice, and one listener tells no interval." if standing.preliminary else ""
+        return "\n".join([*lines, *filter(None, [note])])
+
+
+# -- the live app ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class LiveApp:
+    """The app in a process of its own, at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def open_app(engine: str = "auto", share: bool = False, **settings: str | int) -> LiveApp:
+    """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy drops WebSockets.
+
+    Raises: EngineError when the app does not start, with the end of its log.
+    """
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {"engine": engine, **settings}.items() if value != ""]
+    with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
+        command = [sys.executable, "-m", "personaplex_app", "serve", *flags, *(["--share"] if share else [])]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
+    log, until_s = Path(out.name), time.monotonic() + READY_S
+    while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):
+        if process.poll() is not None or time.monotonic() > until_s:
+            process.kill()
+            process.wait()
+            raise EngineError(f"The app did not start; its log ends with: {log.read_text('utf-8', 'replace')[-600:]}")
+        time.sleep(0.2)
+    app = LiveApp(ready[1], process)
+    _show(f"<p><a href='{escape(app.url)}' target='_blank' rel='noopener'>Open the live app</a></p>")
+    print(f"The app is at {app.url}")
+    return app
+
+
+# -- showing --------------------------------------------------------------------------------------------------------------
+
+_LOOK = (
+    "<style>.lane .user{stroke:#0a7a83;stroke-width:2}.lane .agent{stroke:#c2481f;stroke-width:2}.lane .axis{stroke:#999}"
+    ".lane text{font:12px sans-serif}.lane .user-words{fill:#08636b}.lane .agent-words{fill:#9d3715}.lane .band{fill:rgba(202,158,38,.26)}"
+    ".lane .cut{stroke:#0a7a83;stroke-width:2}.lane{background:#fdfcf9}</style>"
+)
+
+
+def _show(html: str) -> None:
+    from IPython.display import HTML, display
+
+    display(HTML(html))
+
+
+def _player(source: str) -> str:
+    return f"<audio controls preload='none' src='{source}'></audio>"
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _tell_state(state: EngineState) -> None:
+    print(f"\r{state.stage}: {state.detail}{'' if state.progress is None else f' {state.progress:.0%}'}".ljust(78), end="", flush=True)
+
+
+def _tell_progress(progress: Progress) -> None:
+    left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
+    print(f"\r{progress.done} of {progress.total} done{left}".ljust(60), end="", flush=True)

@@ -1,0 +1,78 @@
+"""Both notebooks are executed as they are, their choices set to what is quick; and their form is what it should be."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from personaplex_app import notebook
+from personaplex_app.errors import BadInput, EngineError
+from personaplex_app.evaluation.unit_files import read_units
+
+from .served import ROOT
+
+# the kernel and its sockets are another program's, as are their warnings
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")]
+
+BOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices: object) -> list[str]:
+    """Run a notebook with other choices; return what each code cell printed and showed."""
+    book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    for cell in book.cells:
+        for key, value in choices.items():
+            cell.source = re.sub(rf"^{key} = .*?( #@param.*)$", lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}", cell.source, flags=re.M)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return [
+        "".join(str(out.get("text", "")) + str(out.get("data", "")) for out in cell.outputs)
+        for cell in book.cells
+        if cell.cell_type == "code"
+    ]
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.name)
+def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert "parameters" in code[0].metadata.tags
+    assert "torch" not in re.sub("#.*", "", code[1].source)
+    for before, cell in zip(book.cells, book.cells[1:], strict=False):
+        if cell.cell_type == "code" and "ranking" not in cell.source:
+            assert before.cell_type == "markdown"
+    for cell in code[2:]:
+        assert 1 <= len(re.findall(r"^(?:[\w.]+ = )?(?:notebook|study|app)\.\w+\(", cell.source, flags=re.M)) <= 2
+
+
+def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monkeypatch):
+    told = executed("personaplex_evaluation.ipynb", tmp_path, monkeypatch, KINDS="silence", VOICES="natural, deep", CHOICE="tie")
+    everything = "\n".join(told)
+    expected = ("Engine ", "2 conversations, about", "2 of 2 done", "Silence", "Pair 2 of 3", "Preliminary", "report.html", "The app is at")
+    for sentence in expected:
+        assert sentence in everything, sentence
+    assert "<svg" in everything
+    assert "data:audio/mpeg" in everything
+    assert len(read_units(tmp_path / "study")) == 2
+    assert {path.name for path in (tmp_path / "study").iterdir()} >= {"report.html", "report.json", "votes.jsonl"}
+    assert (tmp_path / "study.zip").stat().st_size > 100_000
+
+
+def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch):
+    told = executed("personaplex_demo.ipynb", tmp_path, monkeypatch, ENGINE="echo", SHARE=False)
+    assert re.search(r"The app is at http://localhost:\d+", "\n".join(told))
+
+
+def test_prepare_unknown_mode_is_refused():
+    with pytest.raises(BadInput, match="MODE is 'cloud'; it must be one of demo, gpu, checkpoint"):
+        notebook.prepare("cloud")
+
+
+def test_open_app_that_cannot_start_shows_the_end_of_its_log():
+    with pytest.raises(EngineError, match="The app did not start; its log ends with"):
+        notebook.open_app("opera")
