@@ -72,6 +72,7 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             assert_fits(page)
+        page.set_viewport_size({"width": 390, "height": 900})
         screenshot(page, "evaluate-phone", full_page=True)
         assert_readable(page)
 

@@ -186,11 +186,11 @@ def run(
                     tell(tally.progress())
         finally:
             stop.set() if running else None
-            _note_run(out, before, workers, failures)
+            note_run(out, before, workers, failures)
     return failures
 
 
-def _note_run(out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Unit, PersonaplexError]]) -> None:
+def note_run(out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Unit, PersonaplexError]]) -> None:
     """Add to the run's file what was measured of the whole process."""
     about = read_json(out / ABOUT_RUN)
     after = memory_use()

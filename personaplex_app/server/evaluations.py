@@ -20,8 +20,9 @@ from ..engine.contract import EngineState
 from ..errors import BadInput, CapacityError, NotFound
 from ..evaluation import render
 from ..evaluation.conversation import heard_in
+from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
-from ..evaluation.run import Bench, Plan, begin, session_config
+from ..evaluation.run import Bench, Plan, begin, note_run, session_config
 from ..evaluation.unit_files import Unit
 from .house import House
 from .renders import RenderJob
@@ -90,6 +91,7 @@ class Evaluations:
         chosen = [engine.identity, [s.sha256 for s in plan.scenarios], plan.voices, plan.seeds, dnsmos]
         run_id = hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:32]
         out = self._folder / run_id
+        before = memory_use()
         missing = await anyio.to_thread.run_sync(begin, out, plan, engine, bench)
         total, kept, began_s = len(plan.units), len(plan.units) - len(missing), time.monotonic()
         at_once = 2 * max(1, self._house.admission.total)
@@ -100,6 +102,8 @@ class Evaluations:
                     left_s = (time.monotonic() - began_s) / over * (len(missing) - over) if over else None
                     yield Told("The scenarios are being held…", kept + over, total, left_s)
         yield Told("Writing the report…", total, total)
+        if missing:
+            await anyio.to_thread.run_sync(note_run, out, before, self._house.admission.total, [])
         await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
         await anyio.to_thread.run_sync(self._let_go)
         yield Told("", total, total, report=run_id)

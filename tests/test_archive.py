@@ -1,0 +1,84 @@
+"""Zips of somebody's outputs: only sound and JSON, only inside the folder, only so much; and reports by their names alone."""
+
+import zipfile
+
+import pytest
+
+from personaplex_app.engine.choose import Choice
+from personaplex_app.errors import BadInput, NotFound
+from personaplex_app.evaluation import archive as archives
+from personaplex_app.evaluation.archive import unpack
+from personaplex_app.evaluation.scenarios import load_scenarios
+from personaplex_app.server.evaluations import Evaluations, Plan
+from personaplex_app.server.house import House
+from personaplex_app.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+
+def zipped(path, files: dict[str, bytes]):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return path
+
+
+def unpacked(tmp_path, files: dict[str, bytes]):
+    (tmp_path / "into").mkdir()
+    return unpack(zipped(tmp_path / "a.zip", files), tmp_path / "into")
+
+
+@pytest.mark.parametrize("above", ["", "root/", "a/root/"])
+def test_unpack_samples_are_found_wherever_they_lie(tmp_path, above):
+    root = unpacked(tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"})
+    assert sorted(path.name for path in root.iterdir()) == ["1", "2"]
+    assert [path.name for path in (root / "2").iterdir()] == ["output.json"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.json", "/etc/evil.json", "a/../../evil.json", "..\\evil.json", "a/b/c/d/e/deep.json", ".hidden/x.json"]
+)
+def test_unpack_names_that_lead_elsewhere_are_left_out(tmp_path, name):
+    root = unpacked(tmp_path, {name: b"{}", "1/output.json": b"{}", "2/output.json": b"{}"})
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")) == [
+        "into/1/output.json",
+        "into/2/output.json",
+    ]
+    assert root == tmp_path / "into"
+
+
+def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1 << 20)
+    with pytest.raises(BadInput, match="more than 1 MiB"):
+        unpacked(tmp_path, {"1/output.wav": bytes(2 << 20)})
+    (tmp_path / "b.zip").write_bytes(b"no zip")
+    with pytest.raises(BadInput, match="cannot be unpacked"):
+        unpack(tmp_path / "b.zip", tmp_path / "into")
+    with pytest.raises(BadInput, match="neither wav nor JSON"):
+        unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into")
+    monkeypatch.setattr(archives, "MAX_FILES", 2)
+    with pytest.raises(BadInput, match="3 files; at most 2"):
+        unpack(zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into")
+
+
+@pytest.fixture
+def evaluations(tmp_path):
+    house = House.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
+    yield Evaluations(house)
+    house.library.close()
+
+
+@pytest.mark.parametrize(
+    ("run_id", "name"), [("../../etc", "report.html"), ("0" * 32, "report.html"), ("0" * 32, "../secret"), ("x", "run.json")]
+)
+def test_file_of_no_report_is_not_found(evaluations, tmp_path, run_id, name):
+    (tmp_path / "evaluations" / ("0" * 32)).mkdir(parents=True)
+    (tmp_path / "evaluations" / "secret").write_text("secret")
+    with pytest.raises(NotFound, match="no such report"):
+        evaluations.file(run_id, name)
+
+
+async def test_run_with_too_many_conversations_says_what_may_be_asked(evaluations):
+    with pytest.raises(BadInput, match="90 conversations; the page holds up to 60"):
+        async for _ in evaluations.run(Plan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
+            pass
