@@ -25,7 +25,7 @@ from personaplex_app.evaluation.conversation import Stopped, play_live
 from personaplex_app.evaluation.judge import Judge
 from personaplex_app.evaluation.report import FILES, write_report
 from personaplex_app.evaluation.run import Bench, Plan, run, session_config
-from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
+from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
 from personaplex_app.evaluation.score import score_folder
 from personaplex_app.evaluation.summary import cases, cell_of, summarise
 from personaplex_app.evaluation.summary_text import text_of
@@ -199,7 +199,9 @@ def test_run_personaplex_engine_is_held_and_measured_like_any_other(bench, tmp_p
     engine.load(lambda state: None)
     try:
         voice = engine.voices[0].name
-        assert run(plan_of("silence-long", voices=(voice,), seeds=(0, 1)), engine, tmp_path / "out", bench=bench) == []
+        plan = plan_of("silence-long", voices=(voice,), seeds=(0, 1))
+        plan = replace(plan, scenarios=(replace(plan.scenarios[0], script=(Part("wait", length_s=0.2),)),))
+        assert run(plan, engine, tmp_path / "out", bench=bench) == []
         results = read_units(tmp_path / "out")
         # the model samples: another seed is another answer
         assert len({result.agent_sha256 for result in results}) == len(results) == 2
