@@ -75,10 +75,12 @@ def measure(folder: Path, device: torch.device, dtype: torch.dtype, quantize: st
         nonlocal highest
         highest = max(highest, memory_bytes("RssAnon"))
 
+    before = memory_bytes("VmRSS")
     begun = time.perf_counter()
     lm = load_lm(folder, device, dtype, report=sample, quantize=quantize)
     load_s = time.perf_counter() - begun
-    held = [*lm.parameters(), *lm.buffers()]
+    weights_bytes = sum(t.numel() * t.element_size() for t in (*lm.parameters(), *lm.buffers()))
+    load_peak = memory_bytes("VmHWM") - before
     rows = Rows(lm, 1)
     rows.set_sampling(0, GREEDY)
     prompt = build_prompt(lm.config, [])
@@ -96,7 +98,8 @@ def measure(folder: Path, device: torch.device, dtype: torch.dtype, quantize: st
             raise SystemExit("The random model's numbers overflowed.")
     return {
         "load_s": round(load_s, 1),
-        "weights_bytes": sum(t.numel() * t.element_size() for t in held),
+        "weights_bytes": weights_bytes,
+        "load_peak_host_above_weights_bytes": load_peak - (weights_bytes if device.type == "cpu" else 0),
         "prefill_positions": prompt.positions,
         "prefill_s": round(prefill_s, 2),
         "step_s": step_s,

@@ -20,14 +20,15 @@ from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
+from ..model.graphs import cuda_graphs
 from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
-from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
+from ..model.plan import MAX_SNAPSHOT_BYTES, Option, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
 from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
-from .contract import Capabilities, EngineState, Event, Notice, Sampling, SessionConfig, Step, Utterance, Voice, Word
+from .contract import Capabilities, EngineState, Event, Notice, Pace, Sampling, SessionConfig, Step, Utterance, Voice, Word
 from .slots import Slot, Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
@@ -55,6 +56,7 @@ class PersonaplexSettings:
     slots: int = 2
     access: HubAccess = HubAccess()
     quantize: str = "auto"
+    cpu_offload: bool = False
 
 
 class PersonaplexEngine:
@@ -126,15 +128,18 @@ class PersonaplexEngine:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
-        self.plan = _plan(files, self.compute, self._settings)
+        self.plan, form = divide(files, self.compute, self._settings.quantize, self._settings.slots, self._settings.cpu_offload)
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
-        if self.plan.chosen is None:
-            raise EngineError(f"The memory of {self.compute.device} is too small: {self.plan.why}")
-        quantize, slots = self.plan.chosen.quantize, min(self.plan.chosen.slots, self._settings.slots)
+        slots = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
-            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self.about, done)), quantize
+            files,
+            self.compute.device,
+            self.compute.dtype,
+            lambda done: report(EngineState("loading", self.about, done)),
+            form.quantize,
+            form.layers_away,
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
@@ -249,6 +254,10 @@ class PersonaplexEngine:
         if self._checkpoint is None:
             raise EngineError(NOT_LOADED)
         return from_file(data, self._codec, self._checkpoint.lm.config.card)
+
+    def pace(self) -> Pace | None:
+        """Return how quick the device is, None before the first step."""
+        return self._slots.pace() if self._slots else None
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
@@ -387,10 +396,21 @@ def _voice(name: str) -> Voice:
     return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
-def _plan(files: CheckpointFiles, compute: Compute, settings: PersonaplexSettings) -> Plan:
-    """Divide the device's memory before anything is loaded."""
-    memory = memory_bytes(compute.device)
-    return plan_memory(read_sizes(files.folder), memory, compute.dtype.itemsize, settings.quantize, settings.slots)
+def divide(files: CheckpointFiles, compute: Compute, quantize: str, talks: int, cpu_offload: bool) -> tuple[Plan, Option]:
+    """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
+
+    Raises: EngineError when nothing fits.
+    """
+    device = compute.device
+    # on a CPU there is no other place to keep layers in
+    offload = cpu_offload and device.type != "cpu"
+    plan = plan_memory(read_sizes(files.folder), memory_bytes(device), compute.dtype.itemsize, quantize, talks, offload)
+    if plan.chosen is None:
+        raise EngineError(f"The memory of {device} is too small: {plan.why}")
+    host = memory_bytes(torch.device("cpu"))
+    if plan.chosen.away_bytes > host:
+        raise EngineError(f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4.")
+    return plan, plan.chosen
 
 
 def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:
@@ -398,7 +418,8 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
 
     Raises: EngineError when they cannot.
     """
-    if checkpoint.lm.device.type == "cuda":
+    device = checkpoint.lm.device
+    if device.type == "cuda":
         torch.cuda.empty_cache()
     duplex = Duplex(checkpoint, rows)
     prompt = build_prompt(checkpoint.lm.config, [], next(iter(voices.values())))
@@ -407,4 +428,7 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
     for _ in range(WARM_UP_FRAMES):
         if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
             raise EngineError("The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16.")
+    # a copy ahead of its use reaches into the next frame, which no record can
+    if device.type == "cuda" and not checkpoint.lm.transformer.stream and (reason := duplex.record(cuda_graphs(device))):
+        log.warning("steps are launched kernel by kernel, CUDA graphs cannot be recorded: %s", reason)
     return duplex
