@@ -21,7 +21,8 @@ from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
 from .choose import hub_access
 from .offline import Answer, Frame, Role, read_wav, state_line
-from .personaplex import bring, divide, row_sampling
+from .personaplex import bring, divide
+from .personaplex_session import row_sampling
 
 
 def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
