@@ -13,8 +13,8 @@ from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
-# uploads are looked through every 5 minutes and deleted after 15
-UPLOADS_CHECKED_AND_KEPT_S = (300, 900)
+# uploads are looked through every minute, and none is older than 15 when it is deleted
+UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 
 
