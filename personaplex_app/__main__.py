@@ -160,7 +160,7 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
         checkpoint = load_for(settings, args.tokenizer, args.moshi_weight, args.mimi_weight)
         answer_all(jobs, personaplex_answer(checkpoint, role))
         return 0
-    engine = build(choice, settings, lockstep=True)
+    engine = build(choice, settings)
     try:
         engine.load(lambda state: None)
         answer_all(jobs, engine_answer(engine, role))

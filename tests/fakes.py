@@ -44,6 +44,7 @@ class ScriptedEngine:
     voices = (Voice("echo", "Echo", "For tests.", "Tests"),)
     max_sessions = 4
     about = ""
+    identity = "scripted"
     lost = ""
 
     def __init__(self, *scripts: Callable[[int], Step], load_error: Exception | None = None) -> None:

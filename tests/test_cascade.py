@@ -31,7 +31,7 @@ QUESTION = "How much is the compost bin?"
 def house():
     """An engine whose next talk gets the responder that the test puts into the list."""
     responders: list[ScriptedResponder] = []
-    engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2, lockstep=True)
+    engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2)
     engine.load(lambda state: None)
     yield engine, responders
     engine.close()
@@ -44,7 +44,7 @@ class Talk:
         engine, responders = house
         responders.append(responder)
         self.responder = responder
-        self.session = engine.open(SessionConfig("natural", "You are a helpful person."))
+        self.session = engine.open(SessionConfig("natural", "You are a helpful person.", paced=False))
         self.sound = np.zeros(0, np.float32)
         self.text = ""
         self.events: list[tuple[float, Event]] = []

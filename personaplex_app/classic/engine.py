@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import __version__
 from ..engine.contract import Capabilities, EngineState, SessionConfig, Voice
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..personas import MAX_PROMPT_CHARS
@@ -20,6 +21,7 @@ from .phrases import plain_words
 from .recogniser import Recogniser
 from .synthesiser import TIMBRES, Synthesiser
 from .vad import VadModel
+from .weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
@@ -36,10 +38,12 @@ class ClassicEngine:
     about = ""
     lost = ""
 
-    def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, lockstep: bool = False) -> None:
+    def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules") -> None:
+        """`responder` names what `make_responder` makes, for the engine's identity."""
+        weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, SPELLING, VAD))
+        self.identity = f"classic {__version__} {responder} {weights}"
         self._make_responder = make_responder
         self._max_sessions = max_sessions or min(_MOST_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
-        self._lockstep = lockstep
         self._models: Models | None = None
         self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -101,7 +105,7 @@ class ClassicEngine:
                 raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
             notices: deque[str] = deque(maxlen=_MOST_NOTICES)
             responder = self._make_responder(config, notices.append)
-            session = _OwnedSession(self._models, timbre, responder, notices, self._lockstep)
+            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.paced)
             session.on_close = self._closed
             self._sessions.add(session)
         return session

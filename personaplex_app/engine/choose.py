@@ -102,8 +102,8 @@ def hub_access(settings: Settings) -> HubAccess:
     return HubAccess(settings.hf_token, settings.data / "checkpoints")
 
 
-def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
-    """Construct the chosen engine, unloaded. `lockstep` makes the embedded one independent of the clock, for recordings."""
+def build(choice: Choice, settings: Settings) -> Engine:
+    """Construct the chosen engine, unloaded."""
     if choice.name == "echo":
         return EchoEngine()
     if choice.name == "personaplex":
@@ -125,4 +125,5 @@ def build(choice: Choice, settings: Settings, lockstep: bool = False) -> Engine:
     llm = None
     if settings.llm_url:
         llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
-    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), lockstep=lockstep)
+    responder = f"{llm.url} {llm.model}" if llm else "rules"
+    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), responder=responder)

@@ -65,7 +65,8 @@ class Clone:
 class SessionConfig:
     """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
 
-    With a `clone` the engine speaks in that, and `voice` is only how it was asked for.
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not `paced` is stepped as fast as
+    the machine allows: nothing in it may depend on the clock, and the same frames and seed give the same answer.
     """
 
     voice: str
@@ -73,6 +74,7 @@ class SessionConfig:
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
+    paced: bool = True
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,11 @@ class Engine(Protocol):
     @property
     def about(self) -> str:
         """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to say."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What, besides a session's configuration and sound, its answers depend on: program, weights, number type. Known once loaded."""
         ...
 
     @property

@@ -40,6 +40,7 @@ class EchoEngine:
     voices = (Voice("echo", "Your own voice", "Says back what it hears, 80 ms later.", "Check"),)
     max_sessions = 64
     about = ""
+    identity = "echo"
     lost = ""
 
     def sample(self, voice: str) -> None:

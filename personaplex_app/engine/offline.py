@@ -68,7 +68,7 @@ def engine_answer(engine: Engine, role: Role) -> Answer:
     voice = role.voice if role.voice in names else names[0]
 
     def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:
-        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling))
+        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling, paced=False))
         try:
             for frame in frames:
                 step = session.step(frame)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
@@ -78,6 +79,7 @@ class PersonaplexEngine:
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
         self.plan: Plan | None = None
+        self.identity = ""
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -149,6 +151,8 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
         model = fingerprint(files.lm, files.mimi)
+        weights = f"{model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
         self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:

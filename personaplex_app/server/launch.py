@@ -24,6 +24,7 @@ from .clone_routes import clone_routes
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
+from .render_routes import render_routes
 from .session_routes import session_routes
 from .status_routes import status_routes
 
@@ -66,7 +67,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             yield
 
     port = free_port(settings.host, settings.port)
-    page = build_page()
+    page = build_page(house)
     with _bounded_server():
         page.launch(
             server_name=settings.host,
@@ -75,11 +76,17 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
-            max_file_size="20mb",
+            max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
-                "routes": [*chat_routes(house), *status_routes(house), *session_routes(house.library), *clone_routes(house)],
+                "routes": [
+                    *chat_routes(house),
+                    *status_routes(house),
+                    *session_routes(house.library),
+                    *clone_routes(house),
+                    *render_routes(house.renderings),
+                ],
                 "docs_url": None,
                 "redoc_url": None,
             },

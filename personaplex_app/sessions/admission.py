@@ -1,5 +1,7 @@
 """Who may talk now and who waits in line: a bounded number of slots, first come first served. It knows nothing of models.
 
+Work that nobody listens to while it is done takes spare slots: those that no talk needs, given back as soon as one does.
+
 All of it happens on one event loop, and all times are that loop's.
 """
 
@@ -10,7 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import CapacityError
 
@@ -30,10 +32,12 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """The right to hold one talk, from `began_s` on the loop's clock."""
+    """The right to hold one talk, from `began_s` on the loop's clock. A `spare` one is given back once it is `wanted`."""
 
     began_s: float
     limit_s: float
+    spare: bool = False
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Waiter:
@@ -53,6 +57,7 @@ class Admission:
         self._most_waiting = most_waiting
         self._running: set[Slot] = set()
         self._line: deque[_Waiter] = deque()
+        self._spare_line: deque[_Waiter] = deque()
         self._lengths_s: deque[float] = deque(maxlen=TALKS_REMEMBERED)
         self._draining = False
 
@@ -62,13 +67,18 @@ class Admission:
         return len(self._running)
 
     @property
+    def talks(self) -> int:
+        """How many slots are taken by talks."""
+        return sum(not slot.spare for slot in self._running)
+
+    @property
     def total(self) -> int:
         """How many slots there are."""
         return self._total
 
     @property
     def waiting(self) -> int:
-        """How many callers are in line."""
+        """How many callers are in line to talk."""
         return len(self._line)
 
     @property
@@ -77,29 +87,34 @@ class Admission:
         return self._draining
 
     @asynccontextmanager
-    async def slot(self, on_wait: Callable[[Place], None]) -> AsyncIterator[Slot]:
+    async def slot(self, on_wait: Callable[[Place], None], spare: bool = False) -> AsyncIterator[Slot]:
         """Hold a slot; where none is free, wait in line for it.
 
-        A caller that must wait is told its place through `on_wait` at once, whenever it changes and every five seconds.
+        Who takes a `spare` one waits behind every talk, and gives it back soon after `wanted` is set. A caller that must wait is told
+        its place through `on_wait` at once, whenever it changes and every five seconds.
 
         Raises: CapacityError when the line is full too, or when no new talks begin.
         """
         if self._draining:
             raise CapacityError(DRAINING)
-        slot = self._take() if self.used < self._total else await self._wait(on_wait)
+        slot = self._take(spare) if self.used < self._total else await self._wait(on_wait, spare)
         try:
             yield slot
         finally:
-            self._lengths_s.append(_now_s() - slot.began_s)
+            if not spare:
+                self._lengths_s.append(_now_s() - slot.began_s)
             self._give_back(slot)
 
     def drain(self) -> None:
         """Begin no new talks: callers in line are turned away, running talks go on."""
         self._draining = True
-        while self._line:
-            waiter = self._line.popleft()
-            if not waiter.slot.done():
-                waiter.slot.set_exception(CapacityError(DRAINING))
+        for line in (self._line, self._spare_line):
+            while line:
+                waiter = line.popleft()
+                if not waiter.slot.done():
+                    waiter.slot.set_exception(CapacityError(DRAINING))
+        for slot in self._running:
+            slot.wanted.set()
 
     def resume(self) -> None:
         """Begin talks again."""
@@ -110,13 +125,17 @@ class Admission:
         self._total = slots
         self._call_next()
 
-    async def _wait(self, on_wait: Callable[[Place], None]) -> Slot:
-        if self.waiting >= self._most_waiting:
+    async def _wait(self, on_wait: Callable[[Place], None], spare: bool) -> Slot:
+        line = self._spare_line if spare else self._line
+        if len(line) >= self._most_waiting:
             raise CapacityError(
-                f"All {self._total} places are taken and {self.waiting} callers are waiting, which is the most. Try again in a few minutes."
+                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most. Try again in a few minutes."
             )
         waiter = _Waiter()
-        self._line.append(waiter)
+        line.append(waiter)
+        if not spare:
+            self._ask_back()
+            self._tell(self._spare_line)
         try:
             while not waiter.slot.done():
                 waiter.moved = _future()
@@ -129,14 +148,22 @@ class Admission:
 
     def _leave(self, waiter: _Waiter) -> None:
         """Forget a caller that waits no more, also one whose turn came at the very moment it left."""
-        if waiter in self._line:
-            self._line.remove(waiter)
+        line = next((line for line in (self._line, self._spare_line) if waiter in line), None)
+        if line is not None:
+            line.remove(waiter)
             self._tell_line()
         elif waiter.slot.done() and waiter.slot.exception() is None:
             self._give_back(waiter.slot.result())
 
-    def _take(self) -> Slot:
-        slot = Slot(_now_s(), self._limit_s)
+    def _ask_back(self) -> None:
+        """Want a spare slot for every caller in line to talk, the last one given first: least is lost with it."""
+        spare = sorted((slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True)
+        missing = self.waiting - sum(slot.wanted.is_set() for slot in spare)
+        for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
+            slot.wanted.set()
+
+    def _take(self, spare: bool) -> Slot:
+        slot = Slot(_now_s(), self._limit_s, spare)
         self._running.add(slot)
         return slot
 
@@ -145,17 +172,23 @@ class Admission:
         self._call_next()
 
     def _call_next(self) -> None:
-        while self._line and self.used < self._total:
-            self._line.popleft().slot.set_result(self._take())
+        while (self._line or self._spare_line) and self.used < self._total:
+            line = self._line or self._spare_line
+            line.popleft().slot.set_result(self._take(spare=line is self._spare_line))
         self._tell_line()
 
     def _tell_line(self) -> None:
-        for waiter in self._line:
+        self._tell(self._line)
+        self._tell(self._spare_line)
+
+    @staticmethod
+    def _tell(line: deque[_Waiter]) -> None:
+        for waiter in line:
             if not waiter.moved.done():
                 waiter.moved.set_result(None)
 
     def _place(self, waiter: _Waiter) -> Place:
-        ahead = self._line.index(waiter)
+        ahead = [*self._line, *self._spare_line].index(waiter)
         return Place(ahead, round(self._wait_s(ahead), 1))
 
     def _wait_s(self, ahead: int) -> float:
@@ -171,6 +204,8 @@ class Admission:
 
     @staticmethod
     def _left_s(slot: Slot, usual_s: float) -> float:
+        if slot.spare:
+            return 0.0
         elapsed_s = _now_s() - slot.began_s
         most_s = max(0.0, slot.limit_s - elapsed_s)
         # a talk that already outlasts the usual may end at any time until its limit
