@@ -120,13 +120,13 @@ def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray
         with av.open(io.BytesIO(data), format=container) as file:
             if not file.streams.audio:
                 raise BadAudio("That file has no sound in it; record or choose another.")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
             for frame in chain(file.decode(file.streams.audio[0]), [None]):
                 for block in resampler.resample(frame):
                     samples += block.samples
                     if samples > limit_s * SAMPLE_RATE_HZ:
                         raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
-                    blocks.append(block.to_ndarray()[0])
+                    blocks.append(block.to_ndarray().mean(axis=0))
     except (av.error.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
         raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file.") from error
     if not samples:

@@ -82,7 +82,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         assert page.evaluate("() => { const c = document.querySelector('.session canvas'); return c.width > 300 && c.height > 100; }")
         card.get_by_role("button", name="Play the recording").click()
         expect(card.locator(".player-time")).not_to_have_text(re.compile("^0:00 "))
-        card.get_by_role("button", name="Agent alone").click()
+        card.get_by_role("button", name="Agent alone", exact=True).click()
         expect(card.get_by_role("button", name="Pause the recording")).to_be_visible()
         card.get_by_role("button", name="Pause the recording").click()
 
@@ -97,7 +97,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         assert (told["voice"], told["sampling"]["seed"]) != (None, None)
 
         first_voice = card.get_attribute("data-voice")
-        card.get_by_role("button", name="Hear it in this voice").click()
+        card.get_by_role("button", name="Hear it").click()
         expect(page.locator(".session")).to_have_count(2, timeout=30_000)
         again = page.locator(".session").first
         assert again.get_attribute("data-voice") != first_voice
@@ -119,10 +119,10 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
 
 
 def test_respond_long_recording_shows_progress_and_can_be_cancelled(app: App, browser: Browser, tmp_path: Path) -> None:
-    sf.write(tmp_path / "long.ogg", np.tile(speak("Tell me a story about a dragon.", pause_s=2.0), 25)[: 24_000 * 100], 24_000)
+    sf.write(tmp_path / "long.flac", np.tile(speak("Tell me a story about a dragon.", pause_s=2.0), 25)[: 24_000 * 100], 24_000)
     with visitor(browser, viewport={"width": 390, "height": 844}) as page:
         open_tab(page, app.url)
-        choose_clip(page, tmp_path / "long.ogg")
+        choose_clip(page, tmp_path / "long.flac")
         page.click("#respond-start")
         expect(page.locator("#respond-status")).to_contain_text(re.compile("about .* left"), timeout=20_000)
         expect(page.locator("#respond-status progress")).to_be_visible()

@@ -21,6 +21,7 @@ from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, build, fallback
 from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
 from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
+from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
@@ -64,6 +65,7 @@ class House:
 
     def __post_init__(self) -> None:
         # answers to recordings, kept for whoever asked for them as long as a passing talk
+        self.hearing = Hearing()
         self.renderings = RenderCache(self._passing.path, MAX_RENDERINGS_BYTES, RENDERINGS_KEPT_S)
 
     @property

@@ -22,7 +22,7 @@ class RenderJob:
     def __init__(self, house: House, requests: Sequence[RenderRequest], cache: RenderCache | None = None) -> None:
         """Begin to render into `cache`, the house's passing one unless given. To be called on the house's event loop, its engine ready."""
         self.cache = cache or house.renderings
-        self.batch = RenderBatch(requests, house.host.engine, house.admission, self.cache, house.workers, self._tell)
+        self.batch = RenderBatch(requests, house.host.engine, house.admission, self.cache, house.workers, self._tell, house.hearing)
         self.over = False
         self.fault: PersonaplexError | None = None
         self._scope = anyio.CancelScope()

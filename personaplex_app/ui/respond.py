@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -12,7 +13,7 @@ import gradio as gr
 import numpy as np
 
 from ..audio import decode
-from ..engine.contract import EngineState, SessionConfig
+from ..engine.contract import Sampling, SessionConfig
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation import render, render_files
 from ..evaluation.render_batch import Progress
@@ -28,6 +29,7 @@ MAX_ROOM_S = 30
 USUAL_ROOM_S = 10
 TELL_EVERY_S = 0.25
 AT_ONCE = 8
+USER_INK = "#2a9aa3"  # between the user's ink of the light page and of the dark one
 SAMPLING_TITLES = {
     "audio_temperature": "Audio temperature",
     "text_temperature": "Text temperature",
@@ -49,7 +51,13 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
         with gr.Row(elem_id="respond-form", equal_height=False):
             with gr.Column(min_width=300):
                 clip = gr.Audio(
-                    label="Your side", sources=["upload", "microphone"], type="filepath", editable=False, buttons=[], elem_id="respond-clip"
+                    label="Your side",
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    editable=False,
+                    buttons=[],
+                    waveform_options=gr.WaveformOptions(waveform_color="#868176", waveform_progress_color=USER_INK),
+                    elem_id="respond-clip",
                 )
                 room_s = gr.Slider(
                     0,
@@ -102,7 +110,7 @@ def _voices(house: House) -> list[tuple[str, str]]:
 
 def _number(name: str) -> gr.Number:
     least, most, whole = SAMPLING_LIMITS[name]
-    value = 0 if name == "seed" else None
+    value = 0 if name == "seed" else getattr(Sampling(), name)
     return gr.Number(value, label=SAMPLING_TITLES[name], minimum=least, maximum=most, precision=0 if whole else None, min_width=120)
 
 
@@ -179,19 +187,23 @@ class _Desk:
                     yield told
         except PersonaplexError as error:
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
-            raise gr.Error(str(error), print_exception=False, duration=8) from None
+            raise gr.Error(str(error), print_exception=False, visible=False) from None
 
     async def _render(self, ask: Ask) -> AsyncGenerator[Told, None]:
-        states: list[EngineState] = []
-        yield _working("Reading your recording…"), gr.skip(), gr.skip()
+        id_ = secrets.token_hex(4)
+
+        def working(**told: Any) -> Told:
+            return {"state": "working", "job": id_, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
+
+        yield working(text="Reading your recording…")
         asked = await ask()
         if self._house.host.state.stage != "ready":
-            yield _working(f"{self._house.host.choice.title} is getting ready…"), gr.skip(), gr.skip()
-            await self._house.host.ready(states.append)
+            yield working(text=f"{self._house.host.choice.title} is getting ready…")
+            await self._house.host.ready(lambda state: None)
         job = RenderJob(self._house, [asked])
         try:
             while not job.over:
-                yield _told(job.progress), gr.skip(), gr.skip()
+                yield working(**_told(job.progress))
                 await job.changed(TELL_EVERY_S)
         finally:
             job.cancel()
@@ -206,16 +218,12 @@ class _Desk:
         yield told, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
 
 
-def _working(text: str) -> dict[str, Any]:
-    return {"state": "working", "text": text, "share": None, "left_s": None}
-
-
 def _told(progress: Progress) -> dict[str, Any]:
     if progress.ahead is not None:
         ahead = "next" if not progress.ahead else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
-        return _working(f"Every place is taken by talks; your recording is {ahead} in line.")
+        return {"text": f"Every place is taken by talks; your recording is {ahead} in line."}
     left_s = None if progress.left_s is None else round(progress.left_s, 1)
-    return {"state": "working", "text": "The agent is listening to your recording…", "share": round(progress.share, 3), "left_s": left_s}
+    return {"text": "The agent is listening to your recording…", "share": round(progress.share, 3), "left_s": left_s}
 
 
 def _sound(samples: np.ndarray) -> Sound:

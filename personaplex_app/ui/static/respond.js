@@ -24,6 +24,10 @@ class Answers {
 
   /** Take what the server says of the rendering under way. */
   take(told) {
+    // what was under way when it was cancelled may still arrive
+    if (told.job && told.job === this.cancelled) return;
+    if (told.state === "cancelled") this.cancelled = this.job;
+    this.job = told.job ?? this.job;
     this.busy(told.state === "working");
     if (told.state === "working") this.tell("working", `${told.text}${told.left_s ? ` ${about(told.left_s)} left.` : ""}`, told.share);
     else if (told.state === "failed") this.tell("error", told.text);
@@ -64,18 +68,20 @@ class Answers {
   heading(answer) {
     const latencies = answer.turn_latencies.map((each) => each.latency_s * 1000).sort((a, b) => a - b);
     const turn = latencies.length ? `turn latency ${ms(latencies[Math.floor((latencies.length - 1) / 2)])}` : null;
-    const facts = [answer.persona, `seed ${answer.sampling.seed}`, clock(answer.duration_s), turn, `step ${ms(answer.step_ms.p50)}`, answer.engine];
-    return h("div", { class: "talk-heading" }, h("h2", { dataset: { part: "voice-title" } }, answer.voice), h("p", {}, facts.filter(Boolean).join(" · ")));
+    const facts = [`seed ${answer.sampling.seed}`, clock(answer.duration_s), turn, `step ${answer.step_ms.p50.toFixed(1)} ms`, answer.engine];
+    const persona = h("span", { dataset: { part: "persona-title" } }, answer.persona);
+    return h("div", { class: "talk-heading" }, h("h2", { dataset: { part: "voice-title" } }, answer.voice), h("p", {}, persona, ` · ${facts.filter(Boolean).join(" · ")}`));
   }
 
   again(answer) {
     const select = h("select", { "aria-label": "Another voice", dataset: { part: "again-voice" } });
-    const button = h("button", { type: "button", class: "button", dataset: { act: "again" }, onclick: () => this.trigger("submit", { key: answer.key, voice: select.value }) }, "Hear it in this voice");
-    return h("div", { class: "again", hidden: true }, h("span", {}, "The same again with another voice"), select, button);
+    const button = h("button", { type: "button", class: "button", dataset: { act: "again" }, onclick: () => this.trigger("submit", { key: answer.key, voice: select.value }) }, "Hear it");
+    return h("div", { class: "sentence again", hidden: true }, h("span", {}, "The same again in the voice"), h("label", { class: "inline-field" }, select), button);
   }
 
   async offerVoices(card, answer) {
-    const { voices } = await api.status().catch(() => ({ voices: [] }));
+    const { voices, personas } = await api.status().catch(() => ({ voices: [], personas: [] }));
+    say(part(card, "persona-title"), personas.find((each) => each.name === answer.persona)?.title ?? answer.persona);
     const others = voices.filter((each) => each.name !== answer.voice && !each.name.startsWith("clone:"));
     say(part(card, "voice-title"), voices.find((each) => each.name === answer.voice)?.title ?? answer.voice);
     // first the one after this, so that pressing again and again goes through them all
