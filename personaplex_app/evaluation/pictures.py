@@ -18,7 +18,7 @@ PEAKS_PER_S = PX_PER_S // PITCH_PX
 HALF_PX = 44
 ROW_PX = 17
 ROWS = 2
-LETTER_PX = 7.3
+LETTER_PX = 7.9
 RUN_ON_PX = 56
 GAP_PX = 5
 MARK_PX = 15
@@ -83,15 +83,16 @@ def _words(words: Sequence[dict[str, Any]], side: str, axis: int, sign: int) -> 
 
 
 def intervals_plot(metric: dict[str, Any]) -> str:
-    """Return a figure of every voice with its interval, nothing where fewer than two numbers can be shown."""
+    """Return a figure of every voice with its interval, nothing where no interval can be shown."""
     every = [*metric["by_voice"].items(), ("all", metric["all"])]
     cells = [(name, cell) for name, cell in every if cell["shown"] and cell["value"] is not None]
     if len(metric["by_voice"]) == 1:
         cells = [(name, cell) for name, cell in cells[-1:] if cell["interval"]]
-    if not cells:
+    if not any(cell["interval"] for _, cell in cells):
         return ""
     ends = [each for _, cell in cells for each in (cell["interval"] or [cell["value"]])] + [cell["value"] for _, cell in cells]
-    low, high = (0.0, 1.0) if metric["unit"] in ("rate", "share", "cosine") else (min(0.0, *ends), max(*ends) * 1.08 or 1.0)
+    scales = {"rate": (0.0, 1.0), "share": (0.0, 1.0), "cosine": (0.0, 1.0), "1 to 5": (1.0, 5.0)}
+    low, high = scales.get(metric["unit"], (min(0.0, *ends), max(*ends) * 1.08 or 1.0))
     left, width, line = 132, 460, 24
 
     def x(value: float) -> float:

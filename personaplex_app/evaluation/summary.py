@@ -165,14 +165,15 @@ def _wrong(metric: Metric, value: float) -> float | None:
 
 
 def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """Return the worst and the best conversations, no scenario twice in either."""
+    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go wrong is neither."""
 
-    def badness(result: Result) -> float:
+    def badness(result: Result) -> tuple[float, int] | None:
         found = [_wrong(metric, value) for metric in METRICS for value in result.values.get(metric.key, [])]
         judged = [wrong for wrong in found if wrong is not None]
-        return sum(judged) / len(judged) if judged else 0.5
+        return (sum(judged) / len(judged), -len(judged)) if judged else None
 
-    ranked = sorted(results, key=lambda result: (badness(result), result.unit.name))
+    judged = [(bad, result.unit.name, result) for result in results if (bad := badness(result)) is not None]
+    ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
     best = _distinct(ranked)
     worst = [r for r in _distinct(ranked[::-1]) if r not in best]
     return worst, best
