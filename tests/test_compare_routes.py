@@ -199,6 +199,34 @@ async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):
     await until(client, run, "done")
 
 
+async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(client, wav, engine, comparisons, monkeypatch):
+    monkeypatch.setattr(comparing, "MAX_ACTIVE", 1)
+    engine.gate.clear()
+    first = await started(client, wav)
+    await until(client, first, "rendering")
+    asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain"]}
+    refused(await client.post("/api/compare/runs", json=asked, headers=YOURS), 429, "capacity")
+    engine.gate.set()
+    await client.post(f"/api/compare/runs/{first}/cancel")
+    await until(client, first, "cancelled")
+    engine.gate.clear()
+    again = await started(client, wav)
+    monkeypatch.setattr(comparing, "MAX_ACTIVE", 2)
+    second = await started(client, wav, voices=["plain"])
+    engine.gate.set()
+    await until(client, again, "cancelled")
+    await until(client, second, "done")
+
+
+async def test_compare_fault_of_the_engine_fails_the_run_alone(client, wav, engine, monkeypatch):
+    monkeypatch.setattr(engine, "open", lambda config: 1 / 0)
+    run = await started(client, wav)
+    assert "fault of the app" in (await until(client, run, "failed"))["problem"]
+    monkeypatch.undo()
+    assert await started(client, wav) == run
+    await until(client, run, "done")
+
+
 async def test_compare_recording_is_kept_nowhere(client, wav, comparisons, tmp_path):
     run = await started(client, wav)
     await until(client, run, "done")

@@ -110,7 +110,7 @@ class _RunApi:
         channels = request.path_params["channels"]
         if channels not in ("both", "agent"):
             raise NotFound(f"There is no sound {shorten(channels)}; ask for both or agent.")
-        return _wav(await self._comparisons.heavy(lambda: self._cell(request).wav(channels)))
+        return _wav(await self._comparisons.light(lambda: self._cell(request).wav(channels)))
 
     async def test(self, request: Request) -> Response:
         run = self._run(request)
@@ -156,13 +156,13 @@ class _TestApi:
         def work() -> dict[str, Any]:
             return {side: self._clip(request, side).lane(words=False) for side in SIDES}
 
-        return private_json(await self._comparisons.heavy(work))
+        return private_json(await self._comparisons.light(work))
 
     async def sound(self, request: Request) -> Response:
         side = request.path_params["side"]
         if side not in SIDES:
             raise NotFound(f"There is no side {shorten(side)}; ask for left or right.")
-        return _wav(await self._comparisons.heavy(lambda: self._clip(request, side).wav()))
+        return _wav(await self._comparisons.light(lambda: self._clip(request, side).wav()))
 
     async def results(self, request: Request) -> Response:
         return private_json(await self._off_loop(request, lambda test, owner: preference.results(_finished(test, owner))))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -25,7 +26,7 @@ from ..evaluation.comparison import Matched, measures
 from ..evaluation.listening import Condition, Design
 from ..evaluation.listening_test import ListeningTest, ListeningTests
 from ..evaluation.render import Rendering, RenderRequest, request
-from ..evaluation.render_batch import RenderBatch
+from ..evaluation.render_batch import Progress, RenderBatch
 from ..evaluation.render_cache import RenderCache
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..evaluation.speech import SpeechFinder
@@ -36,9 +37,12 @@ from ..settings import Settings
 from ..units import SAMPLE_RATE_HZ
 from .house import House
 
+log = logging.getLogger(__name__)
+
 MAX_RECORDING_S = 120.0
-MAX_RECORDINGS = 16
-MAX_RUNS = 32
+MAX_RECORDINGS = 8
+MAX_RUNS = 64
+MAX_ACTIVE = 8
 MAX_INPUTS = 6
 MAX_SEEDS = 5
 MAX_VOICES = 24
@@ -122,10 +126,16 @@ class Run:
     private: bool = False
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
+    # how it ended; the sound that was to be answered is let go then
+    ended: Progress | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ("preparing", "rendering")
 
     def as_json(self) -> dict[str, Any]:
         """Return how far it is."""
-        progress = self.batch.progress if self.batch else None
+        progress = self.ended or (self.batch.progress if self.batch else None)
         return {
             "id": self.id,
             "status": self.status,
@@ -173,6 +183,7 @@ class Comparisons:
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
         self._heavy = anyio.CapacityLimiter(1)
+        self._light = anyio.CapacityLimiter(2)
         self._purging = False
 
     def close(self) -> None:
@@ -184,6 +195,10 @@ class Comparisons:
     async def heavy(self, work: Callable[..., T], *args: Any) -> T:
         """Do what takes a while off the event loop."""
         return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._heavy)
+
+    async def light(self, work: Callable[..., T], *args: Any) -> T:
+        """Do what somebody waits for to listen off the event loop."""
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._light)
 
     # what is said
 
@@ -233,15 +248,18 @@ class Comparisons:
             find(asked.persona, self.house.personas)
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
-        if run and run.status in ("preparing", "rendering"):
+        if run and run.active:
             return run
         if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
-        over = [each for each in self._runs.values() if each.status not in ("preparing", "rendering")]
-        if len(self._runs) >= MAX_RUNS and not over:
-            raise CapacityError(f"{MAX_RUNS} comparisons are being rendered here, which is the most. Try again when one has ended.")
+        # who chooses anew waits for nothing else
+        for other in self._runs.values():
+            if other.owner == owner:
+                self.cancel(other)
+        if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
+            raise CapacityError(f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended.")
         if len(self._runs) >= MAX_RUNS:
-            del self._runs[over[0].id]
+            del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = Run(id_, owner, asked)
         self.house.tasks.start_soon(self._render, run)
         return run
@@ -255,7 +273,7 @@ class Comparisons:
 
     def cancel(self, run: Run) -> None:
         """Stop a run; what was rendered stays."""
-        if run.scope and run.status in ("preparing", "rendering"):
+        if run.scope and run.active:
             run.scope.cancel()
 
     async def _render(self, run: Run) -> None:
@@ -273,6 +291,12 @@ class Comparisons:
                 run.status = "done"
             except PersonaplexError as error:
                 run.status, run.problem = "failed", str(error)
+            except Exception:
+                log.exception("a comparison failed")
+                run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
+            finally:
+                if run.batch:
+                    run.ended, run.batch.requests = run.batch.progress, ()
         if run.scope.cancelled_caught:
             run.status = "cancelled"
 
@@ -283,6 +307,7 @@ class Comparisons:
         for kind, name in run.asked.inputs:
             said = self._input(kind, name)
             run.private |= said.private
+            first: RenderRequest | None = None
             persona = find(run.asked.persona or said.persona or self.house.personas[0].name, self.house.personas)
             for seed in run.asked.seeds:
                 told = hashlib.sha256(persona.prompt.encode()).hexdigest()
@@ -290,9 +315,10 @@ class Comparisons:
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
                     wanted = ChatRequest(voice=voice, persona=persona.name, sampling={"seed": seed})
-                    requests.append(
-                        request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
-                    )
+                    made = request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    first = first or made
+                    # one copy of the sound for all who answer it
+                    requests.append(replace(made, user=first.user))
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
             raise BadInput(
