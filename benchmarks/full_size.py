@@ -27,6 +27,7 @@ from personaplex_app.model.plan import read_sizes
 from personaplex_app.model.prompt import build_prompt
 
 BLOCK_NUMBERS = 1 << 22
+PEAK_RESET = Path("/proc/self/clear_refs")
 SMALLER = {
     "tiny": {"dim": 64, "num_heads": 2, "num_layers": 2, "depformer_dim": 32, "depformer_num_heads": 2, "depformer_num_layers": 2},
     "mid": {"dim": 2048, "num_heads": 16, "num_layers": 12, "depformer_dim": 512, "depformer_num_heads": 8, "depformer_num_layers": 6},
@@ -69,16 +70,22 @@ def memory_bytes(field: str) -> int:
 
 def measure(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str, steps: int) -> dict[str, object]:
     """Load the folder's model and step one row after a prompt phase."""
-    highest = 0
+    highest = most_for_one = 0
+    peak, resident = memory_bytes("VmHWM"), memory_bytes("VmRSS")
+    PEAK_RESET.write_text("5")
 
     def sample(_: float) -> None:
-        nonlocal highest
-        highest = max(highest, memory_bytes("RssAnon"))
+        nonlocal highest, most_for_one, peak, resident
+        reached = memory_bytes("VmHWM")
+        most_for_one, peak = max(most_for_one, reached - resident), max(peak, reached)
+        highest, resident = max(highest, memory_bytes("RssAnon")), memory_bytes("VmRSS")
+        PEAK_RESET.write_text("5")
 
     begun = time.perf_counter()
     lm = load_lm(folder, device, dtype, report=sample, quantize=quantize)
     load_s = time.perf_counter() - begun
-    held = [*lm.parameters(), *lm.buffers()]
+    weights_bytes = sum(t.numel() * t.element_size() for t in (*lm.parameters(), *lm.buffers()))
+    load_most_for_one = most_for_one
     rows = Rows(lm, 1)
     rows.set_sampling(0, GREEDY)
     prompt = build_prompt(lm.config, [])
@@ -96,11 +103,13 @@ def measure(folder: Path, device: torch.device, dtype: torch.dtype, quantize: st
             raise SystemExit("The random model's numbers overflowed.")
     return {
         "load_s": round(load_s, 1),
-        "weights_bytes": sum(t.numel() * t.element_size() for t in held),
+        "weights_bytes": weights_bytes,
+        # its place among the weights included where that is the host
+        "load_most_host_bytes_for_one_tensor": load_most_for_one,
         "prefill_positions": prompt.positions,
         "prefill_s": round(prefill_s, 2),
         "step_s": step_s,
-        "peak_resident_with_mapped_file_bytes": memory_bytes("VmHWM"),
+        "peak_resident_with_mapped_file_bytes": peak,
         "peak_anonymous_bytes": highest,
         "gpu_peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     }

@@ -8,8 +8,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 from .errors import EngineUnavailable, PersonaplexError, SettingsError
@@ -76,8 +77,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_some(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
-        f = next(f for f in fields(Settings) if f.name == name)
-        parser.add_argument(f"--{name}", help=f"{f.metadata['help']} (or {ENV_PREFIX}{name.upper()})")
+        _add_setting(parser, next(f for f in fields(Settings) if f.name == name))
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload")
 
 
 def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
@@ -118,14 +118,17 @@ def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     for f in fields(Settings):
-        flag = "--" + f.name.replace("_", "-")
-        help_ = f"{f.metadata['help']} (or {ENV_PREFIX}{f.name.upper()})"
-        if not f.repr:  # a secret on a command line is read by everybody on the machine
-            continue
-        if f.default is False:
-            parser.add_argument(flag, dest=f.name, action="store_const", const="1", help=help_)
-        else:
-            parser.add_argument(flag, dest=f.name, metavar=f.name.upper(), help=help_.replace("%", "%%"))
+        if f.repr:  # a secret on a command line is read by everybody on the machine
+            _add_setting(parser, f)
+
+
+def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
+    flag = "--" + f.name.replace("_", "-")
+    help_ = f"{f.metadata['help']} (or {ENV_PREFIX}{f.name.upper()})"
+    if f.default is False:
+        parser.add_argument(flag, dest=f.name, action="store_const", const="1", help=help_)
+    else:
+        parser.add_argument(flag, dest=f.name, metavar=f.name.upper(), help=help_.replace("%", "%%"))
 
 
 def _serve(settings: Settings, args: argparse.Namespace) -> int:

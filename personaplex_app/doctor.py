@@ -92,7 +92,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
             device, memory, element = compute.why, memory_bytes(compute.device), compute.dtype.itemsize
     except PersonaplexError as error:
         return {"unknown": str(error)}
-    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots)
+    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload)
     return {"device": device, **asdict(plan)}
 
 
@@ -113,6 +113,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
         name = bits.get(option["quantize"], option["quantize"])
         fits = f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}" if option["slots"] else "does not fit"
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
+        need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""
         lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}")
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 

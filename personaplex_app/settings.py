@@ -84,6 +84,7 @@ class Settings:
     device: str = _setting("auto", str, "where the PersonaPlex model runs: auto, cpu, cuda or cuda:N")
     dtype: str = _setting("auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights")
     quantize: str = _setting("auto", _one_of("auto", "none", "int8", "int4"), "bits of its weights: auto takes int8 or int4 where it must")
+    cpu_offload: bool = _setting(False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time")
     slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
     talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
     idle_limit_s: int = _setting(120, _number(5, 3_600), "a talk in which the user says nothing for this long ends")

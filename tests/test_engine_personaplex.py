@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from personaplex_app.engine.contract import Notice, Sampling, SessionConfig
-from personaplex_app.engine.personaplex import Captions, PersonaplexEngine, PersonaplexSettings, duration
+from personaplex_app.engine.contract import Notice, Pace, Paced, Sampling, SessionConfig
+from personaplex_app.engine.pace import PaceMeter
+from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine.personaplex_session import Captions, duration
 from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
@@ -260,6 +262,40 @@ def test_session_sampling_changes_while_talking(engine):
     assert not np.allclose(a.agent, b.agent, atol=1e-3)
     greedy.close()
     changed.close()
+
+
+def test_engine_tells_its_pace_and_how_many_more_it_carries(engine):
+    session = engine.open(config_of("voice_only"))
+    before = engine.pace().steps if engine.pace() else 0
+    for user in frames()[:4]:
+        session.step(user)
+    pace = engine.pace()
+    assert isinstance(engine, Paced)
+    assert pace.steps == before + 4
+    assert 0 < pace.p50_ms <= pace.p95_ms <= pace.p99_ms
+    assert pace.headroom == pytest.approx(1 - pace.p95_ms / 80, abs=1e-3)
+    assert pace.more_sessions == max(min(pace.carries, SLOTS) - 1, 0)
+    session.close()
+
+
+def test_pace_counts_misses_and_never_offers_more_than_is_free_or_carried():
+    meter = PaceMeter(carries=4)
+    assert meter.read(0, 8) is None
+    for took_ms in (10.0, 20.0, 90.0):
+        meter.add(took_ms)
+    assert meter.read(1, 7) == Pace(3, 20.0, 83.0, 88.6, 1, -0.038, 4, 3)
+    assert meter.read(5, 3).more_sessions == 0
+    assert meter.read(1, 2).more_sessions == 2
+
+
+def test_slots_that_no_step_can_serve_in_time_carry_nobody(monkeypatch):
+    timed = []
+    monkeypatch.setattr(Duplex, "longest_ms", lambda self, rows: timed.append(rows) or (30.0, 79.0, 81.0)[len(timed) - 1])
+    slots = Slots(lambda: Duplex(tiny.checkpoint(), 8), Snapshots(0), 64)
+    slots.take("key", tiny.prompt("NATF0", ""), GREEDY).step(np.zeros(1920, np.float32))
+    assert timed == [1, 2, 4]
+    assert (slots.pace().carries, slots.pace().more_sessions) == (2, 1)
+    slots.close()
 
 
 def test_engine_before_loading_and_with_a_spoiled_folder_says_what_to_do(tmp_path):

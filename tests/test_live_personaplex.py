@@ -115,6 +115,9 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
         thread.join()
     assert not faults
     assert said == {name: golden_text(name, frames) for name in names}
+    pace = httpx.get(app.url + "/voice/status").json()["engine"]["pace"]
+    assert pace["steps"] >= frames
+    assert set(pace) == {"steps", "p50_ms", "p95_ms", "p99_ms", "misses", "headroom", "carries", "more_sessions"}
 
 
 def test_live_status_names_the_engine_and_the_checkpoints_voices(app):

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks import full_size
 from personaplex_app.errors import BadPrompt, WeightsError
 from personaplex_app.model.checkpoint import CheckpointFiles, load_checkpoint
 from personaplex_app.model.config import LM_FILE, MIMI_FILE, TOKENIZER_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
@@ -14,6 +16,7 @@ from personaplex_app.model.generation import GREEDY, Rows
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
+from personaplex_app.model.quantize import SLAB_WEIGHTS
 
 from . import tiny
 from .served import ROOT
@@ -183,3 +186,21 @@ def test_tokenizer_tagged_prompt_is_not_tagged_again():
     tokenizer = tiny.checkpoint().tokenizer
     assert tokenizer.prompt_tokens("  <system> Hello. <system> ") == tokenizer.prompt_tokens("Hello.")
     assert tokenizer.prompt_tokens("") == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak of memory")
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_load_holds_one_tensor_beside_what_it_loads(tmp_path, quantize):
+    """The peak counts the mapped file's pages too."""
+    names = {"dim": 1024, "num_heads": 8, "num_layers": 3, "depformer_dim": 32, "depformer_num_heads": 2, "depformer_num_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps(names))
+    file_bytes = full_size.write_weights(tmp_path, read_lm_config(tmp_path))
+    largest_bytes = 32_001 * 1024 * 2
+    load_lm(tiny.GOLDEN, tiny.CPU, torch.bfloat16, quantize=quantize)  # what torch makes at first use is not the file's
+    before = full_size.memory_bytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    lm = load_lm(tmp_path, tiny.CPU, torch.bfloat16, quantize=quantize)
+    above = full_size.memory_bytes("VmHWM") - before - sum(t.numel() * t.element_size() for t in (*lm.parameters(), *lm.buffers()))
+    assert file_bytes > 3 * largest_bytes
+    # quantising copies the tensor and works in float32, a slab at a time
+    assert above < (1.3 * largest_bytes if quantize == "none" else 2 * largest_bytes + 5 * 4 * SLAB_WEIGHTS)

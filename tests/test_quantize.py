@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from personaplex_app.errors import EngineError
 from personaplex_app.model import loading
+from personaplex_app.model import quantize as module
 from personaplex_app.model.agreement import agreement, greedy_choices, greedy_columns
 from personaplex_app.model.checkpoint import CheckpointFiles, load_checkpoint
 from personaplex_app.model.config import LmConfig, gated_width
@@ -184,3 +185,11 @@ def test_load_quantized_without_room_says_what_to_take(monkeypatch):
     monkeypatch.setattr(loading, "quantized", full)
     with pytest.raises(EngineError, match=r"no room .* Use --quantize int4, or a device"):
         load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize="int8")
+
+
+@pytest.mark.parametrize("rows", [slice(None), ROWS])
+def test_linear_plain_product_is_the_librarys_with_and_without_onednn(rows, monkeypatch):
+    w, x = weight(), inputs(2, 3)
+    for quick in (module._onednn_linear(), None):
+        monkeypatch.setattr(module, "_onednn_linear", lambda quick=quick: quick)
+        assert torch.allclose(linear(x, w, rows), F.linear(x, w[rows]), atol=1e-4)

@@ -18,6 +18,7 @@ from ..model.checkpoint import Checkpoint, CheckpointFiles
 from ..model.config import AGENT_CODEBOOKS, LmConfig
 from ..model.duplex import Duplex
 from ..model.generation import RowSampling
+from ..model.graphs import cuda_graphs
 from ..model.loading import quantize_in_place
 from ..model.random_weights import fill_cache, random_lm, random_mimi, random_prompt
 from ..model.tokenizer import TextTokenizer
@@ -30,6 +31,11 @@ AGREEMENT_FRAMES = 50
 
 def median_ms(action: Callable[[], object], repeats: int, device: torch.device) -> float:
     """Return the median duration of `repeats` calls after one that does not count."""
+    return round(statistics.median(durations_ms(action, repeats, device)), 3)
+
+
+def durations_ms(action: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
+    """Return the durations of `repeats` calls after one that does not count."""
     took_ms = []
     for _ in range(repeats + 1):
         _wait(device)
@@ -37,7 +43,7 @@ def median_ms(action: Callable[[], object], repeats: int, device: torch.device) 
         action()
         _wait(device)
         took_ms.append((time.perf_counter() - before_s) * 1000)
-    return round(statistics.median(took_ms[1:]), 3)
+    return took_ms[1:]
 
 
 class Ours:
@@ -58,6 +64,10 @@ class Ours:
         self.config = lm.config
         for row in range(rows):
             self.duplex.set_sampling(row, RowSampling(seed=row))
+        self.launches = "by the CPU"
+        if device.type == "cuda":
+            reason = self.duplex.record(cuda_graphs(device))
+            self.launches = f"kernel by kernel: {reason}" if reason else "CUDA graphs"
 
     def prompt_phase_ms(self, positions: int, repeats: int) -> float:
         """Return what one caller's prompt phase takes, computed."""
@@ -73,10 +83,14 @@ class Ours:
 
     def frame_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> float:
         """Return what a whole frame takes: encode, step, decode."""
+        return round(statistics.median(self.frames_ms(repeats, sessions, position)), 3)
+
+    def frames_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> list[float]:
+        """Return what each of `repeats` frames takes, sampled as by default, from `position` on."""
         self._place(position)
         frame = (0.1 * np.random.default_rng(0).standard_normal(FRAME_SAMPLES)).astype(np.float32)
         frames = dict.fromkeys(range(sessions), frame)
-        return median_ms(lambda: self.duplex.step(frames), repeats, self.device)
+        return durations_ms(lambda: self.duplex.step(frames), repeats, self.device)
 
     def lm_step_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> float:
         """Return what one step of the language model and depformer takes."""
@@ -103,7 +117,7 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
     return {
         "prompt_phase_ms": ours.prompt_phase_ms(positions, max(1, repeats // 5)),
         "snapshot_ms": ours.snapshot_ms(positions, repeats),
-        "frame_ms": ours.frame_ms(repeats),
+        **_pace(ours.frames_ms(repeats)),
         "lm_step_ms": ours.lm_step_ms(repeats),
         **({f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH)} if ours.duplex.count >= BATCH else {}),
         f"lm_step_at_{LATE}_ms": ours.lm_step_ms(repeats, position=LATE),
@@ -111,6 +125,11 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
         "kv_per_session_gib": round(config.context * config.kv_bytes_per_frame(element_bytes) / 2**30, 3),
         "peak_memory_gib": round(_peak_bytes(ours.device) / 2**30, 2),
     }
+
+
+def _pace(took_ms: list[float]) -> dict[str, float]:
+    p50, p95, p99 = (round(float(ms), 3) for ms in np.percentile(took_ms, [50, 95, 99]))
+    return {"frame_ms": p50, "frame_p95_ms": p95, "frame_p99_ms": p99}
 
 
 def machine(device: torch.device) -> dict[str, Any]:

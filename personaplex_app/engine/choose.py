@@ -115,7 +115,7 @@ def build(choice: Choice, settings: Settings) -> Engine:
             ) from error
 
         store, access = settings.data / "voices", hub_access(settings)
-        run = (settings.device, settings.dtype, settings.slots, access, settings.quantize)
+        run = (settings.device, settings.dtype, settings.slots, access, settings.quantize, settings.cpu_offload)
         return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, *run))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine

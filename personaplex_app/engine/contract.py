@@ -146,6 +146,24 @@ class Step:
     events: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How quick a device is that all sessions share: its last steps, and what it could carry.
+
+    `headroom` is the share of a frame's 80 ms that 95 of 100 steps leave free, below 0 where they take longer. `carries` is the most
+    sessions whose step in one batch, at the far end of a talk, was measured to stay within a frame.
+    """
+
+    steps: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    misses: int
+    headroom: float
+    carries: int
+    more_sessions: int
+
+
 class Session(Protocol):
     """One conversation's state inside an engine."""
 
@@ -259,4 +277,13 @@ class CloningEngine(Engine, Protocol):
 
     def forget_clone(self, data: bytes) -> None:
         """Let go of everything that was computed from a voice."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """An engine whose sessions share one device, and which measures it."""
+
+    def pace(self) -> Pace | None:
+        """Return how quick the device is, None before the first step."""
         ...

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BadInput, EngineError, WeightsError, shorten
+from ..errors import BadInput, WeightsError, shorten
 from ..model.checkpoint import Checkpoint, CheckpointFiles, load_checkpoint
 from ..model.cloning import voice_codes
-from ..model.compute import memory_bytes, pick
+from ..model.compute import pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
-from ..model.plan import plan_memory, read_sizes
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
 from .choose import hub_access
 from .offline import Answer, Frame, Role, read_wav, state_line
-from .personaplex import bring, row_sampling
+from .personaplex import bring, divide
+from .personaplex_session import row_sampling
 
 
 def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
@@ -84,7 +84,5 @@ def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
     files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
-    plan = plan_memory(read_sizes(files.folder), memory_bytes(compute.device), compute.dtype.itemsize, settings.quantize)
-    if plan.chosen is None:
-        raise EngineError(f"The memory of {compute.device} is too small: {plan.why}")
-    return load_checkpoint(files, compute.device, compute.dtype, quantize=plan.chosen.quantize)
+    _, form = divide(files, compute, settings.quantize, 1, settings.cpu_offload)
+    return load_checkpoint(files, compute.device, compute.dtype, quantize=form.quantize, away=form.layers_away)

@@ -20,16 +20,17 @@ from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
-from ..model.generation import RowSampling
+from ..model.graphs import cuda_graphs
 from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
-from ..model.plan import MAX_SNAPSHOT_BYTES, Plan, plan_memory, read_sizes
+from ..model.plan import MAX_SNAPSHOT_BYTES, Option, Plan, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
-from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
+from ..units import FRAME_SAMPLES
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
-from .contract import Capabilities, EngineState, Event, Notice, Sampling, SessionConfig, Step, Utterance, Voice, Word
-from .slots import Slot, Slots
+from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig, Voice
+from .personaplex_session import PersonaplexSession, row_sampling
+from .slots import Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
 from .voice_samples import SEED as SAMPLE_SEED
@@ -37,7 +38,6 @@ from .voice_samples import Speaker, VoiceSamples, fingerprint
 
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
-UTTERANCE_GAP_S = 1.0
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
@@ -56,6 +56,7 @@ class PersonaplexSettings:
     slots: int = 2
     access: HubAccess = HubAccess()
     quantize: str = "auto"
+    cpu_offload: bool = False
 
 
 class PersonaplexEngine:
@@ -128,15 +129,18 @@ class PersonaplexEngine:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
-        self.plan = _plan(files, self.compute, self._settings)
+        self.plan, form = divide(files, self.compute, self._settings.quantize, self._settings.slots, self._settings.cpu_offload)
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
-        if self.plan.chosen is None:
-            raise EngineError(f"The memory of {self.compute.device} is too small: {self.plan.why}")
-        quantize, slots = self.plan.chosen.quantize, min(self.plan.chosen.slots, self._settings.slots)
+        slots = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
-            files, self.compute.device, self.compute.dtype, lambda done: report(EngineState("loading", self.about, done)), quantize
+            files,
+            self.compute.device,
+            self.compute.dtype,
+            lambda done: report(EngineState("loading", self.about, done)),
+            form.quantize,
+            form.layers_away,
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
@@ -253,6 +257,10 @@ class PersonaplexEngine:
             raise EngineError(NOT_LOADED)
         return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
+    def pace(self) -> Pace | None:
+        """Return how quick the device is, None before the first step."""
+        return self._slots.pace() if self._slots else None
+
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
         if self._samples:
@@ -262,90 +270,6 @@ class PersonaplexEngine:
             slots.close()
         self._checkpoint = None
         self.snapshots.clear()
-
-
-class PersonaplexSession:
-    """One talk in one slot."""
-
-    def __init__(self, slot: Slot, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]) -> None:
-        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left` is called at the end."""
-        self._slot: Slot | None = slot
-        self._tokenizer = checkpoint.tokenizer
-        self._captions = Captions()
-        self._seed = seed
-        self._frames_until_fading = max(window_frames, 0)
-        self._context_frames = checkpoint.lm.config.context
-        self._left = left
-
-    def step(self, user: np.ndarray) -> Step:
-        """Advance by one frame.
-
-        Shapes: `user` and the result's `agent` are float32 [1920].
-        Raises: EngineError when this talk cannot go on; others are not touched.
-        """
-        if self._slot is None:
-            raise EngineError("The talk has been closed.")
-        if user.shape != (FRAME_SAMPLES,):
-            raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
-        spoken = self._slot.step(user.astype(np.float32, copy=False))
-        text = self._tokenizer.spoken(spoken.text)
-        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, (*self._captions.step(text), *self._fading()))
-
-    def _fading(self) -> tuple[Event, ...]:
-        """Say once, with the first frame that pushes another out of the window, that memory has an end."""
-        self._frames_until_fading -= 1
-        if self._frames_until_fading != -1:
-            return ()
-        told = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
-        return (Notice("context_fades", f"The model looks back on {told}: early context, its role too, fades from now on."),)
-
-    def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; the seed stays."""
-        if self._slot:
-            self._slot.resample(row_sampling(sampling, self._seed))
-
-    def interrupt(self) -> None:
-        """Do nothing: the model hears the user and decides itself when to stop."""
-
-    def close(self) -> None:
-        """Give the slot back. May be called twice."""
-        slot, self._slot = self._slot, None
-        if slot:
-            slot.release()
-            self._left()
-
-
-class Captions:
-    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._id = 0
-        self._words: list[Word] = []
-
-    def step(self, piece: str) -> tuple[Event, ...]:
-        """Take what one frame said, "" for nothing."""
-        start_s = self._frames * FRAME_S
-        self._frames += 1
-        if piece:
-            end_s = start_s + FRAME_S
-            if piece.startswith(" ") or not self._words:
-                self._words.append(Word(piece.strip(), start_s, end_s))
-            else:
-                last = self._words[-1]
-                self._words[-1] = Word(last.text + piece, last.start_s, end_s)
-            return (self._utterance(final=False),)
-        if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
-            return ()
-        ended = self._utterance(final=True)
-        self._id += 1
-        self._words = []
-        return (ended,)
-
-    def _utterance(self, final: bool) -> Utterance:
-        words = tuple(self._words)
-        text = " ".join(word.text for word in words)
-        return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
 
 
 def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
@@ -364,22 +288,6 @@ def _clone_key(data: bytes) -> str:
     return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
 
 
-def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
-    """Return a session's sampling in the model's words."""
-    return RowSampling(
-        audio_temperature=sampling.audio_temperature,
-        text_temperature=sampling.text_temperature,
-        audio_topk=sampling.audio_topk,
-        text_topk=sampling.text_topk,
-        seed=(seed + 2**63) % 2**64 - 2**63,
-    )
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in words: "4 minutes", "12 seconds"."""
-    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
-
-
 def out_of_memory(error: BaseException) -> bool:
     """Return whether torch, or Python, ran out of memory; a CPU's allocator says so only in words."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
@@ -390,10 +298,21 @@ def _voice(name: str) -> Voice:
     return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
-def _plan(files: CheckpointFiles, compute: Compute, settings: PersonaplexSettings) -> Plan:
-    """Divide the device's memory before anything is loaded."""
-    memory = memory_bytes(compute.device)
-    return plan_memory(read_sizes(files.folder), memory, compute.dtype.itemsize, settings.quantize, settings.slots)
+def divide(files: CheckpointFiles, compute: Compute, quantize: str, talks: int, cpu_offload: bool) -> tuple[Plan, Option]:
+    """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
+
+    Raises: EngineError when nothing fits.
+    """
+    device = compute.device
+    # on a CPU there is no other place to keep layers in
+    offload = cpu_offload and device.type != "cpu"
+    plan = plan_memory(read_sizes(files.folder), memory_bytes(device), compute.dtype.itemsize, quantize, talks, offload)
+    if plan.chosen is None:
+        raise EngineError(f"The memory of {device} is too small: {plan.why}")
+    host = memory_bytes(torch.device("cpu"))
+    if plan.chosen.away_bytes > host:
+        raise EngineError(f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4.")
+    return plan, plan.chosen
 
 
 def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:
@@ -401,7 +320,8 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
 
     Raises: EngineError when they cannot.
     """
-    if checkpoint.lm.device.type == "cuda":
+    device = checkpoint.lm.device
+    if device.type == "cuda":
         torch.cuda.empty_cache()
     duplex = Duplex(checkpoint, rows)
     prompt = build_prompt(checkpoint.lm.config, [], next(iter(voices.values())))
@@ -410,4 +330,7 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
     for _ in range(WARM_UP_FRAMES):
         if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
             raise EngineError("The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16.")
+    # a copy ahead of its use reaches into the next frame, which no record can
+    if device.type == "cuda" and not checkpoint.lm.transformer.stream and (reason := duplex.record(cuda_graphs(device))):
+        log.warning("steps are launched kernel by kernel, CUDA graphs cannot be recorded: %s", reason)
     return duplex

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
@@ -19,6 +20,9 @@ from ..errors import CapacityError, EngineError, PersonaplexError, shorten
 from ..model.duplex import Duplex, Spoken
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
+from ..units import FRAME_MS
+from .contract import Pace
+from .pace import PaceMeter
 from .snapshots import Snapshots
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,7 @@ class Slots:
         self._chunk_frames = chunk_frames
         self._duplex = build()
         self.count = self._duplex.count
+        self._pace = PaceMeter(_carried(self._duplex))
         self._changed = threading.Condition()
         self._free = list(range(self.count))
         self._newcomers: deque[_Newcomer] = deque()
@@ -116,6 +121,12 @@ class Slots:
             self._changed.notify_all()
         return future.result()
 
+    def pace(self) -> Pace | None:
+        """Return how quick the device is, None before the first step."""
+        with self._changed:
+            free = len(self._free)
+        return self._pace.read(self.count - free, free)
+
     def release(self, row: int, generation: int) -> None:
         """Give a row back at once."""
         with self._changed:
@@ -165,7 +176,9 @@ class Slots:
         for row, sampling in resampled.items():
             self._duplex.set_sampling(row, sampling)
         if frames:
+            before_s = time.perf_counter()
             spoken = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
+            self._pace.add((time.perf_counter() - before_s) * 1000)
             for row, (_, future) in frames.items():
                 future.set_result(spoken[row])
         if newcomer and self._seat_on(newcomer):
@@ -231,6 +244,16 @@ def _answer(work: Callable[[], T], future: Future[T]) -> None:
         future.set_result(work())
     except PersonaplexError as error:
         future.set_exception(error)
+
+
+def _carried(duplex: Duplex) -> int:
+    """Return how many sessions were measured to stay within a frame at the far end of their talks."""
+    carried = 0
+    for batch in sorted({duplex.batch_of(rows) for rows in range(1, duplex.count + 1)}):
+        if duplex.longest_ms(batch) > FRAME_MS:
+            break
+        carried = batch
+    return carried
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from torch import Tensor
 
 READ_BUCKET = 64
 """Attention reads whole multiples of this many slots, so that few different shapes occur."""
+RECORDED_READ = 512
+"""Recorded steps read this many slots, twice as many, and so on: every record takes time and memory."""
 
 
 @dataclass
@@ -50,6 +52,11 @@ class KVCache:
     def read_slots(self, positions: int) -> int:
         """Return how many slots a step must read so that all of `positions` positions are seen."""
         return min(-(-max(positions, 1) // READ_BUCKET) * READ_BUCKET, self.window)
+
+    def recorded_reads(self) -> list[int]:
+        """Return the few amounts of slots that steps are recorded with, the last one all."""
+        reads = [RECORDED_READ << k for k in range(self.window.bit_length())]
+        return [*(read for read in reads if read < self.window), self.window]
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def step_span(position: Tensor, active: Tensor, block: int, window: int, read: i
     visible = (held[:, None, :] >= 0) & (held[:, None, :] <= new[:, :, None])
     # an idle row must see something, or its softmax is not a number
     visible = visible | ~active[:, None, None]
-    slots = torch.where(active[:, None], torch.remainder(new, window), window)
+    slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
     cos, sin = rotation(new, head_width, period)
     return Span(cos, sin, slots, visible[:, None], read, prefill=False)
 

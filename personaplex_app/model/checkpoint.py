@@ -52,15 +52,16 @@ def load_checkpoint(
     dtype: torch.dtype,
     report: Callable[[float], None] | None = None,
     quantize: str = "none",
+    away: int = 0,
 ) -> Checkpoint:
-    """Load all parts; `report` gets the language model's share done, 0 to 1.
+    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in host memory.
 
     Raises: WeightsError, EngineError.
     """
     # the small files first: what is wrong with them is said before 16 GB are read
     tokenizer = TextTokenizer(files.tokenizer)
     mimi = load_mimi(files.folder, device, files.mimi)
-    lm = load_lm(files.folder, device, dtype, files.lm, report, quantize)
+    lm = load_lm(files.folder, device, dtype, files.lm, report, quantize, away)
     if len(tokenizer) != lm.config.text_card:
         raise WeightsError(
             f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they belong to different checkpoints."

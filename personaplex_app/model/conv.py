@@ -5,8 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .quantize import linear
+
 Memory = dict[str, Tensor]
 """What each convolution remembers, by its name. Shapes: [rows, channels, samples]."""
+
+PRODUCT_SAMPLES = 512
+"""Up to so many samples a convolution is computed as one matrix product."""
 
 
 def keep(memory: Tensor, new: Tensor, active: Tensor) -> None:
@@ -58,7 +63,14 @@ class StreamConv(Streaming):
             left = torch.where(first[:, None, None], x[..., :1], held) if self.repeat_first else held
             x = torch.cat([left, x], dim=-1)
             keep(held, x[..., -self.left_samples :], active)
-        return self.conv.conv(x)
+        inner = self.conv.conv
+        kernel, stride = inner.kernel_size[0], inner.stride[0]
+        if inner.dilation[0] > 1 or x.shape[-1] > PRODUCT_SAMPLES * stride:
+            return inner(x)
+        # few outputs from many channels: one matrix product, several times quicker on a CPU than the library's
+        windows = x.unfold(-1, kernel, stride).transpose(1, 2).flatten(2)
+        y = linear(windows, inner.weight.flatten(1)).transpose(1, 2)
+        return y if inner.bias is None else y + inner.bias[:, None]
 
 
 class StreamConvTranspose(Streaming):
@@ -92,7 +104,7 @@ class StreamConvTranspose(Streaming):
         if inner.groups == inner.in_channels:
             return x[..., None] * inner.weight[:, 0][:, None]
         channels, out, kernel = inner.weight.shape
-        mixed = x.transpose(1, 2) @ inner.weight.view(channels, out * kernel)
+        mixed = linear(x.transpose(1, 2), inner.weight.permute(1, 2, 0).reshape(out * kernel, channels))
         return mixed.unflatten(-1, (out, kernel)).transpose(1, 2)
 
 
@@ -127,6 +139,13 @@ class Residual(nn.Module):
         for module in self.block:
             y = module(y, memory, first, active)
         return x + y
+
+
+def settle_products(root: nn.Module) -> None:
+    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their shape stays."""
+    for module in root.modules():
+        if isinstance(module, nn.ConvTranspose1d) and module.groups == 1:
+            module.weight.data = module.weight.data.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
 def name_all(root: nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 
 import torch
@@ -16,6 +16,8 @@ from .sampling import sample
 
 FREE = -1
 TEXT_STREAM = 0
+DELAYED_USER_ROWS = slice(USER_ROWS.start + 1, COLUMN_ROWS)
+"""All but the semantic one."""
 PREFILL_CHUNK = 512
 
 
@@ -164,20 +166,26 @@ class Rows:
         self._begin(row, snapshot.position, snapshot.last, snapshot.delayed)
 
     @torch.inference_mode()
-    def step(self, user_codes: Tensor, active: Tensor, active_rows: list[int]) -> LmStep:
+    def step(self, user_codes: Tensor, active: Tensor, active_rows: Collection[int]) -> LmStep:
         """Advance the active rows by one frame; the others are left as they are.
 
         Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same on the host.
         """
-        batch = user_codes.shape[0]
-        state = self.state.view(batch)
-        read = state.cache.read_slots(max((self.positions[r] + 1 for r in active_rows), default=1))
-        step = advance(self.lm, state, user_codes, active, read, *self._widest(active_rows))
-        for row in active_rows:
-            self.positions[row] += 1
+        step = advance(self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.reach(active_rows))
+        self.moved(active_rows)
         return step
 
-    def _widest(self, active_rows: list[int]) -> tuple[int, int]:
+    def reach(self, active_rows: Collection[int]) -> tuple[int, int, int]:
+        """Return how many slots the next step of these rows reads, and its widest choices of text and of audio (see `advance`)."""
+        positions = max((self.positions[row] + 1 for row in active_rows), default=1)
+        return self.state.cache.read_slots(positions), *self._widest(active_rows)
+
+    def moved(self, active_rows: Collection[int]) -> None:
+        """Note on the host that these rows were stepped."""
+        for row in active_rows:
+            self.positions[row] += 1
+
+    def _widest(self, active_rows: Collection[int]) -> tuple[int, int]:
         config = self.lm.config
         text = [min(s.text_topk or config.text_card, config.text_card) for r in active_rows if (s := self.sampling[r]).text_temperature > 0]
         audio = [min(s.audio_topk or config.card, config.card) for r in active_rows if (s := self.sampling[r]).audio_temperature > 0]
@@ -185,7 +193,7 @@ class Rows:
 
 
 def advance(lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int) -> LmStep:
-    """Run one position of every row and move the active ones on. Never waits for the device."""
+    """Run one position of every row and move the active ones on. Never waits for the device nor brings it anything from the host."""
     span = lm.span(state.position, active, state.cache.window, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
     # rows that do not sample as widely as the widest still need a valid place in its list
@@ -205,8 +213,8 @@ def advance(lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: in
     # a frame leaves once its delayed codebooks are there: text and semantic codebook are the column's before
     out_codes = torch.cat([state.column[:, 1:2], agent[:, 1:]], dim=1)
     out_text = state.column[:, 0].clone()
-    delayed_user = torch.where(torch.tensor(DELAYS[1 + AGENT_CODEBOOKS :], device=text.device) > 0, user_codes, FREE)
-    delayed = torch.cat([torch.full_like(new_column[:, : 1 + AGENT_CODEBOOKS], FREE), delayed_user], dim=1)
+    delayed = torch.full_like(new_column, FREE)
+    delayed[:, DELAYED_USER_ROWS] = user_codes[:, 1:]
     finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(torch.stack([a.sum(dim=-1) for a in audio_logits])).all(dim=0)
     state.column.copy_(torch.where(active[:, None], new_column, state.column))
     state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))

@@ -16,6 +16,7 @@ from ..errors import EngineError, WeightsError, shorten
 from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
 from .mimi import Mimi, settle
+from .offload import LayerStream, spread, to_host
 from .quantize import integer_works, quantized, scheme_of, stored_bytes
 
 Progress = Callable[[float], None]
@@ -24,9 +25,17 @@ NEXT_STEP = "Download the checkpoint again."
 
 
 def load_lm(
-    folder: Path, device: torch.device, dtype: torch.dtype, file: Path | None = None, report: Progress | None = None, quantize: str = "none"
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    file: Path | None = None,
+    report: Progress | None = None,
+    quantize: str = "none",
+    away: int = 0,
 ) -> Lm:
     """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as it is read.
+
+    `away` layers stay in host memory and are brought over for every step.
 
     Raises: WeightsError naming the file and what is wrong with it; EngineError when the device has no room.
     """
@@ -39,7 +48,10 @@ def load_lm(
             lm = Lm(config.trimmed())
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
-        _fill(path, weights, lm, shapes, device, dtype, report, quantize)
+        layers_away = spread(config.layers, away)
+        _fill(path, lm, shapes, device, dtype, report, quantize, tuple(f"transformer.layers.{k}." for k in layers_away))
+    if away:
+        lm.transformer.stream = LayerStream(list(lm.transformer.layers), layers_away, device)
     return lm.eval().requires_grad_(False)
 
 
@@ -67,7 +79,7 @@ def load_mimi(folder: Path, device: torch.device, file: Path | None = None) -> M
             mimi = Mimi(_used(config))
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
-        _fill(path, weights, mimi, shapes, device, torch.float32, None)
+        _fill(path, mimi, shapes, device, torch.float32, None)
     settle(mimi)
     return mimi.eval().requires_grad_(False)
 
@@ -122,26 +134,28 @@ def _check_keys(path: Path, weights: safe_open, shapes: dict[str, tuple[int, ...
 
 def _fill(
     path: Path,
-    weights: safe_open,
     model: nn.Module,
     shapes: dict[str, tuple[int, ...]],
     device: torch.device,
     dtype: torch.dtype,
     report: Progress | None,
     quantize: str = "none",
+    away: tuple[str, ...] = (),
 ) -> None:
-    """Move one tensor at a time, so that no second copy of the weights is ever held."""
+    """Move one tensor at a time, so that no second copy of the weights is ever held. What begins with `away` stays on the host."""
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
     done = 0
     integer = quantize != "none" and integer_works(device)
     for key, empty in wanted.items():
         # fewer steps than the file holds: their rows come first
-        part = weights.get_slice(key)[: empty.shape[0]] if tuple(empty.shape) != shapes[key] else weights.get_tensor(key)
+        part = _read(path, key, empty.shape[0] if tuple(empty.shape) != shapes[key] else None)
         try:
             tensor = part.to(device=device, dtype=dtype, copy=True)
             scheme = scheme_of(key, tuple(tensor.shape), quantize)
             stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
+            if away and key.startswith(away):
+                stored = to_host(stored, device)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
             needed = sum(stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items())
@@ -154,6 +168,13 @@ def _fill(
         done += empty.numel()
         if report:
             report(done / total)
+
+
+def _read(path: Path, key: str, rows: int | None) -> torch.Tensor:
+    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go with the view, so that host
+    memory holds one tensor at a time."""
+    with _opened(path) as weights:
+        return weights.get_tensor(key) if rows is None else weights.get_slice(key)[:rows]
 
 
 def _place(model: nn.Module, key: str, tensor: torch.Tensor | nn.Module) -> None:

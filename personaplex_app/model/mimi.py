@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..units import FRAME_SAMPLES
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import AGENT_CODEBOOKS, MimiConfig
-from .conv import Elu, Memory, Residual, StreamConv, StreamConvTranspose, StreamSequence, empty_memory, name_all
+from .conv import Elu, Memory, Residual, StreamConv, StreamConvTranspose, StreamSequence, empty_memory, name_all, settle_products
 from .transformer import CodecLayer, Transformer
 
 BLOCK = 2
@@ -216,7 +216,8 @@ class _Layer(nn.Module):
 
 
 def settle(mimi: Mimi) -> None:
-    """Finish loading: compute all codebooks' vectors."""
+    """Finish loading: compute all codebooks' vectors, lay weights out as they are read."""
+    settle_products(mimi)
     mimi.quantizer.rvq_first.vq.settle()
     mimi.quantizer.rvq_rest.vq.settle()
 

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import torch
 
+from ..units import FRAME_S
 from .config import AGENT_CODEBOOKS, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
 from .mimi import Mimi, MimiState
+from .offload import BUFFERS
 from .quantize import QUANTIZATIONS, scheme_of, stored_bytes
 
 USABLE_SHARE = 0.97
 RESERVE_BYTES = 640 * 2**20
 """For the libraries' workspaces, graphs and the largest activations. An estimate: no GPU has confirmed it."""
 MAX_SNAPSHOT_BYTES = 2**30
+HOST_LINK_BYTES_PER_S = 12e9
+"""What 16 lanes of PCIe 3.0 bring over in practice. A newer slot is two to four times as quick."""
 SNAPSHOT_SHARE = 1 / 32
 
 
@@ -49,6 +53,11 @@ class Sizes:
             total += torch.Size(shape).numel() * (4 + 2 * element_bytes) if scheme == "int4" else stored_bytes(shape, scheme, element_bytes)
         return total
 
+    def layer_bytes(self, quantize: str, element_bytes: int) -> int:
+        """Return what one layer of the temporal stack takes."""
+        layer = {key: shape for key, shape in self.shapes.items() if key.startswith("transformer.layers.0.")}
+        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in layer.items())
+
     def slot_bytes(self, element_bytes: int) -> int:
         """Return what one talk takes beside the weights."""
         return self.lm.context * self.lm.kv_bytes_per_frame(element_bytes) + self.codec_slot_bytes
@@ -56,13 +65,18 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Option:
-    """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself."""
+    """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself.
+
+    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame.
+    """
 
     quantize: str
     weights_bytes: int
     frame_bytes: int
     needed_bytes: int
     slots: int
+    layers_away: int = 0
+    away_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,16 +116,24 @@ def read_sizes(folder: Path) -> Sizes:
     return sizes_of(read_lm_config(folder), read_mimi_config(folder))
 
 
-def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: str = "auto", talks: int = 1) -> Plan:
-    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted."""
+def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: str = "auto", talks: int = 1, offload: bool = False) -> Plan:
+    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted.
+
+    With `offload` a form that does not fit leaves as many layers in host memory as it must.
+    """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
     slot = sizes.slot_bytes(element_bytes)
     options = []
     for form in QUANTIZATIONS:
-        weights = sizes.weights_bytes(form, element_bytes)
+        weights, layer = sizes.weights_bytes(form, element_bytes), sizes.layer_bytes(form, element_bytes)
         fixed = weights + sizes.codec_bytes + snapshots + RESERVE_BYTES
-        options.append(Option(form, weights, sizes.frame_bytes(form, element_bytes), fixed + slot, max((usable - fixed) // slot, 0)))
+        away = -(-(fixed + slot - usable) // layer) + BUFFERS if offload and fixed + slot > usable else 0
+        if away > sizes.lm.layers:
+            away = 0
+        fixed -= max(away - BUFFERS, 0) * layer
+        frame, room = sizes.frame_bytes(form, element_bytes), max((usable - fixed) // slot, 0)
+        options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer))
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
     return Plan(
@@ -126,7 +148,7 @@ def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: s
         reserve_bytes=RESERVE_BYTES,
         options=tuple(options),
         chosen=chosen,
-        why=_why(asked, chosen, usable, quantize, talks),
+        why=_why(asked, chosen, usable, quantize, talks) + (_away(chosen, sizes.lm.layers) if chosen else ""),
     )
 
 
@@ -148,6 +170,17 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
         return f"{_named(chosen)}: {room}, which hold {fits}."
     too_large = f"{_named(larger[-1])} with one talk needs {larger[-1].needed_bytes / 1e9:.1f} GB"
     return f"{_named(chosen)}: {too_large} and {room}, which hold {fits}."
+
+
+def _away(chosen: Option, layers: int) -> str:
+    """Say how far from real time fetching the layers alone is."""
+    if not chosen.layers_away:
+        return ""
+    fetch_s = chosen.away_bytes / HOST_LINK_BYTES_PER_S
+    return (
+        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to bring over for every frame: "
+        f"{fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s, {fetch_s / FRAME_S:.1f} times real time."
+    )
 
 
 def _named(option: Option) -> str:

@@ -9,6 +9,9 @@ time, for without a fused kernel some eight bytes a weight pass through memory (
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -81,10 +84,19 @@ def linear(x: Tensor, weight: Tensor | Int8Weight | Int4Weight, rows: slice = sl
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
     if x.dtype == weight.dtype:
-        return F.linear(x, weight)
+        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of the memory's speed
+        quick = _onednn_linear() if x.dtype == torch.float32 and x.device.type == "cpu" else None
+        return quick(x, weight, None, "none", [], "") if quick else F.linear(x, weight)
     # float16 weights in a float32 stream
     scale = x.abs().amax(dim=-1, keepdim=True).clamp(min=TINY) / HALF_REACH
     return F.linear((x / scale).to(weight.dtype), weight).to(x.dtype) * scale
+
+
+@cache
+def _onednn_linear() -> Callable[..., Tensor] | None:
+    """Return oneDNN's linear layer, None where this PyTorch comes without it."""
+    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    return found.default if found else None
 
 
 def _slabs(rows: int, columns: int) -> range:

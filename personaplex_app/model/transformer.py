@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cache import KVCache, Span
+from .offload import LayerStream
 from .quantize import Linear, linear
 
 RMS_EPS = 1e-8
@@ -148,16 +149,18 @@ class Transformer(nn.Module):
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+        self.stream: LayerStream | None = None
+        """Where some layers are kept in host memory: all of them, each once it is here."""
 
     def forward(self, x: Tensor, cache: KVCache, span: Span) -> Tensor:
-        for layer, data in zip(self.layers, cache.data, strict=True):
+        for layer, data in zip(self.stream or self.layers, cache.data, strict=True):
             x = layer(x, data, span)
         return x
 
     def prefill(self, x: Tensor, cache: KVCache, span: Span) -> None:
         """Fill the cache and return nothing, which spares most of the last layer."""
-        for layer, data in zip(self.layers, cache.data, strict=True):
-            if layer is not self.layers[-1]:
+        for k, (layer, data) in enumerate(zip(self.stream or self.layers, cache.data, strict=True), 1):
+            if k < len(self.layers):
                 x = layer(x, data, span)
             elif isinstance(layer, LmLayer):
                 layer.write_only(x, data, span)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ..engine.choose import TITLES
-from ..engine.contract import Sampling
+from ..engine.contract import Paced, Sampling
 from ..errors import NotFound, shorten
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ..units import SAMPLE_RATE_HZ
@@ -52,6 +52,7 @@ def describe(house: House, owner_key: str = "") -> dict:
     """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
     host, settings, admission = house.host, house.settings, house.admission
     engine, choice, state = host.engine, host.choice, host.state
+    pace = engine.pace() if isinstance(engine, Paced) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
         "engine": {
@@ -64,6 +65,7 @@ def describe(house: House, owner_key: str = "") -> dict:
             "about": engine.about,
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
+            "pace": asdict(pace) if pace else None,
         },
         "voices": [
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),

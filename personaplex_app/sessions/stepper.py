@@ -23,6 +23,8 @@ STATS_EVERY_FRAMES = round(1.0 / FRAME_S)
 # one minute of steps is what the percentiles are taken over
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 TURNS_REMEMBERED = 1000
+# clients may send a few frames at once; a longer gap is sound that is late
+BURST_FRAMES = 3
 
 
 class Stepper:
@@ -39,6 +41,8 @@ class Stepper:
         self._steps_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
         self._turns_ms: deque[float] = deque(maxlen=TURNS_REMEMBERED)
         self._late_frames = 0
+        self._silent_frames = 0
+        self._fed_s: float | None = None
         self._told_saved_s = 0.0
         self.frames = 0
         self.user_spoke_s = now()
@@ -51,9 +55,17 @@ class Stepper:
     def feed(self, samples: np.ndarray) -> list[Message]:
         """Take float32 [N] of the user, return what every frame that became whole brought back.
 
+        The talk never runs ahead of the user: while their sound is late the agent is silent, and those frames are counted.
+
         Raises: BadAudio, EngineError.
         """
-        return [message for frame in self._reframer.push(audio.checked(samples)) for message in self._step(frame)]
+        frames = list(self._reframer.push(audio.checked(samples)))
+        if frames:
+            now_s = self._now()
+            gap_frames = 0 if self._fed_s is None else round((now_s - self._fed_s) / FRAME_S)
+            self._silent_frames += gap_frames - 1 if gap_frames > BURST_FRAMES else 0
+            self._fed_s = now_s
+        return [message for frame in frames for message in self._step(frame)]
 
     def interrupt(self) -> None:
         """Make the agent stop speaking."""
@@ -113,6 +125,7 @@ class Stepper:
             at_s=round(self.duration_s, 2),
             step_ms={"p50": p50, "p95": p95, "p99": p99},
             late_frames=self._late_frames,
+            silent_frames=self._silent_frames,
             turn_latency_ms=median_ms,
             turns=len(self._turns_ms),
         )

@@ -118,10 +118,10 @@ export class Readouts {
     this.timer = setInterval(tick, 500);
   }
 
-  stats({ step_ms, late_frames, turn_latency_ms, turns }) {
+  stats({ step_ms, late_frames, silent_frames, turn_latency_ms, turns }) {
     if (step_ms?.p50 !== undefined && step_ms?.p50 !== null) {
       this.set("step", `${format(step_ms.p50)} / ${format(step_ms.p95)} ms`);
-      this.fields.step.title = `Median and 95th percentile of one 80 ms step; ${late_frames ?? 0} came late`;
+      this.fields.step.title = `Median and 95th percentile of one 80 ms step; ${late_frames} took longer than that; for ${silent_frames} the agent was silent because your sound came late`;
     }
     if (turn_latency_ms !== null && turn_latency_ms !== undefined) {
       this.set("turn", ms(turn_latency_ms));

@@ -1,0 +1,116 @@
+"""One talk with the PersonaPlex engine, and its text as captions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import EngineError
+from ..model.checkpoint import Checkpoint
+from ..model.generation import RowSampling
+from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
+from .contract import Event, Notice, Sampling, Step, Utterance, Word
+from .slots import Slot
+
+UTTERANCE_GAP_S = 1.0
+
+
+class PersonaplexSession:
+    """One talk in one slot."""
+
+    def __init__(self, slot: Slot, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]) -> None:
+        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left` is called at the end."""
+        self._slot: Slot | None = slot
+        self._tokenizer = checkpoint.tokenizer
+        self._captions = Captions()
+        self._seed = seed
+        self._frames_until_fading = max(window_frames, 0)
+        self._context_frames = checkpoint.lm.config.context
+        self._left = left
+
+    def step(self, user: np.ndarray) -> Step:
+        """Advance by one frame.
+
+        Shapes: `user` and the result's `agent` are float32 [1920].
+        Raises: EngineError when this talk cannot go on; others are not touched.
+        """
+        if self._slot is None:
+            raise EngineError("The talk has been closed.")
+        if user.shape != (FRAME_SAMPLES,):
+            raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
+        spoken = self._slot.step(user.astype(np.float32, copy=False))
+        text = self._tokenizer.spoken(spoken.text)
+        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, (*self._captions.step(text), *self._fading()))
+
+    def _fading(self) -> tuple[Event, ...]:
+        """Say once, with the first frame that pushes another out of the window, that memory has an end."""
+        self._frames_until_fading -= 1
+        if self._frames_until_fading != -1:
+            return ()
+        told = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
+        return (Notice("context_fades", f"The model looks back on {told}: early context, its role too, fades from now on."),)
+
+    def resample(self, sampling: Sampling) -> None:
+        """Change temperatures and top-k from the next frame on; the seed stays."""
+        if self._slot:
+            self._slot.resample(row_sampling(sampling, self._seed))
+
+    def interrupt(self) -> None:
+        """Do nothing: the model hears the user and decides itself when to stop."""
+
+    def close(self) -> None:
+        """Give the slot back. May be called twice."""
+        slot, self._slot = self._slot, None
+        if slot:
+            slot.release()
+            self._left()
+
+
+class Captions:
+    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._id = 0
+        self._words: list[Word] = []
+
+    def step(self, piece: str) -> tuple[Event, ...]:
+        """Take what one frame said, "" for nothing."""
+        start_s = self._frames * FRAME_S
+        self._frames += 1
+        if piece:
+            end_s = start_s + FRAME_S
+            if piece.startswith(" ") or not self._words:
+                self._words.append(Word(piece.strip(), start_s, end_s))
+            else:
+                last = self._words[-1]
+                self._words[-1] = Word(last.text + piece, last.start_s, end_s)
+            return (self._utterance(final=False),)
+        if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
+            return ()
+        ended = self._utterance(final=True)
+        self._id += 1
+        self._words = []
+        return (ended,)
+
+    def _utterance(self, final: bool) -> Utterance:
+        words = tuple(self._words)
+        text = " ".join(word.text for word in words)
+        return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
+
+
+def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
+    """Return a session's sampling in the model's words."""
+    return RowSampling(
+        audio_temperature=sampling.audio_temperature,
+        text_temperature=sampling.text_temperature,
+        audio_topk=sampling.audio_topk,
+        text_topk=sampling.text_topk,
+        seed=(seed + 2**63) % 2**64 - 2**63,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: "4 minutes", "12 seconds"."""
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
