@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import chain
 
 import numpy as np
 import soundfile
@@ -69,12 +70,15 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
 
 
 def decode(data: bytes, limit_s: float) -> np.ndarray:
-    """Return a wav, flac, ogg or mp3 recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged.
+    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and what phones and browsers
+    record, m4a, aac and webm.
 
     Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a number.
     """
     blocks: list[np.ndarray] = []
     frames = 0
+    if container := _container(data):
+        return _decode_container(data, container, limit_s)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate_hz, channels = file.samplerate, file.channels
@@ -90,11 +94,44 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
                     raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
                 blocks.append(block.mean(axis=1))
     except (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg or mp3 file.") from error
+        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file.") from error
     if not frames:
         raise BadAudio("The recording holds no sound; record or choose another.")
     samples = checked(np.concatenate(blocks))
     return samples if rate_hz == SAMPLE_RATE_HZ else checked(soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ))
+
+
+def _container(data: bytes) -> str | None:
+    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows addresses, as playlists do."""
+    if data[4:8] == b"ftyp":
+        return "mp4"
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return "matroska"
+    return "aac" if data[:1] == b"\xff" and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9") else None
+
+
+def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray:
+    import av  # comes with the recogniser; only these files need it
+    import av.error
+
+    blocks: list[np.ndarray] = []
+    samples = 0
+    try:
+        with av.open(io.BytesIO(data), format=container) as file:
+            if not file.streams.audio:
+                raise BadAudio("That file has no sound in it; record or choose another.")
+            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
+            for frame in chain(file.decode(file.streams.audio[0]), [None]):
+                for block in resampler.resample(frame):
+                    samples += block.samples
+                    if samples > limit_s * SAMPLE_RATE_HZ:
+                        raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
+                    blocks.append(block.to_ndarray().mean(axis=0))
+    except (av.error.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
+        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file.") from error
+    if not samples:
+        raise BadAudio("The recording holds no sound; record or choose another.")
+    return checked(np.concatenate(blocks))
 
 
 def at_loudness(samples: np.ndarray, loudness_lufs: float) -> np.ndarray:

@@ -270,3 +270,90 @@ def test_admission_random_comings_and_goings_leak_nothing(seed):
         assert (admission.used, admission.waiting) == (0, 0)
 
     run(main())
+
+
+class Spare:
+    """Takes spare slots one after another for `work_s` each, and gives one back when it is wanted."""
+
+    def __init__(self, admission, work_s):
+        self.told, self.in_at_s, self.out_at_s, self.error = [], [], [], None
+        self.task = asyncio.ensure_future(self._work(admission, work_s))
+
+    async def _work(self, admission, work_s):
+        done = False
+        try:
+            while not done:
+                async with admission.slot(self.told.append, spare=True) as slot:
+                    self.in_at_s.append(now_s())
+                    try:
+                        await asyncio.wait_for(slot.wanted.wait(), work_s)
+                    except asyncio.TimeoutError:
+                        done = True
+                    self.out_at_s.append(now_s())
+        except CapacityError as error:
+            self.error = error
+
+
+def test_spare_slots_go_to_a_talk_at_once_the_last_one_first_and_come_back_after_it():
+    async def main():
+        admission = Admission(2, 60)
+        first = Spare(admission, 100)
+        await asyncio.sleep(1)
+        second = Spare(admission, 100)
+        await asyncio.sleep(9)
+        assert (admission.used, admission.talks) == (2, 0)
+        talk = Caller(admission, 20)
+        await asyncio.sleep(1)
+        assert talk.in_at_s == 10
+        assert talk.told[0][1] == Place(0, 0.0)
+        assert (admission.used, admission.talks, admission.waiting) == (2, 1, 0)
+        assert (first.out_at_s, second.out_at_s) == ([], [10])
+        await asyncio.gather(first.task, second.task, talk.task)
+        assert (first.in_at_s, second.in_at_s) == ([0], [1, 30])
+        assert admission.used == 0
+
+    run(main())
+
+
+def test_spare_work_waits_behind_every_talk_and_is_fair_among_itself():
+    async def main():
+        admission = Admission(1, 60)
+        talk = Caller(admission, 10)
+        await asyncio.sleep(1)
+        early = Spare(admission, 5)
+        await asyncio.sleep(1)
+        later, late = Caller(admission, 10), Spare(admission, 5)
+        await asyncio.sleep(1)
+        assert [place.ahead for place in (early.told[-1], late.told[-1])] == [1, 2]
+        assert admission.waiting == 1
+        await asyncio.gather(talk.task, early.task, later.task, late.task)
+        assert (later.in_at_s, early.in_at_s, late.in_at_s) == (10, [20], [25])
+
+    run(main())
+
+
+def test_spare_work_ends_when_the_house_drains():
+    async def main():
+        admission = Admission(1, 60)
+        running, waiting = Spare(admission, 100), Spare(admission, 100)
+        await asyncio.sleep(1)
+        admission.drain()
+        await asyncio.gather(running.task, waiting.task)
+        assert "about to restart" in str(running.error)
+        assert "about to restart" in str(waiting.error)
+        assert (admission.used, now_s()) == (0, 1)
+
+    run(main())
+
+
+def test_spare_line_is_bounded_by_itself():
+    async def main():
+        admission = Admission(1, 60, most_waiting=1)
+        work = [Spare(admission, 5) for _ in range(3)]
+        await asyncio.sleep(1)
+        assert "All 1 places are taken" in str(work[2].error)
+        talk = Caller(admission, 5)
+        await asyncio.gather(talk.task, *(each.task for each in work))
+        assert talk.in_at_s == 1
+
+    run(main())

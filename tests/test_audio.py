@@ -1,5 +1,7 @@
 """Frames and samples."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,3 +57,45 @@ def test_peaks_last_part_second_is_kept():
 @given(st.integers(0, 10**6))
 def test_frames_cover_their_own_time(frames):
     assert s_to_frames(frames_to_s(frames)) in (frames, frames + 1)
+
+
+def recorded(container, codec, seconds=0.5, channels=1):
+    """A tone as phones and browsers record it."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        layout = "stereo" if channels == 2 else "mono"
+        stream = out.add_stream(codec, rate=48_000, layout=layout)
+        n = np.arange(int(48_000 * seconds))
+        sound = np.tile((0.5 * np.sin(2 * np.pi * 440 * n / 48_000)).astype(np.float32), (channels, 1))
+        for at in range(0, len(n), 960):
+            frame = av.AudioFrame.from_ndarray(sound[:, at : at + 960], format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = 48_000, at
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("container", "codec", "channels"), [("ipod", "aac", 2), ("webm", "libopus", 1), ("adts", "aac", 1)])
+def test_decode_what_phones_and_browsers_record(container, codec, channels):
+    samples = audio.decode(recorded(container, codec, channels=channels), 2.0)
+    assert samples.dtype == np.float32
+    assert len(samples) == pytest.approx(12_000, abs=2_500)
+    middle = samples[4_000:8_000]
+    assert 2 * np.abs(np.mean(middle * np.exp(-2j * np.pi * 440 * np.arange(4_000) / 24_000))) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("webm", "libopus")])
+def test_decode_of_a_container_too_long_or_cut_off_is_told(container, codec):
+    data = recorded(container, codec)
+    with pytest.raises(BadAudio, match="longer than 0 s"):
+        audio.decode(data, 0.2)
+    with pytest.raises(BadAudio, match=r"cannot be read|holds no sound"):
+        audio.decode(data[:60], 2.0)
+
+
+def test_decode_never_follows_addresses():
+    for text in (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd\n"):
+        with pytest.raises(BadAudio, match="cannot be read"):
+            audio.decode(text, 2.0)

@@ -170,7 +170,6 @@ async def test_compare_renders_every_voice_at_equal_loudness_with_its_measures(c
     assert np.array_equal(alone[:, 0], heard[0][:, 1])
     cell = (await client.get(f"/api/compare/runs/{run}/cells/0/2")).json()
     assert cell["lane"]["peaks_per_s"] == 50
-    assert cell["spoke_s"] > 1
     assert cell["duration_s"] == pytest.approx(len(heard[0]) / 24_000, abs=0.01)
 
 
@@ -231,9 +230,7 @@ async def test_compare_recording_is_kept_nowhere(client, wav, comparisons, tmp_p
     run = await started(client, wav)
     await until(client, run, "done")
     assert not list((tmp_path / "data").rglob("*.flac"))
-    assert list(comparisons._passing_cache._folder.glob("*.flac"))
-    comparisons.close()
-    assert not comparisons._passing_cache._folder.exists()
+    assert (await client.get(f"/api/compare/runs/{run}/cells/0/0")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 import soundfile
+from gradio_client import Client, handle_file
 
 from personaplex_app.protocol import Kind
 
@@ -135,3 +136,20 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
     with call(app.url, voice_prompt="VARM3.pt", events=1, **GREEDY) as caller:
         assert caller.until_event("ready")["voice"] == "NATF0"
         assert caller.until_event("notice")["text"] == "PersonaPlex has no voice VARM3 here; you hear NATF0 in its place."
+
+
+def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_seed(app, tmp_path):
+    samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 18)
+    soundfile.write(tmp_path / "user.wav", samples, rate_hz)
+    client = Client(app.url, verbose=False)
+    try:
+        asked = {"clip": handle_file(tmp_path / "user.wav"), "voice": "NATF0", "prompt": "Be kind.", "api_name": "/respond"}
+        first, again, other = (client.predict(**asked, room_s=room_s, seed=seed)[0] for room_s, seed in ((0, 1), (0.08, 1), (0, 2)))
+    finally:
+        client.close()
+    # the same frames again, and one more
+    assert again["key"] != first["key"]
+    words, more = ([word for said in told["utterances"] if said["speaker"] == "agent" for word in said["words"]] for told in (first, again))
+    assert words[:-1] == more[: len(words) - 1]
+    assert other["utterances"] != first["utterances"]
+    assert first["sampling"]["seed"] == 1

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,17 +20,37 @@ pytestmark = pytest.mark.unit
 README = (ROOT / "README.md").read_text()
 
 
-def test_readme_snippet_asks_a_question_and_gets_the_answer(tmp_path):
-    snippet = re.search(r"<!-- test: snippet -->\n```python\n(.*?)```", README, re.DOTALL)[1]
-    (tmp_path / "client.py").write_text(snippet)
+def write_snippet(name: str, folder: Path) -> None:
+    (folder / "client.py").write_text(re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("app"), engine="classic") as running:
+        running.until_ready()
+        yield running
+
+
+def test_readme_respond_snippet_gives_the_answer(app, tmp_path):
+    write_snippet("respond", tmp_path)
+    sf.write(tmp_path / "question.mp3", speak("How much is the compost bin?"), 24_000)
+    command = [sys.executable, "client.py", app.url, "question.mp3", "answer.wav"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert re.search(r"0\.\d user: How much is the compost bin\?\n.*agent: .*eight dollars", done.stdout)
+    answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
+    assert (rate_hz, len(answer) > 24_000 * 9) == (24_000, True)
+    assert re.search(r"eight|8", recognise(answer))
+    assert "compost" not in app.log.read_text()
+
+
+def test_readme_snippet_asks_a_question_and_gets_the_answer(app, tmp_path):
+    write_snippet("snippet", tmp_path)
     # the agent greets first
     question = np.concatenate([np.zeros(24_000 * 5, np.float32), speak("How much is the compost bin?")])
     sf.write(tmp_path / "question.wav", question, 24_000)
-    with served(tmp_path, engine="classic") as app:
-        app.until_ready()
-        command = [sys.executable, "client.py", app.url.replace("http", "ws"), "question.wav", "answer.wav"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-        assert "compost" not in app.log.read_text()
+    command = [sys.executable, "client.py", app.url.replace("http", "ws"), "question.wav", "answer.wav"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert "compost" not in app.log.read_text()
     assert "eight dollars" in done.stdout or "$8" in done.stdout
     answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
     assert rate_hz == 24_000

@@ -14,15 +14,17 @@ import pytest
 
 from personaplex_app.audio import float_to_pcm16
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.engine.contract import Clone, Mark, Sampling, SessionConfig, Step, TurnLatency, Utterance, Word
+from personaplex_app.engine.contract import Capabilities, Clone, Mark, Sampling, SessionConfig, Step, TurnLatency, Utterance, Word
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
-from personaplex_app.evaluation.render import Render, RenderRequest, render, request
+from personaplex_app.evaluation.hearing import Hearing
+from personaplex_app.evaluation.render import Render, Rendering, RenderRequest, render, request
 from personaplex_app.evaluation.render_batch import Progress, RenderBatch
 from personaplex_app.evaluation.render_cache import RenderCache
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.export import lane, to_srt
+from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from . import tiny
@@ -239,7 +241,9 @@ def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_th
     assert (batch.progress.done, batch.progress.failed, batch.progress.share) == (3, 0, 1.0)
     assert batch.keys[2] == batch.keys[0]
     for key, each in zip(batch.keys, asked, strict=False):
-        assert np.array_equal(batches.cache.get(key).agent, render(personaplex, each).agent)
+        kept, alone = batches.cache.get(key), render(personaplex, each)
+        assert np.abs(kept.agent - alone.agent).max() < 1e-4  # the same tokens; two rows at once add up in another order
+        assert kept.utterances == alone.utterances
     assert max(each.done_s for each in told[:-1]) > 0
     assert [each.done_s for each in told] == sorted(each.done_s for each in told)
     written = {path: path.stat().st_ino for path in tmp_path.iterdir()}
@@ -327,3 +331,33 @@ def test_batch_one_failing_request_leaves_the_others_alone(tmp_path):
     assert {index: str(error) for index, error in batch.errors.items()} == {0: "The model stopped."}
     assert (batch.progress.done, batch.progress.failed, batch.progress.share) == (1, 1, 1.0)
     assert batches.admission.used == 0
+
+
+# what an engine does not tell
+
+
+def test_hearing_adds_the_users_words_and_the_turn_latency_of_an_engine_that_tells_neither():
+    question, answer = speak("How much is the compost bin?"), speak("Eight dollars.")
+    user = np.concatenate([np.zeros(24_000, np.float32), question, np.zeros(72_000, np.float32)])
+    agent = np.zeros(len(user), np.float32)
+    agent[24_000 + len(question) + 24_000 :][: len(answer)] = answer
+    said = Utterance(0, "agent", "Eight dollars.", 4.0, 5.0, True)
+    plain = Rendering("0" * 64, TalkMeta("personaplex", "NATF0"), 0.0, user, agent, (said,))
+    hearing = Hearing()
+    heard = hearing.complete(plain, Capabilities(agent_captions=True))
+    asked, answered = heard.utterances
+    assert (asked.speaker, answered) == ("user", said)
+    assert "compost bin" in asked.text
+    assert 0.8 < asked.words[0].start_s < 1.3
+    assert [word.start_s for word in asked.words] == sorted(word.start_s for word in asked.words)
+    (turn,) = heard.turn_latencies
+    assert turn.latency_s == pytest.approx(1.4, abs=0.4)  # a second, and the silence around the words
+    assert len({each.id for each in heard.utterances}) == 2
+    for enough in (Capabilities(agent_captions=True, user_captions=True), Capabilities()):
+        assert hearing.complete(plain, enough) is plain
+
+
+def test_hearing_silence_adds_nothing():
+    silent = np.zeros(48_000, np.float32)
+    plain = Rendering("0" * 64, TalkMeta("personaplex", "NATF0"), 0.0, silent, silent)
+    assert Hearing().complete(plain, Capabilities(agent_captions=True)) == plain

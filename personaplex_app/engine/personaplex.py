@@ -151,7 +151,8 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._checkpoint, self._voices = checkpoint, voices
         model = fingerprint(files.lm, files.mimi)
-        self.identity = f"personaplex {__version__} {model.hex()} {self.compute.device.type} {self.compute.dtype} {quantize}"
+        weights = f"{model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
         self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:

@@ -16,6 +16,7 @@ from ..engine.contract import Engine
 from ..errors import PersonaplexError
 from ..sessions.admission import Admission, Place, Slot
 from ..units import FRAME_S
+from .hearing import Hearing
 from .render import Render, Rendering, RenderRequest
 from .render_cache import RenderCache
 
@@ -47,8 +48,9 @@ class Progress:
 class RenderBatch:
     """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be read meanwhile.
 
-    `keys` names each request's rendering in the cache; `errors` has the sentence of each one that failed. What was done stays when a
-    batch is cancelled or fails: another batch with the same requests goes on from there.
+    With a `hearing`, what the engine does not tell of the user is heard in the sound. `keys` names each request's rendering in the
+    cache; `errors` has the sentence of each one that failed. What was done stays when a batch is cancelled or fails: another batch
+    with the same requests goes on from there.
     """
 
     requests: Sequence[RenderRequest]
@@ -57,6 +59,7 @@ class RenderBatch:
     cache: RenderCache
     workers: anyio.CapacityLimiter
     tell: Callable[[Progress], None] = lambda progress: None
+    hearing: Hearing | None = None
     keys: list[str] = field(default_factory=list)
     errors: dict[int, PersonaplexError] = field(default_factory=dict)
     _ready: set[int] = field(default_factory=set)
@@ -81,6 +84,11 @@ class RenderBatch:
     def is_ready(self, index: int) -> bool:
         """Return whether the cache has a request's rendering."""
         return index in self._ready
+
+    @property
+    def rendered_s(self) -> float:
+        """How many seconds of sound were rendered by this batch, and not found in the cache."""
+        return self._rendered_frames * FRAME_S
 
     async def run(self) -> None:
         """Render what the cache has not got. Cancelling it ends it within a fraction of a second.
@@ -128,6 +136,8 @@ class RenderBatch:
                 rendering = await self._render(index, slot)
             if rendering is None:
                 return False
+            if self.hearing:
+                rendering = await self._in_thread(partial(self.hearing.complete, rendering, self.engine.capabilities))
             await self._in_thread(partial(self.cache.put, rendering))
         finally:
             self._places.pop(worker, None)

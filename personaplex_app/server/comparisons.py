@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import anyio
@@ -29,7 +27,6 @@ from ..evaluation.render import Rendering, RenderRequest, request
 from ..evaluation.render_batch import Progress, RenderBatch
 from ..evaluation.render_cache import RenderCache
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..evaluation.speech import SpeechFinder
 from ..evaluation.votes_upload import VoteUpload
 from ..personas import find
 from ..protocol import ChatRequest
@@ -51,9 +48,6 @@ MAX_TOTAL_S = 3_600.0
 ROOM_S, MOST_ROOM_S = 6.0, 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
-PASSING_BYTES = 512 << 20
-PASSING_S = 3_600.0
-PURGE_EVERY_S = 60.0
 SPOKEN_KEPT = 8
 
 T = TypeVar("T")
@@ -165,10 +159,8 @@ class Comparisons:
         settings: Settings = house.settings
         self.house = house
         self.scenarios = {scenario.name: scenario for scenario in load_scenarios()}
-        self._passing = tempfile.TemporaryDirectory(prefix="personaplex-compare-")
         folder = settings.data / "comparisons"
         self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
-        self._passing_cache = RenderCache(Path(self._passing.name), PASSING_BYTES, PASSING_S)
         self._upload = (
             VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
         )
@@ -179,18 +171,15 @@ class Comparisons:
         self._spoken: OrderedDict[str, Input] = OrderedDict()
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._synthesiser: Synthesiser | None = None
-        self._speech: SpeechFinder | None = None
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
         self._heavy = anyio.CapacityLimiter(1)
         self._light = anyio.CapacityLimiter(2)
-        self._purging = False
 
     def close(self) -> None:
-        """Forget the recordings, and upload the last votes where they are uploaded."""
+        """Upload the last votes where they are uploaded."""
         if self._upload:
             self._upload.close()
-        self._passing.cleanup()
 
     async def heavy(self, work: Callable[..., T], *args: Any) -> T:
         """Do what takes a while off the event loop."""
@@ -281,11 +270,8 @@ class Comparisons:
             try:
                 engine = await self.house.host.ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
-                if not self._purging:
-                    self._purging = True
-                    self.house.tasks.start_soon(self._purge)
-                cache = self._passing_cache if run.private else self._kept_cache
-                run.batch = RenderBatch(requests, engine, self.house.admission, cache, self.house.workers)
+                house, cache = self.house, self.house.renderings if run.private else self._kept_cache
+                run.batch = RenderBatch(requests, engine, house.admission, cache, house.workers, hearing=house.hearing)
                 run.status = "rendering"
                 await run.batch.run()
                 run.status = "done"
@@ -326,16 +312,11 @@ class Comparisons:
             )
         return requests
 
-    async def _purge(self) -> None:
-        while True:
-            await anyio.sleep(PURGE_EVERY_S)
-            await self.heavy(self._passing_cache.purge)
-
     # what was rendered
 
     def rendering(self, key: str) -> Rendering:
         """Return a rendering by its key. Raises: NotFound."""
-        found = self._kept_cache.get(key) or self._passing_cache.get(key)
+        found = self._kept_cache.get(key) or self.house.renderings.get(key)
         if found is None:
             raise NotFound("That answer is no longer in the cache; render the comparison again, which brings back the same.")
         return found
@@ -352,8 +333,7 @@ class Comparisons:
 
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
-        self._speech = self._speech or SpeechFinder()
-        told = measures(matched.rendering, self._speech)
+        told = measures(matched.rendering)
         return {**told, "gain_db": matched.agent_gain_db, "lane": matched.lane(), "duration_s": round(matched.rendering.duration_s, 2)}
 
     def make_test(self, run: Run) -> ListeningTest:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import anyio
@@ -19,10 +21,13 @@ from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, build, fallback
 from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
 from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
+from ..evaluation.hearing import Hearing
+from ..evaluation.render_cache import RenderCache
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
 from ..sessions.library import Library
+from ..sessions.passing import PassingFolder
 from ..settings import Settings
 from ..voices import CLONE_PREFIX
 from .channel import ConnectRate, HttpChannels
@@ -31,6 +36,8 @@ from .host import EngineHost
 PURGE_EVERY_S = 30.0
 LOOK_EVERY_S = 0.5
 MAX_SEED = 2**31
+RENDERINGS_KEPT_S = 15 * 60
+MAX_RENDERINGS_BYTES = 512 << 20
 
 
 @dataclass
@@ -52,8 +59,14 @@ class House:
     drained_s: float | None = None
     # how many connections are in a talk, or before one
     callers: int = 0
+    _passing: PassingFolder = field(default_factory=lambda: PassingFolder(Path(tempfile.gettempdir())))
     _tasks: TaskGroup | None = None
     _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        # answers to recordings, kept for whoever asked for them as long as a passing talk
+        self.hearing = Hearing()
+        self.renderings = RenderCache(self._passing.path, MAX_RENDERINGS_BYTES, RENDERINGS_KEPT_S)
 
     @property
     def tasks(self) -> TaskGroup:
@@ -79,6 +92,7 @@ class House:
             await anyio.sleep(PURGE_EVERY_S)
             await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
             await anyio.to_thread.run_sync(self.clones.purge, limiter=self.workers)
+            await anyio.to_thread.run_sync(self.renderings.purge, limiter=self.workers)
 
     async def _look(self) -> None:
         """Notice an engine that is lost, and give as many places as the one that speaks has."""
@@ -128,6 +142,7 @@ class House:
         """Free the engine and the records."""
         self.host.close()
         self.library.close()
+        self._passing.wipe()
 
     def session_config(self, request: ChatRequest) -> SessionConfig:
         """Return what the engine is opened with, everything looked up and checked.

@@ -26,6 +26,7 @@ from .comparisons import Comparisons
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
+from .render_routes import render_routes
 from .session_routes import session_routes
 from .status_routes import status_routes
 
@@ -69,7 +70,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             yield
 
     port = free_port(settings.host, settings.port)
-    page = build_page()
+    page = build_page(house)
     with _bounded_server():
         page.launch(
             server_name=settings.host,
@@ -78,7 +79,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
-            max_file_size="20mb",
+            max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
                 "middleware": [Middleware(guard)],
@@ -88,6 +89,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                     *session_routes(house.library),
                     *clone_routes(house),
                     *compare_routes(comparisons),
+                    *render_routes(house.renderings),
                 ],
                 "docs_url": None,
                 "redoc_url": None,

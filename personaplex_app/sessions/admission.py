@@ -133,7 +133,9 @@ class Admission:
             )
         waiter = _Waiter()
         line.append(waiter)
-        self._ask_back()
+        if not spare:
+            self._ask_back()
+            self._tell(self._spare_line)
         try:
             while not waiter.slot.done():
                 waiter.moved = _future()
@@ -176,7 +178,12 @@ class Admission:
         self._tell_line()
 
     def _tell_line(self) -> None:
-        for waiter in (*self._line, *self._spare_line):
+        self._tell(self._line)
+        self._tell(self._spare_line)
+
+    @staticmethod
+    def _tell(line: deque[_Waiter]) -> None:
+        for waiter in line:
             if not waiter.moved.done():
                 waiter.moved.set_result(None)
 

@@ -7,23 +7,25 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from . import compare, sessions, talk
+from ..server.house import House
+from . import compare, respond, sessions, talk
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
-# uploads are looked through every 5 minutes and deleted after 15
-UPLOADS_CHECKED_AND_KEPT_S = (300, 900)
+# uploads are looked through every minute, and none is older than 15 when it is deleted
+UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 
 
-def build_page() -> gr.Blocks:
+def build_page(house: House) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
             talk.build_tab()
+            respond.build_tab(house, page)
             compare.build_tab()
             sessions.build_tab()
     return page.queue(max_size=MOST_QUEUED)
@@ -34,6 +36,6 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = "".join(read_static(name) for name in ("style.css", "clone.css", "compare.css"))
+    style = "".join(read_static(name) for name in ("style.css", "clone.css", "respond.css", "compare.css"))
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

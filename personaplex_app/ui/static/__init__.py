@@ -14,5 +14,6 @@ def mount_script(module: str) -> str:
     """Return the JavaScript with which a `gr.HTML` (prop `static_dir`) mounts itself from one of this folder's modules."""
     return (
         "const root = new URL(window.gradio_config?.root || '.', window.location.href).pathname.replace(/[/]$/, '');"
-        f"import(root + '/gradio_api/file=' + props.static_dir + '/{module}').then((module) => module.mount(element));"
+        f"import(root + '/gradio_api/file=' + props.static_dir + '/{module}')"
+        ".then((module) => module.mount(element, props, watch, trigger));"
     )

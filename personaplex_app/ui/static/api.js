@@ -43,6 +43,7 @@ export const status = () => json("/voice/status");
 export const talks = async () => (await json("/api/sessions")).talks;
 export const talk = (id) => json(`/api/sessions/${id}`);
 export const exported = async (id, form) => (await ask(`/api/sessions/${id}/export.${form}`)).blob();
+export const file = async (path) => (await ask(path)).blob();
 export const keep = (id) => ask(`/api/sessions/${id}/keep`, { method: "POST" });
 export const remove = (id) => ask(`/api/sessions/${id}`, { method: "DELETE" });
 export const removeAll = () => ask("/api/sessions", { method: "DELETE" });

@@ -36,8 +36,8 @@ export function layOutWords(context, utterances, pxPerS, rows) {
   return placed;
 }
 
-/** Place whole utterances where single words have no room. */
-export function layOutTurns(context, utterances, pxPerS) {
+/** Place whole utterances where single words have no room, within `endPx`. */
+export function layOutTurns(context, utterances, pxPerS, endPx = Infinity) {
   context.font = WORD_FONT;
   const placed = [];
   const ends = { user: -Infinity, agent: -Infinity };
@@ -46,7 +46,7 @@ export function layOutTurns(context, utterances, pxPerS) {
     const x = each.start_s * pxPerS;
     if (x < ends[each.speaker]) return;
     const next = sorted.slice(i + 1).find((other) => other.speaker === each.speaker);
-    const room = (next ? next.start_s : Infinity) * pxPerS - x - 10;
+    const room = Math.min((next ? next.start_s : Infinity) * pxPerS, endPx) - x - 10;
     const text = shorten(context, each.text, Math.min(room, 340));
     if (!text) return;
     placed.push({ text, x, row: 0, speaker: each.speaker, final: true });

@@ -127,7 +127,7 @@ export class DuplexLane {
     if (this.laid?.key !== key) {
       const all = [...this.data.utterances.values()];
       const wide = view.pxPerS >= WORDS_FROM_PX_PER_S;
-      this.laid = { key, words: wide ? layOutWords(this.context, all, view.pxPerS, view.rows) : layOutTurns(this.context, all, view.pxPerS) };
+      this.laid = { key, words: wide ? layOutWords(this.context, all, view.pxPerS, view.rows) : layOutTurns(this.context, all, view.pxPerS, view.width) };
     }
     return this.laid.words;
   }

@@ -11,14 +11,24 @@ const FORMS = [
   ["srt", "Subtitles"],
   ["json", "Everything, for programs"],
 ];
+const FILES = [
+  ["wav", "Both sides, you left, the agent right"],
+  ["agent.wav", "The agent alone"],
+  ["json", "Everything, for programs"],
+  ["srt", "Subtitles"],
+];
 const STARS = ["Poor", "Weak", "Fair", "Good", "Excellent"];
 
 export class Recording {
-  /** `talk` is what /api/sessions/{id} gave; `options`: lane and captions (existing elements to fill), small, ondeleted, onchanged. */
+  /**
+   * `talk` is what /api/sessions/{id} gave; `options`: lane and captions (existing elements to fill), small, ondeleted, onchanged. A rendering
+   * is no stored talk: `files` then says where it lies by form, `tracks` which of them can be heard, and nothing is rated or deleted.
+   */
   constructor(talk, options = {}) {
     this.talk = talk;
     this.options = options;
     this.audio = null;
+    this.track = options.tracks?.[0][0] ?? null;
     this.notice = h("p", { class: "notice", role: "status", hidden: true });
     this.laneElement = options.lane ?? h("div", { class: `lane ${options.small ? "lane-small" : ""}` });
     this.lane = new DuplexLane(this.laneElement, { small: options.small, onSeek: talk.has_audio ? (at) => this.seek(at) : null });
@@ -29,13 +39,33 @@ export class Recording {
   playerRow() {
     this.playButton = h("button", { type: "button", class: "button button-play", onclick: () => this.toggle(), "aria-label": "Play the recording" }, "Play");
     this.time = h("span", { class: "player-time" }, `0:00 / ${clock(this.talk.duration_s)}`);
-    const downloads = FORMS.filter(([form]) => this.talk.has_audio || !["wav", "flac"].includes(form)).map(([form, what]) =>
-      h("button", { type: "button", class: "button button-small", dataset: { export: form }, title: what, onclick: (event) => this.download(form, event.currentTarget), "aria-label": `Download ${form}: ${what}` }, form),
+    const forms = this.options.files ? FILES : FORMS;
+    const downloads = forms.filter(([form]) => this.talk.has_audio || !["wav", "flac"].includes(form)).map(([form, what]) =>
+      h("button", { type: "button", class: "button button-small", dataset: { export: form }, title: what, onclick: (event) => this.download(form, event.currentTarget), "aria-label": `Download ${form}: ${what}` }, form.replace(".", " ")),
     );
-    return h("div", { class: "player" }, this.talk.has_audio ? [this.playButton, this.time] : h("span", { class: "hint" }, "No recording was made."), h("span", { class: "downloads", role: "group", "aria-label": "Downloads" }, downloads));
+    return h("div", { class: "player" }, this.talk.has_audio ? [this.playButton, this.time, this.tracks()] : h("span", { class: "hint" }, "No recording was made."), h("span", { class: "downloads", role: "group", "aria-label": "Downloads" }, downloads));
+  }
+
+  tracks() {
+    if (!this.options.tracks) return null;
+    const button = ([form, name]) => h("button", { type: "button", class: "button button-small", dataset: { track: form }, "aria-pressed": String(form === this.track), onclick: () => this.choose(form) }, name);
+    this.trackRow = h("span", { class: "tracks", role: "group", "aria-label": "What to hear" }, this.options.tracks.map(button));
+    return this.trackRow;
+  }
+
+  /** Hear another track from where this one is. */
+  async choose(form) {
+    if (form === this.track) return;
+    const [at, playing] = [this.audio?.currentTime ?? 0, this.audio && !this.audio.paused];
+    this.silence();
+    this.track = form;
+    for (const button of this.trackRow.children) button.setAttribute("aria-pressed", String(button.dataset.track === form));
+    await this.seek(at);
+    if (playing) await this.toggle();
   }
 
   body() {
+    if (this.options.files) return h("div", { class: "recording-body" }, this.transcript());
     return h("div", { class: "recording-body" }, this.transcript(), h("div", { class: "recording-side" }, this.rating(), this.fate()));
   }
 
@@ -111,8 +141,7 @@ export class Recording {
   async sound() {
     if (this.audio) return this.audio;
     // the owner's key goes in a header, which an <audio> cannot send: fetched whole, and only when somebody listens
-    const form = new Audio().canPlayType("audio/flac") ? "flac" : "wav";
-    this.loading ??= api.exported(this.talk.id, form);
+    this.loading ??= this.fetched(this.track ?? (new Audio().canPlayType("audio/flac") ? "flac" : "wav"));
     const audio = new Audio();
     try {
       audio.src = this.url = URL.createObjectURL(await this.loading);
@@ -124,6 +153,16 @@ export class Recording {
     audio.addEventListener("ended", () => this.onpause());
     this.audio = audio;
     return audio;
+  }
+
+  fetched(form) {
+    return this.options.files ? api.file(this.options.files[form]) : api.exported(this.talk.id, form);
+  }
+
+  silence() {
+    this.audio?.pause();
+    this.audio = null;
+    if (this.url) URL.revokeObjectURL(this.url);
   }
 
   toggle() {
@@ -170,7 +209,7 @@ export class Recording {
     return this.trying(async () => {
       button.disabled = true;
       try {
-        const url = URL.createObjectURL(await api.exported(this.talk.id, form));
+        const url = URL.createObjectURL(await this.fetched(form));
         const stamp = (this.talk.started_at ?? "").slice(0, 16).replace("T", "-").replace(":", "");
         h("a", { href: url, download: `personaplex-${stamp}.${form}` }).click();
         setTimeout(() => URL.revokeObjectURL(url), 60_000);
@@ -210,9 +249,7 @@ export class Recording {
   }
 
   destroy() {
-    this.audio?.pause();
-    this.audio = null;
-    if (this.url) URL.revokeObjectURL(this.url);
+    this.silence();
     this.lane.destroy();
     this.element.remove();
   }

@@ -1,0 +1,243 @@
+"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices. The same for programs: `/respond`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import gradio as gr
+import numpy as np
+
+from ..audio import decode
+from ..engine.contract import Sampling, SessionConfig
+from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
+from ..evaluation import render, render_files
+from ..evaluation.render_batch import Progress
+from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
+from ..server.house import House
+from ..server.renders import RenderJob
+from ..units import SAMPLE_RATE_HZ
+from .static import STATIC, mount_script, read_static
+
+MAX_CLIP_S = 120
+MAX_CLIP_BYTES = 48 << 20
+MAX_ROOM_S = 30
+USUAL_ROOM_S = 10
+TELL_EVERY_S = 0.25
+AT_ONCE = 8
+USER_INK = "#2a9aa3"  # between the user's ink of the light page and of the dark one
+SAMPLING_TITLES = {
+    "audio_temperature": "Audio temperature",
+    "text_temperature": "Text temperature",
+    "audio_topk": "Audio top-k",
+    "text_topk": "Text top-k",
+    "seed": "Seed",
+}
+Sound = tuple[int, np.ndarray]
+# what the page shows; the agent's sound; both sides' sound
+Told = tuple[Any, Any, Any]
+Ask = Callable[[], Awaitable[render.RenderRequest]]
+
+
+def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
+    """Add the Respond tab to the Blocks being built."""
+    desk = _Desk(house)
+    with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
+        gr.HTML(html_template=read_static("respond-head.html"), js_on_load=None, apply_default_css=False)
+        with gr.Row(elem_id="respond-form", equal_height=False):
+            with gr.Column(min_width=300):
+                clip = gr.Audio(
+                    label="Your side",
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    editable=False,
+                    buttons=[],
+                    waveform_options=gr.WaveformOptions(waveform_color="#868176", waveform_progress_color=USER_INK),
+                    elem_id="respond-clip",
+                )
+                room_s = gr.Slider(
+                    0,
+                    MAX_ROOM_S,
+                    USUAL_ROOM_S,
+                    step=1,
+                    label="Room to answer, in seconds",
+                    info="Silence after your recording: the agent answers in it.",
+                    elem_id="respond-room",
+                )
+            with gr.Column(min_width=300):
+                persona = gr.Dropdown(
+                    [(each.title, each.name) for each in house.personas], label="Persona", elem_id="respond-persona", filterable=False
+                )
+                voice = gr.Dropdown(_voices(house), value="", label="Voice", elem_id="respond-voice", allow_custom_value=True)
+                prompt = gr.Textbox("", label="Role prompt", lines=5, max_lines=12, max_length=MAX_PROMPT_CHARS, elem_id="respond-prompt")
+                with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
+                    gr.HTML(html_template=read_static("respond-sampling.html"), js_on_load=None, apply_default_css=False)
+                    with gr.Row():
+                        sampling = [_number(name) for name in SAMPLING_TITLES]
+        with gr.Row(elem_id="respond-actions"):
+            start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
+            stop = gr.Button("Cancel", elem_id="respond-cancel")
+        answer = gr.HTML(
+            value={"state": "idle"},
+            label="answer",
+            html_template=read_static("respond.html"),
+            js_on_load=mount_script("respond.js"),
+            apply_default_css=False,
+            static_dir=STATIC.as_posix(),
+            elem_id="respond-answer",
+        )
+        agent = gr.Audio(label="The agent's side", visible=False, format="wav")
+        both = gr.Audio(label="Both sides", visible=False, format="wav")
+    told = [answer, agent, both]
+    quiet = {"show_progress": "hidden", "concurrency_limit": AT_ONCE}
+    asked = start.click(
+        desk.respond, [clip, voice, persona, prompt, room_s, *sampling], told, api_name="respond", concurrency_id="respond", **quiet
+    )
+    again = answer.submit(desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet)
+    stop.click(lambda: {"state": "cancelled"}, None, answer, cancels=[asked, again], api_visibility="private", show_progress="hidden")
+    persona.input(desk.choose, persona, [voice, prompt], api_visibility="private", show_progress="hidden")
+    page.load(desk.offer, [persona, voice, prompt], [persona, voice, prompt], api_visibility="private", show_progress="hidden")
+    return tab
+
+
+def _voices(house: House) -> list[tuple[str, str]]:
+    return [(voice.title, voice.name) for voice in house.host.engine.voices]
+
+
+def _number(name: str) -> gr.Number:
+    least, most, whole = SAMPLING_LIMITS[name]
+    value = 0 if name == "seed" else getattr(Sampling(), name)
+    return gr.Number(value, label=SAMPLING_TITLES[name], minimum=least, maximum=most, precision=0 if whole else None, min_width=120)
+
+
+class _Desk:
+    """The tab's handlers. Each rendering runs in the house's tasks and is cancelled when nobody waits for it any more."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
+        """Fill the form with what the engine has; keep what was chosen before a reload."""
+        chosen = persona or self._house.personas[0].name
+        suggested, its_prompt = self.choose(chosen)
+        voices = _voices(self._house)
+        known = voice if voice in [name for _, name in voices] else suggested
+        return chosen, gr.update(choices=voices, value=known), prompt or its_prompt
+
+    def choose(self, persona: str) -> tuple[str, str]:
+        """Return a persona's voice and role prompt."""
+        found = next((each for each in self._house.personas if each.name == persona), self._house.personas[0])
+        return self._house.voice_of(found), found.prompt
+
+    async def respond(
+        self,
+        clip: str | None,
+        voice: str | None,
+        persona: str | None,
+        prompt: str | None,
+        room_s: float = USUAL_ROOM_S,
+        audio_temperature: float | None = None,
+        text_temperature: float | None = None,
+        audio_topk: float | None = None,
+        text_topk: float | None = None,
+        seed: float | None = 0,
+    ) -> AsyncGenerator[Told, None]:
+        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both sides as stereo."""
+        given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
+
+        async def ask() -> render.RenderRequest:
+            fields = {name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None}
+            chat = ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(fields)
+            config = self._house.session_config(chat)
+            samples = await anyio.to_thread.run_sync(_read_clip, clip)
+            return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
+
+        async with aclosing(self._answer(ask)) as answers:
+            async for told in answers:
+                yield told
+
+    async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Told, None]:
+        """Render a rendering's recording again with another voice, all else equal."""
+        wanted = event._data if isinstance(event._data, dict) else {}
+
+        async def ask() -> render.RenderRequest:
+            try:
+                before = await anyio.to_thread.run_sync(self._house.renderings.get, str(wanted.get("key")))
+            except ValueError:
+                before = None
+            if before is None:
+                raise NotFound("That answer is no longer here: they are kept for 15 minutes. Ask with your recording once more.")
+            chat = ChatRequest(voice=str(wanted.get("voice", "")), persona=before.meta.persona or "", prompt=before.meta.prompt)
+            config = self._house.session_config(chat)
+            return render.request(before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling))
+
+        async with aclosing(self._answer(ask)) as answers:
+            async for told in answers:
+                yield told
+
+    async def _answer(self, ask: Ask) -> AsyncGenerator[Told, None]:
+        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for programs."""
+        try:
+            async with aclosing(self._render(ask)) as steps:
+                async for told in steps:
+                    yield told
+        except PersonaplexError as error:
+            yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
+            raise gr.Error(str(error), print_exception=False, visible=False) from None
+
+    async def _render(self, ask: Ask) -> AsyncGenerator[Told, None]:
+        id_ = secrets.token_hex(4)
+
+        def working(**told: Any) -> Told:
+            return {"state": "working", "job": id_, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
+
+        yield working(text="Reading your recording…")
+        asked = await ask()
+        if self._house.host.state.stage != "ready":
+            yield working(text=f"{self._house.host.choice.title} is getting ready…")
+            await self._house.host.ready(lambda state: None)
+        job = RenderJob(self._house, [asked])
+        try:
+            while not job.over:
+                yield working(**_told(job.progress))
+                await job.changed(TELL_EVERY_S)
+        finally:
+            job.cancel()
+        if error := job.fault or job.batch.errors.get(0):
+            raise error
+        done = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[0])
+        if done is None:
+            raise NotFound("The answer was rendered but is gone already: there is no room for it. Try again later.")
+        described = await anyio.to_thread.run_sync(render_files.describe, done)
+        files = {form: f"/api/renderings/{done.key}/answer.{form}" for form in render_files.FORMS}
+        told = {"state": "done", "cached": not job.batch.rendered_s, "files": files, **described}
+        yield told, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
+
+
+def _told(progress: Progress) -> dict[str, Any]:
+    if progress.ahead is not None:
+        ahead = "next" if not progress.ahead else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
+        return {"text": f"Every place is taken by talks; your recording is {ahead} in line."}
+    left_s = None if progress.left_s is None else round(progress.left_s, 1)
+    return {"text": "The agent is listening to your recording…", "share": round(progress.share, 3), "left_s": left_s}
+
+
+def _sound(samples: np.ndarray) -> Sound:
+    return SAMPLE_RATE_HZ, render_files.to_int16(samples)
+
+
+def _read_clip(path: str | None) -> np.ndarray:
+    if not path:
+        raise BadInput("There is no recording yet; record something or choose a file first.")
+    file = Path(path)
+    try:
+        size_bytes = file.stat().st_size
+        if size_bytes > MAX_CLIP_BYTES:
+            raise BadAudio(f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or save it as mp3.")
+        return decode(file.read_bytes(), MAX_CLIP_S)
+    except OSError as error:
+        raise BadAudio(f"The recording {shorten(file.name)} is gone; choose it again.") from error

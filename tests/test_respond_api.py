@@ -1,0 +1,115 @@
+"""The Respond tab for programs: behind the door, through gradio_client, cancelled, and with all that can be wrong told in sentences."""
+
+import time
+
+import httpx
+import numpy as np
+import pytest
+import soundfile as sf
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from personaplex_app.protocol import Kind
+
+from .peers import call
+from .served import served
+
+pytestmark = pytest.mark.unit
+KEY = {"X-API-Key": "sesame"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    env = {"PERSONAPLEX_API_KEY": "sesame"}
+    with served(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
+        running._until(lambda: running.get("/health", headers=KEY).json()["status"] == "ok", 30)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(app):
+    client = Client(app.url, verbose=False, headers=KEY)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def clip(tmp_path):
+    def write(seconds: float, name: str = "clip.wav", seed: int = 1) -> str:
+        sf.write(tmp_path / name, 0.1 * np.random.default_rng(seed).standard_normal(int(24_000 * seconds)), 24_000)
+        return str(tmp_path / name)
+
+    return write
+
+
+def respond(client: Client, path: str, **fields):
+    return client.predict(clip=handle_file(path), **{"voice": "echo", "room_s": 0, **fields}, api_name="/respond")
+
+
+def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client, clip):
+    told, agent, both = respond(client, path := clip(1.0))
+    again, _, _ = respond(client, path)
+    assert (told["cached"], again["cached"], told["key"]) == (False, True, again["key"])
+    one, rate_hz = sf.read(agent, dtype="int16")
+    two, _ = sf.read(both, dtype="int16")
+    assert rate_hz == 24_000
+    assert two.shape == (24_000, 2)
+    assert np.array_equal(two[:, 1], one)
+    assert np.array_equal(one[1920:], two[:-1920, 0])  # an echo, one frame later
+    for form, path in told["files"].items():
+        assert httpx.get(app.url + path).status_code == 401
+        answer = httpx.get(app.url + path, headers=KEY)
+        assert answer.status_code == 200, form
+        assert answer.headers["cache-control"] == "no-store"
+    assert httpx.get(f"{app.url}/api/renderings/{'0' * 64}/answer.wav", headers=KEY).status_code == 404
+    assert httpx.get(f"{app.url}/api/renderings/{told['key']}/answer.exe", headers=KEY).status_code == 404
+
+
+def test_respond_routes_are_behind_the_door(app):
+    for origin, key, status in ((None, {}, 401), ("https://evil.example", KEY, 403)):
+        headers = {**key, **({"Origin": origin} if origin else {})}
+        body = {"data": [], "fn_index": 0, "session_hash": "x"}
+        for path in ("/gradio_api/queue/join", "/gradio_api/call/respond", "/gradio_api/upload"):
+            assert httpx.post(app.url + path, headers=headers, json=body).status_code == status, path
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"voice": "nobody"}, "Voice 'nobody' is not one of"),
+        ({"persona": "nobody"}, "nobody"),
+        ({"audio_topk": 5000}, "5000|2048"),
+        ({"prompt": "x" * 2001}, "2,?001 characters; the limit is 2,?000|2000"),
+    ],
+)
+def test_respond_bad_choice_is_told(client, clip, fields, sentence):
+    with pytest.raises((AppError, ValueError), match=sentence):
+        respond(client, clip(0.2), **fields)
+
+
+def test_respond_bad_recording_is_told(client, clip, tmp_path):
+    (tmp_path / "text.wav").write_text("no sound at all")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n")
+    for path, sentence in (
+        (clip(121.0), "longer than 120 s"),
+        (clip(0.0, "empty.wav"), "holds no sound"),
+        (str(tmp_path / "text.wav"), "cannot be read as a recording"),
+        (str(tmp_path / "list.m3u8"), "cannot be read as a recording"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            respond(client, path)
+    with pytest.raises(AppError, match="There is no recording yet"):
+        client.predict(clip=None, api_name="/respond")
+
+
+def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client, clip):
+    with call(app.url, api_key="sesame", codec="pcm") as caller:
+        caller.until(Kind.HANDSHAKE)
+        job = client.submit(clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond")
+        deadline_s = time.monotonic() + 20
+        while not any("Every place is taken by talks" in str(output) for output in job.outputs()):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        job.cancel()
+    app._until(lambda: not app.get("/health", headers=KEY).json()["slots"]["used"], 5)
+    assert not respond(client, path)[0]["cached"]
