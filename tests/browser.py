@@ -13,6 +13,8 @@ import soundfile as sf
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 MICROPHONE_HZ = 48_000
+# two cores run two browsers and two servers at a time
+expect.set_options(timeout=20_000)
 # permissions come from the context, so that one browser shows both a microphone given and one refused
 FLAGS = [
     "--no-sandbox",

@@ -1,4 +1,4 @@
-"""What holds for every test: the model hub, its cache and its login are never this machine's own."""
+"""What holds for every test: the model hub, its cache and its login are never this machine's own, and a core does one thing."""
 
 import os
 from pathlib import Path
@@ -10,3 +10,5 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ["HF_HOME"] = str(Path(__file__).parent / ".cache" / "hub")
     os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nobody answers there
+    # the tests run two at a time, and threads that wait for each other on busy cores take twenty times as long
+    os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -283,7 +283,8 @@ def test_live_limits_warn_and_end(tmp_path):
             quiet.until(Kind.HANDSHAKE)
             talker.until(Kind.HANDSHAKE)
             for _ in range(55):
-                quiet.say(Kind.AUDIO, bytes(2 * FRAME_SAMPLES))
+                with suppress(ConnectionClosed):  # a slow machine is at the limit before this loop is
+                    quiet.say(Kind.AUDIO, bytes(2 * FRAME_SAMPLES))
                 talker.speak(tone(0.08))
             assert quiet.until_closed() == 1000
             assert quiet.until_event("limit")["reason"] == "idle"
