@@ -215,7 +215,8 @@ def _state(test: ListeningTest, mine: Listening | None) -> dict[str, Any]:
 
 
 def _reveal(mine: Listening) -> dict[str, Any]:
-    titles = [condition.title for condition in mine.design.conditions]
+    seeds = len({condition.seed for condition in mine.design.conditions}) > 1
+    titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
     trials = [{**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]} for n, t in enumerate(mine.trials)]
     for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
         trial["preferred"] = preferred(vote)
