@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import os
 import threading
+import time
 
 import anyio
 import httpx
@@ -23,7 +25,7 @@ from personaplex_app.server import comparisons as comparing
 from personaplex_app.server.channel import ConnectRate, HttpChannels
 from personaplex_app.server.compare_routes import compare_routes
 from personaplex_app.server.comparisons import Comparisons
-from personaplex_app.server.house import EngineHost, House
+from personaplex_app.server.house import RENDERINGS_KEPT_S, EngineHost, House
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
@@ -328,6 +330,20 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
     assert (await client.get(f"{test}/export.csv")).text.count("\n") == 5
     assert len((await client.get(f"{test}/export.jsonl")).text.splitlines()) >= 9
     assert "csv or jsonl" in refused(await client.get(f"{test}/export.xls"), 404, "not_found")
+
+
+async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, comparisons):
+    test = await blind(client, wav)
+    state = (await client.post(f"{test}/begin", json={"trials": 1})).json()
+    long_ago_s = time.time() - RENDERINGS_KEPT_S - 60
+    files = list(comparisons.house.renderings._folder.iterdir())
+    assert len(files) >= 4
+    for path in files:
+        os.utime(path, (long_ago_s, long_ago_s))
+    await client.get(f"{test}/trials/{state['trial']['token']}/left.wav")
+    comparisons.house.renderings.purge()
+    design = comparisons.tests.get(state["test"]).design
+    assert all(comparisons.house.renderings.has(clip.audio) for row in design.clips for clip in row)
 
 
 async def test_blind_test_another_listener_has_a_round_of_their_own(client, wav, clock):

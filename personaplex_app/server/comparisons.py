@@ -347,6 +347,10 @@ class Comparisons:
 
     def audible(self, test: ListeningTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""
+        # whoever takes a test needs its other clips later
+        for clip in (clip for row in test.design.clips for clip in row):
+            for cache in (self._kept_cache, self.house.renderings):
+                cache.touch(clip.audio)
         return Matched.of(self.rendering(test.design.clip(condition, voice).audio))
 
 
