@@ -113,3 +113,14 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
         job.cancel()
     app._until(lambda: not app.get("/health", headers=KEY).json()["slots"]["used"], 5)
     assert not respond(client, path)[0]["cached"]
+
+
+@pytest.mark.parametrize(
+    "data", [["a role that is secret"], [None, "a role that is secret", None, None, None, None, None, None, None, None]]
+)
+def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(app, data):
+    url = app.url + "/gradio_api/call/respond"
+    event = httpx.post(url, json={"data": data}, headers=KEY).json()["event_id"]
+    with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=20) as stream:
+        assert "event: error" in stream.read().decode()
+    assert "secret" not in app.log.read_text()

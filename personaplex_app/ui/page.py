@@ -18,10 +18,25 @@ UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 
 
+class _Page(gr.Blocks):
+    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's role prompt."""
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
+        """Return a call's inputs, looked at. Raises: gr.Error with a sentence for the caller, none of it for the log."""
+        try:
+            return await super().preprocess_data(*args, **options)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            said = f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call takes."
+            raise gr.Error(said, print_exception=False) from None
+
+
 def build_page(house: House) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
+    with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
             talk.build_tab()
