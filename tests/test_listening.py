@@ -352,7 +352,7 @@ def test_folder_that_is_no_test_is_said(tmp_path):
         with pytest.raises(NotFound, match="no blind test"):
             tests.get(id_)
     made(tmp_path, Clock())
-    (tmp_path / design().id / "blind.json").write_text("{}")
+    (tmp_path / design().id / "test.json").write_text("{}")
     with pytest.raises(StorageError, match="is not a blind test"):
         tests.get(design().id)
 

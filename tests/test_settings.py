@@ -25,6 +25,7 @@ def test_settings_flag_goes_before_the_environment():
         ("SLOTS", "many", "whole number"),
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),
+        ("VOTES_DATASET", "votes", "OWNER/NAME"),
     ],
 )
 def test_settings_bad_value_names_variable_value_and_choice(name, value, said):

@@ -11,14 +11,10 @@ import soundfile
 
 from ..sessions import export
 from ..units import SAMPLE_RATE_HZ
-from .duplex_bench import merged, response_latencies_s
-from .folders import Sound
 from .listening import Clip
 from .loudness import amplified, gain_db
 from .render import Rendering
-from .speech import SpeechFinder
 
-USER_GAP_S, AGENT_GAP_S = 0.6, 0.5
 Channels = Literal["both", "agent"]
 
 
@@ -54,17 +50,14 @@ class Matched:
         return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db)
 
 
-def measures(rendering: Rendering, speech: SpeechFinder) -> dict[str, Any]:
-    """Return the turn latencies on the sound itself, the same way for every engine, the agent's words, and the compute it took."""
-    user = merged(speech.segments(Sound(rendering.user, SAMPLE_RATE_HZ, 1)), USER_GAP_S)
-    agent = merged(speech.segments(Sound(rendering.agent, SAMPLE_RATE_HZ, 1)), AGENT_GAP_S)
-    latencies_s = response_latencies_s(user, agent)
+def measures(rendering: Rendering) -> dict[str, Any]:
+    """Return the median turn latency, the agent's words, and what a second of sound took to compute."""
+    latencies_s = [each.latency_s for each in rendering.turn_latencies]
     said = " ".join(each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip())
     return {
-        "turn_latencies_s": [round(each, 3) for each in latencies_s],
         "turn_latency_s": round(float(np.median(latencies_s)), 3) if latencies_s else None,
+        "turns": len(latencies_s),
         "words": len(said.split()),
         "text": said,
-        "spoke_s": round(sum(end_s - start_s for start_s, end_s in agent), 2),
         "rtf": round(rendering.compute_s / rendering.duration_s, 3) if rendering.duration_s else None,
     }

@@ -190,7 +190,3 @@ class ListeningTests:
         except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
             raise StorageError(f"{folder / DESIGN_NAME} is not a blind test ({type(error).__name__}); move the folder away.") from error
         return ListeningTest(folder, design, lambda: self._changed(folder / LOG_NAME), self._clock)
-
-    def logs(self) -> list[Path]:
-        """Return the vote logs there are."""
-        return sorted(self._folder.glob(f"*/{LOG_NAME}"))

@@ -55,11 +55,15 @@ class RenderCache:
             log.warning("rendering %s is damaged (%s) and was deleted", key[:12], type(error).__name__)
             self._delete(key)
             return None
-        now_s = time.time()
-        for path in (about, sound):
-            with suppress(OSError):  # gone in the meantime: what was read is whole
-                os.utime(path, (now_s, now_s))
+        self.touch(key)
         return rendering
+
+    def touch(self, key: str) -> None:
+        """Count an entry as used now, where there is one."""
+        now_s = time.time()
+        for path in (self._about(key), self._sound(key)):
+            with suppress(OSError):
+                os.utime(path, (now_s, now_s))
 
     def put(self, rendering: Rendering) -> None:
         """Keep a rendering, letting go of the least recently used where room is needed.

@@ -31,7 +31,6 @@ class VoteLog:
         self._max_bytes = max_bytes
         self._read_bytes = 0
         self._lock = threading.Lock()
-        self.torn_lines = 0
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -92,7 +91,6 @@ class VoteLog:
                 return event
         except ValueError:
             pass
-        self.torn_lines += 1
         log.warning("%s: a line of %d bytes was cut off and is passed over", self.path.name, len(line))
         return None
 

@@ -110,7 +110,7 @@ class _RunApi:
         channels = request.path_params["channels"]
         if channels not in ("both", "agent"):
             raise NotFound(f"There is no sound {shorten(channels)}; ask for both or agent.")
-        return _wav(await self._comparisons.heavy(lambda: self._cell(request).wav(channels)))
+        return _wav(await self._comparisons.light(lambda: self._cell(request).wav(channels)))
 
     async def test(self, request: Request) -> Response:
         run = self._run(request)
@@ -156,13 +156,13 @@ class _TestApi:
         def work() -> dict[str, Any]:
             return {side: self._clip(request, side).lane(words=False) for side in SIDES}
 
-        return private_json(await self._comparisons.heavy(work))
+        return private_json(await self._comparisons.light(work))
 
     async def sound(self, request: Request) -> Response:
         side = request.path_params["side"]
         if side not in SIDES:
             raise NotFound(f"There is no side {shorten(side)}; ask for left or right.")
-        return _wav(await self._comparisons.heavy(lambda: self._clip(request, side).wav()))
+        return _wav(await self._comparisons.light(lambda: self._clip(request, side).wav()))
 
     async def results(self, request: Request) -> Response:
         return private_json(await self._off_loop(request, lambda test, owner: preference.results(_finished(test, owner))))
@@ -215,7 +215,8 @@ def _state(test: ListeningTest, mine: Listening | None) -> dict[str, Any]:
 
 
 def _reveal(mine: Listening) -> dict[str, Any]:
-    titles = [condition.title for condition in mine.design.conditions]
+    seeds = len({condition.seed for condition in mine.design.conditions}) > 1
+    titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
     trials = [{**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]} for n, t in enumerate(mine.trials)]
     for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
         trial["preferred"] = preferred(vote)

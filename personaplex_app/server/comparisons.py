@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import anyio
@@ -25,10 +24,9 @@ from ..evaluation.comparison import Matched, measures
 from ..evaluation.listening import Condition, Design
 from ..evaluation.listening_test import ListeningTest, ListeningTests
 from ..evaluation.render import Rendering, RenderRequest, request
-from ..evaluation.render_batch import RenderBatch
+from ..evaluation.render_batch import Progress, RenderBatch
 from ..evaluation.render_cache import RenderCache
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..evaluation.speech import SpeechFinder
 from ..evaluation.votes_upload import VoteUpload
 from ..personas import find
 from ..protocol import ChatRequest
@@ -36,9 +34,12 @@ from ..settings import Settings
 from ..units import SAMPLE_RATE_HZ
 from .house import House
 
+log = logging.getLogger(__name__)
+
 MAX_RECORDING_S = 120.0
-MAX_RECORDINGS = 16
-MAX_RUNS = 32
+MAX_RECORDINGS = 8
+MAX_RUNS = 64
+MAX_ACTIVE = 8
 MAX_INPUTS = 6
 MAX_SEEDS = 5
 MAX_VOICES = 24
@@ -47,9 +48,6 @@ MAX_TOTAL_S = 3_600.0
 ROOM_S, MOST_ROOM_S = 6.0, 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
-PASSING_BYTES = 512 << 20
-PASSING_S = 3_600.0
-PURGE_EVERY_S = 60.0
 SPOKEN_KEPT = 8
 
 T = TypeVar("T")
@@ -122,10 +120,16 @@ class Run:
     private: bool = False
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
+    # how it ended; the sound that was to be answered is let go then
+    ended: Progress | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ("preparing", "rendering")
 
     def as_json(self) -> dict[str, Any]:
         """Return how far it is."""
-        progress = self.batch.progress if self.batch else None
+        progress = self.ended or (self.batch.progress if self.batch else None)
         return {
             "id": self.id,
             "status": self.status,
@@ -155,10 +159,8 @@ class Comparisons:
         settings: Settings = house.settings
         self.house = house
         self.scenarios = {scenario.name: scenario for scenario in load_scenarios()}
-        self._passing = tempfile.TemporaryDirectory(prefix="personaplex-compare-")
         folder = settings.data / "comparisons"
         self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
-        self._passing_cache = RenderCache(Path(self._passing.name), PASSING_BYTES, PASSING_S)
         self._upload = (
             VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
         )
@@ -169,21 +171,23 @@ class Comparisons:
         self._spoken: OrderedDict[str, Input] = OrderedDict()
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._synthesiser: Synthesiser | None = None
-        self._speech: SpeechFinder | None = None
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
         self._heavy = anyio.CapacityLimiter(1)
-        self._purging = False
+        self._light = anyio.CapacityLimiter(2)
 
     def close(self) -> None:
-        """Forget the recordings, and upload the last votes where they are uploaded."""
+        """Upload the last votes where they are uploaded."""
         if self._upload:
             self._upload.close()
-        self._passing.cleanup()
 
     async def heavy(self, work: Callable[..., T], *args: Any) -> T:
         """Do what takes a while off the event loop."""
         return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._heavy)
+
+    async def light(self, work: Callable[..., T], *args: Any) -> T:
+        """Do what somebody waits for to listen off the event loop."""
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._light)
 
     # what is said
 
@@ -233,15 +237,18 @@ class Comparisons:
             find(asked.persona, self.house.personas)
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
-        if run and run.status in ("preparing", "rendering"):
+        if run and run.active:
             return run
         if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
-        over = [each for each in self._runs.values() if each.status not in ("preparing", "rendering")]
-        if len(self._runs) >= MAX_RUNS and not over:
-            raise CapacityError(f"{MAX_RUNS} comparisons are being rendered here, which is the most. Try again when one has ended.")
+        # who chooses anew waits for nothing else
+        for other in self._runs.values():
+            if other.owner == owner:
+                self.cancel(other)
+        if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
+            raise CapacityError(f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended.")
         if len(self._runs) >= MAX_RUNS:
-            del self._runs[over[0].id]
+            del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = Run(id_, owner, asked)
         self.house.tasks.start_soon(self._render, run)
         return run
@@ -255,7 +262,7 @@ class Comparisons:
 
     def cancel(self, run: Run) -> None:
         """Stop a run; what was rendered stays."""
-        if run.scope and run.status in ("preparing", "rendering"):
+        if run.scope and run.active:
             run.scope.cancel()
 
     async def _render(self, run: Run) -> None:
@@ -263,16 +270,19 @@ class Comparisons:
             try:
                 engine = await self.house.host.ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
-                if not self._purging:
-                    self._purging = True
-                    self.house.tasks.start_soon(self._purge)
-                cache = self._passing_cache if run.private else self._kept_cache
-                run.batch = RenderBatch(requests, engine, self.house.admission, cache, self.house.workers)
+                house, cache = self.house, self.house.renderings if run.private else self._kept_cache
+                run.batch = RenderBatch(requests, engine, house.admission, cache, house.workers, hearing=house.hearing)
                 run.status = "rendering"
                 await run.batch.run()
                 run.status = "done"
             except PersonaplexError as error:
                 run.status, run.problem = "failed", str(error)
+            except Exception:
+                log.exception("a comparison failed")
+                run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
+            finally:
+                if run.batch:
+                    run.ended, run.batch.requests = run.batch.progress, ()
         if run.scope.cancelled_caught:
             run.status = "cancelled"
 
@@ -283,6 +293,7 @@ class Comparisons:
         for kind, name in run.asked.inputs:
             said = self._input(kind, name)
             run.private |= said.private
+            first: RenderRequest | None = None
             persona = find(run.asked.persona or said.persona or self.house.personas[0].name, self.house.personas)
             for seed in run.asked.seeds:
                 told = hashlib.sha256(persona.prompt.encode()).hexdigest()
@@ -290,9 +301,10 @@ class Comparisons:
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
                     wanted = ChatRequest(voice=voice, persona=persona.name, sampling={"seed": seed})
-                    requests.append(
-                        request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
-                    )
+                    made = request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    first = first or made
+                    # one copy of the sound for all who answer it
+                    requests.append(replace(made, user=first.user))
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
             raise BadInput(
@@ -300,16 +312,11 @@ class Comparisons:
             )
         return requests
 
-    async def _purge(self) -> None:
-        while True:
-            await anyio.sleep(PURGE_EVERY_S)
-            await self.heavy(self._passing_cache.purge)
-
     # what was rendered
 
     def rendering(self, key: str) -> Rendering:
         """Return a rendering by its key. Raises: NotFound."""
-        found = self._kept_cache.get(key) or self._passing_cache.get(key)
+        found = self._kept_cache.get(key) or self.house.renderings.get(key)
         if found is None:
             raise NotFound("That answer is no longer in the cache; render the comparison again, which brings back the same.")
         return found
@@ -326,8 +333,7 @@ class Comparisons:
 
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
-        self._speech = self._speech or SpeechFinder()
-        told = measures(matched.rendering, self._speech)
+        told = measures(matched.rendering)
         return {**told, "gain_db": matched.agent_gain_db, "lane": matched.lane(), "duration_s": round(matched.rendering.duration_s, 2)}
 
     def make_test(self, run: Run) -> ListeningTest:
@@ -341,6 +347,10 @@ class Comparisons:
 
     def audible(self, test: ListeningTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""
+        # whoever takes a test needs its other clips later
+        for clip in (clip for row in test.design.clips for clip in row):
+            for cache in (self._kept_cache, self.house.renderings):
+                cache.touch(clip.audio)
         return Matched.of(self.rendering(test.design.clip(condition, voice).audio))
 
 

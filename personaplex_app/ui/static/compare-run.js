@@ -141,9 +141,8 @@ export class RunView {
       cell.clip = new Clip(() => api.cellSound(id, cell.row, cell.column, this.channels.value), { name: `the answer of ${this.title("voice", cell.voice)}` });
       const latency = found.turn_latency_s === null ? "–" : ms(found.turn_latency_s * 1000);
       const facts = [
-        ["Turn latency", latency, "Median over the turns, on the sound: from your last speech to the agent's next"],
+        ["Turn latency", latency, `From your last speech to the agent's first: median of ${found.turns}`],
         ["Words", String(found.words), "What the agent said"],
-        ["Speaks", `${found.spoke_s.toFixed(1)} s`, "How long the agent speaks"],
         ["Computing", found.rtf === null ? "–" : `${found.rtf.toFixed(2)} ×`, "Time to compute a second of sound"],
       ];
       const said = found.text ? h("p", { class: "compare-said" }, found.text) : h("p", { class: "hint" }, "No words are known of it.");

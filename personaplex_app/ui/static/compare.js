@@ -70,7 +70,10 @@ class ComparePage {
     try {
       if (known.run) await this.run.open(known.run, known.asked);
     } catch {
-      remember({ ...known, run: null });
+      // the server was started anew: what was rendered of its own scenarios is in its cache
+      const again = await api.start(known.asked).catch(() => null);
+      remember({ ...known, run: again?.id ?? null });
+      if (again) await this.run.open(again.id, known.asked);
     }
     if (test) await this.openTest(test);
     else if (this.run.id) this.show("run");

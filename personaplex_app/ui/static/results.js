@@ -90,7 +90,7 @@ function plot({ standings }, title) {
   const ends = standings.flatMap(({ score, interval }) => [score, ...(interval ?? [])]);
   const [low, high] = [Math.floor((Math.min(1450, ...ends) - 10) / 50) * 50, Math.ceil((Math.max(1550, ...ends) + 10) / 50) * 50];
   const height = standings.length * ROW_PX + 30;
-  const x = (score) => `${18 + (78 * (score - low)) / (high - low)}%`;
+  const x = (score) => `${24 + (72 * (score - low)) / (high - low)}%`;
   const step = [50, 100, 200, 500].find((each) => (high - low) / each <= 6) ?? 1000;
   const ticks = [];
   for (let at = Math.ceil(low / step) * step; at <= high; at += step) ticks.push(at);
