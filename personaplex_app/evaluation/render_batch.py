@@ -81,24 +81,14 @@ class RenderBatch:
         ahead = min((place.ahead for place in self._places.values()), default=None) if not self._under_way else None
         return Progress(len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead)
 
-<<<<<<< HEAD
-=======
     def is_ready(self, index: int) -> bool:
         """Return whether the cache has a request's rendering."""
         return index in self._ready
 
->>>>>>> main
     @property
     def rendered_s(self) -> float:
         """How many seconds of sound were rendered by this batch, and not found in the cache."""
         return self._rendered_frames * FRAME_S
-<<<<<<< HEAD
-
-    def is_ready(self, index: int) -> bool:
-        """Return whether the cache has a request's rendering."""
-        return index in self._ready
-=======
->>>>>>> main
 
     async def run(self) -> None:
         """Render what the cache has not got. Cancelling it ends it within a fraction of a second.

@@ -91,14 +91,9 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                     *status_routes(house),
                     *session_routes(house.library),
                     *clone_routes(house),
-<<<<<<< HEAD
                     *render_routes(house.renderings),
                     *evaluation_routes(evaluations),
                     *compare_routes(comparisons),
-=======
-                    *compare_routes(comparisons),
-                    *render_routes(house.renderings),
->>>>>>> main
                 ],
                 "docs_url": None,
                 "redoc_url": None,
