@@ -93,6 +93,7 @@ class Evaluations:
         out = self._folder / run_id
         before = memory_use()
         missing = await anyio.to_thread.run_sync(begin, out, plan, engine, bench)
+        await anyio.to_thread.run_sync(self._let_go)
         total, kept, began_s = len(plan.units), len(plan.units) - len(missing), time.monotonic()
         at_once = 2 * max(1, self._house.admission.total)
         for first in range(0, len(missing), at_once):
@@ -105,7 +106,6 @@ class Evaluations:
         if missing:
             await anyio.to_thread.run_sync(note_run, out, before, self._house.admission.total, [])
         await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
-        await anyio.to_thread.run_sync(self._let_go)
         yield Told("", total, total, report=run_id)
 
     async def _hold(self, plan: Plan, bench: Bench, out: Path, units: list[Unit]) -> AsyncGenerator[int, None]:

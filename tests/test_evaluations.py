@@ -1,15 +1,15 @@
-"""Zips of somebody's outputs: only sound and JSON, only inside the folder, only so much; and reports by their names alone."""
+"""Evaluations of the page: held in free slots, one at a time, the last few kept; and zips of somebody's outputs, within limits."""
 
 import zipfile
 
 import pytest
 
 from personaplex_app.engine.choose import Choice
-from personaplex_app.errors import BadInput, NotFound
+from personaplex_app.errors import BadInput, CapacityError, NotFound, UnknownVoice
 from personaplex_app.evaluation import archive as archives
 from personaplex_app.evaluation.archive import unpack
-from personaplex_app.evaluation.scenarios import load_scenarios
-from personaplex_app.server.evaluations import Evaluations, Plan
+from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
+from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations, Plan
 from personaplex_app.server.house import House
 from personaplex_app.settings import Settings
 
@@ -62,10 +62,15 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def evaluations(tmp_path):
+def house(tmp_path):
     house = House.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
-    yield Evaluations(house)
+    yield house
     house.library.close()
+
+
+@pytest.fixture
+def evaluations(house):
+    return Evaluations(house)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +87,43 @@ async def test_run_with_too_many_conversations_says_what_may_be_asked(evaluation
     with pytest.raises(BadInput, match="90 conversations; the page holds up to 60"):
         async for _ in evaluations.run(Plan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
             pass
+
+
+async def told(evaluations, *names: str, voices=("echo",)) -> list:
+    plan = Plan(choose_scenarios(names, load_scenarios()), voices, (0,))
+    return [each async for each in evaluations.run(plan, dnsmos=False)]
+
+
+async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, house):
+    async with house.open():
+        first = await told(evaluations, "noise-knocks", "turn-short")
+        page = evaluations.file(first[-1].report, "report.html")
+        assert "Knocks on the table" in page.read_text()
+        assert (first[-1].done, first[-1].total) == (2, 2)
+        held = {path: path.stat().st_mtime_ns for path in page.parent.glob("units/*/unit.json")}
+        again = await told(evaluations, "noise-knocks", "turn-short")
+        assert again[-1].report == first[-1].report
+        assert {path: path.stat().st_mtime_ns for path in held} == held
+
+
+async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, house, tmp_path):
+    for number in range(RUNS_KEPT + 2):
+        (tmp_path / "evaluations" / f"{number:032x}" / "units").mkdir(parents=True)
+    async with house.open():
+        plan = Plan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
+        running = evaluations.run(plan, dnsmos=False)
+        await anext(running)
+        with pytest.raises(CapacityError, match="Another evaluation is running"):
+            await told(evaluations, "turn-short")
+        await running.aclose()
+        # what was stopped stays, and somebody else may begin
+        report = (await told(evaluations, "turn-short"))[-1].report
+    kept = [path.name for path in (tmp_path / "evaluations").iterdir()]
+    assert report in kept
+    assert len(kept) == RUNS_KEPT
+
+
+async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, house):
+    async with house.open():
+        with pytest.raises(UnknownVoice, match="choose of: echo"):
+            await told(evaluations, "turn-short", voices=("nobody",))
