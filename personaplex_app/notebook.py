@@ -19,7 +19,8 @@ from typing import Any
 
 from . import doctor
 from .engine.choose import build, choose
-from .engine.contract import Engine, EngineState, Sampling
+from .engine.contract import Engine, Sampling
+from .engine.offline import state_line
 from .errors import BadInput, EngineError, shorten
 from .evaluation.listening import Clip, Condition, Design, Trial, plan
 from .evaluation.loudness import amplified, gain_db
@@ -89,7 +90,8 @@ def prepare(
         raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
     settings = Settings.read(os.environ, {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None})
     engine = build(choose(settings), settings)
-    engine.load(_tell_state)
+    with state_line() as report:
+        engine.load(report)
     chosen = choose_scenarios(_names(kinds), load_scenarios())
     if wanted := _names(personas):
         chosen = tuple(scenario for scenario in chosen if scenario.persona in wanted)
@@ -314,10 +316,6 @@ def _player(source: str) -> str:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _tell_state(state: EngineState) -> None:
-    print(f"\r{state.stage}: {state.detail}{'' if state.progress is None else f' {state.progress:.0%}'}".ljust(78), end="", flush=True)
 
 
 def _tell_progress(progress: Progress) -> None:
