@@ -120,11 +120,13 @@ def span_text(cell: Cell, unit: str) -> str:
 
 
 def metric_text(metric: dict[str, Any]) -> str:
-    """Return a metric's figure over all voices, with its unit."""
+    """Return a metric's figure over all voices as publications have it, with its unit."""
     cell = metric["all"]
     if not cell["shown"]:
         return f"– ({span_text(cell, metric['unit']) or 'no events'})"
-    return f"{cell['value']:.3f}{' s' if metric['unit'] == 's' else ' a minute' if metric['unit'] == 'a minute' else ''}"
+    if metric["unit"] == "a minute":
+        return f"{cell['value'] / 60:.3f} a second"
+    return f"{cell['value']:.3f}{' s' if metric['unit'] == 's' else ''}"
 
 
 def figures_csv(summary: dict[str, Any]) -> str:
