@@ -9,7 +9,7 @@ from gradio.themes import Base
 
 from ..server.evaluations import Evaluations
 from ..server.house import House
-from . import compare, evaluate, respond, sessions, talk
+from . import evaluate, respond, static_tab
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
@@ -40,11 +40,11 @@ def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
     with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
-            talk.build_tab()
+            static_tab.build_tab("Talk", "talk")
             respond.build_tab(house, page)
-            compare.build_tab()
+            static_tab.build_tab("Compare", "compare")
             evaluate.build_tab(house, evaluations, page)
-            sessions.build_tab()
+            static_tab.build_tab("Sessions", "sessions")
     return page.queue(max_size=MOST_QUEUED)
 
 
