@@ -17,6 +17,7 @@ from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, 
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
+from . import tiny
 from .fakes import ScriptedResponder
 from .speech import recognise, speak
 
@@ -130,6 +131,12 @@ def test_talk_agent_greets_first_and_only_greets_in_silence(talk):
     assert done.responder.said == [(GREETING, False)]
     assert done.responder.asked == []
     assert done.text == f" {GREETING}"
+
+
+def test_talk_noise_before_the_greeting_only_puts_it_off(talk):
+    done = talk(ScriptedResponder(greeting="Hello, this is the depot.")).feed(tiny.user_wav()[: 2 * SAMPLE_RATE_HZ]).wait(5.0)
+    assert done.final("agent") == ["Hello, this is the depot."]
+    assert not done.responder.asked
 
 
 def test_talk_user_who_speaks_first_gets_no_greeting(talk):

@@ -89,7 +89,7 @@ def test_classic_human_voice_is_understood(app: App, tmp_path: Path) -> None:
 
 
 def test_classic_agent_stops_when_interrupted(app: App, tmp_path: Path) -> None:
-    parts = (5.5, speak("Tell me a story about a dragon."), 6.0, speak("Hold on a second, I would like to ask you something else."), 20.0)
+    parts = (5.5, speak("Tell me a story about a dragon."), 8.5, speak("Hold on a second, I would like to ask you something else."), 20.0)
     with chromium(microphone(tmp_path, *parts)) as browser, visitor(browser, viewport={"width": 390, "height": 844}) as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "storyteller")

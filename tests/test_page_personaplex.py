@@ -107,7 +107,7 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
         screenshots(page, "fallback")
         start_talk(page)
         expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Embedded engine (classic)")
-        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=15_000)
+        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
         expect(page.locator('[data-part="sampling"]')).to_be_hidden()
         stop_talk(page)
 
@@ -139,7 +139,7 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browse
         screenshots(page, "personaplex-setup")
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
-        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=15_000)
+        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
         page.wait_for_function("() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05")
         expect(page.get_by_text("Seed of this talk: 11")).to_be_visible()
         expect(page.get_by_label("Seed")).to_be_disabled()

@@ -72,7 +72,8 @@ class CascadeSession:
             self._on_nothing,
         )
         self._speaker.prepare_greeting()
-        self._user_spoke = False
+        # a sound without words that came before the greeting only puts it off
+        self._user_spoke = self._understood = self._greeting_missed = False
 
     @property
     def _now_s(self) -> float:
@@ -144,10 +145,16 @@ class CascadeSession:
                 user_end_s = listener.voice_end_s(gate.voice_end_s)
                 listener.close(user_end_s)
                 speaker.begin(self._frame * FRAME_S, user_end_s)
+                self._understood = True
             case Do.CLOSE:
                 listener.close(gate.voice_end_s)
+                self._understood = True
             case Do.FORGET:
                 listener.forget()
+                self._user_spoke = self._understood
+                if self._greeting_missed and not self._understood:
+                    self._greeting_missed = False
+                    speaker.prepare_greeting()
             case Do.DUCK | Do.UNDUCK:
                 speaker.playback.duck(action.do is Do.DUCK)
             case Do.CUT:
@@ -185,6 +192,7 @@ class CascadeSession:
             self._turns.ready(turn_id)
         elif self._user_spoke:
             self._speaker.discard()
+            self._greeting_missed = True
         else:
             self._turns.greet(self._now_s)
             self._speaker.begin(self._frame * FRAME_S, None)

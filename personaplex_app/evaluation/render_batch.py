@@ -73,7 +73,8 @@ class RenderBatch:
         """How far it is now."""
         durations_s = [each.duration_s for each in self.requests]
         over = self._ready | self.errors.keys()
-        running_s = sum(each.done_frames * FRAME_S for each in self._under_way.values())
+        # the last frame is padded, the recording is not
+        running_s = sum(min(each.done_frames * FRAME_S, durations_s[index]) for index, each in self._under_way.items())
         done_s = min(sum(durations_s), sum(durations_s[index] for index in over) + running_s)
         elapsed_s = time.monotonic() - self._began_s if self._began_s is not None else 0.0
         rate = self._rendered_frames * FRAME_S / elapsed_s if elapsed_s >= ESTIMATE_FROM_S else 0.0
