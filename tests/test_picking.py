@@ -94,6 +94,8 @@ def lying_header() -> bytes:
         (recording(np.array([0.0, np.nan]), subtype="FLOAT"), "not numbers"),
         (recording(np.array([0.0, np.inf]), subtype="FLOAT"), "not numbers"),
     ],
+    # a file written now holds the time: it names no test
+    ids=["nothing", "a page", "half a header", "no samples", "too long", "three channels", "a low rate", "not a number", "infinite"],
 )
 def test_decode_what_is_no_recording_gets_a_sentence(data, said):
     with pytest.raises(BadAudio, match=said):
