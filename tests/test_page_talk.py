@@ -108,6 +108,20 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: App, browser: Browser) ->
         assert not strangers
 
 
+@pytest.mark.parametrize("tracks", [True, False])
+def test_microphone_is_read_from_its_track_or_through_web_audio_where_it_gives_none(app: App, browser: Browser, tracks: bool) -> None:
+    with visitor(browser) as page:
+        if not tracks:
+            page.add_init_script("delete window.MediaStreamTrackProcessor")
+        open_page(page, app.url)
+        start_talk(page)
+        wait_for_tone(page, heard=True)
+        assert any("capture-worker.js" in worker.url for worker in page.workers) is tracks
+        page.click("#talk-mute")
+        wait_for_tone(page, heard=False)
+        stop_talk(page)
+
+
 def test_mute_sends_silence_until_unmuted(app: App, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
