@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from .hub_server import answering
 
 
 @dataclass
@@ -31,17 +32,8 @@ class DatasetHub:
 def dataset_hub(token: str) -> Iterator[DatasetHub]:
     """Serve datasets until the block ends."""
     made = DatasetHub(token)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (_Handler,), {"hub": made}))
-    server.daemon_threads = False
-    made.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with answering(type("BoundHandler", (_Handler,), {"hub": made})) as made.port:
         yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -83,15 +83,23 @@ def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
     """Serve one repository until the block ends."""
     made = Hub(name, commit, dict(files), {"main": commit})
     made.answers.set()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (_Handler,), {"hub": made}))
+    with answering(type("BoundHandler", (_Handler,), {"hub": made})) as made.port:
+        try:
+            yield made
+        finally:
+            made.answers.set()
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Answer HTTP on a port of this machine, which it gives, until the block ends; leaves no thread behind."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = False
-    made.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield made
+        yield server.server_address[1]
     finally:
-        made.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()
