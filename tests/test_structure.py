@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
     {"errors", "settings", "units"},
-    {"audio", "protocol"},
-    {"personas", "voices"},
+    {"audio", "protocol", "gateway", "yaml_fields"},
+    {"personas", "voices", "adapters"},
     {"model"},
     {"engine", "classic"},
     {"sessions", "metrics", "evaluation", "cloning"},
