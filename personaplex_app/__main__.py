@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(settings, args)
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

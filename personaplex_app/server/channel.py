@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 import anyio
@@ -60,8 +60,15 @@ class WebSocketChannel:
         return data if data is not None else message.get("text", "")
 
     async def send(self, data: bytes) -> None:
+        await self._send(self._socket.send_bytes(data))
+
+    async def send_text(self, text: str) -> None:
+        """As `send`, for what goes out as text. Raises: Disconnected."""
+        await self._send(self._socket.send_text(text))
+
+    async def _send(self, sending: Awaitable[None]) -> None:
         try:
-            await self._socket.send_bytes(data)
+            await sending
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
 

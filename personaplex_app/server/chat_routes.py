@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
-from .channel import CLOSE_POLICY, CLOSE_TRY_LATER, Disconnected, HttpChannel, WebSocketChannel
+from .channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
 from .house import House
 from .live import Conversation
 from .replies import address_of, limited_body, told
@@ -29,7 +29,7 @@ def chat_routes(house: House) -> list[BaseRoute]:
             house.rate.admit(address_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
-            await _refuse(channel, error)
+            await refuse(channel, error)
             return
         await Conversation(channel, request, house).run()
 
@@ -80,7 +80,8 @@ def chat_routes(house: House) -> list[BaseRoute]:
     ]
 
 
-async def _refuse(channel: WebSocketChannel, error: PersonaplexError) -> None:
+async def refuse(channel: Channel, error: PersonaplexError) -> None:
+    """Tell a caller why there will be no talk, and close."""
     try:
         await channel.send(Message(Kind.ERROR, str(error).encode()).encode())
     except Disconnected:
