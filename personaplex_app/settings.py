@@ -103,6 +103,7 @@ class Settings:
     judge_key: str = _setting("", str, "its key", secret=True)
     judge_model: str = _setting("", str, "the model to ask it for")
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
+    log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
     @classmethod

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
-    {"errors", "settings", "units"},
+    {"errors", "logs", "settings", "units"},
     {"audio", "protocol", "gateway", "yaml_fields"},
     {"personas", "voices", "adapters"},
     {"model"},

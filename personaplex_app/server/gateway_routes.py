@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client import Counter
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -23,6 +24,7 @@ from .house import House
 from .live import Conversation, Terms
 from .replies import address_of
 
+FACE = "gateway"
 WAIT_S = 60.0
 """How long a client waits for `connected`, of which its protocol tells it nothing."""
 MESSAGES_PER_S = 200
@@ -32,13 +34,13 @@ BAD_MESSAGES = 20
 def gateway_routes(house: House) -> list[BaseRoute]:
     """Return the gateway's route."""
     keys = (house.settings.gateway_key, house.settings.api_key)
-    talking: Counter[str] = Counter()
+    talking: defaultdict[str, int] = defaultdict(int)
 
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         name = socket.path_params["adapter"]
         session_id = session_id_of(socket.query_params.get("session_id", ""))
-        told = GatewayChannel(WebSocketChannel(socket), GatewayWire(name, session_id))
+        channel = WebSocketChannel(socket, house.metrics.traffic(FACE))
         try:
             house.rate.admit(address_of(socket))
             adapter = house.adapters.find(name)
@@ -46,17 +48,18 @@ def gateway_routes(house: House) -> list[BaseRoute]:
                 raise NotAllowed(f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address.")
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
             with _place(talking, adapter, house.adapters.limits.sessions):
-                await Conversation(GatewayChannel(WebSocketChannel(socket), wire), _request(adapter), house, _terms(adapter)).run()
+                told = GatewayChannel(channel, wire, house.metrics.errors)
+                await Conversation(told, _request(adapter), house, _terms(adapter)).run()
         except PersonaplexError as error:
-            await refuse(told, error)
+            await refuse(GatewayChannel(channel, GatewayWire(name, session_id), house.metrics.errors), error, house)
 
     return [WebSocketRoute("/ws/voice/{adapter}", talk)]
 
 
 @contextmanager
-def _place(talking: Counter[str], adapter: Adapter, most: int) -> Iterator[None]:
+def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[None]:
     """Count a client, waiting or talking. Raises: CapacityError when there are enough."""
-    if talking.total() >= most or talking[adapter.name] >= adapter.max_sessions:
+    if sum(talking.values()) >= most or talking[adapter.name] >= adapter.max_sessions:
         raise CapacityError(f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few minutes.")
     talking[adapter.name] += 1
     try:
@@ -71,14 +74,14 @@ def _request(adapter: Adapter) -> ChatRequest:
 
 def _terms(adapter: Adapter) -> Terms:
     # a client may be silent until it is idle; one that is gone does not answer the WebSocket's pings
-    return Terms(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona)
+    return Terms(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona, FACE)
 
 
 class GatewayChannel:
     """Our messages to the talk's side, the gateway's to the client's. What a client says wrongly it is told, and the talk goes on."""
 
-    def __init__(self, channel: WebSocketChannel, wire: GatewayWire) -> None:
-        self._channel, self._wire = channel, wire
+    def __init__(self, channel: WebSocketChannel, wire: GatewayWire, errors: Counter) -> None:
+        self._channel, self._wire, self._errors = channel, wire, errors
         self._read: deque[bytes] = deque()
         self._all, self._bad = Allowance(MESSAGES_PER_S, 2 * MESSAGES_PER_S), Allowance(1, BAD_MESSAGES)
 
@@ -93,6 +96,7 @@ class GatewayChannel:
             except BadInput as error:
                 if not self._bad.take():
                     raise ProtocolError(f"Too many messages came that cannot be used. The last: {error}") from None
+                self._errors.labels(error.code).inc()
                 await self.send(Message(Kind.ERROR, str(error).encode()).encode())
         return self._read.popleft()
 

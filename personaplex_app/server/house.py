@@ -24,6 +24,7 @@ from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
 from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
 from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
+from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
@@ -55,6 +56,7 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    metrics: Metrics = field(default_factory=Metrics)
     adapters: Adapters = field(default_factory=lambda: Adapters({}))
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop

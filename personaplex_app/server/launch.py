@@ -30,6 +30,7 @@ from .gateway_routes import gateway_routes
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
+from .metrics_routes import metrics_routes
 from .render_routes import render_routes
 from .session_routes import session_routes
 from .status_routes import status_routes
@@ -94,6 +95,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                     *chat_routes(house),
                     *gateway_routes(house),
                     *status_routes(house),
+                    *metrics_routes(house),
                     *session_routes(house.library),
                     *clone_routes(house),
                     *render_routes(house.renderings),
@@ -158,11 +160,11 @@ def _bounded_server(ping_every_s: float) -> Iterator[None]:
 
 
 class BoundedConfig(uvicorn.Config):
-    """Small messages, early pings, and little audio waiting in a slow reader's socket."""
+    """Small messages, early pings, little audio waiting in a slow reader's socket, and our own log."""
 
     def __init__(self, ping_every_s: float, *args: Any, **kwargs: Any) -> None:
         limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": ping_every_s, "ws_ping_timeout": PING_EVERY_S, "ws_max_queue": 8}
-        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False})
+        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False, "log_config": None})
 
     def load(self) -> None:
         super().load()

@@ -18,12 +18,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from .. import logs
 from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
 from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
 from ..personas import Persona
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
-from ..sessions.records import TalkMeta
+from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
@@ -38,12 +39,14 @@ START_PATIENCE_S = 15.0
 GOODBYE_S = 2.0
 WARN_BEFORE_S = 30.0
 TICK_S = 0.5
+# between two reports of a page, which come about once a second
+MOST_UNDERRUNS = 1_000
 
 
 @dataclass(frozen=True)
 class Terms:
     """What one way in grants its talks, within the house's limits: `wait_s` is how long a caller waits to begin, `silent_s` how long it
-    may send nothing. A `persona` stands for one that is not in the catalogue.
+    may send nothing. A `persona` stands for one that is not in the catalogue; `face` names the way in for log and metrics.
     """
 
     talk_s: float = math.inf
@@ -51,6 +54,7 @@ class Terms:
     wait_s: float = math.inf
     silent_s: float = SILENT_CLIENT_S
     persona: Persona | None = None
+    face: str = "chat"
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,14 @@ class Conversation:
         self._scope = anyio.CancelScope()
         self._talk: Stepper | None = None
         self._sampling = Sampling()
+        self._id, self._engine_name = new_talk_id(), ""
+        self._underruns = 0
         self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
         self._house.callers += 1
+        logs.TALK.set(self._id)
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -110,9 +117,13 @@ class Conversation:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
+            end = self._end or LOST
             with anyio.CancelScope(shield=True):
-                await self._say_goodbye(self._end or LOST)
+                await self._say_goodbye(end)
             self._house.callers -= 1
+            if end.failed:
+                self._house.metrics.errors.labels(end.reason).inc()
+            logs.event(log, "a caller left", reason=end.reason, duration_s=self._summary["duration_s"])
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
@@ -185,8 +196,16 @@ class Conversation:
                 self._tell("interrupted")
             case "sampling":
                 await self._resample(order)
+            case "playback":
+                self._count_underruns(order.get("underruns"))
             case "ping":
                 self._tell("pong", sent=order.get("sent"))
+
+    def _count_underruns(self, reported: Any) -> None:
+        """Add what is new in the number of gaps that a page reports, as far as it can be true."""
+        if isinstance(reported, int) and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
+            self._house.metrics.underruns.inc(reported - self._underruns)
+            self._underruns = reported
 
     async def _resample(self, order: dict[str, Any]) -> None:
         """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
@@ -243,18 +262,22 @@ class Conversation:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
-            record = self._house.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config))
+            record = self._house.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id)
         except BaseException:
             session.close()
             raise
-        return Stepper(session, record, self._codec.encode), record
+        self._engine_name = engine.name
+        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._terms.face)
+        return Stepper(session, record, self._codec.encode, meter=self._house.metrics.step_meter(engine.name)), record
 
     def _close(self, talk: Stepper, record: TalkLog) -> None:
         """In a worker: end the session whatever happens, then the record."""
         try:
             talk.close()
         finally:
-            record.finish((self._end or LOST).reason)
+            reason = (self._end or LOST).reason
+            record.finish(reason)
+            self._house.metrics.talks.labels(self._engine_name, self._terms.face, reason).inc()
             duration_s = round(talk.duration_s, 2)
             self._summary = {"talk_id": record.id, "duration_s": duration_s, "recording": record.recording, "kept": record.keeping}
 
