@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from personaplex_app.adapters import load_adapters
+from personaplex_app.adapters import SessionLimits, load_adapters
 from personaplex_app.errors import BadInput, NotFound, SettingsError
 from personaplex_app.personas import load_personas
 
+from .served import ROOT
 from .test_personas import GATEWAY_VOICES
 
 pytestmark = pytest.mark.unit
@@ -109,6 +110,14 @@ def test_adapters_bad_file_names_line_and_field(tmp_path, before, after, line, f
     assert field is None or f"field {field}:" in message, message
     assert said in message
     assert "\n" not in message
+
+
+def test_adapters_file_of_the_readme_is_read_whole(tmp_path):
+    example = re.search(r"<!-- test: adapters -->\n```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    found = load(tmp_path, example[1])
+    assert found.unused == ()
+    assert found.find("parcel-desk").needs_key
+    assert found.limits == SessionLimits()
 
 
 def test_adapters_that_ask_for_a_key_where_there_is_none_are_refused(tmp_path):
