@@ -151,7 +151,9 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
         await until(lambda: first.count(Kind.HANDSHAKE))
         second = FakeChannel()
         tasks.start_soon(Conversation(second, parse_query(QUERY), house, Terms(wait_s=0.2)).run)
+        second.say(metadata("interrupt"))
         await until(lambda: second.closed)
+        assert second.events("notice")[0]["code"] == "not_begun"
         assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
         assert house.admission.waiting == 0
         first.say(metadata("stop"))

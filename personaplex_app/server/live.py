@@ -194,6 +194,8 @@ class Conversation:
             case "interrupt" if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._house.workers)
                 self._tell("interrupted")
+            case "interrupt":
+                self._tell("notice", code="not_begun", text="The talk has not begun; there is nobody to interrupt.")
             case "sampling":
                 await self._resample(order)
             case "playback":
