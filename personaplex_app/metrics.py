@@ -54,7 +54,7 @@ class Metrics:
         self.talks = counter(
             "talks", "Talks that ended, by the engine that spoke, the way in and why they ended.", "engine", "face", "reason"
         )
-        self.errors = counter("errors", "Callers refused, talks broken off and messages refused, by the error's code.", "kind")
+        self.errors = counter("errors", "Callers, messages and requests refused and talks broken off, by the error's code.", "kind")
         self.underruns = counter("underruns", "Gaps in playback that pages reported.")
         self._bytes = counter("bytes", "Bytes of messages over connections, in from clients and out to them.", "face", "direction")
         self._misses = counter("deadline_misses", "Steps that took longer than a frame of 80 ms.", "engine")

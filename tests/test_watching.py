@@ -91,7 +91,8 @@ def watched(tmp_path_factory):
         with call(app.url, codec="pcm", api_key=LOGIN, voice_prompt="clone:Wilhelmina", owner=SECRETS["owner"]) as caller:
             caller.until_closed()
         clones = f"/api/clones?consent=1&name={SECRETS['clone']}"
-        assert app.get(clones, headers=key).status_code < 500
+        assert app.get("/voice/samples/Wilhelmina.wav", headers=key).status_code == 404
+        assert httpx.post(app.url + clones, headers=key).status_code == 400
         assert app.get("/metrics").status_code == 401
         metrics = app.get("/metrics", headers={"Authorization": f"Bearer {LOGIN}"})
         open_metrics = app.get("/metrics", headers={**key, "Accept": "application/openmetrics-text; version=1.0.0"})
@@ -118,8 +119,8 @@ def test_metrics_after_real_talks_add_up(watched):
     assert value("deadline_misses_total", engine="classic") == value("step_seconds_count", engine="classic") - below_80_ms
     assert 1 <= value("late_frames_total", engine="classic") < 100
     assert value("underruns_total") == 5
-    assert (value("errors_total", kind="protocol"), value("errors_total", kind="not_found")) == (1, 1)
-    assert value("errors_total", kind="no_cloning") == 1
+    assert (value("errors_total", kind="protocol"), value("errors_total", kind="not_found")) == (1, 2)
+    assert value("errors_total", kind="no_cloning") == 2
     chunks = [m for m in watched.gateway if m["type"] == "audio_chunk"]
     assert value("bytes_total", face="chat", direction="in") > 2 * 2 * 1920
     assert value("bytes_total", face="gateway", direction="out") > len(chunks) * 1920 * 4 * 4 / 3

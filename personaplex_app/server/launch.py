@@ -73,6 +73,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
 
     @asynccontextmanager
     async def lifespan(app: Any):
+        app.state.metrics = house.metrics
         async with house.open():
             yield
 
