@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, logs
 from .errors import EngineUnavailable, PersonaplexError, SettingsError
 from .evaluation import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
@@ -28,14 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for client in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log addresses, and the Hub's are signed
-        logging.getLogger(client).setLevel(logging.WARNING)
+    logs.configure(settings.log_level, settings.log_format == "json")
     try:
         return args.run(settings, args)
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -157,6 +154,8 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from .server.launch import serve
 
+    if settings.log_format == "json":
+        logs.catch_prints()
     serve(settings)
     return 0
 

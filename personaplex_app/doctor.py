@@ -9,11 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .adapters import load_adapters
 from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
 from .engine.choose import TITLES, choose, hub_access, store
-from .errors import PersonaplexError, WeightsError
+from .errors import PersonaplexError, SettingsError, WeightsError
 from .evaluation.machine import machine, versions
+from .metrics import Metrics
 from .model.hub_repo import cached, parse
+from .personas import load_personas
 from .settings import Settings
 
 
@@ -30,6 +33,9 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
         "language_model": bool(settings.llm_url),
         "login_needed": bool(settings.auth or settings.api_key),
+        "gateway": _gateway(settings),
+        "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
+        "log": {"level": settings.log_level, "format": settings.log_format},
         "address": {"host": settings.host, "port": settings.port},
     }
 
@@ -47,10 +53,32 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
         *_plan_lines(found["memory_plan"]),
         f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
+        f"Gateway    {_gateway_line(found['gateway'])}",
+        f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",
+        f"Log        {found['log']['format']}, level {found['log']['level']}",
         f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
+
+
+def _gateway(settings: Settings) -> dict[str, Any]:
+    """Read the file of adapters the way the app does when it starts."""
+    file = {"file": Path(settings.adapters).name} if settings.adapters else {}
+    try:
+        found = load_adapters(load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
+    except SettingsError as error:
+        return {**file, "problem": str(error)}
+    each = found.by_name.values()
+    return {**file, "adapters": len(each), "off": sum(not a.enabled for a in each), "passed_over": list(found.unused)}
+
+
+def _gateway_line(found: dict[str, Any]) -> str:
+    if "problem" in found:
+        return f"the app will not start: {found['problem']}"
+    where = f", {found['file']} among them" if "file" in found else ""
+    passed_over = f"; passed over: {'; '.join(found['passed_over'])}" if found["passed_over"] else ""
+    return f"{found['adapters']} adapters{where}, {found['off']} switched off{passed_over}"
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:

@@ -45,6 +45,12 @@ class NoCloning(BadInput):
     code = "no_cloning"
 
 
+class NotAllowed(BadInput):
+    """That needs a key, and it was not there or not the right one."""
+
+    code = "not_allowed"
+
+
 class ProtocolError(BadInput):
     """A message breaks the wire protocol."""
 

@@ -92,6 +92,8 @@ class Settings:
     data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
     auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
     api_key: str = _setting("", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True)
+    adapters: str = _setting("", str, "YAML file of the gateway's adapters, added to the personas or put in their place")
+    gateway_key: str = _setting("", str, "key that the gateway's adapters take which ask for one, besides the app's own", secret=True)
     allowed_origins: tuple[str, ...] = _setting((), _origins, "other sites whose pages may connect, comma-separated")
     connects_per_minute: int = _setting(60, _number(1, 10_000), "talks one address may begin in a minute")
     llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
@@ -101,6 +103,7 @@ class Settings:
     judge_key: str = _setting("", str, "its key", secret=True)
     judge_model: str = _setting("", str, "the model to ask it for")
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
+    log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
     @classmethod

@@ -10,9 +10,9 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
-    {"errors", "settings", "units"},
-    {"audio", "protocol"},
-    {"personas", "voices"},
+    {"errors", "logs", "settings", "units"},
+    {"audio", "protocol", "gateway", "yaml_fields"},
+    {"personas", "voices", "adapters"},
     {"model"},
     {"engine", "classic"},
     {"sessions", "metrics", "evaluation", "cloning"},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, NotFound
+from ..metrics import Traffic
 from ..protocol import pack
 
 CLOSE_NORMAL = 1000
@@ -46,8 +47,8 @@ class Channel(Protocol):
 class WebSocketChannel:
     """A WebSocket that has been accepted."""
 
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
+    def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
+        self._socket, self._traffic = socket, traffic
 
     async def receive(self) -> bytes | str:
         try:
@@ -57,11 +58,22 @@ class WebSocketChannel:
         if message["type"] == "websocket.disconnect":
             raise Disconnected
         data = message.get("bytes")
-        return data if data is not None else message.get("text", "")
+        data = data if data is not None else message.get("text", "")
+        self._traffic.came(len(data))
+        return data
 
     async def send(self, data: bytes) -> None:
+        self._traffic.went(len(data))
+        await self._send(self._socket.send_bytes(data))
+
+    async def send_text(self, text: str) -> None:
+        """As `send`, for what goes out as text. Raises: Disconnected."""
+        self._traffic.went(len(text))
+        await self._send(self._socket.send_text(text))
+
+    async def _send(self, sending: Awaitable[None]) -> None:
         try:
-            await self._socket.send_bytes(data)
+            await sending
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
 
@@ -83,7 +95,8 @@ def _close_reason(reason: str) -> str:
 class HttpChannel:
     """The fallback's two half-channels, joined: `put` from POSTs, `stream` to the GET."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic = Traffic()) -> None:
+        self._traffic = traffic
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         self._posting = anyio.Lock()
@@ -117,6 +130,7 @@ class HttpChannel:
                 return
             self._next_post = number + 1
             for message in messages:
+                self._traffic.came(len(message))
                 try:
                     await self._up_in.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -127,6 +141,7 @@ class HttpChannel:
         self.streaming = True
         try:
             async for message in self._down_out:
+                self._traffic.went(len(message))
                 yield pack([message])
         finally:
             self.hang_up()
@@ -144,12 +159,12 @@ class HttpChannels:
         self._most = most
         self._open: dict[str, HttpChannel] = {}
 
-    def add(self) -> tuple[str, HttpChannel]:
+    def add(self, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
         """Return a new channel with its id. Raises: CapacityError."""
         if len(self._open) >= self._most:
             raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
         id_ = secrets.token_urlsafe(24)
-        channel = self._open[id_] = HttpChannel()
+        channel = self._open[id_] = HttpChannel(traffic)
         return id_, channel
 
     def get(self, id_: str) -> HttpChannel:

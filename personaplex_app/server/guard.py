@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import secrets
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,7 +42,8 @@ class Guard:
         if not self._origin_fits(headers):
             text = "This page's origin may not use this app; its owner can name it in PERSONAPLEX_ALLOWED_ORIGINS."
             return await self._refuse(scope, receive, send, 403, "origin", text)
-        if not (self._auth or self._api_key) or self._is_launch(scope) or self._has_cookie(headers) or self._has_key(scope, headers):
+        open_to_all = not (self._auth or self._api_key) or self._is_launch(scope)
+        if open_to_all or self._has_cookie(headers) or has_key(HTTPConnection(scope), self._api_key):
             return await self._app(scope, receive, send)
         if self._has_login(headers):
             return await self._app(scope, receive, self._with_cookie(send, scope))
@@ -68,13 +70,6 @@ class Guard:
         except CookieError:
             return False
         return cookie is not None and _same(cookie.value, self._cookie)
-
-    def _has_key(self, scope: Scope, headers: Headers) -> bool:
-        if not self._api_key:
-            return False
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("api_key", [""])
-        return any(_same(key, self._api_key) for key in (bearer, headers.get("x-api-key", ""), asked[0]))
 
     def _has_login(self, headers: Headers) -> bool:
         kind, _, encoded = headers.get("authorization", "").partition(" ")
@@ -105,5 +100,12 @@ class Guard:
         await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
 
 
+def has_key(connection: HTTPConnection, *wanted: str) -> bool:
+    """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
+    bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
+    given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))
+    return any(_same(each, key) for each in given for key in wanted if key)
+
+
 def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

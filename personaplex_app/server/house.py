@@ -17,12 +17,14 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ..adapters import Adapters, load_adapters
 from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, build, fallback
 from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
 from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
 from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
+from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
 from ..sessions.admission import MOST_WAITING, Admission
@@ -54,6 +56,8 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    metrics: Metrics = field(default_factory=Metrics)
+    adapters: Adapters = field(default_factory=lambda: Adapters({}))
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
     drained_s: float | None = None
@@ -116,7 +120,12 @@ class House:
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> House:
-        """Return a house whose engine has not begun to load."""
+        """Return a house whose engine has not begun to load.
+
+        Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+        """
+        personas = load_personas()
+        adapters = load_adapters(personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
         make = partial(build, settings=settings)
         try:
             engine = make(choice)
@@ -129,7 +138,8 @@ class House:
         return cls(
             settings=settings,
             host=host,
-            personas=load_personas(),
+            personas=personas,
+            adapters=adapters,
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
@@ -144,13 +154,13 @@ class House:
         self.library.close()
         self._passing.wipe()
 
-    def session_config(self, request: ChatRequest) -> SessionConfig:
-        """Return what the engine is opened with, everything looked up and checked.
+    def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
+        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands for the one asked for.
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt.
         """
         engine = self.host.engine
-        persona = find(request.persona, self.personas) if request.persona else self.personas[0]
+        persona = persona or (find(request.persona, self.personas) if request.persona else self.personas[0])
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)

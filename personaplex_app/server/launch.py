@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,7 @@ from starlette.middleware import Middleware
 
 from ..engine.choose import choose
 from ..errors import SettingsError
-from ..protocol import MAX_MESSAGE_BYTES
+from ..gateway import MAX_MESSAGE_BYTES
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .chat_routes import chat_routes
@@ -25,9 +26,11 @@ from .compare_routes import compare_routes
 from .comparisons import Comparisons
 from .evaluation_routes import evaluation_routes
 from .evaluations import Evaluations
+from .gateway_routes import gateway_routes
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
+from .metrics_routes import metrics_routes
 from .render_routes import render_routes
 from .session_routes import session_routes
 from .status_routes import status_routes
@@ -57,8 +60,10 @@ def serve(settings: Settings) -> None:
 def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
     """Hold a running app; gives its address. At its end running talks get `drain_s` to end, unless `at_once` is set."""
     choice = choose(settings)
-    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
+    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
+    for field in house.adapters.unused:
+        log.warning("the adapters file: %s is not known here and was passed over", field)
     comparisons = Comparisons(house)
     guards: list[Guard] = []
 
@@ -74,7 +79,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     port = free_port(settings.host, settings.port)
     evaluations = Evaluations(house)
     page = build_page(house, evaluations)
-    with _bounded_server():
+    with _bounded_server(min(PING_EVERY_S, house.adapters.ping_s)):
         page.launch(
             server_name=settings.host,
             server_port=port,
@@ -88,7 +93,9 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
                 "middleware": [Middleware(guard)],
                 "routes": [
                     *chat_routes(house),
+                    *gateway_routes(house),
                     *status_routes(house),
+                    *metrics_routes(house),
                     *session_routes(house.library),
                     *clone_routes(house),
                     *render_routes(house.renderings),
@@ -142,10 +149,10 @@ def free_port(host: str, port: int) -> int:
 
 
 @contextmanager
-def _bounded_server() -> Iterator[None]:
+def _bounded_server(ping_every_s: float) -> Iterator[None]:
     """Let Gradio's launch build its server with our limits, for which it has no parameters."""
     original = uvicorn.Config
-    uvicorn.Config = BoundedConfig
+    uvicorn.Config = partial(BoundedConfig, ping_every_s)
     try:
         yield
     finally:
@@ -153,11 +160,11 @@ def _bounded_server() -> Iterator[None]:
 
 
 class BoundedConfig(uvicorn.Config):
-    """Small messages, early pings, and little audio waiting in a slow reader's socket."""
+    """Small messages, early pings, little audio waiting in a slow reader's socket, and our own log."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
-        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False})
+    def __init__(self, ping_every_s: float, *args: Any, **kwargs: Any) -> None:
+        limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": ping_every_s, "ws_ping_timeout": PING_EVERY_S, "ws_max_queue": 8}
+        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False, "log_config": None})
 
     def load(self) -> None:
         super().load()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..adapters import Adapter
 from ..engine.choose import TITLES
 from ..engine.contract import Paced, Sampling
 from ..errors import NotFound, shorten
@@ -55,6 +56,10 @@ def describe(house: House, owner_key: str = "") -> dict:
     pace = engine.pace() if isinstance(engine, Paced) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
+        # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one that is heard now
+        "global_audio_enabled": True,
+        "adapters": [_adapter_entry(adapter) for adapter in house.adapters.by_name.values()],
+        "websocket_endpoint": "/ws/voice/{adapter_name}",
         "engine": {
             "name": choice.name,
             "title": choice.title,
@@ -86,6 +91,12 @@ def describe(house: House, owner_key: str = "") -> dict:
         "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
     }
+
+
+def _adapter_entry(adapter: Adapter) -> dict:
+    kind = "speech_to_speech"
+    voice = adapter.persona.voice
+    return {"name": adapter.name, "type": kind, "enabled": adapter.enabled, "full_duplex": True, "mode": kind, "voice": voice}
 
 
 def _sampling() -> dict[str, dict]:
