@@ -1,9 +1,9 @@
 """A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it ended.
 
 The engine's work happens in `sessions.stepper.Stepper`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
-`preparing` and `queued` before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and `notice`
-from the talk (`sessions.stepper`); `sampling` with what is in force, after a `sampling` that changed it; `limit` before a limit is
-reached; `pong`; and `ended` as the last.
+`preparing`, `queued` and `lease` (the page is to take a device, see `leasing`) before the handshake; `ready` after it; `utterance`,
+`mark`, `turn_latency`, `stats`, `saved` and `notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
+`sampling` that changed it; `limit` before a limit is reached; `pong`; and `ended` as the last.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
-from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
+from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
+from ..errors import BadInput, CapacityError, EngineError, GpuUnavailable, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta
@@ -27,7 +27,9 @@ from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
 from .codec import make_codec
+from .host import EngineHost
 from .house import House
+from .leasing import lent
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ def end_of(error: PersonaplexError) -> End:
     """Return the end that an error leads to."""
     if isinstance(error, CapacityError):
         return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
+    if isinstance(error, GpuUnavailable):
+        return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
     if isinstance(error, EngineError):
         return End("engine_error", str(error), CLOSE_FAULT, failed=True)
     return End(error.code, str(error), CLOSE_POLICY, failed=True)
@@ -79,6 +83,8 @@ class Conversation:
             self._configured.set()
         self._end: End | None = None
         self._scope = anyio.CancelScope()
+        self._host: EngineHost = house.host
+        self._limit_s = float(house.settings.talk_limit_s)
         self._talk: Stepper | None = None
         self._sampling = Sampling()
         self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
@@ -193,23 +199,37 @@ class Conversation:
             return self._finish(NO_START)
         house = self._house
         house.session_config(self._request)  # a bad request is told before the caller waits in line
-        await house.host.ready(self._tell_state)
+        self._host = house.host_of(self._request)
+        await self._host.ready(self._tell_state)
         house.fit()
         async with house.admission.slot(self._tell_place):
             # while it waited in line another engine may have taken over
-            engine = await house.host.ready(self._tell_state)
+            engine = await self._host.ready(self._tell_state)
             config = house.session_config(self._request)
-            talk, record = await anyio.to_thread.run_sync(self._open, engine, config, limiter=house.workers)
-            self._talk, self._sampling = talk, config.sampling
-            try:
-                self._post(Message(Kind.HANDSHAKE))
-                self._tell_ready(record, config)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._guarded, self._step)
-                    tasks.start_soon(self._guarded, self._watch_limits)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
+            async with lent(house, engine, self._lease_s(engine), self._tell_lease) as device:
+                talk, record = await anyio.to_thread.run_sync(self._open, device.engine, config, limiter=house.workers)
+                self._talk, self._sampling = talk, config.sampling
+                self._limit_s = min(self._limit_s, device.limit_s())
+                try:
+                    self._post(Message(Kind.HANDSHAKE))
+                    self._tell_ready(record, config)
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(self._guarded, self._step)
+                        tasks.start_soon(self._guarded, self._watch_limits)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
+
+    def _lease_s(self, engine: Engine) -> int:
+        """Return for how long the talk's device must be lent, 0 where it need not be."""
+        if not isinstance(engine, LeasingEngine):
+            return 0
+        if not self._request.events:
+            raise GpuUnavailable(
+                "The GPU here is lent to visitors of the page, and this client did not come from it. "
+                "Ask for engine=classic to talk with the embedded engine."
+            )
+        return self._request.lease_s or engine.lease_lengths_s[0]
 
     def _open(self, engine: Engine, config: SessionConfig) -> tuple[Stepper, TalkLog]:
         """In a worker: begin the session, then its record."""
@@ -246,7 +266,7 @@ class Conversation:
         while True:
             # when it ends, and how long before that it is told
             limits = {
-                "time": (TIME_LIMIT, began_s + settings.talk_limit_s, min(WARN_BEFORE_S, settings.talk_limit_s / 2)),
+                "time": (TIME_LIMIT, began_s + self._limit_s, min(WARN_BEFORE_S, self._limit_s / 2)),
                 "idle": (IDLE, self._talk.user_spoke_s + settings.idle_limit_s, min(WARN_BEFORE_S, settings.idle_limit_s / 2)),
             }
             if house.drained_s is not None:
@@ -264,14 +284,17 @@ class Conversation:
     # what the client is told
 
     def _tell_state(self, state: EngineState) -> None:
-        choice = self._house.host.choice
+        choice = self._host.choice
         self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
+
+    def _tell_lease(self, token: str) -> None:
+        self._tell("lease", token=token, lease_s=self._request.lease_s)
 
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
 
     def _tell_ready(self, record: TalkLog, config: SessionConfig) -> None:
-        settings, host = self._house.settings, self._house.host
+        settings, host = self._house.settings, self._host
         self._tell(
             "ready",
             talk_id=record.id,
@@ -279,7 +302,7 @@ class Conversation:
             engine_title=host.choice.title,
             voice=config.voice,
             persona=config.persona,
-            limit_s=settings.talk_limit_s,
+            limit_s=round(self._limit_s, 1),
             idle_s=settings.idle_limit_s,
             keeping=record.keeping,
             keep_problem=record.problem or "",

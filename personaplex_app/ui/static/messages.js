@@ -51,6 +51,7 @@ export function limit({ reason, left_s }) {
 
 export const TEXT = Object.freeze({
   ready: "Ready when you are. Your microphone opens when you start.",
+  lease: "Asking for a GPU. The talk begins as soon as one is yours; this may take a minute.",
   begins: "The talk begins by itself.",
   notReady: "You can start already; the talk begins when the engine is ready.",
   microphone: "Asking for your microphone…",
