@@ -1,22 +1,29 @@
-"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint, real forks."""
+"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint, real forks.
+
+One app for all: by the wire, as the page speaks it, and in the page.
+"""
 
 import random
+import re
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
 import soundfile
 from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Page, expect
 from websockets.exceptions import ConnectionClosed
 
 from personaplex_app.protocol import Kind
 
 from . import tiny
+from .browser import chromium, expect_state, open_page, screenshots, stop_talk, tone, visitor, write_microphone
 from .peers import call
 from .zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.browser
 FRAME = bytes(3840)
 
 
@@ -39,6 +46,20 @@ def api(platform):
     api.leases.clear()
     yield api
     assert "running" not in api.until_released()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
+        yield running
+
+
+@contextmanager
+def at_the_page(browser: Browser, app) -> Iterator[Page]:
+    """Open the page as somebody whom the Hub knows."""
+    with visitor(browser, extra_http_headers={"X-IP-Token": ip_token()}) as page:
+        open_page(page, app.url)
+        yield page
 
 
 def speak(caller, *frames: bytes) -> None:
@@ -152,7 +173,22 @@ def test_zero_gpu_lease_whose_event_goes_away_ends_the_talk(app, api):
                 caller.say(Kind.AUDIO, FRAME)
                 caller.take()
                 time.sleep(0.08)
+        assert caller.until_closed() == 1011
         assert "taken away" in caller.error
+    assert api.until_released() == ["released"]
+
+
+def test_zero_gpu_talk_ends_by_itself_before_its_lease(app, api):
+    with leased_talk(app, lease_s=2) as caller:
+        assert caller.until_event("ready")["limit_s"] == 2
+        with suppress(ConnectionClosed):
+            for _ in range(50):
+                speak(caller, FRAME)
+                time.sleep(0.06)
+        ended = caller.until_event("ended")
+        assert ended["reason"] == "time_limit"
+        assert 1 < ended["duration_s"] < 2.5
+        assert caller.until_event("limit")["reason"] == "time"
     assert api.until_released() == ["released"]
 
 
@@ -204,3 +240,60 @@ def test_zero_gpu_status_offers_lengths_and_the_engine_beside(app, api):
     }
     assert not status["engine"]["capabilities"]["cloning"]
     assert np.all([voice["sample"] is False for voice in status["voices"]])
+
+
+def test_page_talk_on_a_lent_gpu_counts_down_and_gives_it_back(app, api, browser):
+    with at_the_page(browser, app) as page:
+        expect(page.get_by_label("Length of the talk")).to_have_value("60")
+        page.get_by_label("Length of the talk").select_option("30")
+        screenshots(page, "zero-gpu-setup")
+        page.click("#talk-start")
+        expect_state(page, "live")
+        expect(page.locator("[data-readout=left]")).to_have_text(re.compile("0:[012][0-9]"))
+        page.wait_for_function("() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.02")
+        expect(page.locator("#talk-beside")).to_be_hidden()
+        stop_talk(page)
+        assert api.until_released() == ["released"]
+        assert (api.asked[0]["durationSeconds"], api.asked[0]["token"]) == ("45", ip_token())
+
+
+def test_page_without_quota_says_when_to_come_back_and_goes_on_with_the_embedded_engine(app, api, browser):
+    api.answer = "over-quota"
+    with at_the_page(browser, app) as page:
+        page.click("#talk-start")
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("Come back in 1 h 24 min.")
+        screenshots(page, "zero-gpu-no-quota")
+        page.get_by_role("button", name="Go on with Embedded engine (classic)").click()
+        expect_state(page, "live")
+        expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Embedded engine (classic)")
+        stop_talk(page)
+
+
+def test_page_whose_worker_is_killed_says_so_and_a_visitor_who_leaves_gives_the_gpu_back(app, api, browser):
+    with at_the_page(browser, app) as page:
+        page.click("#talk-start")
+        expect_state(page, "live")
+        api.kill_worker()
+        expect_state(page, "error")
+        expect(page.locator("#talk-status")).to_contain_text("its worker stopped")
+        expect(page.locator("#talk-beside")).to_be_visible()
+        assert api.until_released() == ["failed"]
+        page.click("#talk-start")
+        expect_state(page, "live")
+    assert api.until_released() == ["failed", "released"]
+
+
+def test_page_comparison_is_rendered_on_a_lent_gpu(app, api, browser, tmp_path):
+    samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 12)
+    soundfile.write(tmp_path / "user.wav", samples, rate_hz)
+    with at_the_page(browser, app) as page:
+        page.click("#tab-compare-button")
+        expect(page.locator("#compare-render")).to_be_enabled()
+        page.locator('input[name="scenario"]:checked').uncheck()
+        page.locator('.compare [data-part="file"]').set_input_files(tmp_path / "user.wav")
+        page.fill('input[name="room_s"]', "0")
+        page.click("#compare-render")
+        expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
+        assert api.until_released() == ["released"]
+        assert api.asked[0]["token"] == ip_token()
