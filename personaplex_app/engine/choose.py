@@ -45,7 +45,8 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            return Choice("personaplex", "The checkpoint is here or may be downloaded, and this machine can run it.")
+            device = "a GPU is lent for each talk" if settings.zero_gpu else "this machine can run it"
+            return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")

@@ -196,7 +196,7 @@ class LeasedEngine:
                     told_s = now_s
                     yield at
                 try:
-                    if not connection.poll(max(0.0, told_s + YIELD_EVERY_S - now_s)):
+                    if not connection.poll(max(0.0, min(told_s + YIELD_EVERY_S, at.ends_s) - now_s)):
                         continue
                     request = connection.recv()
                     if request is None:

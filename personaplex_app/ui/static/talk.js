@@ -66,9 +66,7 @@ class TalkPage {
     const busy = phase === "busy" || phase === "live";
     show(this.buttons.start, !busy);
     // where a GPU could not be had, or its time is over, the talk goes on without one
-    const beside = this.status?.lease?.beside;
-    show(this.buttons.beside, !busy && this.leased && Boolean(beside) && ["error", "ended"].includes(state));
-    if (beside) say(this.buttons.beside, `Go on with ${beside.title}`);
+    show(this.buttons.beside, this.leased && ["error", "ended"].includes(state));
     show(this.buttons.stop, busy);
     show(this.buttons.mute, phase === "live");
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
@@ -110,7 +108,7 @@ class TalkPage {
     const { engine, available } = this.status;
     if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail}`);
     if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress });
-    return this.enter("idle", available ? TEXT.ready : TEXT.draining);
+    return this.enter("idle", !available ? TEXT.draining : this.status.lease ? TEXT.readyLease : TEXT.ready);
   }
 
   showEngine(engine, speaking = false) {
