@@ -136,7 +136,8 @@ def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     for f in fields(Settings):
-        if f.repr:  # a secret on a command line is read by everybody on the machine
+        # a secret on a command line is read by everybody on the machine; what the platform says has no flag
+        if f.repr and "help" in f.metadata:
             _add_setting(parser, f)
 
 

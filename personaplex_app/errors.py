@@ -99,6 +99,12 @@ class EngineError(PersonaplexError):
     code = "engine"
 
 
+class GpuUnavailable(EngineError):
+    """No GPU is lent to this visitor now; the message says when to come back."""
+
+    code = "no_gpu"
+
+
 class EngineUnavailable(EngineError):
     """This machine cannot run that engine; the message says what would unlock it."""
 

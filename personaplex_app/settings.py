@@ -18,6 +18,11 @@ def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool
     return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_})
 
 
+def _platform(variable: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    """Something that the platform says of itself, in a variable of its own; no flag sets it."""
+    return field(default=default, metadata={"parse": parse, "variable": variable})
+
+
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
     def parse(text: str) -> float | int:
         try:
@@ -105,6 +110,8 @@ class Settings:
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
     log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
+    zero_gpu: bool = _platform("SPACES_ZERO_GPU", False, _flag)
+    space: str = _platform("SPACE_ID", "", str)
 
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
@@ -114,7 +121,7 @@ class Settings:
         """
         values: dict[str, Any] = {}
         for f in fields(cls):
-            variable = ENV_PREFIX + f.name.upper()
+            variable = f.metadata.get("variable", ENV_PREFIX + f.name.upper())
             flag = (overrides or {}).get(f.name)
             text = flag if flag is not None else environ.get(variable)
             if text is None:

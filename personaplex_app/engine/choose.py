@@ -35,7 +35,10 @@ class Choice:
 
 
 def choose(settings: Settings) -> Choice:
-    """Return the engine that `settings` lead to on this machine."""
+    """Return the engine that `settings` lead to on this machine. Raises: EngineUnavailable on ZeroGPU without its package."""
+    if settings.zero_gpu:
+        # before anything of torch's is asked: from here on its GPU is an emulated one
+        from . import zero_gpu  # noqa: F401
     if settings.engine == "echo":
         return Choice("echo", "Asked for by --engine echo: it says back what it hears.", "Use --engine classic for a conversation.")
     if settings.engine == "personaplex":
@@ -43,7 +46,8 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            return Choice("personaplex", "The checkpoint is here or may be downloaded, and this machine can run it.")
+            device = "a GPU is lent for each talk" if settings.zero_gpu else "this machine can run it"
+            return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
@@ -54,6 +58,13 @@ def fallback(failed: Choice, sentence: str) -> Choice | None:
     if failed.name == "classic":
         return None
     return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
+
+
+def beside(choice: Choice) -> Choice | None:
+    """Return what speaks where a chosen engine's device is not lent; None where it needs none."""
+    if choice.name != "personaplex":
+        return None
+    return Choice("classic", "It needs no GPU.")
 
 
 def _lacks(settings: Settings) -> str:
@@ -92,6 +103,11 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         )
     if hub_access(settings).any_token():
         return ""
+    if settings.space:
+        return (
+            f"For PersonaPlex itself, this Space's owner accepts the licence at {repo.page} and adds a token of that account to the Space: "
+            "Settings, Variables and secrets, New secret, HF_TOKEN. The Space then starts anew by itself."
+        )
     return (
         f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, set HF_TOKEN to a token of that account "
         "(or run: hf auth login); or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
@@ -120,8 +136,16 @@ def build(choice: Choice, settings: Settings) -> Engine:
                 f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
             ) from error
 
-        run = (settings.device, settings.dtype, settings.slots, hub_access(settings), settings.quantize, settings.cpu_offload)
-        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
+        # a lent device is for one talk
+        slots = 1 if settings.zero_gpu else settings.slots
+        run = (settings.device, settings.dtype, slots, hub_access(settings), settings.quantize, settings.cpu_offload)
+        engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
+        if not settings.zero_gpu:
+            return engine
+        from .leased import LeasedEngine
+        from .zero_gpu import ZeroGpu
+
+        return LeasedEngine(engine, ZeroGpu(), settings.slots)
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

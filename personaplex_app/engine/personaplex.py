@@ -69,8 +69,10 @@ class PersonaplexEngine:
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
         self._checkpoint: Checkpoint | None = None
+        self._rows = 0
         self._voices: dict[str, VoicePrompt] = {}
         self._codec = ""
+        self._model = b""
         self._slots: Slots | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
@@ -113,10 +115,22 @@ class PersonaplexEngine:
         Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled, SettingsError for a device that
         is not there, EngineError where memory ends.
         """
-        if self._slots:
-            return
+        if not self._slots:
+            self.rest(report)
+            self._told_of_memory(lambda: self._wake(report))
+
+    def rest(self, report: Callable[[EngineState], None]) -> None:
+        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes on from there, which may
+        be in a fork of this process. Nothing is computed that only a real device can, and no thread is started.
+
+        Raises: what `load` raises.
+        """
+        if not self._checkpoint:
+            self._told_of_memory(lambda: self._bring(report))
+
+    def _told_of_memory(self, work: Callable[[], None]) -> None:
         try:
-            self._load(report)
+            work()
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -126,7 +140,7 @@ class PersonaplexEngine:
                 "programs there; then start again."
             ) from error
 
-    def _load(self, report: Callable[[EngineState], None]) -> None:
+    def _bring(self, report: Callable[[EngineState], None]) -> None:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
@@ -134,7 +148,7 @@ class PersonaplexEngine:
         agreements = known_agreements(asked.store, files.lm)
         self.plan, form = divide(files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements)
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
-        slots = min(form.slots, self._settings.slots)
+        self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
@@ -148,15 +162,19 @@ class PersonaplexEngine:
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
         self_test(checkpoint.lm, voices)
-        report(EngineState("warming_up", "speaking the first frames"))
-        chunk = CHUNK_FRAMES[self.compute.device.type]
-        self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
         self._codec = codec_sha256(checkpoint.mimi)
-        self._checkpoint, self._voices = checkpoint, voices
-        model = fingerprint(files.lm, files.mimi)
-        weights = f"{model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        self._model = fingerprint(files.lm, files.mimi)
+        weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
-        self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
+        self._checkpoint, self._voices = checkpoint, voices
+
+    def _wake(self, report: Callable[[EngineState], None]) -> None:
+        assert self._checkpoint, "rest comes first"
+        checkpoint, voices, rows = self._checkpoint, self._voices, self._rows
+        report(EngineState("warming_up", "speaking the first frames"))
+        chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
+        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._samples = VoiceSamples(self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.

@@ -62,6 +62,10 @@ class EngineHost:
         """Begin loading."""
         self._thread.start()
 
+    def load_here(self) -> None:
+        """Load in this thread, where it must be this one. Raises: whatever the engine's `load` raises."""
+        self.engine.load(self._report)
+
     async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
         """Return the engine once it can open sessions, telling every stage on the way, however short.
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..adapters import Adapter
 from ..engine.choose import TITLES
-from ..engine.contract import Paced, Sampling
+from ..engine.contract import LeasingEngine, Paced, Sampling
 from ..errors import NotFound, shorten
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ..units import SAMPLE_RATE_HZ
@@ -87,6 +87,7 @@ def describe(house: House, owner_key: str = "") -> dict:
             "clones": "/api/clones",
             "health": "/health",
         },
+        "lease": _lease(house),
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
         "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
@@ -97,6 +98,15 @@ def _adapter_entry(adapter: Adapter) -> dict:
     kind = "speech_to_speech"
     voice = adapter.persona.voice
     return {"name": adapter.name, "type": kind, "enabled": adapter.enabled, "full_duplex": True, "mode": kind, "voice": voice}
+
+
+def _lease(house: House) -> dict | None:
+    """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing must be lent."""
+    engine = house.host.engine
+    if not isinstance(engine, LeasingEngine) or house.beside is None:
+        return None
+    beside = {"name": house.beside.choice.name, "title": house.beside.choice.title}
+    return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": beside}
 
 
 def _sampling() -> dict[str, dict]:

@@ -13,12 +13,13 @@ import gradio as gr
 import numpy as np
 
 from ..audio import decode
-from ..engine.contract import Sampling, SessionConfig
+from ..engine.contract import LeasingEngine, Sampling, SessionConfig
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation import render, render_files
 from ..evaluation.render_batch import Progress
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
 from ..server.house import House
+from ..server.leasing import lent_here
 from ..server.renders import RenderJob
 from ..units import SAMPLE_RATE_HZ
 from .static import STATIC, mount_script, read_static
@@ -200,13 +201,16 @@ class _Desk:
         if self._house.host.state.stage != "ready":
             yield working(text=f"{self._house.host.choice.title} is getting ready…")
             await self._house.host.ready(lambda state: None)
-        job = RenderJob(self._house, [asked])
-        try:
-            while not job.over:
-                yield working(**_told(job.progress))
-                await job.changed(TELL_EVERY_S)
-        finally:
-            job.cancel()
+        if isinstance(self._house.host.engine, LeasingEngine):
+            yield working(text="Waiting for a GPU…")
+        async with lent_here(self._house, [asked]) as device:
+            job = RenderJob(self._house, [asked], device)
+            try:
+                while not job.over:
+                    yield working(**_told(job.progress))
+                    await job.changed(TELL_EVERY_S)
+            finally:
+                job.cancel()
         if error := job.fault or job.batch.errors.get(0):
             raise error
         done = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[0])
