@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
     {"errors", "settings", "units"},
-    {"audio", "protocol"},
+    {"audio", "codec", "protocol"},
     {"personas", "voices"},
     {"model"},
     {"engine", "classic"},

@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from ..codec import make_codec
 from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
 from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
@@ -26,7 +27,6 @@ from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
-from .codec import make_codec
 from .house import House
 
 log = logging.getLogger(__name__)
