@@ -45,9 +45,10 @@ class JitterBuffer:
         self._texts: deque[tuple[int, str]] = deque(maxlen=MOST_TEXTS)
         self._changed = threading.Condition()
         self._over = False
-        # sound that was there when a step's patience ended, and the least of it in the calm time
-        self._in_time_samples, self._deadline_s = 0, 0.0
+        # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody needed in the one before
+        self._in_time_samples, self._deadline_s = MOST_SAMPLES, 0.0
         self._least_samples, self._steps, self._calm_steps = MOST_SAMPLES, 0, CALM_STEPS[0]
+        self._spare_frames = 0
         self._read_samples = 0
         self.written_samples = self.trimmed_samples = self.late_frames = 0
 
@@ -87,8 +88,9 @@ class JitterBuffer:
                 frame = np.zeros(FRAME_SAMPLES, np.float32)
                 if self.written_samples:
                     self.late_frames += 1
-                    self._steps, self._least_samples = 0, MOST_SAMPLES
                     self._calm_steps = min(2 * self._calm_steps, CALM_STEPS[1])
+                    self._in_time_samples = MOST_SAMPLES
+                    self._begin_calm(0)
             else:
                 frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
                 self._read_samples += FRAME_SAMPLES
@@ -102,18 +104,20 @@ class JitterBuffer:
         self._least_samples = min(self._least_samples, self._in_time_samples)
         self._in_time_samples, self._deadline_s = len(self._sound), deadline_s
         self._steps += 1
-        if not self._trim or self._steps <= self._calm_steps:
+        if not self._trim:
             return
-        # one frame is this step's own
-        spare_frames = self._least_samples // FRAME_SAMPLES - 1
-        if spare_frames > 0:
-            if spare_frames < LOUD_FRAMES and level_db(self._sound[:FRAME_SAMPLES]) > QUIET_DB:
-                return
-            self._cut(spare_frames * FRAME_SAMPLES)
+        if self._steps > self._calm_steps:
+            # one frame is the step's own
+            self._begin_calm(max(self._least_samples // FRAME_SAMPLES - 1, 0))
+            if not self._spare_frames:
+                self._calm_steps = max(self._calm_steps // 2, CALM_STEPS[0])
+        if self._spare_frames >= LOUD_FRAMES or (self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB):
+            self._cut(self._spare_frames * FRAME_SAMPLES)
             self._in_time_samples = len(self._sound)
-        else:
-            self._calm_steps = max(self._calm_steps // 2, CALM_STEPS[0])
-        self._steps, self._least_samples = 0, MOST_SAMPLES
+            self._begin_calm(0)
+
+    def _begin_calm(self, spare_frames: int) -> None:
+        self._spare_frames, self._steps, self._least_samples = spare_frames, 0, MOST_SAMPLES
 
     def _cut(self, samples: int) -> None:
         """Leave out the oldest samples without a click."""

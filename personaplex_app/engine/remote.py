@@ -45,6 +45,7 @@ class RemoteSettings:
     places: int = 1
     timeouts: Timeouts = field(default_factory=Timeouts)
     start_s: float = START_S
+    pause_s: float = PAUSE_S
 
 
 class RemoteEngine:
@@ -118,7 +119,7 @@ class RemoteEngine:
             if time.monotonic() - began_s > (STARTING_S if starting else self._settings.start_s):
                 raise EngineUnavailable(_failure(self._upstreams))
             detail = f"waiting for {starting[0].host}: {starting[0].told.detail}" if starting else detail
-            time.sleep(PAUSE_S)
+            time.sleep(self._settings.pause_s)
         self._run(self._keep_looking())
 
     def open(self, config: SessionConfig) -> RemoteSession:
@@ -130,7 +131,7 @@ class RemoteEngine:
         if config.voice not in names:
             raise UnknownVoice(f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}.")
         upstream, line = self._run(self._begin(config))
-        return RemoteSession(line, upstream.host, config.paced, lambda: self._leave(upstream))
+        return RemoteSession(line, upstream.host, config.paced, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
 
     def close(self) -> None:
         """End every talk and the thread that carries them. May be called twice."""
@@ -200,7 +201,7 @@ class RemoteEngine:
         refusal = ""
         asked: set[str] = set()
         for attempt in range(ROUNDS):
-            await asyncio.sleep(PAUSE_S * attempt)
+            await asyncio.sleep(self._settings.pause_s * attempt)
             for upstream in by_turn(self._upstreams, time.monotonic()):
                 # who has waited long for one has no patience left for the others
                 waited_s = time.monotonic() - began_s

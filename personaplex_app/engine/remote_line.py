@@ -43,10 +43,11 @@ class Refused(LineError):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a server may take to be reached, and to begin: some say their prompts to themselves before."""
+    """How long a server may take to be reached, to begin (some say their prompts to themselves before), and to be silent."""
 
     connect_s: float = 10.0
     handshake_s: float = 60.0
+    silent_s: float = 10.0
 
 
 class _Connect(connect):

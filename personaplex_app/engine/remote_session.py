@@ -18,7 +18,6 @@ PACED_S = 0.06
 """A step of a paced talk waits so long for its frame: most of the time until the next step."""
 FIRST_S = 0.5
 UNPACED_S = 2.0
-SILENT_S = 10.0
 BEHIND_SAMPLES = 3 * SAMPLE_RATE_HZ
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 
@@ -30,11 +29,11 @@ class RemoteSession:
     in time that the server gave it; it is held in real time too, which is what servers expect, or slower where the server is.
     """
 
-    def __init__(self, line: Line, host: str, paced: bool, left: Callable[[], None]) -> None:
-        """`left` is called at the end."""
+    def __init__(self, line: Line, host: str, paced: bool, silent_s: float, left: Callable[[], None]) -> None:
+        """A server that sends no sound for `silent_s` has left; `left` is called at the end."""
         self._line: Line | None = line
         self._last = line
-        self._host, self._paced, self._left = host, paced, left
+        self._host, self._paced, self._silent_s, self._left = host, paced, silent_s, left
         self._captions = Captions()
         self._held_samples: deque[int] = deque(maxlen=STEPS_REMEMBERED)
         self._stepped_s = self._resumed_s = self._due_s = time.monotonic()
@@ -44,7 +43,7 @@ class RemoteSession:
         """Advance by one frame.
 
         Shapes: `user` and the result's `agent` are float32 [1920].
-        Raises: EngineError when the server has ended the talk, or is silent for ten seconds.
+        Raises: EngineError when the server has ended the talk, or is silent for too long.
         """
         line = self._line
         if line is None:
@@ -82,8 +81,8 @@ class RemoteSession:
     def _check(self, line: Line) -> None:
         if line.ended:
             raise EngineError(f"The talk with the remote server {self._host} has ended. {line.ended}")
-        if time.monotonic() - max(line.heard_s, self._resumed_s) > SILENT_S:
-            raise EngineError(f"The talk with the remote server {self._host} has ended. It sent no sound for {SILENT_S:g} s.")
+        if time.monotonic() - max(line.heard_s, self._resumed_s) > self._silent_s:
+            raise EngineError(f"The talk with the remote server {self._host} has ended. It sent no sound for {self._silent_s:g} s.")
 
     def bridge(self) -> Bridge:
         """Return what the way to the server and back costs."""
