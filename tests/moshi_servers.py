@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ def echo(talk: Talk) -> None:
 
 def hang(talk: Talk) -> None:
     """Never begin."""
-    talk.over.wait(20)
+    for _ in talk.socket:
+        pass
 
 
 def mute(talk: Talk) -> None:
@@ -122,7 +124,8 @@ def moshi_server(
         finally:
             server.talks -= 1
 
-    with serve(hold, "127.0.0.1", port, process_request=process, ssl=tls, close_timeout=1, compression=None) as running:
+    quiet = logging.Logger("quiet", logging.CRITICAL)
+    with serve(hold, "127.0.0.1", port, process_request=process, ssl=tls, close_timeout=1, compression=None, logger=quiet) as running:
         server.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{running.socket.getsockname()[1]}/api/chat"
         thread = threading.Thread(target=running.serve_forever, name="moshi-server")
         thread.start()

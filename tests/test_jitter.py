@@ -20,7 +20,7 @@ class Clock:
 
 
 def run(buffer, clock, steps, sound=QUIET, per_step=1.0):
-    """Take a frame every 80 ms; before each one `per_step` frames are written. """
+    """Take a frame every 80 ms; before each one `per_step` frames are written."""
     written = 0.0
     for _ in range(steps):
         clock.now_s += FRAME_S

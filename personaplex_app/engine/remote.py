@@ -57,6 +57,7 @@ class RemoteEngine:
         self._settings = settings
         self._upstreams = [Upstream(url, settings.places) for url in settings.urls]
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._over: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._answered_s = 0.0
@@ -137,27 +138,30 @@ class RemoteEngine:
         """End every talk and the thread that carries them. May be called twice."""
         with self._lock:
             loop, self._loop = self._loop, None
-            if loop:
-                loop.call_soon_threadsafe(loop.stop)
+            if loop and self._over:
+                loop.call_soon_threadsafe(self._over.set)
         if self._thread:
             self._thread.join(timeout=10)
 
     # the thread with the event loop
 
     def _start(self) -> None:
-        loop = asyncio.new_event_loop()
+        running = threading.Event()
 
-        def carry() -> None:
-            loop.run_forever()
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            loop.close()
+        async def carry() -> None:
+            self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+            running.set()
+            await self._over.wait()
+            # a task that is cancelled may leave others behind
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
-        self._thread = threading.Thread(target=carry, name="remote", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(carry()), name="remote", daemon=True)
         self._thread.start()
-        self._loop = loop
+        running.wait()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it on the loop and wait for it.
@@ -253,6 +257,15 @@ class RemoteEngine:
         with self._lock:
             if self._loop:
                 self._loop.call_soon_threadsafe(left)
+
+
+async def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
+    """Return of each server whether it answers, for whoever looks at a machine."""
+    upstreams = [Upstream(url, settings.places) for url in settings.urls]
+    if upstreams:
+        async with client_of(settings.access) as client:
+            await asyncio.gather(*(each.probe(client) for each in upstreams))
+    return [{"host": each.host, "answers": not each.why, "detail": _state(each)} for each in upstreams]
 
 
 def _state(upstream: Upstream) -> str:

@@ -93,7 +93,7 @@ async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim:
     try:
         await line.until_begun(timeouts.handshake_s)
     except BaseException:
-        await _close(socket)
+        socket.transport.abort()
         raise
     return line
 
@@ -167,8 +167,12 @@ class Line:
             self.buffer.end()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await _close(self._socket)
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with suppress(WebSocketException, OSError):
+                    await self._socket.close()
+            finally:
+                self._socket.transport.abort()
 
     async def _read(self) -> None:
         while True:
@@ -234,8 +238,3 @@ def _closing(error: ConnectionClosed) -> str:
     if error.sent and error.sent.code == 1009:
         return f"sent a message of more than {MAX_MESSAGE_BYTES:,} bytes"
     return "broke the connection off"
-
-
-async def _close(socket: ClientConnection) -> None:
-    with suppress(WebSocketException, OSError, TimeoutError):
-        await socket.close()
