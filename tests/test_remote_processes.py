@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
 
 from personaplex_app.engine.contract import Sampling, SessionConfig
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
+from personaplex_app.evaluation.render import render, request
 from personaplex_app.protocol import Kind
 
 from . import oracle, tiny
@@ -42,7 +42,7 @@ def moshi_port(tmp_path_factory):
 def golden(tmp_path_factory):
     """Our app with the golden checkpoint: what a PersonaPlex server is to a client."""
     folder = tmp_path_factory.mktemp("golden")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, connects_per_minute=1000) as app:
+    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1) as app:
         yield app
 
 
@@ -50,7 +50,7 @@ def golden(tmp_path_factory):
 def face(tmp_path_factory, moshi_port, golden):
     """Our app before the package's server; `golden` starts beside the two."""
     folder = tmp_path_factory.mktemp("face")
-    with served(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", connects_per_minute=1000) as app:
+    with served(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
         app.until_ready()
         yield app
 
@@ -78,20 +78,6 @@ def test_bridge_before_the_packages_server_talks_as_its_own_engine(face):
     assert "lighthouse" not in app.log.read_text()
 
 
-def test_bridge_before_the_packages_server_renders_a_recording(face, tmp_path):
-    face.until_free()
-    soundfile.write(tmp_path / "user.wav", tone(1.2), 24_000)
-    client = Client(face.url, verbose=False)
-    try:
-        told, agent, _ = client.predict(
-            clip=handle_file(tmp_path / "user.wav"), voice="NATM1", prompt="Be kind.", seed=1, api_name="/respond"
-        )
-    finally:
-        client.close()
-    assert told["engine"] == "remote"
-    assert np.abs(soundfile.read(agent)[0]).max() > 0.01
-
-
 def test_bridge_gives_the_references_words_of_a_server_that_talks_as_the_reference_does(golden):
     golden.until_ready()
     about, _ = tiny.case("voice_and_text")
@@ -101,15 +87,15 @@ def test_bridge_gives_the_references_words_of_a_server_that_talks_as_the_referen
         engine.load(lambda state: None)
         assert [voice.name for voice in engine.voices] == ["NATF0", "NATM1", "VARF2", "none"]
         assert engine.max_sessions == 2
-        session = engine.open(SessionConfig(about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=greedy, paced=False))
-        samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="float32")
-        steps = [session.step(frame) for frame in samples[: 1920 * 30].reshape(-1, 1920)]
-        session.close()
+        samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="float32", frames=1920 * 30)
+        config = SessionConfig(about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=greedy)
+        rendering = render(engine, request(samples, config))
     finally:
         engine.close()
     words = "".join(text for text in about["text"][:29] if text not in ("PAD", "EPAD", "BOS", "EOS"))
-    assert words
-    assert "".join(step.text for step in steps) == words
+    assert words.strip()
+    assert " ".join(word.text for said in rendering.utterances for word in said.words) == words.strip()
+    assert rendering.meta.engine == "remote"
 
 
 def package_client(url: str, folder: Path) -> tuple[str, str, np.ndarray]:
