@@ -81,7 +81,20 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     _add_sampling(run)
-    _add_some(run, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "slots", "judge_url", "judge_model")
+    _add_some(
+        run,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "slots",
+        "remote_url",
+        "remote_insecure",
+        "judge_url",
+        "judge_model",
+    )
     run.set_defaults(run=_evaluate_run)
     report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
     report.add_argument("out", type=Path, metavar="DIR")
@@ -110,7 +123,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "remote_url", "remote_insecure")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:

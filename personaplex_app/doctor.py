@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -11,7 +12,8 @@ from typing import Any
 
 from .adapters import load_adapters
 from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
-from .engine.choose import TITLES, choose, hub_access, store
+from .engine.choose import TITLES, choose, hub_access, remote_settings, store
+from .engine.remote import ask
 from .errors import PersonaplexError, SettingsError, WeightsError
 from .evaluation.machine import machine, versions
 from .metrics import Metrics
@@ -29,6 +31,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "weights": _weights(),
         "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
         "engine": {"name": choice.name, "title": TITLES[choice.name], "why": choice.why, "next_step": choice.next_step},
+        "remote": asyncio.run(ask(remote_settings(settings))),
         "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
         "language_model": bool(settings.llm_url),
@@ -52,6 +55,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         "Packages   " + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
         *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
         *_plan_lines(found["memory_plan"]),
+        *(f"Remote     {each['detail']}" for each in found["remote"]),
         f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Gateway    {_gateway_line(found['gateway'])}",
         f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",

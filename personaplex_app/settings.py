@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from .errors import SettingsError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
-ENGINES = ("auto", "personaplex", "classic", "echo")
+ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
 
 
 def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False) -> Any:
@@ -64,6 +66,40 @@ def _url(text: str) -> str:
     return text
 
 
+def _sockets(text: str) -> tuple[str, ...]:
+    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets it."""
+    return tuple(dict.fromkeys(_socket(each.strip()) for each in text.split(",") if each.strip()))
+
+
+def _socket(text: str) -> str:
+    wanted = "addresses that begin with ws:// or wss://, separated by commas"
+    try:
+        parts = urlsplit(text)
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    if scheme not in ("ws", "wss") or not named:
+        raise ValueError(wanted)
+    if "@" in parts.netloc:
+        raise ValueError(f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS")
+    path = parts.path.rstrip("/")
+    return urlunsplit((scheme, parts.netloc, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, ""))
+
+
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        headers = json.loads(text) if text else {}
+    except ValueError:
+        headers = None
+    if not isinstance(headers, dict) or not all(
+        re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) and isinstance(value, str) and re.fullmatch(r"[\x20-\x7e]*", value)
+        for name, value in headers.items()
+    ):
+        raise ValueError('a JSON object of HTTP headers such as {"X-API-Key": "..."}')
+    return tuple(headers.items())
+
+
 def _dataset(text: str) -> str:
     if text and not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
         raise ValueError("OWNER/NAME")
@@ -90,6 +126,15 @@ class Settings:
     dtype: str = _setting("auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights")
     quantize: str = _setting("auto", _one_of("auto", "none", "int8", "int4"), "bits of its weights: auto takes int8 or int4 where it must")
     cpu_offload: bool = _setting(False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time")
+    # an address may hold a key
+    remote_url: tuple[str, ...] = _setting(
+        (), _sockets, "servers of the remote engine, comma-separated: wss://HOST[/PATH], all that speak the moshi protocol"
+    )
+    remote_key: str = _setting("", str, "key that the remote servers ask for, sent as a bearer token", secret=True)
+    remote_headers: tuple[tuple[str, str], ...] = _setting((), _headers, "other HTTP headers they ask for, a JSON object", secret=True)
+    remote_insecure: bool = _setting(False, _flag, "talk to remote servers whose certificate cannot be verified")
+    remote_talks: int = _setting(1, _number(1, 64), "talks that one remote server holds at once, where it does not tell")
+    remote_handshake_s: int = _setting(60, _number(1, 600), "a remote server gets so long to begin a talk, in seconds")
     slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
     talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
     idle_limit_s: int = _setting(120, _number(5, 3_600), "a talk in which the user says nothing for this long ends")

@@ -30,7 +30,11 @@ def test_cli_help_or_no_command_explains_itself(args):
     ("args", "env", "said"),
     [
         (("serve", "--port", "seven"), {}, "--port is 'seven'; it must be a whole number from 1 to 65535."),
-        (("serve",), {"PERSONAPLEX_ENGINE": "gpt"}, "PERSONAPLEX_ENGINE is 'gpt'; it must be one of auto, personaplex, classic, echo."),
+        (
+            ("serve",),
+            {"PERSONAPLEX_ENGINE": "gpt"},
+            "PERSONAPLEX_ENGINE is 'gpt'; it must be one of auto, personaplex, remote, classic, echo.",
+        ),
     ],
 )
 def test_cli_bad_usage_is_one_line_and_exit_2(args, env, said):

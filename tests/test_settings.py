@@ -21,7 +21,7 @@ def test_settings_flag_goes_before_the_environment():
     ("name", "value", "said"),
     [
         ("PORT", "80000", "PERSONAPLEX_PORT.*80000.*65535"),
-        ("ENGINE", "gpt", "gpt.*auto, personaplex, classic, echo"),
+        ("ENGINE", "gpt", "gpt.*auto, personaplex, remote, classic, echo"),
         ("SLOTS", "many", "whole number"),
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),

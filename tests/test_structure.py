@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
     {"errors", "logs", "settings", "units"},
-    {"audio", "protocol", "gateway", "yaml_fields"},
+    {"audio", "codec", "protocol", "gateway", "yaml_fields"},
     {"personas", "voices", "adapters"},
     {"model"},
     {"engine", "classic"},

@@ -14,8 +14,11 @@ from ..model.hub_repo import HubAccess, HubRepo, cached, parse
 from ..settings import Settings
 from .contract import Engine
 from .echo import EchoEngine
+from .remote import RemoteEngine, RemoteSettings
+from .remote_line import Timeouts
+from .remote_upstreams import Access
 
-TITLES = {"personaplex": "PersonaPlex", "classic": "Embedded engine (classic)", "echo": "Echo"}
+TITLES = {"personaplex": "PersonaPlex", "remote": "Remote server", "classic": "Embedded engine (classic)", "echo": "Echo"}
 SMALL_WEIGHTS_BYTES = 500_000_000
 """A model of this size keeps up on a CPU; the released one has 16.7 GB."""
 
@@ -43,6 +46,11 @@ def choose(settings: Settings) -> Choice:
         return Choice("echo", "Asked for by --engine echo: it says back what it hears.", "Use --engine classic for a conversation.")
     if settings.engine == "personaplex":
         return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings))
+    if settings.engine == "remote":
+        missing = "" if settings.remote_url else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
+        return Choice("remote", "Asked for by --engine remote.", missing)
+    if settings.engine == "auto" and settings.remote_url:
+        return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
@@ -114,6 +122,13 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
     )
 
 
+def remote_settings(settings: Settings) -> RemoteSettings:
+    """Return how these settings reach the remote servers."""
+    key = {"Authorization": f"Bearer {settings.remote_key}"} if settings.remote_key else {}
+    access = Access({**key, **dict(settings.remote_headers)}, settings.remote_insecure)
+    return RemoteSettings(settings.remote_url, access, settings.remote_talks, Timeouts(handshake_s=settings.remote_handshake_s))
+
+
 def hub_access(settings: Settings) -> HubAccess:
     """Return how these settings reach the Hub."""
     return HubAccess(settings.hf_token, settings.data / "checkpoints")
@@ -146,6 +161,8 @@ def build(choice: Choice, settings: Settings) -> Engine:
         from .zero_gpu import ZeroGpu
 
         return LeasedEngine(engine, ZeroGpu(), settings.slots)
+    if choice.name == "remote":
+        return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

@@ -31,6 +31,7 @@ from ..units import FRAME_SAMPLES
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
 from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig, Voice
 from .personaplex_session import PersonaplexSession, row_sampling
+from .released import released_voice
 from .slots import Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
@@ -64,7 +65,9 @@ class PersonaplexEngine:
     """Token-exact with the reference; many sessions in one batch on one device."""
 
     name = "personaplex"
-    capabilities = Capabilities(sampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
+    capabilities = Capabilities(
+        sampling=True, resampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True
+    )
 
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
@@ -87,7 +90,7 @@ class PersonaplexEngine:
     @property
     def voices(self) -> tuple[Voice, ...]:
         """The released voices, once loaded those of this checkpoint, and none."""
-        return (*(_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
+        return (*(released_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
 
     @property
     def max_sessions(self) -> int:
@@ -313,11 +316,6 @@ def _clone_key(data: bytes) -> str:
 def out_of_memory(error: BaseException) -> bool:
     """Return whether torch, or Python, ran out of memory; a CPU's allocator says so only in words."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
-
-
-def _voice(name: str) -> Voice:
-    family = family_of(name)
-    return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
 def divide(

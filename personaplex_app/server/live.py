@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from .. import logs
+from ..codec import make_codec
 from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
 from ..errors import BadInput, CapacityError, EngineError, GpuUnavailable, PersonaplexError
 from ..personas import Persona
@@ -29,7 +30,6 @@ from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
-from .codec import make_codec
 from .host import EngineHost
 from .house import House
 from .leasing import lent

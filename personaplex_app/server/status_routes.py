@@ -76,7 +76,7 @@ def describe(house: House, owner_key: str = "") -> dict:
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
             *(voice_entry(voice) for voice in house.cloned_voices(owner_key)),
         ],
-        "sampling": _sampling() if engine.capabilities.sampling else {},
+        "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
         "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
         "default_persona": house.personas[0].name,
         "endpoints": {
@@ -109,10 +109,10 @@ def _lease(house: House) -> dict | None:
     return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": beside}
 
 
-def _sampling() -> dict[str, dict]:
+def _sampling(resampling: bool) -> dict[str, dict]:
     """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set while talking."""
     defaults = asdict(Sampling())
     return {
-        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": name != "seed"}
+        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": resampling and name != "seed"}
         for name, (least, most, whole) in SAMPLING_LIMITS.items()
     }
