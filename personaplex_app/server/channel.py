@@ -11,7 +11,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, NotFound
-from ..protocol import pack
+from ..protocol import Kind, pack
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
@@ -21,6 +21,10 @@ CLOSE_TOO_BIG = 1009
 CLOSE_FAULT = 1011
 CLOSE_TRY_LATER = 1013
 CLOSE_PATIENCE_S = 2.0
+# proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
+KEEP_ALIVE_S = 10.0
+# a proxy that collects a body in blocks of up to 8 KiB holds back what comes before the audio does: this pushes it out
+PUSH = bytes([Kind.PING]) + bytes(8192)
 
 
 class Disconnected(Exception):
@@ -123,11 +127,18 @@ class HttpChannel:
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends; leaving early ends the talk."""
+        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
         self.streaming = True
+        speaking = False
         try:
-            async for message in self._down_out:
-                yield pack([message])
+            while True:
+                message = PUSH
+                with anyio.move_on_after(KEEP_ALIVE_S):
+                    message = await self._down_out.receive()
+                speaking = speaking or message[0] == Kind.AUDIO
+                yield pack([message] if speaking or message is PUSH else [message, PUSH])
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return
         finally:
             self.hang_up()
 
