@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,23 @@ def _dataset(text: str) -> str:
     return text
 
 
+def _prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+        raise ValueError("a path such as /voice")
+    return prefix
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["*"]:
+        return ("*",)
+    try:
+        return tuple(str(ip_network(name, strict=False)) for name in names)
+    except ValueError:
+        raise ValueError("IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer") from None
+
+
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
 
@@ -77,6 +95,10 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
     port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
+    root_path: str = _setting("", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), _networks, "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all"
+    )
     checkpoint: str = _setting(
         "", str, "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given"
     )

@@ -26,6 +26,9 @@ def test_settings_flag_goes_before_the_environment():
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),
         ("VOTES_DATASET", "votes", "OWNER/NAME"),
+        ("ROOT_PATH", "voice", "a path such as /voice"),
+        ("TRUSTED_PROXIES", "nginx", "nginx.*addresses or networks"),
+        ("TRUSTED_PROXIES", "10.0.0.1,*", "networks"),
     ],
 )
 def test_settings_bad_value_names_variable_value_and_choice(name, value, said):

@@ -25,6 +25,7 @@ from .compare_routes import compare_routes
 from .comparisons import Comparisons
 from .evaluation_routes import evaluation_routes
 from .evaluations import Evaluations
+from .front import Front
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
@@ -79,13 +80,15 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             server_name=settings.host,
             server_port=port,
             share=settings.share,
+            # Gradio makes the addresses of its files of it
+            root_path=settings.root_path or None,
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
             max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
-                "middleware": [Middleware(guard)],
+                "middleware": [Middleware(Front, settings.trusted_proxies, settings.root_path), Middleware(guard)],
                 "routes": [
                     *chat_routes(house),
                     *status_routes(house),
@@ -157,7 +160,8 @@ class BoundedConfig(uvicorn.Config):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
-        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False})
+        # forwarded headers are `Front`'s affair: uvicorn itself would believe whoever connects from this machine
+        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False, "proxy_headers": False})
 
     def load(self) -> None:
         super().load()
