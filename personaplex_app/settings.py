@@ -66,6 +66,10 @@ def _dataset(text: str) -> str:
     return text
 
 
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _prefix(text: str) -> str:
     prefix = text.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
@@ -95,6 +99,9 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
     port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
+    ssl: bool = _setting(False, _flag, "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here")
+    ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
+    ssl_cert: Path | None = _setting(None, _file, "PEM file of the certificate, its chain after it; https without --ssl too")
     root_path: str = _setting("", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not")
     trusted_proxies: tuple[str, ...] = _setting(
         (), _networks, "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all"
@@ -125,11 +132,18 @@ class Settings:
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
+    def __post_init__(self) -> None:
+        if (self.ssl_key is None) != (self.ssl_cert is None):
+            given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
+            raise SettingsError(f"{given} is given without {missing}; give both, or --ssl alone for a self-signed certificate.")
+        if self.share and (self.ssl or self.ssl_cert):
+            raise SettingsError("--share has https of its own and cannot reach an app that has it too; leave --ssl out.")
+
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
         """Return the settings of an environment, with flags (as text, None for absent) before it.
 
-        Raises: SettingsError naming the variable, its value and what it may be.
+        Raises: SettingsError naming the variable, its value and what it may be, or what goes only together.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):

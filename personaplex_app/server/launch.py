@@ -19,6 +19,7 @@ from ..errors import SettingsError
 from ..protocol import MAX_MESSAGE_BYTES
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
+from .certificates import advice, certificate_of, url_of
 from .chat_routes import chat_routes
 from .clone_routes import clone_routes
 from .compare_routes import compare_routes
@@ -44,7 +45,7 @@ ABORT_AFTER_S = 5.0
 def serve(settings: Settings) -> None:
     """Run the app until it is told to stop.
 
-    Raises: SettingsError when no port is free.
+    Raises: SettingsError when no port is free, or a key or certificate cannot be used.
     """
     stop, at_once = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +58,7 @@ def serve(settings: Settings) -> None:
 @contextmanager
 def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
     """Hold a running app; gives its address. At its end running talks get `drain_s` to end, unless `at_once` is set."""
+    certificate = certificate_of(settings)
     choice = choose(settings)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
@@ -80,6 +82,10 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             server_name=settings.host,
             server_port=port,
             share=settings.share,
+            ssl_keyfile=str(certificate.key) if certificate else None,
+            ssl_certfile=str(certificate.chain) if certificate else None,
+            # Gradio looks whether it answers, by an address that need not be on the certificate
+            ssl_verify=False,
             # Gradio makes the addresses of its files of it
             root_path=settings.root_path or None,
             prevent_thread_lock=True,
@@ -105,8 +111,10 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
         )
     for each in guards:
         each.launched()
+    if certificate and certificate.self_signed:
+        print(advice(certificate, settings.host, port), flush=True)
     try:
-        yield page.share_url or f"http://{'localhost' if settings.host in ('0.0.0.0', '127.0.0.1') else settings.host}:{port}"  # noqa: S104
+        yield page.share_url or url_of(settings.host, port, secure=certificate is not None)
     finally:
         _drain(house, at_once or threading.Event())
         page.close()
