@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Browser, Page, expect
 
-from personaplex_app.protocol import Kind, unpack
 from personaplex_app.server.certificates import Certificate, certificate_of
 from personaplex_app.settings import Settings
 
@@ -170,16 +169,6 @@ def test_worse_proxy_is_talked_through_muted_and_queued(app: App, proxies: Proxi
         expect(second.locator('[data-readout="transport"]')).to_have_text(transport)
         wait_for_tone(second, heard=True)
         stop_talk(second)
-    app.until_free()
-
-
-@needs_nginx
-def test_worse_proxy_hands_on_the_little_that_is_said_before_the_audio(app: App, proxies: Proxies) -> None:
-    with httpx.Client(base_url=f"{proxies.worse}/cut/api/chat", timeout=3) as client:
-        id_ = client.post("http", params={"codec": "pcm"}).json()["id"]
-        with client.stream("GET", f"http/{id_}") as body:
-            first = next(body.iter_raw())
-        assert next(unpack(first[:5])) == bytes([Kind.HANDSHAKE])
     app.until_free()
 
 

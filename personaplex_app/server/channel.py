@@ -23,8 +23,7 @@ CLOSE_TRY_LATER = 1013
 CLOSE_PATIENCE_S = 2.0
 # proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
-# a proxy that collects a body in blocks of up to 8 KiB holds back what comes before the audio does: this pushes it out
-PUSH = bytes([Kind.PING]) + bytes(8192)
+ALIVE = bytes([Kind.PING])
 
 
 class Disconnected(Exception):
@@ -129,14 +128,12 @@ class HttpChannel:
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
         self.streaming = True
-        speaking = False
         try:
             while True:
-                message = PUSH
+                message = ALIVE
                 with anyio.move_on_after(KEEP_ALIVE_S):
                     message = await self._down_out.receive()
-                speaking = speaking or message[0] == Kind.AUDIO
-                yield pack([message] if speaking or message is PUSH else [message, PUSH])
+                yield pack([message])
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             return
         finally:
