@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -40,6 +41,8 @@ PORTS_TRIED = 50
 PING_EVERY_S = 10.0
 SEND_BUFFER_BYTES = 32 * 1024
 ABORT_AFTER_S = 5.0
+CLOSING_S = 3
+AT_ONCE_S = 10.0
 
 
 def serve(settings: Settings) -> None:
@@ -48,8 +51,20 @@ def serve(settings: Settings) -> None:
     Raises: SettingsError when no port is free, or a key or certificate cannot be used.
     """
     stop, at_once = threading.Event(), threading.Event()
+
+    def told(*_: object) -> None:
+        if at_once.is_set():
+            os._exit(1)
+        if stop.is_set():
+            at_once.set()
+            # whatever hangs then, an engine or a disk, does not hold up the end
+            last = threading.Timer(AT_ONCE_S, os._exit, (1,))
+            last.daemon = True
+            last.start()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (at_once if stop.is_set() else stop).set())
+        signal.signal(number, told)
     with running(settings, at_once) as url:
         print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
         stop.wait()
@@ -57,7 +72,7 @@ def serve(settings: Settings) -> None:
 
 @contextmanager
 def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
-    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, unless `at_once` is set."""
+    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, or nothing once `at_once` is set."""
     certificate = certificate_of(settings)
     choice = choose(settings)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
@@ -127,8 +142,15 @@ def _drain(house: House, at_once: threading.Event) -> None:
     house.drain(grace_s)
     if house.callers:
         print(f"Callers still here: {house.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
-    deadline_s = time.monotonic() + grace_s + GOODBYE_S
-    while house.callers and time.monotonic() < deadline_s and not at_once.is_set():
+    _until_alone(house, grace_s + GOODBYE_S, at_once)
+    if at_once.is_set():
+        house.drain(0)
+        _until_alone(house, GOODBYE_S, threading.Event())
+
+
+def _until_alone(house: House, patience_s: float, enough: threading.Event) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while house.callers and time.monotonic() < deadline_s and not enough.is_set():
         time.sleep(0.05)
 
 
@@ -167,7 +189,9 @@ class BoundedConfig(uvicorn.Config):
     """Small messages, early pings, and little audio waiting in a slow reader's socket."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
+        limits: dict[str, Any] = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
+        # a request that does not end must not keep the house from being closed
+        limits["timeout_graceful_shutdown"] = CLOSING_S
         # forwarded headers are `Front`'s affair: uvicorn itself would believe whoever connects from this machine
         super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False, "proxy_headers": False})
 
