@@ -166,6 +166,9 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
     # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need not pay
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from .server.certificates import certificate_of
+
+    certificate_of(settings)  # one that cannot be used is told at once too
     from .server.launch import serve
 
     if settings.log_format == "json":

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -106,6 +107,27 @@ def _dataset(text: str) -> str:
     return text
 
 
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+        raise ValueError("a path such as /voice")
+    return prefix
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["*"]:
+        return ("*",)
+    try:
+        return tuple(str(ip_network(name, strict=False)) for name in names)
+    except ValueError:
+        raise ValueError("IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer") from None
+
+
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
 
@@ -118,6 +140,13 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
     port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
+    ssl: bool = _setting(False, _flag, "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here")
+    ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
+    ssl_cert: Path | None = _setting(None, _file, "PEM file of the certificate, its chain after it; https without --ssl too")
+    root_path: str = _setting("", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), _networks, "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all"
+    )
     checkpoint: str = _setting(
         "", str, "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given"
     )
@@ -158,11 +187,18 @@ class Settings:
     zero_gpu: bool = _platform("SPACES_ZERO_GPU", False, _flag)
     space: str = _platform("SPACE_ID", "", str)
 
+    def __post_init__(self) -> None:
+        if (self.ssl_key is None) != (self.ssl_cert is None):
+            given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
+            raise SettingsError(f"{given} is given without {missing}; give both, or --ssl alone for a self-signed certificate.")
+        if self.share and (self.ssl or self.ssl_cert):
+            raise SettingsError("--share has https of its own and cannot reach an app that has it too; leave --ssl out.")
+
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
         """Return the settings of an environment, with flags (as text, None for absent) before it.
 
-        Raises: SettingsError naming the variable, its value and what it may be.
+        Raises: SettingsError naming the variable, its value and what it may be, or what goes only together.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):

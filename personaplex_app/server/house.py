@@ -22,13 +22,13 @@ from ..adapters import Adapters, load_adapters
 from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, beside, build, fallback
 from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
-from ..errors import BadInput, NoCloning, PersonaplexError, UnknownVoice, shorten
+from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
 from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
-from ..sessions.admission import MOST_WAITING, Admission
+from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..sessions.passing import PassingFolder
 from ..settings import Settings
@@ -127,6 +127,7 @@ class House:
         assert self._loop, "the house is not open"
         self.drained_s = time.monotonic() + grace_s
         self._loop.call_soon_threadsafe(self.admission.drain)
+        self.host.refuse(CapacityError(DRAINING))
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> House:
