@@ -14,8 +14,9 @@ ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "classic", "echo")
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_})
+def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = "") -> Any:
+    """Declare a setting; `also` is a variable of somebody else's that is read where ours is absent."""
+    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_, "also": also})
 
 
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
@@ -74,8 +75,8 @@ class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
     engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
-    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
-    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
+    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME")
+    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use", also="GRADIO_SERVER_PORT")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
     checkpoint: str = _setting(
         "", str, "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given"
@@ -112,6 +113,8 @@ class Settings:
         values: dict[str, Any] = {}
         for f in fields(cls):
             variable = ENV_PREFIX + f.name.upper()
+            if variable not in environ and f.metadata["also"] in environ:
+                variable = f.metadata["also"]
             flag = (overrides or {}).get(f.name)
             text = flag if flag is not None else environ.get(variable)
             if text is None:

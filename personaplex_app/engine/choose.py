@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from huggingface_hub import constants
 
 from ..errors import EngineUnavailable, shorten
+from ..hosting import here
 from ..model.config import LM_FILE
 from ..model.hub_repo import HubAccess, HubRepo, cached, parse
 from ..settings import Settings
@@ -78,9 +79,7 @@ def _lacks(settings: Settings) -> str:
 
     if settings.device == "auto" and torch.cuda.is_available():
         return ""
-    return (
-        "The checkpoint needs a GPU to be real-time and there is none here; --engine personaplex runs it on the CPU all the same, slowly."
-    )
+    return f"The checkpoint needs a GPU to be real-time and there is none here; {here().gpu_step}."
 
 
 def _way_to(repo: HubRepo, settings: Settings) -> str:
@@ -91,9 +90,13 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         )
     if hub_access(settings).any_token():
         return ""
+    host = here()
+    if host.name in ("space", "zerogpu"):
+        gpu = "" if host.name == "zerogpu" else ", and choose a GPU (Settings → Hardware)"
+        return f"For PersonaPlex itself, the owner of this Space must accept the licence at {repo.page}, {host.token_step}{gpu}."
     return (
-        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, set HF_TOKEN to a token of that account "
-        "(or run: hf auth login); or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
+        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, {host.token_step}; "
+        "or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
     )
 
 
