@@ -66,7 +66,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
         sizes = read_sizes(folder) if settings.checkpoint else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
             device, memory, element = (
-                f"a GPU with {gpu_gib:g} GiB free, as asked.",
+                f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4.",
                 int(gpu_gib * 2**30),
                 4 if settings.dtype == "float32" else 2,
             )

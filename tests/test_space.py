@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from personaplex_app.model.hub_repo import HubAccess
 from personaplex_app.space import MANIFEST, push_space, write_space
 
 from .commit_hub import commit_hub
+from .resolving import resolve
 from .served import ROOT, free_port
 
 pytestmark = pytest.mark.unit
@@ -84,13 +84,7 @@ def test_space_requirements_resolve_for_its_python_beside_what_the_image_install
     # the image installs its SDK in the same call, with these extras
     image = tmp_path / "image.txt"
     image.write_text(f"gradio[oauth,mcp]=={about['sdk_version']}\nuvicorn>=0.14.0\nwebsockets>=10.4\nspaces\n")
-    command = [shutil.which("uv", path=os.path.dirname(sys.executable)), "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
-    command += ["--python-version", about["python_version"], "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:"]
-    done = subprocess.run([*command, space / "requirements.txt", image], capture_output=True, text=True, timeout=120)
-    if re.search(r"[Ff]ailed to fetch|error sending request|[Cc]onnect", done.stderr):
-        pytest.skip("the package registry cannot be reached, which is what a resolution asks")
-    assert done.returncode == 0, done.stderr
-    resolved = dict(line.split("==") for line in done.stdout.split())
+    resolved = resolve([space / "requirements.txt", image], about["python_version"])
     assert resolved["torch"] == "2.11.0"
     assert "spaces" in resolved
     assert "nvidia-cublas" in resolved  # a GPU can be used
