@@ -113,7 +113,7 @@ class Settings:
         values: dict[str, Any] = {}
         for f in fields(cls):
             variable = ENV_PREFIX + f.name.upper()
-            if variable not in environ and f.metadata["also"] in environ:
+            if variable not in environ and f.metadata.get("also") in environ:
                 variable = f.metadata["also"]
             flag = (overrides or {}).get(f.name)
             text = flag if flag is not None else environ.get(variable)
