@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--gpu-gib", type=_at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
+    space = commands.add_parser("space", help="write a Hugging Face Space that runs this app, and upload it")
+    space.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote")
+    space.add_argument("--push", metavar="REPO", help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private")
+    space.set_defaults(run=_space)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     _add_offline(offline)
     offline.set_defaults(run=_offline)
@@ -174,6 +178,22 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     if settings.log_format == "json":
         logs.catch_prints()
     serve(settings)
+    return 0
+
+
+def _space(settings: Settings, args: argparse.Namespace) -> int:
+    from .engine.choose import hub_access
+    from .space import check_repo, push_space, write_space
+
+    if args.push is not None:
+        check_repo(args.push)
+    files = write_space(args.folder)
+    print(f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py")
+    if args.push is None:
+        print("Upload it with --push OWNER/NAME, or with git to a Space that you made.")
+    else:
+        print(f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that.")
+        print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
     return 0
 
 

@@ -117,6 +117,12 @@ class WeightsError(EngineError):
     code = "weights"
 
 
+class SpaceRefused(PersonaplexError):
+    """The Hub does not take a Space; the folder that was written stays."""
+
+    code = "space_refused"
+
+
 class StorageError(PersonaplexError):
     """The data folder cannot be read or written."""
 

@@ -17,13 +17,9 @@ ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_})
-
-
-def _platform(variable: str, default: Any, parse: Callable[[str], Any]) -> Any:
-    """Something that the platform says of itself, in a variable of its own; no flag sets it."""
-    return field(default=default, metadata={"parse": parse, "variable": variable})
+def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = "") -> Any:
+    """Declare a setting; `also` is a variable of somebody else's that is read where ours is absent."""
+    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_, "also": also})
 
 
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
@@ -137,8 +133,8 @@ class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
     engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
-    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
-    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
+    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME")
+    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use", also="GRADIO_SERVER_PORT")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
     ssl: bool = _setting(False, _flag, "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here")
     ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
@@ -184,8 +180,6 @@ class Settings:
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
     log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
-    zero_gpu: bool = _platform("SPACES_ZERO_GPU", False, _flag)
-    space: str = _platform("SPACE_ID", "", str)
 
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
@@ -202,7 +196,9 @@ class Settings:
         """
         values: dict[str, Any] = {}
         for f in fields(cls):
-            variable = f.metadata.get("variable", ENV_PREFIX + f.name.upper())
+            variable = ENV_PREFIX + f.name.upper()
+            if variable not in environ and f.metadata.get("also") in environ:
+                variable = f.metadata["also"]
             flag = (overrides or {}).get(f.name)
             text = flag if flag is not None else environ.get(variable)
             if text is None:

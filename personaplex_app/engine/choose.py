@@ -9,6 +9,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from ..errors import EngineUnavailable, shorten
+from ..hosting import here
 from ..model.config import LM_FILE
 from ..model.hub_repo import HubAccess, HubRepo, cached, parse
 from ..settings import Settings
@@ -37,9 +38,14 @@ class Choice:
         return TITLES[self.name]
 
 
+def lent_gpu() -> bool:
+    """Return whether the GPU of this place is lent for each talk."""
+    return here().name == "zerogpu"
+
+
 def choose(settings: Settings) -> Choice:
     """Return the engine that `settings` lead to on this machine. Raises: EngineUnavailable on ZeroGPU without its package."""
-    if settings.zero_gpu:
+    if lent_gpu():
         # before anything of torch's is asked: from here on its GPU is an emulated one
         from . import zero_gpu  # noqa: F401
     if settings.engine == "echo":
@@ -54,7 +60,7 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            device = "a GPU is lent for each talk" if settings.zero_gpu else "this machine can run it"
+            device = "a GPU is lent for each talk" if lent_gpu() else "this machine can run it"
             return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
@@ -98,9 +104,7 @@ def _lacks(settings: Settings) -> str:
 
     if settings.device == "auto" and torch.cuda.is_available():
         return ""
-    return (
-        "The checkpoint needs a GPU to be real-time and there is none here; --engine personaplex runs it on the CPU all the same, slowly."
-    )
+    return f"The checkpoint needs a GPU to be real-time and there is none here; {here().gpu_step}."
 
 
 def _way_to(repo: HubRepo, settings: Settings) -> str:
@@ -111,14 +115,14 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         )
     if hub_access(settings).any_token():
         return ""
-    if settings.space:
-        return (
-            f"For PersonaPlex itself, this Space's owner accepts the licence at {repo.page} and adds a token of that account to the Space: "
-            "Settings, Variables and secrets, New secret, HF_TOKEN. The Space then starts anew by itself."
-        )
+    host = here()
+    if host.name in ("space", "zerogpu"):
+        gpu = "" if host.name == "zerogpu" else ", and choose a GPU (Settings → Hardware)"
+        accepted = f"the owner of this Space must accept the licence at {repo.page}"
+        return f"For PersonaPlex itself, {accepted}, {host.token_step}{gpu}. It then starts anew."
     return (
-        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, set HF_TOKEN to a token of that account "
-        "(or run: hf auth login); or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
+        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, {host.token_step}; "
+        "or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
     )
 
 
@@ -152,10 +156,10 @@ def build(choice: Choice, settings: Settings) -> Engine:
             ) from error
 
         # a lent device is for one talk
-        slots = 1 if settings.zero_gpu else settings.slots
+        slots = 1 if lent_gpu() else settings.slots
         run = (settings.device, settings.dtype, slots, hub_access(settings), settings.quantize, settings.cpu_offload)
         engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
-        if not settings.zero_gpu:
+        if not lent_gpu():
             return engine
         from .leased import LeasedEngine
         from .zero_gpu import ZeroGpu
