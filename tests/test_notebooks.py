@@ -1,9 +1,11 @@
 """Both notebooks are executed as they are, their choices set to what is quick; and their form is what it should be."""
 
+import json
 import os
 import re
 import shlex
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,7 +17,9 @@ from nbclient import NotebookClient
 from personaplex_app import notebook
 from personaplex_app.errors import BadInput, EngineError
 from personaplex_app.evaluation.unit_files import read_units
+from personaplex_app.notebook_votes import Ballots
 
+from .listeners import Clock
 from .resolving import resolve
 from .served import ROOT
 
@@ -63,14 +67,43 @@ def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
 def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monkeypatch):
     told = executed("personaplex_evaluation.ipynb", tmp_path, monkeypatch, KINDS="silence", VOICES="natural, deep", CHOICE="tie")
     everything = "\n".join(told)
-    expected = ("Engine ", "2 conversations, about", "2 of 2 done", "Silence", "Pair 2 of 3", "Preliminary", "report.html", "The app is at")
-    for sentence in expected:
+    expected = ("Engine ", "2 conversations, about", "2 of 2 done", "Silence", "Pair 1 of 3", "Preliminary", "report.html", "The app is at")
+    for sentence in (*expected, "Nothing was counted: this pair is shown only now"):
         assert sentence in everything, sentence
     assert "<svg" in everything
     assert "data:audio/mpeg" in everything
     assert len(read_units(tmp_path / "study")) == 2
-    assert {path.name for path in (tmp_path / "study").iterdir()} >= {"report.html", "report.json", "votes.jsonl"}
+    assert {path.name for path in (tmp_path / "study").iterdir()} >= {"report.html", "report.json", "votes"}
     assert (tmp_path / "study.zip").stat().st_size > 100_000
+    assert_votes_follow_the_rules(tmp_path / "study")
+
+
+def assert_votes_follow_the_rules(folder: Path) -> None:
+    clock = Clock()
+    clock.now_s = time.time()
+    ballots = Ballots(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
+    assert "Pair 1 of 3" in ballots.take("")
+    clock.now_s += 60
+    assert "Pair 2 of 3" in (shown := ballots.take("A"))
+    assert "Listen to them first" in ballots.take("A")
+    assert not re.search("natural|deep", re.sub("data:[^']*", "", shown))
+    assert "Pair 1 of 3" in ballots.take("undo")
+    assert "no vote of yours to undo" in ballots.take("undo")
+    assert "still to be heard" in ballots.take("reveal")
+    for _ in range(3):
+        clock.now_s += 60
+        shown = ballots.take("B")
+    assert "Every pair has its vote" in shown
+    assert "Every pair has its vote" in ballots.take("A")
+    told = ballots.take("reveal")
+    assert "natural" in told
+    assert "Hidden checks" in told
+    assert "1 votes" in ballots.ranking()
+    votes = [json.loads(line) for line in next((folder / "votes").glob("*/votes.jsonl")).read_text().splitlines()]
+    vote = next(each for each in votes if each["kind"] == "vote")
+    assert (vote["heard_s"], vote["time_to_vote_s"] >= 60) == (None, True)
+    with pytest.raises(BadInput, match="CHOICE is 'C'; it must be one of A, B, tie, both bad, undo, reveal, or empty"):
+        ballots.take("C")
 
 
 def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch):

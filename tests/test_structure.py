@@ -17,7 +17,7 @@ FLOORS = [
     {"engine", "classic"},
     {"sessions", "metrics", "evaluation", "cloning"},
     {"server", "ui"},
-    {"doctor", "bench", "notebook", "space", "__main__"},
+    {"doctor", "bench", "notebook", "notebook_votes", "space", "__main__"},
 ]
 FORBIDDEN = {1: {"numpy", "torch", "asyncio", "gradio"}, 2: {"torch", "asyncio", "gradio"}}
 
