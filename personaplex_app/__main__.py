@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__, logs
-from .errors import EngineUnavailable, PersonaplexError, SettingsError
+from .errors import EngineUnavailable, PersonaplexError, SettingsError, SettingsFileError
 from .evaluation import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(settings, args)
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, SettingsFileError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

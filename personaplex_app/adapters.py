@@ -81,7 +81,7 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
     """Return our personas as adapters, with those of an operator's file added or put in their place; `keyed` says whether this server
     has a key that they may ask for.
 
-    Raises: SettingsError naming the file's line and field.
+    Raises: SettingsFileError naming the file's line and field.
     """
     own = {PREFIX + persona.name: Adapter(PREFIX + persona.name, persona) for persona in personas}
     if not file:

@@ -87,6 +87,12 @@ class SettingsError(PersonaplexError):
     code = "settings"
 
 
+class SettingsFileError(SettingsError):
+    """A file that a setting names cannot be used; the message has its line and field."""
+
+    code = "settings_file"
+
+
 class CapacityError(PersonaplexError):
     """No room now; trying later can succeed."""
 

@@ -35,7 +35,7 @@ def configure(level: str, as_json: bool) -> None:
     """Log to stderr from now on. As JSON also what would be printed beside: lines of other packages, warnings, the fault of a thread."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .errors import BadInput, SettingsError, shorten
+from .errors import BadInput, SettingsFileError, shorten
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 20
@@ -21,7 +21,7 @@ class Fields:
     def __init__(self, file: str, node: yaml.Node, within: str) -> None:
         """`within` is the path of the mapping in the file, "" for the whole of it.
 
-        Raises: SettingsError when it is no mapping, or names a field twice.
+        Raises: SettingsFileError when it is no mapping, or names a field twice.
         """
         self._file, self._within = file, within
         self._mark = node.start_mark
@@ -41,7 +41,7 @@ class Fields:
     def take(self, name: str, parse: Callable[[Any], T], default: T) -> T:
         """Return a field's value, parsed; `default` where it is absent or empty.
 
-        Raises: SettingsError with line and field; what `parse` raises as ValueError says what the value must be, BadInput a sentence.
+        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value must be, BadInput a sentence.
         """
         node = self._nodes.pop(name, None)
         if node is None or node.tag == "tag:yaml.org,2002:null":
@@ -70,20 +70,20 @@ class Fields:
     def mappings(self, name: str) -> list[Fields]:
         """Return a field that is a list of mappings.
 
-        Raises: SettingsError when it is absent or no such list.
+        Raises: SettingsFileError when it is absent or no such list.
         """
         node = self._nodes.pop(name, None)
         if not isinstance(node, yaml.SequenceNode):
-            raise SettingsError(
+            raise SettingsFileError(
                 f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field {self._path(name)}: give a list."
             )
         found = [Fields(self._file, each, f"{self._path(name)}[{number}]") for number, each in enumerate(node.value)]
         self._inner += found
         return found
 
-    def refused(self, name: str, why: str) -> SettingsError:
+    def refused(self, name: str, why: str) -> SettingsFileError:
         """Return the error for a field that is wrong beside others, at the line where its mapping begins."""
-        return SettingsError(f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}.")
+        return SettingsFileError(f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}.")
 
     def unused(self) -> list[str]:
         """Return where the fields are that nobody took, here and further in."""
@@ -97,22 +97,26 @@ class Fields:
 def read_fields(path: Path) -> Fields:
     """Return the mapping that a YAML file is.
 
-    Raises: SettingsError when the file cannot be read, is too large or no YAML, with the line.
+    Raises: SettingsFileError when the file cannot be read, is too large or no YAML, with the line.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise SettingsError(f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit.")
+            raise SettingsFileError(f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit.")
         node = yaml.compose(path.read_text("utf-8"), _LOADER)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is UTF-8.") from None
+        raise SettingsFileError(
+            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is UTF-8."
+        ) from None
     except RecursionError:
-        raise SettingsError(f"The file {path.name} is nested too deeply; fix its YAML.") from None
+        raise SettingsFileError(f"The file {path.name} is nested too deeply; fix its YAML.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{path.name}{where}: it is not YAML ({getattr(error, 'problem', None) or type(error).__name__}).") from None
+        raise SettingsFileError(
+            f"{path.name}{where}: it is not YAML ({getattr(error, 'problem', None) or type(error).__name__})."
+        ) from None
     if node is None:
-        raise SettingsError(f"The file {path.name} is empty.")
+        raise SettingsFileError(f"The file {path.name} is empty.")
     return Fields(path.name, node, "")
 
 
@@ -146,5 +150,5 @@ def _line(node: yaml.Node) -> int:
     return node.start_mark.line + 1
 
 
-def _wrong(file: str, node: yaml.Node, path: str, what: str) -> SettingsError:
-    return SettingsError(f"{file}, line {_line(node)}, field {path}: {what}.")
+def _wrong(file: str, node: yaml.Node, path: str, what: str) -> SettingsFileError:
+    return SettingsFileError(f"{file}, line {_line(node)}, field {path}: {what}.")
