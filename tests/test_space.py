@@ -207,9 +207,10 @@ def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells
         assert engine["name"] == "classic"
         assert "the owner of this Space must accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1" in engine["next_step"]
         assert "as the secret HF_TOKEN (Settings → Variables and secrets), and choose a GPU (Settings → Hardware)" in engine["next_step"]
-        # through the Hub's proxy, whose name for it differs from the machine's
-        page = httpx.get(url, headers={"Host": "somebody-talk.hf.space", "X-Forwarded-Proto": "https"})
-        assert (page.status_code, "gradio" in page.text) == (200, True)
+        # its own page, by whatever name the Hub's proxy calls the app; and a page of somebody else
+        for origin, status in (("https://somebody-talk.hf.space", 200), ("https://elsewhere.example", 403)):
+            answer = httpx.get(url, headers={"Host": "10.1.2.3:7860", "Origin": origin, "X-Forwarded-Proto": "https"})
+            assert answer.status_code == status
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=15) == 0
     finally:

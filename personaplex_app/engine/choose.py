@@ -118,8 +118,8 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
     host = here()
     if host.name in ("space", "zerogpu"):
         gpu = "" if host.name == "zerogpu" else ", and choose a GPU (Settings → Hardware)"
-        accepted = f"the owner of this Space must accept the licence at {repo.page}"
-        return f"For PersonaPlex itself, {accepted}, {host.token_step}{gpu}. It then starts anew."
+        steps = f"accept the licence at {repo.page}, {host.token_step}{gpu}"
+        return f"For PersonaPlex itself, the owner of this Space must {steps}. It then starts anew by itself."
     return (
         f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, {host.token_step}; "
         "or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from ..engine.choose import choose
 from ..errors import SettingsError
 from ..gateway import MAX_MESSAGE_BYTES
+from ..hosting import here
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
 from .certificates import advice, certificate_of, url_of
@@ -86,7 +87,7 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     guards: list[Guard] = []
 
     def guard(app: Any) -> Guard:
-        guards.append(Guard(app, settings.auth, settings.api_key, settings.allowed_origins))
+        guards.append(Guard(app, settings.auth, settings.api_key, (*settings.allowed_origins, *here().origins)))
         return guards[-1]
 
     @asynccontextmanager
