@@ -13,6 +13,7 @@ from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISE
 from .engine.choose import TITLES, choose
 from .errors import PersonaplexError, WeightsError
 from .evaluation.machine import machine, versions
+from .server.certificates import certificate_of
 from .settings import Settings
 
 
@@ -29,7 +30,13 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
         "language_model": bool(settings.llm_url),
         "login_needed": bool(settings.auth or settings.api_key),
-        "address": {"host": settings.host, "port": settings.port},
+        "address": {
+            "host": settings.host,
+            "port": settings.port,
+            "root_path": settings.root_path,
+            "https": https_of(settings),
+            "trusted_proxies": list(settings.trusted_proxies),
+        },
     }
 
 
@@ -47,9 +54,23 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         *_plan_lines(found["memory_plan"]),
         f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
+        f"Address    {settings.host} port {settings.port}{settings.root_path}; https: {found['address']['https']}; "
+        f"forwarded headers believed from {', '.join(settings.trusted_proxies) or 'nobody'}",
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
+
+
+def https_of(settings: Settings) -> str:
+    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made here."""
+    if not settings.ssl_cert:
+        return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"
+    try:
+        certificate = certificate_of(settings)
+    except PersonaplexError as error:
+        return str(error)
+    assert certificate
+    return f"{certificate.chain} for {', '.join(certificate.names) or 'no name'}"
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
