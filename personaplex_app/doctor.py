@@ -20,6 +20,7 @@ from .hosting import Hosting, here
 from .metrics import Metrics
 from .model.hub_repo import HubRepo, cached, parse
 from .personas import load_personas
+from .server.certificates import certificate_of
 from .settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -45,7 +46,13 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "gateway": _gateway(settings),
         "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
         "log": {"level": settings.log_level, "format": settings.log_format},
-        "address": {"host": settings.host, "port": settings.port},
+        "address": {
+            "host": settings.host,
+            "port": settings.port,
+            "root_path": settings.root_path,
+            "https": _https(settings),
+            "trusted_proxies": list(settings.trusted_proxies),
+        },
     }
 
 
@@ -71,6 +78,8 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",
         f"Log        {found['log']['format']}, level {found['log']['level']}",
         f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
+        f"Address    {settings.host} port {settings.port}{settings.root_path}; https: {found['address']['https']}; "
+        f"forwarded headers believed from {', '.join(settings.trusted_proxies) or 'nobody'}",
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
@@ -102,7 +111,9 @@ def _reach(host: Hosting, settings: Settings) -> list[str]:
     if host.name != "machine":
         inside = settings.host in LOOPBACK
         return [f"It listens on {settings.host}, which nobody outside reaches; set PERSONAPLEX_HOST=0.0.0.0."] if inside else []
-    return [] if settings.host in LOOPBACK else ["Away from localhost a browser gives its microphone to https pages alone."]
+    if settings.host in LOOPBACK or settings.ssl or settings.ssl_cert:
+        return []
+    return ["Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy with TLS in front."]
 
 
 def _token(settings: Settings) -> str | None:
@@ -120,6 +131,18 @@ def _checkpoint(settings: Settings) -> str:
     if not isinstance(checkpoint, HubRepo):
         return f"the folder {checkpoint}" + ("" if checkpoint.is_dir() else ", which does not exist")
     return f"{checkpoint}, {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
+
+
+def _https(settings: Settings) -> str:
+    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made here."""
+    if not settings.ssl_cert:
+        return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"
+    try:
+        certificate = certificate_of(settings)
+    except PersonaplexError as error:
+        return str(error)
+    assert certificate
+    return f"{certificate.chain} for {', '.join(certificate.names) or 'no name'}"
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from personaplex_app.doctor import https_of
 from personaplex_app.errors import SettingsError
 from personaplex_app.server import certificates
 from personaplex_app.server.certificates import advice, certificate_of, names_of_this_machine
@@ -139,6 +140,15 @@ def test_certificate_that_cannot_be_kept_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SettingsError, match=r"cannot be kept in .*--data"):
         made_in(tmp_path / "file")
+
+
+def test_doctor_tells_what_https_is_served_with_and_makes_nothing(tmp_path, pair):
+    data = tmp_path / "data"
+    assert https_of(Settings(data=data)) == "off"
+    assert https_of(Settings(data=data, ssl=True)) == f"self-signed, kept in {data / 'tls'}"
+    assert "localhost" in https_of(Settings(data=data, ssl_key=pair.key, ssl_cert=pair.chain))
+    assert "no private key" in https_of(Settings(data=data, ssl_key=pair.chain, ssl_cert=pair.chain))
+    assert not data.exists()
 
 
 def test_serve_with_a_bad_certificate_is_one_line_and_exit_1(tmp_path, pair):
