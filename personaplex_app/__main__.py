@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import inspect
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -154,10 +157,31 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
     # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need not pay
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    from .server.launch import serve
+    with _quick_import():
+        from .server.launch import serve
 
     serve(settings)
     return 0
+
+
+@contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import without what nobody needs then: Gradio's rewriting of .pyi files for editors, and a search for garbage in what stays."""
+    original = inspect.getfile
+
+    def getfile(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError  # as of a class without a file, for which Gradio writes nothing
+        return original(of)
+
+    gc.disable()
+    inspect.getfile = getfile
+    try:
+        yield
+    finally:
+        inspect.getfile = original
+        gc.freeze()
+        gc.enable()
 
 
 def _offline(settings: Settings, args: argparse.Namespace) -> int:
