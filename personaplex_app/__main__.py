@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -173,7 +176,8 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     from .server.certificates import certificate_of
 
     certificate_of(settings)  # one that cannot be used is told at once too
-    from .server.launch import serve
+    with _quick_import():
+        from .server.launch import serve
 
     if settings.log_format == "json":
         logs.catch_prints()
@@ -195,6 +199,26 @@ def _space(settings: Settings, args: argparse.Namespace) -> int:
         print(f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that.")
         print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
     return 0
+
+
+@contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import without what nobody needs then: Gradio's rewriting of .pyi files for editors, and a search for garbage in what stays."""
+    original = inspect.getfile
+
+    def getfile(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError  # as of a class without a file, for which Gradio writes nothing
+        return original(of)
+
+    gc.disable()
+    inspect.getfile = getfile
+    try:
+        yield
+    finally:
+        inspect.getfile = original
+        gc.freeze()
+        gc.enable()
 
 
 def _offline(settings: Settings, args: argparse.Namespace) -> int:
