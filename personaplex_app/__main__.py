@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
     bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
     bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
-    _add_some(bench, "device", "dtype", "quantize")
+    bench.add_argument("--agreement", action="store_true", help="compare int8 and int4 with the checkpoint's unquantised weights instead")
+    _add_some(bench, "checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload", "data")
     bench.set_defaults(run=_bench)
     _add_evaluate(commands.add_parser("evaluate", help="score conversations"))
     return parser
@@ -194,10 +195,15 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
 
 def _bench(settings: Settings, args: argparse.Namespace) -> int:
     try:
+        from .bench.agreement import measure_agreement, render_agreement
         from .bench.report import render, run
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
 
+    if args.agreement:
+        found = measure_agreement(settings)
+        print(json.dumps(found, indent=2) if args.json else render_agreement(found))
+        return 0
     quantize = "none" if settings.quantize == "auto" else settings.quantize
     print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions, quantize), args.json))
     return 0

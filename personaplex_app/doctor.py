@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .classic.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
-from .engine.choose import TITLES, choose
+from .engine.choose import TITLES, choose, hub_access, store
 from .errors import PersonaplexError, WeightsError
 from .evaluation.machine import machine, versions
+from .model.hub_repo import cached, parse
 from .server.certificates import certificate_of
 from .settings import Settings
 
@@ -77,14 +78,18 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is not known."""
     try:
         # torch takes seconds to import and need not be installed
+        from .model.agreement import known_agreements
         from .model.compute import memory_bytes, pick
         from .model.config import LM_FILE, LmConfig, MimiConfig
         from .model.plan import plan_memory, read_sizes, sizes_of
     except ImportError as error:
         return {"unknown": f"the package {error.name} is absent; run: pip install -r requirements-personaplex.txt"}
-    folder = Path(settings.checkpoint)
+    source = parse(settings.checkpoint)
+    folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
+    weights = folder / LM_FILE if folder else None
+    agreements = known_agreements(store(settings), weights) if weights else {}
     try:
-        sizes = read_sizes(folder) if settings.checkpoint else sizes_of(LmConfig(), MimiConfig())
+        sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
             device, memory, element = (
                 f"a GPU with {gpu_gib:g} GiB free, as asked.",
@@ -92,14 +97,14 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
                 4 if settings.dtype == "float32" else 2,
             )
         else:
-            weights = folder / LM_FILE
-            size = weights.stat().st_size if settings.checkpoint and weights.is_file() else sizes.file_bytes
+            size = weights.stat().st_size if weights and weights.is_file() else sizes.file_bytes
             compute = pick(settings.device, settings.dtype, size)
             device, memory, element = compute.why, memory_bytes(compute.device), compute.dtype.itemsize
     except PersonaplexError as error:
         return {"unknown": str(error)}
-    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload)
-    return {"device": device, **asdict(plan)}
+    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements)
+    options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
+    return {"device": device, **asdict(plan), "options": options}
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
@@ -118,9 +123,10 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     for option in plan["options"]:
         name = bits.get(option["quantize"], option["quantize"])
         fits = f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}" if option["slots"] else "does not fit"
+        agrees = f"; {option['agrees']}" if option["agrees"] else ""
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
         need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""
-        lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}")
+        lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}{agrees}")
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 

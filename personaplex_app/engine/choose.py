@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from huggingface_hub import constants
 
@@ -102,6 +103,11 @@ def hub_access(settings: Settings) -> HubAccess:
     return HubAccess(settings.hf_token, settings.data / "checkpoints")
 
 
+def store(settings: Settings) -> Path:
+    """Return where checked voices of checkpoints are kept, and what was measured of them."""
+    return settings.data / "voices"
+
+
 def build(choice: Choice, settings: Settings) -> Engine:
     """Construct the chosen engine, unloaded."""
     if choice.name == "echo":
@@ -114,9 +120,8 @@ def build(choice: Choice, settings: Settings) -> Engine:
                 f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
             ) from error
 
-        store, access = settings.data / "voices", hub_access(settings)
-        run = (settings.device, settings.dtype, settings.slots, access, settings.quantize, settings.cpu_offload)
-        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store, *run))
+        run = (settings.device, settings.dtype, settings.slots, hub_access(settings), settings.quantize, settings.cpu_offload)
+        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings
