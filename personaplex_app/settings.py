@@ -151,7 +151,6 @@ class Settings:
     dtype: str = _setting("auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights")
     quantize: str = _setting("auto", _one_of("auto", "none", "int8", "int4"), "bits of its weights: auto takes int8 or int4 where it must")
     cpu_offload: bool = _setting(False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time")
-    # an address may hold a key
     remote_url: tuple[str, ...] = _setting(
         (), _sockets, "servers of the remote engine, comma-separated: wss://HOST[/PATH], all that speak the moshi protocol"
     )

@@ -1,5 +1,6 @@
 """The remote engine against servers over real sockets: those that talk, and each way in which one can fail."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -17,14 +18,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from personaplex_app import doctor
+from personaplex_app.codec import make_codec
 from personaplex_app.engine import remote as remote_module
 from personaplex_app.engine import remote_session
 from personaplex_app.engine.choose import build, choose, remote_settings
 from personaplex_app.engine.contract import Bridge, Capabilities, EngineState, Notice, Sampling, SessionConfig, Utterance
+from personaplex_app.engine.jitter import JitterBuffer
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.engine.remote_line import Timeouts
+from personaplex_app.engine.remote_line import Line, Timeouts
 from personaplex_app.engine.remote_upstreams import Access, read_status
-from personaplex_app.errors import BadInput, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
+from personaplex_app.errors import BadInput, BadPrompt, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
 from personaplex_app.protocol import Kind
 from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
@@ -303,6 +306,50 @@ def test_remote_server_that_is_too_slow_is_not_sent_more_and_the_person_is_told(
     assert bridge.late_frames > 5
     # what was sent and what was left out is all there was
     assert 10 < bridge.skipped_frames <= 40 - len(heard)
+
+
+def test_remote_server_that_takes_no_sound_ends_the_talk_before_much_of_it_waits():
+    never = asyncio.Event
+
+    class Stuck:
+        """A connection whose other end reads nothing and answers no ping."""
+
+        def __init__(self) -> None:
+            self.transport = self
+            self.aborted = False
+
+        async def recv(self):
+            await never().wait()
+
+        send = ping = lambda self, *data: never().wait()
+
+        async def close(self) -> None:
+            pass
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    async def talk() -> tuple[Line, Stuck]:
+        socket = Stuck()
+        line = Line(socket, make_codec("pcm"), JitterBuffer(), lambda trip_ms: None)  # type: ignore[arg-type]
+        running = asyncio.ensure_future(line.run())
+        for _ in range(200):
+            line.send(QUIET)
+            await asyncio.sleep(0)
+        await running
+        return line, socket
+
+    line, socket = asyncio.run(talk())
+    assert line.ended == "It did not take the user's sound: more than 40 messages waited to be sent."
+    assert socket.aborted
+    assert line.buffer.take(0.0).silent
+
+
+def test_remote_role_that_does_not_fit_into_an_address_is_refused():
+    with moshi_server() as server, remote(server.url) as engine:
+        with pytest.raises(BadPrompt, match="too long for a remote server"):
+            engine.open(replace(CONFIG, prompt="火" * 1_000))
+        assert not server.asked
 
 
 # several servers

@@ -16,7 +16,7 @@ import httpx
 
 from .. import __version__
 from ..codec import make_codec
-from ..errors import CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
+from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from .contract import Capabilities, EngineState, SessionConfig, Voice
 from .remote_line import Line, LineError, Refused, Timeouts, dial
 from .remote_session import RemoteSession
@@ -32,6 +32,8 @@ LOST_AFTER_S = 120.0
 ROUNDS = 3
 PAUSE_S = 0.5
 SHOWN = 4
+MAX_ADDRESS_CHARS = 8_000
+"""Web servers take request lines of 8 KiB."""
 
 T = TypeVar("T")
 
@@ -126,11 +128,13 @@ class RemoteEngine:
     def open(self, config: SessionConfig) -> RemoteSession:
         """Begin a talk with the least busy server.
 
-        Raises: UnknownVoice, CapacityError, EngineError.
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
         """
         names = [voice.name for voice in self.voices]
         if config.voice not in names:
             raise UnknownVoice(f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}.")
+        if any(len(each.talk_url(config)) > MAX_ADDRESS_CHARS for each in self._upstreams):
+            raise BadPrompt("The role prompt is too long for a remote server, which takes it in its address; shorten it.")
         upstream, line = self._run(self._begin(config))
         return RemoteSession(line, upstream.host, config.paced, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
 

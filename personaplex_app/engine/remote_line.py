@@ -109,8 +109,8 @@ class Line:
         self.heard_s = self._began_s = time.monotonic()
         self.sent_samples = 0
         self._barren_bytes = 0
-        self._unsent: deque[bytes] = deque()
-        self._more = asyncio.Event()
+        self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
+        self._more, self._stuck = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
@@ -152,15 +152,17 @@ class Line:
     async def run(self) -> None:
         """Carry the talk until it ends or `hang_up` is called."""
         self._task = asyncio.current_task()
-        tasks = [asyncio.ensure_future(part) for part in (self._read(), self._write(), self._ping())]
+        tasks = [asyncio.ensure_future(part) for part in (self._read(), self._write(), self._watch(), self._ping())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            error = next(iter(done)).exception()
+            errors = [error for task in done if (error := task.exception())]
+            # what it did wrong says more than that the connection is closed
+            error = next((each for each in errors if not isinstance(each, ConnectionClosed)), errors[0])
             if isinstance(error, ConnectionClosed):
                 self.ended = f"It {_closing(error)}."
             elif isinstance(error, LineError):
                 self.ended = str(error)
-            elif error:
+            else:
                 raise error
         finally:
             self.ended = self.ended or "The talk was ended here."
@@ -208,6 +210,8 @@ class Line:
             self.buffer.write(samples)
 
     def _queue(self, data: bytes) -> None:
+        if len(self._unsent) == MAX_UNSENT:
+            self._stuck.set()
         self._unsent.append(data)
         self._more.set()
 
@@ -216,9 +220,11 @@ class Line:
             await self._more.wait()
             self._more.clear()
             while self._unsent:
-                if len(self._unsent) > MAX_UNSENT:
-                    raise LineError(f"It did not take the user's sound: {len(self._unsent)} messages waited to be sent.")
                 await self._socket.send(self._unsent.popleft())
+
+    async def _watch(self) -> None:
+        await self._stuck.wait()
+        raise LineError(f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent.")
 
     async def _ping(self) -> None:
         while True:

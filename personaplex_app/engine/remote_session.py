@@ -57,12 +57,13 @@ class RemoteSession:
         if now_s - self._stepped_s > 1.0:
             # nobody was there to send anything that the server could have answered
             self._resumed_s = now_s
+        # what lies here when a step begins has waited for it
+        self._held_samples.append(line.buffer.held_samples)
         notices = self._send(line, user)
         patience_s = PACED_S if self._paced else UNPACED_S if line.buffer.written_samples else FIRST_S
         taken = line.buffer.take(patience_s)
         if taken.silent:
             self._check(line)
-        self._held_samples.append(line.buffer.held_samples)
         self._stepped_s = time.monotonic()
         return Step(taken.sound, taken.text, (*self._captions.step(taken.text), *notices))
 

@@ -121,7 +121,7 @@ export class Readouts {
   stats({ step_ms, late_frames, silent_frames, turn_latency_ms, turns, bridge }) {
     show(this.fields.bridge.parentElement, Boolean(bridge));
     if (bridge) {
-      const trip = bridge.round_trip_ms === null ? "–" : `${format(bridge.round_trip_ms)} ms`;
+      const trip = bridge.round_trip_ms === null ? "–" : format(bridge.round_trip_ms);
       this.set("bridge", `${trip} + ${format(bridge.buffer_ms)} ms`);
       this.fields.bridge.title = `Round trip to the remote server, and what its sound waits here (medians). ${bridge.late_frames} of its frames came late, ${bridge.trimmed_ms} ms were left out to catch up, ${bridge.skipped_frames} of yours were not sent`;
     }
