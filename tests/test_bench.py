@@ -7,13 +7,19 @@ import torch
 
 from benchmarks import accelerator
 from personaplex_app.__main__ import main
-from personaplex_app.bench import ours, peer
+from personaplex_app.bench import ours, peer, report
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
 from personaplex_app.model.plan import sizes_of
 from personaplex_app.model.random_weights import SIZES, random_prompt
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _short_prompt(monkeypatch):
+    """The peer replays the prompt step by step."""
+    monkeypatch.setattr(report, "POSITIONS", 80)
 
 
 def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from personaplex_app.__main__ import main
+
 from .served import ROOT, served
 
 pytestmark = pytest.mark.unit
@@ -46,8 +48,10 @@ def test_cli_doctor_json_names_engine_and_weights():
     assert found["packages"]["gradio"].startswith("6.")
 
 
-def test_cli_doctor_text_says_why(monkeypatch):
-    assert "Engine     Embedded engine (classic): " in run("doctor", PERSONAPLEX_ENGINE="classic").stdout
+def test_cli_doctor_text_says_why(monkeypatch, capsys):
+    monkeypatch.setenv("PERSONAPLEX_ENGINE", "classic")
+    assert main(["doctor"]) == 0
+    assert "Engine     Embedded engine (classic): " in capsys.readouterr().out
 
 
 def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
