@@ -32,9 +32,8 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
                     note(f"The zip holds {shorten(entry.filename)} twice; the first is scored, take the other out.")
                     continue
                 if entry.file_size > MAX_FILE_BYTES:
-                    note(
-                        f"{shorten(entry.filename)} has {entry.file_size >> 20} MiB and was left out; cut it to {MAX_AUDIO_S:.0f} s or less."
-                    )
+                    size = f"{entry.file_size >> 20} MiB"
+                    note(f"{shorten(entry.filename)} has {size} and was left out; cut it to {MAX_AUDIO_S:.0f} s or less.")
                     continue
                 left_bytes = _extract(file, entry, target, left_bytes)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
