@@ -47,6 +47,10 @@ def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     assert "parameters" in code[0].metadata.tags
     assert "torch" not in re.sub("#.*", "", code[1].source)
+    lines = (ROOT / "requirements-personaplex.txt").read_text().splitlines()
+    bounds = [line for line in lines if not line.startswith(("#", "torch"))]
+    assert bounds
+    assert all(f'"{bound}"' in code[1].source for bound in bounds)
     for before, cell in zip(book.cells, book.cells[1:], strict=False):
         if cell.cell_type == "code" and "ranking" not in cell.source:
             assert before.cell_type == "markdown"
