@@ -234,7 +234,10 @@ def test_zero_gpu_status_offers_lengths_and_the_engine_beside(app, api):
         "usual_s": 60,
         "beside": {"name": "classic", "title": "Embedded engine (classic)"},
     }
-    assert not status["engine"]["capabilities"]["cloning"]
+    engine = status["engine"]
+    assert engine["about"].startswith("cuda: the GPU of this machine; float32: asked for.")
+    assert engine["about"].endswith("The GPU is lent for each talk and given back after it.")
+    assert not engine["capabilities"]["cloning"]
     assert np.all([voice["sample"] is False for voice in status["voices"]])
 
 
