@@ -86,15 +86,13 @@ def golden_talk(app) -> str:
 
 def test_zero_gpu_talks_in_one_worker_each_say_the_references_words_and_give_their_gpu_back(app, api):
     said = "".join(text for text in tiny.case("voice_and_text")[0]["text"][:30] if text not in ("PAD", "EPAD", "BOS", "EOS"))
-    api.idle = False  # a fresh worker first, then the same twice
+    api.idle = False  # a fresh worker first, then the same again
     assert golden_talk(app) == said
     api.until_released()
     api.idle = True
     workers = len(api.pids)
     assert golden_talk(app) == said
-    api.until_released()
-    assert golden_talk(app) == said
-    assert list(api.until_released()) == ["released"] * 3
+    assert list(api.until_released()) == ["released"] * 2
     assert len(api.pids) == workers
     # the talk, and a margin for the worker's start; lent to the visitor whose token came with the event
     assert {(each["durationSeconds"], each["token"]) for each in api.asked} == {("45", ip_token())}
@@ -185,16 +183,14 @@ def test_zero_gpu_talk_ends_by_itself_before_its_lease(app, api):
             for _ in range(50):
                 speak(caller, FRAME)
                 time.sleep(0.06)
-        ended = caller.until_event("ended")
-        assert ended["reason"] == "time_limit"
-        assert 1 < ended["duration_s"] < 2.5
+        assert caller.until_event("ended")["reason"] == "time_limit"
         assert caller.until_event("limit")["reason"] == "time"
     assert api.until_released() == ["released"]
 
 
 def test_zero_gpu_random_aborts_leave_no_lease_behind(app, api):
     chance = random.Random(5)
-    for _ in range(30):
+    for _ in range(20):
         with leased_talk(app, lease_s=30) as caller:
             match chance.choice(["before", "at once", "talking", "stop"]):
                 case "before":
@@ -238,7 +234,10 @@ def test_zero_gpu_status_offers_lengths_and_the_engine_beside(app, api):
         "usual_s": 60,
         "beside": {"name": "classic", "title": "Embedded engine (classic)"},
     }
-    assert not status["engine"]["capabilities"]["cloning"]
+    engine = status["engine"]
+    assert engine["about"].startswith("cuda: the GPU of this machine; float32: asked for.")
+    assert engine["about"].endswith("The GPU is lent for each talk and given back after it.")
+    assert not engine["capabilities"]["cloning"]
     assert np.all([voice["sample"] is False for voice in status["voices"]])
 
 
@@ -293,7 +292,24 @@ def test_page_comparison_is_rendered_on_a_lent_gpu(app, api, browser, tmp_path):
         page.locator('input[name="scenario"]:checked').uncheck()
         page.locator('.compare [data-part="file"]').set_input_files(tmp_path / "user.wav")
         page.fill('input[name="room_s"]', "0")
+        page.click('[data-act="no-voices"]')
+        page.locator('input[name="voice"][value="NATF0"]').check()
+        page.locator('input[name="voice"][value="VARF2"]').check()
         page.click("#compare-render")
         expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
         assert api.until_released() == ["released"]
         assert api.asked[0]["token"] == ip_token()
+
+
+def test_page_without_quota_answers_a_recording_with_the_embedded_engine(app, api, browser, tmp_path):
+    samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 12)
+    soundfile.write(tmp_path / "user.wav", samples, rate_hz)
+    api.answer = "over-quota"
+    with at_the_page(browser, app) as page:
+        page.click("#tab-respond-button")
+        page.locator("#respond-clip input[type=file]").set_input_files(tmp_path / "user.wav")
+        expect(page.locator("#respond-clip .waveform-container").first).to_be_visible()
+        page.click("#respond-start")
+        expect(page.locator("#respond-status")).to_contain_text("Come back in 1 h 24 min.")
+        page.click("#respond-beside")
+        expect(page.locator(".session").first).to_contain_text("classic", timeout=30_000)

@@ -1,25 +1,27 @@
 """ZeroGPU without ZeroGPU: the app with the real `spaces` package, whose API is played by a server of the test.
 
-`python -m tests.zero_gpu serve …` is the app with these and no other patches, made before `spaces` is imported, since this machine
-has no CUDA: `torch.version.cuda` names a version, `torch._C._cuda_init` exists,
-`torch.cuda._is_in_bad_fork` can be pickled and says no, `Tensor.cuda` returns the tensor, `torch.cuda.synchronize` does nothing.
+`python -m tests.zero_gpu serve …` is the app on a torch that `patch_torch` lets pass for one with CUDA: a version is named, the checks
+whether CUDA was begun answer, and in a worker "cuda" is the CPU. All else is the package's own: in this process it emulates a GPU,
+takes the weights to it, packs them into a file; it forks workers, which read that file.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import mmap
 import os
 import secrets
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -128,7 +130,7 @@ def zero_gpu_env(api: Api) -> dict[str, str]:
 def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[App]:
     """Run the app as on a ZeroGPU Space, on the tiny checkpoint."""
     env = {**zero_gpu_env(api), "HOME": str(folder)}
-    settings = {"checkpoint": tiny.GOLDEN, "device": "cpu", "slots": 2, "connects_per_minute": 10_000, **settings}
+    settings = {"checkpoint": tiny.GOLDEN, "dtype": "float32", "slots": 2, "connects_per_minute": 10_000, **settings}
     with served(folder, engine="auto", env=env, module="tests.zero_gpu", **settings) as app:
         app.until_ready()
         yield app
@@ -177,14 +179,27 @@ def leased_talk(app: App, **start: object) -> Iterator[Caller]:
 
 
 def patch_torch() -> None:
-    """Let this machine's torch be taken for one with CUDA."""
+    """Let this machine's torch be taken for one with CUDA. To be done before `spaces` is imported."""
     import torch
 
     torch.version.cuda = "12.8"
     torch._C._cuda_init = lambda: None
     torch.cuda._is_in_bad_fork = bool
-    torch.Tensor.cuda = lambda self, *args, **kwargs: self
     torch.cuda.synchronize = lambda *args: None
+    torch.Tensor.cuda = lambda self, *args, **kwargs: self.clone()
+    # pinned memory begins with a page, which direct reads from a file need
+    torch.Tensor.pin_memory = lambda self: torch.frombuffer(mmap.mmap(-1, self.nbytes), dtype=self.dtype)
+
+    def here(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+            worker = sys.modules.get("spaces.zero.wrappers")
+            if worker and worker.forked and kwargs.get("device") == "cuda":
+                kwargs["device"] = "cpu"
+            return make(*args, **kwargs)
+
+        return made
+
+    torch.tensor, torch.empty = here(torch.tensor), here(torch.empty)
 
 
 def main() -> int:

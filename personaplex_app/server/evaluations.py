@@ -116,7 +116,7 @@ class Evaluations:
         spoken = [await anyio.to_thread.run_sync(each) for each in say]
         configs = [session_config(plan, unit, each.scenario) for unit, each in zip(units, spoken, strict=True)]
         requests = [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)]
-        async with lent_here(self._house, requests) as device:
+        async with lent_here(self._house, self._house.host.engine, requests) as device:
             job = RenderJob(self._house, requests, device)
             try:
                 while not job.over:

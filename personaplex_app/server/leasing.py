@@ -66,9 +66,8 @@ async def lent(house: House, engine: Engine, length_s: float, wish: Callable[[st
 
 
 @asynccontextmanager
-async def lent_here(house: House, requests: Sequence[RenderRequest]) -> AsyncIterator[Lent]:
-    """Give the house's engine for renderings into its passing cache. What is lent is lent to the visitor whose event this is called in."""
-    engine = house.host.engine
+async def lent_here(house: House, engine: Engine, requests: Sequence[RenderRequest]) -> AsyncIterator[Lent]:
+    """Give an engine for renderings into the house's passing cache. What is lent is lent to the visitor whose event this is called in."""
     length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, house.renderings)
 
     def hold(token: str) -> None:
