@@ -10,6 +10,7 @@ run: $(VENV)/.app
 
 test: $(VENV)/.dev lint
 	sh scripts/ensure-browser.sh $(BIN)/python
+	sh scripts/ensure-nginx.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
@@ -28,7 +29,7 @@ $(VENV)/.app: requirements.txt
 
 # moshi, the tests' oracle and the benchmarks' peer, and Resemblyzer, of which only the weights are used, ask for what the app has newer or
 # does without: they come alone, in a folder of their own
-$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt $(VENV)/.app
+$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt requirements-zerogpu.txt $(VENV)/.app
 	$(PIP) --requirement requirements-personaplex.txt
 	$(PIP) --requirement requirements-dev.txt
 	$(PIP) --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4

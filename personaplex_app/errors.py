@@ -105,6 +105,12 @@ class EngineError(PersonaplexError):
     code = "engine"
 
 
+class GpuUnavailable(EngineError):
+    """No GPU is lent to this visitor now; the message says when to come back."""
+
+    code = "no_gpu"
+
+
 class EngineUnavailable(EngineError):
     """This machine cannot run that engine; the message says what would unlock it."""
 
@@ -115,6 +121,12 @@ class WeightsError(EngineError):
     """A weight file is missing or is not the file that was expected."""
 
     code = "weights"
+
+
+class SpaceRefused(PersonaplexError):
+    """The Hub does not take a Space; the folder that was written stays."""
+
+    code = "space_refused"
 
 
 class StorageError(PersonaplexError):

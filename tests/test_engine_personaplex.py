@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from personaplex_app.audio import level_db
+from personaplex_app.engine.captions import Captions
 from personaplex_app.engine.contract import Notice, Pace, Paced, Sampling, SessionConfig
 from personaplex_app.engine.hush import MOST_FRAMES, PAUSE_FRAMES, Hush
 from personaplex_app.engine.pace import PaceMeter
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
-from personaplex_app.engine.personaplex_session import Captions, duration
+from personaplex_app.engine.personaplex_session import duration
 from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, NotFound
 from ..metrics import Traffic
-from ..protocol import pack
+from ..protocol import Kind, pack
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
@@ -22,6 +22,9 @@ CLOSE_TOO_BIG = 1009
 CLOSE_FAULT = 1011
 CLOSE_TRY_LATER = 1013
 CLOSE_PATIENCE_S = 2.0
+# proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
+KEEP_ALIVE_S = 10.0
+ALIVE = bytes([Kind.PING])
 
 
 class Disconnected(Exception):
@@ -137,12 +140,17 @@ class HttpChannel:
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends; leaving early ends the talk."""
+        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
         self.streaming = True
         try:
-            async for message in self._down_out:
+            while True:
+                message = ALIVE
+                with anyio.move_on_after(KEEP_ALIVE_S):
+                    message = await self._down_out.receive()
                 self._traffic.went(len(message))
                 yield pack([message])
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return
         finally:
             self.hang_up()
 

@@ -52,7 +52,7 @@ def chat_routes(house: House) -> list[BaseRoute]:
         channel = house.channels.get(http.path_params["id"])
         if channel.streaming:
             raise BadInput("This talk is already being read; start a new one.")
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
         return StreamingResponse(channel.stream(), media_type="application/octet-stream", headers=headers)
 
     async def up(http: Request) -> Response:

@@ -1,9 +1,9 @@
 """A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it ended.
 
 The engine's work happens in `sessions.stepper.Stepper`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
-`preparing` and `queued` before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and `notice`
-from the talk (`sessions.stepper`); `sampling` with what is in force, after a `sampling` that changed it; `interrupted` after an
-`interrupt` is done; `limit` before a limit is reached; `pong`; and `ended` as the last.
+`preparing`, `queued` and `lease` (the page is to take a device, see `leasing`) before the handshake; `ready` after it; `utterance`,
+`mark`, `turn_latency`, `stats`, `saved` and `notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
+`sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached; `pong`; and `ended` as the last.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import anyio
 import anyio.to_thread
 
 from .. import logs
-from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
-from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
+from ..codec import make_codec
+from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
+from ..errors import BadInput, CapacityError, EngineError, GpuUnavailable, PersonaplexError
 from ..personas import Persona
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
@@ -29,8 +30,9 @@ from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
-from .codec import make_codec
+from .host import EngineHost
 from .house import House
+from .leasing import lent
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ NO_START = End("no_start", f"No start message came within {START_PATIENCE_S:g} s
 
 def end_of(error: PersonaplexError) -> End:
     """Return the end that an error leads to."""
-    if isinstance(error, CapacityError):
+    if isinstance(error, (CapacityError, GpuUnavailable)):
         return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
     if isinstance(error, EngineError):
         return End("engine_error", str(error), CLOSE_FAULT, failed=True)
@@ -100,6 +102,7 @@ class Conversation:
             self._configured.set()
         self._end: End | None = None
         self._scope = anyio.CancelScope()
+        self._host: EngineHost = house.host
         self._talk: Stepper | None = None
         self._sampling = Sampling()
         self._id, self._engine_name = new_talk_id(), ""
@@ -232,11 +235,14 @@ class Conversation:
             return self._finish(NO_START)
         house = self._house
         house.session_config(self._request, self._terms.persona)  # a bad request is told before the caller waits in line
+        self._host = house.host_of(self._request)
         async with AsyncExitStack() as place:
             engine = await self._enter(place)
+            device = await place.enter_async_context(lent(house, engine, self._lease_s(engine), self._tell_lease))
             config = house.session_config(self._request, self._terms.persona)
-            talk, record = await anyio.to_thread.run_sync(self._open, engine, config, limiter=house.workers)
+            talk, record = await anyio.to_thread.run_sync(self._open, device.engine, config, limiter=house.workers)
             self._talk, self._sampling = talk, config.sampling
+            self._talk_s = min(self._talk_s, device.limit_s())
             try:
                 self._post(Message(Kind.HANDSHAKE))
                 self._tell_ready(record, config)
@@ -247,16 +253,27 @@ class Conversation:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
 
+    def _lease_s(self, engine: Engine) -> int:
+        """Return for how long the talk's device must be lent, 0 where it need not be."""
+        if not isinstance(engine, LeasingEngine):
+            return 0
+        if not self._request.events or self._terms.face != "chat":
+            raise GpuUnavailable(
+                "The GPU here is lent to visitors of the page, and this client did not come from it. "
+                "Ask /api/chat for engine=classic to talk with the embedded engine."
+            )
+        return self._request.lease_s or engine.lease_lengths_s[0]
+
     async def _enter(self, place: AsyncExitStack) -> Engine:
         """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
         house = self._house
         try:
             with anyio.fail_after(self._terms.wait_s):
-                await house.host.ready(self._tell_state)
+                await self._host.ready(self._tell_state)
                 house.fit()
                 await place.enter_async_context(house.admission.slot(self._tell_place))
                 # while it waited in line another engine may have taken over
-                return await house.host.ready(self._tell_state)
+                return await self._host.ready(self._tell_state)
         except TimeoutError:
             raise CapacityError(f"No place came free within {self._terms.wait_s:g} s; try again in a few minutes.") from None
 
@@ -317,14 +334,17 @@ class Conversation:
     # what the client is told
 
     def _tell_state(self, state: EngineState) -> None:
-        choice = self._house.host.choice
+        choice = self._host.choice
         self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
+
+    def _tell_lease(self, token: str) -> None:
+        self._tell("lease", token=token, lease_s=self._request.lease_s)
 
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
 
     def _tell_ready(self, record: TalkLog, config: SessionConfig) -> None:
-        host = self._house.host
+        host = self._host
         self._tell(
             "ready",
             talk_id=record.id,
@@ -332,7 +352,7 @@ class Conversation:
             engine_title=host.choice.title,
             voice=config.voice,
             persona=config.persona,
-            limit_s=self._talk_s,
+            limit_s=round(self._talk_s, 1),
             idle_s=self._idle_s,
             keeping=record.keeping,
             keep_problem=record.problem or "",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 
 from .. import audio
-from ..engine.contract import Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
+from ..engine.contract import BridgedSession, Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
 from ..errors import BadInput
 from ..metrics import StepMeter
 from ..protocol import Kind, Message, metadata
@@ -137,6 +138,7 @@ class Stepper:
             silent_frames=self._silent_frames,
             turn_latency_ms=median_ms,
             turns=len(self._turns_ms),
+            bridge=asdict(self._session.bridge()) if isinstance(self._session, BridgedSession) else None,
         )
         if self._log.saved_s <= self._told_saved_s:
             return [stats]

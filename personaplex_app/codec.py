@@ -1,4 +1,4 @@
-"""Audio between the wire and the engine: PCM for the page, Ogg-Opus for the clients of the moshi family, float for the gateway's."""
+"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for the gateway's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 import numpy as np
 import sphn
 
-from .. import audio
-from ..errors import BadAudio
-from ..units import SAMPLE_RATE_HZ
+from . import audio
+from .errors import BadAudio
+from .units import SAMPLE_RATE_HZ
 
 
 class Codec(Protocol):
