@@ -22,13 +22,13 @@ class Hush:
         """Leave the agent's sound out from the next frame on. May be called from any thread."""
         self._quiet, self._left = 0, MOST_FRAMES
 
-    def covers(self, frame: np.ndarray) -> bool:
-        """Take the next frame of the agent and return whether it is to be left out.
+    def heard(self, frame: np.ndarray, text: str) -> tuple[np.ndarray, str]:
+        """Take the agent's next frame with its text and return what is to be heard of them.
 
-        Shapes: `frame` is float32 [1920].
+        Shapes: `frame` and the result's are float32 [1920].
         """
         if not self._left:
-            return False
+            return frame, text
         self._quiet = self._quiet + 1 if level_db(frame) < QUIET_DB else 0
         self._left = 0 if self._quiet == PAUSE_FRAMES else self._left - 1
-        return True
+        return np.zeros_like(frame), ""

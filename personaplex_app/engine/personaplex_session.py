@@ -41,9 +41,7 @@ class PersonaplexSession:
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
         spoken = self._slot.step(user.astype(np.float32, copy=False))
-        hushed = self._hush.covers(spoken.pcm)
-        agent = np.zeros(FRAME_SAMPLES, np.float32) if hushed else np.clip(spoken.pcm, -1.0, 1.0)
-        text = "" if hushed else self._tokenizer.spoken(spoken.text)
+        agent, text = self._hush.heard(np.clip(spoken.pcm, -1.0, 1.0), self._tokenizer.spoken(spoken.text))
         return Step(agent, text, (*self._captions.step(text), *self._fading()))
 
     def _fading(self) -> tuple[Event, ...]:
