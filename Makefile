@@ -10,6 +10,7 @@ run: $(VENV)/.app
 
 test: $(VENV)/.dev lint
 	sh scripts/ensure-browser.sh $(BIN)/python
+	sh scripts/ensure-nginx.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev

@@ -120,7 +120,8 @@ class ChatRequest:
     # None: not said, a persona's or the default one is taken; "": said to be empty
     prompt: str | None = None
     persona: str = ""
-    codec: Literal["opus", "pcm"] = "opus"
+    # "float" is the gateway's: no query asks for it
+    codec: Literal["opus", "pcm", "float"] = "opus"
     events: bool = False
     config_follows: bool = False
     owner: str = ""

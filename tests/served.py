@@ -24,9 +24,10 @@ class App:
     url: str
     process: subprocess.Popen
     log: Path
+    client: httpx.Client
 
     def get(self, path: str, **kwargs) -> httpx.Response:
-        return httpx.get(self.url + path, **kwargs)
+        return self.client.get(path, **kwargs)
 
     def until_ready(self, patience_s: float = 60.0) -> None:
         self._until(lambda: self.get("/health").json()["status"] == "ok", patience_s)
@@ -68,7 +69,9 @@ def served(
             assert process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline_s, log.read_text()[-3000:]
             time.sleep(0.05)
-        yield App(ready[1], process, log)
+        # a client of its own for each question would read all certificate authorities first, which takes longer than the answer
+        with httpx.Client(base_url=ready[1], limits=httpx.Limits(max_keepalive_connections=0)) as client:
+            yield App(ready[1], process, log, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -34,6 +34,8 @@ class Capabilities:
     """What an engine can do; the page hides or explains what it cannot."""
 
     sampling: bool = False
+    # all of it but the seed can be changed while a talk runs
+    resampling: bool = False
     cloning: bool = False
     backchannels: bool = False
     user_captions: bool = False
@@ -165,6 +167,21 @@ class Pace:
     more_sessions: int
 
 
+@dataclass(frozen=True)
+class Bridge:
+    """What the way to a server and back adds to a talk.
+
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here. `late_frames` were silence
+    because theirs had not come, `trimmed_ms` of sound were left out to catch up, and `skipped_frames` of the user were not sent.
+    """
+
+    round_trip_ms: float | None
+    buffer_ms: float
+    late_frames: int
+    trimmed_ms: int
+    skipped_frames: int
+
+
 class Session(Protocol):
     """One conversation's state inside an engine."""
 
@@ -190,7 +207,19 @@ class SampledSession(Session, Protocol):
     """A session of an engine that declares `sampling`."""
 
     def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs."""
+        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs.
+
+        Raises: BadInput when this session's stay what they were.
+        """
+        ...
+
+
+@runtime_checkable
+class BridgedSession(Session, Protocol):
+    """A session that is held elsewhere, and measures the way there."""
+
+    def bridge(self) -> Bridge:
+        """Return what the way costs by now. May be called while a step runs."""
         ...
 
 

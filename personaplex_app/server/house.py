@@ -18,15 +18,17 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ..adapters import Adapters, load_adapters
 from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.choose import Choice, beside, build, fallback
 from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
-from ..errors import BadInput, NoCloning, PersonaplexError, UnknownVoice, shorten
+from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
+from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
-from ..sessions.admission import MOST_WAITING, Admission
+from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..sessions.passing import PassingFolder
 from ..settings import Settings
@@ -57,6 +59,8 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    metrics: Metrics = field(default_factory=Metrics)
+    adapters: Adapters = field(default_factory=lambda: Adapters({}))
     # who speaks where the engine's device is not lent; None where it needs no lease
     beside: EngineHost | None = None
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
@@ -123,10 +127,16 @@ class House:
         assert self._loop, "the house is not open"
         self.drained_s = time.monotonic() + grace_s
         self._loop.call_soon_threadsafe(self.admission.drain)
+        self.host.refuse(CapacityError(DRAINING))
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> House:
-        """Return a house whose engine has not begun to load; one that must be leased is loaded here, before the page is launched."""
+        """Return a house whose engine has not begun to load; one that must be leased is loaded here, before the page is launched.
+
+        Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+        """
+        personas = load_personas()
+        adapters = load_adapters(personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
         make = partial(build, settings=settings)
         try:
             host = EngineHost(make(choice), choice, make)
@@ -143,7 +153,8 @@ class House:
         return cls(
             settings=settings,
             host=host,
-            personas=load_personas(),
+            personas=personas,
+            adapters=adapters,
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
@@ -170,14 +181,14 @@ class House:
             raise BadInput(f"Engine {shorten(request.engine)} does not speak here; there is {' and '.join(sorted(names))}.")
         return names[request.engine] if request.engine else self.host
 
-    def session_config(self, request: ChatRequest) -> SessionConfig:
-        """Return what the engine is opened with, everything looked up and checked.
+    def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
+        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands for the one asked for.
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
         """
         host = self.host_of(request)
         engine = host.engine
-        persona = find(request.persona, self.personas) if request.persona else self.personas[0]
+        persona = persona or (find(request.persona, self.personas) if request.persona else self.personas[0])
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)

@@ -135,7 +135,8 @@ class _Desk:
         suggested, its_prompt = self.choose(chosen)
         voices = _voices(self._house)
         known = voice if voice in [name for _, name in voices] else suggested
-        return chosen, gr.update(choices=voices, value=known), prompt or its_prompt
+        elsewhere = "Voices that you cloned answer in Talk and Compare." if self._house.host.engine.capabilities.cloning else None
+        return chosen, gr.update(choices=voices, value=known, info=elsewhere), prompt or its_prompt
 
     def choose(self, persona: str) -> tuple[str, str]:
         """Return a persona's voice and role prompt."""

@@ -67,16 +67,21 @@ class ComparePage {
     const known = remembered();
     const linked = new URL(window.location.href).searchParams.get("compare");
     const test = linked ?? known.test;
+    let lost = "";
     try {
       if (known.run) await this.run.open(known.run, known.asked);
-    } catch {
-      // the server was started anew: what was rendered of its own scenarios is in its cache
-      const again = await api.start(known.asked).catch(() => null);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      // the server was started anew: what was rendered of its own scenarios is in its cache, own recordings are not
+      const again = await api.start(known.asked).catch((reason) => {
+        lost = reason.message;
+      });
       remember({ ...known, run: again?.id ?? null });
       if (again) await this.run.open(again.id, known.asked);
     }
     if (test) await this.openTest(test);
     else if (this.run.id) this.show("run");
+    else this.tell(lost);
   }
 
   async render(asked) {
