@@ -102,7 +102,7 @@ def test_zero_gpu_talks_in_one_worker_each_say_the_references_words_and_give_the
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ("over-quota", "Your GPU time is used up: 75 s are needed and 12 s are left. Come back in 1 h 24 min."),
+        ("over-quota", "You have 12 s of GPU time left, and this needs 75 s. Come back in 1 h 24 min."),
         ("illegal-duration", "So long a talk on the GPU is not allowed for you. Choose a shorter one."),
         ("busy", "No GPU is free: none became so within a minute. Come back in a few minutes."),
     ],

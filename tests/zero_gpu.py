@@ -30,6 +30,16 @@ from . import tiny
 from .peers import Caller, call
 from .served import App, served
 
+# seconds left, seconds to wait, and the API's word for it
+REFUSALS = {
+    "over-quota": (12, 5025, "quota-exceeded"),
+    "over-quota-days": (0, 90_001, "quota-exceeded"),
+    "runs": (0, 0, "runs-exceeded"),
+    "pending": (0, 60, "pending-overquota-exceeded"),
+    "illegal-duration": (0, -1, "illegal-duration"),
+}
+STATUSES = {"busy": 503, "expired": 401, "broken": 500}
+
 
 @dataclass
 class Api:
@@ -81,18 +91,19 @@ def zero_gpu_api() -> Iterator[Api]:
 
         def schedule(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:
             api.asked.append(query)
-            if api.answer == "over-quota":
-                return 429, json.dumps({"left": 12, "wait": 5025}), {"X-Approve-Result": "quota-exceeded", "X-Authenticated": "regular"}
-            if api.answer == "illegal-duration":
-                return 429, json.dumps({"left": 0, "wait": -1}), {"X-Approve-Result": "illegal-duration"}
-            if api.answer == "busy":
-                return 503, "", {}
+            if api.answer in REFUSALS:
+                left, wait_s, result = REFUSALS[api.answer]
+                return 429, json.dumps({"left": left, "wait": wait_s}), {"X-Approve-Result": result, "X-Authenticated": "regular"}
+            if api.answer in STATUSES:
+                return STATUSES[api.answer], "", {}
+            if api.answer == "queue-failed":
+                return 200, "event: failed\n\n", {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
             token = f"allow-{len(api.leases)}"
             api.leases[token] = "running"
             given = json.dumps({"idle": api.idle, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": token})
             if api.answer == "queue":
-                events = f"event: ping\n\nevent: succeeded\ndata: {given}\n\n".replace("\n\nevent", "\n\n\x00event").split("\x00")
-                return 200, events[1], {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
+                headers = {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
+                return 200, f"event: succeeded\ndata: {given}\n\n", headers
             return 200, given, {}
 
         def allow(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:

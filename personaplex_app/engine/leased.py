@@ -15,6 +15,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -92,7 +93,7 @@ class LeasedEngine:
         self._home_pid = os.getpid()
         self._fresh = True
         self._wishes: dict[str, _Lease] = {}
-        self._workers: set[int] = set()
+        self._workers: deque[int] = deque(maxlen=MAX_WISHES)
         self._lock = threading.Lock()
         # a socket's path has at most 107 bytes, so the folder is not in one of ours
         self._folder = tempfile.TemporaryDirectory(prefix="lease-")
@@ -161,7 +162,8 @@ class LeasedEngine:
         values = self._run(lease.path, lease.length_s + MARGIN_S)
         try:
             for at in values:
-                self._workers.add(at.pid)
+                if at.pid not in self._workers:
+                    self._workers.append(at.pid)
                 if not lease.meet(at.ends_s):
                     break
                 yield

@@ -37,7 +37,7 @@ class ZeroGpu:
         title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
         if quota := QUOTA.search(message):
             return GpuUnavailable(
-                f"Your GPU time is used up: {quota['asked_s']} s are needed and {quota['left_s']} s are left. Come back {_when(message)}."
+                f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come back {_when(message)}."
             )
         for known, sentence in SENTENCES.items():
             if known in f"{title}: {message}":

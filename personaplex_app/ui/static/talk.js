@@ -66,7 +66,7 @@ class TalkPage {
     const busy = phase === "busy" || phase === "live";
     show(this.buttons.start, !busy);
     // where a GPU could not be had, or its time is over, the talk goes on without one
-    show(this.buttons.beside, this.leased && ["error", "ended"].includes(state));
+    show(this.buttons.beside, this.leased && !busy && state !== "idle" && this.ended?.reason !== "stopped");
     show(this.buttons.stop, busy);
     show(this.buttons.mute, phase === "live");
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
