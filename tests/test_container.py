@@ -95,7 +95,7 @@ def test_image_started_is_healthy_and_ends_on_sigterm_having_written_to_its_volu
         while not healthy(**key):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline_s, log.read_text()
-            time.sleep(0.1)
+            time.sleep(1)
         assert healthy(**login)
         assert not healthy()
         process.send_signal(signal.Signals[image.stop_signal])
