@@ -55,9 +55,9 @@ def there_and_back_ms(url: str, seconds: float) -> dict[str, float]:
 
         speaking = threading.Thread(target=speak)
         speaking.start()
-        while speaking.is_alive():
-            caller.take()
-            if caller.audio and np.abs(pcm16_to_float(caller.audio.pop())).max() > LOUD and len(took_ms) < len(sent_s):
+        for _ in range(round(seconds / FRAME_S) - 1):
+            caller.until(Kind.AUDIO)
+            if np.abs(pcm16_to_float(caller.audio.pop())).max() > LOUD and len(took_ms) < len(sent_s):
                 took_ms.append((time.monotonic() - sent_s[len(took_ms)]) * 1000)
         speaking.join()
     median, p95 = np.percentile(took_ms, [50, 95])

@@ -96,17 +96,22 @@ def test_jitter_what_comes_within_a_steps_patience_makes_what_lies_there_spare(a
     assert trimmed or not buffer.late_frames
 
 
-def test_jitter_missed_frames_make_the_calm_time_longer():
+def test_jitter_a_frame_missed_after_a_cut_makes_the_calm_time_longer():
     clock = Clock()
     buffer = JitterBuffer(now=clock)
-    buffer.write(QUIET)
-    for _ in range(3):
-        buffer.take(0.0)
-    for _ in range(3):
+    for calm_steps in (CALM_STEPS[0], 2 * CALM_STEPS[0], 4 * CALM_STEPS[0]):
+        run(buffer, clock, 1)
+        assert buffer.take(0.0).silent
         buffer.write(QUIET)
-    run(buffer, clock, 3 * CALM_STEPS[0])
-    assert buffer.held_samples == 3 * FRAME_SAMPLES
-    run(buffer, clock, 3 * CALM_STEPS[0])
+        run(buffer, clock, calm_steps)
+        assert buffer.held_samples == FRAME_SAMPLES
+        run(buffer, clock, 2)
+        assert buffer.held_samples == 0
+    # a long time in which all was needed, and the calm time is what it was
+    run(buffer, clock, 8 * CALM_STEPS[0])
+    assert buffer.take(0.0).silent
+    buffer.write(QUIET)
+    run(buffer, clock, CALM_STEPS[0] + 2)
     assert buffer.held_samples == 0
 
 

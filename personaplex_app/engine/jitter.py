@@ -35,7 +35,7 @@ class JitterBuffer:
     """Written by one thread, read by another.
 
     A frame that has not come in time is silence, and counted; when it comes after all it delays everything behind it. So the buffer
-    watches how much it held that was never needed, and cuts that away: after a calm time, which grows when a frame was missed.
+    watches how much it held that was never needed, and cuts that away: after a calm time, which grows when that was wrong.
     """
 
     def __init__(self, trim: bool = True, now: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +48,7 @@ class JitterBuffer:
         # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody needed in the one before
         self._in_time_samples, self._deadline_s = MOST_SAMPLES, 0.0
         self._least_samples, self._steps, self._calm_steps = MOST_SAMPLES, 0, CALM_STEPS[0]
-        self._spare_frames = 0
+        self._spare_frames, self._has_cut = 0, False
         self._read_samples = 0
         self.written_samples = self.trimmed_samples = self.late_frames = 0
 
@@ -88,7 +88,9 @@ class JitterBuffer:
                 frame = np.zeros(FRAME_SAMPLES, np.float32)
                 if self.written_samples:
                     self.late_frames += 1
-                    self._calm_steps = min(2 * self._calm_steps, CALM_STEPS[1])
+                    if self._has_cut:
+                        # what was cut was needed after all
+                        self._calm_steps = min(2 * self._calm_steps, CALM_STEPS[1])
                     self._in_time_samples = MOST_SAMPLES
                     self._begin_calm(0)
             else:
@@ -110,11 +112,13 @@ class JitterBuffer:
             # one frame is the step's own
             self._begin_calm(max(self._least_samples // FRAME_SAMPLES - 1, 0))
             if not self._spare_frames:
+                self._has_cut = False
                 self._calm_steps = max(self._calm_steps // 2, CALM_STEPS[0])
         if self._spare_frames >= LOUD_FRAMES or (self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB):
             self._cut(self._spare_frames * FRAME_SAMPLES)
             self._in_time_samples = len(self._sound)
             self._begin_calm(0)
+            self._has_cut = True
 
     def _begin_calm(self, spare_frames: int) -> None:
         self._spare_frames, self._steps, self._least_samples = spare_frames, 0, MOST_SAMPLES
