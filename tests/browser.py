@@ -105,14 +105,15 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, scale: float = 1, **media: Any) -> Iterator[Page]:
-    """Give a page of somebody new: own storage, own permissions; `media` is emulated. Errors of the page's scripts fail the test.
+def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
+    """Give a page of somebody new: own storage, own permissions. Errors of the page's scripts fail the test.
 
     Echo cancellation and its like are off: they would take the tests' tones for noise.
     """
+    media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
     # those who were here before leave their context, emptied, and in it a page whose process has compiled the app's scripts already
-    person = next((left for left in browser.contexts if scale == 1 and len(left.pages) == 1), None) or _context(browser, scale)
-    parked = person.pages[0]
+    left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
+    person = left[0] if left else _context(browser, options)
     person.clear_permissions()
     if microphone:  # one that is not granted is refused
         person.grant_permissions(["microphone"])
@@ -129,26 +130,13 @@ def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = 
     except BaseException:
         person.close()
         raise
-    if scale != 1 or not _left_empty(page, parked, origins):
+    if options or not _left_empty(page, origins):
         person.close()
 
 
-def _left_empty(page: Page, parked: Page, origins: set[str]) -> bool:
-    """Let nothing stay of a visit but its compiled scripts; False where the server is gone."""
-    try:
-        parked.goto(f"{page.evaluate('origin')}/health")
-        page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
-        cleaner = page.context.new_cdp_session(page)
-        for origin in origins:
-            cleaner.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-        page.close()
-    except Error:
-        return False
-    return True
-
-
-def _context(browser: Browser, scale: float) -> BrowserContext:
-    person = browser.new_context(viewport=DESK, device_scale_factor=scale)
+def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
+    """Make a context with one page, which stays when its visitors have left."""
+    person = browser.new_context(viewport=DESK, **options)
     person.add_init_script(TAP)
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
@@ -157,6 +145,20 @@ def _context(browser: Browser, scale: float) -> BrowserContext:
     """)
     person.new_page()
     return person
+
+
+def _left_empty(page: Page, origins: set[str]) -> bool:
+    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being gone."""
+    try:
+        page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
+        page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
+        cleaner = page.context.new_cdp_session(page)
+        for origin in origins:
+            cleaner.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        page.close()
+    except Error:
+        return False
+    return True
 
 
 def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:

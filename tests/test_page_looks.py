@@ -91,7 +91,7 @@ def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, sc
 
 
 def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) -> None:
-    with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", scale=3) as page:
+    with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3) as page:
         open_page(page, app.url)
         small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
         assert not small
