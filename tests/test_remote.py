@@ -373,7 +373,7 @@ def test_remote_dead_server_is_skipped_and_asked_again_later(monkeypatch):
     port = free_port()
     with moshi_server() as alive, remote(f"ws://127.0.0.1:{port}/api/chat", alive.url) as engine:
         assert engine.max_sessions == 1
-        assert f"127.0.0.1:{port}: It cannot be reached (" in engine.about
+        assert f"127.0.0.1:{port}: It cannot be reached (Connection refused)." in engine.about
         first = engine.open(CONFIG)
         with moshi_server(port=port) as back:
             until(lambda: engine.max_sessions == 2)
@@ -564,3 +564,15 @@ def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
 
 def test_bridge_is_plain_data_for_the_page():
     assert set(asdict(Bridge(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
+
+
+def test_remote_server_without_a_known_name_is_told(monkeypatch):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with (
+        remote("ws://gpu.invalid/api/chat", loaded=False) as engine,
+        pytest.raises(EngineUnavailable, match="not known to the name servers"),
+    ):
+        engine.load(ignore)
