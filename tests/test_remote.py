@@ -39,7 +39,7 @@ from .served import free_port
 
 pytestmark = pytest.mark.unit
 
-QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=1.0, handshake_s=0.4, silent_s=0.4), start_s=0.2, pause_s=0.01)
+QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01)
 CONFIG = SessionConfig("NATF2", "You are a secret gardener.", sampling=Sampling(0.7, 0.6, 100, 20, 7))
 SAID = tone(2.0).reshape(-1, FRAME_SAMPLES)
 QUIET = np.zeros(FRAME_SAMPLES, np.float32)
@@ -255,7 +255,7 @@ def flood(talk: Talk) -> None:
 
 
 ENDS = {
-    "silence": (lambda talk: None, "It sent no sound for 0.4 s."),
+    "silence": (lambda talk: None, "It sent no sound for 0.6 s."),
     "noise for sound": (opus_noise, "not the moshi protocol"),
     "pages without sound": (endless_page, "not the moshi protocol"),
     "text message": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
