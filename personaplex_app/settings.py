@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,8 +17,9 @@ ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_})
+def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = "") -> Any:
+    """Declare a setting; `also` is a variable of somebody else's that is read where ours is absent."""
+    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_, "also": also})
 
 
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
@@ -101,6 +103,27 @@ def _dataset(text: str) -> str:
     return text
 
 
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+        raise ValueError("a path such as /voice")
+    return prefix
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["*"]:
+        return ("*",)
+    try:
+        return tuple(str(ip_network(name, strict=False)) for name in names)
+    except ValueError:
+        raise ValueError("IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer") from None
+
+
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
 
@@ -110,9 +133,16 @@ class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
     engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
-    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network")
-    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use")
+    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME")
+    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use", also="GRADIO_SERVER_PORT")
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
+    ssl: bool = _setting(False, _flag, "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here")
+    ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
+    ssl_cert: Path | None = _setting(None, _file, "PEM file of the certificate, its chain after it; https without --ssl too")
+    root_path: str = _setting("", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), _networks, "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all"
+    )
     checkpoint: str = _setting(
         "", str, "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given"
     )
@@ -136,6 +166,8 @@ class Settings:
     data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
     auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
     api_key: str = _setting("", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True)
+    adapters: str = _setting("", str, "YAML file of the gateway's adapters, added to the personas or put in their place")
+    gateway_key: str = _setting("", str, "key that the gateway's adapters take which ask for one, besides the app's own", secret=True)
     allowed_origins: tuple[str, ...] = _setting((), _origins, "other sites whose pages may connect, comma-separated")
     connects_per_minute: int = _setting(60, _number(1, 10_000), "talks one address may begin in a minute")
     llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
@@ -145,17 +177,27 @@ class Settings:
     judge_key: str = _setting("", str, "its key", secret=True)
     judge_model: str = _setting("", str, "the model to ask it for")
     votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
+    log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
+
+    def __post_init__(self) -> None:
+        if (self.ssl_key is None) != (self.ssl_cert is None):
+            given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
+            raise SettingsError(f"{given} is given without {missing}; give both, or --ssl alone for a self-signed certificate.")
+        if self.share and (self.ssl or self.ssl_cert):
+            raise SettingsError("--share has https of its own and cannot reach an app that has it too; leave --ssl out.")
 
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
         """Return the settings of an environment, with flags (as text, None for absent) before it.
 
-        Raises: SettingsError naming the variable, its value and what it may be.
+        Raises: SettingsError naming the variable, its value and what it may be, or what goes only together.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):
             variable = ENV_PREFIX + f.name.upper()
+            if variable not in environ and f.metadata.get("also") in environ:
+                variable = f.metadata["also"]
             flag = (overrides or {}).get(f.name)
             text = flag if flag is not None else environ.get(variable)
             if text is None:

@@ -1,15 +1,14 @@
 """The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the results."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, open_page, screenshot, tone, visitor, write_microphone
-from .served import App, served
+from .browser import open_page, screenshot, visitor
+from .served import App
 from .speech import speak
 from .test_page_looks import CONTRASTS, NAMELESS, assert_fits
 
@@ -19,20 +18,6 @@ TARGETS = """() => [...document.querySelectorAll('.compare :is(button, select, s
   .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
   .map((each) => [each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])
   .filter(([, height]) => height < 44)"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="classic", connects_per_minute=600) as running:
-        running.until_ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
-    with chromium(microphone) as running:
-        yield running
 
 
 def look(page: Page, name: str) -> None:
@@ -121,6 +106,18 @@ def test_compare_from_a_recording_to_results_over_a_reload(app: App, browser: Br
             page.click('[data-export="csv"]')
         assert Path(download.value.path()).read_text().count("\n") == 5
         test = page.evaluate("() => JSON.parse(sessionStorage.getItem('personaplex.compare')).test")
+        for recording, told in (("scenario", "turn-short"), ("recording", "f" * 32)):  # as after a restart of the server
+            asked = {"inputs": [{recording: told}], "voices": ["deep"], "seeds": [0], "persona": ""}
+            page.evaluate(
+                "(known) => sessionStorage.setItem('personaplex.compare', JSON.stringify(known))", {"run": "0" * 32, "asked": asked}
+            )
+            page.reload()
+            page.click("#tab-compare-button")
+            if recording == "scenario":
+                expect(page.locator(".compare-run h2").last).to_have_text("One short word", timeout=30_000)
+            else:
+                expect(page.locator('.compare [data-part="notice"]')).to_contain_text("That recording is no longer here")
+                expect(page.locator("#compare-render")).to_be_enabled()
     with visitor(browser, color_scheme="dark") as page:
         page.goto(f"{app.url}/?compare={test}")
         page.click("#tab-compare-button")

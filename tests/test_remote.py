@@ -80,6 +80,17 @@ def step_until_it_ends(session, most=200) -> str:
 # what a talk is
 
 
+def test_remote_talk_that_is_interrupted_is_silent_until_the_agent_pauses():
+    with moshi_server(echo) as server, remote(server.url) as engine:
+        session = engine.open(replace(CONFIG, paced=False))
+        sounding = [session.step(frame).agent.any() for frame in SAID[:10]]
+        session.interrupt()
+        after = [session.step(frame).agent.any() for frame in SAID[10:20]]
+        session.close()
+    assert any(sounding)
+    assert not any(after)
+
+
 def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     caplog.set_level(logging.DEBUG)
     access = Access({"Authorization": "Bearer k-123", "X-Extra": "yes"})

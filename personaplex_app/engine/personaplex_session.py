@@ -12,6 +12,7 @@ from ..model.generation import RowSampling
 from ..units import FRAME_SAMPLES, frames_to_s
 from .captions import Captions
 from .contract import Event, Notice, Sampling, Step
+from .hush import Hush
 from .slots import Slot
 
 
@@ -23,6 +24,7 @@ class PersonaplexSession:
         self._slot: Slot | None = slot
         self._tokenizer = checkpoint.tokenizer
         self._captions = Captions()
+        self._hush = Hush()
         self._seed = seed
         self._frames_until_fading = max(window_frames, 0)
         self._context_frames = checkpoint.lm.config.context
@@ -39,8 +41,8 @@ class PersonaplexSession:
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
         spoken = self._slot.step(user.astype(np.float32, copy=False))
-        text = self._tokenizer.spoken(spoken.text)
-        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, (*self._captions.step(text), *self._fading()))
+        agent, text = self._hush.heard(np.clip(spoken.pcm, -1.0, 1.0), self._tokenizer.spoken(spoken.text))
+        return Step(agent, text, (*self._captions.step(text), *self._fading()))
 
     def _fading(self) -> tuple[Event, ...]:
         """Say once, with the first frame that pushes another out of the window, that memory has an end."""
@@ -56,7 +58,8 @@ class PersonaplexSession:
             self._slot.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
-        """Do nothing: the model hears the user and decides itself when to stop."""
+        """Let nothing more be heard until the model pauses: it hears the user and decides itself when to stop."""
+        self._hush.begin()
 
     def close(self) -> None:
         """Give the slot back. May be called twice."""

@@ -12,6 +12,7 @@ from ..errors import BadInput, EngineError
 from ..units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .captions import Captions
 from .contract import Bridge, Event, Notice, Sampling, Step
+from .hush import Hush
 from .remote_line import Line
 
 PACED_S = 0.06
@@ -35,6 +36,7 @@ class RemoteSession:
         self._last = line
         self._host, self._paced, self._silent_s, self._left = host, paced, silent_s, left
         self._captions = Captions()
+        self._hush = Hush()
         self._held_samples: deque[int] = deque(maxlen=STEPS_REMEMBERED)
         self._stepped_s = self._resumed_s = self._due_s = time.monotonic()
         self._skipped_frames = 0
@@ -65,7 +67,8 @@ class RemoteSession:
         if taken.silent:
             self._check(line)
         self._stepped_s = time.monotonic()
-        return Step(taken.sound, taken.text, (*self._captions.step(taken.text), *notices))
+        agent, text = self._hush.heard(taken.sound, taken.text)
+        return Step(agent, text, (*self._captions.step(text), *notices))
 
     def _send(self, line: Line, user: np.ndarray) -> tuple[Event, ...]:
         """Send what the user says, unless the server is so far behind that its answers would come ever later."""
@@ -102,7 +105,8 @@ class RemoteSession:
         raise BadInput("A remote server takes the sampling only when a talk begins; it counts from the next talk on.")
 
     def interrupt(self) -> None:
-        """Do nothing: the protocol has no word for it, and the model hears the user and decides itself when to stop."""
+        """Let nothing more be heard until the model pauses: the protocol has no word for it."""
+        self._hush.begin()
 
     def close(self) -> None:
         """Hang up. May be called twice."""

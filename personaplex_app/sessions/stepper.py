@@ -15,6 +15,7 @@ import numpy as np
 from .. import audio
 from ..engine.contract import BridgedSession, Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
 from ..errors import BadInput
+from ..metrics import StepMeter
 from ..protocol import Kind, Message, metadata
 from ..units import FRAME_MS, FRAME_S, frames_to_s
 from .talk_log import TalkLog
@@ -35,9 +36,14 @@ class Stepper:
     """
 
     def __init__(
-        self, session: Session, log: TalkLog, encode: Callable[[np.ndarray], bytes], now: Callable[[], float] = time.monotonic
+        self,
+        session: Session,
+        log: TalkLog,
+        encode: Callable[[np.ndarray], bytes],
+        now: Callable[[], float] = time.monotonic,
+        meter: StepMeter = StepMeter(),
     ) -> None:
-        self._session, self._log, self._encode, self._now = session, log, encode, now
+        self._session, self._log, self._encode, self._now, self._meter = session, log, encode, now, meter
         self._reframer = audio.Reframer()
         self._steps_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
         self._turns_ms: deque[float] = deque(maxlen=TURNS_REMEMBERED)
@@ -64,7 +70,9 @@ class Stepper:
         if frames:
             now_s = self._now()
             gap_frames = 0 if self._fed_s is None else round((now_s - self._fed_s) / FRAME_S)
-            self._silent_frames += gap_frames - 1 if gap_frames > BURST_FRAMES else 0
+            if gap_frames > BURST_FRAMES:
+                self._silent_frames += gap_frames - 1
+                self._meter.came_late(gap_frames - 1)
             self._fed_s = now_s
         return [message for frame in frames for message in self._step(frame)]
 
@@ -89,6 +97,7 @@ class Stepper:
         before_s = time.perf_counter()
         step = self._session.step(user)
         step_ms = (time.perf_counter() - before_s) * 1000
+        self._meter.step(step_ms / 1000)
         self._steps_ms.append(step_ms)
         self._late_frames += step_ms > FRAME_MS
         self.frames += 1
