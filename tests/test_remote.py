@@ -379,6 +379,17 @@ def test_remote_talks_go_to_the_least_busy_and_no_further_than_there_is_room():
         sessions[0].close()
 
 
+def test_remote_talk_goes_where_others_talk_least():
+    def told(used: int):
+        return lambda: (200, json.dumps(status(slots={"used": used, "total": 3})).encode())
+
+    with moshi_server(status=told(2)) as busy, moshi_server(status=told(1)) as free, remote(busy.url, free.url) as engine:
+        sessions = [engine.open(replace(CONFIG, voice="warm")) for _ in range(2)]
+        assert [len(each.asked) for each in (busy, free)] == [0, 2]
+        for session in sessions:
+            session.close()
+
+
 def test_remote_dead_server_is_skipped_and_asked_again_later(monkeypatch):
     monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
     port = free_port()
