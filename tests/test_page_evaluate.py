@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .browser import screenshot, visitor
+from .looks import assert_fits_everywhere, assert_readable
 from .samples import chunks, every, write
 from .served import App
-from .test_page_looks import WIDTHS, assert_fits, assert_readable
 
 pytestmark = pytest.mark.browser
 
@@ -55,9 +55,7 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
         screenshot(page, "evaluate-done", full_page=True)
         frame.locator("audio").first.evaluate("(audio) => audio.play()")
         expect(frame.locator(".lane .playhead").first).to_have_css("visibility", "visible")
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert_fits(page)
+        assert_fits_everywhere(page)
         page.set_viewport_size({"width": 390, "height": 900})
         screenshot(page, "evaluate-phone", full_page=True)
         assert_readable(page)
