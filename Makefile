@@ -11,6 +11,7 @@ run: $(VENV)/.app
 # talks are in real time and wait more than they compute: three processes for two cores, and the linters beside them
 test: $(VENV)/.dev
 	sh scripts/ensure-browser.sh $(BIN)/python
+	sh scripts/ensure-nginx.sh
 	$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder; tested=$$?; \
 	wait $$lint || { cat $(VENV)/lint.log; exit 1; }; exit $$tested
@@ -31,7 +32,7 @@ $(VENV)/.app: requirements.txt
 
 # moshi, the tests' oracle and the benchmarks' peer, and Resemblyzer, of which only the weights are used, ask for what the app has newer or
 # does without: they come alone, in a folder of their own
-$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt $(VENV)/.app
+$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt requirements-zerogpu.txt $(VENV)/.app
 	$(PIP) --no-compile --requirement requirements-dev.txt
 	$(PIP) --no-compile --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4
 	touch $@

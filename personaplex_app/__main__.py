@@ -6,7 +6,6 @@ import argparse
 import gc
 import inspect
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,8 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .errors import EngineUnavailable, PersonaplexError, SettingsError
+from . import __version__, logs
+from .errors import EngineUnavailable, PersonaplexError, SettingsError, SettingsFileError
 from .evaluation import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
 
@@ -31,14 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for client in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log addresses, and the Hub's are signed
-        logging.getLogger(client).setLevel(logging.WARNING)
+    logs.configure(settings.log_level, settings.log_format == "json")
     try:
         return args.run(settings, args)
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsFileError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--gpu-gib", type=_at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
+    space = commands.add_parser("space", help="write a Hugging Face Space that runs this app, and upload it")
+    space.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote")
+    space.add_argument("--push", metavar="REPO", help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private")
+    space.set_defaults(run=_space)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     _add_offline(offline)
     offline.set_defaults(run=_offline)
@@ -62,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--repeats", type=_at_least(1, int), default=10, help="how many calls a median is taken over, 10 unless given")
     bench.add_argument("--sessions", type=_at_least(1, int), default=4, help="places to make room for, 4 unless given")
     bench.add_argument("--no-peer", action="store_true", help="leave the moshi package out")
-    _add_some(bench, "device", "dtype", "quantize")
+    bench.add_argument("--agreement", action="store_true", help="compare int8 and int4 with the checkpoint's unquantised weights instead")
+    _add_some(bench, "checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload", "data")
     bench.set_defaults(run=_bench)
     _add_evaluate(commands.add_parser("evaluate", help="score conversations"))
     return parser
@@ -86,7 +88,20 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     _add_sampling(run)
-    _add_some(run, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "slots", "judge_url", "judge_model")
+    _add_some(
+        run,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "slots",
+        "remote_url",
+        "remote_insecure",
+        "judge_url",
+        "judge_model",
+    )
     run.set_defaults(run=_evaluate_run)
     report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
     report.add_argument("out", type=Path, metavar="DIR")
@@ -115,7 +130,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "remote_url", "remote_insecure")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +156,8 @@ def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     for f in fields(Settings):
-        if f.repr:  # a secret on a command line is read by everybody on the machine
+        # a secret on a command line is read by everybody on the machine; what the platform says has no flag
+        if f.repr and "help" in f.metadata:
             _add_setting(parser, f)
 
 
@@ -157,10 +173,31 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
     # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need not pay
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from .server.certificates import certificate_of
+
+    certificate_of(settings)  # one that cannot be used is told at once too
     with _quick_import():
         from .server.launch import serve
 
+    if settings.log_format == "json":
+        logs.catch_prints()
     serve(settings)
+    return 0
+
+
+def _space(settings: Settings, args: argparse.Namespace) -> int:
+    from .engine.choose import hub_access
+    from .space import check_repo, push_space, write_space
+
+    if args.push is not None:
+        check_repo(args.push)
+    files = write_space(args.folder)
+    print(f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py")
+    if args.push is None:
+        print("Upload it with --push OWNER/NAME, or with git to a Space that you made.")
+    else:
+        print(f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that.")
+        print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
     return 0
 
 
@@ -215,10 +252,15 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
 
 def _bench(settings: Settings, args: argparse.Namespace) -> int:
     try:
+        from .bench.agreement import measure_agreement, render_agreement
         from .bench.report import render, run
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
 
+    if args.agreement:
+        found = measure_agreement(settings)
+        print(json.dumps(found, indent=2) if args.json else render_agreement(found))
+        return 0
     quantize = "none" if settings.quantize == "auto" else settings.quantize
     print(render(run(args.size, settings.device, settings.dtype, args.repeats, not args.no_peer, args.sessions, quantize), args.json))
     return 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -12,20 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from . import doctor
 from .engine.choose import build, choose
 from .engine.contract import Engine, Sampling
 from .engine.offline import state_line
 from .errors import BadInput, EngineError, shorten
-from .evaluation.listening import Clip, Condition, Design, Trial, plan
-from .evaluation.loudness import amplified, gain_db
 from .evaluation.pictures import lane
-from .evaluation.ranking import Choice, Vote, rank
 from .evaluation.report import JSON, html_of, mp3, write_report
 from .evaluation.run import Bench, Plan, Progress, run
 from .evaluation.scenarios import choose_scenarios, load_scenarios
@@ -34,12 +28,15 @@ from .evaluation.summary import cases, remarks, summarise
 from .evaluation.summary_text import text_of
 from .evaluation.table import problem_lines, render
 from .evaluation.unit_files import Result, read_sides, read_units
+from .notebook_votes import LOOK, Ballots, player
 from .settings import Settings
 
 MODES = ("demo", "gpu", "checkpoint")
-VOTES = "votes.jsonl"
-CHOICES: dict[str, Choice] = {"A": "left", "B": "right", "tie": "tie", "both bad": "both_bad"}
 READY_S = 180.0
+NO_SECRET = {
+    "SecretNotFoundError": "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again.",
+    "NotebookAccessError": "This notebook may not read the secret HF_TOKEN; switch Notebook access on beside it, and run this cell again.",
+}
 
 
 def check_machine(gpu_gib: float | None = None) -> None:
@@ -48,14 +45,22 @@ def check_machine(gpu_gib: float | None = None) -> None:
 
 
 def use_colab_token() -> None:
-    """Take HF_TOKEN from Colab's secrets, where there are any."""
+    """Take HF_TOKEN from Colab's secrets, or say why there is none and what to do."""
+    if os.environ.get("HF_TOKEN"):
+        print("HF_TOKEN is set already.")
+        return
     try:
         from google.colab import userdata  # type: ignore[import-not-found]
-
-        os.environ.setdefault("HF_TOKEN", userdata.get("HF_TOKEN"))
+    except ImportError:
+        print("This is not Colab; for a checkpoint with a licence set HF_TOKEN, or run: hf auth login")
+        return
+    try:
+        os.environ["HF_TOKEN"] = userdata.get("HF_TOKEN")
         print("HF_TOKEN comes from Colab's secrets.")
     except Exception as error:  # every way of not having the secret has its own class there
-        print(f"No token from Colab's secrets ({type(error).__name__}); a checkpoint that needs none, or one on disk, still works.")
+        name = type(error).__name__
+        said = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
+        print(f"{said} Until then the embedded engine speaks.")
 
 
 def score(task: str, folder: str) -> None:
@@ -112,7 +117,7 @@ class Study:
     folder: Path
     bench: Bench
     app: LiveApp | None = None
-    _trials: Ballots | None = None
+    _ballots: Ballots | None = None
 
     def render(self) -> None:
         """Hold and measure what is missing, saying how far it is and how long it takes."""
@@ -130,28 +135,26 @@ class Study:
         user, agent = read_sides(self.folder, result)
         told = "; ".join(remarks(result))
         head = f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed {result.seed}</h4>"
-        return (
-            f"{head}{_LOOK}<div style='overflow-x:auto'>{lane(result, user, agent)}</div>{_player(mp3(user, agent))}<p>{escape(told)}</p>"
-        )
+        return f"{head}{LOOK}<div style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}<p>{escape(told)}</p>"
 
     def measure(self) -> None:
         """Print every figure with its interval; those of too few events are hidden."""
         print(text_of(summarise(self.folder)[0]))
 
     def vote(self, choice: str = "") -> None:
-        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad. The names come at the end.
+        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad; undo and reveal likewise.
 
         Raises: BadInput.
         """
-        self._trials = self._trials or Ballots.of(self)
-        if choice:
-            self._trials.vote(choice)
-        _show(self._trials.next_pair())
+        _show(self._test().take(choice))
 
     def ranking(self) -> None:
         """Print how the voices rank by the votes so far."""
-        self._trials = self._trials or Ballots.of(self)
-        print(self._trials.ranking())
+        print(self._test().ranking())
+
+    def _test(self) -> Ballots:
+        self._ballots = self._ballots or Ballots(self.folder, self.engine.name, self.plan.voices)
+        return self._ballots
 
     def report(self) -> Path:
         """Write the report with CSV and JSON into the folder, show it, and return the HTML file."""
@@ -177,82 +180,6 @@ class Study:
         self.engine.close()
 
 
-# -- voting ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Ballots:
-    """A listener's blind pairs in a notebook. What was heard is not timed here; the app's Compare tab does that too."""
-
-    study: Study
-    design: Design
-    trials: tuple[Trial, ...]
-    votes: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, study: Study, trials: int = 12) -> Ballots:
-        """Return the ballots of a study, votes from before taken up again.
-
-        Raises: BadInput when fewer than two voices can be compared.
-        """
-        found = {(r.scenario, r.seed, r.voice): r for r in read_units(study.folder)}
-        voices = study.plan.voices
-        shared = [key for key in dict.fromkeys((s, seed) for s, seed, _ in found) if all((*key, voice) in found for voice in voices)]
-        results = [[found[(*key, voice)] for voice in voices] for key in shared]
-        firsts = [row[0] for row in results]
-        conditions = tuple(Condition(r.user_sha256, r.title, r.persona, r.prompt_sha256, r.seed) for r in firsts)
-        clips = tuple(tuple(cls._clip(study.folder, result) for result in row) for row in results)
-        design = Design(study.engine.name, voices, conditions, clips)
-        made = cls(study, design, plan(design, trials, design.id))
-        if (path := study.folder / VOTES).exists():
-            told = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
-            made.votes = [vote for vote in told if vote["test"] == design.id]
-        return made
-
-    @staticmethod
-    def _clip(folder: Path, result: Result) -> Clip:
-        return Clip(result.voice, result.unit.name, result.duration_s, gain_db(read_sides(folder, result)[1]))
-
-    def vote(self, choice: str) -> None:
-        """Write a vote to the disk at once. Raises: BadInput."""
-        if choice not in CHOICES:
-            raise BadInput(f"CHOICE is {shorten(choice)}; it must be one of {', '.join(CHOICES)}.")
-        if len(self.votes) == len(self.trials):
-            raise BadInput("Every pair has its vote; see the ranking below.")
-        number = len(self.votes)
-        trial = self.trials[number]
-        vote = {"schema": 1, "at_s": round(time.time(), 3), "test": self.design.id, "trial": number, "choice": CHOICES[choice]}
-        vote |= {"left": trial.left, "right": trial.right, "check": trial.check, "heard_s": None}
-        with (self.study.folder / VOTES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(vote) + "\n")
-        self.votes.append(vote)
-
-    def next_pair(self) -> str:
-        """Return the pair to hear now, without names, as HTML; the voices' names once every pair has its vote."""
-        number = len(self.votes)
-        if number == len(self.trials):
-            pairs = "; ".join(f"{n}: A {trial.left}, B {trial.right}" for n, trial in enumerate(self.trials, 1))
-            return f"<p>Every pair has its vote. They were {escape(pairs)}.</p>"
-        trial = self.trials[number]
-        sides = (("A", trial.left), ("B", trial.right))
-        players = "".join(f"<p><b>{name}</b> {_player(self._sound(trial.condition, voice))}</p>" for name, voice in sides)
-        return f"<p>Pair {number + 1} of {len(self.trials)}: {escape(self.design.conditions[trial.condition].title)}</p>{players}"
-
-    def _sound(self, condition: int, voice: str) -> str:
-        clip = self.design.clip(condition, voice)
-        result = next(each for each in read_units(self.study.folder) if each.unit.name == clip.audio)
-        user, agent = read_sides(self.study.folder, result)
-        return mp3(amplified(user, gain_db(user)), amplified(agent, clip.gain_db))
-
-    def ranking(self) -> str:
-        """Return the ranking as text."""
-        listener = hashlib.sha256(str(self.study.folder.absolute()).encode()).hexdigest()[:16]
-        standing = rank([Vote(listener, v["left"], v["right"], v["choice"]) for v in self.votes if v["check"] is None], self.design.voices)
-        lines = [f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in standing.standings]
-        note = "Preliminary: fewer than 20 votes a voice, and one listener tells no interval." if standing.preliminary else ""
-        return "\n".join([*lines, *filter(None, [note])])
-
-
 # -- the live app ---------------------------------------------------------------------------------------------------------
 
 
@@ -273,14 +200,15 @@ class LiveApp:
             self.process.wait()
 
 
-def open_app(engine: str = "auto", share: bool = False, **settings: str | int) -> LiveApp:
+def open_app(engine: str = "auto", share: bool = False, **settings: str | int | bool) -> LiveApp:
     """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy drops WebSockets.
 
     Raises: EngineError when the app does not start, with the end of its log.
     """
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {"engine": engine, **settings}.items() if value != ""]
+    given = {name.replace("_", "-"): value for name, value in {"engine": engine, "share": share, **settings}.items()}
+    flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value is not False and value != ""]
     with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
-        command = [sys.executable, "-m", "personaplex_app", "serve", *flags, *(["--share"] if share else [])]
+        command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
     log, until_s = Path(out.name), time.monotonic() + READY_S
     while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):
@@ -297,21 +225,11 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int) -
 
 # -- showing --------------------------------------------------------------------------------------------------------------
 
-_LOOK = (
-    "<style>.lane .user{stroke:#0a7a83;stroke-width:2}.lane .agent{stroke:#c2481f;stroke-width:2}.lane .axis{stroke:#999}"
-    ".lane text{font:12px sans-serif}.lane .user-words{fill:#08636b}.lane .agent-words{fill:#9d3715}.lane .band{fill:rgba(202,158,38,.26)}"
-    ".lane .cut{stroke:#0a7a83;stroke-width:2}.lane{background:#fdfcf9}</style>"
-)
-
 
 def _show(html: str) -> None:
     from IPython.display import HTML, display
 
     display(HTML(html))
-
-
-def _player(source: str) -> str:
-    return f"<audio controls preload='none' src='{source}'></audio>"
 
 
 def _names(text: str) -> list[str]:

@@ -31,8 +31,9 @@ FLAGS = [
     "--deny-permission-prompts",
     "--autoplay-policy=no-user-gesture-required",
 ]
-# a host name for this machine that is no secure context
+# a host name for this machine that is no secure context, and one that has a certificate
 INSECURE_HOST = "insecure.test"
+SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parent / ".screenshots"
 # what is connected to a loudspeaker is recorded too, at the rate of its own context
 TAP = """
@@ -91,10 +92,11 @@ def tone(frequency_hz: float = 440.0, seconds: float = 2.0) -> np.ndarray:
 
 
 @contextmanager
-def chromium(microphone: Path) -> Iterator[Browser]:
+def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
     """Run a browser whose microphone plays a wav file."""
+    names = ", ".join(f"MAP {name} 127.0.0.1" for name in (INSECURE_HOST, SECURE_HOST))
     with sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}", f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"]
+        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}", f"--host-resolver-rules={names}", *more_flags]
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
         try:
             yield browser

@@ -50,10 +50,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, engine: str = "echo", env: dict[str, str] | None = None, **settings: object) -> Iterator[App]:
-    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`."""
+def served(
+    folder: Path, engine: str = "echo", env: dict[str, str] | None = None, module: str = "personaplex_app", **settings: object
+) -> Iterator[App]:
+    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`. `module` is another way to start it."""
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
-    command = [sys.executable, "-m", "personaplex_app", "serve"]
+    command = [sys.executable, "-m", module, "serve"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     log = folder / f"serve-{flags['port']}.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERSONAPLEX_")}

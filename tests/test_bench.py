@@ -6,11 +6,18 @@ import pytest
 import torch
 
 from benchmarks import accelerator
+from personaplex_app import doctor
 from personaplex_app.__main__ import main
 from personaplex_app.bench import ours, peer, report
+from personaplex_app.engine.choose import Choice, build
+from personaplex_app.model.agreement import keep_agreements, known_agreements
+from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
 from personaplex_app.model.plan import sizes_of
 from personaplex_app.model.random_weights import SIZES, random_prompt
+from personaplex_app.settings import Settings
+
+from . import tiny
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
@@ -52,6 +59,40 @@ def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
     assert 0.5 < figures["int8"]["token_agreement_with_unquantised"] < 1.0
     plain = sizes_of(SIZES["tiny"], MimiConfig())
     assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(plain.weights_bytes("int8", 4) / 2**30, abs=6e-4)
+
+
+def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(capsys, tmp_path):
+    settings = Settings(checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1)
+    before = doctor.report(settings, as_json=False)
+    assert before.lower().count("has not been measured (bench --agreement)") == 3
+    args = ["bench", "--agreement", "--json", "--checkpoint", str(tiny.GOLDEN), "--device", "cpu", "--dtype", "float32"]
+    assert main([*args, "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    int4, int8 = (found["agreement"][form]["all"] for form in ("int4", "int8"))
+    assert 0.3 < int4 < int8 < 1.0
+    assert found["frames"] > 60
+    text = doctor.report(settings, as_json=False)
+    assert f"; {int8:.1%} of its tokens are those of the unquantised weights" in text
+    engine = build(Choice("personaplex", ""), settings)
+    engine.load(lambda state: None)
+    engine.close()
+    assert f"{int4:.1%} of its tokens are those of the unquantised weights." in engine.about
+
+
+def test_agreement_of_other_weights_or_in_a_spoiled_file_is_unknown(tmp_path):
+    weights = tiny.GOLDEN / "model.safetensors"
+    keep_agreements(tmp_path, weights, {"int8": 0.98})
+    keep_agreements(tmp_path, weights, {"int4": 0.8})
+    assert known_agreements(tmp_path, weights) == {"int8": 0.98, "int4": 0.8}
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert known_agreements(tmp_path, other) == {}
+    assert known_agreements(tmp_path, tmp_path / "absent") == {}
+    for spoiled in ("[]", "{", '{"' + fingerprint(weights).hex() + '": 3}'):
+        (tmp_path / "agreement.json").write_text(spoiled)
+        assert known_agreements(tmp_path, weights) == {}
+    keep_agreements(tmp_path, weights, {"int4": 0.7})
+    assert known_agreements(tmp_path, weights) == {"int4": 0.7}
 
 
 def test_bench_sizes_prompt_has_the_positions_asked_for():

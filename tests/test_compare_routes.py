@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import anyio
 import httpx
@@ -59,7 +60,7 @@ class GainEngine(EchoEngine):
         self.gate.set()
 
     def open(self, config):
-        return GainSession(GAINS[config.voice], self.gate)
+        return GainSession(0.7 if config.clone else GAINS[config.voice], self.gate)
 
 
 @pytest.fixture
@@ -185,6 +186,35 @@ async def test_compare_scenario_is_spoken_and_rendered_once_for_all(client, comp
     assert other != run
     client.headers.update(YOURS)
     await until(client, other, "done")
+
+
+async def test_compare_after_a_restart_takes_everything_from_the_cache(client, comparisons, engine):
+    asked = {"inputs": [{"scenario": "turn-short"}], "voices": list(GAINS)}
+    run = (await client.post("/api/compare/runs", json=asked)).json()["id"]
+    await until(client, run, "done")
+    before = (await client.get(f"/api/compare/runs/{run}/cells/0/1/both.wav")).content
+    engine.gate.clear()  # nobody could render anything now
+    again = Comparisons(comparisons.house)  # it remembers nothing but the disk
+    transport = httpx.ASGITransport(Starlette(routes=compare_routes(again)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=MINE) as late:
+        assert "begin it again" in refused(await late.get(f"/api/compare/runs/{run}"), 404, "not_found")
+        assert (await late.post("/api/compare/runs", json=asked)).json()["id"] == run
+        await until(late, run, "done")
+        assert (await late.get(f"/api/compare/runs/{run}/cells/0/1/both.wav")).content == before
+        assert (await late.post(f"/api/compare/runs/{run}/test")).status_code == 201
+    again.close()
+
+
+async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(client, comparisons, engine, tmp_path):
+    engine.capabilities = replace(engine.capabilities, cloning=True)
+    clone = comparisons.house.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
+    asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain", clone.wire_name]}
+    run = (await client.post("/api/compare/runs", json=asked)).json()["id"]
+    assert (await until(client, run, "done"))["cells"] == [[{"ready": True}] * 2]
+    assert not list((tmp_path / "data").rglob("*.flac"))
+    theirs = (await client.post("/api/compare/runs", json=asked, headers=YOURS)).json()["id"]
+    client.headers.update(YOURS)
+    assert "not among yours" in (await until(client, theirs, "failed"))["problem"]
 
 
 async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):

@@ -23,7 +23,7 @@ from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSet
 from personaplex_app.errors import BadInput, EngineError, UnknownVoice
 from personaplex_app.evaluation.conversation import Stopped, play_live
 from personaplex_app.evaluation.judge import Judge
-from personaplex_app.evaluation.report import FILES, write_report
+from personaplex_app.evaluation.report import FILES, figures_csv, write_report
 from personaplex_app.evaluation.run import Bench, Plan, run, session_config
 from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
 from personaplex_app.evaluation.score import score_folder
@@ -280,7 +280,16 @@ def test_report_is_one_file_that_needs_nothing_else(ran):
     assert "@import" not in page
     assert "url(" not in page
     assert page.count("<audio") == page.count('class="lane"') >= 3
-    for told in ("not Full-Duplex-Bench scores", "the command", "Not comparable", "arXiv 2602.06053", "Not measured", "natural", "deep"):
+    for told in (
+        "not Full-Duplex-Bench scores",
+        "the command",
+        "Not comparable",
+        "arXiv 2602.06053",
+        "4.29 of 5",
+        "Likeness of the voice",
+        "natural",
+        "deep",
+    ):
         assert told in page
     for result in read_units(ran[0]):
         assert result.user_sha256[:16] in page
@@ -310,10 +319,38 @@ def test_report_csv_and_json_have_every_figure(ran):
     replies = [row for row in rows if row["metric"] == "replies"]
     assert {row["voice"] for row in replies} == {"natural", "deep", "all"}
     assert [int(row["events"]) for row in replies] == [2, 2, 4]
-    assert told["metrics"]["replies"]["all"]["value"] == pytest.approx(float(replies[-1]["value"]))
+    assert all((row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies)  # hidden: fewer than ten events
+    assert told["metrics"]["replies"]["all"]["value"] == 1
+    assert told["metrics"]["replies"]["all"]["shown"] is False
+    by_name = {(row["metric"], row["voice"]): row for row in rows}
+    speed = told["speed"]["deep"]
+    for name, value in (("step_p95_ms", speed["p95_ms"]), ("rtf", speed["rtf"]), ("stall_80_ms", speed["underruns"][0]["stall_ms"])):
+        assert float(by_name[name, "deep"]["value"]) == pytest.approx(value)
+    assert int(by_name["memory_peak_bytes", "all"]["value"]) == told["memory"]["peak_bytes"] > 1e8
     conversations = list(csv.DictReader((ran[0] / "conversations.csv").read_text().splitlines()))
     assert len(conversations) == len(told["per_conversation"]) == 4
     assert {row["agent_sha256"] for row in conversations} == {each["agent_sha256"] for each in told["per_conversation"]}
+
+
+def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
+    summary, _ = summarise(ran[0])
+    cell = {"value": 0.5, "interval": [0.2, 0.7], "events": 10, "shown": True}
+    summary["metrics"] = {"replies": {**summary["metrics"]["replies"], "by_voice": {}, "all": cell}}
+    summary["alike"] = {"same": {"deep": 0.93, "natural": None}, "cross": {"deep | natural": 0.7}}
+    rows = {(row["metric"], row["voice"]): row for row in csv.DictReader(figures_csv(summary).splitlines())}
+    assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == ["0.5", "0.2", "0.7", "1"]
+    assert rows["voice_same", "deep"]["value"] == "0.93"
+    assert ("voice_same", "natural") not in rows
+    assert rows["voice_cross", "deep | natural"]["value"] == "0.7"
+    told = text_of({**summary, "memory": {"peak_bytes": 5e8}})
+    for line in (
+        "likeness of one voice with itself",
+        "likeness of different voices",
+        "peak memory, MB",
+        "underruns, simulated",
+        "headroom",
+    ):
+        assert line in told
 
 
 def test_report_hides_figures_of_few_events_and_names_what_is_not_measured(ran):

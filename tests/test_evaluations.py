@@ -16,6 +16,10 @@ from personaplex_app.settings import Settings
 pytestmark = pytest.mark.unit
 
 
+def no_note(text: str) -> None:
+    raise AssertionError(text)
+
+
 def zipped(path, files: dict[str, bytes]):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in files.items():
@@ -25,7 +29,7 @@ def zipped(path, files: dict[str, bytes]):
 
 def unpacked(tmp_path, files: dict[str, bytes]):
     (tmp_path / "into").mkdir()
-    return unpack(zipped(tmp_path / "a.zip", files), tmp_path / "into")
+    return unpack(zipped(tmp_path / "a.zip", files), tmp_path / "into", no_note)
 
 
 @pytest.mark.parametrize("above", ["", "root/", "a/root/"])
@@ -53,12 +57,27 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
         unpacked(tmp_path, {"1/output.wav": bytes(2 << 20)})
     (tmp_path / "b.zip").write_bytes(b"no zip")
     with pytest.raises(BadInput, match="cannot be unpacked"):
-        unpack(tmp_path / "b.zip", tmp_path / "into")
+        unpack(tmp_path / "b.zip", tmp_path / "into", no_note)
     with pytest.raises(BadInput, match="neither wav nor JSON"):
-        unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into")
+        unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into", no_note)
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     with pytest.raises(BadInput, match="3 files; at most 2"):
-        unpack(zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into")
+        unpack(zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note)
+
+
+def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1 << 20)
+    path = zipped(tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}", "2/output.wav": bytes(2 << 20)})
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("1/output.json", b"[]")
+    notes = []
+    root = unpack(path, tmp_path / "into", notes.append)
+    assert (root / "1" / "output.json").read_bytes() == b"{}"
+    assert not (root / "2" / "output.wav").exists()
+    assert notes == [
+        "'2/output.wav' has 2 MiB and was left out; cut it to 600 s or less.",
+        "The zip holds '1/output.json' twice; the first is scored, take the other out.",
+    ]
 
 
 @pytest.fixture

@@ -43,6 +43,15 @@ def test_fetch_unknown_token_says_so(server, access):
     assert "The Hub does not know the token (401). Make a new one" in refusal(REPO, replace(access, token="hf_expired"))
 
 
+def test_fetch_refused_on_a_space_names_the_spaces_own_settings(server, access, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "somebody/talk")
+    step = "as the secret HF_TOKEN (Settings → Variables and secrets), and start again"
+    assert step in refusal(REPO, replace(access, token="hf_expired"))
+    server.gated = True
+    said = refusal(REPO, access)
+    assert f"Accept the licence at https://huggingface.co/{NAME}, add a token of that account as the secret HF_TOKEN" in said
+
+
 @pytest.mark.parametrize(
     ("token", "said"), [("", "or it is private and no token is set"), (GOOD, "(404): there is none by that name; nor")]
 )

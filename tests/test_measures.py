@@ -119,7 +119,16 @@ def test_measure_live_adds_framing_and_computing_to_the_wall_clock():
     values = measure(talk(TURN), ANSWER, [(9.68, 11.6)], ready_s)
     assert values["turn_latency_s"] == [pytest.approx(0.68)]
     assert values["wall_turn_latency_s"] == [pytest.approx(0.68 + 0.08 + 0.03)]
+    assert "wall_first_audio_s" not in values  # it did not speak first
     assert not any(key.startswith("wall_") for key in measure(talk(TURN), ANSWER, [(9.68, 11.6)]))
+
+
+def test_measure_live_first_audio_is_from_the_asking_to_the_greeting():
+    ready_s = tuple((frame + 1) * 0.08 + 0.03 for frame in range(375))
+    spoken = talk(TURN)
+    heard = Heard(spoken.samples, (), (), ready_s, opened_s=1.5)
+    greeted = measure_turns(spoken, heard, [(0.4, 2.0)], PROMPT)
+    assert greeted["wall_first_audio_s"] == [pytest.approx(1.5 + 0.4 + 0.08 + 0.03)]
 
 
 def test_measure_every_key_is_in_the_catalogue():

@@ -94,6 +94,12 @@ def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoke
         assert np.abs(played(page)[1]).max() > 0.001
         expect(page.locator("#talk-voice option:checked")).to_have_text("Aunt Clara")
 
+        page.click("#tab-compare-button")
+        expect(page.locator('.compare [aria-label="Your voices"] .card')).to_contain_text("Aunt Clara")
+        page.click("#tab-respond-button")
+        expect(page.locator("#respond-voice")).to_contain_text("Voices that you cloned answer in Talk and Compare.")
+        page.click("#tab-talk-button")
+
         assert not kept_files(app)
         page.click("#clone-keep-chosen")
         expect(page.locator('[data-part="clone-fate"]')).to_contain_text("is kept on this computer")

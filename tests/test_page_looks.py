@@ -43,6 +43,9 @@ def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) 
         small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
         assert not small
         assert not page.evaluate(NAMELESS)
+        for width in (360, 390):  # no tab hides in a menu
+            page.set_viewport_size({"width": width, "height": 844})
+            expect(page.get_by_role("tab")).to_have_text(["Talk", "Respond", "Compare", "Evaluate", "Sessions"])
         expect(page.locator("#talk-lane")).to_have_attribute("aria-label", "Two empty lanes on one time axis: you above, the agent below.")
         expect(page.locator("#talk-status")).to_have_attribute("aria-live", "polite")
         # the lane is as sharp as the screen

@@ -66,5 +66,5 @@ def test_readme_make_targets_exist():
 
 
 def test_readme_links_to_files_that_exist():
-    for path in re.findall(r"`((?:personaplex_app|benchmarks|tests)/[\w./]+)`", README):
+    for path in re.findall(r"`((?:personaplex_app|benchmarks|tests|examples)/[\w./]+)`", README):
         assert (ROOT / path).exists(), path

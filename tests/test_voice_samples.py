@@ -10,7 +10,7 @@ import pytest
 from personaplex_app.engine import voice_samples
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
-from personaplex_app.engine.voice_samples import fingerprint
+from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NO_VOICE
 

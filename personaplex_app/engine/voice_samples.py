@@ -31,9 +31,6 @@ MAX_KEPT_FILES = 200
 RETRY_S = 0.2
 PATIENCE_S = 60.0
 """A machine that needs longer for one sample than this is too slow to be used for them."""
-WHOLE_BYTES = 64 * 2**20
-BLOCKS = 256
-BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -134,25 +131,6 @@ class VoiceSamples:
 
     def _key(self, speaker: Speaker) -> str:
         return hashlib.sha256(b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))).hexdigest()[:32]
-
-
-def fingerprint(*files: Path) -> bytes:
-    """Return a hash of the files' content: of all of it where it is small, else of its size, its beginning and blocks spread over it.
-
-    Weights that were trained further differ everywhere, and reading 17 GB takes as long as loading them.
-    """
-    found = hashlib.sha256()
-    for path in files:
-        size_bytes = path.stat().st_size
-        found.update(str(size_bytes).encode())
-        with path.open("rb") as file:
-            if size_bytes <= WHOLE_BYTES:
-                found.update(file.read())
-                continue
-            for block in range(BLOCKS):
-                file.seek(size_bytes * block // BLOCKS)
-                found.update(file.read(BLOCK_BYTES))
-    return found.digest()
 
 
 def _read(path: Path) -> np.ndarray | None:

@@ -208,6 +208,13 @@ _SOUND = (
 )
 _WALL = (
     Metric(
+        "wall_first_audio_s",
+        "First audio on the wall clock",
+        "s",
+        "low",
+        "From the moment a talk is asked for to the moment the agent's first sound could be played, where it speaks first; no network.",
+    ),
+    Metric(
         "wall_turn_latency_s",
         "Turn latency on the wall clock",
         "s",

@@ -47,6 +47,7 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
     Shapes: `user` is float32 [N] at 24 kHz.
     Raises: Stopped, UnknownVoice, BadPrompt, CapacityError, EngineError.
     """
+    asked_s = time.perf_counter()
     session = engine.open(replace(config, paced=True))
     agent: list[np.ndarray] = []
     said: dict[int, Utterance] = {}
@@ -67,7 +68,7 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
             said |= {event.id: event for event in step.events if isinstance(event, Utterance) and event.speaker == "agent"}
     finally:
         session.close()
-    return Heard(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s))
+    return Heard(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s), began_s - asked_s)
 
 
 def _agent_words(utterances) -> tuple[Word, ...]:

@@ -15,7 +15,7 @@ from ..units import SAMPLE_RATE_HZ
 from .duplex_bench import AGENT_GAP_S, USER_GAP_S, Span, merged
 from .folders import Sound
 from .render import Rendering
-from .speech import PAD_MS, SpeechFinder
+from .speech import SpeechFinder, at_the_sound
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +61,10 @@ class Hearing:
         return self._known[key]
 
     def _speech(self, samples: np.ndarray) -> list[Span]:
-        """Return the spans of speech without the finder's padding."""
+        """Return the spans of speech, from sound to sound."""
         self._finder = self._finder or SpeechFinder()
-        pad_s = PAD_MS / 1000
-        return [(start_s + pad_s, end_s - pad_s) for start_s, end_s in self._finder.segments(Sound(samples, SAMPLE_RATE_HZ, 1))]
+        sound = Sound(samples, SAMPLE_RATE_HZ, 1)
+        return at_the_sound(self._finder.segments(sound), sound)
 
     def _recognise(self, samples: np.ndarray, turns: list[Span]) -> tuple[Utterance, ...]:
         if not turns:

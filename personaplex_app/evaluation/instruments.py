@@ -15,7 +15,7 @@ from .folders import Sound
 from .measures import Heard, Values, spoken_part
 from .quality import Dnsmos, clipping_share, silence_share
 from .similarity import VoiceEncoder, similarity
-from .speech import SpeechFinder
+from .speech import SpeechFinder, at_the_sound
 
 PART_S = 10.0
 MIN_DRIFT_S = 2 * PART_S
@@ -45,9 +45,10 @@ class Instruments:
             return None
 
     def speech(self, samples: np.ndarray) -> list[Span]:
-        """Return where somebody speaks in float32 [N] at 24 kHz."""
+        """Return where somebody speaks in float32 [N] at 24 kHz, from sound to sound."""
+        sound = Sound(samples, SAMPLE_RATE_HZ, 1)
         with self._lock:
-            return self._finder.segments(Sound(samples, SAMPLE_RATE_HZ, 1))
+            return at_the_sound(self._finder.segments(sound), sound)
 
     def sound(self, heard: Heard, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
         """Return the figures of the agent's sound, and its voice as float32 [256] where that can be told."""

@@ -23,12 +23,12 @@ Phase = Literal["voting", "done", "revealed"]
 
 @dataclass(frozen=True)
 class Ballot:
-    """What a listener sends: the choice, and how long and how often each side was heard."""
+    """What a listener sends: the choice, and how long and how often each side was heard, None where nobody counts that but the clock."""
 
     token: str
     choice: Choice
-    heard_s: Mapping[str, float]
-    plays: Mapping[str, int]
+    heard_s: Mapping[str, float] | None
+    plays: Mapping[str, int] | None
     reasons: tuple[str, ...] = ()
     comment: str = ""
 
@@ -135,7 +135,7 @@ class Listening:
             raise BadVote("That pair is not the one shown to you now, so the vote was not counted. Reload the page to see the one that is.")
         waited_s = now_s - self._shown_at_s[number]
         for side, needed_s in self.needed_s(number).items():
-            if ballot.heard_s[side] < needed_s:
+            if ballot.heard_s and ballot.heard_s[side] < needed_s:
                 name = "A" if side == "left" else "B"
                 raise BadVote(
                     f"Listen to both sides first: {name} was heard for {ballot.heard_s[side]:.1f} s of the {needed_s:.1f} s needed."
@@ -161,8 +161,8 @@ class Listening:
             right=trial.right,
             audio={side: clip.audio for side, clip in clips.items()},
             gain_db={side: clip.gain_db for side, clip in clips.items()},
-            heard_s={side: round(seconds, 2) for side, seconds in ballot.heard_s.items()},
-            plays=dict(ballot.plays),
+            heard_s=ballot.heard_s and {side: round(seconds, 2) for side, seconds in ballot.heard_s.items()},
+            plays=ballot.plays and dict(ballot.plays),
             time_to_vote_s=round(waited_s, 2),
             choice=ballot.choice,
             reasons=list(ballot.reasons),

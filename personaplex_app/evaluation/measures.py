@@ -30,13 +30,14 @@ class Heard:
     """The agent's side of one conversation.
 
     Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each frame came back, counted from
-    the moment its recording began; it is empty for one on the timeline.
+    the moment its recording began; it is empty for one on the timeline. `opened_s` is how long the session took to open before that.
     """
 
     samples: np.ndarray
     words: tuple[Word, ...]
     step_ms: tuple[float, ...]
     ready_s: tuple[float, ...] = ()
+    opened_s: float = 0.0
 
 
 def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: str) -> Values:
@@ -63,7 +64,7 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
     if spoken.scenario.inverted:
         note("inverts_role", inverts(" ".join(word.text for word in words), spoken.scenario.inverted))
     if heard.ready_s:
-        _wall_clock(note, acts, segments, spoken.duration_s, heard.ready_s)
+        _wall_clock(note, acts, segments, spoken.duration_s, heard)
     return values
 
 
@@ -123,13 +124,16 @@ def _answer(note: Note, asked: Happened, said: list[Word], prompt: str, user_tex
         note("invents_figure", bool(figures(answer) - figures(prompt) - figures(user_text)))
 
 
-def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_s: float, ready_s: Sequence[float]) -> None:
+def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_s: float, heard: Heard) -> None:
     """Note the same moments as they came: a sample can be played when its frame is back, at its place in the frame."""
+    ready_s = heard.ready_s
 
     def played_at_s(at_s: float) -> float:
         frame = min(int(at_s / FRAME_S), len(ready_s) - 1)
         return ready_s[frame] + at_s - frame * FRAME_S
 
+    if segments and segments[0][0] < acts[0].start_s:
+        note("wall_first_audio_s", heard.opened_s + played_at_s(segments[0][0]))
     for index, act in enumerate(acts):
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else end_s
         if act.what == "turn" and (latency_s := _onset_after(segments, act.end_s, until_s)) is not None:

@@ -76,7 +76,7 @@ def _row(vote: dict[str, Any]) -> dict[str, Any]:
     row = {name: vote[name] for name in COLUMNS if name in vote}
     row |= {"preferred": preferred(vote) or "", "check": vote["check"] or "", "reasons": " ".join(vote["reasons"])}
     for side in SIDES:
-        row |= {f"heard_{side}_s": vote["heard_s"][side], f"plays_{side}": vote["plays"][side]}
+        row |= {f"heard_{side}_s": (vote["heard_s"] or {}).get(side, ""), f"plays_{side}": (vote["plays"] or {}).get(side, "")}
         row |= {f"gain_{side}_db": vote["gain_db"][side], f"audio_{side}": vote["audio"][side]}
     return row
 

@@ -37,7 +37,10 @@ _PUBLISHED = (
     ("Turn: latency", "reply_latency_s", lambda row: f"{row['turn']['latency_s']:.3f} s"),
     ("Interruption: answers", "replies_interruption", lambda row: f"{row['interruption']['tor']:.3f}"),
     ("Interruption: latency", "reply_after_interruption_s", lambda row: f"{row['interruption']['latency_s']:.3f} s"),
+    ("Interruption: judged", "judge_score", lambda row: f"{row['interruption']['gpt_score']:.2f} of 5"),
+    ("Likeness of the voice", "", lambda row: f"{row['speaker_similarity']:.2f}"),
 )
+_SPEED = ("p50_ms", "p95_ms", "p99_ms", "max_ms", "rtf", "headroom", "deadline_attainment", "longest_late_run_frames")
 
 
 def write_report(out: Path, command: str = "") -> Path:
@@ -82,7 +85,14 @@ def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
 
 def _beside(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     rows = summary["published"]["rows"]
-    return [(name, metric_text(summary["metrics"][key]), [tell(row) for row in rows]) for name, key, tell in _PUBLISHED]
+    ours = [metric_text(summary["metrics"][key]) if key else _same_voice(summary) for _, key, _ in _PUBLISHED]
+    return [(name, here, [tell(row) for row in rows]) for (name, _, tell), here in zip(_PUBLISHED, ours, strict=True)]
+
+
+def _same_voice(summary: dict[str, Any]) -> str:
+    """Return how alike conversations of one voice are, over all voices."""
+    known = [value for value in (summary["alike"] or {}).get("same", {}).values() if value is not None]
+    return f"{np.mean(known):.2f}" if known else "– (not measured)"
 
 
 def _case(out: Path, result: Result) -> dict[str, Any]:
@@ -130,14 +140,29 @@ def metric_text(metric: dict[str, Any]) -> str:
 
 
 def figures_csv(summary: dict[str, Any]) -> str:
-    """Return every figure of every voice, one a line; figures of too few events are there too, marked as not to be shown."""
+    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few events has no value."""
     rows: list[tuple] = [("metric", "unit", "voice", "value", "low", "high", "events", "shown")]
     for metric in summary["metrics"].values():
         for voice, cell in [*metric["by_voice"].items(), ("all", metric["all"])]:
-            low, high = cell["interval"] or ("", "")
-            value = "" if cell["value"] is None else cell["value"]
+            low, high = (cell["shown"] and cell["interval"]) or ("", "")
+            value = cell["value"] if cell["shown"] else ""
             rows.append((metric["key"], metric["unit"], voice, value, low, high, cell["events"], int(cell["shown"])))
+    for voice, speed in summary["speed"].items():
+        if speed["steps"]:
+            figures = {f"step_{key}" if key.endswith("_ms") else key: speed[key] for key in _SPEED}
+            for each in speed["underruns"]:
+                figures |= {f"underruns_{each['buffer_ms']}_ms": each["count"], f"stall_{each['buffer_ms']}_ms": each["stall_ms"]}
+            rows += [(key, _speed_unit(key), voice, value, "", "", speed["steps"], 1) for key, value in figures.items()]
+    for kind, values in (summary["alike"] or {}).items():
+        rows += [(f"voice_{kind}", "cosine", voice, value, "", "", "", 1) for voice, value in values.items() if value is not None]
+    rows += [(f"memory_{key}", "bytes", "all", value, "", "", "", 1) for key, value in summary["memory"].items() if value is not None]
     return _csv(rows)
+
+
+def _speed_unit(key: str) -> str:
+    if key.startswith(("step_", "stall_")):
+        return "ms"
+    return {"longest_late_run_frames": "frames", "deadline_attainment": "share", "rtf": "", "headroom": "share"}.get(key, "count")
 
 
 def conversations_csv(results: list[Result]) -> str:

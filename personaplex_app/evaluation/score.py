@@ -18,7 +18,7 @@ from . import duplex_bench as bench
 from .duplex_bench import Span
 from .folders import AGENT_AUDIO, AGENT_WORDS, USER_AUDIO, Sound, label, read_events, read_human, read_sound, read_words, sample_folders
 from .published import NONE_PUBLISHED, NOTE, SOURCE, published
-from .speech import SpeechFinder, to_tenths
+from .speech import SpeechFinder, at_the_sound, to_tenths
 
 Values = dict[str, Any]
 STRICT: Values = {"tor": None, "latency_s": None, "frequency_hz": None, "jsd": None, "stop_latency_s": [], "response_latency_s": []}
@@ -171,7 +171,8 @@ def _user_interruption(sample: Sample) -> Values:
         values["latency_s"] = values["reply_after_interruption_s"] = bench.latency_s(sample.words, end_s)
         values["corrected"] = asdict(bench.reply_to_interruption(sample.words, end_s))
         if sound := sample.optional_agent:
-            values["stop_after_onset_s"] = bench.stop_after_onset_s(bench.merged(sample.speech(sound), bench.AGENT_GAP_S), onset_s)
+            speech = bench.merged(at_the_sound(sample.speech(sound), sound), bench.AGENT_GAP_S)
+            values["stop_after_onset_s"] = bench.stop_after_onset_s(speech, onset_s)
     return values
 
 

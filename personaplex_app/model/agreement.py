@@ -1,15 +1,26 @@
-"""How often another form of the same model chooses the same token: greedy, every position fed the reference's own past."""
+"""How often another form of the same model chooses the same token: greedy, every position fed the reference's own past.
+
+What was measured of a checkpoint is kept in a file, under the fingerprint of its weights.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..errors import StorageError, shorten
+from .checkpoint import fingerprint
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS
 from .lm import Lm
+
+KEPT_FILE = "agreement.json"
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,46 @@ def agreement(columns: Tensor, choices: Tensor) -> Agreement:
     """Compare the reference's columns (`greedy_columns`) with another model's choices (`greedy_choices`)."""
     equal = (columns[1:, : 1 + AGENT_CODEBOOKS] == choices).float()
     return Agreement(float(equal[:, 0].mean()), float(equal[:, 1].mean()), float(equal[:, 2:].mean()), equal.numel())
+
+
+def known_agreements(store: Path, weights: Path) -> dict[str, float]:
+    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1; empty where nothing was."""
+    try:
+        found = _kept(store)[fingerprint(weights).hex()]
+        return {str(form): float(share) for form, share in found.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -> Path:
+    """Remember what was measured of these weights and return the file.
+
+    Raises: StorageError.
+    """
+    path = store / KEPT_FILE
+    try:
+        kept = _kept(store)
+    except (OSError, ValueError):
+        kept = {}
+    key = fingerprint(weights).hex()
+    kept[key] = known_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(kept, indent=1), "utf-8")
+        os.replace(new, path)
+    except OSError as error:
+        raise StorageError(
+            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with --data."
+        ) from error
+    return path
+
+
+def _kept(store: Path) -> dict[str, dict[str, float]]:
+    kept = json.loads((store / KEPT_FILE).read_text("utf-8"))
+    if not isinstance(kept, dict):
+        raise ValueError
+    return kept
 
 
 class _Run:

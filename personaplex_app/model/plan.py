@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class Sizes:
 class Option:
     """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself.
 
-    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame.
+    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame. `agreement` is the share of greedy
+    tokens that are those of the unquantised weights, None where nobody measured it on this checkpoint.
     """
 
     quantize: str
@@ -77,6 +79,16 @@ class Option:
     slots: int
     layers_away: int = 0
     away_bytes: int = 0
+    agreement: float | None = None
+
+    @property
+    def agrees(self) -> str:
+        """Say how far a quantised form says the same as the weights it was made of."""
+        if self.quantize == "none":
+            return ""
+        if self.agreement is None:
+            return "how many of its tokens are those of the unquantised weights has not been measured (bench --agreement)"
+        return f"{self.agreement:.1%} of its tokens are those of the unquantised weights"
 
 
 @dataclass(frozen=True)
@@ -116,10 +128,19 @@ def read_sizes(folder: Path) -> Sizes:
     return sizes_of(read_lm_config(folder), read_mimi_config(folder))
 
 
-def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: str = "auto", talks: int = 1, offload: bool = False) -> Plan:
+def plan_memory(
+    sizes: Sizes,
+    memory_bytes: int,
+    element_bytes: int,
+    quantize: str = "auto",
+    talks: int = 1,
+    offload: bool = False,
+    agreements: Mapping[str, float] | None = None,
+) -> Plan:
     """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted.
 
-    With `offload` a form that does not fit leaves as many layers in host memory as it must.
+    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are those measured of each
+    form (`agreement.known_agreements`).
     """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
@@ -133,7 +154,7 @@ def plan_memory(sizes: Sizes, memory_bytes: int, element_bytes: int, quantize: s
             away = 0
         fixed -= max(away - BUFFERS, 0) * layer
         frame, room = sizes.frame_bytes(form, element_bytes), max((usable - fixed) // slot, 0)
-        options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer))
+        options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form)))
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
     return Plan(
@@ -163,13 +184,14 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
         )
     fits = f"{chosen.slots} talk{'' if chosen.slots == 1 else 's'}"
     fits += f" of the {talks} asked for" if chosen.slots < talks else ""
+    agrees = f" {chosen.agrees[0].upper()}{chosen.agrees[1:]}." if chosen.agrees else ""
     if quantize != "auto":
-        return f"{_named(chosen)}: asked for; {room}, which hold {fits}."
+        return f"{_named(chosen)}: asked for; {room}, which hold {fits}.{agrees}"
     larger = asked[: asked.index(chosen)]
     if not larger:
         return f"{_named(chosen)}: {room}, which hold {fits}."
     too_large = f"{_named(larger[-1])} with one talk needs {larger[-1].needed_bytes / 1e9:.1f} GB"
-    return f"{_named(chosen)}: {too_large} and {room}, which hold {fits}."
+    return f"{_named(chosen)}: {too_large} and {room}, which hold {fits}.{agrees}"
 
 
 def _away(chosen: Option, layers: int) -> str:

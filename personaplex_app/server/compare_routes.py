@@ -90,9 +90,8 @@ class _RunApi:
         return private_json({"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}, 201)
 
     async def start(self, request: Request) -> Response:
-        owner = _owner(request)
         self._rate.admit(address_of(request))
-        run = await self._comparisons.start(owner, Asked.parse(await _object(request)))
+        run = await self._comparisons.start(owner_key_of(request), Asked.parse(await _object(request)))
         return private_json(run.as_json(), 201)
 
     async def one(self, request: Request) -> Response:

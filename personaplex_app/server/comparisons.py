@@ -30,9 +30,12 @@ from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..evaluation.votes_upload import VoteUpload
 from ..personas import find
 from ..protocol import ChatRequest
+from ..sessions.records import owner_hash
 from ..settings import Settings
 from ..units import SAMPLE_RATE_HZ
+from ..voices import CLONE_PREFIX
 from .house import House
+from .leasing import lent, render_length_s
 
 log = logging.getLogger(__name__)
 
@@ -109,13 +112,16 @@ def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
 
 @dataclass
 class Run:
-    """One comparison being rendered. Row by row the conditions, column by column the voices."""
+    """One comparison being rendered. Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices."""
 
     id: str
     owner: str
     asked: Asked
+    owner_key: str = ""
     status: Status = "preparing"
     problem: str = ""
+    # the token with which the page is to take a device; "" for none
+    lease: str = ""
     conditions: list[Condition] = field(default_factory=list)
     private: bool = False
     batch: RenderBatch | None = None
@@ -134,6 +140,7 @@ class Run:
             "id": self.id,
             "status": self.status,
             "problem": self.problem,
+            "lease": self.lease,
             "voices": list(self.asked.voices),
             "conditions": [{"title": c.title, "persona": c.persona, "seed": c.seed} for c in self.conditions],
             "progress": progress and {**vars(progress), "share": progress.share},
@@ -215,7 +222,7 @@ class Comparisons:
 
     def _check_input(self, kind: str, name: str) -> None:
         if kind == "recording" and name not in self._recordings:
-            raise BadInput("That recording is no longer here; record or upload it again. What was rendered of it is not lost.")
+            raise BadInput("That recording is no longer here: recordings are kept nowhere but in memory. Record or upload it again.")
         if kind == "scenario" and name not in self.scenarios:
             raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
 
@@ -226,11 +233,12 @@ class Comparisons:
 
     # rendering
 
-    async def start(self, owner: str, asked: Asked) -> Run:
+    async def start(self, owner_key: str, asked: Asked) -> Run:
         """Begin to render, or go on where the same request was left.
 
         Raises: BadInput, UnknownPersona; CapacityError when too many comparisons are being rendered.
         """
+        owner = owner_hash(owner_key)
         for kind, name in asked.inputs:
             self._check_input(kind, name)
         if asked.persona:
@@ -249,7 +257,7 @@ class Comparisons:
             raise CapacityError(f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended.")
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
-        run = self._runs[id_] = Run(id_, owner, asked)
+        run = self._runs[id_] = Run(id_, owner, asked, owner_key)
         self.house.tasks.start_soon(self._render, run)
         return run
 
@@ -271,9 +279,14 @@ class Comparisons:
                 engine = await self.house.host.ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
                 house, cache = self.house, self.house.renderings if run.private else self._kept_cache
-                run.batch = RenderBatch(requests, engine, house.admission, cache, house.workers, hearing=house.hearing)
-                run.status = "rendering"
-                await run.batch.run()
+                seconds = await self.heavy(render_length_s, requests, engine, cache)
+                async with lent(house, engine, seconds, partial(setattr, run, "lease")) as device:
+                    run.batch = RenderBatch(requests, device.engine, device.admission, cache, device.workers, hearing=house.hearing)
+                    run.status = "rendering"
+                    await run.batch.run()
+                if seconds and run.batch.errors:
+                    # with the next lease it goes on
+                    raise next(iter(run.batch.errors.values()))
                 run.status = "done"
             except PersonaplexError as error:
                 run.status, run.problem = "failed", str(error)
@@ -281,6 +294,7 @@ class Comparisons:
                 log.exception("a comparison failed")
                 run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
             finally:
+                run.lease = ""
                 if run.batch:
                     run.ended, run.batch.requests = run.batch.progress, ()
         if run.scope.cancelled_caught:
@@ -289,6 +303,8 @@ class Comparisons:
     def _prepare(self, run: Run) -> list[RenderRequest]:
         """Return a request for each cell. Raises: BadInput and its kin."""
         run.conditions.clear()
+        # a voice that was cloned is somebody's own, as a recording is
+        run.private = any(voice.startswith(CLONE_PREFIX) for voice in run.asked.voices)
         requests: list[RenderRequest] = []
         for kind, name in run.asked.inputs:
             said = self._input(kind, name)
@@ -300,7 +316,7 @@ class Comparisons:
                 sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
-                    wanted = ChatRequest(voice=voice, persona=persona.name, sampling={"seed": seed})
+                    wanted = ChatRequest(voice=voice, persona=persona.name, owner=run.owner_key, sampling={"seed": seed})
                     made = request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
                     first = first or made
                     # one copy of the sound for all who answer it

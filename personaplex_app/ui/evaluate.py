@@ -18,7 +18,7 @@ from ..evaluation.archive import unpack
 from ..evaluation.report import FILES, HTML
 from ..evaluation.run import Plan
 from ..evaluation.scenarios import KINDS, choose_scenarios, load_scenarios
-from ..evaluation.score import score_folder
+from ..evaluation.score import Problem, score_folder
 from ..evaluation.table import problem_lines, render
 from ..server.evaluations import Evaluations, Told
 from ..server.house import House
@@ -121,7 +121,9 @@ def _score(task: str, archive: str | None) -> str:
     if not archive or task not in TASK_NAMES:
         raise BadInput("There is no file yet; choose a zip with one folder for each sample.")
     with tempfile.TemporaryDirectory(prefix="personaplex-score-") as folder:
-        scores = score_folder(task, unpack(Path(archive), Path(folder)))
+        notes: list[str] = []
+        scores = score_folder(task, unpack(Path(archive), Path(folder), notes.append))
+        scores.problems[:0] = [Problem(None, text, False) for text in notes]
         told = "\n".join([*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)])
     return f'<div class="sessions evaluate"><pre tabindex="0">{escape(told)}</pre></div>'
 

@@ -65,7 +65,7 @@ export class Choice {
 
   /** What a voice or a persona is called. */
   title(kind, name) {
-    return this.titles?.[kind].get(name) ?? name;
+    return this.titles?.[kind].get(name) ?? (name.startsWith("clone:") ? "a cloned voice" : name);
   }
 
   fillScenarios(scenarios) {

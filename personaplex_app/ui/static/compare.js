@@ -11,15 +11,15 @@ import { Results } from "./results.js";
 const KEY = "personaplex.compare";
 const VIEWS = ["choose", "run", "blind", "results"];
 
-export function mount(element) {
-  new ComparePage(element.querySelector(".compare"));
+export function mount(element, props, watch, trigger) {
+  new ComparePage(element.querySelector(".compare"), trigger);
 }
 
 class ComparePage {
-  constructor(root) {
+  constructor(root, trigger) {
     this.root = root;
     this.choice = new Choice(root, (asked) => this.render(asked), (text) => this.tell(text));
-    this.run = new RunView(part(root, "run"), { back: () => this.show("choose"), again: (asked) => this.render(asked), blind: (id) => this.openTest(id), tell: (text) => this.tell(text) });
+    this.run = new RunView(part(root, "run"), { back: () => this.show("choose"), again: (asked) => this.render(asked), blind: (id) => this.openTest(id), tell: (text) => this.tell(text), lease: (token) => trigger("submit", { lease: token }) });
     this.blind = new BlindTest(part(root, "blind"), { back: () => this.leave(), results: (id) => this.openResults(id), tell: (text) => this.tell(text) });
     this.results = new Results(part(root, "results"), { back: () => this.leave(), again: (id) => this.openTest(id), tell: (text) => this.tell(text) });
     for (const view of [this.run, this.blind, this.results]) view.title = (kind, name) => this.choice.title(kind, name);
@@ -67,16 +67,21 @@ class ComparePage {
     const known = remembered();
     const linked = new URL(window.location.href).searchParams.get("compare");
     const test = linked ?? known.test;
+    let lost = "";
     try {
       if (known.run) await this.run.open(known.run, known.asked);
-    } catch {
-      // the server was started anew: what was rendered of its own scenarios is in its cache
-      const again = await api.start(known.asked).catch(() => null);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      // the server was started anew: what was rendered of its own scenarios is in its cache, own recordings are not
+      const again = await api.start(known.asked).catch((reason) => {
+        lost = reason.message;
+      });
       remember({ ...known, run: again?.id ?? null });
       if (again) await this.run.open(again.id, known.asked);
     }
     if (test) await this.openTest(test);
     else if (this.run.id) this.show("run");
+    else this.tell(lost);
   }
 
   async render(asked) {

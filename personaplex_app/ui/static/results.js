@@ -6,7 +6,10 @@ import { h } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const ROW_PX = 34;
 const CHOICE = { tie: "just as good", both_bad: "both bad" };
-const CHECKS = { repeat: "the pair that came twice was judged alike", identical: "the twins were judged equal" };
+const CHECKS = {
+  repeat: ["You judged the pair that came twice differently.", "You judged the pair that came twice alike."],
+  identical: ["You preferred one of two identical clips.", "You judged two identical clips equal."],
+};
 
 function svg(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
@@ -151,6 +154,6 @@ function round({ trials }, title) {
 }
 
 function checks({ checks: passed }) {
-  const said = Object.entries(CHECKS).filter(([name]) => name in passed).map(([name, text]) => `${passed[name] ? "Yes" : "No"}: ${text}`);
-  return said.length ? [h("p", { class: "hint" }, `Your checks. ${said.join(". ")}.`)] : [];
+  const said = Object.entries(CHECKS).filter(([name]) => name in passed).map(([name, texts]) => texts[Number(passed[name])]);
+  return said.length ? [h("p", { class: "hint" }, `Your checks. ${said.join(" ")}`)] : [];
 }
