@@ -52,7 +52,7 @@ def browser(microphone: Microphone) -> Iterator[Browser]:
         yield running
 
 
-def said(page: Page, speaker: str, pattern: str, timeout_s: float = 25.0) -> None:
+def said(page: Page, speaker: str, pattern: str, timeout_s: float = 40.0) -> None:
     """Wait for a caption that matches."""
     captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(has_text=re.compile(pattern, re.IGNORECASE))
     expect(captions.first).to_be_visible(timeout=timeout_s * 1000)

@@ -8,9 +8,9 @@ import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from .browser import open_page, screenshot, visitor
+from .looks import CONTRASTS, NAMELESS, assert_fits
 from .served import App
 from .speech import speak
-from .test_page_looks import CONTRASTS, NAMELESS, assert_fits
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)

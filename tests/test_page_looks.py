@@ -5,88 +5,35 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from personaplex_app.classic.weights import SYNTHESISER
 
 from .browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
+from .looks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
 from .served import App, served
 
 pytestmark = pytest.mark.browser
-
-WIDTHS = (390, 768, 1280, 1600)
-# every visible text against what is really painted behind it
-CONTRASTS = """() => {
-  const parse = (css) => { const [r, g, b, a = 1] = css.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
-  const light = ({ r, g, b }) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let each = element; each; each = each.parentElement) {
-      const colour = parse(getComputedStyle(each).backgroundColor);
-      if (colour.a === 1) return colour;
-    }
-    return { r: 255, g: 255, b: 255 };
-  };
-  const found = [];
-  for (const element of document.querySelectorAll('.masthead *, .talk *, .sessions *, [role=tab]')) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.disabled) continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
-    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
-    found.push({ text: element.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05), least: large ? 3 : 4.5 });
-  }
-  return found;
-}"""
-TARGETS = """() => [
-  ...document.querySelectorAll('.talk :is(button, select, summary, textarea), .talk label.card, .talk label.tick, [role=tab]'),
-]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
-  .map((each) => [each.id || each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])"""
-NAMELESS = """() => [...document.querySelectorAll('.talk :is(button, select, textarea, input), .sessions :is(button, input)')]
-  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
-  .map((each) => each.outerHTML.slice(0, 80))"""
-
-
-def assert_fits(page: Page) -> None:
-    assert page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") <= 0
-
-
-def assert_readable(page: Page) -> None:
-    found = page.evaluate(CONTRASTS)
-    assert len(found) > 10
-    assert not [each for each in found if each["ratio"] < each["least"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, scheme: str) -> None:
     with visitor(browser, color_scheme=scheme) as page:
         open_page(page, app.url)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert_fits(page)
-            screenshot(page, f"idle-{scheme}-{width}", full_page=width == 390)
+        assert_fits_everywhere(page, f"idle-{scheme}")
         assert_readable(page)
         dark = page.evaluate("() => document.body.classList.contains('dark')")
         assert dark is (scheme == "dark")
         start_talk(page)
         page.wait_for_timeout(1500)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert_fits(page)
-            screenshot(page, f"live-{scheme}-{width}")
+        assert_fits_everywhere(page, f"live-{scheme}", full_page=False)
         assert_readable(page)
         stop_talk(page)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert_fits(page)
-            screenshot(page, f"ended-{scheme}-{width}", full_page=True)
+        assert_fits_everywhere(page, f"ended-{scheme}")
         assert_readable(page)
         page.click("#tab-sessions-button")
         expect(page.locator(".session")).to_have_count(1)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert_fits(page)
+        assert_fits_everywhere(page)
         assert_readable(page)
 
 

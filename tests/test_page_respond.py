@@ -10,9 +10,9 @@ import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
 from .browser import screenshot, visitor
+from .looks import assert_fits_everywhere, assert_readable
 from .served import App
 from .speech import recognise, speak
-from .test_page_looks import WIDTHS, assert_fits, assert_readable
 
 pytestmark = pytest.mark.browser
 NAMELESS = """() => [...document.querySelectorAll('#respond-form :is(button, input, textarea), .respond :is(button, select)')]
@@ -96,10 +96,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function(f"() => document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}")
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 900})
-                assert_fits(page)
-                screenshot(page, f"respond-{scheme}-{width}", full_page=True)
+            assert_fits_everywhere(page, f"respond-{scheme}")
             assert_readable(page)
     assert "compost" not in app.log.read_text()
 
