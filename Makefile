@@ -8,9 +8,13 @@ PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 run: $(VENV)/.app
 	$(BIN)/python app.py
 
-test: $(VENV)/.dev lint
+# talks are in real time and wait more than they compute: three processes for two cores, and the linters beside them
+test: $(VENV)/.dev
 	sh scripts/ensure-browser.sh $(BIN)/python
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	sh scripts/ensure-nginx.sh
+	$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder; tested=$$?; \
+	wait $$lint || { cat $(VENV)/lint.log; exit 1; }; exit $$tested
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -28,10 +32,9 @@ $(VENV)/.app: requirements.txt
 
 # moshi, the tests' oracle and the benchmarks' peer, and Resemblyzer, of which only the weights are used, ask for what the app has newer or
 # does without: they come alone, in a folder of their own
-$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt $(VENV)/.app
-	$(PIP) --requirement requirements-personaplex.txt
-	$(PIP) --requirement requirements-dev.txt
-	$(PIP) --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4
+$(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt requirements-zerogpu.txt $(VENV)/.app
+	$(PIP) --no-compile --requirement requirements-dev.txt
+	$(PIP) --no-compile --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4
 	touch $@
 
 clean:

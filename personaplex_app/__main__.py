@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import inspect
 import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .errors import EngineUnavailable, PersonaplexError, SettingsError
+from . import __version__, logs
+from .errors import EngineUnavailable, PersonaplexError, SettingsError, SettingsFileError
 from .evaluation import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
 
@@ -28,14 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for client in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log addresses, and the Hub's are signed
-        logging.getLogger(client).setLevel(logging.WARNING)
+    logs.configure(settings.log_level, settings.log_format == "json")
     try:
         return args.run(settings, args)
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsFileError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--gpu-gib", type=_at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
     _add_settings(doctor)
     doctor.set_defaults(run=_doctor)
+    space = commands.add_parser("space", help="write a Hugging Face Space that runs this app, and upload it")
+    space.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote")
+    space.add_argument("--push", metavar="REPO", help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private")
+    space.set_defaults(run=_space)
     offline = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     _add_offline(offline)
     offline.set_defaults(run=_offline)
@@ -84,7 +88,20 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     _add_sampling(run)
-    _add_some(run, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "slots", "judge_url", "judge_model")
+    _add_some(
+        run,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "slots",
+        "remote_url",
+        "remote_insecure",
+        "judge_url",
+        "judge_model",
+    )
     run.set_defaults(run=_evaluate_run)
     report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
     report.add_argument("out", type=Path, metavar="DIR")
@@ -113,7 +130,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="no sampling")
     parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
     parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload")
+    _add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "remote_url", "remote_insecure")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +156,8 @@ def _at_least(least: float, kind: type[float]) -> Callable[[str], float]:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     for f in fields(Settings):
-        if f.repr:  # a secret on a command line is read by everybody on the machine
+        # a secret on a command line is read by everybody on the machine; what the platform says has no flag
+        if f.repr and "help" in f.metadata:
             _add_setting(parser, f)
 
 
@@ -155,10 +173,52 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
 def _serve(settings: Settings, args: argparse.Namespace) -> int:
     # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need not pay
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    from .server.launch import serve
+    from .server.certificates import certificate_of
 
+    certificate_of(settings)  # one that cannot be used is told at once too
+    with _quick_import():
+        from .server.launch import serve
+
+    if settings.log_format == "json":
+        logs.catch_prints()
     serve(settings)
     return 0
+
+
+def _space(settings: Settings, args: argparse.Namespace) -> int:
+    from .engine.choose import hub_access
+    from .space import check_repo, push_space, write_space
+
+    if args.push is not None:
+        check_repo(args.push)
+    files = write_space(args.folder)
+    print(f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py")
+    if args.push is None:
+        print("Upload it with --push OWNER/NAME, or with git to a Space that you made.")
+    else:
+        print(f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that.")
+        print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
+    return 0
+
+
+@contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import without what nobody needs then: Gradio's rewriting of .pyi files for editors, and a search for garbage in what stays."""
+    original = inspect.getfile
+
+    def getfile(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError  # as of a class without a file, for which Gradio writes nothing
+        return original(of)
+
+    gc.disable()
+    inspect.getfile = getfile
+    try:
+        yield
+    finally:
+        inspect.getfile = original
+        gc.freeze()
+        gc.enable()
 
 
 def _offline(settings: Settings, args: argparse.Namespace) -> int:

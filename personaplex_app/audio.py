@@ -32,6 +32,16 @@ def pcm16_to_float(data: bytes) -> np.ndarray:
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768.0
 
 
+def float32_to_samples(data: bytes) -> np.ndarray:
+    """Return the samples of little-endian float32 bytes, which may be any numbers.
+
+    Raises: BadAudio when a sample is cut.
+    """
+    if len(data) % 4:
+        raise BadAudio(f"Float audio must be whole 32-bit samples; this message has {len(data)} bytes, which is no multiple of 4.")
+    return np.frombuffer(data, "<f4").astype(np.float32)
+
+
 def checked(samples: np.ndarray) -> np.ndarray:
     """Return `samples` clipped to [-1, 1] as float32.
 

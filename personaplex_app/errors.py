@@ -45,6 +45,12 @@ class NoCloning(BadInput):
     code = "no_cloning"
 
 
+class NotAllowed(BadInput):
+    """That needs a key, and it was not there or not the right one."""
+
+    code = "not_allowed"
+
+
 class ProtocolError(BadInput):
     """A message breaks the wire protocol."""
 
@@ -81,6 +87,12 @@ class SettingsError(PersonaplexError):
     code = "settings"
 
 
+class SettingsFileError(SettingsError):
+    """A file that a setting names cannot be used; the message has its line and field."""
+
+    code = "settings_file"
+
+
 class CapacityError(PersonaplexError):
     """No room now; trying later can succeed."""
 
@@ -93,6 +105,12 @@ class EngineError(PersonaplexError):
     code = "engine"
 
 
+class GpuUnavailable(EngineError):
+    """No GPU is lent to this visitor now; the message says when to come back."""
+
+    code = "no_gpu"
+
+
 class EngineUnavailable(EngineError):
     """This machine cannot run that engine; the message says what would unlock it."""
 
@@ -103,6 +121,12 @@ class WeightsError(EngineError):
     """A weight file is missing or is not the file that was expected."""
 
     code = "weights"
+
+
+class SpaceRefused(PersonaplexError):
+    """The Hub does not take a Space; the folder that was written stays."""
+
+    code = "space_refused"
 
 
 class StorageError(PersonaplexError):

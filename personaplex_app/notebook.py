@@ -33,6 +33,10 @@ from .settings import Settings
 
 MODES = ("demo", "gpu", "checkpoint")
 READY_S = 180.0
+NO_SECRET = {
+    "SecretNotFoundError": "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again.",
+    "NotebookAccessError": "This notebook may not read the secret HF_TOKEN; switch Notebook access on beside it, and run this cell again.",
+}
 
 
 def check_machine(gpu_gib: float | None = None) -> None:
@@ -41,14 +45,22 @@ def check_machine(gpu_gib: float | None = None) -> None:
 
 
 def use_colab_token() -> None:
-    """Take HF_TOKEN from Colab's secrets, where there are any."""
+    """Take HF_TOKEN from Colab's secrets, or say why there is none and what to do."""
+    if os.environ.get("HF_TOKEN"):
+        print("HF_TOKEN is set already.")
+        return
     try:
         from google.colab import userdata  # type: ignore[import-not-found]
-
-        os.environ.setdefault("HF_TOKEN", userdata.get("HF_TOKEN"))
+    except ImportError:
+        print("This is not Colab; for a checkpoint with a licence set HF_TOKEN, or run: hf auth login")
+        return
+    try:
+        os.environ["HF_TOKEN"] = userdata.get("HF_TOKEN")
         print("HF_TOKEN comes from Colab's secrets.")
     except Exception as error:  # every way of not having the secret has its own class there
-        print(f"No token from Colab's secrets ({type(error).__name__}); a checkpoint that needs none, or one on disk, still works.")
+        name = type(error).__name__
+        said = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
+        print(f"{said} Until then the embedded engine speaks.")
 
 
 def score(task: str, folder: str) -> None:
@@ -188,14 +200,15 @@ class LiveApp:
             self.process.wait()
 
 
-def open_app(engine: str = "auto", share: bool = False, **settings: str | int) -> LiveApp:
+def open_app(engine: str = "auto", share: bool = False, **settings: str | int | bool) -> LiveApp:
     """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy drops WebSockets.
 
     Raises: EngineError when the app does not start, with the end of its log.
     """
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {"engine": engine, **settings}.items() if value != ""]
+    given = {name.replace("_", "-"): value for name, value in {"engine": engine, "share": share, **settings}.items()}
+    flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value is not False and value != ""]
     with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
-        command = [sys.executable, "-m", "personaplex_app", "serve", *flags, *(["--share"] if share else [])]
+        command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
     log, until_s = Path(out.name), time.monotonic() + READY_S
     while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):

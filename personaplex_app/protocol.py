@@ -120,11 +120,16 @@ class ChatRequest:
     # None: not said, a persona's or the default one is taken; "": said to be empty
     prompt: str | None = None
     persona: str = ""
-    codec: Literal["opus", "pcm"] = "opus"
+    # "float" is the gateway's: no query asks for it
+    codec: Literal["opus", "pcm", "float"] = "opus"
     events: bool = False
     config_follows: bool = False
     owner: str = ""
     keep: bool = False
+    # "": the server's own
+    engine: str = ""
+    # how long the talk's device is lent, where it must be; 0: the usual
+    lease_s: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
     def configured(self, message: Mapping[str, Any]) -> ChatRequest:
@@ -186,6 +191,8 @@ def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
         persona=_text(fields, "persona", base.persona, 80),
         owner=_text(fields, "owner", base.owner, 128),
         keep=_flag(fields.get("keep"), "keep") or base.keep,
+        engine=_text(fields, "engine", base.engine, 40),
+        lease_s=int(_number("lease_s", fields.get("lease_s") or base.lease_s, 0, 3_600, True)),
         sampling=_sampling(fields, base.sampling),
     )
 

@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import soundfile as sf
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
 
 MICROPHONE_HZ = 48_000
+DESK: ViewportSize = {"width": 1280, "height": 900}
 # two cores run two browsers and two servers at a time
 expect.set_options(timeout=20_000)
 # permissions come from the context, so that one browser shows both a microphone given and one refused
@@ -28,8 +31,9 @@ FLAGS = [
     "--deny-permission-prompts",
     "--autoplay-policy=no-user-gesture-required",
 ]
-# a host name for this machine that is no secure context
+# a host name for this machine that is no secure context, and one that has a certificate
 INSECURE_HOST = "insecure.test"
+SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parent / ".screenshots"
 # what is connected to a loudspeaker is recorded too, at the rate of its own context
 TAP = """
@@ -88,10 +92,11 @@ def tone(frequency_hz: float = 440.0, seconds: float = 2.0) -> np.ndarray:
 
 
 @contextmanager
-def chromium(microphone: Path) -> Iterator[Browser]:
+def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
     """Run a browser whose microphone plays a wav file."""
+    names = ", ".join(f"MAP {name} 127.0.0.1" for name in (INSECURE_HOST, SECURE_HOST))
     with sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}", f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"]
+        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}", f"--host-resolver-rules={names}", *more_flags]
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
         try:
             yield browser
@@ -100,28 +105,60 @@ def chromium(microphone: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def visitor(browser: Browser, microphone: bool = True, **context: object) -> Iterator[Page]:
+def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
     """Give a page of somebody new: own storage, own permissions. Errors of the page's scripts fail the test.
 
     Echo cancellation and its like are off: they would take the tests' tones for noise.
     """
-    # a microphone that is not granted is refused
-    options = {"permissions": ["microphone"] if microphone else [], "viewport": {"width": 1280, "height": 900}, **context}
-    person: BrowserContext = browser.new_context(**options)  # type: ignore[arg-type]
+    media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
+    # those who were here before leave their context, emptied, and in it a page whose process has compiled the app's scripts already
+    left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
+    person = left[0] if left else _context(browser, options)
+    person.clear_permissions()
+    if microphone:  # one that is not granted is refused
+        person.grant_permissions(["microphone"])
+    page = person.new_page()
+    page.set_viewport_size(viewport)
+    page.emulate_media(**media)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    origins: set[str] = set()
+    page.on("framenavigated", lambda frame: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(frame.url))))
+    try:
+        yield page
+        assert not faults, faults
+    except BaseException:
+        person.close()
+        raise
+    if options or not _left_empty(page, origins):
+        person.close()
+
+
+def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
+    """Make a context with one page, which stays when its visitors have left."""
+    person = browser.new_context(viewport=DESK, **options)
     person.add_init_script(TAP)
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
       if (given) navigator.mediaDevices.getUserMedia = (asked) =>
         given({ ...asked, audio: { ...asked.audio, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
     """)
-    page = person.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    person.new_page()
+    return person
+
+
+def _left_empty(page: Page, origins: set[str]) -> bool:
+    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being gone."""
     try:
-        yield page
-        assert not faults, faults
-    finally:
-        person.close()
+        page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
+        page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
+        cleaner = page.context.new_cdp_session(page)
+        for origin in origins:
+            cleaner.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        page.close()
+    except Error:
+        return False
+    return True
 
 
 def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:
@@ -166,7 +203,7 @@ def tone_level(samples: np.ndarray, rate_hz: int, frequency_hz: float = 440.0) -
 
 def screenshots(page: Page, name: str) -> None:
     """Keep a picture at desk width and one at phone width; what is on them must fit."""
-    before = page.viewport_size or {"width": 1280, "height": 900}
+    before = page.viewport_size or DESK
     for width, height in ((1280, 900), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") <= 0

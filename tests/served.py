@@ -24,9 +24,10 @@ class App:
     url: str
     process: subprocess.Popen
     log: Path
+    client: httpx.Client
 
     def get(self, path: str, **kwargs) -> httpx.Response:
-        return httpx.get(self.url + path, **kwargs)
+        return self.client.get(path, **kwargs)
 
     def until_ready(self, patience_s: float = 60.0) -> None:
         self._until(lambda: self.get("/health").json()["status"] == "ok", patience_s)
@@ -49,10 +50,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, engine: str = "echo", env: dict[str, str] | None = None, **settings: object) -> Iterator[App]:
-    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`."""
+def served(
+    folder: Path, engine: str = "echo", env: dict[str, str] | None = None, module: str = "personaplex_app", **settings: object
+) -> Iterator[App]:
+    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`. `module` is another way to start it."""
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
-    command = [sys.executable, "-m", "personaplex_app", "serve"]
+    command = [sys.executable, "-m", module, "serve"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     log = folder / f"serve-{flags['port']}.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERSONAPLEX_")}
@@ -66,7 +69,9 @@ def served(folder: Path, engine: str = "echo", env: dict[str, str] | None = None
             assert process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline_s, log.read_text()[-3000:]
             time.sleep(0.05)
-        yield App(ready[1], process, log)
+        # a client of its own for each question would read all certificate authorities first, which takes longer than the answer
+        with httpx.Client(base_url=ready[1], limits=httpx.Limits(max_keepalive_connections=0)) as client:
+            yield App(ready[1], process, log, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

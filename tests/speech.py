@@ -21,8 +21,13 @@ def synthesiser() -> Synthesiser:
 
 def speak(text: str, voice: str = "natural", pause_s: float = 0.3) -> np.ndarray:
     """Return `text` spoken, float32 [N] at 24 kHz, with a little silence after it."""
+    return np.concatenate([_spoken(text, voice), np.zeros(int(24_000 * pause_s), np.float32)])
+
+
+@cache
+def _spoken(text: str, voice: str) -> np.ndarray:
     timbre = next(timbre for timbre in TIMBRES if timbre.voice.name == voice)
-    return np.concatenate([_models()[0].speak(text, timbre).samples, np.zeros(int(24_000 * pause_s), np.float32)])
+    return _models()[0].speak(text, timbre).samples
 
 
 def recognise(samples: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import torch
 from benchmarks import accelerator
 from personaplex_app import doctor
 from personaplex_app.__main__ import main
-from personaplex_app.bench import ours, peer
+from personaplex_app.bench import ours, peer, report
 from personaplex_app.engine.choose import Choice, build
 from personaplex_app.model.agreement import keep_agreements, known_agreements
 from personaplex_app.model.checkpoint import fingerprint
@@ -21,6 +21,12 @@ from . import tiny
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _short_prompt(monkeypatch):
+    """The peer replays the prompt step by step."""
+    monkeypatch.setattr(report, "POSITIONS", 80)
 
 
 def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):

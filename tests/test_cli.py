@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from personaplex_app.__main__ import main
+
 from .served import ROOT, served
 
 pytestmark = pytest.mark.unit
@@ -30,11 +32,23 @@ def test_cli_help_or_no_command_explains_itself(args):
     ("args", "env", "said"),
     [
         (("serve", "--port", "seven"), {}, "--port is 'seven'; it must be a whole number from 1 to 65535."),
-        (("serve",), {"PERSONAPLEX_ENGINE": "gpt"}, "PERSONAPLEX_ENGINE is 'gpt'; it must be one of auto, personaplex, classic, echo."),
+        (
+            ("serve",),
+            {"PERSONAPLEX_ENGINE": "gpt"},
+            "PERSONAPLEX_ENGINE is 'gpt'; it must be one of auto, personaplex, remote, classic, echo.",
+        ),
     ],
 )
 def test_cli_bad_usage_is_one_line_and_exit_2(args, env, said):
     done = run(*args, **env)
+    assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
+
+
+def test_cli_bad_adapters_file_is_one_line_and_exit_2(tmp_path):
+    file = tmp_path / "adapters.yaml"
+    file.write_text("adapters:\n  - name: personaplex-chat\n    enabled: maybe\n")
+    said = "adapters.yaml, line 3, field adapters[0].enabled: it is 'maybe'; it must be true or false."
+    done = run("serve", "--engine", "echo", "--adapters", str(file))
     assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
 
 
@@ -44,10 +58,18 @@ def test_cli_doctor_json_names_engine_and_weights():
     assert found["weights"]
     assert set(found["weights"].values()) == {"as expected"}
     assert found["packages"]["gradio"].startswith("6.")
+    assert (found["gateway"]["adapters"], found["gateway"]["off"], found["metrics"]["path"]) == (18, 0, "/metrics")
 
 
-def test_cli_doctor_text_says_why(monkeypatch):
-    assert "Engine     Embedded engine (classic): " in run("doctor", PERSONAPLEX_ENGINE="classic").stdout
+def test_cli_doctor_text_says_why(tmp_path, monkeypatch, capsys):
+    (tmp_path / "adapters.yaml").write_text("adapters: 3")
+    monkeypatch.setenv("PERSONAPLEX_ENGINE", "classic")
+    assert main(["doctor", "--adapters", str(tmp_path / "adapters.yaml"), "--log-format", "json"]) == 0
+    told = capsys.readouterr().out
+    assert "Engine     Embedded engine (classic): " in told
+    assert "Gateway    the app will not start: adapters.yaml, line 1, field adapters: give a list." in told
+    assert "Metrics    /metrics, open" in told
+    assert "Log        json, level info" in told
 
 
 def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):

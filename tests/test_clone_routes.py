@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import threading
 
 import anyio
@@ -17,6 +18,7 @@ from personaplex_app.engine.choose import Choice
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import UnknownVoice
+from personaplex_app.logs import JsonLines
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import parse_query
 from personaplex_app.server import clone_routes as routes
@@ -53,6 +55,16 @@ def engine(tmp_path_factory):
     made.load(lambda state: None)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def _log_names_nobody(caplog):
+    """Of httpx there is only the test's own client here."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    told = "\n".join(JsonLines().format(record) for record in caplog.get_records("call") if record.name != "httpx")
+    assert YES["name"] not in told
+    assert not [key for key in (ME, YOU) if key in told]
 
 
 @pytest.fixture(scope="module")

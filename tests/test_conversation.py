@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ from personaplex_app.personas import load_personas
 from personaplex_app.protocol import Kind, metadata, parse_query
 from personaplex_app.server.channel import ConnectRate, HttpChannels
 from personaplex_app.server.house import EngineHost, House
-from personaplex_app.server.live import Conversation
+from personaplex_app.server.live import Conversation, Terms
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
@@ -141,6 +142,36 @@ async def test_conversation_caller_that_leaves_the_line_gives_up_its_place(tmp_p
         first.say(metadata("stop"))
         await until(lambda: third.count(Kind.HANDSHAKE))
         third.say(None)
+
+
+async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_house(engine, tmp_path, slots=1) as house, anyio.create_task_group() as tasks:
+        first = converse(tasks, house)
+        await until(lambda: first.count(Kind.HANDSHAKE))
+        second = FakeChannel()
+        tasks.start_soon(Conversation(second, parse_query(QUERY), house, Terms(wait_s=0.2)).run)
+        second.say(metadata("interrupt"))
+        await until(lambda: second.closed)
+        assert second.events("notice")[0]["code"] == "not_begun"
+        assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
+        assert house.admission.waiting == 0
+        first.say(metadata("stop"))
+        await until(lambda: first.closed)
+        assert first.closed[0] == 1000
+    assert house.admission.used == 0
+
+
+async def test_conversation_terms_are_kept_within_the_houses_limits(tmp_path):
+    persona = replace(load_personas()[1], name="shop", prompt="You sell umbrellas.")
+    engine = ScriptedEngine(silence)
+    async with open_house(engine, tmp_path) as house, anyio.create_task_group() as tasks:
+        channel = FakeChannel()
+        tasks.start_soon(Conversation(channel, parse_query(QUERY), house, Terms(talk_s=3600, idle_s=0.1, persona=persona)).run)
+        await until(lambda: channel.closed)
+    (ready,), (ended,) = channel.events("ready"), channel.events("ended")
+    assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")
+    assert ended["reason"] == "idle"
 
 
 async def test_conversation_interrupt_reaches_the_session(tmp_path):

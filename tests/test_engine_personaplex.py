@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from personaplex_app.audio import level_db
+from personaplex_app.engine.captions import Captions
 from personaplex_app.engine.contract import Notice, Pace, Paced, Sampling, SessionConfig
+from personaplex_app.engine.hush import MOST_FRAMES, PAUSE_FRAMES, Hush
 from personaplex_app.engine.pace import PaceMeter
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
-from personaplex_app.engine.personaplex_session import Captions, duration
+from personaplex_app.engine.personaplex_session import duration
 from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
@@ -382,3 +385,38 @@ def test_engine_out_of_memory_while_loading_says_what_to_do(monkeypatch, tmp_pat
     with pytest.raises(EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"):
         engine.load(lambda state: None)
     engine.close()
+
+
+def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
+    loud, quiet = np.full(1920, 0.1, np.float32), np.zeros(1920, np.float32)
+    hush = Hush()
+
+    def left_out(frame):
+        sound, text = hush.heard(frame, "word")
+        assert sound.any() == (text == "word") or frame is quiet
+        return text == ""
+
+    assert not left_out(loud)
+    hush.begin()
+    said = [loud] * 5 + [quiet] * (PAUSE_FRAMES - 1) + [loud] + [quiet] * PAUSE_FRAMES + [loud]
+    assert [left_out(frame) for frame in said] == [True] * (len(said) - 1) + [False]
+    hush.begin()
+    assert sum(left_out(loud) for _ in range(2 * MOST_FRAMES)) == MOST_FRAMES
+
+
+def test_session_that_is_interrupted_is_silent_and_wordless_while_the_model_goes_on(engine):
+    session, undisturbed = engine.open(config_of("voice_and_text")), engine.open(config_of("voice_and_text"))
+    try:
+        for number, frame in enumerate(frames()[:12]):
+            if number == 4:
+                session.interrupt()
+            heard, would_be = session.step(frame), undisturbed.step(frame)
+            if number < 4:
+                assert np.allclose(heard.agent, would_be.agent, atol=1e-4)
+            elif number == 4:
+                assert level_db(would_be.agent) > -45
+                assert not heard.agent.any()
+                assert heard.text == ""
+    finally:
+        session.close()
+        undisturbed.close()

@@ -109,3 +109,17 @@ async def test_house_told_to_stop_ends_talks_within_its_grace(tmp_path):
         await until(lambda: late.closed)
         assert "begins no new talks" in late.errors[0]
         assert house.callers == 0
+
+
+async def test_house_told_to_stop_turns_away_who_waits_for_its_engine(tmp_path):
+    engine = ScriptedEngine(silence)
+    engine.gate.clear()
+    async with open_house(engine, tmp_path) as house, anyio.create_task_group() as tasks:
+        caller = converse(tasks, house)
+        await until(lambda: caller.events("preparing"))
+        house.drain(60.0)
+        await until(lambda: caller.closed)
+        assert caller.closed
+        assert caller.closed[0] == 1013
+        assert "begins no new talks" in caller.errors[0]
+        engine.gate.set()

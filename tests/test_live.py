@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -270,6 +271,13 @@ def test_live_voice_without_a_sample_is_told(app):
 def test_live_page_and_gradio_routes_answer(app):
     assert "gradio" in app.get("").text
     assert app.get("/gradio_api/startup-events").status_code == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
+def test_live_app_has_loaded_nothing_that_its_start_need_not_wait_for(app):
+    loaded = Path(f"/proc/{app.process.pid}/maps").read_text()
+    assert "/numpy/" in loaded
+    assert not [name for name in ("/scipy/", "/torch/") if name in loaded]
 
 
 def test_live_limits_warn_and_end(tmp_path):

@@ -1,9 +1,14 @@
 """Both notebooks are executed as they are, their choices set to what is quick; and their form is what it should be."""
 
 import json
+import os
 import re
+import shlex
+import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import nbformat
 import pytest
@@ -15,6 +20,7 @@ from personaplex_app.evaluation.unit_files import read_units
 from personaplex_app.notebook_votes import Ballots
 
 from .listeners import Clock
+from .resolving import resolve
 from .served import ROOT
 
 # the kernel and its sockets are another program's, as are their warnings
@@ -46,11 +52,11 @@ def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     assert "parameters" in code[0].metadata.tags
-    assert "torch" not in re.sub("#.*", "", code[1].source)
-    lines = (ROOT / "requirements-personaplex.txt").read_text().splitlines()
-    bounds = [line for line in lines if not line.startswith(("#", "torch"))]
-    assert bounds
-    assert all(f'"{bound}"' in code[1].source for bound in bounds)
+    # nothing that it installs is torch, and what it adds to the app is what the model needs beside it
+    line = next(line for line in code[1].source.splitlines() if "%pip install" in line)
+    assert "-c kept.txt" in line
+    beside = [each for each in (ROOT / "requirements-personaplex.txt").read_text().splitlines() if not each.startswith(("#", "torch"))]
+    assert re.findall(r'"(\w+[<>=][^"]+)"', line) == beside
     for before, cell in zip(book.cells, book.cells[1:], strict=False):
         if cell.cell_type == "code" and "ranking" not in cell.source:
             assert before.cell_type == "markdown"
@@ -103,6 +109,79 @@ def assert_votes_follow_the_rules(folder: Path) -> None:
 def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch):
     told = executed("personaplex_demo.ipynb", tmp_path, monkeypatch, ENGINE="echo", SHARE=False)
     assert re.search(r"The app is at http://localhost:\d+", "\n".join(told))
+
+
+def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(tmp_path, monkeypatch):
+    """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine with Colab's versions."""
+    cell = next(cell for cell in nbformat.read(BOOKS[0], as_version=4).cells if cell.id == "cell-03")
+    source = re.sub(r"%pip (.*)", lambda m: f"asked = f{m[1]!r}", cell.source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = {"SOURCE": str(ROOT)}
+    exec(source, told)
+    assert f'"{ROOT}"' in told["asked"]
+    assert {"torch": version("torch"), "numpy": version("numpy")}.items() <= told["kept"].items()
+    assert (tmp_path / "kept.txt").read_text().splitlines() == [f"{name}=={kept}" for name, kept in told["kept"].items()]
+
+    colab = tmp_path / "colab.txt"  # of June 2026, as far as they are asked for
+    colab.write_text("torch==2.11.0\nnumpy==2.0.2\nscipy==1.16.3\npandas==2.2.2\nhttpx==0.28.1\nprotobuf==5.29.6\npydantic==2.12.3\n")
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text("\n".join(shlex.split(told["asked"].split(str(ROOT))[1][1:])))
+    resolved = resolve([ROOT / "requirements.txt", wanted], "3.12.13", "--constraints", colab)
+    assert resolved["numpy"] == "2.0.2"
+    assert "torch" not in resolved
+    assert "safetensors" in resolved
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("SecretNotFoundError", "Colab's secrets hold no HF_TOKEN; add it there"),
+        ("NotebookAccessError", "may not read the secret HF_TOKEN; switch Notebook access on"),
+        ("TimeoutException", r"did not give the secret HF_TOKEN \(TimeoutException\); run this cell again"),
+    ],
+)
+def test_use_colab_token_that_cannot_be_had_says_what_to_do(error, said, colab, capsys):
+    colab(type(error, (Exception,), {})("hf_never_shown"))
+    notebook.use_colab_token()
+    out = capsys.readouterr().out
+    assert re.search(said, out)
+    assert "hf_never_shown" not in out
+    assert "HF_TOKEN" not in os.environ
+
+
+def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(colab, capsys, monkeypatch):
+    colab("hf_from_colab")
+    notebook.use_colab_token()
+    assert os.environ["HF_TOKEN"] == "hf_from_colab"
+    notebook.use_colab_token()
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setitem(sys.modules, "google.colab", None)
+    notebook.use_colab_token()
+    out = capsys.readouterr().out
+    assert out.splitlines()[:2] == ["HF_TOKEN comes from Colab's secrets.", "HF_TOKEN is set already."]
+    assert "This is not Colab; " in out
+    assert "hf_from_colab" not in out
+
+
+@pytest.fixture
+def colab(monkeypatch):
+    """Colab's own module, as far as it is called, holding a secret or an error."""
+    monkeypatch.setenv("HF_TOKEN", "")
+    monkeypatch.delenv("HF_TOKEN")
+
+    def hold(secret):
+        def get(key):
+            assert key == "HF_TOKEN"
+            if isinstance(secret, Exception):
+                raise secret
+            return secret
+
+        module = ModuleType("google.colab")
+        module.userdata = SimpleNamespace(get=get)
+        monkeypatch.setitem(sys.modules, "google.colab", module)
+
+    return hold
 
 
 def test_prepare_unknown_mode_is_refused():

@@ -1,15 +1,14 @@
 """The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the results."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, open_page, screenshot, tone, visitor, write_microphone
-from .served import App, served
+from .browser import open_page, screenshot, visitor
+from .served import App
 from .speech import speak
 from .test_page_looks import CONTRASTS, NAMELESS, assert_fits
 
@@ -19,20 +18,6 @@ TARGETS = """() => [...document.querySelectorAll('.compare :is(button, select, s
   .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
   .map((each) => [each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])
   .filter(([, height]) => height < 44)"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="classic", connects_per_minute=600) as running:
-        running.until_ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
-    with chromium(microphone) as running:
-        yield running
 
 
 def look(page: Page, name: str) -> None:

@@ -3,31 +3,17 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, screenshot, tone, visitor, write_microphone
+from .browser import screenshot, visitor
 from .samples import chunks, every, write
-from .served import App, served
+from .served import App
 from .test_page_looks import WIDTHS, assert_fits, assert_readable
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="classic") as running:
-        running.until_ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
-        yield running
 
 
 def open_tab(page: Page, url: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.classic.weights import SYNTHESISER
 
-from .browser import chromium, expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, tone, visitor, write_microphone
+from .browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
 from .served import App, served
 
 pytestmark = pytest.mark.browser
@@ -47,20 +46,6 @@ TARGETS = """() => [
 NAMELESS = """() => [...document.querySelectorAll('.talk :is(button, select, textarea, input), .sessions :is(button, input)')]
   .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 80))"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="classic", connects_per_minute=600) as running:
-        running.until_ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
-    with chromium(microphone) as running:
-        yield running
 
 
 def assert_fits(page: Page) -> None:
@@ -136,15 +121,15 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Bro
         expect(page.locator("#clone-open")).to_be_hidden()  # this engine cannot clone
 
 
-@pytest.mark.parametrize(("prompt", "sentence"), [("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")])
-def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser, prompt: str, sentence: str) -> None:
+def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
-        page.fill("#talk-prompt", prompt)
-        page.click("#talk-start")
-        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(sentence)
-        expect_state(page, "idle")
-        expect(page.locator("#talk-prompt")).to_be_focused()
+        for prompt, sentence in (("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")):
+            page.fill("#talk-prompt", prompt)
+            page.click("#talk-start")
+            expect(page.locator('.talk [data-part="notice"]')).to_contain_text(sentence)
+            expect_state(page, "idle")
+            expect(page.locator("#talk-prompt")).to_be_focused()
 
 
 def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_path: Path) -> None:
@@ -176,11 +161,12 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(b
         expect_state(page, "ended", timeout_s=10)
         expect(page.locator("#talk-status")).to_contain_text("nothing was said for a while")
         start_talk(page)
+        open_page(late, app.url)
         app.process.send_signal(signal.SIGTERM)
         expect(notice).to_contain_text("The server is about to stop; this talk ends in about 5 seconds")
         expect(page.locator('[data-readout="left"]')).to_have_text(re.compile("0:0[0-5]"))
         assert app.get("/health").json()["status"] == "draining"
-        open_page(late, app.url)
+        late.reload()  # a page that was here before is here again within the grace
         expect(late.locator("#talk-status")).to_contain_text("begins no new talks")
         screenshots(late, "draining")
         expect_state(page, "ended", timeout_s=10)

@@ -13,16 +13,15 @@ import soxr
 from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.model.config import LM_FILE
-from personaplex_app.model.hub_repo import FILES
 
 from . import tiny
 from .browser import MICROPHONE_HZ, chromium, expect_state, open_page, played, screenshots, start_talk, stop_talk, visitor, write_microphone
-from .hub_server import Hub, hub
+from .hub_server import Hub
 from .served import App, served
+from .tiny_hub import COMMIT, GOOD, NAME
 
 pytestmark = pytest.mark.browser
 
-NAME, COMMIT, TOKEN = "somebody/tiny-plex", "0123456789abcdef0123456789abcdef01234567", "hf_goodgoodgood"
 STAGES = ["starting", "being downloaded", "loading", "testing itself", "warming up"]
 # every sentence that the status line says, from now on
 LISTEN = """() => {
@@ -39,14 +38,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def server() -> Iterator[Hub]:
-    files = {name: (tiny.GOLDEN / name).read_bytes() for name in (*FILES, "mimi.json")}
-    with hub(NAME, COMMIT, files) as made:
-        made.tokens = {TOKEN: True}
-        yield made
-
-
 def env_of(server: Hub, folder: Path, **more: str) -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1", "HF_ENDPOINT": server.url, "HF_HOME": str(folder / "home"), "HF_HUB_ETAG_TIMEOUT": "60", **more}
 
@@ -58,7 +49,7 @@ def status(page: Page):
 def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server: Hub, tmp_path: Path) -> None:
     server.answers.clear()
     server.fault(LM_FILE).pause_s = 0.03
-    env = env_of(server, tmp_path, HF_TOKEN=TOKEN)
+    env = env_of(server, tmp_path, HF_TOKEN=GOOD)
     with served(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app, visitor(browser) as page:
         open_page(page, app.url)
         expect(status(page)).to_contain_text("PersonaPlex is starting")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import chromium, screenshot, tone, visitor, write_microphone
-from .served import App, served
+from .browser import screenshot, visitor
+from .served import App
 from .speech import recognise, speak
 from .test_page_looks import WIDTHS, assert_fits, assert_readable
 
@@ -19,19 +18,6 @@ pytestmark = pytest.mark.browser
 NAMELESS = """() => [...document.querySelectorAll('#respond-form :is(button, input, textarea), .respond :is(button, select)')]
   .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="classic") as running:
-        running.until_ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from personaplex_app.units import SAMPLE_RATE_HZ
 
 from .browser import (
     INSECURE_HOST,
-    chromium,
     expect_state,
     forget_played,
     open_page,
@@ -23,10 +22,8 @@ from .browser import (
     screenshot,
     start_talk,
     stop_talk,
-    tone,
     tone_level,
     visitor,
-    write_microphone,
 )
 from .served import App, served
 from .wires import Wire, wired
@@ -39,13 +36,6 @@ LOUD = 0.05
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with served(tmp_path_factory.mktemp("app"), slots=1, connects_per_minute=600) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
-    with chromium(microphone) as running:
         yield running
 
 

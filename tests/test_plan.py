@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -76,6 +77,19 @@ def test_plan_that_does_not_fit_says_what_to_do(sizes):
     assert plan_memory(sizes, 139 * GIB, 2, "int8").chosen.quantize == "int8"
 
 
+def test_doctor_on_a_t4_plans_float16_with_int8_weights(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=7, minor=5))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(14.6 * GIB), 15 * GIB))
+    plan = doctor.examine(Settings())["memory_plan"]
+    assert "float16: this GPU has no bfloat16" in plan["device"]
+    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["layers_away"]) == (2, "int8", 0)
+    assert plan["chosen"]["slots"] == 3
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=8, minor=0))
+    assert "bfloat16: as released" in doctor.examine(Settings())["memory_plan"]["device"]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("quantize", ["none", "int8", "int4"])
 def test_plan_bytes_are_those_of_the_loaded_model(quantize, dtype):
@@ -145,7 +159,7 @@ def test_engine_without_room_refuses_before_loading(monkeypatch, tmp_path):
 
 def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine():
     text = doctor.report(Settings(), as_json=False, gpu_gib=16)
-    assert "a GPU with 16 GiB free, as asked. PersonaPlex's file has 16.74 GB of weights." in text
+    assert "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has 16.74 GB" in text
     assert "int8: weights 8.01 GB, 11.16 GB with one talk, moves 7.38 GB a frame: 4 talks fit" in text
     assert "takes int8: unquantised with one talk needs 18.5 GB and 16.7 GB are usable" in text
     plan = json.loads(doctor.report(Settings(), as_json=True))["memory_plan"]

@@ -12,7 +12,7 @@ import soundfile as sf
 
 from personaplex_app.settings import Settings
 
-from .served import ROOT, served
+from .served import ROOT
 from .speech import recognise, speak
 
 pytestmark = pytest.mark.unit
@@ -22,13 +22,6 @@ README = (ROOT / "README.md").read_text()
 
 def write_snippet(name: str, folder: Path) -> None:
     (folder / "client.py").write_text(re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1])
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("app"), engine="classic") as running:
-        running.until_ready()
-        yield running
 
 
 def test_readme_respond_snippet_gives_the_answer(app, tmp_path):
@@ -73,5 +66,5 @@ def test_readme_make_targets_exist():
 
 
 def test_readme_links_to_files_that_exist():
-    for path in re.findall(r"`((?:personaplex_app|benchmarks|tests)/[\w./]+)`", README):
+    for path in re.findall(r"`((?:personaplex_app|benchmarks|tests|examples)/[\w./]+)`", README):
         assert (ROOT / path).exists(), path

@@ -21,16 +21,25 @@ def test_settings_flag_goes_before_the_environment():
     ("name", "value", "said"),
     [
         ("PORT", "80000", "PERSONAPLEX_PORT.*80000.*65535"),
-        ("ENGINE", "gpt", "gpt.*auto, personaplex, classic, echo"),
+        ("ENGINE", "gpt", "gpt.*auto, personaplex, remote, classic, echo"),
         ("SLOTS", "many", "whole number"),
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),
         ("VOTES_DATASET", "votes", "OWNER/NAME"),
+        ("ROOT_PATH", "voice", "a path such as /voice"),
+        ("TRUSTED_PROXIES", "nginx", "nginx.*addresses or networks"),
+        ("TRUSTED_PROXIES", "10.0.0.1,*", "networks"),
+        ("SSL_KEY", "key.pem", "--ssl-key is given without --ssl-cert"),
     ],
 )
 def test_settings_bad_value_names_variable_value_and_choice(name, value, said):
     with pytest.raises(SettingsError, match=said):
         Settings.read({f"PERSONAPLEX_{name}": value})
+
+
+def test_settings_share_with_a_certificate_is_refused():
+    with pytest.raises(SettingsError, match=r"--share.*--ssl"):
+        Settings.read({"PERSONAPLEX_SHARE": "1", "PERSONAPLEX_SSL": "1"})
 
 
 def test_settings_bad_secret_is_not_repeated():

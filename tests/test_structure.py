@@ -10,14 +10,14 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
 FLOORS = [
-    {"errors", "settings", "units"},
-    {"audio", "protocol"},
-    {"personas", "voices"},
+    {"errors", "hosting", "logs", "settings", "units"},
+    {"audio", "codec", "protocol", "gateway", "yaml_fields"},
+    {"personas", "voices", "adapters"},
     {"model"},
     {"engine", "classic"},
     {"sessions", "metrics", "evaluation", "cloning"},
     {"server", "ui"},
-    {"doctor", "bench", "notebook", "notebook_votes", "__main__"},
+    {"doctor", "bench", "notebook", "notebook_votes", "space", "__main__"},
 ]
 FORBIDDEN = {1: {"numpy", "torch", "asyncio", "gradio"}, 2: {"torch", "asyncio", "gradio"}}
 

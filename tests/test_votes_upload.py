@@ -9,7 +9,7 @@ from personaplex_app.evaluation.listening_test import ListeningTests
 from personaplex_app.evaluation.votes import LOG_NAME
 from personaplex_app.evaluation.votes_upload import NotPrivate, VoteUpload
 
-from .dataset_hub import dataset_hub
+from .commit_hub import commit_hub
 from .listeners import Clock, design, vote
 
 pytestmark = pytest.mark.unit
@@ -19,7 +19,7 @@ TOKEN, REPO = "hf_writer", "somebody/votes"
 
 @pytest.fixture
 def server():
-    with dataset_hub(TOKEN) as made:
+    with commit_hub(TOKEN) as made:
         yield made
         huggingface_hub.close_session()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,7 +32,8 @@ class Lane:
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Queue `work`."""
-        future = self._executor.submit(work)
+        # with the caller's context, so that log lines know their talk
+        future = self._executor.submit(copy_context().run, work)
         self._last = future
         return future
 

@@ -9,13 +9,17 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from ..errors import EngineUnavailable, shorten
+from ..hosting import here
 from ..model.config import LM_FILE
 from ..model.hub_repo import HubAccess, HubRepo, cached, parse
 from ..settings import Settings
 from .contract import Engine
 from .echo import EchoEngine
+from .remote import RemoteEngine, RemoteSettings
+from .remote_line import Timeouts
+from .remote_upstreams import Access
 
-TITLES = {"personaplex": "PersonaPlex", "classic": "Embedded engine (classic)", "echo": "Echo"}
+TITLES = {"personaplex": "PersonaPlex", "remote": "Remote server", "classic": "Embedded engine (classic)", "echo": "Echo"}
 SMALL_WEIGHTS_BYTES = 500_000_000
 """A model of this size keeps up on a CPU; the released one has 16.7 GB."""
 
@@ -34,16 +38,30 @@ class Choice:
         return TITLES[self.name]
 
 
+def lent_gpu() -> bool:
+    """Return whether the GPU of this place is lent for each talk."""
+    return here().name == "zerogpu"
+
+
 def choose(settings: Settings) -> Choice:
-    """Return the engine that `settings` lead to on this machine."""
+    """Return the engine that `settings` lead to on this machine. Raises: EngineUnavailable on ZeroGPU without its package."""
+    if lent_gpu():
+        # before anything of torch's is asked: from here on its GPU is an emulated one
+        from . import zero_gpu  # noqa: F401
     if settings.engine == "echo":
         return Choice("echo", "Asked for by --engine echo: it says back what it hears.", "Use --engine classic for a conversation.")
     if settings.engine == "personaplex":
         return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings))
+    if settings.engine == "remote":
+        missing = "" if settings.remote_url else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
+        return Choice("remote", "Asked for by --engine remote.", missing)
+    if settings.engine == "auto" and settings.remote_url:
+        return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            return Choice("personaplex", "The checkpoint is here or may be downloaded, and this machine can run it.")
+            device = "a GPU is lent for each talk" if lent_gpu() else "this machine can run it"
+            return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
@@ -54,6 +72,13 @@ def fallback(failed: Choice, sentence: str) -> Choice | None:
     if failed.name == "classic":
         return None
     return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
+
+
+def beside(choice: Choice) -> Choice | None:
+    """Return what speaks where a chosen engine's device is not lent; None where it needs none."""
+    if choice.name != "personaplex":
+        return None
+    return Choice("classic", "It needs no GPU.")
 
 
 def _lacks(settings: Settings) -> str:
@@ -79,9 +104,7 @@ def _lacks(settings: Settings) -> str:
 
     if settings.device == "auto" and torch.cuda.is_available():
         return ""
-    return (
-        "The checkpoint needs a GPU to be real-time and there is none here; --engine personaplex runs it on the CPU all the same, slowly."
-    )
+    return f"The checkpoint needs a GPU to be real-time and there is none here; {here().gpu_step}."
 
 
 def _way_to(repo: HubRepo, settings: Settings) -> str:
@@ -92,10 +115,22 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         )
     if hub_access(settings).any_token():
         return ""
+    host = here()
+    if host.name in ("space", "zerogpu"):
+        gpu = "" if host.name == "zerogpu" else ", and choose a GPU (Settings → Hardware)"
+        steps = f"accept the licence at {repo.page}, {host.token_step}{gpu}"
+        return f"For PersonaPlex itself, the owner of this Space must {steps}. It then starts anew by itself."
     return (
-        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, set HF_TOKEN to a token of that account "
-        "(or run: hf auth login); or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
+        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, {host.token_step}; "
+        "or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
     )
+
+
+def remote_settings(settings: Settings) -> RemoteSettings:
+    """Return how these settings reach the remote servers."""
+    key = {"Authorization": f"Bearer {settings.remote_key}"} if settings.remote_key else {}
+    access = Access({**key, **dict(settings.remote_headers)}, settings.remote_insecure)
+    return RemoteSettings(settings.remote_url, access, settings.remote_talks, Timeouts(handshake_s=settings.remote_handshake_s))
 
 
 def hub_access(settings: Settings) -> HubAccess:
@@ -120,8 +155,18 @@ def build(choice: Choice, settings: Settings) -> Engine:
                 f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
             ) from error
 
-        run = (settings.device, settings.dtype, settings.slots, hub_access(settings), settings.quantize, settings.cpu_offload)
-        return PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
+        # a lent device is for one talk
+        slots = 1 if lent_gpu() else settings.slots
+        run = (settings.device, settings.dtype, slots, hub_access(settings), settings.quantize, settings.cpu_offload)
+        engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
+        if not lent_gpu():
+            return engine
+        from .leased import LeasedEngine
+        from .zero_gpu import ZeroGpu
+
+        return LeasedEngine(engine, ZeroGpu(), settings.slots)
+    if choice.name == "remote":
+        return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from ..classic.engine import ClassicEngine
     from ..classic.llm import LlmSettings

@@ -7,7 +7,8 @@ loop; two sessions may be stepped from two threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -33,6 +34,8 @@ class Capabilities:
     """What an engine can do; the page hides or explains what it cannot."""
 
     sampling: bool = False
+    # all of it but the seed can be changed while a talk runs
+    resampling: bool = False
     cloning: bool = False
     backchannels: bool = False
     user_captions: bool = False
@@ -164,6 +167,21 @@ class Pace:
     more_sessions: int
 
 
+@dataclass(frozen=True)
+class Bridge:
+    """What the way to a server and back adds to a talk.
+
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here. `late_frames` were silence
+    because theirs had not come, `trimmed_ms` of sound were left out to catch up, and `skipped_frames` of the user were not sent.
+    """
+
+    round_trip_ms: float | None
+    buffer_ms: float
+    late_frames: int
+    trimmed_ms: int
+    skipped_frames: int
+
+
 class Session(Protocol):
     """One conversation's state inside an engine."""
 
@@ -189,7 +207,19 @@ class SampledSession(Session, Protocol):
     """A session of an engine that declares `sampling`."""
 
     def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs."""
+        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs.
+
+        Raises: BadInput when this session's stay what they were.
+        """
+        ...
+
+
+@runtime_checkable
+class BridgedSession(Session, Protocol):
+    """A session that is held elsewhere, and measures the way there."""
+
+    def bridge(self) -> Bridge:
+        """Return what the way costs by now. May be called while a step runs."""
         ...
 
 
@@ -277,6 +307,62 @@ class CloningEngine(Engine, Protocol):
 
     def forget_clone(self, data: bytes) -> None:
         """Let go of everything that was computed from a voice."""
+        ...
+
+
+class Lease(Protocol):
+    """A device that is lent for a while. `engine` opens sessions on it, one at a time; it may be used by one thread at a time."""
+
+    @property
+    def token(self) -> str:
+        """What `hold` is called with: nobody can guess it."""
+        ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def granted(self) -> Future[None]:
+        """Done once the device is there; its exception is the EngineError that says why it is not."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody holds it, who may still wait for a device."""
+        ...
+
+    @property
+    def left_s(self) -> float:
+        """How long sessions can still be stepped; 0 before the device is there."""
+        ...
+
+    def end(self) -> None:
+        """Give the device back, or let go of the wish. May be called twice, from any thread."""
+        ...
+
+
+@runtime_checkable
+class LeasingEngine(Engine, Protocol):
+    """An engine whose device must be leased before it can be talked to: its own `open` always fails."""
+
+    @property
+    def lease_lengths_s(self) -> tuple[int, ...]:
+        """The lengths that a visitor can choose from, the usual one first."""
+        ...
+
+    def lease(self, length_s: float) -> Lease:
+        """Wish for a device for so long, which comes once `hold` is called with the lease's token.
+
+        Raises: BadInput when that is longer than the longest.
+        """
+        ...
+
+    def hold(self, token: str) -> Iterator[None]:
+        """Take a lease's device and keep it until the lease ends, yielding about once a second.
+
+        To be iterated where a visitor's own event runs: the device is lent to that visitor. A token that is not known is nothing to
+        hold; what goes wrong is told to whoever waits for the lease.
+        """
         ...
 
 

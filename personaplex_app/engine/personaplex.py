@@ -31,6 +31,7 @@ from ..units import FRAME_SAMPLES
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
 from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig, Voice
 from .personaplex_session import PersonaplexSession, row_sampling
+from .released import released_voice
 from .slots import Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
@@ -64,13 +65,17 @@ class PersonaplexEngine:
     """Token-exact with the reference; many sessions in one batch on one device."""
 
     name = "personaplex"
-    capabilities = Capabilities(sampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
+    capabilities = Capabilities(
+        sampling=True, resampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True
+    )
 
     def __init__(self, settings: PersonaplexSettings) -> None:
         self._settings = settings
         self._checkpoint: Checkpoint | None = None
+        self._rows = 0
         self._voices: dict[str, VoicePrompt] = {}
         self._codec = ""
+        self._model = b""
         self._slots: Slots | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
@@ -85,7 +90,7 @@ class PersonaplexEngine:
     @property
     def voices(self) -> tuple[Voice, ...]:
         """The released voices, once loaded those of this checkpoint, and none."""
-        return (*(_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
+        return (*(released_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
 
     @property
     def max_sessions(self) -> int:
@@ -113,10 +118,22 @@ class PersonaplexEngine:
         Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled, SettingsError for a device that
         is not there, EngineError where memory ends.
         """
-        if self._slots:
-            return
+        if not self._slots:
+            self.rest(report)
+            self._told_of_memory(lambda: self._wake(report))
+
+    def rest(self, report: Callable[[EngineState], None]) -> None:
+        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes on from there, which may
+        be in a fork of this process. Nothing is computed that only a real device can, and no thread is started.
+
+        Raises: what `load` raises.
+        """
+        if not self._checkpoint:
+            self._told_of_memory(lambda: self._bring(report))
+
+    def _told_of_memory(self, work: Callable[[], None]) -> None:
         try:
-            self._load(report)
+            work()
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -126,7 +143,7 @@ class PersonaplexEngine:
                 "programs there; then start again."
             ) from error
 
-    def _load(self, report: Callable[[EngineState], None]) -> None:
+    def _bring(self, report: Callable[[EngineState], None]) -> None:
         files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
@@ -134,7 +151,7 @@ class PersonaplexEngine:
         agreements = known_agreements(asked.store, files.lm)
         self.plan, form = divide(files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements)
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
-        slots = min(form.slots, self._settings.slots)
+        self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
@@ -148,15 +165,19 @@ class PersonaplexEngine:
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
         self_test(checkpoint.lm, voices)
-        report(EngineState("warming_up", "speaking the first frames"))
-        chunk = CHUNK_FRAMES[self.compute.device.type]
-        self._slots = Slots(lambda: _ready(checkpoint, voices, slots), self.snapshots, chunk)
         self._codec = codec_sha256(checkpoint.mimi)
-        self._checkpoint, self._voices = checkpoint, voices
-        model = fingerprint(files.lm, files.mimi)
-        weights = f"{model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        self._model = fingerprint(files.lm, files.mimi)
+        weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
-        self._samples = VoiceSamples(self._settings.store / "samples", model, self._speaker, lambda: not self._talks)
+        self._checkpoint, self._voices = checkpoint, voices
+
+    def _wake(self, report: Callable[[EngineState], None]) -> None:
+        assert self._checkpoint, "rest comes first"
+        checkpoint, voices, rows = self._checkpoint, self._voices, self._rows
+        report(EngineState("warming_up", "speaking the first frames"))
+        chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
+        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._samples = VoiceSamples(self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
@@ -295,11 +316,6 @@ def _clone_key(data: bytes) -> str:
 def out_of_memory(error: BaseException) -> bool:
     """Return whether torch, or Python, ran out of memory; a CPU's allocator says so only in words."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
-
-
-def _voice(name: str) -> Voice:
-    family = family_of(name)
-    return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
 def divide(

@@ -1,4 +1,4 @@
-"""One talk with the PersonaPlex engine, and its text as captions."""
+"""One talk with the PersonaPlex engine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from ..errors import EngineError
 from ..model.checkpoint import Checkpoint
 from ..model.generation import RowSampling
-from ..units import FRAME_S, FRAME_SAMPLES, frames_to_s
-from .contract import Event, Notice, Sampling, Step, Utterance, Word
+from ..units import FRAME_SAMPLES, frames_to_s
+from .captions import Captions
+from .contract import Event, Notice, Sampling, Step
+from .hush import Hush
 from .slots import Slot
-
-UTTERANCE_GAP_S = 1.0
 
 
 class PersonaplexSession:
@@ -24,6 +24,7 @@ class PersonaplexSession:
         self._slot: Slot | None = slot
         self._tokenizer = checkpoint.tokenizer
         self._captions = Captions()
+        self._hush = Hush()
         self._seed = seed
         self._frames_until_fading = max(window_frames, 0)
         self._context_frames = checkpoint.lm.config.context
@@ -40,8 +41,8 @@ class PersonaplexSession:
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
         spoken = self._slot.step(user.astype(np.float32, copy=False))
-        text = self._tokenizer.spoken(spoken.text)
-        return Step(np.clip(spoken.pcm, -1.0, 1.0), text, (*self._captions.step(text), *self._fading()))
+        agent, text = self._hush.heard(np.clip(spoken.pcm, -1.0, 1.0), self._tokenizer.spoken(spoken.text))
+        return Step(agent, text, (*self._captions.step(text), *self._fading()))
 
     def _fading(self) -> tuple[Event, ...]:
         """Say once, with the first frame that pushes another out of the window, that memory has an end."""
@@ -57,7 +58,8 @@ class PersonaplexSession:
             self._slot.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
-        """Do nothing: the model hears the user and decides itself when to stop."""
+        """Let nothing more be heard until the model pauses: it hears the user and decides itself when to stop."""
+        self._hush.begin()
 
     def close(self) -> None:
         """Give the slot back. May be called twice."""
@@ -65,39 +67,6 @@ class PersonaplexSession:
         if slot:
             slot.release()
             self._left()
-
-
-class Captions:
-    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._id = 0
-        self._words: list[Word] = []
-
-    def step(self, piece: str) -> tuple[Event, ...]:
-        """Take what one frame said, "" for nothing."""
-        start_s = self._frames * FRAME_S
-        self._frames += 1
-        if piece:
-            end_s = start_s + FRAME_S
-            if piece.startswith(" ") or not self._words:
-                self._words.append(Word(piece.strip(), start_s, end_s))
-            else:
-                last = self._words[-1]
-                self._words[-1] = Word(last.text + piece, last.start_s, end_s)
-            return (self._utterance(final=False),)
-        if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
-            return ()
-        ended = self._utterance(final=True)
-        self._id += 1
-        self._words = []
-        return (ended,)
-
-    def _utterance(self, final: bool) -> Utterance:
-        words = tuple(self._words)
-        text = " ".join(word.text for word in words)
-        return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:

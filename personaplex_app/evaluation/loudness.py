@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 import soxr
 
 from ..units import SAMPLE_RATE_HZ
@@ -19,6 +18,8 @@ def gain_db(samples: np.ndarray) -> float:
 
     Shapes: float32 [N] at 24 kHz.
     """
+    import pyloudnorm  # it brings scipy, which takes a second that the start need not pay
+
     meter = pyloudnorm.Meter(SAMPLE_RATE_HZ)
     block = int(meter.block_size * SAMPLE_RATE_HZ)
     whole = samples[: len(samples) // block * block].reshape(-1, block)

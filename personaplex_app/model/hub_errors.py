@@ -10,6 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from ..errors import EngineUnavailable, shorten
+from ..hosting import here
 from .hub_repo import RELEASED, HubAccess, HubRepo
 
 log = logging.getLogger(__name__)
@@ -38,16 +39,17 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
 def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUnavailable:
     """Return what the Hub's refusal means for a person. Source: the Hub's X-Error-Code header."""
     status, code = error.response.status_code, error.response.headers.get("X-Error-Code", "")
+    token_step = here().token_step
     licence = f"Accept the licence at {repo.page}"
     if status == 401 and access.any_token():
         return EngineUnavailable(
-            "The Hub does not know the token (401). Make a new one at https://huggingface.co/settings/tokens, set HF_TOKEN to it and start "
-            "again."
+            "The Hub does not know the token (401). Make a new one at https://huggingface.co/settings/tokens with the account that "
+            f"accepted the licence at {repo.page}, {token_step}, and start again."
         )
     if code == "GatedRepo" and status == 401:
         return EngineUnavailable(
-            f"{repo.name} is only given to those who accepted its licence, and no token is set (401). {licence}, set HF_TOKEN to a token "
-            "of that account (or run: hf auth login), and start again."
+            f"{repo.name} is only given to those who accepted its licence, and no token is set (401). {licence}, "
+            f"{token_step}, and start again."
         )
     if code == "GatedRepo" or status == 403:
         return EngineUnavailable(

@@ -35,6 +35,8 @@ class Inbox:
 
         Raises: ProtocolError when they come faster than real time.
         """
+        if not len(samples):
+            return
         self._received_samples += len(samples)
         if self._received_samples / SAMPLE_RATE_HZ > time.monotonic() - self._began_s + AHEAD_S:
             raise ProtocolError(f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded.")

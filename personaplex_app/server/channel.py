@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, NotFound
-from ..protocol import pack
+from ..metrics import Traffic
+from ..protocol import Kind, pack
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
@@ -21,6 +22,9 @@ CLOSE_TOO_BIG = 1009
 CLOSE_FAULT = 1011
 CLOSE_TRY_LATER = 1013
 CLOSE_PATIENCE_S = 2.0
+# proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
+KEEP_ALIVE_S = 10.0
+ALIVE = bytes([Kind.PING])
 
 
 class Disconnected(Exception):
@@ -46,8 +50,8 @@ class Channel(Protocol):
 class WebSocketChannel:
     """A WebSocket that has been accepted."""
 
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
+    def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
+        self._socket, self._traffic = socket, traffic
 
     async def receive(self) -> bytes | str:
         try:
@@ -57,11 +61,22 @@ class WebSocketChannel:
         if message["type"] == "websocket.disconnect":
             raise Disconnected
         data = message.get("bytes")
-        return data if data is not None else message.get("text", "")
+        data = data if data is not None else message.get("text", "")
+        self._traffic.came(len(data))
+        return data
 
     async def send(self, data: bytes) -> None:
+        self._traffic.went(len(data))
+        await self._send(self._socket.send_bytes(data))
+
+    async def send_text(self, text: str) -> None:
+        """As `send`, for what goes out as text. Raises: Disconnected."""
+        self._traffic.went(len(text))
+        await self._send(self._socket.send_text(text))
+
+    async def _send(self, sending: Awaitable[None]) -> None:
         try:
-            await self._socket.send_bytes(data)
+            await sending
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
 
@@ -83,7 +98,8 @@ def _close_reason(reason: str) -> str:
 class HttpChannel:
     """The fallback's two half-channels, joined: `put` from POSTs, `stream` to the GET."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic = Traffic()) -> None:
+        self._traffic = traffic
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         self._posting = anyio.Lock()
@@ -117,17 +133,24 @@ class HttpChannel:
                 return
             self._next_post = number + 1
             for message in messages:
+                self._traffic.came(len(message))
                 try:
                     await self._up_in.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends; leaving early ends the talk."""
+        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
         self.streaming = True
         try:
-            async for message in self._down_out:
+            while True:
+                message = ALIVE
+                with anyio.move_on_after(KEEP_ALIVE_S):
+                    message = await self._down_out.receive()
+                self._traffic.went(len(message))
                 yield pack([message])
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return
         finally:
             self.hang_up()
 
@@ -144,12 +167,12 @@ class HttpChannels:
         self._most = most
         self._open: dict[str, HttpChannel] = {}
 
-    def add(self) -> tuple[str, HttpChannel]:
+    def add(self, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
         """Return a new channel with its id. Raises: CapacityError."""
         if len(self._open) >= self._most:
             raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
         id_ = secrets.token_urlsafe(24)
-        channel = self._open[id_] = HttpChannel()
+        channel = self._open[id_] = HttpChannel(traffic)
         return id_, channel
 
     def get(self, id_: str) -> HttpChannel:

@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
-from .channel import CLOSE_POLICY, CLOSE_TRY_LATER, Disconnected, HttpChannel, WebSocketChannel
+from .channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
 from .house import House
-from .live import Conversation
+from .live import Conversation, Terms
 from .replies import address_of, limited_body, told
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
@@ -24,23 +24,23 @@ def chat_routes(house: House) -> list[BaseRoute]:
 
     async def chat(socket: WebSocket) -> None:
         await socket.accept()
-        channel = WebSocketChannel(socket)
+        channel = WebSocketChannel(socket, house.metrics.traffic("chat"))
         try:
             house.rate.admit(address_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
-            await _refuse(channel, error)
+            await refuse(channel, error, house)
             return
         await Conversation(channel, request, house).run()
 
     async def open_http(http: Request) -> Response:
         house.rate.admit(address_of(http))
         request = parse_query(http.query_params)
-        id_, channel = house.channels.add()
+        id_, channel = house.channels.add(house.metrics.traffic("chat_http"))
 
         async def converse() -> None:
             try:
-                await Conversation(channel, request, house).run()
+                await Conversation(channel, request, house, Terms(face="chat_http")).run()
             finally:
                 house.channels.drop(id_)
 
@@ -52,7 +52,7 @@ def chat_routes(house: House) -> list[BaseRoute]:
         channel = house.channels.get(http.path_params["id"])
         if channel.streaming:
             raise BadInput("This talk is already being read; start a new one.")
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
         return StreamingResponse(channel.stream(), media_type="application/octet-stream", headers=headers)
 
     async def up(http: Request) -> Response:
@@ -80,7 +80,9 @@ def chat_routes(house: House) -> list[BaseRoute]:
     ]
 
 
-async def _refuse(channel: WebSocketChannel, error: PersonaplexError) -> None:
+async def refuse(channel: Channel, error: PersonaplexError, house: House) -> None:
+    """Tell a caller why there will be no talk, and close."""
+    house.metrics.errors.labels(error.code).inc()
     try:
         await channel.send(Message(Kind.ERROR, str(error).encode()).encode())
     except Disconnected:

@@ -35,6 +35,7 @@ from ..settings import Settings
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
 from .house import House
+from .leasing import lent, render_length_s
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,8 @@ class Run:
     owner_key: str = ""
     status: Status = "preparing"
     problem: str = ""
+    # the token with which the page is to take a device; "" for none
+    lease: str = ""
     conditions: list[Condition] = field(default_factory=list)
     private: bool = False
     batch: RenderBatch | None = None
@@ -137,6 +140,7 @@ class Run:
             "id": self.id,
             "status": self.status,
             "problem": self.problem,
+            "lease": self.lease,
             "voices": list(self.asked.voices),
             "conditions": [{"title": c.title, "persona": c.persona, "seed": c.seed} for c in self.conditions],
             "progress": progress and {**vars(progress), "share": progress.share},
@@ -275,9 +279,14 @@ class Comparisons:
                 engine = await self.house.host.ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
                 house, cache = self.house, self.house.renderings if run.private else self._kept_cache
-                run.batch = RenderBatch(requests, engine, house.admission, cache, house.workers, hearing=house.hearing)
-                run.status = "rendering"
-                await run.batch.run()
+                seconds = await self.heavy(render_length_s, requests, engine, cache)
+                async with lent(house, engine, seconds, partial(setattr, run, "lease")) as device:
+                    run.batch = RenderBatch(requests, device.engine, device.admission, cache, device.workers, hearing=house.hearing)
+                    run.status = "rendering"
+                    await run.batch.run()
+                if seconds and run.batch.errors:
+                    # with the next lease it goes on
+                    raise next(iter(run.batch.errors.values()))
                 run.status = "done"
             except PersonaplexError as error:
                 run.status, run.problem = "failed", str(error)
@@ -285,6 +294,7 @@ class Comparisons:
                 log.exception("a comparison failed")
                 run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
             finally:
+                run.lease = ""
                 if run.batch:
                     run.ended, run.batch.requests = run.batch.progress, ()
         if run.scope.cancelled_caught:

@@ -25,6 +25,7 @@ from ..evaluation.report import FILES, write_report
 from ..evaluation.run import Bench, Plan, begin, note_run, session_config
 from ..evaluation.unit_files import Unit
 from .house import House
+from .leasing import lent_here
 from .renders import RenderJob
 
 MAX_UNITS = 60
@@ -114,13 +115,15 @@ class Evaluations:
         say = [partial(bench.say, by_name[unit.scenario], unit.seed) for unit in units]
         spoken = [await anyio.to_thread.run_sync(each) for each in say]
         configs = [session_config(plan, unit, each.scenario) for unit, each in zip(units, spoken, strict=True)]
-        job = RenderJob(self._house, [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)])
-        try:
-            while not job.over:
-                yield job.progress.done // 2
-                await job.changed(TELL_EVERY_S)
-        finally:
-            job.cancel()
+        requests = [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)]
+        async with lent_here(self._house, self._house.host.engine, requests) as device:
+            job = RenderJob(self._house, requests, device)
+            try:
+                while not job.over:
+                    yield job.progress.done // 2
+                    await job.changed(TELL_EVERY_S)
+            finally:
+                job.cancel()
         if job.fault or job.batch.errors:
             raise job.fault or next(iter(job.batch.errors.values()))
         for index, (unit, said) in enumerate(zip(units, spoken, strict=True)):

@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import secrets
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,10 +39,14 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        if not self._origin_fits(headers):
-            text = "This page's origin may not use this app; its owner can name it in PERSONAPLEX_ALLOWED_ORIGINS."
+        if not self._origin_fits(scope, headers):
+            text = (
+                "This page's origin may not use this app; its owner can name it in PERSONAPLEX_ALLOWED_ORIGINS. "
+                "A proxy in front must pass the Host header on, port and all."
+            )
             return await self._refuse(scope, receive, send, 403, "origin", text)
-        if not (self._auth or self._api_key) or self._is_launch(scope) or self._has_cookie(headers) or self._has_key(scope, headers):
+        open_to_all = not (self._auth or self._api_key) or self._is_launch(scope)
+        if open_to_all or self._has_cookie(headers) or has_key(HTTPConnection(scope), self._api_key):
             return await self._app(scope, receive, send)
         if self._has_login(headers):
             return await self._app(scope, receive, self._with_cookie(send, scope))
@@ -53,14 +58,20 @@ class Guard:
         """Close the one route that is open while Gradio launches."""
         self._launching = False
 
-    def _origin_fits(self, headers: Headers) -> bool:
+    def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
         if origin is None:
             return True
-        return urlsplit(origin).netloc == headers.get("host", "") or origin.rstrip("/") in self._allowed_origins
+        try:
+            site = urlsplit(origin)
+        except ValueError:
+            return False
+        # a page that came without TLS could be anybody's on the way
+        downgraded = _is_secure(scope) and site.scheme != "https"
+        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip("/") in self._allowed_origins
 
     def _is_launch(self, scope: Scope) -> bool:
-        return self._launching and scope["type"] == "http" and scope["path"] == LAUNCH_PATH
+        return self._launching and scope["type"] == "http" and scope["path"] == scope.get("root_path", "") + LAUNCH_PATH
 
     def _has_cookie(self, headers: Headers) -> bool:
         try:
@@ -68,13 +79,6 @@ class Guard:
         except CookieError:
             return False
         return cookie is not None and _same(cookie.value, self._cookie)
-
-    def _has_key(self, scope: Scope, headers: Headers) -> bool:
-        if not self._api_key:
-            return False
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("api_key", [""])
-        return any(_same(key, self._api_key) for key in (bearer, headers.get("x-api-key", ""), asked[0]))
 
     def _has_login(self, headers: Headers) -> bool:
         kind, _, encoded = headers.get("authorization", "").partition(" ")
@@ -86,8 +90,9 @@ class Guard:
             return False
 
     def _with_cookie(self, send: Send, scope: Scope) -> Send:
-        secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
-        value = f"{COOKIE}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{secure}".encode()
+        secure = "; Secure" if _is_secure(scope) else ""
+        path = scope.get("root_path") or "/"
+        value = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}".encode()
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
@@ -105,5 +110,16 @@ class Guard:
         await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
 
 
+def has_key(connection: HTTPConnection, *wanted: str) -> bool:
+    """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
+    bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
+    given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))
+    return any(_same(each, key) for each in given for key in wanted if key)
+
+
+def _is_secure(scope: Scope) -> bool:
+    return scope.get("scheme") in ("https", "wss")
+
+
 def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

@@ -42,6 +42,7 @@ class EngineHost:
         self._attempt = _Attempt(engine, choice)
         self._build = build
         self._closing = False
+        self._refusal: PersonaplexError | None = None
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
         # every voice that a page may have shown, before the engine was loaded or before another took over
         self.offered_voices = _names(engine)
@@ -62,10 +63,14 @@ class EngineHost:
         """Begin loading."""
         self._thread.start()
 
+    def load_here(self) -> None:
+        """Load in this thread, where it must be this one. Raises: whatever the engine's `load` raises."""
+        self.engine.load(self._report)
+
     async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
         """Return the engine once it can open sessions, telling every stage on the way, however short.
 
-        Raises: EngineUnavailable when it could not start.
+        Raises: EngineUnavailable when it could not start, or what `refuse` was given.
         """
         attempt, at, told = self._attempt, len(self._attempt.stages) - 1, None
         while True:
@@ -81,7 +86,13 @@ class EngineHost:
                 if state is not told:
                     told = state
                     tell(state)
+            if self._refusal:
+                raise self._refusal
             await anyio.sleep(0.1)
+
+    def refuse(self, error: PersonaplexError) -> None:
+        """Let nobody wait for the engine any longer."""
+        self._refusal = error
 
     def look(self) -> None:
         """Put another engine in the place of one that can hold no more talks. For the event loop, now and then."""

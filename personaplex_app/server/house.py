@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import tempfile
 import time
@@ -17,21 +18,25 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ..adapters import Adapters, load_adapters
 from ..cloning.voices import ClonedVoice, ClonedVoices
-from ..engine.choose import Choice, build, fallback
-from ..engine.contract import Clone, CloningEngine, Sampling, SessionConfig
-from ..errors import BadInput, EngineUnavailable, NoCloning, UnknownVoice, shorten
+from ..engine.choose import Choice, beside, build, fallback
+from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
+from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..evaluation.hearing import Hearing
 from ..evaluation.render_cache import RenderCache
+from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..protocol import ChatRequest
-from ..sessions.admission import MOST_WAITING, Admission
+from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..sessions.passing import PassingFolder
 from ..settings import Settings
 from ..voices import CLONE_PREFIX
 from .channel import ConnectRate, HttpChannels
 from .host import EngineHost
+
+log = logging.getLogger(__name__)
 
 PURGE_EVERY_S = 30.0
 LOOK_EVERY_S = 0.5
@@ -54,6 +59,10 @@ class House:
     rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
     workers: anyio.CapacityLimiter
+    metrics: Metrics = field(default_factory=Metrics)
+    adapters: Adapters = field(default_factory=lambda: Adapters({}))
+    # who speaks where the engine's device is not lent; None where it needs no lease
+    beside: EngineHost | None = None
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
     drained_s: float | None = None
@@ -69,6 +78,10 @@ class House:
         self.renderings = RenderCache(self._passing.path, MAX_RENDERINGS_BYTES, RENDERINGS_KEPT_S)
 
     @property
+    def _hosts(self) -> list[EngineHost]:
+        return [self.host, *([self.beside] if self.beside else [])]
+
+    @property
     def tasks(self) -> TaskGroup:
         """Where what outlives a request runs; it is there while the app is."""
         assert self._tasks, "the house is not open"
@@ -78,7 +91,8 @@ class House:
     async def open(self) -> AsyncIterator[None]:
         """Load the engine and keep house until the app stops."""
         self._loop = asyncio.get_running_loop()
-        self.host.start()
+        for host in self._hosts:
+            host.start()
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._purge)
             self._tasks.start_soon(self._look)
@@ -113,44 +127,68 @@ class House:
         assert self._loop, "the house is not open"
         self.drained_s = time.monotonic() + grace_s
         self._loop.call_soon_threadsafe(self.admission.drain)
+        self.host.refuse(CapacityError(DRAINING))
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> House:
-        """Return a house whose engine has not begun to load."""
+        """Return a house whose engine has not begun to load; one that must be leased is loaded here, before the page is launched.
+
+        Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+        """
+        personas = load_personas()
+        adapters = load_adapters(personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
         make = partial(build, settings=settings)
         try:
-            engine = make(choice)
-        except EngineUnavailable as error:
+            host = EngineHost(make(choice), choice, make)
+            if isinstance(host.engine, LeasingEngine):
+                host.load_here()
+        except PersonaplexError as error:
             instead = fallback(choice, str(error))
             if instead is None:
                 raise
-            choice, engine = instead, make(instead)
-        host = EngineHost(engine, choice, make)
+            log.error("engine %s failed, %s takes over: %s", choice.name, instead.name, error)
+            host = EngineHost(make(instead), instead, make)
+        engine = host.engine
+        second = beside(host.choice) if isinstance(engine, LeasingEngine) else None
         return cls(
             settings=settings,
             host=host,
-            personas=load_personas(),
+            personas=personas,
+            adapters=adapters,
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
             rate=ConnectRate(settings.connects_per_minute),
             workers=anyio.CapacityLimiter(settings.slots + 1),
+            beside=EngineHost(make(second), second) if second else None,
             clones=ClonedVoices(settings.data / "clones", lambda data: _forget_clone(host, data)),
         )
 
     def close(self) -> None:
         """Free the engine and the records."""
-        self.host.close()
+        for host in self._hosts:
+            host.close()
         self.library.close()
         self._passing.wipe()
 
-    def session_config(self, request: ChatRequest) -> SessionConfig:
-        """Return what the engine is opened with, everything looked up and checked.
+    def host_of(self, request: ChatRequest) -> EngineHost:
+        """Return the engine that a request names, the house's own unless it names one.
 
-        Raises: UnknownVoice, UnknownPersona, BadPrompt.
+        Raises: BadInput.
         """
-        engine = self.host.engine
-        persona = find(request.persona, self.personas) if request.persona else self.personas[0]
+        names = {host.choice.name: host for host in reversed(self._hosts)}
+        if request.engine not in ("", *names):
+            raise BadInput(f"Engine {shorten(request.engine)} does not speak here; there is {' and '.join(sorted(names))}.")
+        return names[request.engine] if request.engine else self.host
+
+    def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
+        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands for the one asked for.
+
+        Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
+        """
+        host = self.host_of(request)
+        engine = host.engine
+        persona = persona or (find(request.persona, self.personas) if request.persona else self.personas[0])
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)
@@ -158,12 +196,12 @@ class House:
         if request.voice.startswith(CLONE_PREFIX):
             return SessionConfig(request.voice, prompt, persona.name, sampling, self._clone(request))
         voices = [voice.name for voice in engine.voices]
-        voice = request.voice or self.voice_of(persona)
+        voice = request.voice or self.voice_of(persona, engine)
         if voice not in voices:
             # another voice is given only to who was offered this one, and can be told
-            if voice not in self.host.offered_voices or not request.events:
-                raise UnknownVoice(f"Voice {shorten(voice)} is not one of {self.host.choice.title}'s: {', '.join(voices)}.")
-            voice = self.voice_of(persona)
+            if not request.events or not any(voice in each.offered_voices for each in self._hosts):
+                raise UnknownVoice(f"Voice {shorten(voice)} is not one of {host.choice.title}'s: {', '.join(voices)}.")
+            voice = self.voice_of(persona, engine)
         return SessionConfig(voice, prompt, persona.name, sampling)
 
     def cloner(self) -> CloningEngine:
@@ -195,9 +233,9 @@ class House:
             ) from None
         return Clone(voice.name, voice.data)
 
-    def voice_of(self, persona: Persona) -> str:
+    def voice_of(self, persona: Persona, engine: Engine | None = None) -> str:
         """Return the persona's voice, or the engine's first where it has not got it."""
-        voices = [voice.name for voice in self.host.engine.voices]
+        voices = [voice.name for voice in (engine or self.host.engine).voices]
         return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -16,18 +18,23 @@ from starlette.middleware import Middleware
 
 from ..engine.choose import choose
 from ..errors import SettingsError
-from ..protocol import MAX_MESSAGE_BYTES
+from ..gateway import MAX_MESSAGE_BYTES
+from ..hosting import here
 from ..settings import Settings
 from ..ui.page import build_page, launch_options
+from .certificates import advice, certificate_of, url_of
 from .chat_routes import chat_routes
 from .clone_routes import clone_routes
 from .compare_routes import compare_routes
 from .comparisons import Comparisons
 from .evaluation_routes import evaluation_routes
 from .evaluations import Evaluations
+from .front import Front
+from .gateway_routes import gateway_routes
 from .guard import Guard
 from .house import House
 from .live import GOODBYE_S
+from .metrics_routes import metrics_routes
 from .render_routes import render_routes
 from .session_routes import session_routes
 from .status_routes import status_routes
@@ -38,16 +45,30 @@ PORTS_TRIED = 50
 PING_EVERY_S = 10.0
 SEND_BUFFER_BYTES = 32 * 1024
 ABORT_AFTER_S = 5.0
+CLOSING_S = 3
+AT_ONCE_S = 10.0
 
 
 def serve(settings: Settings) -> None:
     """Run the app until it is told to stop.
 
-    Raises: SettingsError when no port is free.
+    Raises: SettingsError when no port is free, or a key or certificate cannot be used.
     """
     stop, at_once = threading.Event(), threading.Event()
+
+    def told(*_: object) -> None:
+        if at_once.is_set():
+            os._exit(1)
+        if stop.is_set():
+            at_once.set()
+            # whatever hangs then, an engine or a disk, does not hold up the end
+            last = threading.Timer(AT_ONCE_S, os._exit, (1,))
+            last.daemon = True
+            last.start()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (at_once if stop.is_set() else stop).set())
+        signal.signal(number, told)
     with running(settings, at_once) as url:
         print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
         stop.wait()
@@ -55,40 +76,52 @@ def serve(settings: Settings) -> None:
 
 @contextmanager
 def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
-    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, unless `at_once` is set."""
+    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, or nothing once `at_once` is set."""
+    certificate = certificate_of(settings)
     choice = choose(settings)
-    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     house = House.build(settings, choice)
+    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
+    for field in house.adapters.unused:
+        log.warning("the adapters file: %s is not known here and was passed over", field)
     comparisons = Comparisons(house)
     guards: list[Guard] = []
 
     def guard(app: Any) -> Guard:
-        guards.append(Guard(app, settings.auth, settings.api_key, settings.allowed_origins))
+        guards.append(Guard(app, settings.auth, settings.api_key, (*settings.allowed_origins, *here().origins)))
         return guards[-1]
 
     @asynccontextmanager
     async def lifespan(app: Any):
+        app.state.metrics = house.metrics
         async with house.open():
             yield
 
     port = free_port(settings.host, settings.port)
     evaluations = Evaluations(house)
     page = build_page(house, evaluations)
-    with _bounded_server():
+    with _bounded_server(min(PING_EVERY_S, house.adapters.ping_s)):
         page.launch(
             server_name=settings.host,
             server_port=port,
             share=settings.share,
+            ssl_keyfile=str(certificate.key) if certificate else None,
+            ssl_certfile=str(certificate.chain) if certificate else None,
+            # Gradio looks whether it answers, by an address that need not be on the certificate
+            ssl_verify=False,
+            # Gradio makes the addresses of its files of it
+            root_path=settings.root_path or None,
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
             max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
-                "middleware": [Middleware(guard)],
+                "middleware": [Middleware(Front, settings.trusted_proxies, settings.root_path), Middleware(guard)],
                 "routes": [
                     *chat_routes(house),
+                    *gateway_routes(house),
                     *status_routes(house),
+                    *metrics_routes(house),
                     *session_routes(house.library),
                     *clone_routes(house),
                     *render_routes(house.renderings),
@@ -102,8 +135,10 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
         )
     for each in guards:
         each.launched()
+    if certificate and certificate.self_signed:
+        print(advice(certificate, settings.host, port), flush=True)
     try:
-        yield page.share_url or f"http://{'localhost' if settings.host in ('0.0.0.0', '127.0.0.1') else settings.host}:{port}"  # noqa: S104
+        yield page.share_url or url_of(settings.host, port, secure=certificate is not None)
     finally:
         _drain(house, at_once or threading.Event())
         page.close()
@@ -116,8 +151,15 @@ def _drain(house: House, at_once: threading.Event) -> None:
     house.drain(grace_s)
     if house.callers:
         print(f"Callers still here: {house.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
-    deadline_s = time.monotonic() + grace_s + GOODBYE_S
-    while house.callers and time.monotonic() < deadline_s and not at_once.is_set():
+    _until_alone(house, grace_s + GOODBYE_S, at_once)
+    if at_once.is_set():
+        house.drain(0)
+        _until_alone(house, GOODBYE_S, threading.Event())
+
+
+def _until_alone(house: House, patience_s: float, enough: threading.Event) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while house.callers and time.monotonic() < deadline_s and not enough.is_set():
         time.sleep(0.05)
 
 
@@ -142,10 +184,10 @@ def free_port(host: str, port: int) -> int:
 
 
 @contextmanager
-def _bounded_server() -> Iterator[None]:
+def _bounded_server(ping_every_s: float) -> Iterator[None]:
     """Let Gradio's launch build its server with our limits, for which it has no parameters."""
     original = uvicorn.Config
-    uvicorn.Config = BoundedConfig
+    uvicorn.Config = partial(BoundedConfig, ping_every_s)
     try:
         yield
     finally:
@@ -153,11 +195,15 @@ def _bounded_server() -> Iterator[None]:
 
 
 class BoundedConfig(uvicorn.Config):
-    """Small messages, early pings, and little audio waiting in a slow reader's socket."""
+    """Small messages, early pings, little audio waiting in a slow reader's socket, and our own log."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        limits = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": PING_EVERY_S, "ws_ping_timeout": PING_EVERY_S}
-        super().__init__(*args, **{**kwargs, **limits, "ws_per_message_deflate": False})
+    def __init__(self, ping_every_s: float, *args: Any, **kwargs: Any) -> None:
+        limits: dict[str, Any] = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": ping_every_s, "ws_ping_timeout": PING_EVERY_S}
+        # a request that does not end must not keep the house from being closed
+        limits |= {"ws_max_queue": 8, "timeout_graceful_shutdown": CLOSING_S}
+        # forwarded headers are `Front`'s affair: uvicorn itself would believe whoever connects from this machine
+        limits |= {"ws_per_message_deflate": False, "proxy_headers": False, "log_config": None}
+        super().__init__(*args, **{**kwargs, **limits})
 
     def load(self) -> None:
         super().load()

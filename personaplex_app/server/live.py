@@ -1,9 +1,9 @@
 """A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it ended.
 
 The engine's work happens in `sessions.stepper.Stepper`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
-`preparing` and `queued` before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and `notice`
-from the talk (`sessions.stepper`); `sampling` with what is in force, after a `sampling` that changed it; `limit` before a limit is
-reached; `pong`; and `ended` as the last.
+`preparing`, `queued` and `lease` (the page is to take a device, see `leasing`) before the handshake; `ready` after it; `utterance`,
+`mark`, `turn_latency`, `stats`, `saved` and `notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
+`sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached; `pong`; and `ended` as the last.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
-from ..errors import BadInput, CapacityError, EngineError, PersonaplexError
+from .. import logs
+from ..codec import make_codec
+from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
+from ..errors import BadInput, CapacityError, EngineError, GpuUnavailable, PersonaplexError
+from ..personas import Persona
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
-from ..sessions.records import TalkMeta
+from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
 from .boxes import OUTBOX_S, Inbox, Outbox
 from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
-from .codec import make_codec
+from .host import EngineHost
 from .house import House
+from .leasing import lent
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,22 @@ START_PATIENCE_S = 15.0
 GOODBYE_S = 2.0
 WARN_BEFORE_S = 30.0
 TICK_S = 0.5
+# between two reports of a page, which come about once a second
+MOST_UNDERRUNS = 1_000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one way in grants its talks, within the house's limits: `wait_s` is how long a caller waits to begin, `silent_s` how long it
+    may send nothing. A `persona` stands for one that is not in the catalogue; `face` names the way in for log and metrics.
+    """
+
+    talk_s: float = math.inf
+    idle_s: float = math.inf
+    wait_s: float = math.inf
+    silent_s: float = SILENT_CLIENT_S
+    persona: Persona | None = None
+    face: str = "chat"
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,7 @@ NO_START = End("no_start", f"No start message came within {START_PATIENCE_S:g} s
 
 def end_of(error: PersonaplexError) -> End:
     """Return the end that an error leads to."""
-    if isinstance(error, CapacityError):
+    if isinstance(error, (CapacityError, GpuUnavailable)):
         return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
     if isinstance(error, EngineError):
         return End("engine_error", str(error), CLOSE_FAULT, failed=True)
@@ -70,8 +91,10 @@ def end_of(error: PersonaplexError) -> End:
 class Conversation:
     """One caller from connect to close."""
 
-    def __init__(self, channel: Channel, request: ChatRequest, house: House) -> None:
-        self._channel, self._request, self._house = channel, request, house
+    def __init__(self, channel: Channel, request: ChatRequest, house: House, terms: Terms = Terms()) -> None:
+        self._channel, self._request, self._house, self._terms = channel, request, house, terms
+        self._talk_s = min(terms.talk_s, house.settings.talk_limit_s)
+        self._idle_s = min(terms.idle_s, house.settings.idle_limit_s)
         self._codec = make_codec(request.codec)
         self._inbox, self._outbox = Inbox(), Outbox(request.events)
         self._configured = anyio.Event()
@@ -79,13 +102,17 @@ class Conversation:
             self._configured.set()
         self._end: End | None = None
         self._scope = anyio.CancelScope()
+        self._host: EngineHost = house.host
         self._talk: Stepper | None = None
         self._sampling = Sampling()
+        self._id, self._engine_name = new_talk_id(), ""
+        self._underruns = 0
         self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
         self._house.callers += 1
+        logs.TALK.set(self._id)
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -93,9 +120,13 @@ class Conversation:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
+            end = self._end or LOST
             with anyio.CancelScope(shield=True):
-                await self._say_goodbye(self._end or LOST)
+                await self._say_goodbye(end)
             self._house.callers -= 1
+            if end.failed:
+                self._house.metrics.errors.labels(end.reason).inc()
+            logs.event(log, "a caller left", reason=end.reason, duration_s=self._summary["duration_s"])
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
@@ -128,7 +159,7 @@ class Conversation:
     async def _read(self) -> None:
         while True:
             try:
-                with anyio.fail_after(SILENT_CLIENT_S):
+                with anyio.fail_after(self._terms.silent_s):
                     data = await self._channel.receive()
             except TimeoutError:
                 return self._finish(SILENT)
@@ -165,10 +196,21 @@ class Conversation:
                 self._finish(STOPPED if self._configured.is_set() else End("stopped", "There was no talk to stop: none had been started."))
             case "interrupt" if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._house.workers)
+                self._tell("interrupted")
+            case "interrupt":
+                self._tell("notice", code="not_begun", text="The talk has not begun; there is nobody to interrupt.")
             case "sampling":
                 await self._resample(order)
+            case "playback":
+                self._count_underruns(order.get("underruns"))
             case "ping":
                 self._tell("pong", sent=order.get("sent"))
+
+    def _count_underruns(self, reported: Any) -> None:
+        """Add what is new in the number of gaps that a page reports, as far as it can be true."""
+        if isinstance(reported, int) and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
+            self._house.metrics.underruns.inc(reported - self._underruns)
+            self._underruns = reported
 
     async def _resample(self, order: dict[str, Any]) -> None:
         """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
@@ -192,15 +234,15 @@ class Conversation:
         if not self._configured.is_set():
             return self._finish(NO_START)
         house = self._house
-        house.session_config(self._request)  # a bad request is told before the caller waits in line
-        await house.host.ready(self._tell_state)
-        house.fit()
-        async with house.admission.slot(self._tell_place):
-            # while it waited in line another engine may have taken over
-            engine = await house.host.ready(self._tell_state)
-            config = house.session_config(self._request)
-            talk, record = await anyio.to_thread.run_sync(self._open, engine, config, limiter=house.workers)
+        house.session_config(self._request, self._terms.persona)  # a bad request is told before the caller waits in line
+        self._host = house.host_of(self._request)
+        async with AsyncExitStack() as place:
+            engine = await self._enter(place)
+            device = await place.enter_async_context(lent(house, engine, self._lease_s(engine), self._tell_lease))
+            config = house.session_config(self._request, self._terms.persona)
+            talk, record = await anyio.to_thread.run_sync(self._open, device.engine, config, limiter=house.workers)
             self._talk, self._sampling = talk, config.sampling
+            self._talk_s = min(self._talk_s, device.limit_s())
             try:
                 self._post(Message(Kind.HANDSHAKE))
                 self._tell_ready(record, config)
@@ -211,22 +253,50 @@ class Conversation:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=house.workers)
 
+    def _lease_s(self, engine: Engine) -> int:
+        """Return for how long the talk's device must be lent, 0 where it need not be."""
+        if not isinstance(engine, LeasingEngine):
+            return 0
+        if not self._request.events or self._terms.face != "chat":
+            raise GpuUnavailable(
+                "The GPU here is lent to visitors of the page, and this client did not come from it. "
+                "Ask /api/chat for engine=classic to talk with the embedded engine."
+            )
+        return self._request.lease_s or engine.lease_lengths_s[0]
+
+    async def _enter(self, place: AsyncExitStack) -> Engine:
+        """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
+        house = self._house
+        try:
+            with anyio.fail_after(self._terms.wait_s):
+                await self._host.ready(self._tell_state)
+                house.fit()
+                await place.enter_async_context(house.admission.slot(self._tell_place))
+                # while it waited in line another engine may have taken over
+                return await self._host.ready(self._tell_state)
+        except TimeoutError:
+            raise CapacityError(f"No place came free within {self._terms.wait_s:g} s; try again in a few minutes.") from None
+
     def _open(self, engine: Engine, config: SessionConfig) -> tuple[Stepper, TalkLog]:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
-            record = self._house.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config))
+            record = self._house.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id)
         except BaseException:
             session.close()
             raise
-        return Stepper(session, record, self._codec.encode), record
+        self._engine_name = engine.name
+        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._terms.face)
+        return Stepper(session, record, self._codec.encode, meter=self._house.metrics.step_meter(engine.name)), record
 
     def _close(self, talk: Stepper, record: TalkLog) -> None:
         """In a worker: end the session whatever happens, then the record."""
         try:
             talk.close()
         finally:
-            record.finish((self._end or LOST).reason)
+            reason = (self._end or LOST).reason
+            record.finish(reason)
+            self._house.metrics.talks.labels(self._engine_name, self._terms.face, reason).inc()
             duration_s = round(talk.duration_s, 2)
             self._summary = {"talk_id": record.id, "duration_s": duration_s, "recording": record.recording, "kept": record.keeping}
 
@@ -240,14 +310,14 @@ class Conversation:
     async def _watch_limits(self) -> None:
         """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
         assert self._talk
-        house, settings = self._house, self._house.settings
+        house = self._house
         began_s = time.monotonic()
         warned: set[str] = set()
         while True:
             # when it ends, and how long before that it is told
             limits = {
-                "time": (TIME_LIMIT, began_s + settings.talk_limit_s, min(WARN_BEFORE_S, settings.talk_limit_s / 2)),
-                "idle": (IDLE, self._talk.user_spoke_s + settings.idle_limit_s, min(WARN_BEFORE_S, settings.idle_limit_s / 2)),
+                "time": (TIME_LIMIT, began_s + self._talk_s, min(WARN_BEFORE_S, self._talk_s / 2)),
+                "idle": (IDLE, self._talk.user_spoke_s + self._idle_s, min(WARN_BEFORE_S, self._idle_s / 2)),
             }
             if house.drained_s is not None:
                 limits["draining"] = (DRAINED, house.drained_s, math.inf)
@@ -264,14 +334,17 @@ class Conversation:
     # what the client is told
 
     def _tell_state(self, state: EngineState) -> None:
-        choice = self._house.host.choice
+        choice = self._host.choice
         self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
+
+    def _tell_lease(self, token: str) -> None:
+        self._tell("lease", token=token, lease_s=self._request.lease_s)
 
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
 
     def _tell_ready(self, record: TalkLog, config: SessionConfig) -> None:
-        settings, host = self._house.settings, self._house.host
+        host = self._host
         self._tell(
             "ready",
             talk_id=record.id,
@@ -279,8 +352,8 @@ class Conversation:
             engine_title=host.choice.title,
             voice=config.voice,
             persona=config.persona,
-            limit_s=settings.talk_limit_s,
-            idle_s=settings.idle_limit_s,
+            limit_s=round(self._talk_s, 1),
+            idle_s=self._idle_s,
             keeping=record.keeping,
             keep_problem=record.problem or "",
             capabilities=asdict(host.engine.capabilities),

@@ -10,8 +10,8 @@ import anyio
 from ..errors import EngineError, PersonaplexError
 from ..evaluation.render import RenderRequest
 from ..evaluation.render_batch import Progress, RenderBatch
-from ..evaluation.render_cache import RenderCache
 from .house import House
+from .leasing import Lent
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 class RenderJob:
     """A batch under way. Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer."""
 
-    def __init__(self, house: House, requests: Sequence[RenderRequest], cache: RenderCache | None = None) -> None:
-        """Begin to render into `cache`, the house's passing one unless given. To be called on the house's event loop, its engine ready."""
-        self.cache = cache or house.renderings
-        self.batch = RenderBatch(requests, house.host.engine, house.admission, self.cache, house.workers, self._tell, house.hearing)
+    def __init__(self, house: House, requests: Sequence[RenderRequest], device: Lent) -> None:
+        """Begin to render into the house's passing cache. To be called on the house's event loop, its engine ready."""
+        self.cache = house.renderings
+        self.batch = RenderBatch(requests, device.engine, device.admission, self.cache, device.workers, self._tell, house.hearing)
         self.over = False
         self.fault: PersonaplexError | None = None
         self._scope = anyio.CancelScope()

@@ -23,13 +23,15 @@ _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
 
 
 def told(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status."""
+    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted where the app counts."""
 
     @wraps(endpoint)
     async def wrapped(request: Request) -> Response:
         try:
             return await endpoint(request)
         except PersonaplexError as error:
+            if metrics := getattr(request.app.state, "metrics", None):
+                metrics.errors.labels(error.code).inc()
             status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
             return JSONResponse({"error": error.code, "message": str(error)}, status)
 

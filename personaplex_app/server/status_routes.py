@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..adapters import Adapter
 from ..engine.choose import TITLES
-from ..engine.contract import Paced, Sampling
+from ..engine.contract import LeasingEngine, Paced, Sampling
 from ..errors import NotFound, shorten
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ..units import SAMPLE_RATE_HZ
@@ -55,6 +56,10 @@ def describe(house: House, owner_key: str = "") -> dict:
     pace = engine.pace() if isinstance(engine, Paced) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
+        # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one that is heard now
+        "global_audio_enabled": True,
+        "adapters": [_adapter_entry(adapter) for adapter in house.adapters.by_name.values()],
+        "websocket_endpoint": "/ws/voice/{adapter_name}",
         "engine": {
             "name": choice.name,
             "title": choice.title,
@@ -71,7 +76,7 @@ def describe(house: House, owner_key: str = "") -> dict:
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
             *(voice_entry(voice) for voice in house.cloned_voices(owner_key)),
         ],
-        "sampling": _sampling() if engine.capabilities.sampling else {},
+        "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
         "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
         "default_persona": house.personas[0].name,
         "endpoints": {
@@ -82,16 +87,32 @@ def describe(house: House, owner_key: str = "") -> dict:
             "clones": "/api/clones",
             "health": "/health",
         },
+        "lease": _lease(house),
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
         "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
     }
 
 
-def _sampling() -> dict[str, dict]:
+def _adapter_entry(adapter: Adapter) -> dict:
+    kind = "speech_to_speech"
+    voice = adapter.persona.voice
+    return {"name": adapter.name, "type": kind, "enabled": adapter.enabled, "full_duplex": True, "mode": kind, "voice": voice}
+
+
+def _lease(house: House) -> dict | None:
+    """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing must be lent."""
+    engine = house.host.engine
+    if not isinstance(engine, LeasingEngine) or house.beside is None:
+        return None
+    beside = {"name": house.beside.choice.name, "title": house.beside.choice.title}
+    return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": beside}
+
+
+def _sampling(resampling: bool) -> dict[str, dict]:
     """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set while talking."""
     defaults = asdict(Sampling())
     return {
-        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": name != "seed"}
+        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": resampling and name != "seed"}
         for name, (least, most, whole) in SAMPLING_LIMITS.items()
     }

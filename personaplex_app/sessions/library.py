@@ -58,11 +58,11 @@ class Library:
             self._folder = PassingFolder(passing_root or Path(tempfile.gettempdir()))
             self._passing = Store(self._folder.path, max_passing_bytes, passing=True, clock=clock)
 
-    def begin(self, owner_key: str, keep: bool, meta: TalkMeta) -> TalkLog:
+    def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkLog:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
         A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem` says why. A client without an
-        owner key gets one that records nothing.
+        owner key gets one that records nothing. A `talk_id` is a new one (`records.new_talk_id`) that the talk has already.
 
         Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
         """
@@ -76,7 +76,7 @@ class Library:
             try:
                 if store is self._passing:
                     self.purge(int(self._limit_s * BYTES_PER_S))
-                talk_id, recorder = store.begin(owner, meta, self._limit_s)
+                talk_id, recorder = store.begin(owner, meta, self._limit_s, talk_id)
             except StorageError as error:
                 problem = problem or str(error)
                 continue

@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 
 from .. import audio
-from ..engine.contract import Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
+from ..engine.contract import BridgedSession, Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
 from ..errors import BadInput
+from ..metrics import StepMeter
 from ..protocol import Kind, Message, metadata
 from ..units import FRAME_MS, FRAME_S, frames_to_s
 from .talk_log import TalkLog
@@ -34,9 +36,14 @@ class Stepper:
     """
 
     def __init__(
-        self, session: Session, log: TalkLog, encode: Callable[[np.ndarray], bytes], now: Callable[[], float] = time.monotonic
+        self,
+        session: Session,
+        log: TalkLog,
+        encode: Callable[[np.ndarray], bytes],
+        now: Callable[[], float] = time.monotonic,
+        meter: StepMeter = StepMeter(),
     ) -> None:
-        self._session, self._log, self._encode, self._now = session, log, encode, now
+        self._session, self._log, self._encode, self._now, self._meter = session, log, encode, now, meter
         self._reframer = audio.Reframer()
         self._steps_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
         self._turns_ms: deque[float] = deque(maxlen=TURNS_REMEMBERED)
@@ -63,7 +70,9 @@ class Stepper:
         if frames:
             now_s = self._now()
             gap_frames = 0 if self._fed_s is None else round((now_s - self._fed_s) / FRAME_S)
-            self._silent_frames += gap_frames - 1 if gap_frames > BURST_FRAMES else 0
+            if gap_frames > BURST_FRAMES:
+                self._silent_frames += gap_frames - 1
+                self._meter.came_late(gap_frames - 1)
             self._fed_s = now_s
         return [message for frame in frames for message in self._step(frame)]
 
@@ -88,6 +97,7 @@ class Stepper:
         before_s = time.perf_counter()
         step = self._session.step(user)
         step_ms = (time.perf_counter() - before_s) * 1000
+        self._meter.step(step_ms / 1000)
         self._steps_ms.append(step_ms)
         self._late_frames += step_ms > FRAME_MS
         self.frames += 1
@@ -128,6 +138,7 @@ class Stepper:
             silent_frames=self._silent_frames,
             turn_latency_ms=median_ms,
             turns=len(self._turns_ms),
+            bridge=asdict(self._session.bridge()) if isinstance(self._session, BridgedSession) else None,
         )
         if self._log.saved_s <= self._told_saved_s:
             return [stats]

@@ -58,12 +58,12 @@ class Store:
 
     # Writing a talk
 
-    def begin(self, owner: str, meta: TalkMeta, limit_s: float) -> tuple[str, Recorder]:
-        """Open a talk of at most `limit_s` seconds, return its id and the recorder of its sound.
+    def begin(self, owner: str, meta: TalkMeta, limit_s: float, talk_id: str = "") -> tuple[str, Recorder]:
+        """Open a talk of at most `limit_s` seconds, return its id, a new one unless given, and the recorder of its sound.
 
         Raises: StorageFull, StorageError.
         """
-        talk_id = new_talk_id()
+        talk_id = talk_id or new_talk_id()
         reserved_bytes = int(limit_s * BYTES_PER_S)
         row = (talk_id, owner, self._clock(), meta.engine, meta.voice, meta.persona, plain(meta.prompt), json.dumps(asdict(meta.sampling)))
         with self._database.writing() as connection:

@@ -40,9 +40,9 @@ def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
     with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
-            static_tab.build_tab("Talk", "talk")
+            static_tab.build_tab("Talk", "talk", house)
             respond.build_tab(house, page)
-            static_tab.build_tab("Compare", "compare")
+            static_tab.build_tab("Compare", "compare", house)
             evaluate.build_tab(house, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
     return page.queue(max_size=MOST_QUEUED)

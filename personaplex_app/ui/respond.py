@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import gradio as gr
 import numpy as np
 
 from ..audio import decode
-from ..engine.contract import Sampling, SessionConfig
+from ..engine.contract import LeasingEngine, Sampling, SessionConfig
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation import render, render_files
 from ..evaluation.render_batch import Progress
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
+from ..server.host import EngineHost
 from ..server.house import House
+from ..server.leasing import lent_here
 from ..server.renders import RenderJob
 from ..units import SAMPLE_RATE_HZ
 from .static import STATIC, mount_script, read_static
@@ -80,6 +83,7 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
                         sampling = [_number(name) for name in SAMPLING_TITLES]
         with gr.Row(elem_id="respond-actions"):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
+            beside = gr.Button("Let the embedded engine answer", elem_id="respond-beside", visible=house.beside is not None)
             stop = gr.Button("Cancel", elem_id="respond-cancel")
         answer = gr.HTML(
             value={"state": "idle"},
@@ -97,10 +101,15 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
     asked = start.click(
         desk.respond, [clip, voice, persona, prompt, room_s, *sampling], told, api_name="respond", concurrency_id="respond", **quiet
     )
+    # it needs no GPU, which a visitor may have no time left on
+    otherwise = beside.click(
+        desk.respond_beside, [clip, persona, prompt, room_s], told, api_visibility="private", concurrency_id="respond", **quiet
+    )
     again = answer.submit(desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet)
-    stop.click(lambda: {"state": "cancelled"}, None, answer, cancels=[asked, again], api_visibility="private", show_progress="hidden")
-    persona.input(desk.choose, persona, [voice, prompt], api_visibility="private", show_progress="hidden")
-    page.load(desk.offer, [persona, voice, prompt], [persona, voice, prompt], api_visibility="private", show_progress="hidden")
+    unheard: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    stop.click(lambda: {"state": "cancelled"}, None, answer, cancels=[asked, otherwise, again], **unheard)
+    persona.input(desk.choose, persona, [voice, prompt], **unheard)
+    page.load(desk.offer, [persona, voice, prompt], [persona, voice, prompt], **unheard)
     return tab
 
 
@@ -150,16 +159,31 @@ class _Desk:
         """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both sides as stereo."""
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
-        async def ask() -> render.RenderRequest:
+        def chat() -> ChatRequest:
             fields = {name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None}
-            chat = ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(fields)
-            config = self._house.session_config(chat)
-            samples = await anyio.to_thread.run_sync(_read_clip, clip)
-            return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
+            return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(fields)
 
-        async with aclosing(self._answer(ask)) as answers:
+        async with aclosing(self._answer(self._house.host, partial(self._ask, clip, chat, room_s))) as answers:
             async for told in answers:
                 yield told
+
+    async def respond_beside(
+        self, clip: str | None, persona: str | None, prompt: str | None, room_s: float = USUAL_ROOM_S
+    ) -> AsyncGenerator[Told, None]:
+        """Render what the engine beside the house's own says to a recording, in the persona's voice."""
+        host = self._house.beside or self._house.host
+
+        def chat() -> ChatRequest:
+            return ChatRequest(persona=persona or "", prompt=prompt or None, engine=host.choice.name, sampling={"seed": 0})
+
+        async with aclosing(self._answer(host, partial(self._ask, clip, chat, room_s))) as answers:
+            async for told in answers:
+                yield told
+
+    async def _ask(self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float) -> render.RenderRequest:
+        config = self._house.session_config(chat())
+        samples = await anyio.to_thread.run_sync(_read_clip, clip)
+        return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
 
     async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Told, None]:
         """Render a rendering's recording again with another voice, all else equal."""
@@ -176,21 +200,21 @@ class _Desk:
             config = self._house.session_config(chat)
             return render.request(before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling))
 
-        async with aclosing(self._answer(ask)) as answers:
+        async with aclosing(self._answer(self._house.host, ask)) as answers:
             async for told in answers:
                 yield told
 
-    async def _answer(self, ask: Ask) -> AsyncGenerator[Told, None]:
+    async def _answer(self, host: EngineHost, ask: Ask) -> AsyncGenerator[Told, None]:
         """Render what `ask` returns, telling how far it is; errors are told in the page and raised for programs."""
         try:
-            async with aclosing(self._render(ask)) as steps:
+            async with aclosing(self._render(host, ask)) as steps:
                 async for told in steps:
                     yield told
         except PersonaplexError as error:
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
-    async def _render(self, ask: Ask) -> AsyncGenerator[Told, None]:
+    async def _render(self, host: EngineHost, ask: Ask) -> AsyncGenerator[Told, None]:
         id_ = secrets.token_hex(4)
 
         def working(**told: Any) -> Told:
@@ -198,16 +222,19 @@ class _Desk:
 
         yield working(text="Reading your recording…")
         asked = await ask()
-        if self._house.host.state.stage != "ready":
-            yield working(text=f"{self._house.host.choice.title} is getting ready…")
-            await self._house.host.ready(lambda state: None)
-        job = RenderJob(self._house, [asked])
-        try:
-            while not job.over:
-                yield working(**_told(job.progress))
-                await job.changed(TELL_EVERY_S)
-        finally:
-            job.cancel()
+        if host.state.stage != "ready":
+            yield working(text=f"{host.choice.title} is getting ready…")
+            await host.ready(lambda state: None)
+        if isinstance(host.engine, LeasingEngine):
+            yield working(text="Waiting for a GPU…")
+        async with lent_here(self._house, host.engine, [asked]) as device:
+            job = RenderJob(self._house, [asked], device)
+            try:
+                while not job.over:
+                    yield working(**_told(job.progress))
+                    await job.changed(TELL_EVERY_S)
+            finally:
+                job.cancel()
         if error := job.fault or job.batch.errors.get(0):
             raise error
         done = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[0])

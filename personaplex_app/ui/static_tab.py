@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import gradio as gr
 
+from ..engine.contract import LeasingEngine
+from ..server.house import House
 from .static import STATIC, mount_script, read_static
 
 
-def build_tab(title: str, name: str) -> gr.Tab:
-    """Add the tab of `static/NAME.html` and `static/NAME.js`, id `tab-NAME`, to the Blocks being built."""
+def build_tab(title: str, name: str, house: House | None = None) -> gr.Tab:
+    """Add the tab of `static/NAME.html` and `static/NAME.js`, id `tab-NAME`, to the Blocks being built.
+
+    With a `house` whose engine must be leased, its script takes a device by `trigger("submit", {lease: token})`.
+    """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
-        gr.HTML(
+        live = gr.HTML(
             html_template=read_static(f"{name}.html").replace("<!-- clone.html -->", read_static("clone.html")),
             js_on_load=mount_script(f"{name}.js"),
             apply_default_css=False,
             static_dir=STATIC.as_posix(),
         )
+    if house and isinstance(engine := house.host.engine, LeasingEngine):
+        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the lease does
+        quiet = {"show_progress": "hidden", "trigger_mode": "multiple", "concurrency_limit": None, "api_visibility": "private"}
+        live.submit(_holder(engine), None, None, **quiet)
     return tab
+
+
+def _holder(engine: LeasingEngine) -> Callable[[gr.EventData], Iterator[None]]:
+    def hold(event: gr.EventData) -> Iterator[None]:
+        wanted = event._data if isinstance(event._data, dict) else {}
+        yield from engine.hold(str(wanted.get("lease", "")))
+
+    return hold

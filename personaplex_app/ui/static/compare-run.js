@@ -9,7 +9,7 @@ const TRIALS = [6, 12, 20, 40];
 const WORDS = { preparing: "Preparing what you say…", rendering: "Rendering", done: "All answers are rendered.", cancelled: "Stopped. What was rendered stays.", failed: "It could not be rendered." };
 
 export class RunView {
-  /** `on` has: back(), again(asked), blind(testId), tell(text). */
+  /** `on` has: back(), again(asked), blind(testId), tell(text), lease(token). */
   constructor(element, on) {
     this.element = element;
     this.on = on;
@@ -76,9 +76,12 @@ export class RunView {
 
   update(run) {
     this.run = run;
+    if (run.lease && run.lease !== this.lease) this.on.lease(run.lease);
+    this.lease = run.lease;
     const going = ["preparing", "rendering"].includes(run.status);
     const { progress } = run;
     let text = run.problem || WORDS[run.status];
+    if (run.lease && run.status === "preparing") text = "Waiting for a GPU…";
     if (run.status === "rendering" && progress) {
       const left = progress.ahead !== null ? "waiting until talks leave room" : progress.left_s === null ? "" : `${about(progress.left_s)} left`;
       text = `Rendering: ${progress.done} of ${progress.total} answers${left ? `, ${left}` : ""}.`;

@@ -11,15 +11,15 @@ import { Results } from "./results.js";
 const KEY = "personaplex.compare";
 const VIEWS = ["choose", "run", "blind", "results"];
 
-export function mount(element) {
-  new ComparePage(element.querySelector(".compare"));
+export function mount(element, props, watch, trigger) {
+  new ComparePage(element.querySelector(".compare"), trigger);
 }
 
 class ComparePage {
-  constructor(root) {
+  constructor(root, trigger) {
     this.root = root;
     this.choice = new Choice(root, (asked) => this.render(asked), (text) => this.tell(text));
-    this.run = new RunView(part(root, "run"), { back: () => this.show("choose"), again: (asked) => this.render(asked), blind: (id) => this.openTest(id), tell: (text) => this.tell(text) });
+    this.run = new RunView(part(root, "run"), { back: () => this.show("choose"), again: (asked) => this.render(asked), blind: (id) => this.openTest(id), tell: (text) => this.tell(text), lease: (token) => trigger("submit", { lease: token }) });
     this.blind = new BlindTest(part(root, "blind"), { back: () => this.leave(), results: (id) => this.openResults(id), tell: (text) => this.tell(text) });
     this.results = new Results(part(root, "results"), { back: () => this.leave(), again: (id) => this.openTest(id), tell: (text) => this.tell(text) });
     for (const view of [this.run, this.blind, this.results]) view.title = (kind, name) => this.choice.title(kind, name);

@@ -118,7 +118,13 @@ export class Readouts {
     this.timer = setInterval(tick, 500);
   }
 
-  stats({ step_ms, late_frames, silent_frames, turn_latency_ms, turns }) {
+  stats({ step_ms, late_frames, silent_frames, turn_latency_ms, turns, bridge }) {
+    show(this.fields.bridge.parentElement, Boolean(bridge));
+    if (bridge) {
+      const trip = bridge.round_trip_ms === null ? "–" : format(bridge.round_trip_ms);
+      this.set("bridge", `${trip} + ${format(bridge.buffer_ms)} ms`);
+      this.fields.bridge.title = `Round trip to the remote server, and what its sound waits here (medians). ${bridge.late_frames} of its frames came late, ${bridge.trimmed_ms} ms were left out to catch up, ${bridge.skipped_frames} of yours were not sent`;
+    }
     if (step_ms?.p50 !== undefined && step_ms?.p50 !== null) {
       this.set("step", `${format(step_ms.p50)} / ${format(step_ms.p95)} ms`);
       this.fields.step.title = `Median and 95th percentile of one 80 ms step; ${late_frames} took longer than that; for ${silent_frames} the agent was silent because your sound came late`;

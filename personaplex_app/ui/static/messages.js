@@ -51,6 +51,8 @@ export function limit({ reason, left_s }) {
 
 export const TEXT = Object.freeze({
   ready: "Ready when you are. Your microphone opens when you start.",
+  readyLease: "Ready when you are. Your microphone opens when you start, and a GPU is lent to you: it counts against your time on the Hub.",
+  lease: "Asking for a GPU. The talk begins as soon as one is yours; this may take a minute.",
   begins: "The talk begins by itself.",
   notReady: "You can start already; the talk begins when the engine is ready.",
   microphone: "Asking for your microphone…",

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { clock, h, say, show, when } from "./dom.js";
 import { DuplexLane } from "./lane.js";
+import { Player } from "./player.js";
 
 const FORMS = [
   ["wav", "Stereo recording, you left, the agent right"],
@@ -27,23 +28,23 @@ export class Recording {
   constructor(talk, options = {}) {
     this.talk = talk;
     this.options = options;
-    this.audio = null;
     this.track = options.tracks?.[0][0] ?? null;
     this.notice = h("p", { class: "notice", role: "status", hidden: true });
     this.laneElement = options.lane ?? h("div", { class: `lane ${options.small ? "lane-small" : ""}` });
-    this.lane = new DuplexLane(this.laneElement, { small: options.small, onSeek: talk.has_audio ? (at) => this.seek(at) : null });
+    this.lane = new DuplexLane(this.laneElement, { small: options.small, onSeek: talk.has_audio ? (at) => this.player.seek(at) : null });
     this.lane.set(talk.lane);
+    const ontime = (at) => this.mark(at);
+    this.player = new Player(this.lane, () => this.fetched(this.heard()), { name: "the recording", tell: (text) => this.tell(text), ontime });
+    this.player.set(talk.duration_s);
     this.element = h("div", { class: "recording" }, options.lane ? null : this.laneElement, this.playerRow(), this.notice, this.body());
   }
 
   playerRow() {
-    this.playButton = h("button", { type: "button", class: "button button-play", onclick: () => this.toggle(), "aria-label": "Play the recording" }, "Play");
-    this.time = h("span", { class: "player-time" }, `0:00 / ${clock(this.talk.duration_s)}`);
     const forms = this.options.files ? FILES : FORMS;
     const downloads = forms.filter(([form]) => this.talk.has_audio || !["wav", "flac"].includes(form)).map(([form, what]) =>
       h("button", { type: "button", class: "button button-small", dataset: { export: form }, title: what, onclick: (event) => this.download(form, event.currentTarget), "aria-label": `Download ${form}: ${what}` }, form.replace(".", " ")),
     );
-    return h("div", { class: "player" }, this.talk.has_audio ? [this.playButton, this.time, this.tracks()] : h("span", { class: "hint" }, "No recording was made."), h("span", { class: "downloads", role: "group", "aria-label": "Downloads" }, downloads));
+    return h("div", { class: "player" }, this.talk.has_audio ? [this.player.button, this.player.time, this.tracks()] : h("span", { class: "hint" }, "No recording was made."), h("span", { class: "downloads", role: "group", "aria-label": "Downloads" }, downloads));
   }
 
   tracks() {
@@ -56,12 +57,12 @@ export class Recording {
   /** Hear another track from where this one is. */
   async choose(form) {
     if (form === this.track) return;
-    const [at, playing] = [this.audio?.currentTime ?? 0, this.audio && !this.audio.paused];
-    this.silence();
+    const { at, sounding } = this.player;
+    this.player.silence();
     this.track = form;
     for (const button of this.trackRow.children) button.setAttribute("aria-pressed", String(button.dataset.track === form));
-    await this.seek(at);
-    if (playing) await this.toggle();
+    await this.player.seek(at);
+    if (sounding) await this.player.toggle();
   }
 
   body() {
@@ -76,7 +77,7 @@ export class Recording {
         h(
           "p",
           { class: "caption", dataset: { speaker: each.speaker, from: each.start_s, to: each.end_s } },
-          h("button", { type: "button", class: "caption-who", onclick: () => this.seek(each.start_s), "aria-label": `Play from ${clock(each.start_s)}` }, `${each.speaker === "user" ? "You" : "Agent"} ${clock(each.start_s)}`),
+          h("button", { type: "button", class: "caption-who", onclick: () => this.player.seek(each.start_s), "aria-label": `Play from ${clock(each.start_s)}` }, `${each.speaker === "user" ? "You" : "Agent"} ${clock(each.start_s)}`),
           h("span", { class: "caption-text" }, each.text),
         ),
       );
@@ -138,70 +139,20 @@ export class Recording {
     }
   }
 
-  async sound() {
-    if (this.audio) return this.audio;
-    // the owner's key goes in a header, which an <audio> cannot send: fetched whole, and only when somebody listens
-    this.loading ??= this.fetched(this.track ?? (new Audio().canPlayType("audio/flac") ? "flac" : "wav"));
-    const audio = new Audio();
-    try {
-      audio.src = this.url = URL.createObjectURL(await this.loading);
-    } finally {
-      this.loading = null;
-    }
-    audio.addEventListener("play", () => this.onplay());
-    audio.addEventListener("pause", () => this.onpause());
-    audio.addEventListener("ended", () => this.onpause());
-    this.audio = audio;
-    return audio;
+  /** Which of its files is played. */
+  heard() {
+    return this.track ?? (new Audio().canPlayType("audio/flac") ? "flac" : "wav");
   }
 
   fetched(form) {
     return this.options.files ? api.file(this.options.files[form]) : api.exported(this.talk.id, form);
   }
 
-  silence() {
-    this.audio?.pause();
-    this.audio = null;
-    if (this.url) URL.revokeObjectURL(this.url);
+  pause() {
+    this.player.pause();
   }
 
-  toggle() {
-    return this.trying(async () => {
-      const audio = await this.sound();
-      if (audio.paused) await audio.play();
-      else audio.pause();
-    });
-  }
-
-  seek(at) {
-    this.lane.playAt(at);
-    return this.trying(async () => {
-      const audio = await this.sound();
-      audio.currentTime = Math.min(at, Math.max(0, this.talk.duration_s - 0.05));
-      this.show();
-    });
-  }
-
-  onplay() {
-    say(this.playButton, "Pause");
-    this.playButton.setAttribute("aria-label", "Pause the recording");
-    const step = () => {
-      this.show();
-      if (this.audio && !this.audio.paused) requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
-  }
-
-  onpause() {
-    say(this.playButton, "Play");
-    this.playButton.setAttribute("aria-label", "Play the recording");
-  }
-
-  show() {
-    if (!this.audio) return;
-    const at = this.audio.currentTime;
-    this.lane.playAt(at);
-    say(this.time, `${clock(at)} / ${clock(this.talk.duration_s)}`);
+  mark(at) {
     for (const row of this.rows) row.classList.toggle("is-playing", at >= Number(row.dataset.from) && at <= Number(row.dataset.to));
   }
 
@@ -249,8 +200,7 @@ export class Recording {
   }
 
   destroy() {
-    this.silence();
-    this.lane.destroy();
+    this.player.destroy();
     this.element.remove();
   }
 }

@@ -99,6 +99,6 @@ class Answers {
   }
 
   pause() {
-    for (const { recording } of this.cards.values()) recording.audio?.pause();
+    for (const { recording } of this.cards.values()) recording.pause();
   }
 }

@@ -35,7 +35,9 @@ export class Sampling {
     for (const [name, value] of Object.entries(typed)) this.set(name, value);
     show(part(this.root, "sampling-controls"), names.length > 0);
     show(part(this.root, "sampling-reset"), names.length > 0);
-    const can = "How freely the model draws its sound and its words. Everything but the seed can also be changed while you talk.";
+    const fixed = names.filter((name) => !sampling[name].now);
+    const when = fixed.length === names.length ? "It is chosen before a talk." : "Everything but the seed can also be changed while you talk.";
+    const can = `How freely the model draws its sound and its words. ${when}`;
     say(part(this.root, "sampling-hint"), names.length ? can : `${engine.title} does not sample, so there is nothing to set here.`);
   }
 
@@ -111,8 +113,7 @@ export class Sampling {
     show(this.block, Boolean(inForce));
     part(this.root, "sampling-live").append(this.block);
     if (!inForce) return;
-    const seed = this.fields.get("seed");
-    if (seed) seed.number.disabled = true;
+    this.fix(true);
     this.inForce(inForce);
   }
 
@@ -134,8 +135,16 @@ export class Sampling {
     this.waiting = null;
     this.live = false;
     show(this.block, true);
-    const seed = this.fields.get("seed");
-    if (seed) seed.number.disabled = false;
+    this.fix(false);
     part(this.root, "sampling-idle").append(this.block);
+  }
+
+  /** Close what cannot be changed while talking, or open it again. */
+  fix(live) {
+    for (const [name, { number, slider }] of this.fields) {
+      if (this.limits[name].now) continue;
+      number.disabled = live;
+      if (slider) slider.disabled = live;
+    }
   }
 }

@@ -87,7 +87,7 @@ class SessionsPage {
   }
 
   pauseAll() {
-    for (const recording of this.cards.values()) recording.audio?.pause();
+    for (const recording of this.cards.values()) recording.pause();
   }
 
   showEmptiness() {

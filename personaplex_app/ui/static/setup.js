@@ -18,6 +18,7 @@ export class Setup {
     this.voice = root.querySelector("#talk-voice");
     this.prompt = root.querySelector("#talk-prompt");
     this.keep = root.querySelector("#talk-keep");
+    this.length = root.querySelector("#talk-length");
     this.limitChars = 2000;
     this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
     this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
@@ -35,6 +36,7 @@ export class Setup {
     const key = JSON.stringify([voices.map(({ sample, ...each }) => each), personas, can]);
     this.limitChars = limits?.prompt_chars ?? 2000;
     this.offerKeep(status.keep ?? {});
+    this.offerLengths(status.lease);
     if (key === this.key) return this.offerSamples(voices);
     const before = this.key ? { voice: this.voice.value, prompt: this.edited() ? this.prompt.value : null } : null;
     this.key = key;
@@ -85,6 +87,13 @@ export class Setup {
     if (this.keep.disabled) this.keep.checked = false;
     const hint = available === false ? problem || "Talks cannot be kept here." : "Recording and transcript, in the data folder of the machine that runs this app. Otherwise both are gone 15 minutes after the end.";
     say(part(this.root, "keep-hint"), hint);
+  }
+
+  /** Where the engine's GPU is lent, the visitor says for how long. */
+  offerLengths(lease) {
+    show(part(this.root, "lease"), Boolean(lease));
+    if (!lease || this.length.options.length) return;
+    this.length.replaceChildren(...lease.lengths_s.map((seconds) => h("option", { value: String(seconds), selected: seconds === lease.usual_s }, `${seconds} seconds`)));
   }
 
   gallery(kind, items, describe) {
@@ -166,10 +175,13 @@ export class Setup {
     this.samples.hush();
   }
 
-  /** The talk to ask for: the fields of a `start` message. */
-  request() {
+  /** The talk to ask for: the fields of a `start` message. Another engine than the page's own may need a role. */
+  request(engine) {
     const request = { voice_prompt: this.voice.value, keep: this.keep.checked };
-    if (!this.prompt.disabled) {
+    if (engine) request.engine = engine;
+    else if (this.length.value) request.lease_s = Number(this.length.value);
+    if (engine && !this.prompt.value.trim()) request.persona = this.persona.value;
+    else if (!this.prompt.disabled) {
       request.text_prompt = this.prompt.value.trim();
       request.persona = this.persona.value;
     }

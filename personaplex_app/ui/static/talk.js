@@ -20,16 +20,17 @@ const END_PATIENCE_MS = 6000;
 const RECORDING_PATIENCE_MS = 30000;
 const PHASES = { idle: "idle", preparing: "busy", queued: "busy", connecting: "busy", live: "live", ended: "after", error: "idle" };
 
-export function mount(element) {
-  new TalkPage(element.querySelector(".talk"));
+export function mount(element, props, watch, trigger) {
+  new TalkPage(element.querySelector(".talk"), trigger);
 }
 
 class TalkPage {
-  constructor(root) {
+  constructor(root, trigger) {
     this.root = root;
+    this.trigger = trigger;
     this.state = "idle";
     this.status = null;
-    this.buttons = Object.fromEntries(["start", "stop", "mute", "hush"].map((name) => [name, root.querySelector(`#talk-${name}`)]));
+    this.buttons = Object.fromEntries(["start", "beside", "stop", "mute", "hush"].map((name) => [name, root.querySelector(`#talk-${name}`)]));
     this.statusElement = root.querySelector("#talk-status");
     this.laneElement = root.querySelector("#talk-lane");
     this.captions = new Captions(root);
@@ -39,6 +40,7 @@ class TalkPage {
     this.sampling = new Sampling(root, (fields) => this.client?.order("sampling", fields));
     this.lane = new DuplexLane(this.laneElement, { live: true });
     this.buttons.start.addEventListener("click", () => this.start());
+    this.buttons.beside.addEventListener("click", () => this.start(this.status.lease.beside.name));
     this.buttons.stop.addEventListener("click", () => this.stop());
     this.buttons.mute.addEventListener("click", () => this.mute(!this.muted));
     this.buttons.hush.addEventListener("click", () => this.client?.order("interrupt"));
@@ -63,6 +65,8 @@ class TalkPage {
     if (progress !== null) bar.value = progress;
     const busy = phase === "busy" || phase === "live";
     show(this.buttons.start, !busy);
+    // where a GPU could not be had, or its time is over, the talk goes on without one
+    show(this.buttons.beside, this.leased && !busy && state !== "idle" && this.ended?.reason !== "stopped");
     show(this.buttons.stop, busy);
     show(this.buttons.mute, phase === "live");
     show(this.buttons.hush, phase === "live" && this.engineName !== "echo");
@@ -104,7 +108,7 @@ class TalkPage {
     const { engine, available } = this.status;
     if (engine.stage === "failed") return this.enter("error", `${engine.title} could not start. ${engine.detail}`);
     if (engine.stage !== "ready") return this.enter("idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, { progress: engine.progress });
-    return this.enter("idle", available ? TEXT.ready : TEXT.draining);
+    return this.enter("idle", !available ? TEXT.draining : this.status.lease ? TEXT.readyLease : TEXT.ready);
   }
 
   showEngine(engine, speaking = false) {
@@ -124,7 +128,8 @@ class TalkPage {
 
   // a talk
 
-  async start() {
+  /** `engine` names another than the page's own. */
+  async start(engine = "") {
     if (PHASES[this.state] === "busy" || PHASES[this.state] === "live") return;
     const problem = this.setup.problem();
     if (problem) {
@@ -149,7 +154,7 @@ class TalkPage {
       await rig.open();
       if (this.rig !== rig) return;
       this.enter("connecting", TEXT.connecting);
-      const request = { ...this.setup.request(), ...this.sampling.values(), owner: api.ownerKey() };
+      const request = { ...this.setup.request(engine), ...this.sampling.values(), owner: api.ownerKey() };
       this.client = new Connection(api.folder, api.base, request, rig.ports(), this.handlers());
     } catch (error) {
       if (this.rig === rig) this.fail(error instanceof AudioTrouble ? audioTrouble(error.code) : `The sound could not be started: ${error.message}`);
@@ -165,6 +170,7 @@ class TalkPage {
     this.ready = null;
     this.ended = null;
     this.failure = null;
+    this.leased = false;
     this.bins = 0; // of the user's envelope so far, which is the talk's clock
     this.began = false;
     this.muted = false;
@@ -193,6 +199,11 @@ class TalkPage {
         return this.enter("preparing", `${preparing(event, event.engine_title)} ${TEXT.begins}`, { progress: event.progress });
       case "queued":
         return this.enter("queued", queued(event));
+      case "lease":
+        // through Gradio's own client: it tells the platform whose visitor asks
+        this.leased = true;
+        this.trigger("submit", { lease: event.token });
+        return this.enter("queued", TEXT.lease);
       case "ready":
         return this.live(event);
       case "utterance":
@@ -227,7 +238,8 @@ class TalkPage {
     this.began = true;
     remember(ready.talk_id);
     this.engineName = ready.engine;
-    this.showEngine({ ...this.status?.engine, name: ready.engine, title: ready.engine_title, stage: "ready" }, true);
+    const known = this.status?.engine.name === ready.engine ? this.status.engine : {};
+    this.showEngine({ ...known, name: ready.engine, title: ready.engine_title, stage: "ready" }, true);
     const seesWords = ready.capabilities?.user_captions || ready.capabilities?.agent_captions;
     this.captions.clear(seesWords ? "Words appear here as they are spoken." : `${ready.engine_title} has no captions: it does not know words.`);
     this.enter("live", ready.engine === "echo" ? TEXT.liveEcho : TEXT.live);

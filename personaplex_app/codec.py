@@ -1,4 +1,4 @@
-"""Audio between the wire and the engine: PCM for the page, Ogg-Opus for the clients of the moshi family."""
+"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for the gateway's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 import numpy as np
 import sphn
 
-from .. import audio
-from ..errors import BadAudio
-from ..units import SAMPLE_RATE_HZ
+from . import audio
+from .errors import BadAudio
+from .units import SAMPLE_RATE_HZ
 
 
 class Codec(Protocol):
@@ -36,6 +36,18 @@ class Pcm16:
         return audio.float_to_pcm16(samples)
 
 
+class Float32:
+    """Little-endian float32, as it comes and goes."""
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Return the samples. Raises: BadAudio for part of a sample."""
+        return audio.float32_to_samples(payload)
+
+    def encode(self, samples: np.ndarray) -> bytes:
+        """Return the bytes of the samples."""
+        return samples.astype("<f4", copy=False).tobytes()
+
+
 class Opus:
     """Ogg-Opus stream bytes; a decoder holds the state of its stream."""
 
@@ -57,6 +69,6 @@ class Opus:
         return self._writer.append_pcm(samples)
 
 
-def make_codec(name: Literal["opus", "pcm"]) -> Codec:
+def make_codec(name: Literal["opus", "pcm", "float"]) -> Codec:
     """Return a fresh codec of a talk."""
-    return Pcm16() if name == "pcm" else Opus()
+    return {"opus": Opus, "pcm": Pcm16, "float": Float32}[name]()

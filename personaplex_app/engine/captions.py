@@ -1,0 +1,41 @@
+"""A model's text pieces as captions."""
+
+from __future__ import annotations
+
+from ..units import FRAME_S
+from .contract import Event, Utterance, Word
+
+UTTERANCE_GAP_S = 1.0
+
+
+class Captions:
+    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._id = 0
+        self._words: list[Word] = []
+
+    def step(self, piece: str) -> tuple[Event, ...]:
+        """Take what one frame said, "" for nothing."""
+        start_s = self._frames * FRAME_S
+        self._frames += 1
+        if piece:
+            end_s = start_s + FRAME_S
+            if piece.startswith(" ") or not self._words:
+                self._words.append(Word(piece.strip(), start_s, end_s))
+            else:
+                last = self._words[-1]
+                self._words[-1] = Word(last.text + piece, last.start_s, end_s)
+            return (self._utterance(final=False),)
+        if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
+            return ()
+        ended = self._utterance(final=True)
+        self._id += 1
+        self._words = []
+        return (ended,)
+
+    def _utterance(self, final: bool) -> Utterance:
+        words = tuple(self._words)
+        text = " ".join(word.text for word in words)
+        return Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words)

@@ -1,0 +1,290 @@
+"""The remote engine: a client of any server that speaks the moshi wire protocol, or of several."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from .. import __version__
+from ..codec import make_codec
+from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
+from .contract import Capabilities, EngineState, SessionConfig, Voice
+from .remote_line import Line, LineError, Refused, Timeouts, dial
+from .remote_session import RemoteSession
+from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_turn, client_of
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+START_S = 20.0
+"""Servers get so long to answer at the start; those that say that they are starting get the other one."""
+STARTING_S = 900.0
+LOST_AFTER_S = 120.0
+ROUNDS = 3
+PAUSE_S = 0.5
+SHOWN = 4
+MAX_ADDRESS_CHARS = 8_000
+"""Web servers take request lines of 8 KiB."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RemoteSettings:
+    """Where the servers are. `places` is how many talks each holds where it does not tell."""
+
+    urls: tuple[str, ...]
+    access: Access = field(default_factory=Access)
+    places: int = 1
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    start_s: float = START_S
+    pause_s: float = PAUSE_S
+
+
+class RemoteEngine:
+    """Talks through servers: the least busy one first, one that fails left alone for a while. A talk stays where it began."""
+
+    name = "remote"
+
+    def __init__(self, settings: RemoteSettings) -> None:
+        self._settings = settings
+        self._upstreams = [Upstream(url, settings.places) for url in settings.urls]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._answered_s = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._carrying: set[asyncio.Task[None]] = set()
+        addresses = hashlib.sha256("\n".join(settings.urls).encode()).hexdigest()[:12]
+        # which weights speak there cannot be seen from here
+        self.identity = f"remote {__version__} {', '.join(each.host for each in self._upstreams)} {addresses}"
+        self.lost = ""
+
+    @property
+    def _known(self) -> list[Upstream]:
+        return [each for each in self._upstreams if each.answer_ms is not None]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What all servers can do; those that do not tell are taken for PersonaPlex. None clones, or sends the user's words."""
+        told = [each.told.capabilities for each in self._known] or [PLAIN]
+        return Capabilities(**{name: all(getattr(each, name) for each in told) for name in vars(PLAIN)})
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices that all servers have: the released ones where a server does not tell."""
+        told = [each.told.voices for each in self._known] or [RELEASED]
+        return tuple(voice for voice in told[0] if all(voice.name in {other.name for other in others} for others in told)) or told[0]
+
+    @property
+    def max_sessions(self) -> int:
+        """How many talks the servers that answer hold at once."""
+        return max(1, sum(each.total for each in self._upstreams if each.usable(time.monotonic())))
+
+    @property
+    def about(self) -> str:
+        """Each server: whether it answers, and how long a round trip takes."""
+        shown = " ".join(_state(each) for each in self._upstreams[:SHOWN])
+        more = len(self._upstreams) - SHOWN
+        return shown + (f" And {more} more." if more > 0 else "")
+
+    def sample(self, voice: str) -> None:
+        """There is none: the protocol has no way to ask for one."""
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Wait until one of the servers answers; once is enough.
+
+        Raises: EngineUnavailable when none does.
+        """
+        if not self._upstreams:
+            raise EngineUnavailable("No remote server is named; set --remote-url to the address of one, such as wss://gpu.example:8998")
+        if self._thread:
+            return
+        self._start()
+        began_s = time.monotonic()
+        detail = "asking " + ", ".join(each.host for each in self._upstreams[:SHOWN])
+        while True:
+            report(EngineState("starting", detail))
+            self._run(self._probe())
+            if any(not each.why for each in self._upstreams):
+                break
+            starting = [each for each in self._upstreams if not each.told.available]
+            if time.monotonic() - began_s > (STARTING_S if starting else self._settings.start_s):
+                raise EngineUnavailable(_failure(self._upstreams))
+            detail = f"waiting for {starting[0].host}: {starting[0].told.detail}" if starting else detail
+            time.sleep(self._settings.pause_s)
+        self._run(self._keep_looking())
+
+    def open(self, config: SessionConfig) -> RemoteSession:
+        """Begin a talk with the least busy server.
+
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
+        """
+        names = [voice.name for voice in self.voices]
+        if config.voice not in names:
+            raise UnknownVoice(f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}.")
+        if any(len(each.talk_url(config)) > MAX_ADDRESS_CHARS for each in self._upstreams):
+            raise BadPrompt("The role prompt is too long for a remote server, which takes it in its address; shorten it.")
+        upstream, line = self._run(self._begin(config))
+        return RemoteSession(line, upstream.host, config.paced, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
+
+    def close(self) -> None:
+        """End every talk and the thread that carries them. May be called twice."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop and self._over:
+                loop.call_soon_threadsafe(self._over.set)
+        if self._thread:
+            self._thread.join(timeout=10)
+
+    # the thread with the event loop
+
+    def _start(self) -> None:
+        running = threading.Event()
+
+        async def carry() -> None:
+            self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+            running.set()
+            await self._over.wait()
+            # a task that is cancelled may leave others behind
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(carry()), name="remote", daemon=True)
+        self._thread.start()
+        running.wait()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it on the loop and wait for it.
+
+        Raises: EngineError when the engine is not running.
+        """
+        with self._lock:
+            if self._loop is None:
+                work.close()
+                raise EngineError("The remote engine is not running; wait until it is ready.")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise EngineError("The remote engine was closed.") from None
+
+    async def _probe(self) -> None:
+        # one that carries a talk has shown that it works, and may be too busy to answer
+        async with client_of(self._settings.access) as client:
+            await asyncio.gather(*(each.probe(client) for each in self._upstreams if not each.talks))
+        if any(each.talks or not each.why for each in self._upstreams):
+            self._answered_s = time.monotonic()
+
+    async def _keep_looking(self) -> None:
+        async def look() -> None:
+            while not self.lost:
+                await asyncio.sleep(LOOK_EVERY_S)
+                try:
+                    await self._probe()
+                except (httpx.HTTPError, OSError) as error:
+                    log.warning("the remote servers could not be asked: %s", type(error).__name__)
+                if time.monotonic() - self._answered_s > LOST_AFTER_S:
+                    self.lost = _failure(self._upstreams)
+
+        self._looking = asyncio.ensure_future(look())
+
+    async def _begin(self, config: SessionConfig) -> tuple[Upstream, Line]:
+        """Ask the servers in turn, those that cannot be reached up to three times."""
+        timeouts = self._settings.timeouts
+        began_s = time.monotonic()
+        refusal = ""
+        asked: set[str] = set()
+        for attempt in range(ROUNDS):
+            await asyncio.sleep(self._settings.pause_s * attempt)
+            for upstream in by_turn(self._upstreams, time.monotonic()):
+                # who has waited long for one has no patience left for the others
+                waited_s = time.monotonic() - began_s
+                if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (0 if attempt else timeouts.handshake_s):
+                    continue
+                asked.add(upstream.url)
+                upstream.talks += 1
+                try:
+                    return upstream, await self._dial(upstream, config)
+                except Refused as error:
+                    refusal = f"The remote server {upstream.host} refused the talk. {error}"
+                except LineError as error:
+                    log.warning("remote server %s: %s", upstream.host, error)
+                    upstream.failed(str(error), time.monotonic(), in_talk=True)
+                upstream.talks -= 1
+            if refusal:
+                raise EngineError(refusal)
+        if not asked:
+            raise CapacityError("All places of the remote servers are taken; try again when a talk has ended.")
+        raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
+
+    async def _dial(self, upstream: Upstream, config: SessionConfig) -> Line:
+        def note(trip_ms: float) -> None:
+            upstream.round_trip_ms = round(trip_ms, 1)
+
+        access, timeouts = self._settings.access, self._settings.timeouts
+        try:
+            line = await dial(upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.paced, note)
+        except LineError:
+            raise
+        except BaseException:
+            upstream.talks -= 1
+            raise
+        upstream.worked()
+        task = asyncio.ensure_future(line.run())
+        self._carrying.add(task)
+        task.add_done_callback(self._carried)
+        return line
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        self._carrying.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a talk with a remote server ended by a fault of the program", exc_info=error)
+
+    def _leave(self, upstream: Upstream) -> None:
+        def left() -> None:
+            upstream.talks -= 1
+
+        with self._lock:
+            if self._loop:
+                self._loop.call_soon_threadsafe(left)
+
+
+async def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
+    """Return of each server whether it answers, for whoever looks at a machine."""
+    upstreams = [Upstream(url, settings.places) for url in settings.urls]
+    if upstreams:
+        async with client_of(settings.access) as client:
+            await asyncio.gather(*(each.probe(client) for each in upstreams))
+    return [{"host": each.host, "answers": not each.why, "detail": _state(each)} for each in upstreams]
+
+
+def _state(upstream: Upstream) -> str:
+    """Return one server's state in a sentence."""
+    name = f"{upstream.host} ({upstream.told.title})" if upstream.told.title else upstream.host
+    if upstream.why:
+        return f"{name}: {upstream.why}"
+    if upstream.round_trip_ms is not None:
+        return f"{name} answers; a round trip takes {upstream.round_trip_ms:g} ms."
+    return f"{name} answers" + ("." if upstream.answer_ms is None else f" in {upstream.answer_ms:g} ms.")
+
+
+def _failure(upstreams: list[Upstream]) -> str:
+    """Return why nobody can be talked to."""
+    if len(upstreams) == 1:
+        return f"The remote server {upstreams[0].host} cannot be talked to. {upstreams[0].why}"
+    reasons = " ".join(f"{each.host}: {each.why}" for each in upstreams[:SHOWN])
+    return f"None of the {len(upstreams)} remote servers can be talked to. {reasons}"

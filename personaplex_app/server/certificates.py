@@ -1,0 +1,230 @@
+"""The certificate that https is served with: the owner's, or one that this machine signs itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ..errors import SettingsError
+from ..settings import Settings
+
+log = logging.getLogger(__name__)
+
+# 825 days is the most that Apple's systems take; a process that has just begun has a year before it
+MADE_FOR = timedelta(days=825)
+REMADE_BEFORE = timedelta(days=365)
+WARN_BEFORE = timedelta(days=14)
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a key and its certificate, and what people are told of it."""
+
+    key: Path
+    chain: Path
+    names: tuple[str, ...]
+    fingerprint: str
+    self_signed: bool
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """Return what https is served with; None where it is not asked for.
+
+    Raises: SettingsError when the files given cannot be used, or one cannot be made.
+    """
+    if settings.ssl_key and settings.ssl_cert:
+        return _given(settings.ssl_key, settings.ssl_cert)
+    return _self_signed(settings.data / "tls", names_of_this_machine(settings.host)) if settings.ssl else None
+
+
+def advice(certificate: Certificate, host: str, port: int) -> str:
+    """Return what to tell the owner of a self-signed certificate: what browsers show, and how to go on."""
+    if host in EVERYWHERE:
+        others = [name for name in certificate.names if name != "localhost" and not _is_loopback(name)]
+        reach = "Others reach it at " + ", ".join(url_of(name, port, secure=True) for name in others)
+    elif host == "localhost" or _is_loopback(host):
+        reach = "Only this machine reaches it; --host 0.0.0.0 lets others in"
+    else:
+        reach = f"Others reach it at {url_of(host, port, secure=True)}"
+    return (
+        "The certificate is self-signed, so a browser warns before it opens the page for the first time:\n"
+        '  Chrome, Edge  "Your connection is not private" (NET::ERR_CERT_AUTHORITY_INVALID): Advanced, then Proceed\n'
+        '  Firefox       "Warning: Potential Security Risk Ahead": Advanced, then Accept the Risk and Continue\n'
+        '  Safari        "This Connection Is Not Private": Show Details, then visit this website\n'
+        f"SHA-256, to compare with the one the browser shows: {certificate.fingerprint}\n"
+        f"No warning comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an authority.\n"
+        f"{reach}."
+    )
+
+
+def url_of(host: str, port: int, secure: bool) -> str:
+    """Return the address to type for a host that is listened on."""
+    if host in (*EVERYWHERE, "127.0.0.1"):
+        host = "localhost"
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def names_of_this_machine(host: str) -> tuple[str, ...]:
+    """Return the names and addresses under which others may reach this machine, `host` among them."""
+    own = socket.gethostname()
+    names = {"localhost": None, "127.0.0.1": None, "::1": None, own.lower(): None, socket.getfqdn().lower(): None}
+    if "." not in own:
+        names[f"{own.lower()}.local"] = None
+    names |= dict.fromkeys(_addresses(own))
+    if host not in EVERYWHERE:
+        names[host.lower()] = None
+    return tuple(names)
+
+
+def _addresses(own_name: str) -> list[str]:
+    found = []
+    with suppress(OSError):
+        found += [str(info[4][0]) for info in socket.getaddrinfo(own_name, None)]
+    # what a packet to the world would be sent from; connecting a datagram socket sends none
+    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
+            found.append(probe.getsockname()[0])
+    return [address.partition("%")[0] for address in found]
+
+
+def _given(key_path: Path, chain_path: Path) -> Certificate:
+    key, leaf = _read_key(key_path), _read_certificate(chain_path)
+    if leaf.public_key() != key.public_key():
+        raise SettingsError(
+            f"The key {key_path} and the certificate {chain_path} do not belong together; "
+            "a file with a chain must begin with the server's own certificate."
+        )
+    now, begins, ends = _now(), leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if begins > now:
+        raise SettingsError(f"The certificate {chain_path} holds from {begins:%Y-%m-%d} on; is this machine's clock right?")
+    if ends <= now:
+        raise SettingsError(f"The certificate {chain_path} ended on {ends:%Y-%m-%d}; renew it, or give --ssl alone for a self-signed one.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(f"The certificate {chain_path} cannot be served: {error}.") from error
+    if ends - now < WARN_BEFORE:
+        log.warning("the certificate %s ends on %s; renew it and start again", chain_path, f"{ends:%Y-%m-%d}")
+    return _described(key_path, chain_path, leaf, self_signed=False)
+
+
+def _read_key(path: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(_read(path, "key", "--ssl-key"), password=None)
+    except TypeError:
+        raise SettingsError(f"The key {path} is locked with a passphrase; unlock it: openssl pkey -in {path} -out unlocked.pem") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise SettingsError(
+            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE KEY-----)."
+        ) from None
+
+
+def _read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(path, "certificate", "--ssl-cert"))
+    except ValueError:
+        raise SettingsError(f"{path} is no certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----).") from None
+
+
+def _read(path: Path, what: str, flag: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"The {what} {path} cannot be read ({error.strerror}); name another file with {flag}.") from error
+
+
+def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
+    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all of `names`."""
+    key_path, chain_path = folder / "key.pem", folder / "certificate.pem"
+    with suppress(SettingsError):
+        found = _given(key_path, chain_path)
+        leaf = _read_certificate(chain_path)
+        if leaf.not_valid_after_utc - _now() > REMADE_BEFORE and set(names) <= set(found.names):
+            return replace(found, self_signed=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = _sign(key, names)
+    pem = serialization.Encoding.PEM
+    try:
+        # a mode is for the last folder only
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write(key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        _write(chain_path, leaf.public_bytes(pem))
+    except OSError as error:
+        raise SettingsError(
+            f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder with --data, "
+            "or files with --ssl-key and --ssl-cert."
+        ) from error
+    return _described(key_path, chain_path, leaf, self_signed=True)
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "personaplex-app, self-signed")])
+    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+    now = _now()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # clocks differ
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + MADE_FOR)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _described(key: Path, chain: Path, leaf: x509.Certificate, self_signed: bool) -> Certificate:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        said = [str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)]
+    except x509.ExtensionNotFound:
+        said = []
+    return Certificate(key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file there whole, for its owner alone."""
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    part.replace(path)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

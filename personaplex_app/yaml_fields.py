@@ -1,0 +1,154 @@
+"""YAML read by hand, so that whatever is wrong in somebody's file is told with its line and its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from .errors import BadInput, SettingsFileError, shorten
+
+T = TypeVar("T")
+MAX_FILE_BYTES = 1 << 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Fields:
+    """A mapping of the file. Take the fields that are known; `unused` says what is left."""
+
+    def __init__(self, file: str, node: yaml.Node, within: str) -> None:
+        """`within` is the path of the mapping in the file, "" for the whole of it.
+
+        Raises: SettingsFileError when it is no mapping, or names a field twice.
+        """
+        self._file, self._within = file, within
+        self._mark = node.start_mark
+        self._nodes: dict[str, yaml.Node] = {}
+        self._inner: list[Fields] = []
+        if not isinstance(node, yaml.MappingNode):
+            raise _wrong(file, node, within or "the file", "it must be a mapping of fields")
+        for key, value in node.value:
+            name = str(key.value)
+            if name in self._nodes:
+                raise _wrong(file, key, self._path(name), "it is given twice")
+            self._nodes[name] = value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._nodes
+
+    def take(self, name: str, parse: Callable[[Any], T], default: T) -> T:
+        """Return a field's value, parsed; `default` where it is absent or empty.
+
+        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value must be, BadInput a sentence.
+        """
+        node = self._nodes.pop(name, None)
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return default
+        if not isinstance(node, yaml.ScalarNode):
+            raise _wrong(self._file, node, self._path(name), "it must be a single value")
+        try:
+            value = yaml.constructor.SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            value = node.value
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise _wrong(self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}") from None
+        except BadInput as error:
+            raise _wrong(self._file, node, self._path(name), str(error).rstrip(".")) from None
+
+    def mapping(self, name: str) -> Fields:
+        """Return a field that is a mapping, an empty one where it is absent."""
+        node = self._nodes.pop(name, None)
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            node = yaml.MappingNode("tag:yaml.org,2002:map", [], self._mark)
+        self._inner.append(Fields(self._file, node, self._path(name)))
+        return self._inner[-1]
+
+    def mappings(self, name: str) -> list[Fields]:
+        """Return a field that is a list of mappings.
+
+        Raises: SettingsFileError when it is absent or no such list.
+        """
+        node = self._nodes.pop(name, None)
+        if not isinstance(node, yaml.SequenceNode):
+            raise SettingsFileError(
+                f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field {self._path(name)}: give a list."
+            )
+        found = [Fields(self._file, each, f"{self._path(name)}[{number}]") for number, each in enumerate(node.value)]
+        self._inner += found
+        return found
+
+    def refused(self, name: str, why: str) -> SettingsFileError:
+        """Return the error for a field that is wrong beside others, at the line where its mapping begins."""
+        return SettingsFileError(f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}.")
+
+    def unused(self) -> list[str]:
+        """Return where the fields are that nobody took, here and further in."""
+        here = [f"line {_line(node)}, field {self._path(name)}" for name, node in self._nodes.items()]
+        return [*here, *(each for inner in self._inner for each in inner.unused())]
+
+    def _path(self, name: str) -> str:
+        return f"{self._within}.{name}" if self._within else name
+
+
+def read_fields(path: Path) -> Fields:
+    """Return the mapping that a YAML file is.
+
+    Raises: SettingsFileError when the file cannot be read, is too large or no YAML, with the line.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SettingsFileError(f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit.")
+        node = yaml.compose(path.read_text("utf-8"), _LOADER)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFileError(
+            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is UTF-8."
+        ) from None
+    except RecursionError:
+        raise SettingsFileError(f"The file {path.name} is nested too deeply; fix its YAML.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise SettingsFileError(
+            f"{path.name}{where}: it is not YAML ({getattr(error, 'problem', None) or type(error).__name__})."
+        ) from None
+    if node is None:
+        raise SettingsFileError(f"The file {path.name} is empty.")
+    return Fields(path.name, node, "")
+
+
+def text(value: Any) -> str:
+    """Return a value that is text. Raises: ValueError."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text")
+    return value.strip()
+
+
+def flag(value: Any) -> bool:
+    """Return a value that is true or false. Raises: ValueError."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def number(low: float, high: float, whole: bool = False) -> Callable[[Any], Any]:
+    """Return a parser of numbers from `low` to `high`."""
+
+    def parse(value: Any) -> float | int:
+        # a comparison with what is not a number is False
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or (whole and value != int(value)):
+            raise ValueError(f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}")
+        return int(value) if whole else value
+
+    return parse
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1
+
+
+def _wrong(file: str, node: yaml.Node, path: str, what: str) -> SettingsFileError:
+    return SettingsFileError(f"{file}, line {_line(node)}, field {path}: {what}.")

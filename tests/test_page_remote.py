@@ -1,0 +1,52 @@
+"""A visitor talks through a remote server, sees what the way costs, and is told when the server goes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from .browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
+from .moshi_servers import Talk, moshi_server
+from .served import served
+
+pytestmark = pytest.mark.browser
+
+
+def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: Path) -> None:
+    def echo_until_over(talk: Talk) -> None:
+        talk.begin()
+        for n, frame in enumerate(talk.frames()):
+            talk.speak(frame)
+            if n == 20:
+                talk.say(2, b" Hello there")
+            if n == 50:
+                talk.socket.close(1001, "maintenance")
+
+    microphone = write_microphone(tmp_path / "tone.wav", tone())
+    with (
+        moshi_server(echo_until_over) as server,
+        served(tmp_path, engine="remote", remote_url=server.url, drain_s=1) as app,
+        chromium(microphone) as browser,
+        visitor(browser) as page,
+    ):
+        app.until_ready()
+        open_page(page, app.url)
+        host = server.url.split("/")[2]
+        expect(page.locator("#talk-engine b")).to_have_text("Remote server")
+        page.get_by_text("How it runs here").click()
+        expect(page.locator("#talk-engine")).to_contain_text(f"{host} answers in")
+        expect(page.locator('[data-part="sampling-hint"]')).to_contain_text("It is chosen before a talk.")
+        start_talk(page)
+        expect(page.locator('[data-readout="bridge"]')).to_contain_text(re.compile(r"^[\d.]+ \+ [\d.]+ ms$"))
+        expect(page.locator('#talk-captions [data-speaker="agent"]')).to_contain_text("Hello there")
+        expect(page.locator('[name="audio_temperature"]')).to_be_disabled()
+        screenshots(page, "remote")
+        expect_state(page, "error")
+        said = page.locator("#talk-status")
+        expect(said).to_contain_text(
+            f"The talk with the remote server {host} has ended. It closed the connection (code 1001, 'maintenance')."
+        )
+        rate_hz, heard = played(page)
+        assert tone_level(heard[rate_hz : 2 * rate_hz], rate_hz) > 0.1
+        assert len(server.asked) == 1

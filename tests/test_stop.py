@@ -1,0 +1,92 @@
+"""Told to stop, the real process with people in it: who is told what, when it is gone, and with which code."""
+
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from personaplex_app.protocol import Kind
+from personaplex_app.units import FRAME_SAMPLES
+
+from .peers import OWNER, call, tone
+from .served import ROOT, free_port, served
+
+pytestmark = pytest.mark.unit
+
+# an app whose end hangs, as an engine does that never comes back from its device
+HANGING = """
+import sys, threading
+from pathlib import Path
+from personaplex_app.server import launch
+from personaplex_app.server.house import House
+from personaplex_app.settings import Settings
+launch.AT_ONCE_S = 0.5
+House.close = lambda self: threading.Event().wait()
+launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2])))
+"""
+
+
+@contextmanager
+def talking(folder, **settings):
+    """An app with one place, and somebody in it who keeps the talk."""
+    with served(folder, slots=1, **settings) as app:
+        app.until_ready()
+        with call(app.url, codec="pcm", events=1, config="message") as caller:
+            caller.order("start", owner=OWNER, keep=True)
+            caller.until(Kind.HANDSHAKE)
+            yield app, caller
+
+
+def test_app_told_to_stop_begins_no_talk_and_ends_with_the_last_one(tmp_path):
+    with talking(tmp_path, drain_s=600) as (app, caller), ExitStack() as callers:
+        waiting = callers.enter_context(call(app.url, codec="pcm", events=1))
+        waiting.until_event("queued")
+        moshi = callers.enter_context(call(app.url, codec="pcm"))
+        app.process.send_signal(signal.SIGTERM)
+        assert caller.until_event("limit")["reason"] == "draining"
+        health = app.get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "draining")
+        late = callers.enter_context(call(app.url, codec="pcm"))
+        for turned_away in (waiting, moshi, late):
+            assert turned_away.until_closed() == 1013
+            assert "begins no new talks" in turned_away.error
+        # who talks goes on
+        before = len(caller.audio)
+        caller.speak(tone(0.5))
+        while len(caller.audio) < before + 0.4 * 24_000 // FRAME_SAMPLES:
+            caller.take()
+        assert app.process.poll() is None
+        caller.order("stop")
+        assert caller.until_closed() == 1000
+        assert caller.until_event("ended")["kept"]
+        assert app.process.wait(timeout=20) == 0
+    assert "Callers still here: 3. Their talks end within 600 s; ctrl-C again ends them now." in app.log.read_text()
+
+
+def test_app_told_to_stop_twice_tells_who_talks_and_ends_at_once(tmp_path):
+    with talking(tmp_path, drain_s=600) as (app, caller):
+        app.process.send_signal(signal.SIGTERM)
+        assert caller.until_event("limit")["left_s"] > 500
+        app.process.send_signal(signal.SIGTERM)
+        try:
+            while True:
+                caller.speak(tone(0.08))
+        except ConnectionClosed:
+            assert caller.until_closed() == 1000
+        ended = caller.until_event("ended")
+        assert (ended["reason"], ended["kept"]) == ("draining", True)
+        assert app.process.wait(timeout=20) == 0
+
+
+def test_app_that_hangs_in_its_end_is_gone_after_the_second_signal(tmp_path):
+    command = [sys.executable, "-c", HANGING, str(free_port()), str(tmp_path / "data")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        while "is ready at" not in (line := process.stdout.readline()):
+            assert line, process.wait()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 1
