@@ -67,7 +67,9 @@ def test_zero_gpu_worker_error_is_no_lack_of_gpus():
     assert str(told) == "The GPU's worker stopped ('GPU task aborted'). Start again."
 
 
-def test_zero_gpu_space_without_a_token_speaks_with_the_embedded_engine():
-    choice = choose(Settings(zero_gpu=True, space="somebody/space"))
+def test_zero_gpu_space_without_a_token_speaks_with_the_embedded_engine(monkeypatch):
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    choice = choose(Settings())
     assert choice.name == "classic"
-    assert "New secret, HF_TOKEN" in choice.next_step
+    assert "the secret HF_TOKEN (Settings" in choice.next_step
