@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import httpx
 import huggingface_hub
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from personaplex_app.__main__ import main
 from personaplex_app.errors import BadInput, SpaceRefused
 from personaplex_app.model.hub_repo import HubAccess
+from personaplex_app.settings import Settings
 from personaplex_app.space import MANIFEST, push_space, write_space
 
 from .commit_hub import commit_hub
@@ -66,6 +68,12 @@ def test_space_metadata_is_what_the_hub_takes_and_agrees_with_the_requirements(s
     assert about["models"] == ["nvidia/personaplex-7b-v1"]
     assert {about["colorFrom"], about["colorTo"]} <= {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert len(about["short_description"]) <= 60
+
+
+def test_space_readme_names_settings_that_exist(space):
+    named = re.findall(r"PERSONAPLEX_([A-Z_]+)", (space / "README.md").read_text())
+    assert named
+    assert {name.lower() for name in named} <= {f.name for f in fields(Settings)}
 
 
 def test_space_requirements_pin_every_dependency_within_its_bounds(space):

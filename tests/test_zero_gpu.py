@@ -152,7 +152,7 @@ def test_zero_gpu_talk_longer_than_any_lease_is_refused(app, api):
 def test_zero_gpu_client_that_is_no_page_is_told_what_it_can_have(app, api):
     with call(app.url, codec="pcm", voice_prompt="NATF0") as caller:
         assert caller.until_closed() == 1013
-        assert "engine=classic" in caller.error
+        assert "Ask /api/chat for engine=classic" in caller.error
 
 
 def test_zero_gpu_event_with_an_unknown_token_takes_no_gpu(app, api):
