@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with TemporaryDirectory() as folder, served(Path(folder)) as echo, served(Path(folder), engine="remote", remote_url=echo.url) as face:
         echo.until_ready()
         face.until_ready()
-        told = {name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))}
+        told: dict[str, Any] = {name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))}
     told["added_median_ms"] = round(told["bridged"]["median"] - told["direct"]["median"], 1)
     print(json.dumps(told))
     return 0

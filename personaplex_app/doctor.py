@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -38,7 +37,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
         "checkpoint": _checkpoint(settings),
         "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
         "engine": {"name": choice.name, "title": TITLES[choice.name], "why": choice.why, "next_step": choice.next_step},
-        "remote": asyncio.run(ask(remote_settings(settings))),
+        "remote": ask(remote_settings(settings)),
         "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
         "language_model": bool(settings.llm_url),
@@ -50,7 +49,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "host": settings.host,
             "port": settings.port,
             "root_path": settings.root_path,
-            "https": _https(settings),
+            "https": https_of(settings),
             "trusted_proxies": list(settings.trusted_proxies),
         },
     }
@@ -133,7 +132,7 @@ def _checkpoint(settings: Settings) -> str:
     return f"{checkpoint}, {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
 
 
-def _https(settings: Settings) -> str:
+def https_of(settings: Settings) -> str:
     """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made here."""
     if not settings.ssl_cert:
         return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"

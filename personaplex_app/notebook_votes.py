@@ -56,7 +56,7 @@ class Ballots:
         self._test = ListeningTests(folder / VOTES, clock=clock).make(Design(engine, voices, conditions, clips))
 
     def _clip(self, result: Result) -> Clip:
-        return Clip(result.voice, result.unit.name, result.duration_s, gain_db(read_sides(self._folder, result)[1]))
+        return Clip(result.voice, result.unit.name, result.duration_s, gain_db(read_sides(self._folder, result)[1]), result.agent_sha256)
 
     def take(self, choice: str) -> str:
         """Count a vote, undo one or name the voices, and return what is to be heard next as HTML.

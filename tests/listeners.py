@@ -17,7 +17,7 @@ def sha(text: str) -> str:
 def design(voices: int = 3, conditions: int = 2, duration_s: float = 4.0) -> Design:
     names = tuple(f"voice{k}" for k in range(voices))
     shared = tuple(Condition(sha(f"in{c}"), f"Input {c}", "wise-teacher", sha("prompt"), c) for c in range(conditions))
-    rows = tuple(tuple(Clip(v, sha(f"{v}-{c}"), duration_s, -1.5) for v in names) for c in range(conditions))
+    rows = tuple(tuple(Clip(v, sha(f"{v}-{c}"), duration_s, -1.5, sha(f"sound of {v}-{c}")) for v in names) for c in range(conditions))
     return Design("classic", names, shared, rows)
 
 

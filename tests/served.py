@@ -64,7 +64,7 @@ def served(
             command, cwd=ROOT, env={**clean, **(env or {})}, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 120
         while not (ready := re.search(r"is ready at (\S+)", log.read_text())):
             assert process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline_s, log.read_text()[-3000:]

@@ -45,15 +45,6 @@ def test_choose_auto_without_checkpoint_and_token_is_classic_and_names_the_way(c
     assert "PERSONAPLEX_CHECKPOINT" in choice.next_step
 
 
-def test_choose_auto_in_a_space_tells_its_owner_what_to_do(cuda):
-    choice = choose(Settings.read({"SPACE_ID": "somebody/space"}))
-    assert choice.name == "classic"
-    assert choice.next_step == (
-        "For PersonaPlex itself, this Space's owner accepts the licence at https://huggingface.co/nvidia/personaplex-7b-v1 and adds "
-        "a token of that account to the Space: Settings, Variables and secrets, New secret, HF_TOKEN. The Space then starts anew by itself."
-    )
-
-
 def test_choose_auto_with_a_token_and_a_gpu_downloads_the_released_checkpoint(cuda, monkeypatch):
     assert of(hf_token="hf_x").name == "personaplex"
     monkeypatch.setenv("HF_TOKEN", "hf_y")

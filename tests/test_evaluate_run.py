@@ -384,6 +384,15 @@ def test_cases_worst_has_what_went_wrong_and_no_scenario_twice(ran):
     assert all(result.values == good for result in best)
 
 
+@pytest.mark.parametrize(("count", "shown"), [(1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (9, (3, 3))])
+def test_cases_of_a_few_conversations_are_halved_the_worst_never_missing(ran, count, shown):
+    base = read_units(ran[0])[0]
+    results = [replace(base, scenario=f"s{i}", values={"replies": [int(i > 0)]}) for i in range(count)]
+    worst, best = cases(results)
+    assert (len(worst), len(best)) == shown
+    assert worst[0].scenario == "s0"
+
+
 def test_report_of_an_empty_folder_says_how_to_fill_it(tmp_path, capsys):
     assert main(["evaluate", "report", str(tmp_path)]) == 1
     assert "holds no measured conversations; make some with: evaluate run --out" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from personaplex_app import doctor
+from personaplex_app.engine import zero_gpu  # noqa: F401 (imported where the environment says ZeroGPU, it would look for its API)
 from personaplex_app.engine.choose import choose
 from personaplex_app.errors import SettingsError
 from personaplex_app.hosting import detect

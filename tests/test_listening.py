@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,7 @@ def test_vote_holds_everything_that_the_record_needs(blind, tmp_path, clock):
         **{"session": blind.mine(ME).id, "listener": blind.listener(ME), "left": trial.left, "right": trial.right, "choice": "right"},
         **{"input": condition.input, "persona": "wise-teacher", "prompt_hash": condition.prompt_hash, "seed": condition.seed},
         **{"audio": {side: clip.audio for side, clip in clips.items()}, "gain_db": {"left": -1.5, "right": -1.5}},
+        **{"audio_sha256": {side: clip.audio_sha256 for side, clip in clips.items()}},
         **{"heard_s": {"left": 4.0, "right": 4.0}, "plays": {"left": 2, "right": 3}, "time_to_vote_s": 10.0},
         **{"reasons": ["timing"], "comment": "näher"},
     }
@@ -189,6 +191,21 @@ def test_vote_of_wrong_parts_gets_a_sentence(blind, wrong):
     blind.begin(ME, 6)
     with pytest.raises(BadVote, match=r"\.$"):
         heard(blind.mine(ME), **wrong)
+
+
+def test_vote_in_a_test_made_before_sounds_had_hashes_counts_and_is_exported(tmp_path, clock):
+    old = design()
+    bare = tuple(tuple(replace(clip, audio_sha256="") for clip in row) for row in old.clips)
+    made = ListeningTests(tmp_path, clock=clock).make(replace(old, clips=bare))
+    path = tmp_path / made.design.id / "test.json"
+    told = json.loads(path.read_text())
+    for clip in (clip for row in told["clips"] for clip in row):
+        del clip["audio_sha256"]
+    path.write_text(json.dumps(told))
+    again = ListeningTests(tmp_path, clock=clock).get(made.design.id)
+    again.begin(ME, 1)
+    vote(again, clock, ME)
+    assert len(to_csv(again).splitlines()) == 2
 
 
 def test_undo_appends_and_goes_back_as_far_as_one_likes(blind, tmp_path, clock):

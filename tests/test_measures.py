@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from personaplex_app.engine.contract import Word
-from personaplex_app.evaluation.answers_check import declines, holds, inverts
+from personaplex_app.evaluation.answers_check import declines, holds, inverts, relevance
 from personaplex_app.evaluation.catalogue import METRICS
 from personaplex_app.evaluation.measures import Heard, longest_late_run, measure_turns, ready_of, underruns
 from personaplex_app.evaluation.scenarios import Happened, Scenario, Spoken
@@ -160,6 +160,26 @@ def test_holds_numbers_and_words(answer, facts, right):
 def test_declines_usual_ways_are_known(text):
     assert declines(text)
     assert not declines("The lamp costs fifteen dollars.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "share"),
+    [
+        ("Wait, what about the noodles?", "The noodles are eleven dollars.", 1.0),
+        ("Is there a dolphin in this story?", "Stories are nice.", 0.5),
+        ("Is there a dolphin in this story?", "It opens at nine.", 0.0),
+        ("Hold on, please, that is enough for now.", "Of course.", None),
+    ],
+)
+def test_relevance_is_the_share_of_content_words_taken_up(asked, answer, share):
+    assert relevance(asked, answer) == share
+
+
+def test_measure_interruption_relevance_counts_only_the_new_reply():
+    cut = Happened("interruption", 12.0, 13.0, "What about the noodles?")
+    old = words("the noodles are very good and", 9.6)
+    assert measure(talk(TURN, cut), old + words("we open at nine on Sundays", 13.5))["keyword_relevance"] == [0]
+    assert measure(talk(TURN, cut), old + words("the noodles are eleven dollars", 13.5))["keyword_relevance"] == [1]
 
 
 def test_inverts_ignores_case_and_apostrophes():

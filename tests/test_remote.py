@@ -39,7 +39,7 @@ from .served import free_port
 
 pytestmark = pytest.mark.unit
 
-QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=1.0, handshake_s=0.4, silent_s=0.4), start_s=0.2, pause_s=0.01)
+QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01)
 CONFIG = SessionConfig("NATF2", "You are a secret gardener.", sampling=Sampling(0.7, 0.6, 100, 20, 7))
 SAID = tone(2.0).reshape(-1, FRAME_SAMPLES)
 QUIET = np.zeros(FRAME_SAMPLES, np.float32)
@@ -266,7 +266,7 @@ def flood(talk: Talk) -> None:
 
 
 ENDS = {
-    "silence": (lambda talk: None, "It sent no sound for 0.4 s."),
+    "silence": (lambda talk: None, "It sent no sound for 0.6 s."),
     "noise for sound": (opus_noise, "not the moshi protocol"),
     "pages without sound": (endless_page, "not the moshi protocol"),
     "text message": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
@@ -379,12 +379,23 @@ def test_remote_talks_go_to_the_least_busy_and_no_further_than_there_is_room():
         sessions[0].close()
 
 
+def test_remote_talk_goes_where_others_talk_least():
+    def told(used: int):
+        return lambda: (200, json.dumps(status(slots={"used": used, "total": 3})).encode())
+
+    with moshi_server(status=told(2)) as busy, moshi_server(status=told(1)) as free, remote(busy.url, free.url) as engine:
+        sessions = [engine.open(replace(CONFIG, voice="warm")) for _ in range(2)]
+        assert [len(each.asked) for each in (busy, free)] == [0, 2]
+        for session in sessions:
+            session.close()
+
+
 def test_remote_dead_server_is_skipped_and_asked_again_later(monkeypatch):
     monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
     port = free_port()
     with moshi_server() as alive, remote(f"ws://127.0.0.1:{port}/api/chat", alive.url) as engine:
         assert engine.max_sessions == 1
-        assert f"127.0.0.1:{port}: It cannot be reached (" in engine.about
+        assert f"127.0.0.1:{port}: It cannot be reached (Connection refused)." in engine.about
         first = engine.open(CONFIG)
         with moshi_server(port=port) as back:
             until(lambda: engine.max_sessions == 2)
@@ -575,3 +586,15 @@ def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
 
 def test_bridge_is_plain_data_for_the_page():
     assert set(asdict(Bridge(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
+
+
+def test_remote_server_without_a_known_name_is_told(monkeypatch):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with (
+        remote("ws://gpu.invalid/api/chat", loaded=False) as engine,
+        pytest.raises(EngineUnavailable, match="not known to the name servers"),
+    ):
+        engine.load(ignore)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import httpx
 import huggingface_hub
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from personaplex_app.__main__ import main
 from personaplex_app.errors import BadInput, SpaceRefused
 from personaplex_app.model.hub_repo import HubAccess
+from personaplex_app.settings import Settings
 from personaplex_app.space import MANIFEST, push_space, write_space
 
 from .commit_hub import commit_hub
@@ -66,6 +68,12 @@ def test_space_metadata_is_what_the_hub_takes_and_agrees_with_the_requirements(s
     assert about["models"] == ["nvidia/personaplex-7b-v1"]
     assert {about["colorFrom"], about["colorTo"]} <= {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert len(about["short_description"]) <= 60
+
+
+def test_space_readme_names_settings_that_exist(space):
+    named = re.findall(r"PERSONAPLEX_([A-Z_]+)", (space / "README.md").read_text())
+    assert named
+    assert {name.lower() for name in named} <= {f.name for f in fields(Settings)}
 
 
 def test_space_requirements_pin_every_dependency_within_its_bounds(space):
@@ -187,6 +195,20 @@ def test_space_command_without_a_token_or_with_a_wrong_name_fails_in_one_line(tm
 
 
 def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells_its_owner_what_to_do(space, tmp_path):
+    started(space, sys.executable, tmp_path)
+
+
+@pytest.mark.soak  # it installs gigabytes
+def test_space_installed_by_pip_alone_starts_as_the_hub_starts_it(space, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", space / "requirements.txt"], check=True)
+    subprocess.run([python, "-m", "pip", "check"], check=True)
+    started(space, python, tmp_path)
+
+
+def started(space, python, tmp_path):
+    """Start a written Space as the Hub does, look at what it says, and stop it."""
     port = free_port()
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PERSONAPLEX_", "PYTHONPATH"))},
@@ -195,10 +217,10 @@ def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells
     }
     log = tmp_path / "log"
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=space, env=environ, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([python, "app.py"], cwd=space, env=environ, stdout=out, stderr=subprocess.STDOUT)
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 120
         while not answers(url):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline_s, log.read_text()

@@ -152,7 +152,7 @@ def test_zero_gpu_talk_longer_than_any_lease_is_refused(app, api):
 def test_zero_gpu_client_that_is_no_page_is_told_what_it_can_have(app, api):
     with call(app.url, codec="pcm", voice_prompt="NATF0") as caller:
         assert caller.until_closed() == 1013
-        assert "Ask for engine=classic" in caller.error
+        assert "Ask /api/chat for engine=classic" in caller.error
 
 
 def test_zero_gpu_event_with_an_unknown_token_takes_no_gpu(app, api):
@@ -229,11 +229,9 @@ def test_zero_gpu_recording_is_answered_on_a_lent_gpu_once(app, api, tmp_path):
 
 def test_zero_gpu_status_offers_lengths_and_the_engine_beside(app, api):
     status = app.get("/voice/status").json()
-    assert status["lease"] == {
-        "lengths_s": [30, 60, 120],
-        "usual_s": 60,
-        "beside": {"name": "classic", "title": "Embedded engine (classic)"},
-    }
+    lease = status["lease"]
+    assert (lease["lengths_s"], lease["usual_s"], lease["beside"]["name"]) == ([30, 60, 120], 60, "classic")
+    assert {voice["name"] for voice in lease["beside"]["voices"]} >= {"natural", "deep"}
     engine = status["engine"]
     assert engine["about"].startswith("cuda: the GPU of this machine; float32: asked for.")
     assert engine["about"].endswith("The GPU is lent for each talk and given back after it.")
@@ -283,7 +281,7 @@ def test_page_whose_worker_is_killed_says_so_and_a_visitor_who_leaves_gives_the_
     assert api.until_released() == ["failed", "released"]
 
 
-def test_page_comparison_is_rendered_on_a_lent_gpu(app, api, browser, tmp_path):
+def test_page_comparison_is_rendered_on_a_lent_gpu_or_by_the_embedded_engine(app, api, browser, tmp_path):
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 12)
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
     with at_the_page(browser, app) as page:
@@ -295,6 +293,15 @@ def test_page_comparison_is_rendered_on_a_lent_gpu(app, api, browser, tmp_path):
         page.click('[data-act="no-voices"]')
         page.locator('input[name="voice"][value="NATF0"]').check()
         page.locator('input[name="voice"][value="VARF2"]').check()
+        api.answer = "over-quota"
+        page.click("#compare-render")
+        expect(page.locator(".compare-run .status")).to_contain_text("Come back in 1 h 24 min.")
+        page.click('[data-act="beside"]')
+        expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
+        expect(page.locator('.compare-cell[data-voice="natural"]')).to_have_count(1)
+        page.get_by_role("button", name="Change the choice").click()
+        api.answer = "gpu"
+        api.asked.clear()
         page.click("#compare-render")
         expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
         assert api.until_released() == ["released"]

@@ -9,10 +9,8 @@ from spaces.config import Config
 from spaces.zero import client
 from spaces.zero.gradio import error
 
-from personaplex_app.engine.choose import choose
 from personaplex_app.engine.zero_gpu import ZeroGpu
 from personaplex_app.errors import GpuUnavailable
-from personaplex_app.settings import Settings
 
 from .zero_gpu import ip_token, zero_gpu_api
 
@@ -65,9 +63,3 @@ def test_zero_gpu_worker_error_is_no_lack_of_gpus():
     told = ZeroGpu().explain(error("ZeroGPU worker error", "GPU task aborted"))
     assert not isinstance(told, GpuUnavailable)
     assert str(told) == "The GPU's worker stopped ('GPU task aborted'). Start again."
-
-
-def test_zero_gpu_space_without_a_token_speaks_with_the_embedded_engine():
-    choice = choose(Settings(zero_gpu=True, space="somebody/space"))
-    assert choice.name == "classic"
-    assert "New secret, HF_TOKEN" in choice.next_step

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -263,12 +263,18 @@ class RemoteEngine:
                 self._loop.call_soon_threadsafe(left)
 
 
-async def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
+def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
     """Return of each server whether it answers, for whoever looks at a machine."""
     upstreams = [Upstream(url, settings.places) for url in settings.urls]
-    if upstreams:
+
+    async def probe() -> None:
         async with client_of(settings.access) as client:
             await asyncio.gather(*(each.probe(client) for each in upstreams))
+
+    if upstreams:
+        # on a thread of its own: a notebook's own runs an event loop already
+        with ThreadPoolExecutor(1) as own:
+            own.submit(asyncio.run, probe()).result()
     return [{"host": each.host, "answers": not each.why, "detail": _state(each)} for each in upstreams]
 
 

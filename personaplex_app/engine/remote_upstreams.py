@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -178,9 +180,12 @@ def sentence_of(error: BaseException) -> str:
             )
         if isinstance(each, ssl.SSLError):
             return "It does not speak TLS; begin its address with ws:// if that is meant."
-        if isinstance(each, OSError) and each.strerror:
-            return f"It cannot be reached ({each.strerror})."
-    return f"It cannot be reached ({type(error).__name__})."
+        if isinstance(each, socket.gaierror):
+            return "Its name is not known to the name servers."
+        if isinstance(each, OSError) and (each.errno or 0) > 0:
+            # the system's words alone: Python's name the address behind the name
+            return f"It cannot be reached ({os.strerror(each.errno or 0)})."
+    return "It cannot be reached."
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

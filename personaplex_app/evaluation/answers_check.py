@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from rapidfuzz import fuzz
 
 from ..classic.spoken import figures
+from ..classic.words import Lexicon
 
 MIN_ALIKE = 85.0
+# said to be heard, not to be answered
+_CUTS_IN = frozenset(("wait", "hold", "stop", "enough"))
 _DECLINES = re.compile(
     r"\b(i('m| am) (not sure|afraid|unable)|i (do not|don't|can't|cannot|couldn't)"
     r" (know|have|say|tell|promise|answer|confirm|find|share|help)"
@@ -38,6 +41,13 @@ def _said(way: str, text: str) -> bool:
 def declines(answer: str) -> bool:
     """Return whether an answer says that it does not know, or will not."""
     return bool(_DECLINES.search(plain(answer)))
+
+
+def relevance(asked: str, answer: str) -> float | None:
+    """Return the share of what was asked about, its content words, that an answer takes up; None where it names nothing."""
+    lexicon = Lexicon.load()
+    wanted = set(lexicon.content(asked)) - _CUTS_IN
+    return len(wanted & set(lexicon.content(answer))) / len(wanted) if wanted else None
 
 
 def inverts(text: str, phrases: Iterable[str]) -> bool:

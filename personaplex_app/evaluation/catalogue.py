@@ -69,6 +69,13 @@ _TURN = (
         "From the interruption's end to the next reply's first word.",
     ),
     Metric(
+        "keyword_relevance",
+        "Takes up what interrupted it",
+        "share",
+        "high",
+        "Share of the interruption's content words that are in the reply.",
+    ),
+    Metric(
         "stop_after_onset_s",
         "Stop after the user's onset",
         "s",

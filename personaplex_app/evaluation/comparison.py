@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import soundfile
 
+from ..audio import float_to_pcm16
 from ..sessions import export
 from ..units import SAMPLE_RATE_HZ
 from .listening import Clip
@@ -47,7 +49,8 @@ class Matched:
     def clip(self) -> Clip:
         """Return it as a clip of a blind test."""
         meta = self.rendering.meta
-        return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db)
+        sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
+        return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256)
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:

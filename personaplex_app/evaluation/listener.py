@@ -160,6 +160,7 @@ class Listening:
             left=trial.left,
             right=trial.right,
             audio={side: clip.audio for side, clip in clips.items()},
+            audio_sha256={side: clip.audio_sha256 for side, clip in clips.items()},
             gain_db={side: clip.gain_db for side, clip in clips.items()},
             heard_s=ballot.heard_s and {side: round(seconds, 2) for side, seconds in ballot.heard_s.items()},
             plays=ballot.plays and dict(ballot.plays),

@@ -40,12 +40,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Clip:
-    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes it as loud as the others."""
+    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes it as loud as the others.
+
+    `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request is another clip.
+    """
 
     voice: str
     audio: str
     duration_s: float
     gain_db: float
+    audio_sha256: str = ""
 
 
 @dataclass(frozen=True)

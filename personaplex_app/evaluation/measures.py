@@ -15,7 +15,7 @@ from ..classic.spoken import figures
 from ..engine.contract import Word
 from ..units import FRAME_S, SAMPLE_RATE_HZ
 from . import duplex_bench as bench
-from .answers_check import declines, holds, inverts
+from .answers_check import declines, holds, inverts, relevance
 from .duplex_bench import Span
 from .scenarios import Happened, Spoken
 
@@ -81,6 +81,8 @@ def _interruption(note: Note, cut: Happened, said: list[Word], segments: list[Sp
     note("replies_interruption", reply.tor)
     note("reply_after_interruption_s", reply.latency_s)
     note("stop_after_onset_s", bench.stop_after_onset_s(segments, cut.start_s))
+    if reply.tor:
+        note("keyword_relevance", relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)))
 
 
 def _hum(note: Note, hum: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:

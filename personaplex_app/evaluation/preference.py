@@ -17,7 +17,7 @@ from .ranking import MIN_VOTES
 COLUMNS = (
     *("at_s", "test", "session", "listener", "trial", "check", "input", "persona", "prompt_hash", "seed", "left", "right", "choice"),
     *("preferred", "reasons", "comment", "time_to_vote_s", "heard_left_s", "heard_right_s", "plays_left", "plays_right"),
-    *("gain_left_db", "gain_right_db", "audio_left", "audio_right", "undone"),
+    *("gain_left_db", "gain_right_db", "audio_left", "audio_right", "audio_left_sha256", "audio_right_sha256", "undone"),
 )
 
 
@@ -78,6 +78,7 @@ def _row(vote: dict[str, Any]) -> dict[str, Any]:
     for side in SIDES:
         row |= {f"heard_{side}_s": (vote["heard_s"] or {}).get(side, ""), f"plays_{side}": (vote["plays"] or {}).get(side, "")}
         row |= {f"gain_{side}_db": vote["gain_db"][side], f"audio_{side}": vote["audio"][side]}
+        row[f"audio_{side}_sha256"] = vote.get("audio_sha256", {}).get(side, "")
     return row
 
 

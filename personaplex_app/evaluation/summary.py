@@ -174,16 +174,17 @@ def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
 
     judged = [(bad, result.unit.name, result) for result in results if (bad := badness(result)) is not None]
     ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
-    best = _distinct(ranked)
-    worst = [r for r in _distinct(ranked[::-1]) if r not in best]
-    return worst, best
+    worst, best = _distinct(ranked[::-1]), _distinct(ranked)
+    # of a few, half are the worst and the other half the best
+    worst = worst[: min(MOST_CASES, (len(worst) + 1) // 2)]
+    return worst, [result for result in best if result not in worst][:MOST_CASES]
 
 
 def _distinct(ranked: Sequence[Result]) -> list[Result]:
     first: dict[str, Result] = {}
     for result in ranked:
         first.setdefault(result.scenario, result)
-    return list(first.values())[:MOST_CASES]
+    return list(first.values())
 
 
 def remarks(result: Result) -> list[str]:

@@ -34,6 +34,7 @@ from ..sessions.records import owner_hash
 from ..settings import Settings
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
+from .host import EngineHost
 from .house import House
 from .leasing import lent, render_length_s
 
@@ -72,7 +73,7 @@ class Input:
 class Asked:
     """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name).
 
-    `room_s` is how much silence follows a recording; a scenario has its own.
+    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the house's own.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -80,6 +81,7 @@ class Asked:
     voices: tuple[str, ...]
     seeds: tuple[int, ...]
     room_s: float = ROOM_S
+    engine: str = ""
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Asked:
@@ -87,7 +89,10 @@ class Asked:
         inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
         if wrong := next((each for each in inputs if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)), None):
             raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
-        persona, seeds = data.get("persona", ""), _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
+        persona, engine = data.get("persona", ""), data.get("engine", "")
+        seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
+        if not isinstance(engine, str):
+            raise BadInput(f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks.")
         if not isinstance(persona, str):
             raise BadInput(f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own.")
         if any(not 0 <= seed < 2**31 for seed in seeds):
@@ -96,7 +101,7 @@ class Asked:
         if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
             raise BadInput(f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds.")
         voices = _list(data, "voices", str, MAX_VOICES)
-        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s))
+        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
 
 
 def _distinct(values: list[T]) -> tuple[T, ...]:
@@ -241,6 +246,7 @@ class Comparisons:
         owner = owner_hash(owner_key)
         for kind, name in asked.inputs:
             self._check_input(kind, name)
+        self.house.host_of(ChatRequest(engine=asked.engine))
         if asked.persona:
             find(asked.persona, self.house.personas)
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
@@ -276,7 +282,7 @@ class Comparisons:
     async def _render(self, run: Run) -> None:
         with anyio.CancelScope() as run.scope:
             try:
-                engine = await self.house.host.ready(lambda state: None)
+                engine = await self._host(run).ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
                 house, cache = self.house, self.house.renderings if run.private else self._kept_cache
                 seconds = await self.heavy(render_length_s, requests, engine, cache)
@@ -300,6 +306,9 @@ class Comparisons:
         if run.scope.cancelled_caught:
             run.status = "cancelled"
 
+    def _host(self, run: Run) -> EngineHost:
+        return self.house.host_of(ChatRequest(engine=run.asked.engine))
+
     def _prepare(self, run: Run) -> list[RenderRequest]:
         """Return a request for each cell. Raises: BadInput and its kin."""
         run.conditions.clear()
@@ -316,7 +325,8 @@ class Comparisons:
                 sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
-                    wanted = ChatRequest(voice=voice, persona=persona.name, owner=run.owner_key, sampling={"seed": seed})
+                    about = {"engine": run.asked.engine, "owner": run.owner_key, "sampling": {"seed": seed}}
+                    wanted = ChatRequest(voice=voice, persona=persona.name, **about)
                     made = request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
                     first = first or made
                     # one copy of the sound for all who answer it
@@ -358,7 +368,7 @@ class Comparisons:
         if run.status == "preparing" or not ready:
             raise BadInput("A blind test needs every voice's answer to at least one input; wait until they are rendered.")
         rows = [tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices))) for row in ready]
-        design = Design(self.house.host.engine.name, run.asked.voices, tuple(run.conditions[row] for row in ready), tuple(rows))
+        design = Design(self._host(run).engine.name, run.asked.voices, tuple(run.conditions[row] for row in ready), tuple(rows))
         return self.tests.make(design)
 
     def audible(self, test: ListeningTest, condition: int, voice: str) -> Matched:

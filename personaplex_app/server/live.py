@@ -338,7 +338,7 @@ class Conversation:
         self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
 
     def _tell_lease(self, token: str) -> None:
-        self._tell("lease", token=token, lease_s=self._request.lease_s)
+        self._tell("lease", token=token)
 
     def _tell_place(self, place: Place) -> None:
         self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)

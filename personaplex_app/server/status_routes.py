@@ -105,7 +105,8 @@ def _lease(house: House) -> dict | None:
     engine = house.host.engine
     if not isinstance(engine, LeasingEngine) or house.beside is None:
         return None
-    beside = {"name": house.beside.choice.name, "title": house.beside.choice.title}
+    choice, voices = house.beside.choice, [asdict(voice) for voice in house.beside.engine.voices]
+    beside = {"name": choice.name, "title": choice.title, "voices": voices}
     return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": beside}
 
 

@@ -50,7 +50,7 @@ export class Choice {
     const before = this.key ? new Set(this.checked("voice")) : null;
     this.key = key;
     this.limits = offer.limits;
-    this.titles = { voice: new Map(now.voices.map((each) => [each.name, each.title])), persona: new Map(now.personas.map((each) => [each.name, each.title])) };
+    this.titles = { voice: new Map([...now.voices, ...(now.lease?.beside.voices ?? [])].map((each) => [each.name, each.title])), persona: new Map(now.personas.map((each) => [each.name, each.title])) };
     say(part(this.root, "most-inputs"), String(offer.limits.inputs));
     this.fillScenarios(offer.scenarios);
     const role = Boolean(now.engine.capabilities?.role_prompt);

@@ -59,6 +59,7 @@ export class RunView {
     this.bar = h("progress", { max: "1", "aria-label": "Rendered so far" });
     this.cancelButton = h("button", { type: "button", class: "button", dataset: { act: "cancel" }, onclick: () => this.cancel() }, "Cancel");
     this.resumeButton = h("button", { type: "button", class: "button", dataset: { act: "resume" }, onclick: () => this.on.again(this.asked) }, "Go on");
+    this.besideButton = h("button", { type: "button", class: "button", dataset: { act: "beside" }, onclick: () => this.on.again({ ...this.asked, engine: this.beside.name, voices: this.beside.voices.map(({ name }) => name) }) }, "Compare the embedded engine's voices instead");
     this.trials = h("select", { class: "compare-select", id: "blind-trials" }, TRIALS.map((n) => h("option", { value: String(n), selected: n === 12 }, `${n} pairs`)));
     this.blindButton = h("button", { type: "button", class: "button button-primary", id: "blind-begin", onclick: () => this.beginBlind() }, "Begin the blind test");
     this.blindBox = h("div", { class: "compare-to-blind" }, h("div", {}, h("h2", {}, "Which do you prefer, not knowing who?"), h("p", { class: "hint" }, "Pairs of answers without names, at equal loudness. Your votes are stored on the computer that runs this page, under a number that is not your name, and counted into the ranking.")), h("div", { class: "compare-go" }, h("label", { class: "sr-only", for: "blind-trials" }, "How many pairs"), this.trials, this.blindButton));
@@ -67,7 +68,7 @@ export class RunView {
     const change = h("button", { type: "button", class: "button", onclick: () => this.on.back() }, "Change the choice");
     this.element.replaceChildren(
       h("h1", {}, "Side by side"),
-      h("div", { class: "compare-progress" }, this.text, this.bar, h("div", { class: "compare-actions" }, this.cancelButton, this.resumeButton, change)),
+      h("div", { class: "compare-progress" }, this.text, this.bar, h("div", { class: "compare-actions" }, this.cancelButton, this.resumeButton, this.besideButton, change)),
       this.blindBox,
       h("p", { class: "compare-hearing" }, h("label", { for: "compare-channels" }, "Players: "), this.channels),
       this.grid,
@@ -93,6 +94,8 @@ export class RunView {
     else this.bar.removeAttribute("value");
     show(this.cancelButton, going);
     show(this.resumeButton, run.status === "cancelled" || run.status === "failed");
+    // without a GPU lent, an engine that needs none
+    show(this.besideButton, run.status === "failed" && Boolean(this.beside) && !this.asked.engine);
     const complete = run.cells.some((row) => row.every((cell) => cell.ready));
     show(this.blindBox, complete && !going && run.voices.length > 1);
     if (run.conditions.length && !this.built) this.buildGrid(run);

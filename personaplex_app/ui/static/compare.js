@@ -54,6 +54,7 @@ class ComparePage {
     try {
       const [offer, now] = await Promise.all([api.offer(), status.status()]);
       this.choice.fill(offer, now);
+      this.run.beside = now.lease?.beside;
       this.blind.offer(offer);
       if (!this.loaded) await this.resume();
       this.loaded = true;
