@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def choose(page: Page, *titles: str) -> None:
     page.wait_for_timeout(500)  # Gradio takes a change up a moment later
 
 
+def kept(app: App) -> list[Path]:
+    units = (app.log.parent / "data" / "evaluations").glob("*/units/*/unit.json")
+    return [path for path in units if path.parent.suffix != ".part"]
+
+
 def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App, browser: Browser) -> None:
     with visitor(browser) as page:
         open_tab(page, app.url)
@@ -36,12 +42,16 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
         expect(page.locator("#evaluate-state .notice")).to_contain_text("Nothing is chosen yet", timeout=10_000)
         choose(page, "Noise", "Silence", "Ends of turns")
         page.click("#evaluate-start")
-        expect(page.locator("#evaluate-state")).to_contain_text(re.compile(r"[3-6] of 7 conversations"), timeout=40_000)
+        expect(page.locator("#evaluate-state")).to_contain_text(re.compile(r"[0-6] of 7 conversations"), timeout=40_000)
         screenshot(page, "evaluate-running")
+        deadline_s = time.monotonic() + 40
+        while len(kept(app)) < 2:
+            assert time.monotonic() < deadline_s
+            page.wait_for_timeout(50)
         page.click("#evaluate-cancel")
         expect(page.locator("#evaluate-state .notice")).to_contain_text("goes on from there", timeout=20_000)
-        held = len(list((Path(app.log).parent / "data" / "evaluations").glob("*/units/*/unit.json")))
-        assert held >= 3
+        before = {path: path.stat().st_mtime_ns for path in kept(app)}
+        assert len(before) < 7
         page.click("#evaluate-start")
         frame = page.frame_locator("#evaluate-state iframe")
         expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=60_000)
@@ -51,6 +61,7 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
             page.get_by_role("link", name="JSON").click()
         told = json.loads(download.value.path().read_text())
         assert told["conversations"] == 7
+        assert all(path.stat().st_mtime_ns == held_ns for path, held_ns in before.items())  # what was kept was not held again
         assert told["metrics"]["answers_noise"]["all"]["events"] == 2
         screenshot(page, "evaluate-done", full_page=True)
         frame.locator("audio").first.evaluate("(audio) => audio.play()")
