@@ -14,8 +14,9 @@ from personaplex_app.errors import EngineError, WeightsError
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import Kind, metadata, parse_query
 from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.ends import Terms
 from personaplex_app.server.house import EngineHost, House
-from personaplex_app.server.live import Conversation, Terms
+from personaplex_app.server.live import Conversation
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings

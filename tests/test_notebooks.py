@@ -36,6 +36,7 @@ def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices
         for key, value in choices.items():
             cell.source = re.sub(rf"^{key} = .*?( #@param.*)$", lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}", cell.source, flags=re.M)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(folder))  # where the app's log goes
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return [

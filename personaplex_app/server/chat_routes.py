@@ -11,8 +11,9 @@ from starlette.websockets import WebSocket
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
 from .channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
+from .ends import Terms
 from .house import House
-from .live import Conversation, Terms
+from .live import Conversation
 from .replies import address_of, limited_body, told
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES

@@ -19,9 +19,10 @@ from ..protocol import ChatRequest, Kind, Message
 from ..units import SAMPLE_RATE_HZ
 from .channel import WebSocketChannel
 from .chat_routes import refuse
+from .ends import Terms
 from .guard import has_key
 from .house import House
-from .live import Conversation, Terms
+from .live import Conversation
 from .replies import address_of
 
 FACE = "gateway"

@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -21,71 +21,27 @@ import anyio.to_thread
 from .. import logs
 from ..codec import make_codec
 from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
-from ..errors import BadInput, CapacityError, EngineError, GpuUnavailable, PersonaplexError
-from ..personas import Persona
+from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.stepper import Stepper
 from ..sessions.talk_log import TalkLog
-from .boxes import OUTBOX_S, Inbox, Outbox
-from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED, Channel, Disconnected
+from . import ends
+from .boxes import Inbox, Outbox
+from .channel import Channel, Disconnected
+from .ends import End, Terms
 from .host import EngineHost
 from .house import House
 from .leasing import lent
 
 log = logging.getLogger(__name__)
 
-SILENT_CLIENT_S = 20.0
-START_PATIENCE_S = 15.0
 GOODBYE_S = 2.0
 WARN_BEFORE_S = 30.0
 TICK_S = 0.5
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What one way in grants its talks, within the house's limits: `wait_s` is how long a caller waits to begin, `silent_s` how long it
-    may send nothing. A `persona` stands for one that is not in the catalogue; `face` names the way in for log and metrics.
-    """
-
-    talk_s: float = math.inf
-    idle_s: float = math.inf
-    wait_s: float = math.inf
-    silent_s: float = SILENT_CLIENT_S
-    persona: Persona | None = None
-    face: str = "chat"
-
-
-@dataclass(frozen=True)
-class End:
-    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code."""
-
-    reason: str
-    text: str
-    code: int = CLOSE_NORMAL
-    failed: bool = False
-
-
-STOPPED = End("stopped", "The talk is over.")
-LOST = End("lost", "The connection was lost.")
-SLOW = End("slow_reader", f"More than {OUTBOX_S:g} s of audio waited to be read; the connection is too slow.", CLOSE_POLICY, failed=True)
-SILENT = End("lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True)
-TIME_LIMIT = End("time_limit", "The time for this talk is over.")
-DRAINED = End("draining", "The talk ended because the server is being stopped. In a minute it may be back.")
-IDLE = End("idle", "The talk ended because nothing was said for a while.")
-NO_START = End("no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True)
-
-
-def end_of(error: PersonaplexError) -> End:
-    """Return the end that an error leads to."""
-    if isinstance(error, (CapacityError, GpuUnavailable)):
-        return End(error.code, str(error), CLOSE_TRY_LATER, failed=True)
-    if isinstance(error, EngineError):
-        return End("engine_error", str(error), CLOSE_FAULT, failed=True)
-    return End(error.code, str(error), CLOSE_POLICY, failed=True)
 
 
 class Conversation:
@@ -120,7 +76,7 @@ class Conversation:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            end = self._end or LOST
+            end = self._end or ends.LOST
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(end)
             self._house.callers -= 1
@@ -133,12 +89,12 @@ class Conversation:
         try:
             await part()
         except Disconnected:
-            self._finish(LOST)
+            self._finish(ends.LOST)
         except PersonaplexError as error:
-            self._finish(end_of(error))
+            self._finish(ends.end_of(error))
         except Exception:
             log.exception("a talk ended by a fault of the program")
-            self._finish(End("fault", "The talk ended because of a fault in this program; please start again.", CLOSE_FAULT, failed=True))
+            self._finish(ends.FAULT)
 
     def _finish(self, end: End) -> None:
         self._end = self._end or end
@@ -149,7 +105,7 @@ class Conversation:
 
     def _post(self, message: Message) -> None:
         if not self._outbox.put(message):
-            self._finish(SLOW)
+            self._finish(ends.SLOW)
 
     async def _write(self) -> None:
         await self._outbox.drain_to(self._channel)
@@ -162,13 +118,11 @@ class Conversation:
                 with anyio.fail_after(self._terms.silent_s):
                     data = await self._channel.receive()
             except TimeoutError:
-                return self._finish(SILENT)
+                return self._finish(ends.SILENT)
             if len(data) > MAX_MESSAGE_BYTES:
-                self._finish(
-                    End("protocol", f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}.", CLOSE_TOO_BIG, failed=True)
-                )
+                self._finish(ends.too_big(len(data), MAX_MESSAGE_BYTES))
             elif isinstance(data, str):
-                self._finish(End("protocol", "This socket takes binary messages; a text message came.", CLOSE_UNSUPPORTED, failed=True))
+                self._finish(ends.TEXT)
             else:
                 await self._take(decode(data))
 
@@ -193,7 +147,7 @@ class Conversation:
                 self._request = self._request.configured(order)
                 self._configured.set()
             case "stop":
-                self._finish(STOPPED if self._configured.is_set() else End("stopped", "There was no talk to stop: none had been started."))
+                self._finish(ends.STOPPED if self._configured.is_set() else ends.NOTHING_TO_STOP)
             case "interrupt" if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._house.workers)
                 self._tell("interrupted")
@@ -229,10 +183,10 @@ class Conversation:
     # the talk
 
     async def _converse(self) -> None:
-        with anyio.move_on_after(START_PATIENCE_S):
+        with anyio.move_on_after(ends.START_PATIENCE_S):
             await self._configured.wait()
         if not self._configured.is_set():
-            return self._finish(NO_START)
+            return self._finish(ends.NO_START)
         house = self._house
         house.session_config(self._request, self._terms.persona)  # a bad request is told before the caller waits in line
         self._host = house.host_of(self._request)
@@ -294,7 +248,7 @@ class Conversation:
         try:
             talk.close()
         finally:
-            reason = (self._end or LOST).reason
+            reason = (self._end or ends.LOST).reason
             record.finish(reason)
             self._house.metrics.talks.labels(self._engine_name, self._terms.face, reason).inc()
             duration_s = round(talk.duration_s, 2)
@@ -316,11 +270,11 @@ class Conversation:
         while True:
             # when it ends, and how long before that it is told
             limits = {
-                "time": (TIME_LIMIT, began_s + self._talk_s, min(WARN_BEFORE_S, self._talk_s / 2)),
-                "idle": (IDLE, self._talk.user_spoke_s + self._idle_s, min(WARN_BEFORE_S, self._idle_s / 2)),
+                "time": (ends.TIME_LIMIT, began_s + self._talk_s, min(WARN_BEFORE_S, self._talk_s / 2)),
+                "idle": (ends.IDLE, self._talk.user_spoke_s + self._idle_s, min(WARN_BEFORE_S, self._idle_s / 2)),
             }
             if house.drained_s is not None:
-                limits["draining"] = (DRAINED, house.drained_s, math.inf)
+                limits["draining"] = (ends.DRAINED, house.drained_s, math.inf)
             for reason, (end, at_s, warn_before_s) in limits.items():
                 left_s = at_s - time.monotonic()
                 if left_s <= 0:
@@ -371,7 +325,7 @@ class Conversation:
             last.append(Message(Kind.ERROR, end.text.encode()))
         with anyio.move_on_after(GOODBYE_S):
             try:
-                for message in last if end is not LOST else []:
+                for message in last if end is not ends.LOST else []:
                     await self._channel.send(message.encode())
             except Disconnected:
                 return
