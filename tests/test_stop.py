@@ -20,10 +20,10 @@ pytestmark = pytest.mark.unit
 HANGING = """
 import sys, threading
 from pathlib import Path
-from personaplex_app.server import launch
+from personaplex_app.server import launch, signals
 from personaplex_app.server.house import House
 from personaplex_app.settings import Settings
-launch.AT_ONCE_S = 0.5
+signals.AT_ONCE_S = 0.5
 House.close = lambda self: threading.Event().wait()
 launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2])))
 """
@@ -87,6 +87,9 @@ def test_app_that_hangs_in_its_end_is_gone_after_the_second_signal(tmp_path):
         assert process.stdout
         while "is ready at" not in (line := process.stdout.readline()):
             assert line, process.wait()
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 1
+        try:
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 1
+        finally:
+            process.kill()

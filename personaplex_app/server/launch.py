@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import socket
 import threading
 import time
@@ -37,6 +35,7 @@ from .live import GOODBYE_S
 from .metrics_routes import metrics_routes
 from .render_routes import render_routes
 from .session_routes import session_routes
+from .signals import listen
 from .status_routes import status_routes
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ PING_EVERY_S = 10.0
 SEND_BUFFER_BYTES = 32 * 1024
 ABORT_AFTER_S = 5.0
 CLOSING_S = 3
-AT_ONCE_S = 10.0
 
 
 def serve(settings: Settings) -> None:
@@ -54,21 +52,7 @@ def serve(settings: Settings) -> None:
 
     Raises: SettingsError when no port is free, or a key or certificate cannot be used.
     """
-    stop, at_once = threading.Event(), threading.Event()
-
-    def told(*_: object) -> None:
-        if at_once.is_set():
-            os._exit(1)
-        if stop.is_set():
-            at_once.set()
-            # whatever hangs then, an engine or a disk, does not hold up the end
-            last = threading.Timer(AT_ONCE_S, os._exit, (1,))
-            last.daemon = True
-            last.start()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+    stop, at_once = listen()
     with running(settings, at_once) as url:
         print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
         stop.wait()
