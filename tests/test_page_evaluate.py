@@ -24,9 +24,14 @@ def open_tab(page: Page, url: str) -> None:
 
 
 def choose(page: Page, *titles: str) -> None:
-    for box in page.locator("#evaluate-kinds label").all():
-        box.locator("input").set_checked(box.inner_text().strip() in titles)
-    page.wait_for_timeout(500)  # Gradio takes a change up a moment later
+    boxes = {box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()}
+    for _ in range(5):
+        for title, box in boxes.items():
+            box.set_checked(title in titles)
+        page.wait_for_timeout(500)  # Gradio takes a change up a moment later, and while it is still being built it takes it back
+        if all(box.is_checked() == (title in titles) for title, box in boxes.items()):
+            return
+    raise AssertionError("the choice is taken back again and again")
 
 
 def kept(app: App) -> list[Path]:
