@@ -8,12 +8,12 @@ PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 run: $(VENV)/.app
 	$(BIN)/python app.py
 
-# talks are in real time and wait more than they compute: three processes for two cores, and the linters beside them
+# talks are in real time and wait more than they compute: four processes for two cores, and the linters beside them
 test: $(VENV)/.dev
 	sh scripts/ensure-browser.sh $(BIN)/python
 	sh scripts/ensure-nginx.sh
 	$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder; tested=$$?; \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder; tested=$$?; \
 	wait $$lint || { cat $(VENV)/lint.log; exit 1; }; exit $$tested
 
 lint: $(VENV)/.dev
