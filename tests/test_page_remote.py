@@ -48,5 +48,6 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
             f"The talk with the remote server {host} has ended. It closed the connection (code 1001, 'maintenance')."
         )
         rate_hz, heard = played(page)
-        assert tone_level(heard[rate_hz : 2 * rate_hz], rate_hz) > 0.1
+        # a busy machine begins to play later
+        assert max(tone_level(heard[at : at + rate_hz], rate_hz) for at in range(0, len(heard) - rate_hz, rate_hz // 4)) > 0.1
         assert len(server.asked) == 1
