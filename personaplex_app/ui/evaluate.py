@@ -73,7 +73,9 @@ def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab
     running = start.click(
         desk.evaluate, [kinds, voices, seeds, dnsmos], [state, start, stop], api_name="evaluate", concurrency_limit=2, **quiet
     )
-    stop.click(desk.stopped, None, [state, start, stop], cancels=[running], api_visibility="private", **quiet)
+    # what can be pressed again is shown after the cancelling, which would take a new start along
+    cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
+    cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
     score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
     page.load(lambda: gr.update(choices=_voices(house)), None, voices, api_visibility="private", **quiet)
     return tab

@@ -107,7 +107,9 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
     )
     again = answer.submit(desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet)
     unheard: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    stop.click(lambda: {"state": "cancelled"}, None, answer, cancels=[asked, otherwise, again], **unheard)
+    # that it can be asked again is shown after the cancelling, which would take a new question along
+    cancelled = stop.click(None, cancels=[asked, otherwise, again], **unheard)
+    cancelled.then(lambda: {"state": "cancelled"}, None, answer, **unheard)
     persona.input(desk.choose, persona, [voice, prompt], **unheard)
     page.load(desk.offer, [persona, voice, prompt], [persona, voice, prompt], **unheard)
     return tab
