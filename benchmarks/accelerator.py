@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.full_size import memory_bytes
-from personaplex_app.bench.ours import AGREEMENT_FRAMES, Ours, machine
+from personaplex_app.engine_bench.ours import AGREEMENT_FRAMES, Ours, machine
 from personaplex_app.model.compute import DTYPES
 from personaplex_app.model.random_weights import SIZES
 

@@ -16,8 +16,8 @@ import numpy as np
 from personaplex_app.audio import float_to_pcm16, pcm16_to_float
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
-from tests.peers import call
-from tests.served import served
+from tests.support.app_process import served
+from tests.support.peers import call
 
 CLICK_EVERY_FRAMES = 10
 LOUD = 0.2

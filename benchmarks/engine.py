@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from personaplex_app.bench.report import render, run
+from personaplex_app.engine_bench.report import render, run
 
 RESULT = Path(__file__).parent / "results" / "engine.json"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.model.compute import DTYPES
 from personaplex_app.model.config import LM_FILE, LmConfig
 from personaplex_app.model.generation import GREEDY, Rows

@@ -21,11 +21,11 @@ import numpy as np
 from playwright.sync_api import Page
 from scipy.signal import butter, correlate, sosfilt, sosfiltfilt
 
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.units import FRAME_MS
-from tests.browser import MICROPHONE_HZ, chromium, open_page, start_talk, write_microphone
-from tests.served import served
-from tests.wires import Wire, wired
+from tests.support.app_process import served
+from tests.support.browser import MICROPHONE_HZ, chromium, open_page, start_talk, write_microphone
+from tests.support.faulty_proxy import Wire, wired
 
 PILOT_HZ = 300
 BURST_S = 0.11

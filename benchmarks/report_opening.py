@@ -14,8 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from personaplex_app.doctor import machine
-from tests.browser import chromium_path
+from personaplex_app.cli.doctor import machine
+from tests.support.browser import chromium_path
 
 REPORT = Path(__file__).parent / "results" / "evaluation_classic.html"
 TIMES = """() => {

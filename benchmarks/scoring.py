@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
-from personaplex_app.evaluation import TASK_NAMES
+from personaplex_app.cli.doctor import machine
+from personaplex_app.evaluation.fdb import TASK_NAMES
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import SAMPLE_RATE_HZ
 
 ROOT = Path(__file__).parent.parent

@@ -24,8 +24,8 @@ import numpy as np
 from websockets.sync.client import connect
 
 from personaplex_app.audio import float_to_pcm16
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 ROOT = Path(__file__).parent.parent

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.classic.responder import make_responder
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.engine.contract import Mark, Notice, Session, SessionConfig, Step, TurnLatency, Utterance
 from personaplex_app.personas import find
+from personaplex_app.responder.rules import make_responder
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 QUESTIONS = {

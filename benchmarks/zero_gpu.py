@@ -2,7 +2,7 @@
 
     python -m benchmarks.zero_gpu [--frames 500] [--talks 100] [--json OUT]
 
-The `spaces` package is the real one, its API is played by a local server, and the device is the CPU: `tests/zero_gpu.py` says what is
+The `spaces` package is the real one, its API is played by a local server, and the device is the CPU: `tests/support/zero_gpu.py` says what is
 patched. Frames go to an echo in the worker, which computes nothing, so that all of the time is the way there and back; they are paced
 as in a talk. The talks run on the tiny checkpoint and are aborted at random.
 """
@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
-from tests.zero_gpu import leased_talk, patch_torch, zero_gpu_api, zero_gpu_app, zero_gpu_env
+from tests.support.zero_gpu import leased_talk, patch_torch, zero_gpu_api, zero_gpu_app, zero_gpu_env
 
 FRAME = bytes(2 * FRAME_SAMPLES)
 

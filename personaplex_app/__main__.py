@@ -16,7 +16,7 @@ from typing import Any
 
 from . import __version__, logs
 from .errors import EngineUnavailable, PersonaplexError, SettingsError, SettingsFileError
-from .evaluation import TASK_NAMES
+from .evaluation.fdb import TASK_NAMES
 from .settings import ENV_PREFIX, Settings
 
 DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -177,7 +177,7 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
 
     certificate_of(settings)  # one that cannot be used is told at once too
     with _quick_import():
-        from .server.launch import serve
+        from .launch import serve
 
     if settings.log_format == "json":
         logs.catch_prints()
@@ -186,8 +186,8 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _space(settings: Settings, args: argparse.Namespace) -> int:
-    from .engine.choose import hub_access
-    from .space import check_repo, push_space, write_space
+    from .cli.space import check_repo, push_space, write_space
+    from .model.hub_repo import hub_access
 
     if args.push is not None:
         check_repo(args.push)
@@ -222,9 +222,9 @@ def _quick_import() -> Iterator[None]:
 
 
 def _offline(settings: Settings, args: argparse.Namespace) -> int:
-    from .engine.choose import build, choose
     from .engine.contract import Sampling
     from .engine.offline import Job, Role, answer_all, engine_answer
+    from .engine_choice import build, choose
 
     if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
         print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
@@ -252,8 +252,8 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
 
 def _bench(settings: Settings, args: argparse.Namespace) -> int:
     try:
-        from .bench.agreement import measure_agreement, render_agreement
-        from .bench.report import render, run
+        from .engine_bench.agreement import measure_agreement, render_agreement
+        from .engine_bench.report import render, run
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error
 
@@ -267,8 +267,8 @@ def _bench(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _score(settings: Settings, args: argparse.Namespace) -> int:
-    from .evaluation.score import score_folder
-    from .evaluation.table import problem_lines, render
+    from .evaluation.fdb.score import score_folder
+    from .evaluation.fdb.table import problem_lines, render
 
     scores = score_folder(args.task, args.root, args.gt)
     for line in problem_lines(scores.problems):
@@ -278,19 +278,19 @@ def _score(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
-    from .evaluation.run_command import evaluate_run
+    from .cli.evaluate import evaluate_run
 
     return evaluate_run(settings, args)
 
 
 def _evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
-    from .evaluation.run_command import evaluate_report
+    from .cli.evaluate import evaluate_report
 
     return evaluate_report(settings, args)
 
 
 def _doctor(settings: Settings, args: argparse.Namespace) -> int:
-    from .doctor import report
+    from .cli.doctor import report
 
     print(report(settings, as_json=args.json, gpu_gib=args.gpu_gib))
     return 0

@@ -1,4 +1,4 @@
-"""Role presets: who the agent is. The texts live in `assets/personas.yaml` and are validated when loaded."""
+"""Role presets: who the agent is. The texts live in `personas.yaml` and are validated when loaded."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import voices
 from .errors import BadPrompt, SettingsError, UnknownPersona, shorten
+from .yaml_fields import load_yaml
 
 MAX_PROMPT_CHARS = 2_000
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN, EXAMPLES_MAX = 3, 5
 CLASSIC_VOICES = ("natural", "warm", "deep", "bright", "light")
-ASSETS = Path(str(files("personaplex_app"))) / "assets"
+PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
 
 
 @dataclass(frozen=True)
@@ -50,18 +48,7 @@ def check_prompt(text: str) -> str:
     return text
 
 
-def load_yaml(path: Path) -> Any:
-    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
-
-    Raises: SettingsError when the file cannot be read.
-    """
-    try:
-        return yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML.") from error
-
-
-def load_personas(path: Path = ASSETS / "personas.yaml") -> tuple[Persona, ...]:
+def load_personas(path: Path = PERSONAS_FILE) -> tuple[Persona, ...]:
     """Return the roles of a personas file, in its order.
 
     Raises: SettingsError naming the persona, the field and its limit.

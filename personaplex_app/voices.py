@@ -25,6 +25,16 @@ CLONE_PREFIX = "clone:"
 
 
 @dataclass(frozen=True)
+class Voice:
+    """A voice a person can choose. `family` groups voices in the gallery."""
+
+    name: str
+    title: str
+    description: str
+    family: str
+
+
+@dataclass(frozen=True)
 class Family:
     """A group of voices. `prefix` begins their names."""
 
@@ -55,6 +65,15 @@ def family_of(name: str) -> Family:
     close = difflib.get_close_matches(name.upper(), NAMES, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(NAMES)}."
     raise UnknownVoice(f"There is no voice {shorten(name)}. {hint}")
+
+
+def released_voice(name: str) -> Voice:
+    """Return a voice of the release as the gallery shows it.
+
+    Raises: UnknownVoice.
+    """
+    family = family_of(name)
+    return Voice(name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title)
 
 
 def read_archive(path: Path) -> dict[str, bytes]:

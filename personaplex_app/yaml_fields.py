@@ -1,4 +1,4 @@
-"""YAML read by hand, so that whatever is wrong in somebody's file is told with its line and its field."""
+"""YAML files: ours as they are, somebody's by hand, so that whatever is wrong in it is told with its line and field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .errors import BadInput, SettingsFileError, shorten
+from .errors import BadInput, SettingsError, SettingsFileError, shorten
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 20
@@ -118,6 +118,17 @@ def read_fields(path: Path) -> Fields:
     if node is None:
         raise SettingsFileError(f"The file {path.name} is empty.")
     return Fields(path.name, node, "")
+
+
+def load_yaml(path: Path) -> Any:
+    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
+
+    Raises: SettingsError when the file cannot be read.
+    """
+    try:
+        return yaml.load(path.read_text("utf-8"), _LOADER)  # noqa: S506 (both are safe loaders)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML.") from error
 
 
 def text(value: Any) -> str:

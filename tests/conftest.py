@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
     from personaplex_app.model.hub_repo import HubAccess
 
-    from .hub_server import Hub
-    from .served import App
+    from .support.app_process import App
+    from .support.hub_server import Hub
 
 
 def pytest_configure() -> None:
@@ -42,7 +42,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
 
     Its log and data are of all tests in this process: look in them only for what is the test's own.
     """
-    from .served import served
+    from .support.app_process import served
 
     with served(tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600) as running:
         running.until_ready()
@@ -52,7 +52,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
     """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop running meanwhile."""
-    from .browser import chromium, tone, write_microphone
+    from .support.browser import chromium, tone, write_microphone
 
     with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
         yield running
@@ -63,7 +63,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[Hub]":
     """A Hub that holds the tiny checkpoint; nothing of the machine's own login is read."""
     from huggingface_hub import constants
 
-    from .tiny_hub import tiny_hub
+    from .support.tiny_hub import tiny_hub
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)

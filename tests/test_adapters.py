@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from personaplex_app.adapters import SessionLimits, load_adapters
 from personaplex_app.errors import BadInput, NotFound, SettingsError
+from personaplex_app.gateway.adapters import SessionLimits, load_adapters
 from personaplex_app.personas import load_personas
 
-from .served import ROOT
+from .support.app_process import ROOT
 from .test_personas import GATEWAY_VOICES
 
 pytestmark = pytest.mark.unit

@@ -12,14 +12,14 @@ import pytest
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.synthesiser import TIMBRES
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from . import tiny
-from .fakes import ScriptedResponder
-from .speech import recognise, speak
+from .support import tiny
+from .support.fakes import ScriptedResponder
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 

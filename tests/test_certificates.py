@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from personaplex_app.doctor import https_of
+from personaplex_app.cli.doctor import https_of
 from personaplex_app.errors import SettingsError
 from personaplex_app.server import certificates
 from personaplex_app.server.certificates import advice, certificate_of, names_of_this_machine

@@ -11,7 +11,7 @@ import pytest
 
 from personaplex_app.__main__ import main
 
-from .served import ROOT, served
+from .support.app_process import ROOT, served
 
 pytestmark = pytest.mark.unit
 

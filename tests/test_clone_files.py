@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from personaplex_app.engine.batch_scheduler import Slots
 from personaplex_app.engine.contract import Clone, Sampling, SessionConfig
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
-from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadAudio, BadVoiceFile, EngineError
 from personaplex_app.model.cloning import FORMAT, codec_sha256, from_file, to_file
@@ -22,7 +22,7 @@ from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.voices import MAX_CLONE_BYTES
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 CARD = 2048

@@ -14,27 +14,27 @@ import soundfile
 from starlette.applications import Starlette
 
 from personaplex_app.cloning.voices import PASSING_AGE_S, ClonedVoices
-from personaplex_app.engine.choose import Choice
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import UnknownVoice
 from personaplex_app.logs import JsonLines
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import parse_query
-from personaplex_app.server import clone_routes as routes
+from personaplex_app.server.app_state import EngineHost, House
 from personaplex_app.server.channel import ConnectRate, HttpChannels
-from personaplex_app.server.clone_routes import clone_routes
-from personaplex_app.server.house import EngineHost, House
-from personaplex_app.server.live import Conversation
-from personaplex_app.server.status_routes import status_routes
+from personaplex_app.server.routes import clone as routes
+from personaplex_app.server.routes.clone import clone_routes
+from personaplex_app.server.routes.status import status_routes
+from personaplex_app.server.talk import Conversation
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.settings import Settings
 
-from . import tiny
-from .fakes import FakeChannel
-from .speech import speak
+from .support import tiny
+from .support.fakes import FakeChannel
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 ME, YOU = "m" * 32, "y" * 32

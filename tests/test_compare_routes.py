@@ -16,23 +16,24 @@ import pytest
 import soundfile
 from starlette.applications import Starlette
 
-from personaplex_app.engine.choose import Choice
-from personaplex_app.engine.contract import Step, Voice
+from personaplex_app.engine.contract import Step
 from personaplex_app.engine.echo import EchoEngine, EchoSession
-from personaplex_app.evaluation.listening_test import ListeningTests
+from personaplex_app.engine_choice import Choice
+from personaplex_app.evaluation.blind_test.store import ListeningTests
 from personaplex_app.evaluation.loudness import gain_db, true_peak_db
 from personaplex_app.personas import load_personas
 from personaplex_app.server import comparisons as comparing
+from personaplex_app.server.app_state import RENDERINGS_KEPT_S, EngineHost, House
 from personaplex_app.server.channel import ConnectRate, HttpChannels
-from personaplex_app.server.compare_routes import compare_routes
 from personaplex_app.server.comparisons import Comparisons
-from personaplex_app.server.house import RENDERINGS_KEPT_S, EngineHost, House
+from personaplex_app.server.routes.compare import compare_routes
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
+from personaplex_app.voices import Voice
 
-from .listeners import Clock
-from .speech import speak
+from .support.blind_test_voters import Clock
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 MINE, YOURS = {"X-Owner-Key": "m" * 32}, {"X-Owner-Key": "y" * 32}

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from personaplex_app.server.live import GOODBYE_S
+from personaplex_app.server.talk import GOODBYE_S
 from personaplex_app.settings import Settings
 
-from .image import build, commands
-from .served import ROOT, free_port
+from .support.app_process import ROOT, free_port
+from .support.dockerfile import build, commands
 
 pytestmark = pytest.mark.unit
 

@@ -12,21 +12,21 @@ import pytest
 import torch
 
 from personaplex_app.audio import level_db
+from personaplex_app.engine.batch_scheduler import Slots
 from personaplex_app.engine.captions import Captions
 from personaplex_app.engine.contract import Notice, Pace, Paced, Sampling, SessionConfig
-from personaplex_app.engine.hush import MOST_FRAMES, PAUSE_FRAMES, Hush
-from personaplex_app.engine.pace import PaceMeter
+from personaplex_app.engine.interruption_mute import MOST_FRAMES, PAUSE_FRAMES, Hush
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.engine.personaplex_session import duration
-from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
+from personaplex_app.engine.step_timing import PaceMeter
 from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
 from personaplex_app.model.compute import pick
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 SLOTS = 3

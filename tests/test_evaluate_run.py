@@ -15,26 +15,26 @@ import pytest
 
 from personaplex_app.__main__ import main
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.classic.llm import LlmSettings
-from personaplex_app.classic.responder import make_responder
 from personaplex_app.engine.contract import Sampling, Step
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadInput, EngineError, UnknownVoice
 from personaplex_app.evaluation.conversation import Stopped, play_live
+from personaplex_app.evaluation.conversation_folder import UNITS, read_sides, read_units
+from personaplex_app.evaluation.fdb.score import score_folder
 from personaplex_app.evaluation.judge import Judge
 from personaplex_app.evaluation.report import FILES, figures_csv, write_report
 from personaplex_app.evaluation.run import Bench, Plan, run, session_config
 from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
-from personaplex_app.evaluation.score import score_folder
 from personaplex_app.evaluation.summary import cases, cell_of, summarise
 from personaplex_app.evaluation.summary_text import text_of
-from personaplex_app.evaluation.unit_files import UNITS, read_sides, read_units
+from personaplex_app.responder.llm import LlmSettings
+from personaplex_app.responder.rules import make_responder
 
-from .fakes import ScriptedEngine, silence
-from .served import ROOT
+from .support.app_process import ROOT
+from .support.fakes import ScriptedEngine, silence
+from .support.tiny import GOLDEN
 from .test_llm import serving
-from .tiny import GOLDEN
 
 pytestmark = pytest.mark.unit
 

@@ -4,13 +4,13 @@ import zipfile
 
 import pytest
 
-from personaplex_app.engine.choose import Choice
+from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import BadInput, CapacityError, NotFound, UnknownVoice
-from personaplex_app.evaluation import archive as archives
-from personaplex_app.evaluation.archive import unpack
+from personaplex_app.evaluation.fdb import archive as archives
+from personaplex_app.evaluation.fdb.archive import unpack
 from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
+from personaplex_app.server.app_state import House
 from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations, Plan
-from personaplex_app.server.house import House
 from personaplex_app.settings import Settings
 
 pytestmark = pytest.mark.unit

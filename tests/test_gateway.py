@@ -14,13 +14,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from personaplex_app.errors import BadInput
-from personaplex_app.gateway import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
+from personaplex_app.gateway.wire import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
 from personaplex_app.protocol import Kind, Message, metadata
-from personaplex_app.server.gateway_routes import Allowance
+from personaplex_app.server.routes.gateway import Allowance
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .peers import tone
-from .served import served
+from .support.app_process import served
+from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 
@@ -132,7 +132,7 @@ def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
 
 def test_gateway_allowance_refills_with_time(monkeypatch):
     now_s = [0.0]
-    monkeypatch.setattr("personaplex_app.server.gateway_routes.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("personaplex_app.server.routes.gateway.time.monotonic", lambda: now_s[0])
     allowance = Allowance(2, 3)
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]
     now_s[0] = 1.0

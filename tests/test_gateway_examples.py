@@ -13,8 +13,8 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import expect
 
-from .browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
-from .served import ROOT, served
+from .support.app_process import ROOT, served
+from .support.browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
 
 pytestmark = pytest.mark.browser
 

@@ -13,7 +13,7 @@ from personaplex_app.model.generation import GREEDY, RowSampling
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.mimi import Mimi
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::is_nonzero", "aten::equal")

@@ -20,10 +20,10 @@ from personaplex_app.model.config import LM_FILE, MIMI_FILE
 from personaplex_app.model.hub import fetch
 from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo, cached, parse
 
-from . import tiny
-from .hub_server import large, sha256
-from .served import ROOT
-from .tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
+from .support import tiny
+from .support.app_process import ROOT
+from .support.hub_server import large, sha256
+from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
 
 pytestmark = pytest.mark.unit
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from personaplex_app.engine.choose import Choice
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine_choice import Choice
 from personaplex_app.model.config import LM_FILE
-from personaplex_app.server.house import EngineHost
+from personaplex_app.server.app_state import EngineHost
 
-from . import tiny
-from .hub_server import Hub
-from .served import ROOT, served
-from .tiny_hub import COMMIT, GOOD, NAME, REPO, parts
+from .support import tiny
+from .support.app_process import ROOT, served
+from .support.hub_server import Hub
+from .support.tiny_hub import COMMIT, GOOD, NAME, REPO, parts
 
 pytestmark = pytest.mark.unit
 

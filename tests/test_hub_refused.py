@@ -17,8 +17,8 @@ from personaplex_app.model.hub import fetch
 from personaplex_app.model.hub_errors import unwritable
 from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo, cached, parse
 
-from .hub_server import sha256
-from .tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, STRANGE, parts, quiet, refusal, whole
+from .support.hub_server import sha256
+from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, STRANGE, parts, quiet, refusal, whole
 
 pytestmark = pytest.mark.unit
 

@@ -10,9 +10,9 @@ from gradio_client import Client, handle_file
 
 from personaplex_app.protocol import Kind
 
-from . import tiny
-from .peers import Caller, call
-from .served import served
+from .support import tiny
+from .support.app_process import served
+from .support.peers import Caller, call
 
 pytestmark = pytest.mark.unit
 GREEDY = {"codec": "pcm", "audio_temperature": 0, "text_temperature": 0}

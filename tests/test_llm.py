@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from personaplex_app.classic.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
-from personaplex_app.classic.responder import make_responder
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
+from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
+from personaplex_app.responder.rules import make_responder
 
 pytestmark = pytest.mark.unit
 

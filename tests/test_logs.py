@@ -10,9 +10,9 @@ import anyio.to_thread
 import pytest
 
 from personaplex_app import logs
-from personaplex_app.classic.jobs import Lane
+from personaplex_app.classic.workers import Lane
 
-from .served import ROOT
+from .support.app_process import ROOT
 
 pytestmark = pytest.mark.unit
 

@@ -7,8 +7,8 @@ import pytest
 
 from personaplex_app.engine.contract import Word
 from personaplex_app.evaluation.answers_check import declines, holds, inverts, relevance
-from personaplex_app.evaluation.catalogue import METRICS
 from personaplex_app.evaluation.measures import Heard, longest_late_run, measure_turns, ready_of, underruns
+from personaplex_app.evaluation.metric_definitions import METRICS
 from personaplex_app.evaluation.scenarios import Happened, Scenario, Spoken
 
 pytestmark = pytest.mark.unit

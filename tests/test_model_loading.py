@@ -18,8 +18,8 @@ from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.quantize import SLAB_WEIGHTS
 
-from . import tiny
-from .served import ROOT
+from .support import tiny
+from .support.app_process import ROOT
 
 pytestmark = pytest.mark.unit
 MANIFEST = ROOT.parent / "shared" / "checkpoint" / "manifest.json"

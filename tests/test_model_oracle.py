@@ -17,7 +17,7 @@ from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.prompt import Prompt
 
-from . import oracle, tiny
+from .support import oracle, tiny
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]  # the package's own warnings are not ours
 if not oracle.FOLDER.is_dir():

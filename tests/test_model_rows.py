@@ -13,7 +13,7 @@ from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY, Rows, RowSampling
 from personaplex_app.model.sampling import sample
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 ROWS = 4

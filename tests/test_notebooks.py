@@ -14,14 +14,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from personaplex_app import notebook
 from personaplex_app.errors import BadInput, EngineError
-from personaplex_app.evaluation.unit_files import read_units
-from personaplex_app.notebook_votes import Ballots
+from personaplex_app.evaluation.conversation_folder import read_units
+from personaplex_app.notebook import study
+from personaplex_app.notebook.blind_test import Ballots
 
-from .listeners import Clock
-from .resolving import resolve
-from .served import ROOT
+from .support.app_process import ROOT
+from .support.blind_test_voters import Clock
+from .support.pip_resolution import resolve
 
 # the kernel and its sockets are another program's, as are their warnings
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")]
@@ -144,7 +144,7 @@ def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_o
 )
 def test_use_colab_token_that_cannot_be_had_says_what_to_do(error, said, colab, capsys):
     colab(type(error, (Exception,), {})("hf_never_shown"))
-    notebook.use_colab_token()
+    study.use_colab_token()
     out = capsys.readouterr().out
     assert re.search(said, out)
     assert "hf_never_shown" not in out
@@ -153,12 +153,12 @@ def test_use_colab_token_that_cannot_be_had_says_what_to_do(error, said, colab, 
 
 def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(colab, capsys, monkeypatch):
     colab("hf_from_colab")
-    notebook.use_colab_token()
+    study.use_colab_token()
     assert os.environ["HF_TOKEN"] == "hf_from_colab"
-    notebook.use_colab_token()
+    study.use_colab_token()
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setitem(sys.modules, "google.colab", None)
-    notebook.use_colab_token()
+    study.use_colab_token()
     out = capsys.readouterr().out
     assert out.splitlines()[:2] == ["HF_TOKEN comes from Colab's secrets.", "HF_TOKEN is set already."]
     assert "This is not Colab; " in out
@@ -187,9 +187,9 @@ def colab(monkeypatch):
 
 def test_prepare_unknown_mode_is_refused():
     with pytest.raises(BadInput, match="MODE is 'cloud'; it must be one of demo, gpu, checkpoint"):
-        notebook.prepare("cloud")
+        study.prepare("cloud")
 
 
 def test_open_app_that_cannot_start_shows_the_end_of_its_log():
     with pytest.raises(EngineError, match="The app did not start; its log ends with"):
-        notebook.open_app("opera")
+        study.open_app("opera")

@@ -9,7 +9,7 @@ import soundfile
 
 from personaplex_app.__main__ import main
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 USER = str(tiny.GOLDEN / "user.wav")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from personaplex_app import doctor
 from personaplex_app.__main__ import _parser
+from personaplex_app.cli import doctor
 from personaplex_app.model.config import LmConfig, MimiConfig
 from personaplex_app.model.generation import Rows, RowSampling
 from personaplex_app.model.loading import load_lm
@@ -12,7 +12,7 @@ from personaplex_app.model.offload import spread
 from personaplex_app.model.plan import plan_memory, read_sizes, sizes_of
 from personaplex_app.settings import Settings
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GIB = 2**30

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
-from .served import ROOT, App, served
-from .speech import recognise, speak
+from .support.app_process import ROOT, App, served
+from .support.browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
 

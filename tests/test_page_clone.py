@@ -10,11 +10,11 @@ import soundfile as sf
 import soxr
 from playwright.sync_api import Browser, Page, expect
 
-from . import tiny
-from .browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
-from .looks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
-from .served import App, served
-from .speech import speak
+from .support import tiny
+from .support.app_process import App, served
+from .support.browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
+from .support.page_checks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
+from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WORDS = "The river ran slowly past the old mill, and nobody had opened its door for years."

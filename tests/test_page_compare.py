@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import open_page, screenshot, visitor
-from .looks import CONTRASTS, NAMELESS, assert_fits
-from .served import App
-from .speech import speak
+from .support.app_process import App
+from .support.browser import open_page, screenshot, visitor
+from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
+from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import screenshot, visitor
-from .looks import assert_fits_everywhere, assert_readable
-from .samples import chunks, every, write
-from .served import App
+from .support.app_process import App
+from .support.browser import screenshot, visitor
+from .support.fdb_samples import chunks, every, write
+from .support.page_checks import assert_fits_everywhere, assert_readable
 
 pytestmark = pytest.mark.browser
 

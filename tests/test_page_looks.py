@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from personaplex_app.classic.weights import SYNTHESISER
+from personaplex_app.speech.weights import SYNTHESISER
 
-from .browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
-from .looks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
-from .served import App, served
+from .support.app_process import App, served
+from .support.browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
+from .support.page_checks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
 
 pytestmark = pytest.mark.browser
 

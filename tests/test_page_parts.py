@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .browser import chromium, tone, write_microphone
+from .support.browser import chromium, tone, write_microphone
 
 pytestmark = pytest.mark.browser
 

@@ -14,11 +14,22 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.model.config import LM_FILE
 
-from . import tiny
-from .browser import MICROPHONE_HZ, chromium, expect_state, open_page, played, screenshots, start_talk, stop_talk, visitor, write_microphone
-from .hub_server import Hub
-from .served import App, served
-from .tiny_hub import COMMIT, GOOD, NAME
+from .support import tiny
+from .support.app_process import App, served
+from .support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    expect_state,
+    open_page,
+    played,
+    screenshots,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)
+from .support.hub_server import Hub
+from .support.tiny_hub import COMMIT, GOOD, NAME
 
 pytestmark = pytest.mark.browser
 

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, expect
 from personaplex_app.server.certificates import Certificate, certificate_of
 from personaplex_app.settings import Settings
 
-from .browser import SECURE_HOST, chromium, expect_state, open_page, start_talk, stop_talk, tone, visitor, write_microphone
-from .nginx import ABSENT, NGINX, nginx, readme_servers
-from .served import App, free_port, served
+from .support.app_process import App, free_port, served
+from .support.browser import SECURE_HOST, chromium, expect_state, open_page, start_talk, stop_talk, tone, visitor, write_microphone
+from .support.nginx import ABSENT, NGINX, nginx, readme_servers
 from .test_page_respond import choose_clip, open_tab
 from .test_page_talk import wait_for_tone
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from .browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
-from .moshi_servers import Talk, moshi_server
-from .served import served
+from .support.app_process import served
+from .support.browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
+from .support.moshi_servers import Talk, moshi_server
 
 pytestmark = pytest.mark.browser
 

@@ -9,10 +9,10 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import screenshot, visitor
-from .looks import assert_fits_everywhere, assert_readable
-from .served import App
-from .speech import recognise, speak
+from .support.app_process import App
+from .support.browser import screenshot, visitor
+from .support.page_checks import assert_fits_everywhere, assert_readable
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
 NAMELESS = """() => [...document.querySelectorAll('#respond-form :is(button, input, textarea), .respond :is(button, select)')]

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .browser import (
+from .support.app_process import App, served
+from .support.browser import (
     INSECURE_HOST,
     expect_state,
     forget_played,
@@ -25,8 +26,7 @@ from .browser import (
     tone_level,
     visitor,
 )
-from .served import App, served
-from .wires import Wire, wired
+from .support.faulty_proxy import Wire, wired
 
 pytestmark = pytest.mark.browser
 

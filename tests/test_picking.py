@@ -16,8 +16,8 @@ from personaplex_app.cloning.picking import MAX_SPEECH_S, MIN_SPEECH_S, Picker
 from personaplex_app.errors import BadAudio
 from personaplex_app.voices import CLONE_LUFS
 
-from .served import ROOT
-from .speech import recognise, speak
+from .support.app_process import ROOT
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 RATE_HZ = 24_000

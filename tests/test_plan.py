@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import full_size
-from personaplex_app import doctor
+from personaplex_app.cli import doctor
 from personaplex_app.engine import personaplex
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import EngineError
@@ -20,7 +20,7 @@ from personaplex_app.model.plan import plan_memory, read_sizes, sizes_of
 from personaplex_app.model.quantize import Int8Weight
 from personaplex_app.settings import Settings
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GIB = 2**30

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.playback import Playback, first_audible_s
-from personaplex_app.classic.synthesiser import Clip
 from personaplex_app.engine.contract import Word
+from personaplex_app.speech.synthesiser import Clip
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit

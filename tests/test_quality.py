@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soxr
 
-from personaplex_app.evaluation.folders import Sound
-from personaplex_app.evaluation.quality import Dnsmos, clipping_share, silence_share
 from personaplex_app.evaluation.similarity import VoiceEncoder, similarity
+from personaplex_app.speech.quality import Dnsmos, clipping_share, silence_share
+from personaplex_app.speech.sound import Sound
 
-from . import oracle  # noqa: F401 - Resemblyzer lies in its folder
-from .samples import tone
-from .speech import speak
+from .support import oracle  # noqa: F401 - Resemblyzer lies in its folder
+from .support.fdb_samples import tone
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 

@@ -15,7 +15,7 @@ from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm, quantize_in_place
 from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works, linear, quantized, scheme_of, stored_bytes
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 ROWS = slice(64, 192)

@@ -12,8 +12,8 @@ import soundfile as sf
 
 from personaplex_app.settings import Settings
 
-from .served import ROOT
-from .speech import recognise, speak
+from .support.app_process import ROOT
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 

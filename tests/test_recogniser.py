@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from personaplex_app.classic.recogniser import Recogniser, is_believable, window_frames
+from personaplex_app.speech.recogniser import Recogniser, is_believable, window_frames
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 

@@ -17,25 +17,25 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from personaplex_app import doctor
+from personaplex_app.cli import doctor
 from personaplex_app.codec import make_codec
 from personaplex_app.engine import remote as remote_module
 from personaplex_app.engine import remote_session
-from personaplex_app.engine.choose import build, choose, remote_settings
 from personaplex_app.engine.contract import Bridge, Capabilities, EngineState, Notice, Sampling, SessionConfig, Utterance
 from personaplex_app.engine.jitter import JitterBuffer
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.engine.remote_line import Line, Timeouts
+from personaplex_app.engine.remote_connection import Line, Timeouts
 from personaplex_app.engine.remote_upstreams import Access, read_status
+from personaplex_app.engine_choice import build, choose, remote_settings
 from personaplex_app.errors import BadInput, BadPrompt, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
 from personaplex_app.protocol import Kind
 from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NAMES
 
-from .moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
-from .peers import tone
-from .served import free_port
+from .support.app_process import free_port
+from .support.moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
+from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 

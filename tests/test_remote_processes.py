@@ -11,12 +11,12 @@ import soundfile
 
 from personaplex_app.engine.contract import Sampling, SessionConfig
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.evaluation.render import render, request
 from personaplex_app.protocol import Kind
+from personaplex_app.rendering.render import render, request
 
-from . import oracle, tiny
-from .peers import call, tone
-from .served import free_port, served
+from .support import oracle, tiny
+from .support.app_process import free_port, served
+from .support.peers import call, tone
 
 pytestmark = pytest.mark.unit
 if not oracle.FOLDER.is_dir():

@@ -11,8 +11,8 @@ from gradio_client.exceptions import AppError
 
 from personaplex_app.protocol import Kind
 
-from .peers import call
-from .served import served
+from .support.app_process import served
+from .support.peers import call
 
 pytestmark = pytest.mark.unit
 KEY = {"X-API-Key": "sesame"}

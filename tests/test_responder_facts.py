@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from personaplex_app.classic.responder import RuleResponder
-from personaplex_app.classic.spoken import figures
 from personaplex_app.personas import find
+from personaplex_app.responder.numbers import figures
+from personaplex_app.responder.rules import RuleResponder
 
 pytestmark = pytest.mark.unit
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import yaml
 
-from personaplex_app.classic.synthesiser import TIMBRES
 from personaplex_app.errors import BadInput, SettingsError
-from personaplex_app.evaluation.folders import Sound
 from personaplex_app.evaluation.scenarios import AUDIBLE, KINDS, LEAD_S, choose_scenarios, load_scenarios, speak, user_timbre
-from personaplex_app.evaluation.speech import SpeechFinder
+from personaplex_app.speech.sound import Sound
+from personaplex_app.speech.speech_finder import SpeechFinder
+from personaplex_app.speech.synthesiser import TIMBRES
 
-from .speech import synthesiser
+from .support.speech import synthesiser
 
 pytestmark = pytest.mark.unit
 

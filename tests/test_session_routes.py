@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from starlette.applications import Starlette
 
-from personaplex_app.server.session_routes import MAX_BODY_BYTES, session_routes
+from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 

@@ -15,14 +15,14 @@ import yaml
 from packaging.requirements import Requirement
 
 from personaplex_app.__main__ import main
+from personaplex_app.cli.space import MANIFEST, push_space, write_space
 from personaplex_app.errors import BadInput, SpaceRefused
 from personaplex_app.model.hub_repo import HubAccess
 from personaplex_app.settings import Settings
-from personaplex_app.space import MANIFEST, push_space, write_space
 
-from .commit_hub import commit_hub
-from .resolving import resolve
-from .served import ROOT, free_port
+from .support.app_process import ROOT, free_port
+from .support.commit_hub import commit_hub
+from .support.pip_resolution import resolve
 
 pytestmark = pytest.mark.unit
 
@@ -127,8 +127,8 @@ def test_write_space_again_replaces_what_it_wrote_and_keeps_the_rest(tmp_path):
 
 
 def test_write_space_without_a_checkout_says_to_clone_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("personaplex_app.space.PROJECT", tmp_path)
-    monkeypatch.setattr("personaplex_app.space.PACKAGE", tmp_path / "personaplex_app")
+    monkeypatch.setattr("personaplex_app.cli.space.PROJECT", tmp_path)
+    monkeypatch.setattr("personaplex_app.cli.space.PACKAGE", tmp_path / "personaplex_app")
     with pytest.raises(BadInput, match="clone the project and run this command there"):
         write_space(tmp_path / "made")
     assert not (tmp_path / "made").exists()
@@ -151,7 +151,7 @@ def test_push_space_again_removes_what_the_package_no_longer_has_and_leaves_the_
     write_space(tmp_path)
     push_space(tmp_path, REPO, HubAccess(TOKEN, endpoint=server.url))
     assert "personaplex_app/old.py" not in server.files[REPO]
-    assert {"video.mp4", "personaplex_app/space.py", "app.py"} <= set(server.files[REPO])
+    assert {"video.mp4", "personaplex_app/cli/space.py", "app.py"} <= set(server.files[REPO])
     assert not server.private[REPO]
     assert server.commits == 1
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from personaplex_app.evaluation.folders import Sound
-from personaplex_app.evaluation.speech import SpeechFinder, at_the_sound
+from personaplex_app.speech.sound import Sound
+from personaplex_app.speech.speech_finder import SpeechFinder, at_the_sound
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 SAYINGS = ("Hi, this is the museum. How can I help you today?", "Your appointment is on Thursday.", "What about Sunday?")

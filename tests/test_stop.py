@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_SAMPLES
 
-from .peers import OWNER, call, tone
-from .served import ROOT, free_port, served
+from .support.app_process import ROOT, free_port, served
+from .support.peers import OWNER, call, tone
 
 pytestmark = pytest.mark.unit
 
@@ -21,7 +21,7 @@ HANGING = """
 import sys, threading
 from pathlib import Path
 from personaplex_app.server import launch, signals
-from personaplex_app.server.house import House
+from personaplex_app.server.app_state import House
 from personaplex_app.settings import Settings
 signals.AT_ONCE_S = 0.5
 House.close = lambda self: threading.Event().wait()

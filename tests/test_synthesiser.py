@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.recogniser import Recogniser
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
+from personaplex_app.speech.recogniser import Recogniser
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 

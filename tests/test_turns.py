@@ -3,7 +3,7 @@
 import pytest
 
 from personaplex_app.classic.turns import Action, Do, Phase, Turns
-from personaplex_app.classic.vad import CHUNK_S, Chunk
+from personaplex_app.speech.vad import CHUNK_S, Chunk
 from personaplex_app.units import FRAME_S
 
 pytestmark = pytest.mark.unit

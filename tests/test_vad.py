@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from personaplex_app.classic.vad import CHUNK_S, ON, Chunk, SpeechGate, VadModel, VadStream, speech_end
+from personaplex_app.speech.vad import CHUNK_S, ON, Chunk, SpeechGate, VadModel, VadStream, speech_end
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 

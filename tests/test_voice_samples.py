@@ -14,7 +14,7 @@ from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NO_VOICE
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 

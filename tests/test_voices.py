@@ -20,7 +20,7 @@ from personaplex_app.model.loading import load_lm
 from personaplex_app.model.voice_files import from_safetensors, open_voices, parse_pt, self_test, to_safetensors
 from personaplex_app.voices import FAMILIES, MAX_ARCHIVE_BYTES, MAX_VOICE_BYTES, NAMES, family_of, read_archive
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GOOD = read_archive(tiny.GOLDEN / "voices.tgz")

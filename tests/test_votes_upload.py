@@ -5,12 +5,12 @@ import time
 import huggingface_hub
 import pytest
 
-from personaplex_app.evaluation.listening_test import ListeningTests
-from personaplex_app.evaluation.votes import LOG_NAME
-from personaplex_app.evaluation.votes_upload import NotPrivate, VoteUpload
+from personaplex_app.evaluation.blind_test.store import ListeningTests
+from personaplex_app.evaluation.blind_test.vote_log import LOG_NAME
+from personaplex_app.evaluation.blind_test.votes_upload import NotPrivate, VoteUpload
 
-from .commit_hub import commit_hub
-from .listeners import Clock, design, vote
+from .support.blind_test_voters import Clock, design, vote
+from .support.commit_hub import commit_hub
 
 pytestmark = pytest.mark.unit
 

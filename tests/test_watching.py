@@ -15,9 +15,9 @@ from personaplex_app.audio import level_db
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S
 
-from .peers import call
-from .served import served
-from .speech import speak
+from .support.app_process import served
+from .support.peers import call
+from .support.speech import speak
 from .test_gateway import KEY, samples_of, talk
 
 pytestmark = pytest.mark.unit

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from personaplex_app.classic import weights
 from personaplex_app.errors import WeightsError
+from personaplex_app.speech import weights
 
 pytestmark = pytest.mark.unit
 

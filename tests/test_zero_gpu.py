@@ -18,10 +18,10 @@ from websockets.exceptions import ConnectionClosed
 
 from personaplex_app.protocol import Kind
 
-from . import tiny
-from .browser import chromium, expect_state, open_page, screenshots, stop_talk, tone, visitor, write_microphone
-from .peers import call
-from .zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
+from .support import tiny
+from .support.browser import chromium, expect_state, open_page, screenshots, stop_talk, tone, visitor, write_microphone
+from .support.peers import call
+from .support.zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
 pytestmark = pytest.mark.browser
 FRAME = bytes(3840)

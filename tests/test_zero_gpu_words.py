@@ -12,7 +12,7 @@ from spaces.zero.gradio import error
 from personaplex_app.engine.zero_gpu import ZeroGpu
 from personaplex_app.errors import GpuUnavailable
 
-from .zero_gpu import ip_token, zero_gpu_api
+from .support.zero_gpu import ip_token, zero_gpu_api
 
 pytestmark = [
     pytest.mark.unit,

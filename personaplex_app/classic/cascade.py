@@ -12,15 +12,15 @@ import numpy as np
 from ..audio import checked
 from ..engine.contract import Event, Notice, Step
 from ..errors import BadAudio, EngineError, PersonaplexError
+from ..responder.contract import Responder
+from ..speech.recogniser import Recogniser
+from ..speech.synthesiser import Synthesiser, Timbre
+from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
-from .dialogue import Responder
-from .jobs import Jobs, Lane
-from .listening import Listener
-from .recogniser import Recogniser
-from .speaking import Speaker
-from .synthesiser import Synthesiser, Timbre
+from .reply_player import Speaker
 from .turns import Action, Do, Phase, Turns
-from .vad import VadModel, VadStream
+from .user_recognition import Listener
+from .workers import Jobs, Lane
 
 _LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
 # From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at the very most.

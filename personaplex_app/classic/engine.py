@@ -10,18 +10,19 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import __version__
-from ..engine.contract import Capabilities, EngineState, SessionConfig, Voice
+from ..engine.contract import Capabilities, EngineState, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..personas import MAX_PROMPT_CHARS
+from ..responder.contract import MakeResponder
+from ..speech.recogniser import Recogniser
+from ..speech.synthesiser import TIMBRES, Synthesiser
+from ..speech.vad import VadModel
+from ..speech.weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
 from ..units import SAMPLE_RATE_HZ
+from ..voices import Voice
 from .cascade import CascadeSession, Models
-from .dialogue import MakeResponder
-from .jobs import Lane
 from .phrases import plain_words
-from .recogniser import Recogniser
-from .synthesiser import TIMBRES, Synthesiser
-from .vad import VadModel
-from .weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
+from .workers import Lane
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8

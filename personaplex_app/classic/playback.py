@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..engine.contract import Word
+from ..speech.synthesiser import Clip
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from .synthesiser import Clip
 
 _DUCK = 10 ** (-12 / 20)
 _ASIDE = 10 ** (-7 / 20)

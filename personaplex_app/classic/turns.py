@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..engine.contract import Mark
+from ..speech.vad import ON, ON_WHILE_SPEAKING, SpeechGate
 from .phrases import PATIENCE_S, Ending, ending, is_backchannel, is_echo, is_fresh, is_stop, plain_words
-from .vad import ON, ON_WHILE_SPEAKING, SpeechGate
 
 PAUSE_S = 0.16
 PARTIAL_EVERY_S = 0.48

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..classic.vad import CHUNK_S, VadModel, VadStream
 from ..errors import BadAudio
+from ..speech.vad import CHUNK_S, VadModel, VadStream
 from ..units import SAMPLE_RATE_HZ
 
 MIN_SPEECH_S = 3.0

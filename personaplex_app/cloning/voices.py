@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import BadInput, NotFound, StorageError, StorageFull, shorten
-from ..sessions.records import owner_hash
+from ..owners import owner_hash
 from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)

@@ -14,19 +14,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..voices import Voice
+
 Speaker = Literal["user", "agent"]
 MarkKind = Literal["interruption", "backchannel", "overlap"]
 Stage = Literal["starting", "downloading", "loading", "self_test", "warming_up", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A voice a person can choose. `family` groups voices in the gallery."""
-
-    name: str
-    title: str
-    description: str
-    family: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..units import FRAME_SAMPLES
-from .contract import Capabilities, EngineState, SessionConfig, Step, Voice
+from ..voices import Voice
+from .contract import Capabilities, EngineState, SessionConfig, Step
 
 
 class EchoSession:

@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from ..errors import BadInput, EngineError, GpuUnavailable, PersonaplexError
-from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step, Voice
-from .lent import LentEngine
+from ..voices import Voice
+from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ class _Lease:
         self.path, self.length_s = str(path), length_s
         self.granted: Future[None] = Future()
         self.held = False
-        self.engine = LentEngine(leased, self._open)
+        self.engine = LeasedEngineView(leased, self._open)
         self._forget = forget
         self._ends_s = 0.0
         self._ended = False
@@ -346,6 +346,47 @@ class _Lease:
         self.granted.result()
         self.ask(OPEN_PATIENCE_S, "open", config)
         return _LeasedSession(self)
+
+
+class LeasedEngineView:
+    """An engine as the holder of a lease sees it: the same, but its sessions open on the leased device, one at a time."""
+
+    max_sessions = 1
+    lost = ""
+
+    def __init__(self, engine: Engine, open_: Callable[[SessionConfig], Session]) -> None:
+        self._engine, self._open = engine, open_
+        self.name = engine.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        return self._engine.voices
+
+    @property
+    def about(self) -> str:
+        return self._engine.about
+
+    @property
+    def identity(self) -> str:
+        return self._engine.identity
+
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return how a voice sounds, as the engine does."""
+        return self._engine.sample(voice)
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Do nothing: it is loaded, or there would be no lease."""
+
+    def open(self, config: SessionConfig) -> Session:
+        """Begin a conversation on the lent device."""
+        return self._open(config)
+
+    def close(self) -> None:
+        """Do nothing: the lease is ended by who has it."""
 
 
 class _LeasedSession:

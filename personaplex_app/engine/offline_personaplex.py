@@ -15,11 +15,11 @@ from ..model.cloning import voice_codes
 from ..model.compute import pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
+from ..model.hub_repo import hub_access
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
-from .choose import hub_access
 from .offline import Answer, Frame, Role, read_wav, state_line
 from .personaplex import bring, divide
 from .personaplex_session import row_sampling

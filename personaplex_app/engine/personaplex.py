@@ -28,11 +28,10 @@ from ..model.plan import MAX_SNAPSHOT_BYTES, Option, Plan, plan_memory, read_siz
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
 from ..units import FRAME_SAMPLES
-from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
-from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig, Voice
+from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, Voice, family_of, released_voice
+from .batch_scheduler import Slots
+from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig
 from .personaplex_session import PersonaplexSession, row_sampling
-from .released import released_voice
-from .slots import Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
 from .voice_samples import SEED as SAMPLE_SEED

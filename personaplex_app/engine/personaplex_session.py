@@ -10,10 +10,10 @@ from ..errors import EngineError
 from ..model.checkpoint import Checkpoint
 from ..model.generation import RowSampling
 from ..units import FRAME_SAMPLES, frames_to_s
+from .batch_scheduler import Slot
 from .captions import Captions
 from .contract import Event, Notice, Sampling, Step
-from .hush import Hush
-from .slots import Slot
+from .interruption_mute import Hush
 
 
 class PersonaplexSession:

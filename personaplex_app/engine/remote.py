@@ -17,8 +17,9 @@ import httpx
 from .. import __version__
 from ..codec import make_codec
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
-from .contract import Capabilities, EngineState, SessionConfig, Voice
-from .remote_line import Line, LineError, Refused, Timeouts, dial
+from ..voices import Voice
+from .contract import Capabilities, EngineState, SessionConfig
+from .remote_connection import Line, LineError, Refused, Timeouts, dial
 from .remote_session import RemoteSession
 from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_turn, client_of
 

@@ -12,8 +12,8 @@ from ..errors import BadInput, EngineError
 from ..units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .captions import Captions
 from .contract import Bridge, Event, Notice, Sampling, Step
-from .hush import Hush
-from .remote_line import Line
+from .interruption_mute import Hush
+from .remote_connection import Line
 
 PACED_S = 0.06
 """A step of a paced talk waits so long for its frame: most of the time until the next step."""

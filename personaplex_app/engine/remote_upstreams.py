@@ -16,9 +16,8 @@ import anyio
 import httpx
 
 from ..errors import shorten
-from ..voices import CLONE_PREFIX, NAMES
-from .contract import Capabilities, SessionConfig, Voice
-from .released import released_voice
+from ..voices import CLONE_PREFIX, NAMES, Voice, released_voice
+from .contract import Capabilities, SessionConfig
 
 CHAT_PATH = "/api/chat"
 STATUS_PATH = "/voice/status"

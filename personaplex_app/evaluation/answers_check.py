@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from rapidfuzz import fuzz
 
-from ..classic.spoken import figures
-from ..classic.words import Lexicon
+from ..responder.lexicon import Lexicon
+from ..responder.numbers import figures
 
 MIN_ALIKE = 85.0
 # said to be heard, not to be answered

@@ -11,11 +11,11 @@ import numpy as np
 import soundfile
 
 from ..audio import float_to_pcm16
+from ..rendering.render import Rendering
 from ..sessions import export
 from ..units import SAMPLE_RATE_HZ
-from .listening import Clip
+from .blind_test.design import Clip
 from .loudness import amplified, gain_db
-from .render import Rendering
 
 Channels = Literal["both", "agent"]
 

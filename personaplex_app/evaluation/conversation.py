@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine.contract import Engine, SessionConfig, Utterance, Word
+from ..rendering.render import Render, Rendering, request
 from ..units import FRAME_S, FRAME_SAMPLES
 from .measures import Heard
-from .render import Render, Rendering, request
 
 _LOOK_EVERY_S = 0.25
 

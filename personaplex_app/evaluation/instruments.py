@@ -9,13 +9,12 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import EngineError
+from ..speech.quality import Dnsmos, clipping_share, silence_share
+from ..speech.sound import Sound, Span
+from ..speech.speech_finder import SpeechFinder, at_the_sound
 from ..units import SAMPLE_RATE_HZ
-from .duplex_bench import Span
-from .folders import Sound
 from .measures import Heard, Values, spoken_part
-from .quality import Dnsmos, clipping_share, silence_share
 from .similarity import VoiceEncoder, similarity
-from .speech import SpeechFinder, at_the_sound
 
 PART_S = 10.0
 MIN_DRIFT_S = 2 * PART_S

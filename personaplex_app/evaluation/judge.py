@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from ..classic.llm import LlmSettings
+from ..responder.llm import LlmSettings
 from .scenarios import Spoken
 
 MAX_REPLY_BYTES = 65_536

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..classic.spoken import figures
 from ..engine.contract import Word
+from ..responder.numbers import figures
+from ..speech.sound import AGENT_GAP_S, Span, merged
 from ..units import FRAME_S, SAMPLE_RATE_HZ
-from . import duplex_bench as bench
 from .answers_check import declines, holds, inverts, relevance
-from .duplex_bench import Span
+from .fdb import metrics
 from .scenarios import Happened, Spoken
 
 Values = dict[str, list[float]]
@@ -42,8 +42,8 @@ class Heard:
 
 def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: str) -> Values:
     """Return the figures of turn taking and persona. `speech` is where the agent speaks."""
-    words = [word for part in bench.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part]
-    segments = bench.merged(speech, bench.AGENT_GAP_S)
+    words = [word for part in metrics.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part]
+    segments = merged(speech, AGENT_GAP_S)
     values: Values = {}
 
     def note(key: str, value: float | None) -> None:
@@ -60,7 +60,7 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
         if happened.facts or happened.unknown or spoken.scenario.kind == "persona":
             _answer(note, happened, said, prompt, " ".join(each.text for each in acts[: index + 1]))
     for pause in (each for each in spoken.happened if each.what == "pause"):
-        note("takes_pause", bench.take_over_in_pause(words, [(pause.start_s, pause.end_s)]))
+        note("takes_pause", metrics.take_over_in_pause(words, [(pause.start_s, pause.end_s)]))
     if spoken.scenario.inverted:
         note("inverts_role", inverts(" ".join(word.text for word in words), spoken.scenario.inverted))
     if heard.ready_s:
@@ -69,7 +69,7 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
 
 
 def _turn(note: Note, turn: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
-    reply = bench.reply_to_turn(said, turn.end_s)
+    reply = metrics.reply_to_turn(said, turn.end_s)
     note("replies", reply.tor)
     note("reply_latency_s", reply.latency_s)
     if reply.tor:
@@ -77,10 +77,10 @@ def _turn(note: Note, turn: Happened, said: list[Word], segments: list[Span], un
 
 
 def _interruption(note: Note, cut: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
-    reply = bench.reply_to_interruption(said, cut.end_s)
+    reply = metrics.reply_to_interruption(said, cut.end_s)
     note("replies_interruption", reply.tor)
     note("reply_after_interruption_s", reply.latency_s)
-    note("stop_after_onset_s", bench.stop_after_onset_s(segments, cut.start_s))
+    note("stop_after_onset_s", metrics.stop_after_onset_s(segments, cut.start_s))
     if reply.tor:
         note("keyword_relevance", relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)))
 
@@ -109,7 +109,7 @@ _ACTS = {"turn": _turn, "interruption": _interruption, "hum": _hum, "aside": _as
 
 
 def _listening(note: Note, turn: Happened, words: list[Word], speech: Sequence[Span]) -> None:
-    found = bench.true_backchannels([span for span in speech if turn.start_s <= span[0] < turn.end_s], words)
+    found = metrics.true_backchannels([span for span in speech if turn.start_s <= span[0] < turn.end_s], words)
     note("backchannels_per_min", len(found.spans) / (turn.end_s - turn.start_s) * 60)
     note("talks_over_turn", found.tor)
 
@@ -140,7 +140,7 @@ def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else end_s
         if act.what == "turn" and (latency_s := _onset_after(segments, act.end_s, until_s)) is not None:
             note("wall_turn_latency_s", played_at_s(act.end_s + latency_s) - act.end_s)
-        if act.what == "interruption" and (stop_s := bench.stop_after_onset_s(segments, act.start_s)) is not None:
+        if act.what == "interruption" and (stop_s := metrics.stop_after_onset_s(segments, act.start_s)) is not None:
             note("wall_stop_after_onset_s", played_at_s(act.start_s + stop_s) - act.start_s)
 
 
@@ -158,7 +158,7 @@ def _goes_on(segments: Sequence[Span], from_s: float) -> bool:
 
 
 def _begins(words: Sequence[Word], from_s: float, to_s: float) -> bool:
-    return any(bench.take_over(part) and from_s <= part[0].start_s < to_s for part in bench.utterances(words))
+    return any(metrics.take_over(part) and from_s <= part[0].start_s < to_s for part in metrics.utterances(words))
 
 
 # -- speed ----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..audio import peaks
 from ..units import SAMPLE_RATE_HZ
-from .unit_files import Result
+from .conversation_folder import Result
 
 PX_PER_S = 60
 PITCH_PX = 3

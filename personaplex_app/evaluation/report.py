@@ -16,14 +16,13 @@ import numpy as np
 import soundfile
 from markupsafe import Markup
 
+from .. import intervals
 from ..errors import StorageError, shorten
-from ..personas import ASSETS
 from ..units import SAMPLE_RATE_HZ
-from . import intervals
-from .catalogue import GROUPS, METRICS
+from .conversation_folder import Result, read_sides
+from .metric_definitions import GROUPS, METRICS
 from .pictures import intervals_plot, lane
 from .summary import Cell, cases, remarks, summarise
-from .unit_files import Result, read_sides
 
 HTML, JSON, FIGURES, CONVERSATIONS = "report.html", "report.json", "figures.csv", "conversations.csv"
 FILES = (HTML, JSON, FIGURES, CONVERSATIONS)
@@ -67,7 +66,9 @@ def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
     Raises: StorageError when the sound of a case cannot be read.
     """
     worst, best = cases(results)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     metrics = [metric for metric in summary["metrics"].values() if metric["all"]["events"]]
     return environment.get_template("report.html").render(
         summary=summary,

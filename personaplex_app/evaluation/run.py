@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..classic.synthesiser import Synthesiser
 from ..engine.contract import Engine, Sampling, SessionConfig
 from ..errors import BadInput, PersonaplexError, UnknownVoice, shorten
+from ..speech.synthesiser import Synthesiser
 from .conversation import Stopped, play, play_live
-from .folders import read_json
+from .conversation_folder import SCHEMA, Unit, read_units, result_of, write_json, write_unit
+from .fdb.folders import read_json
 from .instruments import Instruments
 from .judge import Judge
 from .machine import MemoryUse, memory_use
 from .measures import Heard, measure_turns
 from .scenarios import Scenario, Spoken, persona_prompt, speak
-from .unit_files import SCHEMA, Unit, read_units, result_of, write_json, write_unit
 
 ABOUT_RUN = "run.json"
 MAX_UNITS = 20_000

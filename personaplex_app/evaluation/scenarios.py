@@ -1,4 +1,4 @@
-"""Our own conversations: the user's side, spoken by the embedded synthesiser from `assets/scenarios.yaml`, with its true times.
+"""Our own conversations: the user's side, spoken by the embedded synthesiser from `scenarios.yaml`, with its true times.
 
 They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices, other noise.
 """
@@ -17,11 +17,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..audio import float_to_pcm16
-from ..classic.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..engine.contract import Word
 from ..errors import BadInput, SettingsError, shorten
-from ..personas import ASSETS, find, load_personas, load_yaml
+from ..personas import find, load_personas
+from ..speech.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
+from ..yaml_fields import load_yaml
+
+SCENARIOS_FILE = Path(__file__).with_name("scenarios.yaml")
 
 Kind = Literal["pause", "turn_end", "interruption", "user_backchannel", "agent_backchannel", "side_speech", "silence", "noise", "persona"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -110,7 +113,7 @@ class Spoken:
 # -- reading the scripts --------------------------------------------------------------------------------------------------
 
 
-def load_scenarios(path: Path = ASSETS / "scenarios.yaml") -> tuple[Scenario, ...]:
+def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
     """Return the scenarios of a file, in its order.
 
     Raises: SettingsError naming the scenario and what is wrong with it.
@@ -134,7 +137,7 @@ def choose_scenarios(names: Iterable[str], scenarios: tuple[Scenario, ...]) -> t
     wanted = set(names)
     if unknown := wanted - {s.name for s in scenarios} - {s.kind for s in scenarios}:
         known = ", ".join(dict.fromkeys(s.kind for s in scenarios))
-        raise BadInput(f"There is no scenario {shorten(min(unknown))}; give names of assets/scenarios.yaml or kinds: {known}.")
+        raise BadInput(f"There is no scenario {shorten(min(unknown))}; give names of scenarios.yaml or kinds: {known}.")
     return tuple(s for s in scenarios if not wanted or s.name in wanted or s.kind in wanted)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from ..classic.weights import PackagedWeights
 from ..errors import EngineUnavailable
-from .folders import Sound
-from .speech import SpeechFinder
+from ..speech.sound import Sound
+from ..speech.speech_finder import SpeechFinder
+from ..speech.weights import PackagedWeights
 
 ENCODER = PackagedWeights(
     "resemblyzer",

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, intervals
 from ..errors import BadInput, shorten
 from ..units import FRAME_MS
-from . import intervals
-from .catalogue import METRICS, Metric
-from .folders import read_json
+from .conversation_folder import Result, read_units, read_voice
+from .fdb.folders import read_json
+from .fdb.published import NOTE, ROWS, SOURCE
 from .machine import gpu_name, machine, versions
 from .measures import longest_late_run, ready_of, underruns
-from .published import NOTE, ROWS, SOURCE
+from .metric_definitions import METRICS, Metric
 from .run import ABOUT_RUN
 from .similarity import similarity
-from .unit_files import Result, read_units, read_voice
 
 OURS = (
     "These scenarios are our own, spoken by the embedded synthesiser. Figures made from them are not Full-Duplex-Bench scores "

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from ..errors import EngineUnavailable, shorten
-from ..hosting import here
+from ..platform_detection import here
 from .hub_repo import RELEASED, HubAccess, HubRepo
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from pathlib import Path
 from huggingface_hub import constants, get_token
 
 from ..errors import WeightsError
+from ..settings import Settings
 from .config import CONFIG_FILE, LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE, mimi_config_file
 from .transfer import PAUSES_S
 
@@ -93,3 +94,8 @@ def named_files(folder: Path) -> tuple[str, ...]:
     except WeightsError:  # said when the checkpoint is loaded
         return ()
     return (name,) if name else ()
+
+
+def hub_access(settings: Settings) -> HubAccess:
+    """Return how these settings reach the Hub."""
+    return HubAccess(settings.hf_token, settings.data / "checkpoints")

@@ -18,24 +18,24 @@ import numpy as np
 from huggingface_hub import get_token
 
 from .. import audio
-from ..classic.synthesiser import Synthesiser
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, shorten
+from ..evaluation.blind_test.design import Condition, Design
+from ..evaluation.blind_test.store import ListeningTest, ListeningTests
+from ..evaluation.blind_test.votes_upload import VoteUpload
 from ..evaluation.comparison import Matched, measures
-from ..evaluation.listening import Condition, Design
-from ..evaluation.listening_test import ListeningTest, ListeningTests
-from ..evaluation.render import Rendering, RenderRequest, request
-from ..evaluation.render_batch import Progress, RenderBatch
-from ..evaluation.render_cache import RenderCache
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..evaluation.votes_upload import VoteUpload
+from ..owners import owner_hash
 from ..personas import find
 from ..protocol import ChatRequest
-from ..sessions.records import owner_hash
+from ..rendering.batch import Progress, RenderBatch
+from ..rendering.cache import RenderCache
+from ..rendering.render import Rendering, RenderRequest, request
 from ..settings import Settings
+from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
-from .host import EngineHost
-from .house import House
+from .app_state import House
+from .engine_supervisor import EngineHost
 from .leasing import lent, render_length_s
 
 log = logging.getLogger(__name__)

@@ -18,15 +18,15 @@ import anyio.to_thread
 
 from ..engine.contract import EngineState
 from ..errors import BadInput, CapacityError, NotFound
-from ..evaluation import render
 from ..evaluation.conversation import heard_in
+from ..evaluation.conversation_folder import Unit
 from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
 from ..evaluation.run import Bench, Plan, begin, note_run, session_config
-from ..evaluation.unit_files import Unit
-from .house import House
+from ..rendering import render
+from .app_state import House
 from .leasing import lent_here
-from .renders import RenderJob
+from .render_job import RenderJob
 
 MAX_UNITS = 60
 RUNS_KEPT = 4

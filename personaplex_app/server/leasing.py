@@ -13,12 +13,12 @@ import anyio.to_thread
 
 from ..engine.contract import Engine, LeasingEngine
 from ..errors import GpuUnavailable
-from ..evaluation.render import RenderRequest
-from ..evaluation.render_cache import RenderCache
+from ..rendering.cache import RenderCache
+from ..rendering.render import RenderRequest
 from ..sessions.admission import Admission
 
 if TYPE_CHECKING:
-    from .house import House
+    from .app_state import House
 
 LOOK_EVERY_S = 0.05
 HOLD_PATIENCE_S = 20.0

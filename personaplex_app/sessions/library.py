@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
-from .passing import PassingFolder
+from ..owners import owner_hash
 from .recording import BYTES_PER_S
-from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk, owner_hash
+from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
 from .store import MAX_STORE_BYTES, Store
-from .talk_log import TalkLog
+from .talk_recorder import TalkLog
+from .temp_folder import PassingFolder
 
 MAX_PASSING = 64
 MAX_PASSING_BYTES = 1 << 30

@@ -1,8 +1,7 @@
-"""What a talk is once it is written down, and how its owner is told from everybody else."""
+"""What a talk is once it is written down."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from ..errors import BadInput, NotFound
 Status = Literal["live", "done", "interrupted"]
 
 COMPLETE: frozenset[str] = frozenset({"stopped", "time_limit", "idle"})
-MIN_OWNER_KEY_CHARS = 16
-MAX_OWNER_KEY_CHARS = 200
 MAX_COMMENT_CHARS = 500
 MAX_TEXT_CHARS = 4_000
 
@@ -53,19 +50,6 @@ class TalkRecord:
     latencies: tuple[TurnLatency, ...] = ()
     utterances: tuple[Utterance, ...] = ()
     marks: tuple[Mark, ...] = ()
-
-
-def owner_hash(key: str) -> str:
-    """Return what is stored in place of a browser's key.
-
-    Raises: BadInput when the key is too short to be nobody else's.
-    """
-    if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
-        raise BadInput(
-            f"The owner key has {len(key)} characters; it must have {MIN_OWNER_KEY_CHARS} to {MAX_OWNER_KEY_CHARS}. "
-            "Reload the page to get a new one."
-        )
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 def new_talk_id() -> str:

@@ -13,15 +13,15 @@ import anyio.to_thread
 import gradio as gr
 
 from ..errors import BadInput, PersonaplexError
-from ..evaluation import TASK_NAMES
-from ..evaluation.archive import unpack
+from ..evaluation.fdb import TASK_NAMES
+from ..evaluation.fdb.archive import unpack
+from ..evaluation.fdb.score import Problem, score_folder
+from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.report import FILES, HTML
 from ..evaluation.run import Plan
 from ..evaluation.scenarios import KINDS, choose_scenarios, load_scenarios
-from ..evaluation.score import Problem, score_folder
-from ..evaluation.table import problem_lines, render
+from ..server.app_state import House
 from ..server.evaluations import Evaluations, Told
-from ..server.house import House
 from .static import read_static
 
 MAX_SEEDS = 5

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from ..server.app_state import House
 from ..server.evaluations import Evaluations
-from ..server.house import House
 from . import evaluate, respond, static_tab
 from .static import STATIC, read_static
 

@@ -16,13 +16,14 @@ import numpy as np
 from ..audio import decode
 from ..engine.contract import LeasingEngine, Sampling, SessionConfig
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
-from ..evaluation import render, render_files
-from ..evaluation.render_batch import Progress
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
-from ..server.host import EngineHost
-from ..server.house import House
+from ..rendering import files as render_files
+from ..rendering import render
+from ..rendering.batch import Progress
+from ..server.app_state import House
+from ..server.engine_supervisor import EngineHost
 from ..server.leasing import lent_here
-from ..server.renders import RenderJob
+from ..server.render_job import RenderJob
 from ..units import SAMPLE_RATE_HZ
 from .static import STATIC, mount_script, read_static
 

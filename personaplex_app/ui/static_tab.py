@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import gradio as gr
 
 from ..engine.contract import LeasingEngine
-from ..server.house import House
+from ..server.app_state import House
 from .static import STATIC, mount_script, read_static
 
 
