@@ -16,7 +16,7 @@ import numpy as np
 from personaplex_app.audio import float_to_pcm16, pcm16_to_float
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
-from tests.support.app_process import served
+from tests.support.app_process import app_process
 from tests.support.peers import call
 
 CLICK_EVERY_FRAMES = 10
@@ -28,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     seconds = parser.parse_args(argv).seconds
-    with TemporaryDirectory() as folder, served(Path(folder)) as echo, served(Path(folder), engine="remote", remote_url=echo.url) as face:
+    with (
+        TemporaryDirectory() as folder,
+        app_process(Path(folder)) as echo,
+        app_process(Path(folder), engine="remote", remote_url=echo.url) as face,
+    ):
         echo.until_ready()
         face.until_ready()
         told: dict[str, Any] = {name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))}

@@ -23,9 +23,9 @@ from scipy.signal import butter, correlate, sosfilt, sosfiltfilt
 
 from personaplex_app.cli.doctor import machine
 from personaplex_app.units import FRAME_MS
-from tests.support.app_process import served
+from tests.support.app_process import app_process
 from tests.support.browser import MICROPHONE_HZ, chromium, open_page, start_talk, write_microphone
-from tests.support.faulty_proxy import Wire, wired
+from tests.support.faulty_proxy import LinkFaults, faulty_proxy
 
 PILOT_HZ = 300
 BURST_S = 0.11
@@ -104,11 +104,11 @@ def measure(seconds: float, delay_ms: float, jitter_ms: float) -> dict:
     """Start app, wire and browser; talk; return the figures."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        app = stack.enter_context(served(folder))
+        app = stack.enter_context(app_process(folder))
         url = app.url
         if delay_ms or jitter_ms:
-            wire = Wire(delay_ms / 2, jitter_ms / 2)
-            url = f"http://localhost:{stack.enter_context(wired('127.0.0.1', int(app.url.rsplit(':', 1)[1]), wire))}"
+            wire = LinkFaults(delay_ms / 2, jitter_ms / 2)
+            url = f"http://localhost:{stack.enter_context(faulty_proxy('127.0.0.1', int(app.url.rsplit(':', 1)[1]), wire))}"
         browser = stack.enter_context(chromium(write_microphone(folder / "probe.wav", probe())))
         visitor = browser.new_context(permissions=["microphone"])
         visitor.add_init_script(path=Path(__file__).with_suffix(".js"))

@@ -223,13 +223,13 @@ def _quick_import() -> Iterator[None]:
 
 def _offline(settings: Settings, args: argparse.Namespace) -> int:
     from .engine.contract import Sampling
-    from .engine.offline import Job, Role, answer_all, engine_answer
+    from .engine.offline import OfflineTask, Role, answer_all, engine_answer
     from .engine_choice import build, choose
 
     if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
         print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
         return 2
-    jobs = [Job(*map(Path, paths)) for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)]
+    jobs = [OfflineTask(*map(Path, paths)) for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)]
     temperatures = (0.0, 0.0) if args.greedy else (args.temp_audio, args.temp_text)
     sampling = Sampling(*temperatures, args.topk_audio, args.topk_text, None if args.seed == -1 else args.seed)
     role = Role(args.voice_prompt, args.text_prompt, sampling, Path(args.voice_prompt_dir) if args.voice_prompt_dir else None)
@@ -252,7 +252,7 @@ def _offline(settings: Settings, args: argparse.Namespace) -> int:
 
 def _bench(settings: Settings, args: argparse.Namespace) -> int:
     try:
-        from .engine_bench.agreement import measure_agreement, render_agreement
+        from .engine_bench.quantization_agreement import measure_agreement, render_agreement
         from .engine_bench.report import render, run
     except ImportError as error:
         raise EngineUnavailable(f"bench needs the package {error.name}; run: pip install -r requirements-personaplex.txt") from error

@@ -16,7 +16,7 @@ from .engine.remote_upstreams import Access
 from .errors import EngineUnavailable, shorten
 from .model.config import LM_FILE
 from .model.hub_repo import HubRepo, cached, hub_access, parse
-from .platform_detection import here
+from .platform_detection import this_platform
 from .settings import Settings
 
 TITLES = {"personaplex": "PersonaPlex", "remote": "Remote server", "classic": "Embedded engine (classic)", "echo": "Echo"}
@@ -38,14 +38,14 @@ class Choice:
         return TITLES[self.name]
 
 
-def lent_gpu() -> bool:
+def gpu_is_leased() -> bool:
     """Return whether the GPU of this place is lent for each talk."""
-    return here().name == "zerogpu"
+    return this_platform().name == "zerogpu"
 
 
 def choose(settings: Settings) -> Choice:
     """Return the engine that `settings` lead to on this machine. Raises: EngineUnavailable on ZeroGPU without its package."""
-    if lent_gpu():
+    if gpu_is_leased():
         # before anything of torch's is asked: from here on its GPU is an emulated one
         from .engine import zero_gpu  # noqa: F401
     if settings.engine == "echo":
@@ -60,21 +60,21 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto":
         lacks = _lacks(settings)
         if not lacks:
-            device = "a GPU is lent for each talk" if lent_gpu() else "this machine can run it"
+            device = "a GPU is lent for each talk" if gpu_is_leased() else "this machine can run it"
             return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
     return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
 
 
-def fallback(failed: Choice, sentence: str) -> Choice | None:
+def replacement(failed: Choice, sentence: str) -> Choice | None:
     """Return what takes over from an engine that failed with `sentence`; None where nothing is left that could."""
     if failed.name == "classic":
         return None
     return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
 
 
-def beside(choice: Choice) -> Choice | None:
+def fallback_engine(choice: Choice) -> Choice | None:
     """Return what speaks where a chosen engine's device is not lent; None where it needs none."""
     if choice.name != "personaplex":
         return None
@@ -104,7 +104,7 @@ def _lacks(settings: Settings) -> str:
 
     if settings.device == "auto" and torch.cuda.is_available():
         return ""
-    return f"The checkpoint needs a GPU to be real-time and there is none here; {here().gpu_step}."
+    return f"The checkpoint needs a GPU to be real-time and there is none here; {this_platform().gpu_step}."
 
 
 def _way_to(repo: HubRepo, settings: Settings) -> str:
@@ -115,7 +115,7 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         )
     if hub_access(settings).any_token():
         return ""
-    host = here()
+    host = this_platform()
     if host.name in ("space", "zerogpu"):
         gpu = "" if host.name == "zerogpu" else ", and choose a GPU (Settings → Hardware)"
         steps = f"accept the licence at {repo.page}, {host.token_step}{gpu}"
@@ -133,7 +133,7 @@ def remote_settings(settings: Settings) -> RemoteSettings:
     return RemoteSettings(settings.remote_url, access, settings.remote_talks, Timeouts(handshake_s=settings.remote_handshake_s))
 
 
-def store(settings: Settings) -> Path:
+def measurements_folder(settings: Settings) -> Path:
     """Return where checked voices of checkpoints are kept, and what was measured of them."""
     return settings.data / "voices"
 
@@ -151,10 +151,10 @@ def build(choice: Choice, settings: Settings) -> Engine:
             ) from error
 
         # a lent device is for one talk
-        slots = 1 if lent_gpu() else settings.slots
+        slots = 1 if gpu_is_leased() else settings.slots
         run = (settings.device, settings.dtype, slots, hub_access(settings), settings.quantize, settings.cpu_offload)
-        engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, store(settings), *run))
-        if not lent_gpu():
+        engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, measurements_folder(settings), *run))
+        if not gpu_is_leased():
             return engine
         from .engine.leased import LeasedEngine
         from .engine.zero_gpu import ZeroGpu

@@ -1,4 +1,4 @@
-"""From settings to a running app: the house, its routes on Gradio's server, the page, and a clean end."""
+"""From settings to a running app: its state, its routes on Gradio's server, the page, and a clean end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from starlette.middleware import Middleware
 from .engine_choice import choose
 from .errors import SettingsError
 from .gateway.wire import MAX_MESSAGE_BYTES
-from .platform_detection import here
-from .server.app_state import House
-from .server.auth import Guard
+from .platform_detection import this_platform
+from .server.app_state import AppState
+from .server.auth import AuthMiddleware
 from .server.certificates import advice, certificate_of, url_of
 from .server.comparisons import Comparisons
 from .server.evaluations import Evaluations
-from .server.proxy_headers import Front
+from .server.proxy_headers import ProxyHeaders
 from .server.routes.chat import chat_routes
 from .server.routes.clone import clone_routes
 from .server.routes.compare import compare_routes
@@ -63,27 +63,27 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     """Hold a running app; gives its address. At its end running talks get `drain_s` to end, or nothing once `at_once` is set."""
     certificate = certificate_of(settings)
     choice = choose(settings)
-    house = House.build(settings, choice)
+    app_state = AppState.build(settings, choice)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
-    for field in house.adapters.unused:
+    for field in app_state.adapters.unused:
         log.warning("the adapters file: %s is not known here and was passed over", field)
-    comparisons = Comparisons(house)
-    guards: list[Guard] = []
+    comparisons = Comparisons(app_state)
+    guards: list[AuthMiddleware] = []
 
-    def guard(app: Any) -> Guard:
-        guards.append(Guard(app, settings.auth, settings.api_key, (*settings.allowed_origins, *here().origins)))
+    def guard(app: Any) -> AuthMiddleware:
+        guards.append(AuthMiddleware(app, settings.auth, settings.api_key, (*settings.allowed_origins, *this_platform().origins)))
         return guards[-1]
 
     @asynccontextmanager
     async def lifespan(app: Any):
-        app.state.metrics = house.metrics
-        async with house.open():
+        app.state.metrics = app_state.metrics
+        async with app_state.open():
             yield
 
     port = free_port(settings.host, settings.port)
-    evaluations = Evaluations(house)
-    page = build_page(house, evaluations)
-    with _bounded_server(min(PING_EVERY_S, house.adapters.ping_s)):
+    evaluations = Evaluations(app_state)
+    page = build_page(app_state, evaluations)
+    with _bounded_server(min(PING_EVERY_S, app_state.adapters.ping_s)):
         page.launch(
             server_name=settings.host,
             server_port=port,
@@ -100,15 +100,15 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
-                "middleware": [Middleware(Front, settings.trusted_proxies, settings.root_path), Middleware(guard)],
+                "middleware": [Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path), Middleware(guard)],
                 "routes": [
-                    *chat_routes(house),
-                    *gateway_routes(house),
-                    *status_routes(house),
-                    *metrics_routes(house),
-                    *session_routes(house.library),
-                    *clone_routes(house),
-                    *render_routes(house.renderings),
+                    *chat_routes(app_state),
+                    *gateway_routes(app_state),
+                    *status_routes(app_state),
+                    *metrics_routes(app_state),
+                    *session_routes(app_state.library),
+                    *clone_routes(app_state),
+                    *render_routes(app_state.renderings),
                     *evaluation_routes(evaluations),
                     *compare_routes(comparisons),
                 ],
@@ -124,26 +124,26 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     try:
         yield page.share_url or url_of(settings.host, port, secure=certificate is not None)
     finally:
-        _drain(house, at_once or threading.Event())
+        _drain(app_state, at_once or threading.Event())
         page.close()
         comparisons.close()
 
 
-def _drain(house: House, at_once: threading.Event) -> None:
+def _drain(app_state: AppState, at_once: threading.Event) -> None:
     """Let running talks end; every caller is told and nobody new gets in."""
-    grace_s = house.settings.drain_s
-    house.drain(grace_s)
-    if house.callers:
-        print(f"Callers still here: {house.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
-    _until_alone(house, grace_s + GOODBYE_S, at_once)
+    grace_s = app_state.settings.drain_s
+    app_state.drain(grace_s)
+    if app_state.callers:
+        print(f"Callers still here: {app_state.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
+    _until_alone(app_state, grace_s + GOODBYE_S, at_once)
     if at_once.is_set():
-        house.drain(0)
-        _until_alone(house, GOODBYE_S, threading.Event())
+        app_state.drain(0)
+        _until_alone(app_state, GOODBYE_S, threading.Event())
 
 
-def _until_alone(house: House, patience_s: float, enough: threading.Event) -> None:
+def _until_alone(app_state: AppState, patience_s: float, enough: threading.Event) -> None:
     deadline_s = time.monotonic() + patience_s
-    while house.callers and time.monotonic() < deadline_s and not enough.is_set():
+    while app_state.callers and time.monotonic() < deadline_s and not enough.is_set():
         time.sleep(0.05)
 
 
@@ -183,9 +183,9 @@ class BoundedConfig(uvicorn.Config):
 
     def __init__(self, ping_every_s: float, *args: Any, **kwargs: Any) -> None:
         limits: dict[str, Any] = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": ping_every_s, "ws_ping_timeout": PING_EVERY_S}
-        # a request that does not end must not keep the house from being closed
+        # a request that does not end must not keep the app from being closed
         limits |= {"ws_max_queue": 8, "timeout_graceful_shutdown": CLOSING_S}
-        # forwarded headers are `Front`'s affair: uvicorn itself would believe whoever connects from this machine
+        # forwarded headers are `ProxyHeaders`'s affair: uvicorn itself would believe whoever connects from this machine
         limits |= {"ws_per_message_deflate": False, "proxy_headers": False, "log_config": None}
         super().__init__(*args, **{**kwargs, **limits})
 

@@ -63,9 +63,9 @@ class Metrics:
             "personaplex_step_seconds", "Time of one step of 80 ms.", ["engine"], buckets=STEP_BUCKETS_S, registry=self.registry
         )
 
-    def traffic(self, face: str) -> Traffic:
+    def traffic(self, transport: str) -> Traffic:
         """Return the counters of one way in."""
-        return Traffic(self._bytes.labels(face, "in").inc, self._bytes.labels(face, "out").inc)
+        return Traffic(self._bytes.labels(transport, "in").inc, self._bytes.labels(transport, "out").inc)
 
     def step_meter(self, engine: str) -> StepMeter:
         """Return the counters of a talk with an engine."""

@@ -11,7 +11,7 @@ CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
 
 
 @dataclass(frozen=True)
-class Hosting:
+class Platform:
     """A kind of host. `found_by` is what told it; the steps are parts of sentences, `mind` are whole ones.
 
     `origins` are those of the pages that it serves for the app, whatever name its proxy calls the app by.
@@ -29,12 +29,12 @@ class Hosting:
 _SPACE_DISK = "What is written here is lost at a restart; with a storage mounted at /data, set PERSONAPLEX_DATA=/data/personaplex."
 
 
-def here() -> Hosting:
+def this_platform() -> Platform:
     """Return what this process runs in."""
     return detect(os.environ, Path("/"))
 
 
-def detect(environ: Mapping[str, str], root: Path) -> Hosting:
+def detect(environ: Mapping[str, str], root: Path) -> Platform:
     """Return what an environment and the file system under `root` tell. A Space and Colab are containers too and go first."""
     if environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
         mind = ("A GPU is lent for each talk, out of the visitor's own daily quota.", _SPACE_DISK)
@@ -42,7 +42,7 @@ def detect(environ: Mapping[str, str], root: Path) -> Hosting:
     if "SPACE_ID" in environ:
         return _space("space", "Hugging Face Space", "SPACE_ID", environ, (_SPACE_DISK,))
     if "COLAB_RELEASE_TAG" in environ:
-        return Hosting(
+        return Platform(
             "colab",
             "Google Colab",
             "COLAB_RELEASE_TAG",
@@ -51,7 +51,7 @@ def detect(environ: Mapping[str, str], root: Path) -> Hosting:
             mind=("Colab's port proxy drops WebSockets: reach the page by its shared link (--share).",),
         )
     if mark := next((mark for mark in CONTAINER_MARKS if (root / mark).exists()), ""):
-        return Hosting(
+        return Platform(
             "container",
             "container",
             f"/{mark}",
@@ -59,11 +59,11 @@ def detect(environ: Mapping[str, str], root: Path) -> Hosting:
             gpu_step="give the container one: docker run --gpus all, or docker compose --profile gpu",
             mind=("What is written outside of its volumes is lost with the container.",),
         )
-    return Hosting("machine", "a machine of its own")
+    return Platform("machine", "a machine of its own")
 
 
-def _space(name: str, kind: str, found_by: str, environ: Mapping[str, str], mind: tuple[str, ...]) -> Hosting:
-    return Hosting(
+def _space(name: str, kind: str, found_by: str, environ: Mapping[str, str], mind: tuple[str, ...]) -> Platform:
+    return Platform(
         name,
         f"{kind} {environ.get('SPACE_ID', '')}".strip(),
         found_by,

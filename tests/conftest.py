@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
     from personaplex_app.model.hub_repo import HubAccess
 
-    from .support.app_process import App
+    from .support.app_process import AppProcess
     from .support.hub_server import Hub
 
 
@@ -37,14 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
+def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[AppProcess]":
     """The embedded engine behind its page, ready; a file whose app differs makes its own.
 
     Its log and data are of all tests in this process: look in them only for what is the test's own.
     """
-    from .support.app_process import served
+    from .support.app_process import app_process
 
-    with served(tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600) as running:
+    with app_process(tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600) as running:
         running.until_ready()
         yield running
 

@@ -332,7 +332,7 @@ def test_spare_work_waits_behind_every_talk_and_is_fair_among_itself():
     run(main())
 
 
-def test_spare_work_ends_when_the_house_drains():
+def test_spare_work_ends_when_the_app_drains():
     async def main():
         admission = Admission(1, 60)
         running, waiting = Spare(admission, 100), Spare(admission, 100)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from personaplex_app.server.auth import COOKIE, LAUNCH_PATH, Guard
+from personaplex_app.server.auth import COOKIE, LAUNCH_PATH, AuthMiddleware
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +20,7 @@ def client_of(auth="", api_key="", allowed_origins=(), opened=None):
         return PlainTextResponse("hello")
 
     def guard(app):
-        made = Guard(app, auth, api_key, allowed_origins)
+        made = AuthMiddleware(app, auth, api_key, allowed_origins)
         (opened if opened is not None else []).append(made)
         return made
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from personaplex_app.errors import BadInput, BadVote, NotFound, StorageError, StorageFull
-from personaplex_app.evaluation.blind_test.design import Clip, Design, plan
+from personaplex_app.evaluation.blind_test.design import Design, TrialClip, plan
 from personaplex_app.evaluation.blind_test.results import results, to_csv, to_jsonl
-from personaplex_app.evaluation.blind_test.round import Ballot, kept_word
-from personaplex_app.evaluation.blind_test.store import ListeningTests
+from personaplex_app.evaluation.blind_test.round import Ballot, passed_checks
+from personaplex_app.evaluation.blind_test.store import BlindTests
 from personaplex_app.evaluation.blind_test.vote_log import VoteLog
 
 from .support.app_process import ROOT
@@ -82,15 +82,15 @@ def test_plan_sides_are_shuffled_over_listeners():
 @pytest.mark.parametrize("voices", [("a",), ("a", "a"), ()])
 def test_design_without_two_voices_is_refused(voices):
     with pytest.raises(BadInput, match="at least two different voices"):
-        Design("echo", voices, design().conditions[:1], (tuple(Clip(v, "x", 1.0, 0.0) for v in voices),))
+        Design("echo", voices, design().conditions[:1], (tuple(TrialClip(v, "x", 1.0, 0.0) for v in voices),))
 
 
 def test_design_id_is_the_same_for_the_same_choice(tmp_path):
     assert design().id == design().id
     assert design(duration_s=5.0).id != design().id
-    tests = ListeningTests(tmp_path)
+    tests = BlindTests(tmp_path)
     assert tests.make(design()) is tests.make(design())
-    assert ListeningTests(tmp_path).get(design().id).design == design()
+    assert BlindTests(tmp_path).get(design().id).design == design()
 
 
 def test_round_goes_from_trial_to_trial_to_the_reveal(blind, clock):
@@ -104,7 +104,7 @@ def test_round_goes_from_trial_to_trial_to_the_reveal(blind, clock):
     assert (mine.at, mine.phase) == (None, "done")
     assert blind.reveal(ME).phase == "revealed"
     assert blind.reveal(ME).phase == "revealed"
-    assert kept_word(mine) == {"repeat": True, "identical": True}
+    assert passed_checks(mine) == {"repeat": True, "identical": True}
     assert blind.begin(ME, 6).id != mine.id
 
 
@@ -112,7 +112,7 @@ def test_round_that_is_not_over_is_resumed_after_a_restart(blind, tmp_path, cloc
     first = blind.begin(ME, 6)
     vote(blind, clock, ME), vote(blind, clock, ME)
     token = blind.mine(ME).token(2)
-    again = ListeningTests(tmp_path, clock=clock).get(blind.design.id)
+    again = BlindTests(tmp_path, clock=clock).get(blind.design.id)
     mine = again.begin(ME, 99)
     assert (mine.id, mine.at, mine.trials) == (first.id, 2, first.trials)
     assert again.mine(ME).token(2) == token
@@ -196,13 +196,13 @@ def test_vote_of_wrong_parts_gets_a_sentence(blind, wrong):
 def test_vote_in_a_test_made_before_sounds_had_hashes_counts_and_is_exported(tmp_path, clock):
     old = design()
     bare = tuple(tuple(replace(clip, audio_sha256="") for clip in row) for row in old.clips)
-    made = ListeningTests(tmp_path, clock=clock).make(replace(old, clips=bare))
+    made = BlindTests(tmp_path, clock=clock).make(replace(old, clips=bare))
     path = tmp_path / made.design.id / "test.json"
     told = json.loads(path.read_text())
     for clip in (clip for row in told["clips"] for clip in row):
         del clip["audio_sha256"]
     path.write_text(json.dumps(told))
-    again = ListeningTests(tmp_path, clock=clock).get(made.design.id)
+    again = BlindTests(tmp_path, clock=clock).get(made.design.id)
     again.begin(ME, 1)
     vote(again, clock, ME)
     assert len(to_csv(again).splitlines()) == 2
@@ -218,7 +218,7 @@ def test_undo_appends_and_goes_back_as_far_as_one_likes(blind, tmp_path, clock):
     assert [blind.undo(ME).at for _ in range(2)] == [2, 1]
     assert log_of(tmp_path).read_bytes().startswith(before)
     vote(blind, clock, ME, "both_bad")
-    again = ListeningTests(tmp_path, clock=clock).get(blind.design.id).mine(ME)
+    again = BlindTests(tmp_path, clock=clock).get(blind.design.id).mine(ME)
     assert {n: event["choice"] for n, event in again.votes.items()} == {0: "left", 1: "both_bad"}
 
 
@@ -265,9 +265,9 @@ def test_log_torn_or_foreign_lines_are_passed_over_and_the_rest_read(blind, tmp_
     vote(blind, clock, ME)
     with log_of(tmp_path).open("ab") as file:
         file.write(b'[1]\n{"kind": "undo"}\n{"kind": "vote", "session": 5}\n\xff\n{"schema": 1, "kind": "vo')
-    again = ListeningTests(tmp_path, clock=clock).get(blind.design.id)
+    again = BlindTests(tmp_path, clock=clock).get(blind.design.id)
     assert vote(again, clock, ME).at == 2
-    once_more = ListeningTests(tmp_path, clock=clock).get(blind.design.id)
+    once_more = BlindTests(tmp_path, clock=clock).get(blind.design.id)
     assert once_more.mine(ME).at == 2
     assert blind.mine(ME).at == 2  # and whoever had it open reads on
 
@@ -299,7 +299,7 @@ def test_two_listeners_at_once_lose_no_vote(tmp_path):
     owners = [f"listener-{k}" for k in range(6)]
 
     def listen(owner):
-        own = ListeningTests(tmp_path, clock=clock).get(design(conditions=6).id)  # as another process would
+        own = BlindTests(tmp_path, clock=clock).get(design(conditions=6).id)  # as another process would
         own.begin(owner, 18)
         for _ in range(20):
             own.mine(owner)
@@ -311,7 +311,7 @@ def test_two_listeners_at_once_lose_no_vote(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    found = ListeningTests(tmp_path).get(design(conditions=6).id)
+    found = BlindTests(tmp_path).get(design(conditions=6).id)
     assert [len(each.votes) for each in found.rounds()] == [20] * 6
 
 
@@ -364,7 +364,7 @@ def test_log_writer_killed_200_times_loses_no_acknowledged_vote(tmp_path):
 
 
 def test_folder_that_is_no_test_is_said(tmp_path):
-    tests = ListeningTests(tmp_path)
+    tests = BlindTests(tmp_path)
     for id_ in ("", "..", "0" * 32, "../../etc"):
         with pytest.raises(NotFound, match="no blind test"):
             tests.get(id_)
@@ -377,7 +377,7 @@ def test_folder_that_is_no_test_is_said(tmp_path):
 def test_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        ListeningTests(tmp_path / "file").make(design())
+        BlindTests(tmp_path / "file").make(design())
     blind = made(tmp_path / "tests", Clock())
     os.replace(tmp_path / "tests" / design().id, tmp_path / "moved")
     with pytest.raises(StorageError, match="could not be written"):

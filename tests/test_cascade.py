@@ -29,7 +29,7 @@ QUESTION = "How much is the compost bin?"
 
 
 @pytest.fixture(scope="module")
-def house():
+def classic():
     """An engine whose next talk gets the responder that the test puts into the list."""
     responders: list[ScriptedResponder] = []
     engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2)
@@ -41,11 +41,11 @@ def house():
 class Talk:
     """One talk and all that came of it."""
 
-    def __init__(self, house, responder: ScriptedResponder) -> None:
-        engine, responders = house
+    def __init__(self, classic, responder: ScriptedResponder) -> None:
+        engine, responders = classic
         responders.append(responder)
         self.responder = responder
-        self.session = engine.open(SessionConfig("natural", "You are a helpful person.", paced=False))
+        self.session = engine.open(SessionConfig("natural", "You are a helpful person.", realtime=False))
         self.sound = np.zeros(0, np.float32)
         self.text = ""
         self.events: list[tuple[float, Event]] = []
@@ -86,11 +86,11 @@ class Talk:
 
 
 @pytest.fixture
-def talk(house) -> Iterator:
+def talk(classic) -> Iterator:
     talks: list[Talk] = []
 
     def begin(responder: ScriptedResponder) -> Talk:
-        talks.append(Talk(house, responder))
+        talks.append(Talk(classic, responder))
         return talks[-1]
 
     yield begin
@@ -294,7 +294,7 @@ def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
     assert sound.wait(0.5).say(QUESTION).wait(4.0).text
 
 
-def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
+def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
     release = threading.Event()
 
     class Hanging(ScriptedResponder):
@@ -304,7 +304,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
 
     before = set(threading.enumerate())
     responder = Hanging()
-    session = CascadeSession(house[0]._models, TIMBRES[0], responder, deque())
+    session = CascadeSession(classic[0]._models, TIMBRES[0], responder, deque())
     session.step(np.zeros(FRAME_SAMPLES, np.float32))
     session.close()
     assert not release.is_set()
@@ -314,8 +314,8 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
     assert responder.closed
 
 
-def test_talk_responder_notice_reaches_the_person(house):
-    session = CascadeSession(house[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."]))
+def test_talk_responder_notice_reaches_the_person(classic):
+    session = CascadeSession(classic[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."]))
     try:
         events = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
         assert Notice("responder", "The language model is away.") in events
@@ -324,15 +324,15 @@ def test_talk_responder_notice_reaches_the_person(house):
         session.close()
 
 
-def test_engine_each_voice_has_a_sample(house):
+def test_engine_each_voice_has_a_sample(classic):
     for timbre in TIMBRES:
-        assert recognise(house[0].sample(timbre.voice.name)).startswith("Hello")
-    assert house[0].sample("nobody") is None
+        assert recognise(classic[0].sample(timbre.voice.name)).startswith("Hello")
+    assert classic[0].sample("nobody") is None
 
 
-def test_engine_full_house_then_a_place_again(house, talk):
+def test_engine_when_full_then_a_place_again(classic, talk):
     talks = [talk(ScriptedResponder()) for _ in range(2)]
-    engine, responders = house
+    engine, responders = classic
     with pytest.raises(CapacityError, match="2 places"):
         engine.open(SessionConfig("natural", "x"))
     talks[0].session.close()
@@ -341,14 +341,14 @@ def test_engine_full_house_then_a_place_again(house, talk):
     engine.open(SessionConfig("natural", "x")).close()
 
 
-def test_engine_unknown_voice_names_the_voices(house):
+def test_engine_unknown_voice_names_the_voices(classic):
     with pytest.raises(UnknownVoice, match="'NATF0'; choose one of: natural, "):
-        house[0].open(SessionConfig("NATF0", "x"))
+        classic[0].open(SessionConfig("NATF0", "x"))
 
 
-def test_engine_prompt_too_long_names_the_limit(house):
+def test_engine_prompt_too_long_names_the_limit(classic):
     with pytest.raises(BadPrompt, match="2001 characters; the limit is 2000"):
-        house[0].open(SessionConfig("natural", "x" * 2001))
+        classic[0].open(SessionConfig("natural", "x" * 2001))
 
 
 def test_engine_not_loaded_cannot_open():
@@ -364,9 +364,9 @@ def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
     assert done.wait(3.0).text == f" {GREETING}"
 
 
-def test_talk_closed_ends_its_thread_and_its_responder(house):
+def test_talk_closed_ends_its_thread_and_its_responder(classic):
     before = set(threading.enumerate())
-    done = Talk(house, ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.0)
+    done = Talk(classic, ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.0)
     assert set(threading.enumerate()) - before
     done.session.close()
     done.session.close()

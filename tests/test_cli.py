@@ -11,7 +11,7 @@ import pytest
 
 from personaplex_app.__main__ import main
 
-from .support.app_process import ROOT, served
+from .support.app_process import ROOT, app_process
 
 pytestmark = pytest.mark.unit
 
@@ -77,7 +77,7 @@ def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with served(tmp_path, port=port) as app:
+        with app_process(tmp_path, port=port) as app:
             log = app.log.read_text()
             assert f"Port {port} is in use; taking " in log
             assert not log.endswith(f":{port}")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from personaplex_app.engine.batch_scheduler import Slots
+from personaplex_app.engine.batch_scheduler import BatchScheduler
 from personaplex_app.engine.contract import Clone, Sampling, SessionConfig
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.engine.snapshots import Snapshots
@@ -93,7 +93,7 @@ def test_slots_work_that_fails_is_told_and_a_fault_is_survived():
     def refuse():
         raise BadAudio("No.")
 
-    slots = Slots(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 64)
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 64)
     assert slots.call(lambda: 5) == 5
     with pytest.raises(BadAudio):
         slots.call(refuse)

@@ -19,13 +19,14 @@ from starlette.applications import Starlette
 from personaplex_app.engine.contract import Step
 from personaplex_app.engine.echo import EchoEngine, EchoSession
 from personaplex_app.engine_choice import Choice
-from personaplex_app.evaluation.blind_test.store import ListeningTests
+from personaplex_app.evaluation.blind_test.store import BlindTests
 from personaplex_app.evaluation.loudness import gain_db, true_peak_db
 from personaplex_app.personas import load_personas
 from personaplex_app.server import comparisons as comparing
-from personaplex_app.server.app_state import RENDERINGS_KEPT_S, EngineHost, House
+from personaplex_app.server.app_state import RENDERINGS_KEPT_S, AppState
 from personaplex_app.server.channel import ConnectRate, HttpChannels
 from personaplex_app.server.comparisons import Comparisons
+from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.routes.compare import compare_routes
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
@@ -83,22 +84,22 @@ def wav() -> bytes:
 
 @pytest.fixture
 async def comparisons(engine, clock, tmp_path):
-    house = House(
+    app_state = AppState(
         settings=Settings(data=tmp_path / "data", connects_per_minute=100),
-        host=EngineHost(engine, Choice("echo", "for the test")),
+        supervisor=EngineSupervisor(engine, Choice("echo", "for the test")),
         personas=load_personas(),
         admission=Admission(2, talk_limit_s=60),
-        library=Library(None, passing_root=tmp_path),
+        library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
         rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(3),
     )
-    made = Comparisons(house)
-    made.tests = ListeningTests(tmp_path / "data" / "tests", clock=clock)
+    made = Comparisons(app_state)
+    made.tests = BlindTests(tmp_path / "data" / "tests", clock=clock)
     opened, over = anyio.Event(), anyio.Event()
 
-    async def keep() -> None:  # a fixture's two halves are two tasks, and a house is open in one
-        async with house.open():
+    async def keep() -> None:  # a fixture's two halves are two tasks, and an app is open in one
+        async with app_state.open():
             opened.set()
             await over.wait()
 
@@ -195,7 +196,7 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
     await until(client, run, "done")
     before = (await client.get(f"/api/compare/runs/{run}/cells/0/1/both.wav")).content
     engine.gate.clear()  # nobody could render anything now
-    again = Comparisons(comparisons.house)  # it remembers nothing but the disk
+    again = Comparisons(comparisons.app_state)  # it remembers nothing but the disk
     transport = httpx.ASGITransport(Starlette(routes=compare_routes(again)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=MINE) as late:
         assert "begin it again" in refused(await late.get(f"/api/compare/runs/{run}"), 404, "not_found")
@@ -208,7 +209,7 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
 
 async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(client, comparisons, engine, tmp_path):
     engine.capabilities = replace(engine.capabilities, cloning=True)
-    clone = comparisons.house.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
+    clone = comparisons.app_state.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain", clone.wire_name]}
     run = (await client.post("/api/compare/runs", json=asked)).json()["id"]
     assert (await until(client, run, "done"))["cells"] == [[{"ready": True}] * 2]
@@ -367,14 +368,14 @@ async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, compariso
     test = await blind(client, wav)
     state = (await client.post(f"{test}/begin", json={"trials": 1})).json()
     long_ago_s = time.time() - RENDERINGS_KEPT_S - 60
-    files = list(comparisons.house.renderings._folder.iterdir())
+    files = list(comparisons.app_state.renderings._folder.iterdir())
     assert len(files) >= 4
     for path in files:
         os.utime(path, (long_ago_s, long_ago_s))
     await client.get(f"{test}/trials/{state['trial']['token']}/left.wav")
-    comparisons.house.renderings.purge()
+    comparisons.app_state.renderings.purge()
     design = comparisons.tests.get(state["test"]).design
-    assert all(comparisons.house.renderings.has(clip.audio) for row in design.clips for clip in row)
+    assert all(comparisons.app_state.renderings.has(clip.audio) for row in design.clips for clip in row)
 
 
 async def test_blind_test_another_listener_has_a_round_of_their_own(client, wav, clock):

@@ -8,9 +8,10 @@ from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import BadInput, CapacityError, NotFound, UnknownVoice
 from personaplex_app.evaluation.fdb import archive as archives
 from personaplex_app.evaluation.fdb.archive import unpack
+from personaplex_app.evaluation.run import RunPlan
 from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
-from personaplex_app.server.app_state import House
-from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations, Plan
+from personaplex_app.server.app_state import AppState
+from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations
 from personaplex_app.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -81,15 +82,15 @@ def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, 
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = House.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
-    yield house
-    house.library.close()
+def app_state(tmp_path):
+    app_state = AppState.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
+    yield app_state
+    app_state.library.close()
 
 
 @pytest.fixture
-def evaluations(house):
-    return Evaluations(house)
+def evaluations(app_state):
+    return Evaluations(app_state)
 
 
 @pytest.mark.parametrize(
@@ -104,17 +105,17 @@ def test_file_of_no_report_is_not_found(evaluations, tmp_path, run_id, name):
 
 async def test_run_with_too_many_conversations_says_what_may_be_asked(evaluations):
     with pytest.raises(BadInput, match="90 conversations; the page holds up to 60"):
-        async for _ in evaluations.run(Plan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
+        async for _ in evaluations.run(RunPlan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
             pass
 
 
 async def told(evaluations, *names: str, voices=("echo",)) -> list:
-    plan = Plan(choose_scenarios(names, load_scenarios()), voices, (0,))
+    plan = RunPlan(choose_scenarios(names, load_scenarios()), voices, (0,))
     return [each async for each in evaluations.run(plan, dnsmos=False)]
 
 
-async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, house):
-    async with house.open():
+async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, app_state):
+    async with app_state.open():
         first = await told(evaluations, "noise-knocks", "turn-short")
         page = evaluations.file(first[-1].report, "report.html")
         assert "Knocks on the table" in page.read_text()
@@ -125,11 +126,11 @@ async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, hous
         assert {path: path.stat().st_mtime_ns for path in held} == held
 
 
-async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, house, tmp_path):
+async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, app_state, tmp_path):
     for number in range(RUNS_KEPT + 2):
         (tmp_path / "evaluations" / f"{number:032x}" / "units").mkdir(parents=True)
-    async with house.open():
-        plan = Plan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
+    async with app_state.open():
+        plan = RunPlan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
         running = evaluations.run(plan, dnsmos=False)
         await anext(running)
         with pytest.raises(CapacityError, match="Another evaluation is running"):
@@ -142,7 +143,7 @@ async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluatio
     assert len(kept) == RUNS_KEPT
 
 
-async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, house):
-    async with house.open():
+async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, app_state):
+    async with app_state.open():
         with pytest.raises(UnknownVoice, match="choose of: echo"):
             await told(evaluations, "turn-short", voices=("nobody",))

@@ -83,21 +83,21 @@ def test_latency_is_from_the_turn_end_and_never_negative():
 
 def test_reply_to_turn_keeps_the_sign_and_leaves_out_what_was_over():
     early = spread(5, 3.8, 6.0)
-    assert metrics.reply_to_turn(early, 4.0) == metrics.Reply(1, pytest.approx(-0.2))
+    assert metrics.reply_to_turn(early, 4.0) == metrics.ReplyTiming(1, pytest.approx(-0.2))
     hummed = said((1.0, 1.3)) + spread(5, 4.5, 6.0)
     assert metrics.latency_s(hummed, 4.0) == 0.0  # as published: the hum is taken for the answer
-    assert metrics.reply_to_turn(hummed, 4.0) == metrics.Reply(1, pytest.approx(0.5))
-    assert metrics.reply_to_turn(said((1.0, 1.3)), 4.0) == metrics.Reply(0, None)
-    assert metrics.reply_to_turn(spread(5, 2.0, 4.0), 4.0) == metrics.Reply(0, None)  # over at that very moment
-    assert metrics.reply_to_turn(spread(10, 3.0, 6.0), 4.0) == metrics.Reply(1, pytest.approx(-1.0))  # goes on past it
+    assert metrics.reply_to_turn(hummed, 4.0) == metrics.ReplyTiming(1, pytest.approx(0.5))
+    assert metrics.reply_to_turn(said((1.0, 1.3)), 4.0) == metrics.ReplyTiming(0, None)
+    assert metrics.reply_to_turn(spread(5, 2.0, 4.0), 4.0) == metrics.ReplyTiming(0, None)  # over at that very moment
+    assert metrics.reply_to_turn(spread(10, 3.0, 6.0), 4.0) == metrics.ReplyTiming(1, pytest.approx(-1.0))  # goes on past it
 
 
 def test_reply_to_interruption_is_not_the_old_answer_going_on():
     old = spread(20, 2.0, 9.0)
     assert metrics.latency_s(old, 6.0) == 0.0
-    assert metrics.reply_to_interruption(old, 6.0) == metrics.Reply(0, None)
-    assert metrics.reply_to_interruption(spread(6, 6.0, 8.0), 6.0) == metrics.Reply(1, 0.0)
-    assert metrics.reply_to_interruption(old[:8] + spread(6, 6.4, 8.0), 6.0) == metrics.Reply(1, pytest.approx(0.4))
+    assert metrics.reply_to_interruption(old, 6.0) == metrics.ReplyTiming(0, None)
+    assert metrics.reply_to_interruption(spread(6, 6.0, 8.0), 6.0) == metrics.ReplyTiming(1, 0.0)
+    assert metrics.reply_to_interruption(old[:8] + spread(6, 6.4, 8.0), 6.0) == metrics.ReplyTiming(1, pytest.approx(0.4))
 
 
 def test_stop_after_onset_counts_only_an_agent_that_speaks():

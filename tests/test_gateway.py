@@ -16,10 +16,10 @@ from websockets.sync.client import connect
 from personaplex_app.errors import BadInput
 from personaplex_app.gateway.wire import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
 from personaplex_app.protocol import Kind, Message, metadata
-from personaplex_app.server.routes.gateway import Allowance
+from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.peers import tone
 
 pytestmark = pytest.mark.unit
@@ -133,7 +133,7 @@ def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
 def test_gateway_allowance_refills_with_time(monkeypatch):
     now_s = [0.0]
     monkeypatch.setattr("personaplex_app.server.routes.gateway.time.monotonic", lambda: now_s[0])
-    allowance = Allowance(2, 3)
+    allowance = TokenBucket(2, 3)
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]
     now_s[0] = 1.0
     assert [allowance.take() for _ in range(3)] == [True, True, False]
@@ -188,7 +188,7 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     (folder / "adapters.yaml").write_text(ADAPTERS)
     env = {"PERSONAPLEX_GATEWAY_KEY": KEY}
-    with served(folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml") as app:
+    with app_process(folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml") as app:
         app.until_ready()
         yield app
     log = app.log.read_text()

@@ -13,7 +13,7 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import expect
 
-from .support.app_process import ROOT, served
+from .support.app_process import ROOT, app_process
 from .support.browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
 
 pytestmark = pytest.mark.browser
@@ -47,7 +47,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def app(site, tmp_path_factory):
-    with served(tmp_path_factory.mktemp("app"), allowed_origins=site) as running:
+    with app_process(tmp_path_factory.mktemp("app"), allowed_origins=site) as running:
         running.until_ready()
         yield running
 

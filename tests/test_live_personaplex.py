@@ -11,7 +11,7 @@ from gradio_client import Client, handle_file
 from personaplex_app.protocol import Kind
 
 from .support import tiny
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.peers import Caller, call
 
 pytestmark = pytest.mark.unit
@@ -22,7 +22,7 @@ AHEAD_S = 1.5
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, connects_per_minute=1000) as app:
+    with app_process(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, connects_per_minute=1000) as app:
         app.until_ready()
         yield app
 

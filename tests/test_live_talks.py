@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from personaplex_app.protocol import MAX_MESSAGE_BYTES, Kind, Message, metadata, pack, unpack
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.peers import OWNER, call, opus_pages, tone
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("app"), slots=2, connects_per_minute=1000) as app:
+    with app_process(tmp_path_factory.mktemp("app"), slots=2, connects_per_minute=1000) as app:
         app.until_ready()
         yield app
 
@@ -155,7 +155,7 @@ def test_live_oversize_message_closes_as_too_big(app):
         assert caller.until_closed() == 1009
 
 
-def test_live_full_house_tells_the_place_and_lets_the_next_in(app):
+def test_live_when_full_tells_the_place_and_lets_the_next_in(app):
     app.until_free()
     with call(app.url, codec="pcm") as first, call(app.url, codec="pcm") as second, call(app.url, codec="pcm", events=1) as third:
         first.until(Kind.HANDSHAKE)
@@ -282,7 +282,7 @@ def test_live_app_has_loaded_nothing_that_its_start_need_not_wait_for(app):
 
 def test_live_limits_warn_and_end(tmp_path):
     login = {"PERSONAPLEX_AUTH": "ann:sesame", "PERSONAPLEX_API_KEY": "k-1"}
-    with served(tmp_path, env=login, talk_limit_s=10, idle_limit_s=5, connects_per_minute=2) as app:
+    with app_process(tmp_path, env=login, talk_limit_s=10, idle_limit_s=5, connects_per_minute=2) as app:
         for path in ("/", "/health", "/voice/status", "/api/sessions", "/gradio_api/startup-events", "/config"):
             assert app.get(path).status_code == 401, path
         with pytest.raises(InvalidStatus), call(app.url):

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from personaplex_app import logs
-from personaplex_app.classic.workers import Lane
+from personaplex_app.classic.workers import Worker
 
 from .support.app_process import ROOT
 
@@ -51,7 +51,7 @@ def test_logs_exception_is_told_by_type_and_place_without_its_message(form):
 
 
 async def test_logs_talk_id_follows_into_threads_and_stays_within_its_task():
-    lane = Lane("test")
+    lane = Worker("test")
 
     async def talk(id_: str, found: list):
         logs.TALK.set(id_)

@@ -15,9 +15,9 @@ import pytest
 from nbclient import NotebookClient
 
 from personaplex_app.errors import BadInput, EngineError
-from personaplex_app.evaluation.conversation_folder import read_units
+from personaplex_app.evaluation.conversation_folder import read_results
 from personaplex_app.notebook import study
-from personaplex_app.notebook.blind_test import Ballots
+from personaplex_app.notebook.blind_test import NotebookBlindTest
 
 from .support.app_process import ROOT
 from .support.blind_test_voters import Clock
@@ -73,7 +73,7 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
         assert sentence in everything, sentence
     assert "<svg" in everything
     assert "data:audio/mpeg" in everything
-    assert len(read_units(tmp_path / "study")) == 2
+    assert len(read_results(tmp_path / "study")) == 2
     assert {path.name for path in (tmp_path / "study").iterdir()} >= {"report.html", "report.json", "votes"}
     assert (tmp_path / "study.zip").stat().st_size > 100_000
     assert_votes_follow_the_rules(tmp_path / "study")
@@ -82,7 +82,7 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
 def assert_votes_follow_the_rules(folder: Path) -> None:
     clock = Clock()
     clock.now_s = time.time()
-    ballots = Ballots(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
+    ballots = NotebookBlindTest(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
     assert "Pair 1 of 3" in ballots.take("")
     clock.now_s += 60
     assert "Pair 2 of 3" in (shown := ballots.take("A"))

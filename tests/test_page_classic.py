@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .support.app_process import ROOT, App, served
+from .support.app_process import ROOT, AppProcess, app_process
 from .support.browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
 from .support.speech import recognise, speak
 
@@ -23,8 +23,8 @@ HUMAN = ROOT.parent / "shared" / "audio"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="auto") as running:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with app_process(tmp_path_factory.mktemp("app"), engine="auto") as running:
         yield running
 
 
@@ -70,7 +70,7 @@ def taken_home(page: Page) -> dict:
     return json.loads(download.value.path().read_text())
 
 
-def test_classic_spoken_question_is_answered_with_the_fact(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_spoken_question_is_answered_with_the_fact(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
     microphone.says(6.5, speak("How much is the compost bin?"), 20.0)
     with visitor(browser) as page:
         open_page(page, app.url)
@@ -92,7 +92,7 @@ def test_classic_spoken_question_is_answered_with_the_fact(app: App, browser: Br
     assert "CityClean" not in app.log.read_text()
 
 
-def test_classic_human_voice_is_understood(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_human_voice_is_understood(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
     if not HUMAN.exists():
         pytest.skip("the human recording is not beside this checkout")
     recording, rate_hz = sf.read(HUMAN / "input_service.wav", dtype="float32")
@@ -108,7 +108,7 @@ def test_classic_human_voice_is_understood(app: App, browser: Browser, microphon
         stop_talk(page)
 
 
-def test_classic_agent_stops_when_interrupted(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_agent_stops_when_interrupted(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
     parts = (5.5, speak("Tell me a story about a dragon."), 8.5, speak("Hold on a second, I would like to ask you something else."), 20.0)
     microphone.says(*parts)
     with visitor(browser, viewport={"width": 390, "height": 844}) as page:
@@ -126,7 +126,7 @@ def test_classic_agent_stops_when_interrupted(app: App, browser: Browser, microp
     assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
 
 
-def test_classic_voice_is_heard_and_chosen_before_a_talk(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_voice_is_heard_and_chosen_before_a_talk(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
     with visitor(browser) as page:
         app.until_ready()
         open_page(page, app.url)

@@ -11,7 +11,7 @@ import soxr
 from playwright.sync_api import Browser, Page, expect
 
 from .support import tiny
-from .support.app_process import App, served
+from .support.app_process import AppProcess, app_process
 from .support.browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
 from .support.page_checks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
 from .support.speech import speak
@@ -27,9 +27,9 @@ def spoken() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("app")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600) as running:
+    with app_process(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600) as running:
         running.until_ready()
         yield running
 
@@ -52,11 +52,11 @@ def open_sheet(page: Page) -> None:
     expect(page.locator("#clone-dialog")).to_be_visible()
 
 
-def kept_files(app: App) -> list[Path]:
+def kept_files(app: AppProcess) -> list[Path]:
     return sorted((app.log.parent / "data" / "clones").rglob("*.safetensors"))
 
 
-def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoken: np.ndarray) -> None:
+def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser, spoken: np.ndarray) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         open_sheet(page)
@@ -141,7 +141,7 @@ def drawn(page: Page) -> int:
     }""")
 
 
-def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: App, browser: Browser) -> None:
+def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: AppProcess, browser: Browser) -> None:
     with visitor(browser, color_scheme="dark", viewport={"width": 390, "height": 844}) as page:
         open_page(page, app.url)
         open_sheet(page)

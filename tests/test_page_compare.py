@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from .support.app_process import App
+from .support.app_process import AppProcess
 from .support.browser import open_page, screenshot, visitor
 from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
 from .support.speech import speak
@@ -50,7 +50,7 @@ def expect_pair(page: Page, number: int) -> None:
     page.wait_for_function("() => document.querySelector('.player-time').textContent.includes('/')")
 
 
-def test_compare_from_a_recording_to_results_over_a_reload(app: App, browser: Browser, tmp_path: Path) -> None:
+def test_compare_from_a_recording_to_results_over_a_reload(app: AppProcess, browser: Browser, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "hello.wav", speak("Hello?", pause_s=0.1), 24_000)
     with visitor(browser) as page:
         open_page(page, app.url)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .support.app_process import App
+from .support.app_process import AppProcess
 from .support.browser import screenshot, visitor
 from .support.fdb_samples import chunks, every, write
 from .support.page_checks import assert_fits_everywhere, assert_readable
@@ -34,12 +34,12 @@ def choose(page: Page, *titles: str) -> None:
     raise AssertionError("the choice is taken back again and again")
 
 
-def kept(app: App) -> list[Path]:
+def kept(app: AppProcess) -> list[Path]:
     units = (app.log.parent / "data" / "evaluations").glob("*/units/*/unit.json")
     return [path for path in units if path.parent.suffix != ".part"]
 
 
-def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App, browser: Browser) -> None:
+def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_tab(page, app.url)
         choose(page)
@@ -77,7 +77,7 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
         assert_readable(page)
 
 
-def test_evaluate_others_outputs_are_scored_and_bad_files_named(app: App, browser: Browser, tmp_path: Path) -> None:
+def test_evaluate_others_outputs_are_scored_and_bad_files_named(app: AppProcess, browser: Browser, tmp_path: Path) -> None:
     folder = write(
         tmp_path / "root" / "1", {"output.json": chunks(*every(0.25, 5.2, 8.0)), "turn_taking.json": [{"timestamp": [5.0, None]}]}
     ).parent

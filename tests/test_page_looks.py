@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from personaplex_app.speech.weights import SYNTHESISER
 
-from .support.app_process import App, served
+from .support.app_process import AppProcess, app_process
 from .support.browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
 from .support.page_checks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, scheme: str) -> None:
+def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Browser, scheme: str) -> None:
     with visitor(browser, color_scheme=scheme) as page:
         open_page(page, app.url)
         assert_fits_everywhere(page, f"idle-{scheme}")
@@ -37,7 +37,7 @@ def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, sc
         assert_readable(page)
 
 
-def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) -> None:
+def test_page_by_hand_and_by_ear_reaches_everything(app: AppProcess, browser: Browser) -> None:
     with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3) as page:
         open_page(page, app.url)
         small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
@@ -54,7 +54,7 @@ def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) 
         ) == pytest.approx(3, abs=0.02)
 
 
-def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Browser) -> None:
+def test_setup_by_persona_fills_prompt_voice_and_examples(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
@@ -68,7 +68,7 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Bro
         expect(page.locator("#clone-open")).to_be_hidden()  # this engine cannot clone
 
 
-def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser) -> None:
+def test_start_with_a_bad_prompt_says_what_is_wrong(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         for prompt, sentence in (("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")):
@@ -88,7 +88,7 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         copy.symlink_to(each)
     (spoiled / SYNTHESISER.path).unlink()
     (spoiled / SYNTHESISER.path).write_bytes(b"cut off")
-    with served(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
+    with app_process(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
         open_page(page, app.url)
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
@@ -98,7 +98,7 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
 
 
 def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path, idle_limit_s=5, drain_s=5) as app, visitor(browser) as page, visitor(browser) as late:
+    with app_process(tmp_path, idle_limit_s=5, drain_s=5) as app, visitor(browser) as page, visitor(browser) as late:
         open_page(page, app.url)
         notice = page.locator('.talk [data-part="notice"]')
         start_talk(page)
@@ -122,7 +122,7 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(b
 
 
 def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
+    with app_process(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("its time is nearly over", timeout=9000)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from personaplex_app.model.config import LM_FILE
 
 from .support import tiny
-from .support.app_process import App, served
+from .support.app_process import AppProcess, app_process
 from .support.browser import (
     MICROPHONE_HZ,
     chromium,
@@ -61,7 +61,7 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
     server.answers.clear()
     server.fault(LM_FILE).pause_s = 0.03
     env = env_of(server, tmp_path, HF_TOKEN=GOOD)
-    with served(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app, visitor(browser) as page:
+    with app_process(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app, visitor(browser) as page:
         open_page(page, app.url)
         expect(status(page)).to_contain_text("PersonaPlex is starting")
         expect(page.locator("#talk-voice optgroup")).to_have_count(5)
@@ -94,7 +94,7 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
 def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser, server: Hub, tmp_path: Path) -> None:
     server.gated = True
     with (
-        served(tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu") as app,
+        app_process(tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu") as app,
         visitor(browser) as page,
     ):
         app.until_ready()
@@ -115,9 +115,9 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
-    with served(tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1) as running:
+    with app_process(tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1) as running:
         running.until_ready()
         yield running
 
@@ -128,7 +128,7 @@ def taken_home(page: Page) -> dict:
     return json.loads(download.value.path().read_text())
 
 
-def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browser: Browser) -> None:
+def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.get_by_role("radio", name="Varied, female 3").check(force=True)
@@ -162,7 +162,7 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browse
     assert {each["speaker"] for each in talk["utterances"]} == {"agent"}
 
 
-def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(app: App, browser: Browser) -> None:
+def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         app.until_free()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
 from .support.moshi_servers import Talk, moshi_server
 
@@ -26,7 +26,7 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
     microphone = write_microphone(tmp_path / "tone.wav", tone())
     with (
         moshi_server(echo_until_over) as server,
-        served(tmp_path, engine="remote", remote_url=server.url, drain_s=1) as app,
+        app_process(tmp_path, engine="remote", remote_url=server.url, drain_s=1) as app,
         chromium(microphone) as browser,
         visitor(browser) as page,
     ):

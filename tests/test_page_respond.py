@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
-from .support.app_process import App
+from .support.app_process import AppProcess
 from .support.browser import screenshot, visitor
 from .support.page_checks import assert_fits_everywhere, assert_readable
 from .support.speech import recognise, speak
@@ -50,7 +50,9 @@ def taken_home(page: Page, form: str) -> Path:
     return download.value.path()
 
 
-def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_voice(app: App, browser: Browser, question: Path) -> None:
+def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_voice(
+    app: AppProcess, browser: Browser, question: Path
+) -> None:
     with visitor(browser) as page:
         open_tab(page, app.url)
         page.click("#respond-start")
@@ -101,7 +103,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
     assert "compost" not in app.log.read_text()
 
 
-def test_respond_long_recording_shows_progress_and_can_be_cancelled(app: App, browser: Browser, tmp_path: Path) -> None:
+def test_respond_long_recording_shows_progress_and_can_be_cancelled(app: AppProcess, browser: Browser, tmp_path: Path) -> None:
     sf.write(tmp_path / "long.flac", np.tile(speak("Tell me a story about a dragon.", pause_s=2.0), 25)[: 24_000 * 100], 24_000)
     with visitor(browser, viewport={"width": 390, "height": 844}) as page:
         open_tab(page, app.url)

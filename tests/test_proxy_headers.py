@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from personaplex_app.server.auth import COOKIE, Guard
+from personaplex_app.server.auth import COOKIE, AuthMiddleware
 from personaplex_app.server.http import address_of
-from personaplex_app.server.proxy_headers import Front
+from personaplex_app.server.proxy_headers import ProxyHeaders
 from personaplex_app.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -33,7 +33,7 @@ def client_of(trusted="", root_path="", peer=PROXY, auth=""):
     settings = Settings.read({}, {"trusted_proxies": trusted, "root_path": root_path})
     app = Starlette(
         routes=[Route("/seen", seen, methods=["GET", "POST"])],
-        middleware=[Middleware(Front, settings.trusted_proxies, settings.root_path), Middleware(Guard, auth, "")],
+        middleware=[Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path), Middleware(AuthMiddleware, auth, "")],
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(peer, 4711)), base_url="http://app.internal:7860")
 

@@ -21,10 +21,10 @@ from personaplex_app.cli import doctor
 from personaplex_app.codec import make_codec
 from personaplex_app.engine import remote as remote_module
 from personaplex_app.engine import remote_session
-from personaplex_app.engine.contract import Bridge, Capabilities, EngineState, Notice, Sampling, SessionConfig, Utterance
+from personaplex_app.engine.contract import Capabilities, EngineState, LinkStats, Notice, Sampling, SessionConfig, Utterance
 from personaplex_app.engine.jitter import JitterBuffer
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.engine.remote_connection import Line, Timeouts
+from personaplex_app.engine.remote_connection import RemoteConnection, Timeouts
 from personaplex_app.engine.remote_upstreams import Access, read_status
 from personaplex_app.engine_choice import build, choose, remote_settings
 from personaplex_app.errors import BadInput, BadPrompt, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
@@ -82,7 +82,7 @@ def step_until_it_ends(session, most=200) -> str:
 
 def test_remote_talk_that_is_interrupted_is_silent_until_the_agent_pauses():
     with moshi_server(echo) as server, remote(server.url) as engine:
-        session = engine.open(replace(CONFIG, paced=False))
+        session = engine.open(replace(CONFIG, realtime=False))
         sounding = [session.step(frame).agent.any() for frame in SAID[:10]]
         session.interrupt()
         after = [session.step(frame).agent.any() for frame in SAID[10:20]]
@@ -112,8 +112,8 @@ def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     assert not [word for word in ("gardener", "k-123") if word in caplog.text]
 
 
-@pytest.mark.parametrize("paced", [True, False])
-def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
+@pytest.mark.parametrize("realtime", [True, False])
+def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime):
     def answer(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
@@ -122,13 +122,13 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
                 talk.say(Kind.TEXT, [b" Good", b" day"][n - 3])
 
     with moshi_server(answer) as server, remote(server.url) as engine:
-        session = engine.open(replace(CONFIG, paced=paced))
+        session = engine.open(replace(CONFIG, realtime=realtime))
         steps = []
         for frame in SAID:
             steps.append(session.step(frame))
-            if paced:
+            if realtime:
                 time.sleep(0.02)
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
         session.close()
         assert "a round trip takes" in engine.about
@@ -141,11 +141,11 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
     assert "".join(step.text for step in steps) == " Good day"
     said = [event for step in steps for event in step.events if isinstance(event, Utterance)]
     assert (said[-1].text, said[-1].speaker) == ("Good day", "agent")
-    assert (bridge.skipped_frames, bridge.trimmed_ms) == (0, 0)
-    assert 0 < bridge.round_trip_ms < 500
+    assert (stats.skipped_frames, stats.trimmed_ms) == (0, 0)
+    assert 0 < stats.round_trip_ms < 500
 
 
-def test_remote_unpaced_talk_keeps_the_servers_own_delay_and_makes_up_nothing():
+def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_nothing():
     def three_later(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
@@ -154,12 +154,12 @@ def test_remote_unpaced_talk_keeps_the_servers_own_delay_and_makes_up_nothing():
                 talk.speak(frame)
 
     with moshi_server(three_later) as server, remote(server.url, timeouts=Timeouts()) as engine:
-        session = engine.open(replace(CONFIG, paced=False))
+        session = engine.open(replace(CONFIG, realtime=False))
         loud = [float(np.abs(session.step(frame).agent).max()) > 0.1 for frame in SAID[:18]]
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
     assert loud == [False] * 3 + [True] * 15
-    assert bridge.late_frames == 0
+    assert stats.late_frames == 0
 
 
 def test_remote_sampling_of_a_running_talk_stays():
@@ -310,13 +310,13 @@ def test_remote_server_that_is_too_slow_is_not_sent_more_and_the_person_is_told(
     with moshi_server(slow) as server, remote(server.url) as engine:
         session = engine.open(CONFIG)
         steps = [session.step(QUIET) for _ in range(40)]
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
     notices = [event for step in steps for event in step.events if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == ["remote_slow"]
-    assert bridge.late_frames > 5
+    assert stats.late_frames > 5
     # what was sent and what was left out is all there was
-    assert 10 < bridge.skipped_frames <= 40 - len(heard)
+    assert 10 < stats.skipped_frames <= 40 - len(heard)
 
 
 def test_remote_server_that_takes_no_sound_ends_the_talk_before_much_of_it_waits():
@@ -340,9 +340,9 @@ def test_remote_server_that_takes_no_sound_ends_the_talk_before_much_of_it_waits
         def abort(self) -> None:
             self.aborted = True
 
-    async def talk() -> tuple[Line, Stuck]:
+    async def talk() -> tuple[RemoteConnection, Stuck]:
         socket = Stuck()
-        line = Line(socket, make_codec("pcm"), JitterBuffer(), lambda trip_ms: None)  # type: ignore[arg-type]
+        line = RemoteConnection(socket, make_codec("pcm"), JitterBuffer(), lambda trip_ms: None)  # type: ignore[arg-type]
         running = asyncio.ensure_future(line.run())
         for _ in range(200):
             line.send(QUIET)
@@ -585,7 +585,7 @@ def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
 
 
 def test_bridge_is_plain_data_for_the_page():
-    assert set(asdict(Bridge(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
+    assert set(asdict(LinkStats(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
 
 
 def test_remote_server_without_a_known_name_is_told(monkeypatch):

@@ -15,7 +15,7 @@ from personaplex_app.protocol import Kind
 from personaplex_app.rendering.render import render, request
 
 from .support import oracle, tiny
-from .support.app_process import free_port, served
+from .support.app_process import app_process, free_port
 from .support.peers import call, tone
 
 pytestmark = pytest.mark.unit
@@ -42,7 +42,7 @@ def moshi_port(tmp_path_factory):
 def golden(tmp_path_factory):
     """Our app with the golden checkpoint: what a PersonaPlex server is to a client."""
     folder = tmp_path_factory.mktemp("golden")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1) as app:
+    with app_process(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1) as app:
         yield app
 
 
@@ -50,7 +50,7 @@ def golden(tmp_path_factory):
 def face(tmp_path_factory, moshi_port, golden):
     """Our app before the package's server; `golden` starts beside the two."""
     folder = tmp_path_factory.mktemp("face")
-    with served(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
+    with app_process(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
         app.until_ready()
         yield app
 

@@ -18,10 +18,10 @@ from personaplex_app.engine.contract import Capabilities, Clone, Mark, Sampling,
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
-from personaplex_app.rendering.batch import Progress, RenderBatch
+from personaplex_app.rendering.batch import BatchProgress, RenderBatch
 from personaplex_app.rendering.cache import RenderCache
 from personaplex_app.rendering.render import Render, Rendering, RenderRequest, render, request
-from personaplex_app.rendering.transcription import Hearing
+from personaplex_app.rendering.transcription import Transcriber
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.export import lane, to_srt
 from personaplex_app.sessions.records import TalkMeta
@@ -66,7 +66,7 @@ class Batches:
         self.engine, self.cache, self.admission = engine, RenderCache(folder, 64 << 20), Admission(slots, talk_limit_s=60)
         self.workers = anyio.CapacityLimiter(slots + 1)
 
-    def of(self, *requests: RenderRequest, tell: Callable[[Progress], None] = lambda progress: None) -> RenderBatch:
+    def of(self, *requests: RenderRequest, tell: Callable[[BatchProgress], None] = lambda progress: None) -> RenderBatch:
         return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
 
 
@@ -135,7 +135,7 @@ def test_key_differs_with_everything_that_the_answer_depends_on(change):
 
 
 def test_request_that_cannot_be_rendered_the_same_again_is_refused():
-    for config in (SessionConfig("echo", "", sampling=Sampling(seed=1)), replace(ECHO, paced=False)):
+    for config in (SessionConfig("echo", "", sampling=Sampling(seed=1)), replace(ECHO, realtime=False)):
         with pytest.raises(BadInput, match="needs a seed"):
             Render(EchoEngine(), RenderRequest(noise(0.1), config))
 
@@ -190,7 +190,7 @@ def test_cache_damaged_entry_is_deleted_and_rendered_again(tmp_path, damage):
     batch = batches.of(asked)
     assert batches.cache.get(asked.key("echo")) is None
     anyio.run(batch.run)
-    assert batch.progress == Progress(1, 1, 0, 0.5, 0.5, batch.progress.left_s)
+    assert batch.progress == BatchProgress(1, 1, 0, 0.5, 0.5, batch.progress.left_s)
     assert sound.read_bytes() == whole
 
 
@@ -235,7 +235,7 @@ def test_cache_names_are_keys_only(tmp_path):
 def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_the_second_time(tmp_path, personaplex):
     batches = Batches(personaplex, tmp_path)
     asked = [golden_request(seed) for seed in (1, 2)]
-    told: list[Progress] = []
+    told: list[BatchProgress] = []
     batch = batches.of(*asked, asked[0], tell=told.append)
     anyio.run(batch.run)
     assert (batch.progress.done, batch.progress.failed, batch.progress.share) == (3, 0, 1.0)
@@ -343,8 +343,8 @@ def test_hearing_adds_the_users_words_and_the_turn_latency_of_an_engine_that_tel
     agent[24_000 + len(question) + 24_000 :][: len(answer)] = answer
     said = Utterance(0, "agent", "Eight dollars.", 4.0, 5.0, True)
     plain = Rendering("0" * 64, TalkMeta("personaplex", "NATF0"), 0.0, user, agent, (said,))
-    hearing = Hearing()
-    heard = hearing.complete(plain, Capabilities(agent_captions=True))
+    transcriber = Transcriber()
+    heard = transcriber.complete(plain, Capabilities(agent_captions=True))
     asked, answered = heard.utterances
     assert (asked.speaker, answered) == ("user", said)
     assert "compost bin" in asked.text
@@ -355,10 +355,10 @@ def test_hearing_adds_the_users_words_and_the_turn_latency_of_an_engine_that_tel
     assert turn.latency_s == pytest.approx(1.0 + quiet_s, abs=0.04)  # from sound to sound
     assert len({each.id for each in heard.utterances}) == 2
     for enough in (Capabilities(agent_captions=True, user_captions=True), Capabilities()):
-        assert hearing.complete(plain, enough) is plain
+        assert transcriber.complete(plain, enough) is plain
 
 
 def test_hearing_silence_adds_nothing():
     silent = np.zeros(48_000, np.float32)
     plain = Rendering("0" * 64, TalkMeta("personaplex", "NATF0"), 0.0, silent, silent)
-    assert Hearing().complete(plain, Capabilities(agent_captions=True)) == plain
+    assert Transcriber().complete(plain, Capabilities(agent_captions=True)) == plain

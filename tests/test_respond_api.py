@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 
 from personaplex_app.protocol import Kind
 
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.peers import call
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ KEY = {"X-API-Key": "sesame"}
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     env = {"PERSONAPLEX_API_KEY": "sesame"}
-    with served(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
+    with app_process(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
         running._until(lambda: running.get("/health", headers=KEY).json()["status"] == "ok", 30)
         yield running
 

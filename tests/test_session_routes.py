@@ -40,7 +40,7 @@ class OffTheLoop:
 
 @pytest.fixture
 def library(tmp_path):
-    library = Library(tmp_path / "kept", passing_root=tmp_path)
+    library = Library(tmp_path / "kept", temporary_root=tmp_path)
     yield library
     library.close()
 
@@ -60,12 +60,12 @@ def refused(answer, status, code):
 
 
 async def test_sessions_list_shows_ones_own_talks(client, library):
-    kept, passing, _ = talk(library, keep=True), talk(library), talk(library, YOU)
+    kept, temporary, _ = talk(library, keep=True), talk(library), talk(library, YOU)
     answer = await client.get("/api/sessions", headers=MINE)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["keep_problem"] is None
     assert [(t["id"], t["kept"], t["status"], t["has_audio"]) for t in answer.json()["talks"]] == [
-        (passing.id, False, "done", True),
+        (temporary.id, False, "done", True),
         (kept.id, True, "done", True),
     ]
     assert "utterances" not in answer.json()["talks"][0]
@@ -160,7 +160,7 @@ async def test_sessions_keep_moves_the_talk_to_stay(client, library):
 
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
-    library = Library(None, passing_root=tmp_path)
+    library = Library(None, temporary_root=tmp_path)
     transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
@@ -169,7 +169,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
-    library = Library(tmp_path / "kept", max_kept_bytes=100_000, passing_root=tmp_path)
+    library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
     transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_SAMPLES
 
-from .support.app_process import ROOT, free_port, served
+from .support.app_process import ROOT, app_process, free_port
 from .support.peers import OWNER, call, tone
 
 pytestmark = pytest.mark.unit
@@ -20,11 +20,12 @@ pytestmark = pytest.mark.unit
 HANGING = """
 import sys, threading
 from pathlib import Path
-from personaplex_app.server import launch, signals
-from personaplex_app.server.app_state import House
+from personaplex_app import launch
+from personaplex_app.server import signals
+from personaplex_app.server.app_state import AppState
 from personaplex_app.settings import Settings
 signals.AT_ONCE_S = 0.5
-House.close = lambda self: threading.Event().wait()
+AppState.close = lambda self: threading.Event().wait()
 launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2])))
 """
 
@@ -32,7 +33,7 @@ launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2
 @contextmanager
 def talking(folder, **settings):
     """An app with one place, and somebody in it who keeps the talk."""
-    with served(folder, slots=1, **settings) as app:
+    with app_process(folder, slots=1, **settings) as app:
         app.until_ready()
         with call(app.url, codec="pcm", events=1, config="message") as caller:
             caller.order("start", owner=OWNER, keep=True)

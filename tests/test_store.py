@@ -310,44 +310,44 @@ def test_store_full_disk_stops_nothing_that_runs_and_still_deletes(store, tmp_pa
 
 
 @pytest.fixture
-def passing(tmp_path):
-    store = Store(tmp_path / "passing", passing=True)
+def temporary(tmp_path):
+    store = Store(tmp_path / "temporary", temporary=True)
     yield store
     store.close()
 
 
-def test_adopt_moves_rows_and_sound_in_one(store, passing, tmp_path):
-    talk_id = talk(passing)
-    passing.rate(OWNER, talk_id, 5, "lovely")
-    before = passing.get(OWNER, talk_id)
-    store.adopt(passing, OWNER, talk_id)
+def test_adopt_moves_rows_and_sound_in_one(store, temporary, tmp_path):
+    talk_id = talk(temporary)
+    temporary.rate(OWNER, talk_id, 5, "lovely")
+    before = temporary.get(OWNER, talk_id)
+    store.adopt(temporary, OWNER, talk_id)
     after = store.get(OWNER, talk_id)
     assert (before.kept, after.kept) == (False, True)
     assert (after.meta, after.utterances, after.stars, after.comment) == (META, SAID, 5, "lovely")
     assert soundfile.info(store.audio(OWNER, talk_id)).frames == 5 * FRAME_SAMPLES
-    assert list((tmp_path / "passing").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     with pytest.raises(NotFound):
-        passing.get(OWNER, talk_id)
+        temporary.get(OWNER, talk_id)
 
 
-def test_adopt_what_is_anothers_or_runs_is_refused(store, passing):
-    talk_id, (live_id, recorder) = talk(passing), passing.begin(OWNER, META, limit_s=60)
+def test_adopt_what_is_anothers_or_runs_is_refused(store, temporary):
+    talk_id, (live_id, recorder) = talk(temporary), temporary.begin(OWNER, META, limit_s=60)
     with pytest.raises(NotFound):
-        store.adopt(passing, OTHER, talk_id)
+        store.adopt(temporary, OTHER, talk_id)
     with pytest.raises(TalkRunning):
-        store.adopt(passing, OWNER, live_id)
+        store.adopt(temporary, OWNER, live_id)
     assert store.talks(OWNER) == []
     recorder.abandon()
 
 
-def test_adopt_without_room_leaves_the_talk_where_it_was(passing, tmp_path):
+def test_adopt_without_room_leaves_the_talk_where_it_was(temporary, tmp_path):
     small = Store(tmp_path / "small", max_bytes=300_000)
-    talk_id = talk(passing, steps=50)
+    talk_id = talk(temporary, steps=50)
     with pytest.raises(StorageFull):
-        small.adopt(passing, OWNER, talk_id)
+        small.adopt(temporary, OWNER, talk_id)
     assert small.talks(OWNER) == []
     assert {p.suffix for p in (tmp_path / "small").iterdir()} == {".sqlite3", ".sqlite3-wal"}
-    assert passing.get(OWNER, talk_id).has_audio
+    assert temporary.get(OWNER, talk_id).has_audio
     small.close()
 
 
@@ -377,7 +377,7 @@ def test_store_recording_cut_off_in_the_last_rename_is_found(tmp_path):
 
 def test_expire_removes_the_old_and_the_many_but_never_the_running(tmp_path):
     now_s = [1000.0]
-    store = Store(tmp_path / "passing", passing=True, clock=lambda: now_s[0])
+    store = Store(tmp_path / "temporary", temporary=True, clock=lambda: now_s[0])
     ids = []
     for _ in range(4):
         ids.append(talk(store))

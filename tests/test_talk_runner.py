@@ -6,8 +6,8 @@ import pytest
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.protocol import Kind
-from personaplex_app.sessions.talk_recorder import TalkLog
-from personaplex_app.sessions.talk_runner import STATS_EVERY_FRAMES, Stepper
+from personaplex_app.sessions.talk_recorder import TalkRecorder
+from personaplex_app.sessions.talk_runner import STATS_EVERY_FRAMES, TalkRunner
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
@@ -17,9 +17,9 @@ def stats_after(gaps_s):
     """Return the stats of a talk whose frames come after these gaps."""
     engine = EchoEngine()
     now_s = 0.0
-    stepper = Stepper(
+    stepper = TalkRunner(
         engine.open(SessionConfig("echo", "")),
-        TalkLog(None, False, None, lambda log: None),
+        TalkRecorder(None, False, None, lambda log: None),
         lambda samples: samples.tobytes(),
         lambda: now_s,
     )

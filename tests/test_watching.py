@@ -15,7 +15,7 @@ from personaplex_app.audio import level_db
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S
 
-from .support.app_process import served
+from .support.app_process import app_process
 from .support.peers import call
 from .support.speech import speak
 from .test_gateway import KEY, samples_of, talk
@@ -53,7 +53,7 @@ def watched(tmp_path_factory):
     )
     env = {"PERSONAPLEX_API_KEY": LOGIN, "PERSONAPLEX_GATEWAY_KEY": KEY}
     options = {"log_format": "json", "log_level": "debug", "adapters": folder / "adapters.yaml", "host": "0.0.0.0"}
-    with served(folder, "classic", env, **options) as app:
+    with app_process(folder, "classic", env, **options) as app:
         key = {"X-API-Key": LOGIN, "X-Owner-Key": SECRETS["owner"]}
         while app.get("/health", headers=key).json()["status"] != "ok":
             time.sleep(0.1)

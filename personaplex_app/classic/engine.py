@@ -22,7 +22,7 @@ from ..units import SAMPLE_RATE_HZ
 from ..voices import Voice
 from .cascade import CascadeSession, Models
 from .phrases import plain_words
-from .workers import Lane
+from .workers import Worker
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
@@ -86,7 +86,7 @@ class ClassicEngine:
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
         self._samples = {timbre.voice.name: synthesiser.speak(_SAMPLE, timbre).samples for timbre in TIMBRES}
-        self._models = Models(vad, recogniser, Lane("recognition"), synthesiser, Lane("synthesis"))
+        self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
         """Begin a talk.
@@ -106,7 +106,7 @@ class ClassicEngine:
                 raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
             notices: deque[str] = deque(maxlen=_MOST_NOTICES)
             responder = self._make_responder(config, notices.append)
-            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.paced)
+            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
             session.on_close = self._closed
             self._sessions.add(session)
         return session

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..engine.contract import Word
-from ..speech.synthesiser import Clip
+from ..speech.synthesiser import SpeechClip
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 _DUCK = 10 ** (-12 / 20)
@@ -21,7 +21,7 @@ MAX_CLIPS = 2
 
 @dataclass
 class _Playing:
-    clip: Clip
+    clip: SpeechClip
     at_samples: int = 0
     next_word: int = 0
 
@@ -72,11 +72,11 @@ class Playback:
         """The words of the clip that plays which have not begun yet."""
         return [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]] if self._clips else []
 
-    def say(self, clip: Clip) -> None:
+    def say(self, clip: SpeechClip) -> None:
         """Queue a clip behind the one that plays."""
         self._clips.append(_Playing(clip))
 
-    def say_aside(self, clip: Clip) -> None:
+    def say_aside(self, clip: SpeechClip) -> None:
         """Play a short sound softly, beside everything else."""
         self._aside = _Playing(clip)
 
@@ -173,7 +173,7 @@ def _begun(playing: _Playing, samples: int, at_s: float) -> list[Word]:
     return words
 
 
-def first_audible_s(clip: Clip) -> float:
+def first_audible_s(clip: SpeechClip) -> float:
     """Return when a clip becomes audible, in seconds from its first sample."""
     loud = np.flatnonzero(np.abs(clip.samples) > _AUDIBLE)
     return float(loud[0]) / SAMPLE_RATE_HZ if len(loud) else 0.0

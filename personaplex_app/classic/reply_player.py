@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance, Word
 from ..responder.contract import Responder
-from ..speech.synthesiser import Clip, Synthesiser, Timbre
+from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from .playback import Playback, Played, first_audible_s
-from .workers import Jobs, Lane
+from .workers import Worker, WorkQueue
 
 _log = logging.getLogger(__name__)
 _RECENT_WORDS = 200
@@ -32,39 +32,45 @@ class Reply:
     turn_id: int
     source: Callable[[], Iterator[str]]
     iterator: Iterator[str] | None = None
-    first: Clip | None = None
+    first: SpeechClip | None = None
     fetching: bool = False
     exhausted: bool = False
     dropped: bool = False
     utterance_id: int = 0
 
 
-class Speaker:
+class ReplyPlayer:
     """Owns the responder's thread. `emit` takes events; `on_ready` and `on_nothing` are told a turn's id."""
 
     def __init__(
         self,
         responder: Responder,
         synthesiser: Synthesiser,
-        synthesis: Lane,
+        synthesis: Worker,
         timbre: Timbre,
-        jobs: Jobs,
+        work_queue: WorkQueue,
         next_id: Callable[[], int],
         emit: Callable[[Event], None],
         on_ready: Callable[[int], None],
         on_nothing: Callable[[int], None],
     ) -> None:
-        self._responder, self._synthesiser, self._synthesis, self._timbre, self._jobs = responder, synthesiser, synthesis, timbre, jobs
+        self._responder, self._synthesiser, self._synthesis, self._timbre, self._work_queue = (
+            responder,
+            synthesiser,
+            synthesis,
+            timbre,
+            work_queue,
+        )
         self._next_id, self._emit, self._on_ready, self._on_nothing = next_id, emit, on_ready, on_nothing
-        self._lane = Lane("responder")
+        self._worker = Worker("responder")
         self.playback = Playback()
         self._prepared: Reply | None = None
         self._current: Reply | None = None
-        self._hum: Clip | None = None
+        self._hum: SpeechClip | None = None
         self._recent: deque[Word] = deque(maxlen=_RECENT_WORDS)
-        jobs.run(synthesis, lambda: synthesiser.speak(HUM_TEXT, timbre), self._got_hum)
+        work_queue.run(synthesis, lambda: synthesiser.speak(HUM_TEXT, timbre), self._got_hum)
 
-    def _got_hum(self, clip: Clip) -> None:
+    def _got_hum(self, clip: SpeechClip) -> None:
         self._hum = clip
 
     def played_since(self, start_s: float) -> str:
@@ -116,7 +122,7 @@ class Speaker:
 
     def _fetch(self, reply: Reply) -> None:
         reply.fetching = True
-        self._jobs.run(self._lane, lambda: self._next_sentence(reply), lambda sentence: self._got_sentence(reply, sentence))
+        self._work_queue.run(self._worker, lambda: self._next_sentence(reply), lambda sentence: self._got_sentence(reply, sentence))
 
     def _next_sentence(self, reply: Reply) -> str | _Failure | None:
         """Runs on the responder's thread."""
@@ -134,7 +140,7 @@ class Speaker:
         if reply.dropped:
             return
         if isinstance(sentence, str):
-            self._jobs.run(
+            self._work_queue.run(
                 self._synthesis, lambda: self._synthesiser.speak(sentence, self._timbre), lambda clip: self._got_clip(reply, clip)
             )
             return
@@ -145,7 +151,7 @@ class Speaker:
             self._prepared = None
             self._on_nothing(reply.turn_id)
 
-    def _got_clip(self, reply: Reply, clip: Clip) -> None:
+    def _got_clip(self, reply: Reply, clip: SpeechClip) -> None:
         if reply.dropped:
             return
         reply.fetching = False
@@ -159,7 +165,7 @@ class Speaker:
 
     def _drop(self, reply: Reply) -> None:
         reply.dropped = True
-        self._jobs.run(self._lane, lambda: _close(reply), lambda _: None)
+        self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
     # -- sound ------------------------------------------------------------------------------------------------------------
 
@@ -201,7 +207,7 @@ class Speaker:
         text, end_s = _text(words), min(words[-1].end_s, now_s)
         words = tuple(Word(word.text, word.start_s, min(word.end_s, end_s)) for word in words)
         self._emit(Utterance(reply.utterance_id, "agent", text, words[0].start_s, end_s, True, words))
-        self._jobs.run(self._lane, lambda: self._remember(text, interrupted), lambda _: None)
+        self._work_queue.run(self._worker, lambda: self._remember(text, interrupted), lambda _: None)
 
     def _remember(self, text: str, interrupted: bool) -> None:
         """Runs on the responder's thread."""
@@ -221,7 +227,7 @@ class Speaker:
                 _close(reply)
             self._responder.close()
 
-        self._lane.close(last_work)
+        self._worker.close(last_work)
 
 
 def _close(reply: Reply) -> None:

@@ -52,7 +52,7 @@ class Phase(Enum):
     FADE = "fade"
 
 
-class Do(Enum):
+class ActionKind(Enum):
     """What the session does about it."""
 
     BEGIN = "begin a user turn"
@@ -78,7 +78,7 @@ class Do(Enum):
 class Action:
     """One thing to do. `turn_id` and `pause` name what a recognition is for."""
 
-    do: Do
+    do: ActionKind
     turn_id: int = 0
     pause: int = 0
     text: str = ""
@@ -162,16 +162,16 @@ class Turns:
                 return None
             self._turn_ids += 1
             turn = self.turn = UserTurn(self._turn_ids, self.gate.onset_s, self.phase is Phase.SPEAK, now_s)
-            actions.append(Action(Do.BEGIN, turn.id))
+            actions.append(Action(ActionKind.BEGIN, turn.id))
         elif turn.asked and self.gate.open:
             if turn.prepared:
-                actions.append(Action(Do.DISCARD, turn.id))
+                actions.append(Action(ActionKind.DISCARD, turn.id))
             turn.asked = turn.prepared = turn.ready = False
             turn.text = None
             turn.partial_at_s = now_s
             if self.phase is Phase.HOLD:
                 self.phase = Phase.LISTEN
-            actions.append(Action(Do.RESUME_TURN, turn.id))
+            actions.append(Action(ActionKind.RESUME_TURN, turn.id))
         self._burst = self.gate.bursts
         return turn
 
@@ -184,11 +184,11 @@ class Turns:
                 self._cut(now_s, actions)
             elif age_s >= DUCK_AFTER_S and not self._ducked:
                 self._ducked = True
-                actions.append(Action(Do.DUCK))
+                actions.append(Action(ActionKind.DUCK))
         elif now_s - self.gate.voice_end_s >= PAUSE_S:
             if self._ducked:
                 self._ducked = False
-                actions.append(Action(Do.UNDUCK))
+                actions.append(Action(ActionKind.UNDUCK))
             self._ask_pause(turn, actions)
 
     def _paused(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
@@ -205,7 +205,7 @@ class Turns:
         patience_s = PATIENCE_S[end]
         if not turn.prepared and silence_s >= patience_s - _PREPARE_AHEAD_S:
             turn.prepared = True
-            actions.append(Action(Do.PREPARE, turn.id, text=self._question(turn)))
+            actions.append(Action(ActionKind.PREPARE, turn.id, text=self._question(turn)))
         if (
             end in (Ending.OPEN, Ending.LOOSE)
             and HUM_AFTER_S <= silence_s < patience_s - _PREPARE_AHEAD_S / 2
@@ -213,12 +213,12 @@ class Turns:
             and now_s - self._hummed_s >= _HUM_EVERY_S
         ):
             self._hummed_s = now_s
-            actions.append(Action(Do.HUM))
+            actions.append(Action(ActionKind.HUM))
         if turn.ready and silence_s >= patience_s:
             self._unanswered, self._speaks_from_s = self._question(turn), now_s
             self._unanswered_until_s = now_s + _UNHEARD_WITHIN_S
             self.turn, self.phase = None, Phase.SPEAK
-            actions.append(Action(Do.ANSWER, turn.id))
+            actions.append(Action(ActionKind.ANSWER, turn.id))
 
     def _question(self, turn: UserTurn) -> str:
         text = turn.text or ""
@@ -229,13 +229,13 @@ class Turns:
     def _ask_partial(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
         if now_s - turn.partial_at_s >= PARTIAL_EVERY_S:
             turn.partial_at_s = now_s
-            actions.append(Action(Do.PARTIAL, turn.id, turn.pause))
+            actions.append(Action(ActionKind.PARTIAL, turn.id, turn.pause))
 
     def _ask_pause(self, turn: UserTurn, actions: list[Action]) -> None:
         if not turn.asked:
             turn.asked = True
             turn.pause += 1
-            actions.append(Action(Do.PAUSE, turn.id, turn.pause))
+            actions.append(Action(ActionKind.PAUSE, turn.id, turn.pause))
 
     # -- what the workers found -------------------------------------------------------------------------------------------
 
@@ -261,13 +261,13 @@ class Turns:
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
             if loud and not self.loud_room:
                 self.loud_room = True
-                actions.append(Action(Do.LOUD_ROOM))
+                actions.append(Action(ActionKind.LOUD_ROOM))
             self.phase, self._speaks_from_s = Phase.SPEAK, now_s
-            actions.append(Action(Do.RESUME))
+            actions.append(Action(ActionKind.RESUME))
             self._aside(turn, text, echo, actions)
         elif echo or not text:
             self.turn, self.phase = None, Phase.LISTEN
-            actions.append(Action(Do.FORGET, turn.id))
+            actions.append(Action(ActionKind.FORGET, turn.id))
         elif turn.over_agent and is_backchannel(text) and turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S:
             self.phase = Phase.LISTEN
             self._aside(turn, text, echo, actions)
@@ -291,8 +291,8 @@ class Turns:
         """End a turn that asked for nothing: a backchannel, a noise or an echo."""
         self.turn = None
         if not echo and (text or turn.voiced_s >= _BURST_VOICED_S):
-            actions.append(Action(Do.MARK, mark=Mark("backchannel", "user", turn.onset_s, self.gate.voice_end_s)))
-        actions.append(Action(Do.CLOSE if text and not echo else Do.FORGET, turn.id))
+            actions.append(Action(ActionKind.MARK, mark=Mark("backchannel", "user", turn.onset_s, self.gate.voice_end_s)))
+        actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.FORGET, turn.id))
 
     def overheard(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
         """Take a text recognised in mid-speech: in a loud room only words that the agent did not say can interrupt it."""
@@ -315,7 +315,7 @@ class Turns:
         if self.turn is None or self.turn.id != turn_id or not self.turn.prepared:
             return []
         self.turn, self.phase, self._unanswered = None, Phase.LISTEN, ""
-        return [Action(Do.CLOSE, turn_id)]
+        return [Action(ActionKind.CLOSE, turn_id)]
 
     # -- the agent's end --------------------------------------------------------------------------------------------------
 
@@ -325,7 +325,7 @@ class Turns:
         self._agent_end_s, self._unanswered, self._ducked = now_s, "", False
         self.phase = Phase.LISTEN
         if turn is not None and not self.loud_room:
-            actions.append(Action(Do.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
+            actions.append(Action(ActionKind.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
         return actions
 
     def stop(self, now_s: float) -> list[Action]:
@@ -333,12 +333,12 @@ class Turns:
         turn, actions = self.turn, list[Action]()
         if self.phase in (Phase.SPEAK, Phase.FADE):
             if self.phase is Phase.SPEAK:
-                actions.append(Action(Do.CUT))
-            actions.append(Action(Do.SETTLE))
+                actions.append(Action(ActionKind.CUT))
+            actions.append(Action(ActionKind.SETTLE))
             self._agent_end_s, self._ducked = now_s, False
         self._unanswered = ""
         if turn is not None and turn.prepared:
-            actions += [Action(Do.DISCARD, turn.id), Action(Do.CLOSE, turn.id)]
+            actions += [Action(ActionKind.DISCARD, turn.id), Action(ActionKind.CLOSE, turn.id)]
             self.turn = turn = None
         self.phase = Phase.LISTEN
         return actions
@@ -355,8 +355,8 @@ class Turns:
     def _cut(self, now_s: float, actions: list[Action]) -> None:
         self.phase, self._ducked = Phase.FADE, False
         self._cut_s = self._agent_end_s = now_s
-        actions.append(Action(Do.CUT))
+        actions.append(Action(ActionKind.CUT))
 
     def _settle(self, turn: UserTurn, actions: list[Action]) -> None:
         self.phase = Phase.LISTEN
-        actions += [Action(Do.SETTLE), Action(Do.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s))]
+        actions += [Action(ActionKind.SETTLE), Action(ActionKind.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s))]

@@ -11,7 +11,7 @@ from ..speech.recogniser import Recogniser, Transcript
 from ..speech.vad import speech_end
 from ..units import SAMPLE_RATE_HZ
 from .partial_transcript import MAX_WINDOW_S, TurnText
-from .workers import Jobs, Lane
+from .workers import Worker, WorkQueue
 
 _PREROLL_S = 0.3
 _HELD_S = MAX_WINDOW_S + 6.0
@@ -19,7 +19,7 @@ _EDGE_S = 1.0
 # A pass for the captions that finds the recogniser busy is left out: the pass that ends a turn must not wait behind it.
 
 
-class Heard:
+class RecentSound:
     """The last half minute of the user's sound, by time."""
 
     def __init__(self) -> None:
@@ -41,23 +41,23 @@ class Heard:
         return self._ring[np.arange(start, end) % len(self._ring)]
 
 
-class Listener:
+class UserRecognition:
     """Recognises one user turn at a time. `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get what was found."""
 
     def __init__(
         self,
         recogniser: Recogniser,
-        lane: Lane,
-        jobs: Jobs,
+        worker: Worker,
+        work_queue: WorkQueue,
         lockstep: bool,
         next_id: Callable[[], int],
         emit: Callable[[Event], None],
         on_pause: Callable[[int, int, str], None],
         on_partial: Callable[[int, str], None],
     ) -> None:
-        self._recogniser, self._lane, self._jobs, self._lockstep = recogniser, lane, jobs, lockstep
+        self._recogniser, self._worker, self._work_queue, self._lockstep = recogniser, worker, work_queue, lockstep
         self._next_id, self._emit, self._on_pause, self._on_partial = next_id, emit, on_pause, on_partial
-        self.heard = Heard()
+        self.heard = RecentSound()
         self._text: TurnText | None = None
         self._turn_id = 0
         self._pause = 0
@@ -83,7 +83,7 @@ class Listener:
         if text is None:
             return
         text.overrun(now_s)
-        if self._partial_pending or (self._lane.busy and not self._lockstep):
+        if self._partial_pending or (self._worker.busy and not self._lockstep):
             return
         self._partial_pending = True
         turn_id, window_s = self._turn_id, text.window_s
@@ -114,7 +114,7 @@ class Listener:
 
     def _run(self, window_s: float, then: Callable[[Transcript], None]) -> None:
         samples = self.heard.since(window_s)
-        self._jobs.run(self._lane, lambda: self._recogniser.transcribe(samples), then)
+        self._work_queue.run(self._worker, lambda: self._recogniser.transcribe(samples), then)
 
     def show(self, end_s: float) -> None:
         """Caption what is known of the turn so far, provisionally."""

@@ -18,7 +18,7 @@ LOCKSTEP_FRAMES = 2
 _CLOSE_S = 2.0
 
 
-class Lane:
+class Worker:
     """One thread that runs one thing at a time. Several sessions may share it."""
 
     def __init__(self, name: str) -> None:
@@ -45,28 +45,28 @@ class Lane:
 
 
 @dataclass
-class _Job:
+class _PendingWork:
     future: Future[Any]
     due_frame: int
     then: Callable[[Any], None]
 
 
-class Jobs:
+class WorkQueue:
     """One session's work under way, at most 128 pieces."""
 
     def __init__(self, lockstep: bool) -> None:
         self._lockstep = lockstep
-        self._pending: deque[_Job] = deque()
+        self._pending: deque[_PendingWork] = deque()
         self._frame = 0
 
-    def run(self, lane: Lane, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Queue `work` on `lane`; `then` gets its result inside a later `poll`.
+    def run(self, worker: Worker, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Queue `work` on `worker`; `then` gets its result inside a later `poll`.
 
         Raises: EngineError when this session's work has piled up.
         """
         if len(self._pending) >= MAX_PENDING:
             raise EngineError(f"This talk has {MAX_PENDING} pieces of work waiting, the most it may have; the machine is too slow for it.")
-        self._pending.append(_Job(lane.submit(work), self._frame + LOCKSTEP_FRAMES, then))
+        self._pending.append(_PendingWork(worker.submit(work), self._frame + LOCKSTEP_FRAMES, then))
 
     def poll(self, frame: int) -> None:
         """Take up every result that is there, in the order of submission within a lane."""

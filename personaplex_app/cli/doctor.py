@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.remote import ask
-from ..engine_choice import TITLES, choose, remote_settings, store
+from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
 from ..evaluation.machine import machine, versions
 from ..gateway.adapters import load_adapters
 from ..metrics import Metrics
 from ..model.hub_repo import HubRepo, cached, hub_access, parse
 from ..personas import load_personas
-from ..platform_detection import Hosting, here
+from ..platform_detection import Platform, this_platform
 from ..server.certificates import certificate_of
 from ..settings import Settings
 from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
     """Return the findings as plain data; `gpu_gib` plans for a GPU that is not here."""
-    choice, host = choose(settings), here()
+    choice, host = choose(settings), this_platform()
     return {
         "host": {"name": host.name, "title": host.title, "found_by": host.found_by, "mind": [*host.mind, *_reach(host, settings)]},
         "machine": {**machine(), "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1)},
@@ -103,7 +103,7 @@ def _gateway_line(found: dict[str, Any]) -> str:
     return f"{found['adapters']} adapters{where}, {found['off']} switched off{passed_over}"
 
 
-def _reach(host: Hosting, settings: Settings) -> list[str]:
+def _reach(host: Platform, settings: Settings) -> list[str]:
     """Say what keeps people away from the page or from talking there, with these settings on this host."""
     if host.name == "colab":
         return [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
@@ -157,7 +157,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     source = parse(settings.checkpoint)
     folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
     weights = folder / LM_FILE if folder else None
-    agreements = known_agreements(store(settings), weights) if weights else {}
+    agreements = known_agreements(measurements_folder(settings), weights) if weights else {}
     try:
         sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:

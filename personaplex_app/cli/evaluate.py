@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..evaluation.conversation import Stopped
 from ..evaluation.judge import Judge
 from ..evaluation.report import JSON, write_report
-from ..evaluation.run import Bench, Plan, Progress, run
+from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
 from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..evaluation.summary_text import text_of
 from ..responder.llm import LlmSettings
@@ -35,10 +35,10 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
         names = [voice.name for voice in engine.voices]
         voices = tuple(names if args.voices == ["all"] else args.voices or names[:1])
         sampling = Sampling(args.temp_audio, args.temp_text, args.topk_audio, args.topk_text)
-        plan = Plan(scenarios, voices, tuple(range(args.seeds)), args.live, sampling)
-        bench = Bench(dnsmos=not args.no_dnsmos, judge=judge)
+        plan = RunPlan(scenarios, voices, tuple(range(args.seeds)), args.live, sampling)
+        evaluator = Evaluator(dnsmos=not args.no_dnsmos, judge=judge)
         try:
-            failures = run(plan, engine, args.out, _tell, bench, judge, args.parallel)
+            failures = run(plan, engine, args.out, _tell, evaluator, judge, args.parallel)
         except (KeyboardInterrupt, Stopped):
             print("\npersonaplex-app: Stopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
             return 1
@@ -48,7 +48,7 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
             judge.close()
     for unit, error in failures:
         print(f"Failed: {unit.name}: {error}", file=sys.stderr)
-    if failures and len(failures) == len(plan.units):
+    if failures and len(failures) == len(plan.conversations):
         raise BadInput(f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}")
     command = "python -m personaplex_app " + shlex.join(sys.argv[1:])
     return _show(args.out, command, args.json)
@@ -66,7 +66,7 @@ def _show(out: Path, command: str, as_json: bool) -> int:
     return 0
 
 
-def _tell(progress: Progress) -> None:
+def _tell(progress: RunProgress) -> None:
     left = "" if progress.left_s is None else f", about {_minutes(progress.left_s)} left"
     kept = f" ({progress.kept} from before)" if progress.kept else ""
     failed = f", {progress.failed} failed" if progress.failed else ""

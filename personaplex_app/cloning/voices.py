@@ -26,9 +26,9 @@ from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 log = logging.getLogger(__name__)
 
 MAX_OF_OWNER = 12
-MAX_PASSING = 512
+MAX_TEMPORARY = 512
 MAX_KEPT = 2_000
-PASSING_AGE_S = 60 * 60
+TEMPORARY_AGE_S = 60 * 60
 """How long a voice that is not kept stays after its last use."""
 MAX_NAME_CHARS = 40
 MAX_INDEX_BYTES = 4_096
@@ -142,9 +142,9 @@ class ClonedVoices:
     def purge(self) -> None:
         """Let go of voices that were not used for too long, and of the longest unused where there are too many. Call it now and then."""
         with self._lock:
-            passing = sorted((entry for entry in self._entries.values() if not entry.voice.kept), key=lambda entry: entry.used_at_s)
-            oldest_s, too_many = self._clock() - PASSING_AGE_S, len(passing) - MAX_PASSING
-            gone = [entry for place, entry in enumerate(passing) if place < too_many or entry.used_at_s < oldest_s]
+            temporary = sorted((entry for entry in self._entries.values() if not entry.voice.kept), key=lambda entry: entry.used_at_s)
+            oldest_s, too_many = self._clock() - TEMPORARY_AGE_S, len(temporary) - MAX_TEMPORARY
+            gone = [entry for place, entry in enumerate(temporary) if place < too_many or entry.used_at_s < oldest_s]
             for entry in gone:
                 del self._entries[entry.voice.id]
         for entry in gone:

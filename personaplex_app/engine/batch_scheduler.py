@@ -21,9 +21,9 @@ from ..model.duplex import Duplex, Spoken
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
 from ..units import FRAME_MS
-from .contract import Pace
+from .contract import StepTiming
 from .snapshots import Snapshots
-from .step_timing import PaceMeter
+from .step_timing import StepTimer
 
 log = logging.getLogger(__name__)
 CLOSED = "The engine has been closed; start the app again."
@@ -37,11 +37,11 @@ class _Newcomer:
     key: Hashable | None
     sampling: RowSampling
     prompt: Prompt
-    seated: Future[int] = field(default_factory=Future)
+    row_ready: Future[int] = field(default_factory=Future)
     chunks: Iterator[int] | None = None
 
 
-class Slots:
+class BatchScheduler:
     """The rows of a `Duplex`, shared among threads. `build` makes one, at first and after a fault."""
 
     def __init__(self, build: Callable[[], Duplex], snapshots: Snapshots, chunk_frames: int) -> None:
@@ -50,7 +50,7 @@ class Slots:
         self._chunk_frames = chunk_frames
         self._duplex = build()
         self.count = self._duplex.count
-        self._pace = PaceMeter(_carried(self._duplex))
+        self._pace = StepTimer(_carried(self._duplex))
         self._changed = threading.Condition()
         self._free = list(range(self.count))
         self._newcomers: deque[_Newcomer] = deque()
@@ -64,7 +64,7 @@ class Slots:
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
-    def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Slot:
+    def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Row:
         """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots,
         None where nobody will come again for it.
 
@@ -82,11 +82,11 @@ class Slots:
             generation = self._generation
             self._changed.notify_all()
         try:
-            newcomer.seated.result()
+            newcomer.row_ready.result()
         except BaseException:
             self.release(row, generation)
             raise
-        return Slot(self, row, generation)
+        return Row(self, row, generation)
 
     def step(self, row: int, generation: int, frame: np.ndarray) -> Spoken:
         """Advance a row by one frame together with whoever else is there.
@@ -121,7 +121,7 @@ class Slots:
             self._changed.notify_all()
         return future.result()
 
-    def pace(self) -> Pace | None:
+    def step_timing(self) -> StepTiming | None:
         """Return how quick the device is, None before the first step."""
         with self._changed:
             free = len(self._free)
@@ -181,12 +181,12 @@ class Slots:
             self._pace.add((time.perf_counter() - before_s) * 1000)
             for row, (_, future) in frames.items():
                 future.set_result(spoken[row])
-        if newcomer and self._seat_on(newcomer):
+        if newcomer and self._prefill_chunk(newcomer):
             with self._changed:
                 self._newcomers.remove(newcomer)
-            newcomer.seated.set_result(newcomer.row)
+            newcomer.row_ready.set_result(newcomer.row)
 
-    def _seat_on(self, newcomer: _Newcomer) -> bool:
+    def _prefill_chunk(self, newcomer: _Newcomer) -> bool:
         """Do one chunk of a newcomer's prompt phase; return whether it was the last."""
         duplex, row = self._duplex, newcomer.row
         if newcomer.chunks is None:
@@ -230,7 +230,7 @@ class Slots:
         for _, future in self._frames.values():
             future.set_exception(error)
         for newcomer in self._newcomers:
-            newcomer.seated.set_exception(error)
+            newcomer.row_ready.set_exception(error)
         for _, future in self._calls:
             future.set_exception(error)
         self._frames, self._resampled = {}, {}
@@ -257,15 +257,15 @@ def _carried(duplex: Duplex) -> int:
 
 
 @dataclass(frozen=True)
-class Slot:
+class Row:
     """A row that somebody owns."""
 
-    slots: Slots
+    slots: BatchScheduler
     row: int
     generation: int
 
     def step(self, frame: np.ndarray) -> Spoken:
-        """Advance by one frame (see `Slots.step`)."""
+        """Advance by one frame (see `BatchScheduler.step`)."""
         return self.slots.step(self.row, self.generation, frame)
 
     def resample(self, sampling: RowSampling) -> None:

@@ -60,7 +60,7 @@ class Clone:
 class SessionConfig:
     """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
 
-    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not `paced` is stepped as fast as
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not `realtime` is stepped as fast as
     the machine allows: nothing in it may depend on the clock, and the same frames and seed give the same answer.
     """
 
@@ -69,7 +69,7 @@ class SessionConfig:
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
-    paced: bool = True
+    realtime: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepTiming:
     """How quick a device is that all sessions share: its last steps, and what it could carry.
 
     `headroom` is the share of a frame's 80 ms that 95 of 100 steps leave free, below 0 where they take longer. `carries` is the most
@@ -160,7 +160,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class LinkStats:
     """What the way to a server and back adds to a talk.
 
     `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here. `late_frames` were silence
@@ -207,10 +207,10 @@ class SampledSession(Session, Protocol):
 
 
 @runtime_checkable
-class BridgedSession(Session, Protocol):
+class LinkedSession(Session, Protocol):
     """A session that is held elsewhere, and measures the way there."""
 
-    def bridge(self) -> Bridge:
+    def link_stats(self) -> LinkStats:
         """Return what the way costs by now. May be called while a step runs."""
         ...
 
@@ -359,9 +359,9 @@ class LeasingEngine(Engine, Protocol):
 
 
 @runtime_checkable
-class Paced(Protocol):
+class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 
-    def pace(self) -> Pace | None:
+    def step_timing(self) -> StepTiming | None:
         """Return how quick the device is, None before the first step."""
         ...

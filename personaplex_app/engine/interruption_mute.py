@@ -12,7 +12,7 @@ PAUSE_FRAMES = s_to_frames(0.32)
 MOST_FRAMES = s_to_frames(10.0)
 
 
-class Hush:
+class InterruptionMute:
     """Begins when the agent is interrupted and ends in its next pause, or after ten seconds of speech."""
 
     def __init__(self) -> None:

@@ -42,13 +42,13 @@ SILENT_S = 20.0
 OPEN_PATIENCE_S = 60.0
 STEP_PATIENCE_S = 10.0
 MEET_PATIENCE_S = 5.0
-MAX_WISHES = 64
+MAX_LEASE_REQUESTS = 64
 OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."
 
 
 @dataclass(frozen=True)
-class At:
+class WorkerLease:
     """Where a worker is: `ends_s` is when its lease ends, on the monotonic clock that all processes share."""
 
     pid: int
@@ -56,7 +56,7 @@ class At:
 
 
 # a worker's work: the path of a lease's socket, and for how many seconds the device is lent
-Serve = Callable[[str, float], Iterator[At]]
+Serve = Callable[[str, float], Iterator[WorkerLease]]
 
 
 class RestingEngine(Engine, Protocol):
@@ -92,8 +92,8 @@ class LeasedEngine:
         self._run = lender.lend(self._serve)
         self._home_pid = os.getpid()
         self._fresh = True
-        self._wishes: dict[str, _Lease] = {}
-        self._workers: deque[int] = deque(maxlen=MAX_WISHES)
+        self._lease_requests: dict[str, _Lease] = {}
+        self._workers: deque[int] = deque(maxlen=MAX_LEASE_REQUESTS)
         self._lock = threading.Lock()
         # a socket's path has at most 107 bytes, so the folder is not in one of ours
         self._folder = tempfile.TemporaryDirectory(prefix="lease-")
@@ -133,8 +133,8 @@ class LeasedEngine:
     def close(self) -> None:
         """End every lease and every worker, and let go of the weights. May be called twice."""
         with self._lock:
-            wishes, self._wishes = list(self._wishes.values()), {}
-        for lease in wishes:
+            lease_requests, self._lease_requests = list(self._lease_requests.values()), {}
+        for lease in lease_requests:
             lease.end()
         for child in multiprocessing.active_children():
             # they outlive their leases, and this program's end would wait for them: they do not hear SIGTERM
@@ -148,15 +148,15 @@ class LeasedEngine:
         if not 0 < length_s <= max(LENGTHS_S):
             raise BadInput(f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for.")
         with self._lock:
-            if len(self._wishes) >= MAX_WISHES:
-                raise GpuUnavailable(f"{MAX_WISHES} visitors wait for a GPU here, which is the most. Try again in a few minutes.")
+            if len(self._lease_requests) >= MAX_LEASE_REQUESTS:
+                raise GpuUnavailable(f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a few minutes.")
             lease = _Lease(self, length_s, Path(self._folder.name) / secrets.token_hex(8), self._forget)
-            self._wishes[lease.token] = lease
+            self._lease_requests[lease.token] = lease
         return lease
 
     def hold(self, token: str) -> Iterator[None]:
         """Take a lease's device and keep it until the lease ends (see the contract)."""
-        lease = self._wishes.get(token)
+        lease = self._lease_requests.get(token)
         if lease is None or not lease.claim():
             return
         values = self._run(lease.path, lease.length_s + MARGIN_S)
@@ -175,14 +175,14 @@ class LeasedEngine:
 
     def _forget(self, lease: _Lease) -> None:
         with self._lock:
-            self._wishes.pop(lease.token, None)
+            self._lease_requests.pop(lease.token, None)
 
     # in the worker
 
-    def _serve(self, path: str, lease_s: float) -> Iterator[At]:
+    def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
         """Open and step sessions for whoever listens at `path`."""
         fresh = self._fresh and os.getpid() != self._home_pid
-        at = At(os.getpid(), time.monotonic() + lease_s - (_age_s() if fresh else 0.0))
+        at = WorkerLease(os.getpid(), time.monotonic() + lease_s - (_age_s() if fresh else 0.0))
         if fresh:
             torch.set_num_threads(1)  # the threads that the parent computed with are not in a fork
         self._fresh = False
@@ -190,7 +190,7 @@ class LeasedEngine:
             connection = Client(path, "AF_UNIX")
         except OSError:
             return  # nobody waits any more
-        with closing(connection), closing(_Desk(self._engine)) as desk:
+        with closing(connection), closing(_LeaseWorker(self._engine)) as desk:
             yield at
             heard_s = told_s = time.monotonic()
             while (now_s := time.monotonic()) < at.ends_s and now_s - heard_s < SILENT_S:
@@ -212,7 +212,7 @@ class LeasedEngine:
             raise EngineError(self._engine.lost)
 
 
-class _Desk:
+class _LeaseWorker:
     """The worker's end of a lease: one session of the engine at a time."""
 
     def __init__(self, engine: Engine) -> None:

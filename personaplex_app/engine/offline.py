@@ -24,7 +24,7 @@ Answer = Callable[[Iterable[np.ndarray]], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
-class Job:
+class OfflineTask:
     """One recording and where its answer goes."""
 
     input_wav: Path
@@ -42,7 +42,7 @@ class Role:
     voice_folder: Path | None = None
 
 
-def answer_all(jobs: Iterable[Job], answer: Answer) -> None:
+def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
     """Answer each recording and write sound and text.
 
     Raises: BadAudio for a recording that cannot be read, StorageError for an answer that cannot be written.
@@ -68,7 +68,7 @@ def engine_answer(engine: Engine, role: Role) -> Answer:
     voice = role.voice if role.voice in names else names[0]
 
     def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:
-        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling, paced=False))
+        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling, realtime=False))
         try:
             for frame in frames:
                 step = session.step(frame)

@@ -24,18 +24,18 @@ from ..model.duplex import Duplex
 from ..model.graphs import cuda_graphs
 from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
-from ..model.plan import MAX_SNAPSHOT_BYTES, Option, Plan, plan_memory, read_sizes
+from ..model.plan import MAX_SNAPSHOT_BYTES, MemoryPlan, Option, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
 from ..units import FRAME_SAMPLES
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, Voice, family_of, released_voice
-from .batch_scheduler import Slots
-from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig
+from .batch_scheduler import BatchScheduler
+from .contract import Capabilities, EngineState, Sampling, SessionConfig, StepTiming
 from .personaplex_session import PersonaplexSession, row_sampling
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
 from .voice_samples import SEED as SAMPLE_SEED
-from .voice_samples import Speaker, VoiceSamples
+from .voice_samples import SampledVoice, VoiceSamples
 
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
@@ -75,7 +75,7 @@ class PersonaplexEngine:
         self._voices: dict[str, VoicePrompt] = {}
         self._codec = ""
         self._model = b""
-        self._slots: Slots | None = None
+        self._slots: BatchScheduler | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class PersonaplexEngine:
         self._saying = threading.Lock()
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
-        self.plan: Plan | None = None
+        self.plan: MemoryPlan | None = None
         self.identity = ""
 
     @property
@@ -119,7 +119,7 @@ class PersonaplexEngine:
         """
         if not self._slots:
             self.rest(report)
-            self._told_of_memory(lambda: self._wake(report))
+            self._reported_memory(lambda: self._wake(report))
 
     def rest(self, report: Callable[[EngineState], None]) -> None:
         """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes on from there, which may
@@ -128,9 +128,9 @@ class PersonaplexEngine:
         Raises: what `load` raises.
         """
         if not self._checkpoint:
-            self._told_of_memory(lambda: self._bring(report))
+            self._reported_memory(lambda: self._bring(report))
 
-    def _told_of_memory(self, work: Callable[[], None]) -> None:
+    def _reported_memory(self, work: Callable[[], None]) -> None:
         try:
             work()
         except (MemoryError, RuntimeError) as error:
@@ -175,7 +175,7 @@ class PersonaplexEngine:
         checkpoint, voices, rows = self._checkpoint, self._voices, self._rows
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
-        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._slots = BatchScheduler(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
         self._samples = VoiceSamples(self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks)
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
@@ -196,8 +196,8 @@ class PersonaplexEngine:
             self._left()
             raise
 
-    def _seat(self, config: SessionConfig, left: Callable[[], None], passing: bool = False) -> PersonaplexSession:
-        """Take a place; `passing` says that nobody comes again for the same voice and role."""
+    def _seat(self, config: SessionConfig, left: Callable[[], None], temporary: bool = False) -> PersonaplexSession:
+        """Take a place; `temporary` says that nobody comes again for the same voice and role."""
         if self._slots is None or self._checkpoint is None:
             raise EngineError(NOT_LOADED)
         lm, clone = self._checkpoint.lm.config, config.clone
@@ -206,7 +206,7 @@ class PersonaplexEngine:
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
         prompt = build_prompt(lm, tokens, voice, codes)
         made_of = _clone_key(clone.data) if clone else config.voice
-        key = None if passing else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
+        key = None if temporary else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
@@ -215,7 +215,7 @@ class PersonaplexEngine:
         with self._lock:
             self._talks -= 1
 
-    def _speaker(self, name: str) -> Speaker:
+    def _speaker(self, name: str) -> SampledVoice:
         """Return what says a voice's sample, in a place of its own."""
         voice = self._stored_voice(name)
 
@@ -232,7 +232,7 @@ class PersonaplexEngine:
                 self._saying.release()
                 raise
 
-        return Speaker(to_safetensors(voice) if voice else b"", say)
+        return SampledVoice(to_safetensors(voice) if voice else b"", say)
 
     def _stored_voice(self, name: str) -> VoicePrompt | None:
         """Return the voice of that name, None for a talk without one.
@@ -281,9 +281,9 @@ class PersonaplexEngine:
             raise EngineError(NOT_LOADED)
         return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
-    def pace(self) -> Pace | None:
+    def step_timing(self) -> StepTiming | None:
         """Return how quick the device is, None before the first step."""
-        return self._slots.pace() if self._slots else None
+        return self._slots.step_timing() if self._slots else None
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
@@ -319,7 +319,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 def divide(
     files: CheckpointFiles, compute: Compute, quantize: str, talks: int, cpu_offload: bool, agreements: Mapping[str, float] | None = None
-) -> tuple[Plan, Option]:
+) -> tuple[MemoryPlan, Option]:
     """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
 
     Raises: EngineError when nothing fits.

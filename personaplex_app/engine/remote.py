@@ -19,7 +19,7 @@ from ..codec import make_codec
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..voices import Voice
 from .contract import Capabilities, EngineState, SessionConfig
-from .remote_connection import Line, LineError, Refused, Timeouts, dial
+from .remote_connection import Refused, RemoteConnection, ServerFault, Timeouts, dial
 from .remote_session import RemoteSession
 from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_turn, client_of
 
@@ -137,7 +137,7 @@ class RemoteEngine:
         if any(len(each.talk_url(config)) > MAX_ADDRESS_CHARS for each in self._upstreams):
             raise BadPrompt("The role prompt is too long for a remote server, which takes it in its address; shorten it.")
         upstream, line = self._run(self._begin(config))
-        return RemoteSession(line, upstream.host, config.paced, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
+        return RemoteSession(line, upstream.host, config.realtime, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
 
     def close(self) -> None:
         """End every talk and the thread that carries them. May be called twice."""
@@ -203,7 +203,7 @@ class RemoteEngine:
 
         self._looking = asyncio.ensure_future(look())
 
-    async def _begin(self, config: SessionConfig) -> tuple[Upstream, Line]:
+    async def _begin(self, config: SessionConfig) -> tuple[Upstream, RemoteConnection]:
         """Ask the servers in turn, those that cannot be reached up to three times."""
         timeouts = self._settings.timeouts
         began_s = time.monotonic()
@@ -222,7 +222,7 @@ class RemoteEngine:
                     return upstream, await self._dial(upstream, config)
                 except Refused as error:
                     refusal = f"The remote server {upstream.host} refused the talk. {error}"
-                except LineError as error:
+                except ServerFault as error:
                     log.warning("remote server %s: %s", upstream.host, error)
                     upstream.failed(str(error), time.monotonic(), in_talk=True)
                 upstream.talks -= 1
@@ -232,14 +232,14 @@ class RemoteEngine:
             raise CapacityError("All places of the remote servers are taken; try again when a talk has ended.")
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
-    async def _dial(self, upstream: Upstream, config: SessionConfig) -> Line:
+    async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
         def note(trip_ms: float) -> None:
             upstream.round_trip_ms = round(trip_ms, 1)
 
         access, timeouts = self._settings.access, self._settings.timeouts
         try:
-            line = await dial(upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.paced, note)
-        except LineError:
+            line = await dial(upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note)
+        except ServerFault:
             raise
         except BaseException:
             upstream.talks -= 1

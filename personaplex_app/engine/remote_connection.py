@@ -33,11 +33,11 @@ MAX_BARREN_BYTES = 256 * 1024
 """So many bytes of a stream that hold no sound are no stream."""
 
 
-class LineError(EngineError):
+class ServerFault(EngineError):
     """What a server did wrong, said of "it": `remote server HOST` goes before."""
 
 
-class Refused(LineError):
+class Refused(ServerFault):
     """The server works and said no to this talk."""
 
 
@@ -57,10 +57,10 @@ class _Connect(connect):
         return exc
 
 
-async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim: bool, trip: Callable[[float], None]) -> Line:
+async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim: bool, trip: Callable[[float], None]) -> RemoteConnection:
     """Return a line on which the server has begun the talk. `trip` is told each round trip in milliseconds.
 
-    Raises: LineError.
+    Raises: ServerFault.
     """
     # its own logger, that says nothing: at the lowest level it would write the address, prompt and all
     options: dict[str, Any] = {"ssl": access.tls()} if url.startswith("wss:") else {}
@@ -79,17 +79,17 @@ async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim:
     try:
         socket = await connecting
     except TimeoutError:
-        raise LineError(f"It did not answer within {timeouts.connect_s:g} s.") from None
+        raise ServerFault(f"It did not answer within {timeouts.connect_s:g} s.") from None
     except InvalidStatus as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise LineError(ASKS_FOR_A_KEY.format(status=status)) from None
-        raise LineError(f"It answers HTTP {status} at {CHAT_PATH} where a moshi server begins a talk.") from None
+            raise ServerFault(ASKS_FOR_A_KEY.format(status=status)) from None
+        raise ServerFault(f"It answers HTTP {status} at {CHAT_PATH} where a moshi server begins a talk.") from None
     except OSError as error:
-        raise LineError(sentence_of(error)) from None
+        raise ServerFault(sentence_of(error)) from None
     except (WebSocketException, ValueError) as error:
-        raise LineError(f"It does not speak WebSocket there ({type(error).__name__}).") from None
-    line = Line(socket, codec, JitterBuffer(trim), trip)
+        raise ServerFault(f"It does not speak WebSocket there ({type(error).__name__}).") from None
+    line = RemoteConnection(socket, codec, JitterBuffer(trim), trip)
     try:
         await line.until_begun(timeouts.handshake_s)
     except BaseException:
@@ -98,11 +98,11 @@ async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim:
     return line
 
 
-class Line:
+class RemoteConnection:
     """An open talk with a server. `ended` says why there is no more, "" while there is."""
 
     def __init__(self, socket: ClientConnection, codec: Codec, buffer: JitterBuffer, trip: Callable[[float], None]) -> None:
-        self._socket, self._codec, self._told_trip = socket, codec, trip
+        self._socket, self._codec, self._reported_trip = socket, codec, trip
         self.buffer = buffer
         self.ended = ""
         self.trips_ms: deque[float] = deque(maxlen=TRIPS_REMEMBERED)
@@ -135,7 +135,7 @@ class Line:
     async def until_begun(self, patience_s: float) -> None:
         """Wait for the handshake, or for sound where a server gives none.
 
-        Raises: LineError.
+        Raises: ServerFault.
         """
         try:
             with anyio.fail_after(patience_s):
@@ -144,9 +144,9 @@ class Line:
                     if kind in (Kind.HANDSHAKE, Kind.AUDIO):
                         break
         except TimeoutError:
-            raise LineError(f"It did not begin the talk within {patience_s:g} s; it may be full, or still loading.") from None
+            raise ServerFault(f"It did not begin the talk within {patience_s:g} s; it may be full, or still loading.") from None
         except ConnectionClosed as error:
-            raise LineError(f"It {_closing(error)} before the talk began.") from None
+            raise ServerFault(f"It {_closing(error)} before the talk began.") from None
         self.heard_s = self._began_s = time.monotonic()
 
     async def run(self) -> None:
@@ -160,7 +160,7 @@ class Line:
             error = next((each for each in errors if not isinstance(each, ConnectionClosed)), errors[0])
             if isinstance(error, ConnectionClosed):
                 self.ended = f"It {_closing(error)}."
-            elif isinstance(error, LineError):
+            elif isinstance(error, ServerFault):
                 self.ended = str(error)
             else:
                 raise error
@@ -182,7 +182,7 @@ class Line:
             written_s = self.buffer.written_samples / SAMPLE_RATE_HZ
             lasted_s = max(time.monotonic() - self._began_s, self.sent_samples / SAMPLE_RATE_HZ)
             if written_s > lasted_s + AHEAD_S:
-                raise LineError(f"It sent {written_s:.0f} s of sound in a talk of {lasted_s:.0f} s.")
+                raise ServerFault(f"It sent {written_s:.0f} s of sound in a talk of {lasted_s:.0f} s.")
 
     def _take(self, data: bytes | str) -> Kind:
         try:
@@ -197,7 +197,7 @@ class Line:
                 case _:
                     pass  # control, metadata and pings say nothing about sound
         except (ProtocolError, BadAudio) as error:
-            raise LineError(f"It sent what is not the moshi protocol. ({error})") from None
+            raise ServerFault(f"It sent what is not the moshi protocol. ({error})") from None
         return message.kind
 
     def _hear(self, payload: bytes) -> None:
@@ -224,12 +224,12 @@ class Line:
 
     async def _watch(self) -> None:
         await self._stuck.wait()
-        raise LineError(f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent.")
+        raise ServerFault(f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent.")
 
     async def _ping(self) -> None:
         while True:
             self.trips_ms.append(await (await self._socket.ping()) * 1000)
-            self._told_trip(self.trips_ms[-1])
+            self._reported_trip(self.trips_ms[-1])
             await asyncio.sleep(PING_EVERY_S)
 
     def _cancel(self) -> None:

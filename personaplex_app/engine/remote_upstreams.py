@@ -48,7 +48,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Told:
+class ServerStatus:
     """What a server of this program tells of itself; servers of the moshi family tell nothing."""
 
     title: str = ""
@@ -66,7 +66,7 @@ class Upstream:
 
     url: str
     places: int = 1
-    told: Told = field(default_factory=Told)
+    told: ServerStatus = field(default_factory=ServerStatus)
     talks: int = 0
     why: str = "It has not been asked yet."
     answer_ms: float | None = None
@@ -194,14 +194,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error, seen = error.__cause__ or error.__context__, seen + 1
 
 
-def read_status(body: bytes) -> Told | None:
+def read_status(body: bytes) -> ServerStatus | None:
     """Return what a `/voice/status` of this program says, None for anything else. Nothing in it is trusted to have its form."""
     try:
         status = json.loads(body)
         engine, slots = status["engine"], status["slots"]
         voices = tuple(_voice(each) for each in status["voices"][:MAX_VOICES] if not str(each["name"]).startswith(CLONE_PREFIX))
         can = {name: engine["capabilities"][name] is True for name in ("sampling", "backchannels", "agent_captions", "role_prompt")}
-        return Told(
+        return ServerStatus(
             title=plain(engine["title"]),
             available=status["available"] is True,
             detail=plain(engine["detail"] or engine["stage"]),

@@ -8,12 +8,12 @@ from collections import deque
 import numpy as np
 
 from ..units import FRAME_MS, FRAME_S
-from .contract import Pace
+from .contract import StepTiming
 
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 
 
-class PaceMeter:
+class StepTimer:
     """Takes the steps of one thread and tells any other."""
 
     def __init__(self, carries: int) -> None:
@@ -29,12 +29,12 @@ class PaceMeter:
             self._steps += 1
             self._misses += took_ms > FRAME_MS
 
-    def read(self, used: int, free: int) -> Pace | None:
-        """Return the pace with `used` slots taken and `free` ones left, None before the first step."""
+    def read(self, used: int, free: int) -> StepTiming | None:
+        """Return the timing with `used` slots taken and `free` ones left, None before the first step."""
         with self._lock:
             steps, misses, took_ms = self._steps, self._misses, list(self._took_ms)
         if not took_ms:
             return None
         p50, p95, p99 = (round(float(ms), 2) for ms in np.percentile(took_ms, [50, 95, 99]))
         more = max(min(self._carries - used, free), 0)
-        return Pace(steps, p50, p95, p99, misses, round(1 - p95 / FRAME_MS, 3), self._carries, more)
+        return StepTiming(steps, p50, p95, p99, misses, round(1 - p95 / FRAME_MS, 3), self._carries, more)

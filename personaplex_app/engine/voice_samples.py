@@ -34,7 +34,7 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Speaker:
+class SampledVoice:
     """A voice to be heard. `content` is what it is made of; `open` begins a talk in it and returns None when there is no room."""
 
     content: bytes
@@ -47,7 +47,7 @@ class VoiceSamples:
     `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as somebody does.
     """
 
-    def __init__(self, folder: Path, model: bytes, speaker: Callable[[str], Speaker], free: Callable[[], bool]) -> None:
+    def __init__(self, folder: Path, model: bytes, speaker: Callable[[str], SampledVoice], free: Callable[[], bool]) -> None:
         self._folder, self._model, self._speaker, self._free = folder, model, speaker, free
         self._made: dict[str, np.ndarray | None] = {}
         self._wanted: OrderedDict[str, None] = OrderedDict()
@@ -96,7 +96,7 @@ class VoiceSamples:
                 self._thread = None
             return voice
 
-    def _make(self, speaker: Speaker) -> tuple[np.ndarray | None, bool]:
+    def _make(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
         """Return a voice's sample, None where it cannot be had, and whether that is the last word."""
         path = self._folder / f"{self._key(speaker)}.wav"
         if (kept := _read(path)) is not None:
@@ -108,7 +108,7 @@ class VoiceSamples:
             _write(path, sample)
         return sample, done
 
-    def _say(self, speaker: Speaker) -> tuple[np.ndarray | None, bool]:
+    def _say(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
         """Return what was said, None for nothing audible, and whether it was said to the end."""
         session = speaker.open() if self._free() else None
         if session is None:
@@ -129,7 +129,7 @@ class VoiceSamples:
         loud = [k for k, frame in enumerate(frames) if level_db(frame) > SILENT_DB]
         return (np.concatenate(frames[loud[0] : loud[-1] + 1]) if loud else None), True
 
-    def _key(self, speaker: Speaker) -> str:
+    def _key(self, speaker: SampledVoice) -> str:
         return hashlib.sha256(b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))).hexdigest()[:32]
 
 

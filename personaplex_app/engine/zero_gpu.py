@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import EngineError, EngineUnavailable, GpuUnavailable, shorten
-from .leased import At, Serve
+from .leased import Serve, WorkerLease
 
 try:
     import spaces
@@ -69,6 +69,6 @@ def _when(message: str) -> str:
 
 
 @spaces.GPU
-def _nothing() -> Iterator[At]:
+def _nothing() -> Iterator[WorkerLease]:
     """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no other."""
     yield from ()

@@ -14,7 +14,7 @@ from ..audio import float_to_pcm16
 from ..rendering.render import Rendering
 from ..sessions import export
 from ..units import SAMPLE_RATE_HZ
-from .blind_test.design import Clip
+from .blind_test.design import TrialClip
 from .loudness import amplified, gain_db
 
 Channels = Literal["both", "agent"]
@@ -46,11 +46,11 @@ class Matched:
         drawn = export.lane(self.rendering.as_talk(), io.BytesIO(self.wav()))
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
-    def clip(self) -> Clip:
+    def clip(self) -> TrialClip:
         """Return it as a clip of a blind test."""
         meta = self.rendering.meta
         sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
-        return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256)
+        return TrialClip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256)
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:

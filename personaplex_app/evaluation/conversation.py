@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.contract import Engine, SessionConfig, Utterance, Word
 from ..rendering.render import Render, Rendering, request
 from ..units import FRAME_S, FRAME_SAMPLES
-from .measures import Heard
+from .measures import AgentSide
 
 _LOOK_EVERY_S = 0.25
 
@@ -20,12 +20,12 @@ class Stopped(Exception):
     """Somebody asked to stop; what is whole stays."""
 
 
-def heard_in(rendering: Rendering) -> Heard:
+def heard_in(rendering: Rendering) -> AgentSide:
     """Return the agent's side of a rendering."""
-    return Heard(rendering.agent, _agent_words(rendering.utterances), rendering.step_ms)
+    return AgentSide(rendering.agent, _agent_words(rendering.utterances), rendering.step_ms)
 
 
-def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> Heard:
+def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> AgentSide:
     """Play a recording on the timeline.
 
     Shapes: `user` is float32 [N] at 24 kHz.
@@ -41,14 +41,14 @@ def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threadin
         under_way.close()
 
 
-def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> Heard:
+def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> AgentSide:
     """Play a recording in real time: each frame is given when its last sample would have been said.
 
     Shapes: `user` is float32 [N] at 24 kHz.
     Raises: Stopped, UnknownVoice, BadPrompt, CapacityError, EngineError.
     """
     asked_s = time.perf_counter()
-    session = engine.open(replace(config, paced=True))
+    session = engine.open(replace(config, realtime=True))
     agent: list[np.ndarray] = []
     said: dict[int, Utterance] = {}
     step_ms: list[float] = []
@@ -68,7 +68,7 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
             said |= {event.id: event for event in step.events if isinstance(event, Utterance) and event.speaker == "agent"}
     finally:
         session.close()
-    return Heard(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s), began_s - asked_s)
+    return AgentSide(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s), began_s - asked_s)
 
 
 def _agent_words(utterances) -> tuple[Word, ...]:

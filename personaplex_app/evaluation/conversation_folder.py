@@ -20,16 +20,16 @@ from ..speech.sound import Span
 from ..units import SAMPLE_RATE_HZ
 from .fdb.folders import AGENT_AUDIO, AGENT_WORDS, USER_AUDIO, read_json
 from .judge import Judgement
-from .measures import Heard, Values
-from .scenarios import Spoken
+from .measures import AgentSide, Values
+from .scenarios import SpokenScenario
 
 SCHEMA = 1
-UNITS, ABOUT = "units", "unit.json"
+CONVERSATIONS, ABOUT = "units", "unit.json"
 _ANNOTATION = {"pause": "pause.json", "turn": "turn_taking.json", "interruption": "interrupt.json"}
 
 
 @dataclass(frozen=True)
-class Unit:
+class Conversation:
     """A conversation to hold: what the user says, in which take, to which voice."""
 
     scenario: str
@@ -69,8 +69,8 @@ class Result:
     schema: int = SCHEMA
 
     @property
-    def unit(self) -> Unit:
-        return Unit(self.scenario, self.voice, self.seed)
+    def conversation(self) -> Conversation:
+        return Conversation(self.scenario, self.voice, self.seed)
 
     @property
     def agent_text(self) -> str:
@@ -78,7 +78,13 @@ class Result:
 
 
 def result_of(
-    unit: Unit, spoken: Spoken, heard: Heard, prompt: str, speech: list[Span], values: Values, judgement: Judgement | None
+    conversation: Conversation,
+    spoken: SpokenScenario,
+    heard: AgentSide,
+    prompt: str,
+    speech: list[Span],
+    values: Values,
+    judgement: Judgement | None,
 ) -> Result:
     """Return what is kept of a conversation that was held and measured."""
     scenario = spoken.scenario
@@ -86,8 +92,8 @@ def result_of(
         scenario=scenario.name,
         kind=scenario.kind,
         title=scenario.title,
-        voice=unit.voice,
-        seed=unit.seed,
+        voice=conversation.voice,
+        seed=conversation.seed,
         persona=scenario.persona,
         user_voice=spoken.user_voice,
         duration_s=round(spoken.duration_s, 6),
@@ -106,12 +112,12 @@ def result_of(
     )
 
 
-def write_unit(root: Path, spoken: Spoken, heard: Heard, result: Result, voice: np.ndarray | None) -> None:
+def write_conversation(root: Path, spoken: SpokenScenario, heard: AgentSide, result: Result, voice: np.ndarray | None) -> None:
     """Write a unit's folder under another name and rename it: a reader never sees half of one.
 
     Raises: StorageError.
     """
-    folder = root / UNITS / result.unit.name
+    folder = root / CONVERSATIONS / result.conversation.name
     part = folder.with_name(folder.name + ".part")
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -132,13 +138,13 @@ def write_unit(root: Path, spoken: Spoken, heard: Heard, result: Result, voice: 
     except (OSError, soundfile.LibsndfileError) as error:
         shutil.rmtree(part, ignore_errors=True)
         why = getattr(error, "strerror", None) or "the disk refused it"
-        raise StorageError(f"The conversation {result.unit.name} cannot be kept ({why}); make room and run again.") from None
+        raise StorageError(f"The conversation {result.conversation.name} cannot be kept ({why}); make room and run again.") from None
 
 
-def read_units(root: Path) -> list[Result]:
+def read_results(root: Path) -> list[Result]:
     """Return every whole unit below a folder, by name; one that cannot be read counts as none."""
     found = []
-    for path in sorted((root / UNITS).glob(f"*/{ABOUT}")):
+    for path in sorted((root / CONVERSATIONS).glob(f"*/{ABOUT}")):
         if path.parent.suffix == ".part":
             continue
         try:
@@ -154,7 +160,7 @@ def read_units(root: Path) -> list[Result]:
 def read_voice(root: Path, result: Result) -> np.ndarray | None:
     """Return a unit's voice, float32 [256]; None where it was not measured."""
     try:
-        return np.load(root / UNITS / result.unit.name / "voice.npy", allow_pickle=False)
+        return np.load(root / CONVERSATIONS / result.conversation.name / "voice.npy", allow_pickle=False)
     except (OSError, ValueError):
         return None
 
@@ -164,11 +170,11 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
 
     Raises: StorageError.
     """
-    folder = root / UNITS / result.unit.name
+    folder = root / CONVERSATIONS / result.conversation.name
     try:
         sides = [soundfile.read(folder / name, dtype="float32")[0] for name in (USER_AUDIO, AGENT_AUDIO)]
     except (OSError, soundfile.LibsndfileError):
-        raise StorageError(f"The sound of {result.unit.name} cannot be read; delete its folder and run again.") from None
+        raise StorageError(f"The sound of {result.conversation.name} cannot be read; delete its folder and run again.") from None
     count = min(map(len, sides))
     return sides[0][:count], sides[1][:count]
 

@@ -13,7 +13,7 @@ from ..speech.quality import Dnsmos, clipping_share, silence_share
 from ..speech.sound import Sound, Span
 from ..speech.speech_finder import SpeechFinder, at_the_sound
 from ..units import SAMPLE_RATE_HZ
-from .measures import Heard, Values, spoken_part
+from .measures import AgentSide, Values, spoken_part
 from .similarity import VoiceEncoder, similarity
 
 PART_S = 10.0
@@ -49,7 +49,7 @@ class Instruments:
         with self._lock:
             return at_the_sound(self._finder.segments(sound), sound)
 
-    def sound(self, heard: Heard, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
+    def sound(self, heard: AgentSide, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
         """Return the figures of the agent's sound, and its voice as float32 [256] where that can be told."""
         values: Values = {
             "clipping_share": [clipping_share(heard.samples)],

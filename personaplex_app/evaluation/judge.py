@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from ..responder.llm import LlmSettings
-from .scenarios import Spoken
+from .scenarios import SpokenScenario
 
 MAX_REPLY_BYTES = 65_536
 MAX_SAID_CHARS = 4_000
@@ -50,7 +50,7 @@ class Judge:
         """The hash of the instructions: another prompt is another judge."""
         return hashlib.sha256(PROMPT.encode()).hexdigest()
 
-    def ask(self, spoken: Spoken, role: str, agent_text: str) -> Judgement:
+    def ask(self, spoken: SpokenScenario, role: str, agent_text: str) -> Judgement:
         """Return the opinion. Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does."""
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
         told = f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT: {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"

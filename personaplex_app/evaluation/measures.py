@@ -17,7 +17,7 @@ from ..speech.sound import AGENT_GAP_S, Span, merged
 from ..units import FRAME_S, SAMPLE_RATE_HZ
 from .answers_check import declines, holds, inverts, relevance
 from .fdb import metrics
-from .scenarios import Happened, Spoken
+from .scenarios import SpokenScenario, UserEvent
 
 Values = dict[str, list[float]]
 Note = Callable[[str, float | None], None]
@@ -26,7 +26,7 @@ GOES_ON_S = 2.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class AgentSide:
     """The agent's side of one conversation.
 
     Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each frame came back, counted from
@@ -40,7 +40,7 @@ class Heard:
     opened_s: float = 0.0
 
 
-def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: str) -> Values:
+def measure_turns(spoken: SpokenScenario, heard: AgentSide, speech: Sequence[Span], prompt: str) -> Values:
     """Return the figures of turn taking and persona. `speech` is where the agent speaks."""
     words = [word for part in metrics.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part]
     segments = merged(speech, AGENT_GAP_S)
@@ -68,7 +68,7 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
     return values
 
 
-def _turn(note: Note, turn: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _turn(note: Note, turn: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     reply = metrics.reply_to_turn(said, turn.end_s)
     note("replies", reply.tor)
     note("reply_latency_s", reply.latency_s)
@@ -76,7 +76,7 @@ def _turn(note: Note, turn: Happened, said: list[Word], segments: list[Span], un
         note("turn_latency_s", _onset_after(segments, turn.end_s, until_s))
 
 
-def _interruption(note: Note, cut: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _interruption(note: Note, cut: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     reply = metrics.reply_to_interruption(said, cut.end_s)
     note("replies_interruption", reply.tor)
     note("reply_after_interruption_s", reply.latency_s)
@@ -85,36 +85,36 @@ def _interruption(note: Note, cut: Happened, said: list[Word], segments: list[Sp
         note("keyword_relevance", relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)))
 
 
-def _hum(note: Note, hum: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _hum(note: Note, hum: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     if _speaks_at(segments, hum.start_s):
         note("goes_on_after_hum", _goes_on(segments, hum.end_s))
 
 
-def _aside(note: Note, aside: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _aside(note: Note, aside: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     if _speaks_at(segments, aside.start_s):
         note("goes_on_after_aside", _goes_on(segments, aside.end_s))
     else:
         note("answers_aside", _begins(said, aside.start_s, aside.end_s + RESPONSE_S))
 
 
-def _noise(note: Note, noise: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _noise(note: Note, noise: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     note("answers_noise", _begins(said, noise.start_s, noise.end_s + RESPONSE_S))
 
 
-def _silence(note: Note, silence: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _silence(note: Note, silence: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     note("speaks_into_silence", _begins(said, silence.start_s, silence.end_s))
 
 
 _ACTS = {"turn": _turn, "interruption": _interruption, "hum": _hum, "aside": _aside, "noise": _noise, "silence": _silence}
 
 
-def _listening(note: Note, turn: Happened, words: list[Word], speech: Sequence[Span]) -> None:
+def _listening(note: Note, turn: UserEvent, words: list[Word], speech: Sequence[Span]) -> None:
     found = metrics.true_backchannels([span for span in speech if turn.start_s <= span[0] < turn.end_s], words)
     note("backchannels_per_min", len(found.spans) / (turn.end_s - turn.start_s) * 60)
     note("talks_over_turn", found.tor)
 
 
-def _answer(note: Note, asked: Happened, said: list[Word], prompt: str, user_text: str) -> None:
+def _answer(note: Note, asked: UserEvent, said: list[Word], prompt: str, user_text: str) -> None:
     answer = " ".join(word.text for word in said if word.start_s > asked.start_s)
     right = holds(answer, asked.facts)
     if asked.facts:
@@ -126,7 +126,7 @@ def _answer(note: Note, asked: Happened, said: list[Word], prompt: str, user_tex
         note("invents_figure", bool(figures(answer) - figures(prompt) - figures(user_text)))
 
 
-def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_s: float, heard: Heard) -> None:
+def _wall_clock(note: Note, acts: Sequence[UserEvent], segments: list[Span], end_s: float, heard: AgentSide) -> None:
     """Note the same moments as they came: a sample can be played when its frame is back, at its place in the frame."""
     ready_s = heard.ready_s
 

@@ -111,14 +111,14 @@ def mp3(user: np.ndarray, agent: np.ndarray) -> str:
     return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def cell_text(cell: Cell, unit: str) -> str:
+def cell_text(cell: Cell, conversation: str) -> str:
     """Return a figure for a reader: a dash for none, and for one that rests on too few events."""
     if cell["value"] is None or not cell["shown"]:
         return "–"
-    return f"{cell['value']:.0%}" if unit in ("rate", "share") else f"{cell['value']:.2f}"
+    return f"{cell['value']:.0%}" if conversation in ("rate", "share") else f"{cell['value']:.2f}"
 
 
-def span_text(cell: Cell, unit: str) -> str:
+def span_text(cell: Cell, conversation: str) -> str:
     """Return a figure's interval, or why it is not shown."""
     if not cell["events"]:
         return ""
@@ -126,7 +126,7 @@ def span_text(cell: Cell, unit: str) -> str:
         return f"{cell['events']} of {intervals.MIN_EVENTS} events"
     if not cell["interval"]:
         return f"n {cell['events']}"
-    low, high = (f"{each:.0%}" if unit in ("rate", "share") else f"{each:.2f}" for each in cell["interval"])
+    low, high = (f"{each:.0%}" if conversation in ("rate", "share") else f"{each:.2f}" for each in cell["interval"])
     return f"{low} … {high}, n {cell['events']}"
 
 

@@ -70,7 +70,7 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Happened:
+class UserEvent:
     """Something on the user's side and its true times: from the first audible sample to the last."""
 
     what: str
@@ -82,7 +82,7 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenScenario:
     """A scenario as the user says it.
 
     Shapes: `samples` is float32 [N] at 24 kHz.
@@ -92,7 +92,7 @@ class Spoken:
     take: int
     user_voice: str
     samples: np.ndarray
-    happened: tuple[Happened, ...]
+    happened: tuple[UserEvent, ...]
     words: tuple[Word, ...]
 
     @property
@@ -194,7 +194,7 @@ def persona_prompt(scenario: Scenario) -> str:
     return find(scenario.persona).prompt
 
 
-def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> Spoken:
+def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScenario:
     """Return the user's side of a take: the same samples each time on the same machine."""
     timbre = user_timbre(scenario, take)
     other = TIMBRES[(TIMBRES.index(timbre) + 2) % len(TIMBRES)]
@@ -217,23 +217,23 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> Spoken:
         at_s += len(sound) / SAMPLE_RATE_HZ
     samples = np.concatenate(sounds)
     samples = np.clip(samples + rng.normal(0.0, _FLOOR, len(samples)), -1.0, 1.0).astype(np.float32)
-    return Spoken(scenario, take, timbre.voice.name, samples, _happened(timed), tuple(words))
+    return SpokenScenario(scenario, take, timbre.voice.name, samples, _happened(timed), tuple(words))
 
 
 def _silence(length_s: float) -> np.ndarray:
     return np.zeros(int(length_s * SAMPLE_RATE_HZ), np.float32)
 
 
-def _happened(timed: list[tuple[Part, float, float]]) -> tuple[Happened, ...]:
+def _happened(timed: list[tuple[Part, float, float]]) -> tuple[UserEvent, ...]:
     """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone is a silence."""
-    told: list[Happened] = []
-    turn: Happened | None = None
+    told: list[UserEvent] = []
+    turn: UserEvent | None = None
     for part, start_s, end_s in timed:
         if part.do == "wait":
             turn = None
         elif part.do == "pause":
             # it begins and ends where the speech around it can be heard
-            told.append(Happened("pause", turn.end_s if turn else start_s, end_s))
+            told.append(UserEvent("pause", turn.end_s if turn else start_s, end_s))
         elif part.do == "say" and turn:
             told[-1] = replace(told[-1], end_s=start_s) if told[-1].what == "pause" else told[-1]
             text, facts = f"{turn.text} {part.text}", turn.facts + part.facts
@@ -241,9 +241,9 @@ def _happened(timed: list[tuple[Part, float, float]]) -> tuple[Happened, ...]:
             told[told.index(turn)] = turn = longer
         else:
             what = {"say": "turn", "interrupt": "interruption"}.get(part.do, part.do)
-            told.append(Happened(what, start_s, end_s, part.text, part.facts, part.unknown))
+            told.append(UserEvent(what, start_s, end_s, part.text, part.facts, part.unknown))
             turn = told[-1] if part.do == "say" else None
-    return tuple(told) or (Happened("silence", timed[0][1], timed[-1][2]),)
+    return tuple(told) or (UserEvent("silence", timed[0][1], timed[-1][2]),)
 
 
 def _noise(part: Part, rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__, intervals
 from ..errors import BadInput, shorten
 from ..units import FRAME_MS
-from .conversation_folder import Result, read_units, read_voice
+from .conversation_folder import Result, read_results, read_voice
 from .fdb.folders import read_json
 from .fdb.published import NOTE, ROWS, SOURCE
 from .machine import gpu_name, machine, versions
@@ -48,7 +48,7 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
 
     Raises: BadInput when there is none.
     """
-    results = read_units(out)
+    results = read_results(out)
     if not results:
         raise BadInput(f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out {shorten(out)}")
     about = read_json(out / ABOUT_RUN) if (out / ABOUT_RUN).exists() else {}
@@ -171,7 +171,7 @@ def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
         judged = [wrong for wrong in found if wrong is not None]
         return (sum(judged) / len(judged), -len(judged)) if judged else None
 
-    judged = [(bad, result.unit.name, result) for result in results if (bad := badness(result)) is not None]
+    judged = [(bad, result.conversation.name, result) for result in results if (bad := badness(result)) is not None]
     ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
     worst, best = _distinct(ranked[::-1]), _distinct(ranked)
     # of a few, half are the worst and the other half the best

@@ -24,7 +24,7 @@ _CLASSIC_VOICES = {"NATF": "natural", "NATM": "deep", "VARF": "bright", "VARM": 
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """What a talk of the gateway may take at most; the house's own limits hold besides."""
+    """What a talk of the gateway may take at most; the app's own limits hold besides."""
 
     talk_s: float = 3_600.0
     idle_s: float = 300.0

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from ..errors import EngineUnavailable, shorten
-from ..platform_detection import here
+from ..platform_detection import this_platform
 from .hub_repo import RELEASED, HubAccess, HubRepo
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
 def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUnavailable:
     """Return what the Hub's refusal means for a person. Source: the Hub's X-Error-Code header."""
     status, code = error.response.status_code, error.response.headers.get("X-Error-Code", "")
-    token_step = here().token_step
+    token_step = this_platform().token_step
     licence = f"Accept the licence at {repo.page}"
     if status == 401 and access.any_token():
         return EngineUnavailable(

@@ -92,7 +92,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """The memory of one device, divided. `needed_bytes` of an option is everything with one talk."""
 
     memory_bytes: int
@@ -136,7 +136,7 @@ def plan_memory(
     talks: int = 1,
     offload: bool = False,
     agreements: Mapping[str, float] | None = None,
-) -> Plan:
+) -> MemoryPlan:
     """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted.
 
     With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are those measured of each
@@ -157,7 +157,7 @@ def plan_memory(
         options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form)))
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
-    return Plan(
+    return MemoryPlan(
         memory_bytes=memory_bytes,
         usable_bytes=usable,
         element_bytes=element_bytes,

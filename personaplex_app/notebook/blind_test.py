@@ -9,11 +9,11 @@ from html import escape
 from pathlib import Path
 
 from ..errors import BadInput, shorten
-from ..evaluation.blind_test.design import Clip, Condition, Design
+from ..evaluation.blind_test.design import Condition, Design, TrialClip
 from ..evaluation.blind_test.ranking import MIN_VOTES, Choice
-from ..evaluation.blind_test.round import Ballot, Listening, kept_word
-from ..evaluation.blind_test.store import ListeningTests
-from ..evaluation.conversation_folder import Result, read_sides, read_units
+from ..evaluation.blind_test.round import Ballot, Round, passed_checks
+from ..evaluation.blind_test.store import BlindTests
+from ..evaluation.conversation_folder import Result, read_results, read_sides
 from ..evaluation.loudness import amplified, gain_db
 from ..evaluation.pictures import lane
 from ..evaluation.report import mp3
@@ -37,7 +37,7 @@ def player(source: str) -> str:
     return f"<audio controls preload='none' src='{source}'></audio>"
 
 
-class Ballots:
+class NotebookBlindTest:
     """One listener's blind pairs of a study's conversations. Nothing counts what a notebook plays: the time since a pair was shown does."""
 
     def __init__(self, folder: Path, engine: str, voices: tuple[str, ...], clock: Callable[[], float] = time.time) -> None:
@@ -45,18 +45,20 @@ class Ballots:
 
         Raises: BadInput when fewer than two voices can be compared, StorageError.
         """
-        results = read_units(folder)
+        results = read_results(folder)
         found = {(r.scenario, r.seed, r.voice): r for r in results}
         shared = [key for key in dict.fromkeys((s, seed) for s, seed, _ in found) if all((*key, voice) in found for voice in voices)]
         rows = [[found[(*key, voice)] for voice in voices] for key in shared]
         conditions = tuple(Condition(r.user_sha256, r.title, r.persona, r.prompt_sha256, r.seed) for r, *_ in rows)
         self._folder = folder
-        self._results = {result.unit.name: result for result in results}
+        self._results = {result.conversation.name: result for result in results}
         clips = tuple(tuple(self._clip(result) for result in row) for row in rows)
-        self._test = ListeningTests(folder / VOTES, clock=clock).make(Design(engine, voices, conditions, clips))
+        self._test = BlindTests(folder / VOTES, clock=clock).make(Design(engine, voices, conditions, clips))
 
-    def _clip(self, result: Result) -> Clip:
-        return Clip(result.voice, result.unit.name, result.duration_s, gain_db(read_sides(self._folder, result)[1]), result.agent_sha256)
+    def _clip(self, result: Result) -> TrialClip:
+        return TrialClip(
+            result.voice, result.conversation.name, result.duration_s, gain_db(read_sides(self._folder, result)[1]), result.agent_sha256
+        )
 
     def take(self, choice: str) -> str:
         """Count a vote, undo one or name the voices, and return what is to be heard next as HTML.
@@ -88,11 +90,11 @@ class Ballots:
             return str(error)
         return ""
 
-    def _shown(self, mine: Listening) -> str:
+    def _shown(self, mine: Round) -> str:
         number = mine.at
         if mine.revealed:
             pairs = "; ".join(f"{n}: A {trial.left}, B {trial.right}" for n, trial in enumerate(mine.trials, 1))
-            checks = ", ".join(f"the {name} pair {'passed' if passed else 'not passed'}" for name, passed in kept_word(mine).items())
+            checks = ", ".join(f"the {name} pair {'passed' if passed else 'not passed'}" for name, passed in passed_checks(mine).items())
             return f"<p>The pairs were {escape(pairs)}. Hidden checks: {escape(checks)}.</p>"
         if number is None:
             return f"<p>{ALL_VOTED}</p>"
@@ -105,7 +107,7 @@ class Ballots:
         head = f"Pair {number + 1} of {len(mine.trials)}: {mine.design.conditions[condition].title}. A vote counts after {needed_s:.0f} s."
         return f"<p>{escape(head)}</p>{LOOK}{sides}"
 
-    def _side(self, clip: Clip) -> str:
+    def _side(self, clip: TrialClip) -> str:
         result = self._results[clip.audio]
         user, agent = read_sides(self._folder, result)
         drawn = lane(replace(result, user_words=[], agent_words=[]), user, agent)

@@ -19,17 +19,17 @@ from ..engine.contract import Engine, Sampling
 from ..engine.offline import state_line
 from ..engine_choice import build, choose
 from ..errors import BadInput, EngineError, shorten
-from ..evaluation.conversation_folder import Result, read_sides, read_units
+from ..evaluation.conversation_folder import Result, read_results, read_sides
 from ..evaluation.fdb.score import score_folder
 from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.pictures import lane
 from ..evaluation.report import JSON, html_of, mp3, write_report
-from ..evaluation.run import Bench, Plan, Progress, run
+from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
 from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..evaluation.summary import cases, remarks, summarise
 from ..evaluation.summary_text import text_of
 from ..settings import Settings
-from .blind_test import LOOK, Ballots, player
+from .blind_test import LOOK, NotebookBlindTest, player
 
 MODES = ("demo", "gpu", "checkpoint")
 READY_S = 180.0
@@ -102,10 +102,10 @@ def prepare(
         chosen = tuple(scenario for scenario in chosen if scenario.persona in wanted)
     names = _names(voices) or [voice.name for voice in engine.voices[:2]]
     sampling = Sampling(audio_temperature=audio_temperature, text_temperature=text_temperature)
-    made = Plan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
+    made = RunPlan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
     sound_s = sum(sum(part.length_s for part in s.script) + 10 for s in chosen) * len(names) * takes
-    print(f"{engine.name}: {len(made.units)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}.")
-    return Study(engine, made, Path(folder), Bench(dnsmos=sound_quality))
+    print(f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}.")
+    return Study(engine, made, Path(folder), Evaluator(dnsmos=sound_quality))
 
 
 @dataclass
@@ -113,22 +113,22 @@ class Study:
     """Conversations of one plan in one folder. Every step may be run again; what is done is not done twice."""
 
     engine: Engine
-    plan: Plan
+    plan: RunPlan
     folder: Path
-    bench: Bench
+    evaluator: Evaluator
     app: LiveApp | None = None
-    _ballots: Ballots | None = None
+    _ballots: NotebookBlindTest | None = None
 
     def render(self) -> None:
         """Hold and measure what is missing, saying how far it is and how long it takes."""
-        failures = run(self.plan, self.engine, self.folder, _tell_progress, self.bench)
+        failures = run(self.plan, self.engine, self.folder, _tell_progress, self.evaluator)
         print()
-        for unit, error in failures:
-            print(f"Failed: {unit.name}: {error}")
+        for conversation, error in failures:
+            print(f"Failed: {conversation.name}: {error}")
 
     def listen(self) -> None:
         """Show the conversations worth hearing, the worst first: both sides on one time axis, and a player."""
-        worst, best = cases(read_units(self.folder))
+        worst, best = cases(read_results(self.folder))
         _show("".join(self._case(result) for result in (*worst, *best)))
 
     def _case(self, result: Result) -> str:
@@ -152,8 +152,8 @@ class Study:
         """Print how the voices rank by the votes so far."""
         print(self._test().ranking())
 
-    def _test(self) -> Ballots:
-        self._ballots = self._ballots or Ballots(self.folder, self.engine.name, self.plan.voices)
+    def _test(self) -> NotebookBlindTest:
+        self._ballots = self._ballots or NotebookBlindTest(self.folder, self.engine.name, self.plan.voices)
         return self._ballots
 
     def report(self) -> Path:
@@ -236,6 +236,6 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _tell_progress(progress: Progress) -> None:
+def _tell_progress(progress: RunProgress) -> None:
     left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
     print(f"\r{progress.done} of {progress.total} done{left}".ljust(60), end="", flush=True)

@@ -18,7 +18,7 @@ from ..sessions.admission import Admission, Place, Slot
 from ..units import FRAME_S
 from .cache import RenderCache
 from .render import Render, Rendering, RenderRequest
-from .transcription import Hearing
+from .transcription import Transcriber
 
 ADVANCE_S = 0.15
 ESTIMATE_FROM_S = 1.0
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Progress:
+class BatchProgress:
     """How far a batch is. `left_s` is None until it can be told; `ahead` counts the callers before it while it only waits."""
 
     done: int
@@ -48,7 +48,7 @@ class Progress:
 class RenderBatch:
     """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be read meanwhile.
 
-    With a `hearing`, what the engine does not tell of the user is heard in the sound. `keys` names each request's rendering in the
+    With a `transcriber`, what the engine does not tell of the user is heard in the sound. `keys` names each request's rendering in the
     cache; `errors` has the sentence of each one that failed. What was done stays when a batch is cancelled or fails: another batch
     with the same requests goes on from there.
     """
@@ -58,8 +58,8 @@ class RenderBatch:
     admission: Admission
     cache: RenderCache
     workers: anyio.CapacityLimiter
-    tell: Callable[[Progress], None] = lambda progress: None
-    hearing: Hearing | None = None
+    tell: Callable[[BatchProgress], None] = lambda progress: None
+    transcriber: Transcriber | None = None
     keys: list[str] = field(default_factory=list)
     errors: dict[int, PersonaplexError] = field(default_factory=dict)
     _ready: set[int] = field(default_factory=set)
@@ -69,7 +69,7 @@ class RenderBatch:
     _began_s: float | None = None
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> BatchProgress:
         """How far it is now."""
         durations_s = [each.duration_s for each in self.requests]
         over = self._ready | self.errors.keys()
@@ -80,7 +80,7 @@ class RenderBatch:
         rate = self._rendered_frames * FRAME_S / elapsed_s if elapsed_s >= ESTIMATE_FROM_S else 0.0
         left_s = (sum(durations_s) - done_s) / rate if rate else None
         ahead = min((place.ahead for place in self._places.values()), default=None) if not self._under_way else None
-        return Progress(len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead)
+        return BatchProgress(len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead)
 
     def is_ready(self, index: int) -> bool:
         """Return whether the cache has a request's rendering."""
@@ -137,8 +137,8 @@ class RenderBatch:
                 rendering = await self._render(index, slot)
             if rendering is None:
                 return False
-            if self.hearing:
-                rendering = await self._in_thread(partial(self.hearing.complete, rendering, self.engine.capabilities))
+            if self.transcriber:
+                rendering = await self._in_thread(partial(self.transcriber.complete, rendering, self.engine.capabilities))
             await self._in_thread(partial(self.cache.put, rendering))
         finally:
             self._places.pop(worker, None)

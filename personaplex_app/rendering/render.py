@@ -27,7 +27,7 @@ MAX_EVENTS = 20_000
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """What to render. The configuration must have a seed and not be `paced`; `request` takes care of both.
+    """What to render. The configuration must have a seed and not be `realtime`; `request` takes care of both.
 
     Shapes: `user` is float32 [N] at 24 kHz in [-1, 1], at most five minutes.
     """
@@ -41,11 +41,14 @@ class RenderRequest:
 
     def key(self, engine_identity: str) -> str:
         """Return what tells this request's answer from every other: 64 hexadecimal digits."""
+        config = _plain(self.config)
+        # the key of a rendering that lies on somebody's disk was made when the field was called so
+        config["paced"] = config.pop("realtime")
         told = {
             "schema": SCHEMA,
             "engine": engine_identity,
             "user": hashlib.sha256(float_to_pcm16(self.user)).hexdigest(),
-            "config": _plain(self.config),
+            "config": config,
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -95,7 +98,7 @@ class Rendering:
 
 
 def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0) -> RenderRequest:
-    """Return a request that renders the same whenever it is made: unpaced, and with `seed` where the configuration has none.
+    """Return a request that renders the same whenever it is made: not in real time, and with `seed` where the configuration has none.
 
     `room_s` seconds of silence after the user's recording leave the agent time to answer.
 
@@ -110,7 +113,7 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
     sampling = config.sampling
     if sampling.seed is None:
         sampling = Sampling(**{**_fields(sampling), "seed": seed})
-    return RenderRequest(samples, SessionConfig(**{**_fields(config), "sampling": sampling, "paced": False}))
+    return RenderRequest(samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False}))
 
 
 class Render:
@@ -121,8 +124,8 @@ class Render:
 
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError; BadInput for a request that would not render the same again.
         """
-        if asked.config.paced or asked.config.sampling.seed is None:
-            raise BadInput("A rendering needs a seed and must not be paced; make its request with `render.request`.")
+        if asked.config.realtime or asked.config.sampling.seed is None:
+            raise BadInput("A rendering needs a seed and must not be in real time; make its request with `render.request`.")
         self._asked = asked
         self._engine_name, self._key = engine.name, asked.key(engine.identity)
         self._user = pcm16_to_float(float_to_pcm16(asked.user))

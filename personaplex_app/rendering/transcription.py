@@ -25,7 +25,7 @@ MARGIN_S = 0.2
 USERS_REMEMBERED = 8
 
 
-class Hearing:
+class Transcriber:
     """Voice activity and recognition of whole files, loaded at the first use. One call at a time; others wait."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ _FIELDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Turn:
+class RuleInput:
     """What a rule looks at. `fits` is how well the best note fits, `recalls` how much of the last note was said back."""
 
     text: str
@@ -56,7 +56,7 @@ class Rule:
     fits: float = 0.0
     orders: bool = False
 
-    def fires(self, turn: Turn, stage: str) -> bool:
+    def fires(self, turn: RuleInput, stage: str) -> bool:
         return (
             self.min_words <= turn.words <= self.max_words
             and (self.question is None or self.question == turn.question)

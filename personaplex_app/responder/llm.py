@@ -78,7 +78,7 @@ class LlmFailed(Exception):
 
 
 @dataclass
-class _Turn:
+class _OpenReply:
     """One reply on its way: what was asked, what was yielded, and whether the rules took over. `asked` is None for the greeting."""
 
     asked: str | None
@@ -95,20 +95,20 @@ class LlmResponder:
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
         self._history: list[tuple[str, str]] = []
-        self._turns: deque[_Turn] = deque(maxlen=MAX_OPEN_TURNS)
+        self._turns: deque[_OpenReply] = deque(maxlen=MAX_OPEN_TURNS)
         self._closed = False
         self._silent_until_s = 0.0
         self.notice: str | None = None
 
     def greet(self) -> str:
         """Return the opening line, which needs no model."""
-        turn = _Turn(None, by_rules=True, said=self._fallback.greet())
+        turn = _OpenReply(None, by_rules=True, said=self._fallback.greet())
         self._turns.append(turn)
         return turn.said
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the model's sentences as they come; the rules' when it fails before the first."""
-        turn = _Turn(user_text)
+        turn = _OpenReply(user_text)
         self._turns.append(turn)
         if time.monotonic() >= self._silent_until_s and re.search(r"\w", user_text):
             try:

@@ -13,14 +13,14 @@ from rapidfuzz import fuzz
 from ..engine.contract import SessionConfig
 from .answers import Answerer, told_about
 from .contract import Notify, Responder
-from .dialogue import Dialogue, Rule, Turn, take_turns
+from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder, LlmSettings
 from .memory import Memory, Said, begins_with
 from .numbers import figures
 from .retrieval import Index
-from .template_slots import Slots
+from .template_slots import TemplateSlots
 
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
 _NO_SPEECH = re.compile(r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the) channel)|(?i:^(\w+)(\W+\2){5,}\W*$)")
@@ -69,7 +69,7 @@ class RuleResponder:
     def greet(self) -> str:
         """Return the opening line in role."""
         draft = self._begin("")
-        slots = self._slots(draft, Turn("", False))
+        slots = self._slots(draft, RuleInput("", False))
         draft.says = self._sentences(slots, self._line(slots, "greet") or "Hello.")
         return draft.said
 
@@ -118,7 +118,7 @@ class RuleResponder:
         kind = kind_of(plain)
         asks = kind not in (None, "open") or "?" in text or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
         matches = self._index.search(self._index.query(text), 1)
-        turn = Turn(plain, asks, named, matches[0].covered if matches else 0.0, self._recalls(memory, plain))
+        turn = RuleInput(plain, asks, named, matches[0].covered if matches else 0.0, self._recalls(memory, plain))
         slots = self._slots(draft, turn, text)
         says = self._decide(draft, turn, slots, text)
         if asks and not re.search(r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain):
@@ -129,7 +129,7 @@ class RuleResponder:
             says = [Said(self._lead(draft, "greet_name")), *says]
         return says
 
-    def _decide(self, draft: Draft, turn: Turn, slots: Slots, text: str) -> list[Said]:
+    def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Said]:
         """Try in order: words about the talk itself, the role's own moves, the notes, general talk, small talk, and not knowing."""
         style, memory = self._style, draft.memory
         says = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
@@ -155,7 +155,7 @@ class RuleResponder:
             or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
         )
 
-    def _fire(self, rules: tuple[Rule, ...], turn: Turn, slots: Slots) -> list[Said] | None:
+    def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Said] | None:
         """Return what the first rule says that fires and can be said, None when there is none."""
         memory = slots.memory
         for rule in rules:
@@ -172,13 +172,13 @@ class RuleResponder:
                 return self._sentences(slots, said)
         return None
 
-    def _sentences(self, slots: Slots, text: str) -> list[Said]:
+    def _sentences(self, slots: TemplateSlots, text: str) -> list[Said]:
         """Cut a line into sentences, each with the notes that it tells."""
         if slots.whole is not None:
             return slots.whole
         return [Said(s, slots.facts_in(s)) for s in _SENTENCE.split(text) if s]
 
-    def _line(self, slots: Slots, key: str) -> str | None:
+    def _line(self, slots: TemplateSlots, key: str) -> str | None:
         slots.begin()
         line = take_turns(f"{self._style.name}.{key}", self._style.lines.get(key, ()), slots.memory, slots.value)
         if line is not None:
@@ -186,11 +186,11 @@ class RuleResponder:
         return line
 
     def _lead(self, draft: Draft, key: str, **more: str) -> str:
-        slots = self._slots(draft, Turn("", False))
+        slots = self._slots(draft, RuleInput("", False))
         return take_turns(f"lead.{key}", self._dialogue.leads[key], draft.memory, lambda name: more.get(name) or slots.value(name)) or ""
 
-    def _slots(self, draft: Draft, turn: Turn, text: str = "") -> Slots:
-        return Slots(self._brief, self._index, self._style, self._dialogue, draft.memory, turn, text)
+    def _slots(self, draft: Draft, turn: RuleInput, text: str = "") -> TemplateSlots:
+        return TemplateSlots(self._brief, self._index, self._style, self._dialogue, draft.memory, turn, text)
 
     def _recalls(self, memory: Memory, text: str) -> float:
         """Return the share of the last note's words that the person just said."""

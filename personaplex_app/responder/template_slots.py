@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .answers import asked_phrase
-from .dialogue import Dialogue, Style, Turn, take_turns
+from .dialogue import Dialogue, RuleInput, Style, take_turns
 from .facts import Brief
 from .memory import Memory, Said
 from .numbers import figures
@@ -22,10 +22,10 @@ _HERO = re.compile(
 _TOPIC_WORDS = 4
 
 
-class Slots:
+class TemplateSlots:
     """Fills slots, and knows afterwards which notes and orders the line that was chosen has used."""
 
-    def __init__(self, brief: Brief, index: Index, style: Style, dialogue: Dialogue, memory: Memory, turn: Turn, text: str) -> None:
+    def __init__(self, brief: Brief, index: Index, style: Style, dialogue: Dialogue, memory: Memory, turn: RuleInput, text: str) -> None:
         self._brief, self._index, self._style, self._dialogue = brief, index, style, dialogue
         self.memory, self._turn, self._text = memory, turn, text
         self.whole: list[Said] | None = None
@@ -155,7 +155,7 @@ class Slots:
     def _make_feedback(self) -> str | None:
         """Return what is to be said about the person's last full answer."""
         answer = self._turn.text if not self._turn.question or self._style.name == "sales" else self.memory.answer
-        about = Turn(answer, False)
+        about = RuleInput(answer, False)
         rule = next((r for r in self._style.feedback if answer and r.fires(about, self.memory.stage)), None)
         return take_turns(rule.id, rule.say, self.memory, self.value) if rule else ""
 

@@ -20,7 +20,7 @@ COOKIE = "personaplex_login"
 LAUNCH_PATH = "/gradio_api/startup-events"
 
 
-class Guard:
+class AuthMiddleware:
     """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket; programs send the key as

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from ..engine.contract import Engine, EngineState
-from ..engine_choice import Choice, fallback
+from ..engine_choice import Choice, replacement
 from ..errors import EngineUnavailable, PersonaplexError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class _Attempt:
             self.stages.append(state)
 
 
-class EngineHost:
+class EngineSupervisor:
     """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is built and loaded."""
 
     def __init__(self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None) -> None:
@@ -127,7 +127,7 @@ class EngineHost:
         """Free what failed and load what speaks in its place; where nothing is left, say so."""
         if self._closing:
             return
-        choice = fallback(failed.choice, why)
+        choice = replacement(failed.choice, why)
         if self._build is None or choice is None:
             failed.note(EngineState("failed", why))
             return

@@ -19,22 +19,22 @@ import anyio.to_thread
 from ..engine.contract import EngineState
 from ..errors import BadInput, CapacityError, NotFound
 from ..evaluation.conversation import heard_in
-from ..evaluation.conversation_folder import Unit
+from ..evaluation.conversation_folder import Conversation
 from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
-from ..evaluation.run import Bench, Plan, begin, note_run, session_config
+from ..evaluation.run import Evaluator, RunPlan, begin, note_run, session_config
 from ..rendering import render
-from .app_state import House
-from .leasing import lent_here
+from .app_state import AppState
+from .leasing import usable_engine_here
 from .render_job import RenderJob
 
-MAX_UNITS = 60
+MAX_CONVERSATIONS = 60
 RUNS_KEPT = 4
 TELL_EVERY_S = 0.3
 
 
 @dataclass(frozen=True)
-class Told:
+class EvaluationStatus:
     """How far an evaluation is; `report` is its id once there is one to read."""
 
     text: str
@@ -47,10 +47,10 @@ class Told:
 class Evaluations:
     """The evaluations of one app. The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._folder = house.settings.data / "evaluations"
-        self._benches: dict[bool, Bench] = {}
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
+        self._folder = app_state.settings.data / "evaluations"
+        self._benches: dict[bool, Evaluator] = {}
         self._busy = False
 
     def file(self, run_id: str, name: str) -> Path:
@@ -63,14 +63,14 @@ class Evaluations:
             raise NotFound(f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again.")
         return path
 
-    async def run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
+    async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
         """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not done again.
 
         Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
         """
-        if len(plan.units) > MAX_UNITS:
+        if len(plan.conversations) > MAX_CONVERSATIONS:
             raise BadInput(
-                f"That makes {len(plan.units)} conversations; the page holds up to {MAX_UNITS}. Choose fewer, or use evaluate run."
+                f"That makes {len(plan.conversations)} conversations; the page holds up to {MAX_CONVERSATIONS}. Choose fewer, or use evaluate run."
             )
         if self._busy:
             raise CapacityError("Another evaluation is running; start yours when it has ended.")
@@ -82,42 +82,42 @@ class Evaluations:
         finally:
             self._busy = False
 
-    async def _run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
+    async def _run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
         states: list[EngineState] = []
-        engine = await self._house.host.ready(states.append)
+        engine = await self._app_state.supervisor.ready(states.append)
         plan = plan.checked(engine)
         if dnsmos not in self._benches:
-            self._benches[dnsmos] = await anyio.to_thread.run_sync(Bench, dnsmos)
-        bench = self._benches[dnsmos]
+            self._benches[dnsmos] = await anyio.to_thread.run_sync(Evaluator, dnsmos)
+        evaluator = self._benches[dnsmos]
         chosen = [engine.identity, [s.sha256 for s in plan.scenarios], plan.voices, plan.seeds, dnsmos]
         run_id = hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:32]
         out = self._folder / run_id
         before = memory_use()
-        missing = await anyio.to_thread.run_sync(begin, out, plan, engine, bench)
+        missing = await anyio.to_thread.run_sync(begin, out, plan, engine, evaluator)
         await anyio.to_thread.run_sync(self._let_go)
-        total, kept, began_s = len(plan.units), len(plan.units) - len(missing), time.monotonic()
-        at_once = 2 * max(1, self._house.admission.total)
+        total, kept, began_s = len(plan.conversations), len(plan.conversations) - len(missing), time.monotonic()
+        at_once = 2 * max(1, self._app_state.admission.total)
         for first in range(0, len(missing), at_once):
-            async with aclosing(self._hold(plan, bench, out, missing[first : first + at_once])) as steps:
+            async with aclosing(self._hold(plan, evaluator, out, missing[first : first + at_once])) as steps:
                 async for fresh in steps:
                     over = first + fresh
                     left_s = (time.monotonic() - began_s) / over * (len(missing) - over) if over else None
-                    yield Told("The scenarios are being held…", kept + over, total, left_s)
-        yield Told("Writing the report…", total, total)
+                    yield EvaluationStatus("The scenarios are being held…", kept + over, total, left_s)
+        yield EvaluationStatus("Writing the report…", total, total)
         if missing:
-            await anyio.to_thread.run_sync(note_run, out, before, self._house.admission.total, [])
+            await anyio.to_thread.run_sync(note_run, out, before, self._app_state.admission.total, [])
         await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
-        yield Told("", total, total, report=run_id)
+        yield EvaluationStatus("", total, total, report=run_id)
 
-    async def _hold(self, plan: Plan, bench: Bench, out: Path, units: list[Unit]) -> AsyncGenerator[int, None]:
+    async def _hold(self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]) -> AsyncGenerator[int, None]:
         """Render some conversations beside each other, then measure and keep them; yield how many are over."""
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
-        say = [partial(bench.say, by_name[unit.scenario], unit.seed) for unit in units]
+        say = [partial(evaluator.say, by_name[conversation.scenario], conversation.seed) for conversation in conversations]
         spoken = [await anyio.to_thread.run_sync(each) for each in say]
-        configs = [session_config(plan, unit, each.scenario) for unit, each in zip(units, spoken, strict=True)]
+        configs = [session_config(plan, conversation, each.scenario) for conversation, each in zip(conversations, spoken, strict=True)]
         requests = [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)]
-        async with lent_here(self._house, self._house.host.engine, requests) as device:
-            job = RenderJob(self._house, requests, device)
+        async with usable_engine_here(self._app_state, self._app_state.supervisor.engine, requests) as device:
+            job = RenderJob(self._app_state, requests, device)
             try:
                 while not job.over:
                     yield job.progress.done // 2
@@ -126,11 +126,11 @@ class Evaluations:
                 job.cancel()
         if job.fault or job.batch.errors:
             raise job.fault or next(iter(job.batch.errors.values()))
-        for index, (unit, said) in enumerate(zip(units, spoken, strict=True)):
+        for index, (conversation, said) in enumerate(zip(conversations, spoken, strict=True)):
             rendering = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[index])
             if rendering is None:
                 raise NotFound("A conversation was held but is gone already: there is no room for it. Try again later.")
-            await anyio.to_thread.run_sync(bench.keep, out, unit, said, heard_in(rendering))
+            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, heard_in(rendering))
             yield index + 1
 
     def _let_go(self) -> None:

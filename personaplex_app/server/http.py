@@ -22,7 +22,7 @@ _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
 )
 
 
-def told(endpoint: Endpoint) -> Endpoint:
+def errors_as_json(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted where the app counts."""
 
     @wraps(endpoint)

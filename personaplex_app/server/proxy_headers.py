@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 
-class Front(ProxyHeadersMiddleware):
+class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
     A peer of `trusted` proxies is believed what it says in X-Forwarded-For, -Proto, -Host and -Prefix. The prefix, or `root_path` before

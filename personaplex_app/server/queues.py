@@ -16,10 +16,10 @@ from .channel import Channel
 EARLY_AUDIO_S = 30.0
 AHEAD_S = 2.0
 WAITING_S = 2.0
-OUTBOX_S = 2.0
+SEND_QUEUE_S = 2.0
 
 
-class Inbox:
+class AudioQueue:
     """The user's samples on their way to the engine, bounded before the talk and while it runs."""
 
     def __init__(self) -> None:
@@ -63,12 +63,12 @@ class Inbox:
         self._changed = anyio.Event()
 
 
-class Outbox:
+class SendQueue:
     """Messages on their way to the client: at most two seconds of audio, and as many others."""
 
     def __init__(self, events: bool) -> None:
         self._events = events
-        most = round(OUTBOX_S / FRAME_S)
+        most = round(SEND_QUEUE_S / FRAME_S)
         self._most_audio = most
         self._audio = 0
         self._put, self._take = anyio.create_memory_object_stream[Message](3 * most)

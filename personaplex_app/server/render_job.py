@@ -1,4 +1,4 @@
-"""Renderings made while the app runs: in the house's own tasks, so that they end with it, or when whoever asked for them goes away."""
+"""Renderings made while the app runs: in the app's own tasks, so that they end with it, or when whoever asked for them goes away."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import anyio
 
 from ..errors import EngineError, PersonaplexError
-from ..rendering.batch import Progress, RenderBatch
+from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.render import RenderRequest
-from .app_state import House
-from .leasing import Lent
+from .app_state import AppState
+from .leasing import UsableEngine
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 class RenderJob:
     """A batch under way. Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer."""
 
-    def __init__(self, house: House, requests: Sequence[RenderRequest], device: Lent) -> None:
-        """Begin to render into the house's passing cache. To be called on the house's event loop, its engine ready."""
-        self.cache = house.renderings
-        self.batch = RenderBatch(requests, device.engine, device.admission, self.cache, device.workers, self._tell, house.hearing)
+    def __init__(self, app_state: AppState, requests: Sequence[RenderRequest], device: UsableEngine) -> None:
+        """Begin to render into the app's temporary cache. To be called on the app's event loop, its engine ready."""
+        self.cache = app_state.renderings
+        self.batch = RenderBatch(requests, device.engine, device.admission, self.cache, device.workers, self._tell, app_state.transcriber)
         self.over = False
         self.fault: PersonaplexError | None = None
         self._scope = anyio.CancelScope()
         self._news = anyio.Event()
-        house.tasks.start_soon(self._run)
+        app_state.tasks.start_soon(self._run)
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> BatchProgress:
         return self.batch.progress
 
     async def changed(self, within_s: float) -> None:
@@ -54,5 +54,5 @@ class RenderJob:
             self.over = True
             self._news.set()
 
-    def _tell(self, progress: Progress) -> None:
+    def _tell(self, progress: BatchProgress) -> None:
         self._news.set()

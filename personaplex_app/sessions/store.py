@@ -30,17 +30,17 @@ MAX_LISTED = 500
 class Store:
     """The talks of one folder, which only this process uses.
 
-    `passing` is for talks that nobody asked to keep: their words stay in memory, and nothing waits for the disk.
+    `temporary` is for talks that nobody asked to keep: their words stay in memory, and nothing waits for the disk.
 
     Raises: StorageError when the folder cannot be used; nothing in it was deleted.
     """
 
     def __init__(
-        self, folder: Path, max_bytes: int = MAX_STORE_BYTES, passing: bool = False, clock: Callable[[], float] = time.time
+        self, folder: Path, max_bytes: int = MAX_STORE_BYTES, temporary: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._passing = passing
+        self._temporary = temporary
         self._clock = clock
         self._live: dict[str, int] = {}  # id → bytes set aside for its sound
         try:
@@ -49,7 +49,7 @@ class Store:
             raise StorageError(
                 f"The folder {folder} for kept talks cannot be made: {error.strerror}. Choose another data folder."
             ) from error
-        self._database = Database(None if passing else folder / DATABASE_NAME)
+        self._database = Database(None if temporary else folder / DATABASE_NAME)
         try:
             self._take_up()
         except BaseException:
@@ -75,7 +75,7 @@ class Store:
             )
             self._live[talk_id] = reserved_bytes
         try:
-            return talk_id, Recorder(self._wav(talk_id), limit_s, durable=not self._passing)
+            return talk_id, Recorder(self._wav(talk_id), limit_s, durable=not self._temporary)
         except StorageError:
             self._live.pop(talk_id)
             with self._database.writing() as connection:
@@ -280,7 +280,7 @@ class Store:
             for talk_id in ids:
                 self._wav(talk_id).unlink(missing_ok=True)
                 part_path(self._wav(talk_id)).unlink(missing_ok=True)
-            if not self._passing:
+            if not self._temporary:
                 sync_folder(self._folder)
         except OSError as error:
             raise StorageError(
@@ -318,7 +318,7 @@ class Store:
             status="interrupted" if row["status"] == "live" and row["id"] not in self._live else row["status"],
             started_at_s=row["started_at_s"],
             duration_s=row["duration_s"],
-            kept=not self._passing,
+            kept=not self._temporary,
             has_audio=self._wav(row["id"]).exists(),
             end_reason=row["end_reason"],
             stars=row["stars"],

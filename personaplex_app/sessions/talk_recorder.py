@@ -19,14 +19,14 @@ MAX_EVENTS = 20_000
 PATIENCE_S = 0.005  # scrubbing after a deletion can hold the store for most of a frame
 
 
-class TalkLog:
+class TalkRecorder:
     """Written from the talk's worker thread; the talk goes on whatever happens to its record.
 
     `problem` says what is wrong with the record, None when all is well. `keeping` tells whether it stays after the visit.
     """
 
     def __init__(
-        self, target: tuple[Store, str, Recorder] | None, keeping: bool, problem: str | None, ended: Callable[[TalkLog], None]
+        self, target: tuple[Store, str, Recorder] | None, keeping: bool, problem: str | None, ended: Callable[[TalkRecorder], None]
     ) -> None:
         self.problem = problem
         self.keeping = keeping

@@ -13,12 +13,12 @@ from dataclasses import asdict
 import numpy as np
 
 from .. import audio
-from ..engine.contract import BridgedSession, Event, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
+from ..engine.contract import Event, LinkedSession, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
 from ..errors import BadInput
 from ..metrics import StepMeter
 from ..protocol import Kind, Message, metadata
 from ..units import FRAME_MS, FRAME_S, frames_to_s
-from .talk_recorder import TalkLog
+from .talk_recorder import TalkRecorder
 
 SPEECH_LEVEL_DB = -45.0
 STATS_EVERY_FRAMES = round(1.0 / FRAME_S)
@@ -29,7 +29,7 @@ TURNS_REMEMBERED = 1000
 BURST_FRAMES = 3
 
 
-class Stepper:
+class TalkRunner:
     """Steps one session by the audio that arrives and turns what comes back into messages.
 
     Units: `now` is a monotonic clock in seconds.
@@ -38,7 +38,7 @@ class Stepper:
     def __init__(
         self,
         session: Session,
-        log: TalkLog,
+        log: TalkRecorder,
         encode: Callable[[np.ndarray], bytes],
         now: Callable[[], float] = time.monotonic,
         meter: StepMeter = StepMeter(),
@@ -50,7 +50,7 @@ class Stepper:
         self._late_frames = 0
         self._silent_frames = 0
         self._fed_s: float | None = None
-        self._told_saved_s = 0.0
+        self._reported_saved_s = 0.0
         self.frames = 0
         self.user_spoke_s = now()
 
@@ -138,12 +138,12 @@ class Stepper:
             silent_frames=self._silent_frames,
             turn_latency_ms=median_ms,
             turns=len(self._turns_ms),
-            bridge=asdict(self._session.bridge()) if isinstance(self._session, BridgedSession) else None,
+            bridge=asdict(self._session.link_stats()) if isinstance(self._session, LinkedSession) else None,
         )
-        if self._log.saved_s <= self._told_saved_s:
+        if self._log.saved_s <= self._reported_saved_s:
             return [stats]
-        self._told_saved_s = self._log.saved_s
-        return [stats, metadata("saved", upto_s=round(self._told_saved_s, 2))]
+        self._reported_saved_s = self._log.saved_s
+        return [stats, metadata("saved", upto_s=round(self._reported_saved_s, 2))]
 
 
 def _span(event: Utterance | Mark) -> dict[str, float]:

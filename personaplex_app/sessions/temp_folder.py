@@ -9,10 +9,11 @@ import tempfile
 import weakref
 from pathlib import Path
 
+# also what earlier versions left behind is found by it
 PREFIX = "personaplex-app-passing-"
 
 
-class PassingFolder:
+class TempFolder:
     """Made with mode 0700 under `root`, deleted by `wipe`, at exit, or by the next program that starts here.
 
     Raises: OSError when it cannot be made.

@@ -43,7 +43,7 @@ TIMBRES = (
 
 
 @dataclass(frozen=True)
-class Clip:
+class SpeechClip:
     """Synthesised speech.
 
     Shapes: `samples` is float32 [N] at 24 kHz. Word times are in seconds from its first sample.
@@ -64,14 +64,14 @@ class Synthesiser:
         self._model = Hibari(model=str(path))
         self._model.g2p  # noqa: B018  the dictionaries load at first touch
 
-    def speak(self, text: str, timbre: Timbre) -> Clip:
+    def speak(self, text: str, timbre: Timbre) -> SpeechClip:
         """Return `text` spoken, without the silence around it; empty when there is nothing to say aloud."""
         made = self._model(text, speed=timbre.pace / timbre.pitch, seed=_SEED)
         if not len(made):
-            return Clip(made, ())
+            return SpeechClip(made, ())
         samples = _trimmed(soxr.resample(made, SAMPLE_RATE_HZ * timbre.pitch, SAMPLE_RATE_HZ) if timbre.pitch != 1.0 else made)
         samples = np.clip(samples * _LEVEL, -1.0, 1.0).astype(np.float32)
-        return Clip(samples, self._words(text, len(samples) / SAMPLE_RATE_HZ))
+        return SpeechClip(samples, self._words(text, len(samples) / SAMPLE_RATE_HZ))
 
     def _words(self, text: str, duration_s: float) -> tuple[Word, ...]:
         """Share the clip's time among the words by the model's average phoneme lengths."""

@@ -18,10 +18,10 @@ from ..evaluation.fdb.archive import unpack
 from ..evaluation.fdb.score import Problem, score_folder
 from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.report import FILES, HTML
-from ..evaluation.run import Plan
+from ..evaluation.run import RunPlan
 from ..evaluation.scenarios import KINDS, choose_scenarios, load_scenarios
-from ..server.app_state import House
-from ..server.evaluations import Evaluations, Told
+from ..server.app_state import AppState
+from ..server.evaluations import Evaluations, EvaluationStatus
 from .static import read_static
 
 MAX_SEEDS = 5
@@ -39,9 +39,9 @@ KIND_TITLES = {
 FILE_TITLES = {"report.html": "Report", "report.json": "JSON", "figures.csv": "Figures, CSV", "conversations.csv": "Conversations, CSV"}
 
 
-def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
+def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
     """Add the Evaluate tab to the Blocks being built."""
-    desk = _Desk(house, evaluations)
+    desk = _EvaluateTab(app_state, evaluations)
     with gr.Tab("Evaluate", elem_id="tab-evaluate", render_children=True) as tab:
         gr.HTML(html_template=read_static("evaluate-head.html"), js_on_load=None, apply_default_css=False)
         with gr.Row(elem_id="evaluate-form", equal_height=False):
@@ -53,7 +53,7 @@ def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab
                     elem_id="evaluate-kinds",
                 )
             with gr.Column(min_width=300):
-                voices = gr.CheckboxGroup(_voices(house), value=_voices(house)[:1], label="Voices", elem_id="evaluate-voices")
+                voices = gr.CheckboxGroup(_voices(app_state), value=_voices(app_state)[:1], label="Voices", elem_id="evaluate-voices")
                 seeds = gr.Slider(
                     1, MAX_SEEDS, 1, step=1, label="Takes", info="Each take has another seed and another user.", elem_id="evaluate-seeds"
                 )
@@ -77,19 +77,19 @@ def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
     cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
     score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
-    page.load(lambda: gr.update(choices=_voices(house)), None, voices, api_visibility="private", **quiet)
+    page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
 
-def _voices(house: House) -> list[str]:
-    return [voice.name for voice in house.host.engine.voices]
+def _voices(app_state: AppState) -> list[str]:
+    return [voice.name for voice in app_state.supervisor.engine.voices]
 
 
-class _Desk:
+class _EvaluateTab:
     """The tab's handlers."""
 
-    def __init__(self, house: House, evaluations: Evaluations) -> None:
-        self._house, self._evaluations = house, evaluations
+    def __init__(self, app_state: AppState, evaluations: Evaluations) -> None:
+        self._app_state, self._evaluations = app_state, evaluations
 
     async def evaluate(self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool) -> AsyncGenerator[tuple, None]:
         """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far it is."""
@@ -97,8 +97,8 @@ class _Desk:
             if not kinds or not voices:
                 raise BadInput("Nothing is chosen yet; tick at least one kind of scenario and one voice.")
             takes = range(max(1, min(MAX_SEEDS, int(seeds))))
-            plan = Plan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
-            yield _page(Told("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
+            plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
+            yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
             async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
                 async for told in steps:
                     yield _page(told), *((gr.update(visible=True), gr.update(visible=False)) if told.report else (gr.skip(), gr.skip()))
@@ -134,7 +134,7 @@ def _notice(text: str) -> str:
     return f'<div class="sessions evaluate"><p class="notice" role="status">{escape(text)}</p></div>'
 
 
-def _page(told: Told) -> str:
+def _page(told: EvaluationStatus) -> str:
     """Return what is shown: how far it is, or the report with its files."""
     if not told.report:
         left = "" if told.left_s is None else f", about {told.left_s:.0f} s left"

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from ..server.app_state import House
+from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
 from . import evaluate, respond, static_tab
 from .static import STATIC, read_static
@@ -34,16 +34,16 @@ class _Page(gr.Blocks):
             raise gr.Error(said, print_exception=False) from None
 
 
-def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
+def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
     with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
         gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
         with gr.Tabs(elem_id="tabs"):
-            static_tab.build_tab("Talk", "talk", house)
-            respond.build_tab(house, page)
-            static_tab.build_tab("Compare", "compare", house)
-            evaluate.build_tab(house, evaluations, page)
+            static_tab.build_tab("Talk", "talk", app_state)
+            respond.build_tab(app_state, page)
+            static_tab.build_tab("Compare", "compare", app_state)
+            evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
     return page.queue(max_size=MOST_QUEUED)
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class App:
+class AppProcess:
     url: str
     process: subprocess.Popen
     log: Path
@@ -50,9 +50,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(
+def app_process(
     folder: Path, engine: str = "echo", env: dict[str, str] | None = None, module: str = "personaplex_app", **settings: object
-) -> Iterator[App]:
+) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`. `module` is another way to start it."""
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     command = [sys.executable, "-m", module, "serve"]
@@ -71,7 +71,7 @@ def served(
             time.sleep(0.05)
         # a client of its own for each question would read all certificate authorities first, which takes longer than the answer
         with httpx.Client(base_url=ready[1], limits=httpx.Limits(max_keepalive_connections=0)) as client:
-            yield App(ready[1], process, log, client)
+            yield AppProcess(ready[1], process, log, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from personaplex_app.evaluation.blind_test.design import Clip, Condition, Design
-from personaplex_app.evaluation.blind_test.round import SIDES, Ballot, Listening
-from personaplex_app.evaluation.blind_test.store import ListeningTest, ListeningTests
+from personaplex_app.evaluation.blind_test.design import Condition, Design, TrialClip
+from personaplex_app.evaluation.blind_test.round import SIDES, Ballot, Round
+from personaplex_app.evaluation.blind_test.store import BlindTest, BlindTests
 
 
 def sha(text: str) -> str:
@@ -17,7 +17,7 @@ def sha(text: str) -> str:
 def design(voices: int = 3, conditions: int = 2, duration_s: float = 4.0) -> Design:
     names = tuple(f"voice{k}" for k in range(voices))
     shared = tuple(Condition(sha(f"in{c}"), f"Input {c}", "wise-teacher", sha("prompt"), c) for c in range(conditions))
-    rows = tuple(tuple(Clip(v, sha(f"{v}-{c}"), duration_s, -1.5, sha(f"sound of {v}-{c}")) for v in names) for c in range(conditions))
+    rows = tuple(tuple(TrialClip(v, sha(f"{v}-{c}"), duration_s, -1.5, sha(f"sound of {v}-{c}")) for v in names) for c in range(conditions))
     return Design("classic", names, shared, rows)
 
 
@@ -29,11 +29,11 @@ class Clock:
         return self.now_s
 
 
-def made(folder: Path, clock: Clock, **kwargs) -> ListeningTest:
-    return ListeningTests(folder, clock=clock).make(design(**kwargs))
+def made(folder: Path, clock: Clock, **kwargs) -> BlindTest:
+    return BlindTests(folder, clock=clock).make(design(**kwargs))
 
 
-def heard(mine: Listening, choice: str = "left", **more) -> Ballot:
+def heard(mine: Round, choice: str = "left", **more) -> Ballot:
     """A ballot of somebody who heard both sides to the end."""
     number = mine.at
     assert number is not None
@@ -42,7 +42,7 @@ def heard(mine: Listening, choice: str = "left", **more) -> Ballot:
     )
 
 
-def vote(test: ListeningTest, clock: Clock, owner: str, choice: str = "left", **more) -> Listening:
+def vote(test: BlindTest, clock: Clock, owner: str, choice: str = "left", **more) -> Round:
     mine = test.mine(owner)
     assert mine is not None
     clock.now_s += 10.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Wire:
+class LinkFaults:
     """How a wire behaves, each way: `delay_ms` ± `jitter_ms` evenly spread, in order, as TCP is."""
 
     delay_ms: float = 0.0
@@ -21,7 +21,7 @@ class Wire:
 
 
 @contextmanager
-def wired(host: str, port: int, wire: Wire) -> Iterator[int]:
+def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
     """Run a TCP proxy to host:port in a thread; gives its own port."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
@@ -64,7 +64,7 @@ def wired(host: str, port: int, wire: Wire) -> Iterator[int]:
 
 
 async def _carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, wire: Wire, chance: random.Random
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, wire: LinkFaults, chance: random.Random
 ) -> None:
     head = await reader.read(65_536)
     if not wire.websockets and b"upgrade: websocket" in head.lower():
@@ -79,7 +79,7 @@ async def _carry(
         writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: Wire, chance: random.Random) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random) -> None:
     """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of it."""
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)

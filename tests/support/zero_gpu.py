@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from . import tiny
-from .app_process import App, served
+from .app_process import AppProcess, app_process
 from .peers import Caller, call
 
 # seconds left, seconds to wait, and the API's word for it
@@ -138,11 +138,11 @@ def zero_gpu_env(api: Api) -> dict[str, str]:
 
 
 @contextmanager
-def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[App]:
+def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProcess]:
     """Run the app as on a ZeroGPU Space, on the tiny checkpoint."""
     env = {**zero_gpu_env(api), "HOME": str(folder)}
     settings = {"checkpoint": tiny.GOLDEN, "dtype": "float32", "slots": 2, "connects_per_minute": 10_000, **settings}
-    with served(folder, engine="auto", env=env, module="tests.support.zero_gpu", **settings) as app:
+    with app_process(folder, engine="auto", env=env, module="tests.support.zero_gpu", **settings) as app:
         app.until_ready()
         yield app
     for pid in api.pids:
@@ -162,7 +162,7 @@ HOLD = 0
 
 
 @contextmanager
-def holding(app: App, lease: str) -> Iterator[httpx.Response]:
+def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
     """Do what Gradio's client in the page does at `trigger("submit", {lease})`, and stay while the event runs; leaving goes away."""
     session = secrets.token_hex(5)
     headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
@@ -174,7 +174,7 @@ def holding(app: App, lease: str) -> Iterator[httpx.Response]:
 
 
 @contextmanager
-def leased_talk(app: App, **start: object) -> Iterator[Caller]:
+def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
     """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller once the event is sent."""
     with call(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})

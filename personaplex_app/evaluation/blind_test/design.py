@@ -39,7 +39,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Clip:
+class TrialClip:
     """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes it as loud as the others.
 
     `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request is another clip.
@@ -59,7 +59,7 @@ class Design:
     engine: str
     voices: tuple[str, ...]
     conditions: tuple[Condition, ...]
-    clips: tuple[tuple[Clip, ...], ...]
+    clips: tuple[tuple[TrialClip, ...], ...]
 
     def __post_init__(self) -> None:
         if len(set(self.voices)) < 2 or len(set(self.voices)) != len(self.voices):
@@ -81,7 +81,7 @@ class Design:
         """How many trials a listener can be given without hearing one twice."""
         return min(MAX_TRIALS, len(self.pairs) * len(self.conditions))
 
-    def clip(self, condition: int, voice: str) -> Clip:
+    def clip(self, condition: int, voice: str) -> TrialClip:
         """Return how a voice answered in a condition."""
         return self.clips[condition][self.voices.index(voice)]
 
@@ -89,7 +89,7 @@ class Design:
     def from_json(cls, data: Any) -> Design:
         """Return what `asdict` was given. Raises: KeyError, TypeError, BadInput for anything else."""
         conditions = tuple(Condition(**each) for each in data["conditions"])
-        clips = tuple(tuple(Clip(**each) for each in row) for row in data["clips"])
+        clips = tuple(tuple(TrialClip(**each) for each in row) for row in data["clips"])
         return cls(data["engine"], tuple(data["voices"]), conditions, clips)
 
 
@@ -120,7 +120,7 @@ def plan(design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[fl
     """
     count = max(1, min(trials, design.most_trials))
     chance = random.Random(seed)  # noqa: S311 - a plan is to be repeatable, not secret
-    chosen = _seated(_chosen(design, count, urgency or {}, chance), chance)
+    chosen = _with_sides(_chosen(design, count, urgency or {}, chance), chance)
     chance.shuffle(chosen)
     return _with_checks(design, chosen, chance)
 
@@ -144,7 +144,7 @@ def _chosen(design: Design, count: int, urgency: Mapping[Pair, tuple[float, floa
     return sorted(heard)
 
 
-def _seated(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
+def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
     """Return the trials, every voice about as often left as right."""
     chance.shuffle(chosen)
     lean: Counter[str] = Counter()

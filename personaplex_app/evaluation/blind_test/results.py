@@ -11,8 +11,8 @@ from typing import Any
 
 from .design import REASONS
 from .ranking import MIN_VOTES
-from .round import SIDES, kept_word, preferred
-from .store import ListeningTest
+from .round import SIDES, passed_checks, preferred
+from .store import BlindTest
 
 COLUMNS = (
     *("at_s", "test", "session", "listener", "trial", "check", "input", "persona", "prompt_hash", "seed", "left", "right", "choice"),
@@ -21,11 +21,11 @@ COLUMNS = (
 )
 
 
-def results(test: ListeningTest) -> dict[str, Any]:
+def results(test: BlindTest) -> dict[str, Any]:
     """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came out."""
     ranking, rounds = test.ranking(), test.rounds()
     votes = [vote for each in rounds for vote in each.votes.values() if vote["check"] is None]
-    checks = [kept_word(each) for each in rounds]
+    checks = [passed_checks(each) for each in rounds]
     return {
         "test": test.design.id,
         "engine": test.design.engine,
@@ -55,12 +55,12 @@ def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, 
     return {voice: {reason: count[reason] for reason in REASONS} for voice, count in named.items()}
 
 
-def to_jsonl(test: ListeningTest) -> str:
+def to_jsonl(test: BlindTest) -> str:
     """Return everything that was written down, plans and undone votes included: one JSON object a line."""
     return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in test.events())
 
 
-def to_csv(test: ListeningTest) -> str:
+def to_csv(test: BlindTest) -> str:
     """Return the votes as a table, a row each; an undone one says so."""
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, lineterminator="\n")

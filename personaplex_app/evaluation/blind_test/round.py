@@ -60,7 +60,7 @@ def _amount(data: Mapping[str, Any], name: str, side: str, most: float) -> float
 
 
 @dataclass
-class Listening:
+class Round:
     """A listener's trials and what has happened in them so far. `apply` is the only way that it changes."""
 
     design: Design
@@ -74,7 +74,7 @@ class Listening:
     _shown_at_s: dict[int, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, design: Design, begin: Event) -> Listening:
+    def of(cls, design: Design, begin: Event) -> Round:
         """Return a listener at the first trial. Raises: KeyError, TypeError, ValueError for what is no such event."""
         trials = tuple(Trial.from_json(each) for each in begin["trials"])
         if not trials or any(not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices) for t in trials):
@@ -222,7 +222,7 @@ def preferred(vote: Event) -> str | None:
     return vote[vote["choice"]] if vote["choice"] in SIDES else None
 
 
-def kept_word(mine: Listening) -> dict[str, bool]:
+def passed_checks(mine: Round) -> dict[str, bool]:
     """Return which hidden checks, of those that have a vote, a listener passed: the same preference again, and none between twins."""
     passed = {}
     for number, vote in mine.votes.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from ...errors import BadInput, NotFound, StorageError, StorageFull, shorten
 from .design import Design, plan
 from .ranking import Ranking, Vote, pair_urgency, rank
-from .round import SCHEMA, Ballot, Event, Listening
+from .round import SCHEMA, Ballot, Event, Round
 from .vote_log import LOG_NAME, VoteLog
 
 MAX_TESTS = 500
@@ -28,7 +28,7 @@ DESIGN_NAME = "test.json"
 log = logging.getLogger(__name__)
 
 
-class ListeningTest:
+class BlindTest:
     """One test on disk. Its calls may come from any thread; `changed` is called after each that wrote something."""
 
     def __init__(self, folder: Path, design: Design, changed: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.time):
@@ -36,11 +36,11 @@ class ListeningTest:
         self._log = VoteLog(folder / LOG_NAME)
         self._changed, self._clock = changed, clock
         self._lock = threading.RLock()
-        self._rounds: dict[str, Listening] = {}
+        self._rounds: dict[str, Round] = {}
         self._events: list[Event] = []
         self._ranking: tuple[int, Ranking] | None = None
 
-    def begin(self, owner: str, trials: int) -> Listening:
+    def begin(self, owner: str, trials: int) -> Round:
         """Return the listener's unfinished round, or a new one.
 
         Raises: StorageFull when the test has room for no more, StorageError.
@@ -64,7 +64,7 @@ class ListeningTest:
         """Return who a listener is in this test: nobody's key, and another in every other test."""
         return hashlib.sha256(f"listener:{self.design.id}:{owner}".encode()).hexdigest()[:16]
 
-    def mine(self, owner: str) -> Listening | None:
+    def mine(self, owner: str) -> Round | None:
         """Return the listener's latest round, its current trial noted as shown."""
         with self._lock, self._log.writing():
             self._read()
@@ -73,19 +73,19 @@ class ListeningTest:
                 self._write(event)
             return found
 
-    def vote(self, owner: str, ballot: Ballot) -> Listening:
+    def vote(self, owner: str, ballot: Ballot) -> Round:
         """Count a vote; it is on the disk when this returns. Raises: BadVote, NotFound, StorageError."""
         return self._do(owner, lambda mine: mine.vote(ballot, self._clock()))
 
-    def undo(self, owner: str) -> Listening:
+    def undo(self, owner: str) -> Round:
         """Take the last vote back. Raises: BadInput, NotFound, StorageError."""
         return self._do(owner, lambda mine: mine.undo(self._clock()))
 
-    def reveal(self, owner: str) -> Listening:
+    def reveal(self, owner: str) -> Round:
         """Name the voices; the votes stand from now on. Raises: BadInput, NotFound, StorageError."""
         return self._do(owner, lambda mine: mine if mine.revealed else mine.reveal(self._clock()))
 
-    def rounds(self) -> list[Listening]:
+    def rounds(self) -> list[Round]:
         """Return every listener's rounds."""
         with self._lock:
             self._read()
@@ -110,7 +110,7 @@ class ListeningTest:
             self._ranking = len(self._events), rank(votes, self.design.voices)
         return self._ranking[1]
 
-    def _do(self, owner: str, act: Callable[[Listening], Event | Listening]) -> Listening:
+    def _do(self, owner: str, act: Callable[[Round], Event | Round]) -> Round:
         with self._lock, self._log.writing():
             self._read()
             mine = self._round(owner)
@@ -121,7 +121,7 @@ class ListeningTest:
                 self._write(event)
             return mine
 
-    def _round(self, owner: str) -> Listening | None:
+    def _round(self, owner: str) -> Round | None:
         listener = self.listener(owner)
         return next((each for each in reversed(self._rounds.values()) if each.listener == listener), None)
 
@@ -134,7 +134,7 @@ class ListeningTest:
         for event in self._log.fresh():
             try:
                 if event["kind"] == "begin":
-                    self._rounds[event["session"]] = Listening.of(self.design, event)
+                    self._rounds[event["session"]] = Round.of(self.design, event)
                 else:
                     self._rounds[event["session"]].apply(event)
             except (KeyError, TypeError, ValueError) as error:
@@ -143,16 +143,16 @@ class ListeningTest:
             self._events.append(event)
 
 
-class ListeningTests:
+class BlindTests:
     """The tests of a folder; a few are held open."""
 
     def __init__(self, folder: Path, changed: Callable[[Path], None] = lambda path: None, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._changed, self._clock = changed, clock
-        self._open: OrderedDict[str, ListeningTest] = OrderedDict()
+        self._open: OrderedDict[str, BlindTest] = OrderedDict()
         self._lock = threading.Lock()
 
-    def make(self, design: Design) -> ListeningTest:
+    def make(self, design: Design) -> BlindTest:
         """Return the test of a design, which is written down if it is new. Raises: StorageFull, StorageError."""
         folder = self._folder / design.id
         try:
@@ -167,7 +167,7 @@ class ListeningTests:
             raise StorageError(f"The test cannot be written to {folder}: {error.strerror or error}.") from error
         return self.get(design.id)
 
-    def get(self, id_: str) -> ListeningTest:
+    def get(self, id_: str) -> BlindTest:
         """Return a test. Raises: NotFound, StorageError."""
         with self._lock:
             if id_ in self._open:
@@ -178,7 +178,7 @@ class ListeningTests:
                 self._open.popitem(last=False)
             return test
 
-    def _load(self, id_: str) -> ListeningTest:
+    def _load(self, id_: str) -> BlindTest:
         missing = NotFound(f"There is no blind test {shorten(id_)} here; begin one from the answers you rendered.")
         if len(id_) != 32 or not set(id_) <= set("0123456789abcdef"):
             raise missing
@@ -189,4 +189,4 @@ class ListeningTests:
             raise missing from None
         except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
             raise StorageError(f"{folder / DESIGN_NAME} is not a blind test ({type(error).__name__}); move the folder away.") from error
-        return ListeningTest(folder, design, lambda: self._changed(folder / LOG_NAME), self._clock)
+        return BlindTest(folder, design, lambda: self._changed(folder / LOG_NAME), self._clock)

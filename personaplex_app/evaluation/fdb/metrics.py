@@ -66,14 +66,14 @@ def latency_s(words: Sequence[Word], from_s: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ReplyTiming:
     """Whether the agent takes the turn, and when; a negative latency is a reply that began before its time."""
 
     tor: int
     latency_s: float | None
 
 
-def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> Reply:
+def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> ReplyTiming:
     """Return the reply to a turn that ends at `turn_end_s`, its latency signed (corrected).
 
     What the agent had finished saying by then is no reply, and an early beginning is not rounded up to 0.
@@ -81,14 +81,14 @@ def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> Reply:
     return _reply([part for part in utterances(words) if part[-1].end_s > turn_end_s], turn_end_s)
 
 
-def reply_to_interruption(words: Sequence[Word], interruption_end_s: float) -> Reply:
+def reply_to_interruption(words: Sequence[Word], interruption_end_s: float) -> ReplyTiming:
     """Return the reply that begins once the interruption is over (corrected): going on with the old answer is none."""
     return _reply([part for part in utterances(words) if part[0].start_s >= interruption_end_s], interruption_end_s)
 
 
-def _reply(parts: list[list[Word]], from_s: float) -> Reply:
+def _reply(parts: list[list[Word]], from_s: float) -> ReplyTiming:
     words = [word for part in parts for word in part]
-    return Reply(1, seconds(words[0].start_s - from_s)) if take_over(words) else Reply(0, None)
+    return ReplyTiming(1, seconds(words[0].start_s - from_s)) if take_over(words) else ReplyTiming(0, None)
 
 
 # -- backchannels ---------------------------------------------------------------------------------------------------------

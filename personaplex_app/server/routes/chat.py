@@ -10,54 +10,54 @@ from starlette.websockets import WebSocket
 
 from ...errors import BadInput, CapacityError, NotFound, PersonaplexError
 from ...protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
-from ..app_state import House
+from ..app_state import AppState
 from ..channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
-from ..end_reasons import Terms
-from ..http import address_of, limited_body, told
-from ..talk import Conversation
+from ..end_reasons import EntryPolicy
+from ..http import address_of, errors_as_json, limited_body
+from ..talk import Talk
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
 STREAM_PATIENCE_S = 10.0
 
 
-def chat_routes(house: House) -> list[BaseRoute]:
+def chat_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the live talk's routes."""
 
     async def chat(socket: WebSocket) -> None:
         await socket.accept()
-        channel = WebSocketChannel(socket, house.metrics.traffic("chat"))
+        channel = WebSocketChannel(socket, app_state.metrics.traffic("chat"))
         try:
-            house.rate.admit(address_of(socket))
+            app_state.rate.admit(address_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
-            await refuse(channel, error, house)
+            await refuse(channel, error, app_state)
             return
-        await Conversation(channel, request, house).run()
+        await Talk(channel, request, app_state).run()
 
     async def open_http(http: Request) -> Response:
-        house.rate.admit(address_of(http))
+        app_state.rate.admit(address_of(http))
         request = parse_query(http.query_params)
-        id_, channel = house.channels.add(house.metrics.traffic("chat_http"))
+        id_, channel = app_state.channels.add(app_state.metrics.traffic("chat_http"))
 
         async def converse() -> None:
             try:
-                await Conversation(channel, request, house, Terms(face="chat_http")).run()
+                await Talk(channel, request, app_state, EntryPolicy(transport="chat_http")).run()
             finally:
-                house.channels.drop(id_)
+                app_state.channels.drop(id_)
 
-        house.tasks.start_soon(converse)
-        house.tasks.start_soon(_hang_up_unless_streaming, channel)
+        app_state.tasks.start_soon(converse)
+        app_state.tasks.start_soon(_hang_up_unless_streaming, channel)
         return JSONResponse({"id": id_})
 
     async def down(http: Request) -> Response:
-        channel = house.channels.get(http.path_params["id"])
+        channel = app_state.channels.get(http.path_params["id"])
         if channel.streaming:
             raise BadInput("This talk is already being read; start a new one.")
         headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
         return StreamingResponse(channel.stream(), media_type="application/octet-stream", headers=headers)
 
     async def up(http: Request) -> Response:
-        channel = house.channels.get(http.path_params["id"])
+        channel = app_state.channels.get(http.path_params["id"])
         number = http.query_params.get("n", "")
         if not number.isascii() or not number.isdecimal():
             raise BadInput("Each POST of a talk needs its number, n=0, 1, 2, …")
@@ -69,21 +69,21 @@ def chat_routes(house: House) -> list[BaseRoute]:
         return Response(status_code=204)
 
     async def end(http: Request) -> Response:
-        house.channels.get(http.path_params["id"]).hang_up()
+        app_state.channels.get(http.path_params["id"]).hang_up()
         return Response(status_code=204)
 
     return [
         WebSocketRoute("/api/chat", chat),
-        Route("/api/chat/http", told(open_http), methods=["POST"]),
-        Route("/api/chat/http/{id}", told(down), methods=["GET"]),
-        Route("/api/chat/http/{id}", told(up), methods=["POST"]),
-        Route("/api/chat/http/{id}", told(end), methods=["DELETE"]),
+        Route("/api/chat/http", errors_as_json(open_http), methods=["POST"]),
+        Route("/api/chat/http/{id}", errors_as_json(down), methods=["GET"]),
+        Route("/api/chat/http/{id}", errors_as_json(up), methods=["POST"]),
+        Route("/api/chat/http/{id}", errors_as_json(end), methods=["DELETE"]),
     ]
 
 
-async def refuse(channel: Channel, error: PersonaplexError, house: House) -> None:
+async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState) -> None:
     """Tell a caller why there will be no talk, and close."""
-    house.metrics.errors.labels(error.code).inc()
+    app_state.metrics.errors.labels(error.code).inc()
     try:
         await channel.send(Message(Kind.ERROR, str(error).encode()).encode())
     except Disconnected:

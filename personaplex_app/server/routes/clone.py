@@ -28,9 +28,9 @@ from ...errors import BadInput, CapacityError
 from ...owners import owner_hash
 from ...units import SAMPLE_RATE_HZ
 from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
-from ..app_state import House
+from ..app_state import AppState
 from ..channel import ConnectRate
-from ..http import PRIVATE, address_of, limited_body, owner_key_of, private_json, told
+from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
 
 MAX_RECORDING_S = 60.0
 MAX_RECORDING_BYTES = 24 << 20
@@ -47,18 +47,18 @@ NO_CONSENT = (
 T = TypeVar("T")
 
 
-def clone_routes(house: House) -> list[Route]:
+def clone_routes(app_state: AppState) -> list[Route]:
     """Return the routes that make cloned voices and look after them."""
-    api = _CloneApi(house)
+    api = _CloneApi(app_state)
     one = "/api/clones/{voice_id}"
     return [
-        Route("/api/clones", told(api.all), methods=["GET"]),
-        Route("/api/clones", told(api.make), methods=["POST"]),
-        Route("/api/clones/preview", told(api.preview), methods=["POST"]),
-        Route("/api/clones/import", told(api.take_in), methods=["POST"]),
-        Route(one, told(api.delete), methods=["DELETE"]),
-        Route(one + "/keep", told(api.keep), methods=["POST"]),
-        Route(one + "/export.safetensors", told(api.export), methods=["GET"]),
+        Route("/api/clones", errors_as_json(api.all), methods=["GET"]),
+        Route("/api/clones", errors_as_json(api.make), methods=["POST"]),
+        Route("/api/clones/preview", errors_as_json(api.preview), methods=["POST"]),
+        Route("/api/clones/import", errors_as_json(api.take_in), methods=["POST"]),
+        Route(one, errors_as_json(api.delete), methods=["DELETE"]),
+        Route(one + "/keep", errors_as_json(api.keep), methods=["POST"]),
+        Route(one + "/export.safetensors", errors_as_json(api.export), methods=["GET"]),
     ]
 
 
@@ -70,18 +70,18 @@ def voice_entry(voice: ClonedVoice) -> dict[str, Any]:
 
 
 class _CloneApi:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
         self._picker = Picker()
-        self._rate = ConnectRate(house.settings.connects_per_minute, what="voices")
+        self._rate = ConnectRate(app_state.settings.connects_per_minute, what="voices")
         self._uploads = 0
         # picking takes a core for a while, which live talks need more
         self._heavy = anyio.CapacityLimiter(1)
         self._light = anyio.CapacityLimiter(2)
 
     async def all(self, request: Request) -> Response:
-        self._house.cloner()
-        voices = self._house.clones.all(owner_key_of(request))
+        self._app_state.cloner()
+        voices = self._app_state.clones.all(owner_key_of(request))
         limits = {"recording_s": MAX_RECORDING_S, "recording_bytes": MAX_RECORDING_BYTES, "file_bytes": MAX_CLONE_BYTES}
         return private_json({"voices": [voice_entry(voice) for voice in voices], "limits": limits})
 
@@ -99,27 +99,27 @@ class _CloneApi:
         return await self._add(request, name, data)
 
     async def keep(self, request: Request) -> Response:
-        await self._in_thread(self._light, self._house.clones.keep, *_whose(request))
+        await self._in_thread(self._light, self._app_state.clones.keep, *_whose(request))
         return private_json({"kept": True})
 
     async def delete(self, request: Request) -> Response:
-        await self._in_thread(self._light, self._house.clones.delete, *_whose(request))
+        await self._in_thread(self._light, self._app_state.clones.delete, *_whose(request))
         return private_json({"deleted": 1})
 
     async def export(self, request: Request) -> Response:
-        voice = self._house.clones.get(*_whose(request))
+        voice = self._app_state.clones.get(*_whose(request))
         name = re.sub(r"[^A-Za-z0-9]+", "-", voice.name).strip("-") or "voice"
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}.safetensors"'}
         return Response(voice.data, headers=headers, media_type="application/octet-stream")
 
     async def _add(self, request: Request, name: str, data: bytes) -> Response:
         keep = request.query_params.get("keep") == "1"
-        voice = await self._in_thread(self._light, self._house.clones.add, owner_key_of(request), name, data, keep)
+        voice = await self._in_thread(self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep)
         return private_json(voice_entry(voice), 201)
 
     async def _upload(self, request: Request, limit_bytes: int, limiter: anyio.CapacityLimiter, work: Callable[[bytes], T]) -> T:
         """Return what became of a body, which nobody may send without consent, a key, room and patience."""
-        self._house.cloner()
+        self._app_state.cloner()
         owner_hash(owner_key_of(request))
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
@@ -160,10 +160,10 @@ class _CloneApi:
         }
 
     def _clone(self, body: bytes) -> bytes:
-        return self._house.cloner().clone(self._pick(body)[1].samples)
+        return self._app_state.cloner().clone(self._pick(body)[1].samples)
 
     def _check(self, body: bytes) -> bytes:
-        self._house.cloner().check_clone(body)
+        self._app_state.cloner().check_clone(body)
         return body
 
 

@@ -18,13 +18,13 @@ from starlette.routing import Route
 from ...errors import BadInput, CapacityError, NotFound, shorten
 from ...evaluation.blind_test import results
 from ...evaluation.blind_test.design import REASONS
-from ...evaluation.blind_test.round import SIDES, Ballot, Listening, kept_word, preferred
-from ...evaluation.blind_test.store import ListeningTest
+from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, preferred
+from ...evaluation.blind_test.store import BlindTest
 from ...evaluation.comparison import Matched
 from ...owners import owner_hash
 from ..channel import ConnectRate
-from ..comparisons import MAX_INPUTS, MAX_RECORDING_S, MAX_SEEDS, Asked, Comparisons, Run, recording_seconds
-from ..http import PRIVATE, address_of, limited_body, owner_key_of, private_json, told
+from ..comparisons import MAX_INPUTS, MAX_RECORDING_S, MAX_SEEDS, ComparisonRequest, ComparisonRun, Comparisons, recording_seconds
+from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
 
 MAX_BODY_BYTES = 32 << 10
 MAX_RECORDING_BYTES = 48 << 20
@@ -40,30 +40,30 @@ def compare_routes(comparisons: Comparisons) -> list[Route]:
     runs, tests = _RunApi(comparisons), _TestApi(comparisons)
     run, test = "/api/compare/runs/{id}", "/api/compare/tests/{id}"
     return [
-        Route("/api/compare", told(runs.offer), methods=["GET"]),
-        Route("/api/compare/recordings", told(runs.record), methods=["POST"]),
-        Route("/api/compare/runs", told(runs.start), methods=["POST"]),
-        Route(run, told(runs.one), methods=["GET"]),
-        Route(run + "/cancel", told(runs.cancel), methods=["POST"]),
-        Route(run + "/cells/{row:int}/{column:int}", told(runs.cell), methods=["GET"]),
-        Route(run + "/cells/{row:int}/{column:int}/{channels}.wav", told(runs.sound), methods=["GET"]),
-        Route(run + "/test", told(runs.test), methods=["POST"]),
-        Route(test, told(tests.mine), methods=["GET"]),
-        Route(test + "/begin", told(tests.begin), methods=["POST"]),
-        Route(test + "/trials/{token}", told(tests.lanes), methods=["GET"]),
-        Route(test + "/trials/{token}/{side}.wav", told(tests.sound), methods=["GET"]),
-        Route(test + "/vote", told(tests.vote), methods=["POST"]),
-        Route(test + "/undo", told(tests.undo), methods=["POST"]),
-        Route(test + "/reveal", told(tests.reveal), methods=["POST"]),
-        Route(test + "/results", told(tests.results), methods=["GET"]),
-        Route(test + "/export.{kind}", told(tests.export), methods=["GET"]),
+        Route("/api/compare", errors_as_json(runs.offer), methods=["GET"]),
+        Route("/api/compare/recordings", errors_as_json(runs.record), methods=["POST"]),
+        Route("/api/compare/runs", errors_as_json(runs.start), methods=["POST"]),
+        Route(run, errors_as_json(runs.one), methods=["GET"]),
+        Route(run + "/cancel", errors_as_json(runs.cancel), methods=["POST"]),
+        Route(run + "/cells/{row:int}/{column:int}", errors_as_json(runs.cell), methods=["GET"]),
+        Route(run + "/cells/{row:int}/{column:int}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]),
+        Route(run + "/test", errors_as_json(runs.test), methods=["POST"]),
+        Route(test, errors_as_json(tests.mine), methods=["GET"]),
+        Route(test + "/begin", errors_as_json(tests.begin), methods=["POST"]),
+        Route(test + "/trials/{token}", errors_as_json(tests.lanes), methods=["GET"]),
+        Route(test + "/trials/{token}/{side}.wav", errors_as_json(tests.sound), methods=["GET"]),
+        Route(test + "/vote", errors_as_json(tests.vote), methods=["POST"]),
+        Route(test + "/undo", errors_as_json(tests.undo), methods=["POST"]),
+        Route(test + "/reveal", errors_as_json(tests.reveal), methods=["POST"]),
+        Route(test + "/results", errors_as_json(tests.results), methods=["GET"]),
+        Route(test + "/export.{kind}", errors_as_json(tests.export), methods=["GET"]),
     ]
 
 
 class _RunApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
-        self._rate = ConnectRate(comparisons.house.settings.connects_per_minute, what="comparisons")
+        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="comparisons")
         self._uploads = 0
 
     async def offer(self, request: Request) -> Response:
@@ -91,7 +91,7 @@ class _RunApi:
 
     async def start(self, request: Request) -> Response:
         self._rate.admit(address_of(request))
-        run = await self._comparisons.start(owner_key_of(request), Asked.parse(await _object(request)))
+        run = await self._comparisons.start(owner_key_of(request), ComparisonRequest.parse(await _object(request)))
         return private_json(run.as_json(), 201)
 
     async def one(self, request: Request) -> Response:
@@ -117,7 +117,7 @@ class _RunApi:
         test = await self._comparisons.heavy(self._comparisons.make_test, run)
         return private_json({"id": test.design.id}, 201)
 
-    def _run(self, request: Request) -> Run:
+    def _run(self, request: Request) -> ComparisonRun:
         return self._comparisons.run(_owner(request), request.path_params["id"])
 
     def _cell(self, request: Request) -> Matched:
@@ -127,7 +127,7 @@ class _RunApi:
 class _TestApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
-        self._rate = ConnectRate(comparisons.house.settings.connects_per_minute, what="rounds")
+        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="rounds")
         # votes wait for the disk alone, never for what takes the cores
         self._disk = anyio.CapacityLimiter(4)
 
@@ -193,7 +193,7 @@ class _TestApi:
         return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
 
 
-def _state(test: ListeningTest, mine: Listening | None) -> dict[str, Any]:
+def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
     """Return what a listener may know: nothing of which voice is where before the reveal."""
     about = {
         "test": test.design.id,
@@ -209,20 +209,27 @@ def _state(test: ListeningTest, mine: Listening | None) -> dict[str, Any]:
         condition = test.design.conditions[mine.trials[number].condition]
         shared = {"title": condition.title, "persona": condition.persona}
         trial = {"token": mine.token(number), "number": number + 1, **shared, "needed_s": mine.needed_s(number)}
-    told = {**about, "phase": mine.phase, "done": len(mine.votes), "total": len(mine.trials), "can_undo": mine.can_undo, "trial": trial}
-    return {**told, "reveal": _reveal(mine)} if mine.revealed else told
+    state = {
+        **about,
+        "phase": mine.phase,
+        "done": len(mine.votes),
+        "total": len(mine.trials),
+        "can_undo": mine.can_undo,
+        "trial": trial,
+    }
+    return {**state, "reveal": _reveal(mine)} if mine.revealed else state
 
 
-def _reveal(mine: Listening) -> dict[str, Any]:
+def _reveal(mine: Round) -> dict[str, Any]:
     seeds = len({condition.seed for condition in mine.design.conditions}) > 1
     titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
     trials = [{**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]} for n, t in enumerate(mine.trials)]
     for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
         trial["preferred"] = preferred(vote)
-    return {"trials": trials, "checks": kept_word(mine)}
+    return {"trials": trials, "checks": passed_checks(mine)}
 
 
-def _finished(test: ListeningTest, owner: str) -> ListeningTest:
+def _finished(test: BlindTest, owner: str) -> BlindTest:
     """Return the test, unless its results would tell a listener in the middle of it who is who."""
     mine = test.mine(owner)
     if mine and mine.phase != "revealed":

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ...evaluation.report import HTML
 from ..evaluations import Evaluations
-from ..http import told
+from ..http import errors_as_json
 
 # a report needs nothing from anywhere, and gets nothing
 _POLICY = (
@@ -27,4 +27,4 @@ def evaluation_routes(evaluations: Evaluations) -> list[Route]:
         shown = name == HTML and "download" not in request.query_params
         return FileResponse(path, headers=headers, filename=name, content_disposition_type="inline" if shown else "attachment")
 
-    return [Route("/api/evaluations/{run_id}/{name}", told(file), methods=["GET"])]
+    return [Route("/api/evaluations/{run_id}/{name}", errors_as_json(file), methods=["GET"])]

@@ -17,42 +17,42 @@ from ...gateway.adapters import Adapter
 from ...gateway.wire import GatewayWire, session_id_of
 from ...protocol import ChatRequest, Kind, Message
 from ...units import SAMPLE_RATE_HZ
-from ..app_state import House
+from ..app_state import AppState
 from ..auth import has_key
 from ..channel import WebSocketChannel
-from ..end_reasons import Terms
+from ..end_reasons import EntryPolicy
 from ..http import address_of
-from ..talk import Conversation
+from ..talk import Talk
 from .chat import refuse
 
-FACE = "gateway"
+TRANSPORT = "gateway"
 WAIT_S = 60.0
 """How long a client waits for `connected`, of which its protocol tells it nothing."""
 MESSAGES_PER_S = 200
 BAD_MESSAGES = 20
 
 
-def gateway_routes(house: House) -> list[BaseRoute]:
+def gateway_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the gateway's route."""
-    keys = (house.settings.gateway_key, house.settings.api_key)
+    keys = (app_state.settings.gateway_key, app_state.settings.api_key)
     talking: defaultdict[str, int] = defaultdict(int)
 
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         name = socket.path_params["adapter"]
         session_id = session_id_of(socket.query_params.get("session_id", ""))
-        channel = WebSocketChannel(socket, house.metrics.traffic(FACE))
+        channel = WebSocketChannel(socket, app_state.metrics.traffic(TRANSPORT))
         try:
-            house.rate.admit(address_of(socket))
-            adapter = house.adapters.find(name)
+            app_state.rate.admit(address_of(socket))
+            adapter = app_state.adapters.find(name)
             if adapter.needs_key and not has_key(socket, *keys):
                 raise NotAllowed(f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address.")
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
-            with _place(talking, adapter, house.adapters.limits.sessions):
-                told = GatewayChannel(channel, wire, house.metrics.errors)
-                await Conversation(told, _request(adapter), house, _terms(adapter)).run()
+            with _place(talking, adapter, app_state.adapters.limits.sessions):
+                told = GatewayChannel(channel, wire, app_state.metrics.errors)
+                await Talk(told, _request(adapter), app_state, _policy(adapter)).run()
         except PersonaplexError as error:
-            await refuse(GatewayChannel(channel, GatewayWire(name, session_id), house.metrics.errors), error, house)
+            await refuse(GatewayChannel(channel, GatewayWire(name, session_id), app_state.metrics.errors), error, app_state)
 
     return [WebSocketRoute("/ws/voice/{adapter}", talk)]
 
@@ -73,9 +73,9 @@ def _request(adapter: Adapter) -> ChatRequest:
     return ChatRequest(codec="float", events=True, sampling=adapter.sampling)
 
 
-def _terms(adapter: Adapter) -> Terms:
+def _policy(adapter: Adapter) -> EntryPolicy:
     # a client may be silent until it is idle; one that is gone does not answer the WebSocket's pings
-    return Terms(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona, FACE)
+    return EntryPolicy(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona, TRANSPORT)
 
 
 class GatewayChannel:
@@ -84,7 +84,7 @@ class GatewayChannel:
     def __init__(self, channel: WebSocketChannel, wire: GatewayWire, errors: Counter) -> None:
         self._channel, self._wire, self._errors = channel, wire, errors
         self._read: deque[bytes] = deque()
-        self._all, self._bad = Allowance(MESSAGES_PER_S, 2 * MESSAGES_PER_S), Allowance(1, BAD_MESSAGES)
+        self._all, self._bad = TokenBucket(MESSAGES_PER_S, 2 * MESSAGES_PER_S), TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> bytes | str:
         """Return the next message that can be used. Raises: Disconnected, ProtocolError for a flood."""
@@ -111,7 +111,7 @@ class GatewayChannel:
         await self._channel.close(code, reason)
 
 
-class Allowance:
+class TokenBucket:
     """So many of something a second, and `most` at once."""
 
     def __init__(self, per_s: float, most: float) -> None:

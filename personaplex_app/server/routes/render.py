@@ -13,7 +13,7 @@ from ...errors import NotFound
 from ...rendering.cache import RenderCache
 from ...rendering.files import FORMS
 from ...sessions.export import file_name
-from ..http import told
+from ..http import errors_as_json
 
 PATH = "/api/renderings/{key}/answer.{form}"
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -33,4 +33,4 @@ def render_routes(cache: RenderCache) -> list[Route]:
     async def answer(request: Request) -> Response:
         return await anyio.to_thread.run_sync(file, request.path_params["key"], request.path_params["form"])
 
-    return [Route(PATH, told(answer), methods=["GET"])]
+    return [Route(PATH, errors_as_json(answer), methods=["GET"])]

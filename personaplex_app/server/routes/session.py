@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ...errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
 from ...sessions import export
 from ...sessions.library import Library
-from ..http import PRIVATE, limited_body, owner_key_of, private_json, told
+from ..http import PRIVATE, errors_as_json, limited_body, owner_key_of, private_json
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
@@ -41,13 +41,13 @@ def session_routes(library: Library) -> list[Route]:
     api = _SessionApi(library)
     one = "/api/sessions/{talk_id}"
     return [
-        Route("/api/sessions", told(api.all), methods=["GET"]),
-        Route("/api/sessions", told(api.delete_all), methods=["DELETE"]),
-        Route(one, told(api.one), methods=["GET"]),
-        Route(one, told(api.delete), methods=["DELETE"]),
-        Route(one + "/export.{kind}", told(api.export), methods=["GET"]),
-        Route(one + "/keep", told(api.keep), methods=["POST"]),
-        Route(one + "/rating", told(api.rate), methods=["POST"]),
+        Route("/api/sessions", errors_as_json(api.all), methods=["GET"]),
+        Route("/api/sessions", errors_as_json(api.delete_all), methods=["DELETE"]),
+        Route(one, errors_as_json(api.one), methods=["GET"]),
+        Route(one, errors_as_json(api.delete), methods=["DELETE"]),
+        Route(one + "/export.{kind}", errors_as_json(api.export), methods=["GET"]),
+        Route(one + "/keep", errors_as_json(api.keep), methods=["POST"]),
+        Route(one + "/rating", errors_as_json(api.rate), methods=["POST"]),
     ]
 
 

@@ -10,32 +10,32 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ...engine.contract import LeasingEngine, Paced, Sampling
+from ...engine.contract import LeasingEngine, Sampling, TimedEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
 from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ...units import SAMPLE_RATE_HZ
-from ..app_state import House
-from ..http import owner_key_of, private_json, told
+from ..app_state import AppState
+from ..http import errors_as_json, owner_key_of, private_json
 from .clone import voice_entry
 
 
-def status_routes(house: House) -> list[BaseRoute]:
+def status_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the routes that tell how the app is."""
 
     async def health(request: Request) -> Response:
-        choice, stage = house.host.choice, house.host.state.stage
-        status = "draining" if house.admission.draining else "ok" if stage == "ready" else "starting"
-        slots = {"used": house.admission.used, "total": house.admission.total}
+        choice, stage = app_state.supervisor.choice, app_state.supervisor.state.stage
+        status = "draining" if app_state.admission.draining else "ok" if stage == "ready" else "starting"
+        slots = {"used": app_state.admission.used, "total": app_state.admission.total}
         answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
         return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
-        return private_json(describe(house, owner_key_of(request)))
+        return private_json(describe(app_state, owner_key_of(request)))
 
     async def voice_sample(request: Request) -> Response:
-        samples = house.host.engine.sample(request.path_params["voice"])
+        samples = app_state.supervisor.engine.sample(request.path_params["voice"])
         if samples is None:
             raise NotFound(f"There is no sample of the voice {shorten(request.path_params['voice'])}.")
         wav = io.BytesIO()
@@ -45,20 +45,20 @@ def status_routes(house: House) -> list[BaseRoute]:
     return [
         Route("/health", health),
         Route("/voice/status", voice_status),
-        Route("/voice/samples/{voice}.wav", told(voice_sample)),
+        Route("/voice/samples/{voice}.wav", errors_as_json(voice_sample)),
     ]
 
 
-def describe(house: House, owner_key: str = "") -> dict:
+def describe(app_state: AppState, owner_key: str = "") -> dict:
     """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
-    host, settings, admission = house.host, house.settings, house.admission
-    engine, choice, state = host.engine, host.choice, host.state
-    pace = engine.pace() if isinstance(engine, Paced) else None
+    supervisor, settings, admission = app_state.supervisor, app_state.settings, app_state.admission
+    engine, choice, state = supervisor.engine, supervisor.choice, supervisor.state
+    timing = engine.step_timing() if isinstance(engine, TimedEngine) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
         # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one that is heard now
         "global_audio_enabled": True,
-        "adapters": [_adapter_entry(adapter) for adapter in house.adapters.by_name.values()],
+        "adapters": [_adapter_entry(adapter) for adapter in app_state.adapters.by_name.values()],
         "websocket_endpoint": "/ws/voice/{adapter_name}",
         "engine": {
             "name": choice.name,
@@ -70,15 +70,15 @@ def describe(house: House, owner_key: str = "") -> dict:
             "about": engine.about,
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
-            "pace": asdict(pace) if pace else None,
+            "pace": asdict(timing) if timing else None,
         },
         "voices": [
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
-            *(voice_entry(voice) for voice in house.cloned_voices(owner_key)),
+            *(voice_entry(voice) for voice in app_state.cloned_voices(owner_key)),
         ],
         "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
-        "personas": [{**asdict(persona), "voice": house.voice_of(persona)} for persona in house.personas],
-        "default_persona": house.personas[0].name,
+        "personas": [{**asdict(persona), "voice": app_state.voice_of(persona)} for persona in app_state.personas],
+        "default_persona": app_state.personas[0].name,
         "endpoints": {
             "sample": "/voice/samples/{voice}.wav",
             "chat": "/api/chat",
@@ -87,9 +87,9 @@ def describe(house: House, owner_key: str = "") -> dict:
             "clones": "/api/clones",
             "health": "/health",
         },
-        "lease": _lease(house),
+        "lease": _lease(app_state),
         "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
-        "keep": {"available": not house.library.keep_problem, "problem": house.library.keep_problem or ""},
+        "keep": {"available": not app_state.library.keep_problem, "problem": app_state.library.keep_problem or ""},
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
     }
 
@@ -100,14 +100,14 @@ def _adapter_entry(adapter: Adapter) -> dict:
     return {"name": adapter.name, "type": kind, "enabled": adapter.enabled, "full_duplex": True, "mode": kind, "voice": voice}
 
 
-def _lease(house: House) -> dict | None:
+def _lease(app_state: AppState) -> dict | None:
     """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing must be lent."""
-    engine = house.host.engine
-    if not isinstance(engine, LeasingEngine) or house.beside is None:
+    engine = app_state.supervisor.engine
+    if not isinstance(engine, LeasingEngine) or app_state.fallback_engine is None:
         return None
-    choice, voices = house.beside.choice, [asdict(voice) for voice in house.beside.engine.voices]
-    beside = {"name": choice.name, "title": choice.title, "voices": voices}
-    return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": beside}
+    choice, voices = app_state.fallback_engine.choice, [asdict(voice) for voice in app_state.fallback_engine.engine.voices]
+    fallback = {"name": choice.name, "title": choice.title, "voices": voices}
+    return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": fallback}
 
 
 def _sampling(resampling: bool) -> dict[str, dict]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..engine.offline import state_line
 from ..engine.personaplex import bring, divide
-from ..engine_choice import store
+from ..engine_choice import measurements_folder
 from ..errors import EngineError
 from ..evaluation.scenarios import choose_scenarios, load_scenarios, speak
 from ..model.agreement import Agreement, agreement, greedy_choices, greedy_columns, keep_agreements
@@ -47,7 +47,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         if compute.device.type == "cuda":
             torch.cuda.empty_cache()
         shares[form] = agreement(columns, greedy_choices(_load(files, compute, form, settings.cpu_offload), columns))
-    kept = keep_agreements(store(settings), files.lm, {form: share.all for form, share in shares.items()})
+    kept = keep_agreements(measurements_folder(settings), files.lm, {form: share.all for form, share in shares.items()})
     return {
         "machine": machine(compute.device),
         "dtype": str(compute.dtype).removeprefix("torch."),
