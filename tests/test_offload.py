@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from personaplex_app.__main__ import _parser
 from personaplex_app.cli import doctor
+from personaplex_app.cli.main import _parser
 from personaplex_app.model.config import LmConfig, MimiConfig
 from personaplex_app.model.generation import Rows, RowSampling
 from personaplex_app.model.loading import load_lm

@@ -1,81 +1,76 @@
-"""`evaluate run` and `evaluate report` on the command line."""
+"""The commands `evaluate score`, `evaluate run` and `evaluate report`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
-from ..engine.contract import Sampling
-from ..engine.offline import state_line
-from ..engine_choice import build, choose
-from ..errors import BadInput
-from ..evaluation.conversation import Stopped
-from ..evaluation.judge import Judge
-from ..evaluation.report import JSON, write_report
-from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
-from ..evaluation.scenarios import choose_scenarios, load_scenarios
-from ..evaluation.summary_text import text_of
-from ..responder.llm import LlmSettings
+from ..evaluation.fdb import TASK_NAMES
 from ..settings import Settings
-
-MAX_SEEDS = 1_000
-
-
-def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
-    """Hold and measure conversations, write the report, and print it."""
-    scenarios = choose_scenarios(args.scenarios, load_scenarios())
-    judge = Judge(LlmSettings(settings.judge_url, settings.judge_key, settings.judge_model, total_s=60.0)) if settings.judge_url else None
-    engine = build(choose(settings), settings)
-    try:
-        with state_line() as report:
-            engine.load(report)
-        names = [voice.name for voice in engine.voices]
-        voices = tuple(names if args.voices == ["all"] else args.voices or names[:1])
-        sampling = Sampling(args.temp_audio, args.temp_text, args.topk_audio, args.topk_text)
-        plan = RunPlan(scenarios, voices, tuple(range(args.seeds)), args.live, sampling)
-        evaluator = Evaluator(dnsmos=not args.no_dnsmos, judge=judge)
-        try:
-            failures = run(plan, engine, args.out, _tell, evaluator, judge, args.parallel)
-        except (KeyboardInterrupt, Stopped):
-            print("\npersonaplex-app: Stopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
-            return 1
-    finally:
-        engine.close()
-        if judge:
-            judge.close()
-    for unit, error in failures:
-        print(f"Failed: {unit.name}: {error}", file=sys.stderr)
-    if failures and len(failures) == len(plan.conversations):
-        raise BadInput(f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}")
-    command = "python -m personaplex_app " + shlex.join(sys.argv[1:])
-    return _show(args.out, command, args.json)
+from .arguments import add_sampling, add_some, at_least
 
 
-def evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
-    """Write the report of a folder again, of what is in it by now."""
-    return _show(args.out, "", args.json)
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the three commands."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of anyone's outputs")
+    score.add_argument("root", type=Path, metavar="ROOT", help="folder of the samples, one folder each")
+    score.add_argument("--task", required=True, choices=TASK_NAMES, help="what the samples test")
+    score.add_argument("--gt", type=Path, metavar="FILE", help="human backchannel distribution, JSON: a list, or one for each ID")
+    score.add_argument("--json", action="store_true", help="print one JSON object")
+    score.set_defaults(run=_score)
+    run = commands.add_parser("run", help="hold our own scenarios with an engine, measure them, and write a report")
+    run.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for conversations and report; run again to go on")
+    run.add_argument("--scenarios", nargs="+", default=[], metavar="NAME", help="names or kinds of scenarios; all unless given")
+    run.add_argument("--voices", nargs="+", default=[], metavar="NAME", help="voices, or all; the engine's first unless given")
+    run.add_argument("--seeds", type=at_least(1, int), default=1, metavar="N", help="takes of each scenario, 1 unless given")
+    run.add_argument("--live", action="store_true", help="in real time, for latencies on the wall clock")
+    run.add_argument("--parallel", type=at_least(1, int), default=0, metavar="N", help="at once; all slots, or one with --live")
+    run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
+    run.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    add_sampling(run)
+    add_some(
+        run,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "slots",
+        "remote_url",
+        "remote_insecure",
+        "judge_url",
+        "judge_model",
+    )
+    run.set_defaults(run=_evaluate_run)
+    report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
+    report.add_argument("out", type=Path, metavar="DIR")
+    report.add_argument("--json", action="store_true", help="print it as one JSON object")
+    report.set_defaults(run=_evaluate_report)
 
 
-def _show(out: Path, command: str, as_json: bool) -> int:
-    page = write_report(out, command)
-    told = (out / JSON).read_text("utf-8")
-    print(told if as_json else f"{text_of(json.loads(told))}\n\nReport: {page}")
+def _score(settings: Settings, args: argparse.Namespace) -> int:
+    from ..evaluation.fdb.score import score_folder
+    from ..evaluation.fdb.table import problem_lines, render
+
+    scores = score_folder(args.task, args.root, args.gt)
+    for line in problem_lines(scores.problems):
+        print(line, file=sys.stderr)
+    print(json.dumps(scores.as_json(), indent=2) if args.json else render(scores))
     return 0
 
 
-def _tell(progress: RunProgress) -> None:
-    left = "" if progress.left_s is None else f", about {_minutes(progress.left_s)} left"
-    kept = f" ({progress.kept} from before)" if progress.kept else ""
-    failed = f", {progress.failed} failed" if progress.failed else ""
-    line = f"{progress.done} of {progress.total} conversations{kept}{failed}{left}"
-    if sys.stderr.isatty():
-        print(f"\r{line:<78}", end="\n" if progress.done + progress.failed == progress.total else "", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+def _evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
+    # everything that measures takes seconds to import
+    from .evaluate_run import evaluate_run
+
+    return evaluate_run(settings, args)
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def _evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
+    from .evaluate_run import evaluate_report
+
+    return evaluate_report(settings, args)
