@@ -42,7 +42,9 @@ def held_bytes(device: torch.device, peak: bool = False) -> int:
     return memory_bytes("VmHWM" if peak else "VmRSS")
 
 
-def measure(size: str, device: torch.device, dtype: torch.dtype, sessions: int, frames: int, repeats: int) -> dict[str, Any]:
+def measure(
+    size: str, device: torch.device, dtype: torch.dtype, sessions: int, frames: int, repeats: int
+) -> dict[str, Any]:
     """Return all figures as plain data."""
     ours = Ours(SIZES[size], device, dtype, rows=sessions)
     one, late = ours.frames_ms(repeats), ours.frames_ms(repeats, position=PAST_WINDOW)
@@ -90,7 +92,9 @@ def _at(took_ms: list[float], percentile: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="7b", choices=SIZES, help="smaller ones try the script out")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16", choices=DTYPES)
@@ -101,7 +105,9 @@ def main() -> None:
     args = parser.parse_args()
     device = torch.device(args.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("There is no GPU that PyTorch can use; --device cpu --size tiny tries the script out.")
+        raise SystemExit(
+            "There is no GPU that PyTorch can use; --device cpu --size tiny tries the script out."
+        )
     figures = measure(args.size, device, DTYPES[args.dtype], args.sessions, args.frames, args.repeats)
     met = {name: figures[name] <= goal for name, goal in GOALS.items()}
     about = {"machine": machine(device), "size": args.size, "dtype": args.dtype, "weights": "random"}

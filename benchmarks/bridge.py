@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         echo.until_ready()
         face.until_ready()
-        told: dict[str, Any] = {name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))}
+        told: dict[str, Any] = {
+            name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))
+        }
     told["added_median_ms"] = round(told["bridged"]["median"] - told["direct"]["median"], 1)
     print(json.dumps(told))
     return 0
@@ -66,7 +68,12 @@ def there_and_back_ms(url: str, seconds: float) -> dict[str, float]:
                 took_ms.append((time.monotonic() - sent_s[len(took_ms)]) * 1000)
         speaking.join()
     median, p95 = np.percentile(took_ms, [50, 95])
-    return {"clicks": len(took_ms), "median": round(float(median), 1), "p95": round(float(p95), 1), "max": round(max(took_ms), 1)}
+    return {
+        "clicks": len(took_ms),
+        "median": round(float(median), 1),
+        "p95": round(float(p95), 1),
+        "max": round(max(took_ms), 1),
+    }
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def latencies_ms(mouth: np.ndarray, ear: np.ndarray, rate_hz: int, longest_s: fl
         if len(window) < int(longest_s * rate_hz):
             break
         energy = np.convolve(window**2, np.ones(len(burst)), "valid")
-        likeness = np.abs(correlate(window, burst, "valid", method="fft")) / np.sqrt(np.maximum(energy, 1e-6) * np.sum(burst**2))
+        likeness = np.abs(correlate(window, burst, "valid", method="fft")) / np.sqrt(
+            np.maximum(energy, 1e-6) * np.sum(burst**2)
+        )
         best = int(np.argmax(likeness))
         # a burst that was cut in two is like neither half enough
         if likeness[best] > 0.5:
@@ -147,10 +149,14 @@ def measure(seconds: float, delay_ms: float, jitter_ms: float) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--delay-ms", type=float, default=0, help="round trip added to all traffic")
-    parser.add_argument("--jitter-ms", type=float, default=0, help="how much that round trip varies, up and down")
+    parser.add_argument(
+        "--jitter-ms", type=float, default=0, help="how much that round trip varies, up and down"
+    )
     parser.add_argument("--json", type=Path, help="write the figures and the machine here")
     args = parser.parse_args()
     result = {"result": measure(args.seconds, args.delay_ms, args.jitter_ms), "machine": machine()}

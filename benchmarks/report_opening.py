@@ -28,7 +28,9 @@ TIMES = """() => {
 def opened_ms(report: Path) -> tuple[float, float]:
     """Return when the first picture came and when everything was loaded, in milliseconds after the address was given."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             page = browser.new_page()
             page.goto(report.absolute().as_uri())
@@ -38,7 +40,9 @@ def opened_ms(report: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("report", type=Path, nargs="?", default=REPORT)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--json", type=Path)

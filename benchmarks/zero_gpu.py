@@ -61,17 +61,29 @@ def fork_ms(frames: int) -> dict[str, float]:
         holder.join()
         engine.close()
         p50, p95, p99 = np.percentile(took_ms, [50, 95, 99]).round(3).tolist()
-        return {"frames": frames, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": round(max(took_ms), 3)}
+        return {
+            "frames": frames,
+            "p50_ms": p50,
+            "p95_ms": p95,
+            "p99_ms": p99,
+            "max_ms": round(max(took_ms), 3),
+        }
 
 
 def aborted(talks: int) -> dict[str, object]:
     """Hold talks and abort them at random; return how their leases ended."""
     chance, ends = random.Random(1), Counter()
-    with tempfile.TemporaryDirectory() as folder, zero_gpu_api() as api, zero_gpu_app(Path(folder), api) as app:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zero_gpu_api() as api,
+        zero_gpu_app(Path(folder), api) as app,
+    ):
         began_s = time.monotonic()
         for _ in range(talks):
             api.idle = chance.random() < 0.9
-            how = chance.choice(["gone before the GPU came", "gone at once", "gone while talking", "stopped", "worker killed"])
+            how = chance.choice(
+                ["gone before the GPU came", "gone at once", "gone while talking", "stopped", "worker killed"]
+            )
             ends[how] += 1
             with leased_talk(app, lease_s=30) as caller:
                 if how != "gone before the GPU came":
@@ -87,11 +99,18 @@ def aborted(talks: int) -> dict[str, object]:
                     caller.until_closed()
         leases = Counter(api.until_released(30))
         app.until_free()
-        return {"talks": talks, "aborted": dict(ends), "leases": dict(leases), "took_s": round(time.monotonic() - began_s, 1)}
+        return {
+            "talks": talks,
+            "aborted": dict(ends),
+            "leases": dict(leases),
+            "took_s": round(time.monotonic() - began_s, 1),
+        }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--talks", type=int, default=100)
     parser.add_argument("--json", type=Path)

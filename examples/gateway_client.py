@@ -52,7 +52,10 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
             message = json.loads(text)
             match message["type"]:
                 case "connected":
-                    print(f"connected to {message['adapter']} as {message['session_id']}: {message['capabilities']}", flush=True)
+                    print(
+                        f"connected to {message['adapter']} as {message['session_id']}: {message['capabilities']}",
+                        flush=True,
+                    )
                     speaking = asyncio.create_task(say(socket, said))
                 case "audio_chunk":
                     heard.append(np.frombuffer(base64.b64decode(message["data"]), "<f4"))

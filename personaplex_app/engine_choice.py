@@ -19,7 +19,12 @@ from .model.hub_repo import HubRepo, cached, hub_access, parse
 from .platform_detection import this_platform
 from .settings import Settings
 
-TITLES = {"personaplex": "PersonaPlex", "remote": "Remote server", "classic": "Embedded engine (classic)", "echo": "Echo"}
+TITLES = {
+    "personaplex": "PersonaPlex",
+    "remote": "Remote server",
+    "classic": "Embedded engine (classic)",
+    "echo": "Echo",
+}
 SMALL_WEIGHTS_BYTES = 500_000_000
 """A model of this size keeps up on a CPU; the released one has 16.7 GB."""
 
@@ -49,11 +54,19 @@ def choose(settings: Settings) -> Choice:
         # before anything of torch's is asked: from here on its GPU is an emulated one
         from .engine import zero_gpu  # noqa: F401
     if settings.engine == "echo":
-        return Choice("echo", "Asked for by --engine echo: it says back what it hears.", "Use --engine classic for a conversation.")
+        return Choice(
+            "echo",
+            "Asked for by --engine echo: it says back what it hears.",
+            "Use --engine classic for a conversation.",
+        )
     if settings.engine == "personaplex":
         return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings))
     if settings.engine == "remote":
-        missing = "" if settings.remote_url else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
+        missing = (
+            ""
+            if settings.remote_url
+            else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
+        )
         return Choice("remote", "Asked for by --engine remote.", missing)
     if settings.engine == "auto" and settings.remote_url:
         return Choice("remote", "A remote server is set by --remote-url.")
@@ -64,14 +77,20 @@ def choose(settings: Settings) -> Choice:
             return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
         return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
     why = "Asked for by --engine classic."
-    return Choice("classic", why, "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.")
+    return Choice(
+        "classic",
+        why,
+        "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.",
+    )
 
 
 def replacement(failed: Choice, sentence: str) -> Choice | None:
     """Return what takes over from an engine that failed with `sentence`; None where nothing is left that could."""
     if failed.name == "classic":
         return None
-    return Choice("classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name)
+    return Choice(
+        "classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name
+    )
 
 
 def fallback_engine(choice: Choice) -> Choice | None:
@@ -94,7 +113,10 @@ def _lacks(settings: Settings) -> str:
     else:
         folder = checkpoint
         if not (folder / LM_FILE).is_file():
-            return missing or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
+            return (
+                missing
+                or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
+            )
     if missing:
         return missing
     small = folder is not None and (folder / LM_FILE).stat().st_size <= SMALL_WEIGHTS_BYTES
@@ -110,9 +132,7 @@ def _lacks(settings: Settings) -> str:
 def _way_to(repo: HubRepo, settings: Settings) -> str:
     """Return how to come by a checkpoint that is not in the cache, nothing where it may be downloaded."""
     if constants.HF_HUB_OFFLINE:
-        return (
-            f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a folder that holds a checkpoint."
-        )
+        return f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a folder that holds a checkpoint."
     if hub_access(settings).any_token():
         return ""
     host = this_platform()
@@ -130,7 +150,9 @@ def remote_settings(settings: Settings) -> RemoteSettings:
     """Return how these settings reach the remote servers."""
     key = {"Authorization": f"Bearer {settings.remote_key}"} if settings.remote_key else {}
     access = Access({**key, **dict(settings.remote_headers)}, settings.remote_insecure)
-    return RemoteSettings(settings.remote_url, access, settings.remote_talks, Timeouts(handshake_s=settings.remote_handshake_s))
+    return RemoteSettings(
+        settings.remote_url, access, settings.remote_talks, Timeouts(handshake_s=settings.remote_handshake_s)
+    )
 
 
 def measurements_folder(settings: Settings) -> Path:
@@ -152,8 +174,17 @@ def build(choice: Choice, settings: Settings) -> Engine:
 
         # a lent device is for one talk
         slots = 1 if gpu_is_leased() else settings.slots
-        run = (settings.device, settings.dtype, slots, hub_access(settings), settings.quantize, settings.cpu_offload)
-        engine = PersonaplexEngine(PersonaplexSettings(settings.checkpoint, measurements_folder(settings), *run))
+        run = (
+            settings.device,
+            settings.dtype,
+            slots,
+            hub_access(settings),
+            settings.quantize,
+            settings.cpu_offload,
+        )
+        engine = PersonaplexEngine(
+            PersonaplexSettings(settings.checkpoint, measurements_folder(settings), *run)
+        )
         if not gpu_is_leased():
             return engine
         from .engine.leased import LeasedEngine

@@ -71,7 +71,11 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
     guards: list[AuthMiddleware] = []
 
     def guard(app: Any) -> AuthMiddleware:
-        guards.append(AuthMiddleware(app, settings.auth, settings.api_key, (*settings.allowed_origins, *this_platform().origins)))
+        guards.append(
+            AuthMiddleware(
+                app, settings.auth, settings.api_key, (*settings.allowed_origins, *this_platform().origins)
+            )
+        )
         return guards[-1]
 
     @asynccontextmanager
@@ -100,7 +104,10 @@ def running(settings: Settings, at_once: threading.Event | None = None) -> Itera
             max_file_size="48mb",
             app_kwargs={
                 "lifespan": lifespan,
-                "middleware": [Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path), Middleware(guard)],
+                "middleware": [
+                    Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
+                    Middleware(guard),
+                ],
                 "routes": [
                     *chat_routes(app_state),
                     *gateway_routes(app_state),
@@ -134,7 +141,10 @@ def _drain(app_state: AppState, at_once: threading.Event) -> None:
     grace_s = app_state.settings.drain_s
     app_state.drain(grace_s)
     if app_state.callers:
-        print(f"Callers still here: {app_state.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.", flush=True)
+        print(
+            f"Callers still here: {app_state.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.",
+            flush=True,
+        )
     _until_alone(app_state, grace_s + GOODBYE_S, at_once)
     if at_once.is_set():
         app_state.drain(0)
@@ -162,9 +172,14 @@ def free_port(host: str, port: int) -> int:
                 reason = error.strerror or str(error)
                 continue
         if candidate != port:
-            print(f"Port {port} is in use; taking {candidate}. Choose another with --port or PERSONAPLEX_PORT.", flush=True)
+            print(
+                f"Port {port} is in use; taking {candidate}. Choose another with --port or PERSONAPLEX_PORT.",
+                flush=True,
+            )
         return candidate
-    raise SettingsError(f"No port from {port} to {port + PORTS_TRIED - 1} can be used on {host} ({reason}); choose another with --port.")
+    raise SettingsError(
+        f"No port from {port} to {port + PORTS_TRIED - 1} can be used on {host} ({reason}); choose another with --port."
+    )
 
 
 @contextmanager
@@ -182,7 +197,11 @@ class BoundedConfig(uvicorn.Config):
     """Small messages, early pings, little audio waiting in a slow reader's socket, and our own log."""
 
     def __init__(self, ping_every_s: float, *args: Any, **kwargs: Any) -> None:
-        limits: dict[str, Any] = {"ws_max_size": MAX_MESSAGE_BYTES, "ws_ping_interval": ping_every_s, "ws_ping_timeout": PING_EVERY_S}
+        limits: dict[str, Any] = {
+            "ws_max_size": MAX_MESSAGE_BYTES,
+            "ws_ping_interval": ping_every_s,
+            "ws_ping_timeout": PING_EVERY_S,
+        }
         # a request that does not end must not keep the app from being closed
         limits |= {"ws_max_queue": 8, "timeout_graceful_shutdown": CLOSING_S}
         # forwarded headers are `ProxyHeaders`'s affair: uvicorn itself would believe whoever connects from this machine

@@ -95,7 +95,9 @@ def places(error: BaseException) -> Iterator[str]:
 
 def _log_fault(kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt):
-        logging.getLogger("fault").error("an exception was not caught", exc_info=(kind, fault or kind(), trace))
+        logging.getLogger("fault").error(
+            "an exception was not caught", exc_info=(kind, fault or kind(), trace)
+        )
 
 
 class _Stray(io.TextIOBase):

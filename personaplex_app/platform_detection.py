@@ -62,7 +62,9 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
     return Platform("machine", "a machine of its own")
 
 
-def _space(name: str, kind: str, found_by: str, environ: Mapping[str, str], mind: tuple[str, ...]) -> Platform:
+def _space(
+    name: str, kind: str, found_by: str, environ: Mapping[str, str], mind: tuple[str, ...]
+) -> Platform:
     return Platform(
         name,
         f"{kind} {environ.get('SPACE_ID', '')}".strip(),

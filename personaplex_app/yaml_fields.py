@@ -23,7 +23,8 @@ class Fields:
 
         Raises: SettingsFileError when it is no mapping, or names a field twice.
         """
-        self._file, self._within = file, within
+        self._file = file
+        self._within = within
         self._mark = node.start_mark
         self._nodes: dict[str, yaml.Node] = {}
         self._inner: list[Fields] = []
@@ -55,7 +56,9 @@ class Fields:
         try:
             return parse(value)
         except ValueError as error:
-            raise _wrong(self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}") from None
+            raise _wrong(
+                self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}"
+            ) from None
         except BadInput as error:
             raise _wrong(self._file, node, self._path(name), str(error).rstrip(".")) from None
 
@@ -77,13 +80,18 @@ class Fields:
             raise SettingsFileError(
                 f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field {self._path(name)}: give a list."
             )
-        found = [Fields(self._file, each, f"{self._path(name)}[{number}]") for number, each in enumerate(node.value)]
+        found = [
+            Fields(self._file, each, f"{self._path(name)}[{number}]")
+            for number, each in enumerate(node.value)
+        ]
         self._inner += found
         return found
 
     def refused(self, name: str, why: str) -> SettingsFileError:
         """Return the error for a field that is wrong beside others, at the line where its mapping begins."""
-        return SettingsFileError(f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}.")
+        return SettingsFileError(
+            f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}."
+        )
 
     def unused(self) -> list[str]:
         """Return where the fields are that nobody took, here and further in."""
@@ -101,7 +109,9 @@ def read_fields(path: Path) -> Fields:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise SettingsFileError(f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit.")
+            raise SettingsFileError(
+                f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit."
+            )
         node = yaml.compose(path.read_text("utf-8"), _LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFileError(
@@ -128,7 +138,9 @@ def load_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text("utf-8"), _LOADER)  # noqa: S506 (both are safe loaders)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML.") from error
+        raise SettingsError(
+            f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML."
+        ) from error
 
 
 def text(value: Any) -> str:
@@ -150,7 +162,12 @@ def number(low: float, high: float, whole: bool = False) -> Callable[[Any], Any]
 
     def parse(value: Any) -> float | int:
         # a comparison with what is not a number is False
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or (whole and value != int(value)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+            or (whole and value != int(value))
+        ):
             raise ValueError(f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}")
         return int(value) if whole else value
 

@@ -44,7 +44,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[AppProcess]":
     """
     from .support.app_process import app_process
 
-    with app_process(tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600) as running:
+    with app_process(
+        tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600
+    ) as running:
         running.until_ready()
         yield running
 

@@ -25,7 +25,9 @@ def client_of(auth="", api_key="", allowed_origins=(), opened=None):
         return made
 
     paths = ["/", "/api/chat/http", "/voice/status", LAUNCH_PATH]
-    app = Starlette(routes=[Route(path, hello, methods=["GET", "POST"]) for path in paths], middleware=[Middleware(guard)])
+    app = Starlette(
+        routes=[Route(path, hello, methods=["GET", "POST"]) for path in paths], middleware=[Middleware(guard)]
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test:7860")
 
 
@@ -38,7 +40,9 @@ async def test_guard_without_login_lets_everybody_in():
         assert (await client.get("/")).text == "hello"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://app.test:7861", "http://app.test", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://app.test:7861", "http://app.test", "null"]
+)
 async def test_guard_foreign_origin_is_refused(origin):
     async with client_of() as client:
         response = await client.post("/api/chat/http", headers={"Origin": origin})
@@ -59,7 +63,10 @@ async def test_guard_with_login_asks_on_every_route(path):
     assert response.headers["WWW-Authenticate"].startswith("Basic")
 
 
-@pytest.mark.parametrize("headers", [basic("ann:wrong"), basic("ann"), {"Authorization": "Basic %%%"}, {"Authorization": "Bearer sesame"}])
+@pytest.mark.parametrize(
+    "headers",
+    [basic("ann:wrong"), basic("ann"), {"Authorization": "Basic %%%"}, {"Authorization": "Bearer sesame"}],
+)
 async def test_guard_wrong_login_is_refused(headers):
     async with client_of(auth="ann:sesame") as client:
         assert (await client.get("/", headers=headers)).status_code == 401
@@ -76,7 +83,12 @@ async def test_guard_login_gives_a_cookie_that_opens_the_next_request():
 
 
 @pytest.mark.parametrize(
-    "way", [{"headers": {"X-API-Key": "k-1"}}, {"headers": {"Authorization": "Bearer k-1"}}, {"params": {"api_key": "k-1"}}]
+    "way",
+    [
+        {"headers": {"X-API-Key": "k-1"}},
+        {"headers": {"Authorization": "Bearer k-1"}},
+        {"params": {"api_key": "k-1"}},
+    ],
 )
 async def test_guard_api_key_opens_by_each_way(way):
     async with client_of(api_key="k-1") as client:
@@ -84,7 +96,13 @@ async def test_guard_api_key_opens_by_each_way(way):
 
 
 @pytest.mark.parametrize(
-    "way", [{}, {"headers": {"X-API-Key": "k-2"}}, {"headers": {"X-API-Key": b"cl\xc3\xa9"}}, {"params": {"api_key": ""}}]
+    "way",
+    [
+        {},
+        {"headers": {"X-API-Key": "k-2"}},
+        {"headers": {"X-API-Key": b"cl\xc3\xa9"}},
+        {"params": {"api_key": ""}},
+    ],
 )
 async def test_guard_wrong_api_key_is_refused(way):
     async with client_of(api_key="k-1") as client:

@@ -41,7 +41,9 @@ def log_of(folder: Path) -> Path:
     return next(folder.rglob("votes.jsonl"))
 
 
-@pytest.mark.parametrize(("voices", "conditions", "trials"), [(2, 1, 1), (3, 2, 6), (5, 3, 20), (5, 1, 10), (18, 4, 40)])
+@pytest.mark.parametrize(
+    ("voices", "conditions", "trials"), [(2, 1, 1), (3, 2, 6), (5, 3, 20), (5, 1, 10), (18, 4, 40)]
+)
 def test_plan_is_balanced_and_hides_its_two_checks(voices, conditions, trials):
     made = design(voices, conditions)
     for seed in range(40):
@@ -49,7 +51,10 @@ def test_plan_is_balanced_and_hides_its_two_checks(voices, conditions, trials):
         real = [t for t in trial_list if t.check is None]
         assert (len(real), len(trial_list)) == (min(trials, made.most_trials), len(real) + 2)
         assert len({(*sorted((t.left, t.right)), t.condition) for t in real}) == len(real)
-        pairs, shared = Counter(tuple(sorted((t.left, t.right))) for t in real), Counter(t.condition for t in real)
+        pairs, shared = (
+            Counter(tuple(sorted((t.left, t.right))) for t in real),
+            Counter(t.condition for t in real),
+        )
         assert max(pairs.values()) - min(pairs[pair] for pair in made.pairs) <= 1
         assert max(shared.values()) - min(shared[c] for c in range(conditions)) <= 1
         for voice in made.voices:
@@ -57,7 +62,12 @@ def test_plan_is_balanced_and_hides_its_two_checks(voices, conditions, trials):
         [(at, repeat)] = [(n, t) for n, t in enumerate(trial_list) if t.check == "repeat"]
         [(twin_at, twin)] = [(n, t) for n, t in enumerate(trial_list) if t.check == "identical"]
         original = trial_list[repeat.of]
-        assert (original.left, original.right, original.condition, original.check) == (repeat.right, repeat.left, repeat.condition, None)
+        assert (original.left, original.right, original.condition, original.check) == (
+            repeat.right,
+            repeat.left,
+            repeat.condition,
+            None,
+        )
         assert at - repeat.of >= 2
         assert twin.left == twin.right
         assert twin_at > 0
@@ -71,11 +81,16 @@ def test_plan_is_the_same_for_a_seed_and_another_for_another():
 def test_plan_without_room_for_all_pairs_takes_the_most_urgent():
     made = design(voices=6)
     urgency = dict.fromkeys(made.pairs, (1.0, 0.0)) | {("voice2", "voice5"): (0.0, 0.0)}
-    assert all({"voice2", "voice5"} in [{t.left, t.right} for t in plan(made, 3, str(seed), urgency)] for seed in range(10))
+    assert all(
+        {"voice2", "voice5"} in [{t.left, t.right} for t in plan(made, 3, str(seed), urgency)]
+        for seed in range(10)
+    )
 
 
 def test_plan_sides_are_shuffled_over_listeners():
-    lefts = Counter(t.left for seed in range(200) for t in plan(design(2, 1), 1, str(seed)) if t.check is None)
+    lefts = Counter(
+        t.left for seed in range(200) for t in plan(design(2, 1), 1, str(seed)) if t.check is None
+    )
     assert 60 < lefts["voice0"] < 140
 
 
@@ -123,16 +138,49 @@ def test_round_that_is_not_over_is_resumed_after_a_restart(blind, tmp_path, cloc
 
 def test_vote_holds_everything_that_the_record_needs(blind, tmp_path, clock):
     blind.begin(ME, 6)
-    vote(blind, clock, ME, "right", reasons=["timing", "timing"], comment=" näher ", plays={"left": 2, "right": 3})
+    vote(
+        blind,
+        clock,
+        ME,
+        "right",
+        reasons=["timing", "timing"],
+        comment=" näher ",
+        plays={"left": 2, "right": 3},
+    )
     last = json.loads(log_of(tmp_path).read_text().splitlines()[-1])
     trial = blind.mine(ME).trials[0]
-    clips = {side: blind.design.clip(trial.condition, voice) for side, voice in (("left", trial.left), ("right", trial.right))}
+    clips = {
+        side: blind.design.clip(trial.condition, voice)
+        for side, voice in (("left", trial.left), ("right", trial.right))
+    }
     condition = blind.design.conditions[trial.condition]
     assert last == {
-        **{"schema": 1, "kind": "vote", "at_s": 1010.0, "trial": 0, "attempt": 0, "check": trial.check, "test": blind.design.id},
-        **{"session": blind.mine(ME).id, "listener": blind.listener(ME), "left": trial.left, "right": trial.right, "choice": "right"},
-        **{"input": condition.input, "persona": "wise-teacher", "prompt_hash": condition.prompt_hash, "seed": condition.seed},
-        **{"audio": {side: clip.audio for side, clip in clips.items()}, "gain_db": {"left": -1.5, "right": -1.5}},
+        **{
+            "schema": 1,
+            "kind": "vote",
+            "at_s": 1010.0,
+            "trial": 0,
+            "attempt": 0,
+            "check": trial.check,
+            "test": blind.design.id,
+        },
+        **{
+            "session": blind.mine(ME).id,
+            "listener": blind.listener(ME),
+            "left": trial.left,
+            "right": trial.right,
+            "choice": "right",
+        },
+        **{
+            "input": condition.input,
+            "persona": "wise-teacher",
+            "prompt_hash": condition.prompt_hash,
+            "seed": condition.seed,
+        },
+        **{
+            "audio": {side: clip.audio for side, clip in clips.items()},
+            "gain_db": {"left": -1.5, "right": -1.5},
+        },
         **{"audio_sha256": {side: clip.audio_sha256 for side, clip in clips.items()}},
         **{"heard_s": {"left": 4.0, "right": 4.0}, "plays": {"left": 2, "right": 3}, "time_to_vote_s": 10.0},
         **{"reasons": ["timing"], "comment": "näher"},
@@ -240,7 +288,12 @@ def test_results_leave_the_checks_out_and_count_them_apart(blind, clock):
     assert (found["votes"], found["listeners"], found["preliminary"]) == (12, 2, True)
     assert found["side_bias"]["left"] == 6
     assert found["checks"] == {"repeat": {"asked": 2, "passed": 1}, "identical": {"asked": 2, "passed": 1}}
-    assert sum(found["wins"]["voice0"].values()) + sum(found["wins"]["voice1"].values()) + sum(found["wins"]["voice2"].values()) == 12
+    assert (
+        sum(found["wins"]["voice0"].values())
+        + sum(found["wins"]["voice1"].values())
+        + sum(found["wins"]["voice2"].values())
+        == 12
+    )
     assert sum(each["voice"] for each in found["reasons"].values()) == 6
     assert all(each["interval"] for each in found["standings"])
 
@@ -257,7 +310,14 @@ def test_exports_hold_every_vote_and_run_nothing_in_a_spreadsheet(blind, clock):
     assert kept.endswith(",0")
     assert '"a, b"' in kept
     assert len(kept.split(",")) == len(head.split(",")) + 1
-    assert [json.loads(line)["kind"] for line in to_jsonl(blind).splitlines()] == ["begin", "shown", "vote", "undo", "shown", "vote"]
+    assert [json.loads(line)["kind"] for line in to_jsonl(blind).splitlines()] == [
+        "begin",
+        "shown",
+        "vote",
+        "undo",
+        "shown",
+        "vote",
+    ]
 
 
 def test_log_torn_or_foreign_lines_are_passed_over_and_the_rest_read(blind, tmp_path, clock):
@@ -350,7 +410,13 @@ for line in sys.stdin:
 def test_log_writer_killed_200_times_loses_no_acknowledged_vote(tmp_path):
     chance, path, acknowledged = random.Random(4), tmp_path / "votes.jsonl", {}
     plan_ = "".join(f"{2 * k} {chance.randint(0, 8_000)}\n" for k in range(200))
-    told = subprocess.run([sys.executable, "-c", KILLED, str(path)], input=plan_.encode(), stdout=subprocess.PIPE, cwd=ROOT, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)],
+        input=plan_.encode(),
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        check=True,
+    )
     for line in told.stdout.splitlines():
         listener, number = map(int, line.split())
         acknowledged[listener] = number

@@ -22,7 +22,15 @@ def listen(listeners: int, votes_each: int, seed: int = 0) -> list[Vote]:
         for _ in range(votes_each):
             left, right = rng.choice(names, 2, replace=False)
             chance = 1 / (1 + np.exp(QUALITY[right] - QUALITY[left]))
-            choice = "tie" if rng.random() < 0.15 else "both_bad" if rng.random() < 0.05 else "left" if rng.random() < chance else "right"
+            choice = (
+                "tie"
+                if rng.random() < 0.15
+                else "both_bad"
+                if rng.random() < 0.05
+                else "left"
+                if rng.random() < chance
+                else "right"
+            )
             votes.append(Vote(f"listener {listener}", str(left), str(right), choice))
     return votes
 
@@ -40,7 +48,9 @@ def oracle(votes: list[Vote], names: list[str]) -> np.ndarray:
     return 1500 + 173.72 * (logs[:-1] - logs[-1])
 
 
-@pytest.mark.parametrize("votes", [listen(6, 30), listen(1, 3), [Vote("a", "amber", "dune", "left")] * 40, listen(40, 100)])
+@pytest.mark.parametrize(
+    "votes", [listen(6, 30), listen(1, 3), [Vote("a", "amber", "dune", "left")] * 40, listen(40, 100)]
+)
 def test_rank_scores_agree_with_choix(votes):
     found = rank(votes, QUALITY, draws=10)
     expected = dict(zip(sorted(QUALITY), oracle(votes, sorted(QUALITY)), strict=True))
@@ -59,7 +69,9 @@ def test_strengths_are_where_the_update_rule_stands_still():
 
 def test_rank_without_votes_is_even_and_preliminary():
     found = rank([], ["amber", "birch"])
-    assert [(standing.score, standing.interval, standing.votes) for standing in found.standings] == [(1500.0, None, 0)] * 2
+    assert [(standing.score, standing.interval, standing.votes) for standing in found.standings] == [
+        (1500.0, None, 0)
+    ] * 2
     assert found.preliminary
     assert found.side_bias.p_value == 1.0
 
@@ -103,8 +115,16 @@ def test_rank_voice_heard_once_by_one_listener_does_not_lead_by_its_luck():
 
 
 def test_rank_interval_is_over_listeners_not_votes():
-    one_mind = [Vote(f"listener {i}", "amber", "birch", "left" if i < 5 else "right") for i in range(10) for _ in range(30)]
-    mixed = [Vote(f"listener {i}", "amber", "birch", "left" if n % 2 else "right") for i in range(10) for n in range(30)]
+    one_mind = [
+        Vote(f"listener {i}", "amber", "birch", "left" if i < 5 else "right")
+        for i in range(10)
+        for _ in range(30)
+    ]
+    mixed = [
+        Vote(f"listener {i}", "amber", "birch", "left" if n % 2 else "right")
+        for i in range(10)
+        for n in range(30)
+    ]
     widths = []
     for votes in (one_mind, mixed):
         low, high = rank(votes).standings[0].interval
@@ -113,7 +133,9 @@ def test_rank_interval_is_over_listeners_not_votes():
     assert widths[1] < 1
 
 
-@pytest.mark.parametrize(("left", "right"), [(0, 0), (1, 0), (5, 5), (9, 1), (60, 40), (400, 520), (30_000, 30_500)])
+@pytest.mark.parametrize(
+    ("left", "right"), [(0, 0), (1, 0), (5, 5), (9, 1), (60, 40), (400, 520), (30_000, 30_500)]
+)
 def test_side_bias_is_the_exact_binomial_test(left, right):
     votes = [Vote("a", "amber", "birch", "left")] * left + [Vote("a", "amber", "birch", "right")] * right
     found = side_bias([*votes, Vote("a", "amber", "birch", "tie")])
@@ -125,7 +147,11 @@ def test_side_bias_is_the_exact_binomial_test(left, right):
 def test_next_pair_asks_for_the_least_heard_then_for_the_closest():
     assert "newcomer" in next_pair(rank(listen(12, 40), ["newcomer"]))
     close = [Vote(f"listener {i}", "amber", "birch", "left" if i % 2 else "right") for i in range(20)]
-    far = [Vote(f"listener {i}", better, "dune", "left" if i % 7 else "right") for i in range(20) for better in ("amber", "birch")]
+    far = [
+        Vote(f"listener {i}", better, "dune", "left" if i % 7 else "right")
+        for i in range(20)
+        for better in ("amber", "birch")
+    ]
     settled = rank([*close, *far, *far])
     assert not settled.preliminary
     assert next_pair(settled) == ("amber", "birch")
@@ -134,7 +160,9 @@ def test_next_pair_asks_for_the_least_heard_then_for_the_closest():
 def test_overlap_is_the_share_of_the_narrower_interval():
     assert ranking._overlap((1400.0, 1500.0), (1450.0, 1650.0)) == 0.5
     assert ranking._overlap((1450.0, 1650.0), (1400.0, 1500.0)) == 0.5
-    assert ranking._overlap((1400.0, 1500.0), (1550.0, 1650.0)) == -0.5  # apart: the nearer pair is asked first
+    assert (
+        ranking._overlap((1400.0, 1500.0), (1550.0, 1650.0)) == -0.5
+    )  # apart: the nearer pair is asked first
     assert ranking._overlap((1500.0, 1500.0), (1400.0, 1600.0)) == 0.0
 
 

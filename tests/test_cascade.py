@@ -24,7 +24,10 @@ from .support.speech import recognise, speak
 pytestmark = pytest.mark.unit
 
 GREETING = "Hello, this is Anna."
-LONG = ("We collect the compost bin every Tuesday morning before seven, rain or shine.", "The depot is open on all days but Sunday.")
+LONG = (
+    "We collect the compost bin every Tuesday morning before seven, rain or shine.",
+    "The depot is open on all days but Sunday.",
+)
 QUESTION = "How much is the compost bin?"
 
 
@@ -73,7 +76,9 @@ class Talk:
         return self.feed(np.zeros(int(seconds * SAMPLE_RATE_HZ), np.float32))
 
     def final(self, speaker: str) -> list[str]:
-        return [e.text for _, e in self.events if isinstance(e, Utterance) and e.speaker == speaker and e.final]
+        return [
+            e.text for _, e in self.events if isinstance(e, Utterance) and e.speaker == speaker and e.final
+        ]
 
     def marks(self, speaker: str) -> list[str]:
         return [e.kind for _, e in self.events if isinstance(e, Mark) and e.speaker == speaker]
@@ -116,7 +121,9 @@ def test_talk_question_is_heard_and_answered_aloud(talk):
 
 
 def test_talk_captions_grow_while_the_user_speaks(talk):
-    done = talk(ScriptedResponder()).wait(0.5).say("I would like to know when you are open on Sunday.").wait(1.0)
+    done = (
+        talk(ScriptedResponder()).wait(0.5).say("I would like to know when you are open on Sunday.").wait(1.0)
+    )
     shown = [e for _, e in done.events if isinstance(e, Utterance) and e.speaker == "user"]
     assert len({e.id for e in shown}) == 1
     assert [e.final for e in shown] == [False] * (len(shown) - 1) + [True]
@@ -134,7 +141,11 @@ def test_talk_agent_greets_first_and_only_greets_in_silence(talk):
 
 
 def test_talk_noise_before_the_greeting_only_puts_it_off(talk):
-    done = talk(ScriptedResponder(greeting="Hello, this is the depot.")).feed(tiny.user_wav()[: 2 * SAMPLE_RATE_HZ]).wait(5.0)
+    done = (
+        talk(ScriptedResponder(greeting="Hello, this is the depot."))
+        .feed(tiny.user_wav()[: 2 * SAMPLE_RATE_HZ])
+        .wait(5.0)
+    )
     assert done.final("agent") == ["Hello, this is the depot."]
     assert not done.responder.asked
 
@@ -163,7 +174,12 @@ def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk
 
 
 def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
-    done = talk(ScriptedResponder(greeting="I am so sorry about this.", answer=LONG)).wait(4.0).say(QUESTION).wait(3.4)
+    done = (
+        talk(ScriptedResponder(greeting="I am so sorry about this.", answer=LONG))
+        .wait(4.0)
+        .say(QUESTION)
+        .wait(3.4)
+    )
     onset_s = done.now_s
     done.say("So sorry,").wait(0.4).say("I have to stop you there.").wait(1.0)
     assert done.silent_from(onset_s) - onset_s <= 0.5
@@ -173,14 +189,23 @@ def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
 
 @pytest.mark.parametrize("voice", ["warm", "deep", "bright"])
 def test_talk_backchannel_does_not_stop_the_agent(talk, voice):
-    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)
+    done = (
+        talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)
+    )
     assert done.responder.said == [(" ".join(LONG), False)]
     assert done.marks("user") == ["backchannel"]
     assert done.text == " " + " ".join(LONG)
 
 
 def test_talk_long_backchannel_lets_the_agent_finish(talk):
-    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Yeah, okay, right.").wait(12.0)
+    done = (
+        talk(ScriptedResponder(answer=LONG))
+        .wait(0.5)
+        .say(QUESTION)
+        .wait(3.0)
+        .say("Yeah, okay, right.")
+        .wait(12.0)
+    )
     assert done.responder.said == [(" ".join(LONG), False)]
     assert done.text == " " + " ".join(LONG)
     assert "Sunday" in recognise(done.sound)
@@ -190,11 +215,15 @@ def test_talk_slow_speaker_is_waited_for_and_encouraged(talk):
     done = talk(ScriptedResponder()).wait(0.5).say("I would like to").wait(1.0).say("order a big").wait(0.4)
     assert done.responder.said == []
     done.say("bowl of soup for my mother.").wait(5.0)
-    assert plain_words(done.responder.asked[-1]) == plain_words("I would like to order a big bowl of soup for my mother.")
+    assert plain_words(done.responder.asked[-1]) == plain_words(
+        "I would like to order a big bowl of soup for my mother."
+    )
     assert len(done.responder.said) == 1
     assert done.marks("agent") == ["backchannel"]
     hum = next(e for _, e in done.events if isinstance(e, Mark))
-    assert np.abs(done.sound[int(hum.start_s * SAMPLE_RATE_HZ) : int(hum.end_s * SAMPLE_RATE_HZ)]).max() > 0.01
+    assert (
+        np.abs(done.sound[int(hum.start_s * SAMPLE_RATE_HZ) : int(hum.end_s * SAMPLE_RATE_HZ)]).max() > 0.01
+    )
 
 
 def _noise() -> np.ndarray:
@@ -204,7 +233,12 @@ def _noise() -> np.ndarray:
 def _music() -> np.ndarray:
     t = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
     pitches = (220, 277, 330, 440, 392, 349, 262, 294)
-    return np.concatenate([0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * p * k * t) / k for k in (1, 2, 3)) for p in pitches * 3])
+    return np.concatenate(
+        [
+            0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * p * k * t) / k for k in (1, 2, 3))
+            for p in pitches * 3
+        ]
+    )
 
 
 @pytest.mark.parametrize("sound", [_noise(), _music()], ids=["noise", "music"])
@@ -315,11 +349,15 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
 
 
 def test_talk_responder_notice_reaches_the_person(classic):
-    session = CascadeSession(classic[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."]))
+    session = CascadeSession(
+        classic[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."])
+    )
     try:
         events = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
         assert Notice("responder", "The language model is away.") in events
-        assert not any(isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events)
+        assert not any(
+            isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
+        )
     finally:
         session.close()
 
@@ -356,7 +394,9 @@ def test_engine_not_loaded_cannot_open():
         ClassicEngine(lambda config, notify: ScriptedResponder()).open(SessionConfig("natural", "x"))
 
 
-@pytest.mark.parametrize("frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"])
+@pytest.mark.parametrize(
+    "frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"]
+)
 def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
     done = talk(ScriptedResponder(GREETING))
     with pytest.raises(BadAudio):

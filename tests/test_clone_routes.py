@@ -52,7 +52,9 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2)
+    )
     made.load(lambda state: None)
     yield made
     made.close()
@@ -63,7 +65,9 @@ def _log_names_nobody(caplog):
     """Of httpx there is only the test's own client here."""
     caplog.set_level(logging.DEBUG)
     yield
-    told = "\n".join(JsonLines().format(record) for record in caplog.get_records("call") if record.name != "httpx")
+    told = "\n".join(
+        JsonLines().format(record) for record in caplog.get_records("call") if record.name != "httpx"
+    )
     assert YES["name"] not in told
     assert not [key for key in (ME, YOU) if key in told]
 
@@ -121,7 +125,13 @@ def refused(answer, status, code):
 def talk(app_state: AppState, voice: str, owner: str = ME, frames: int = 10) -> tuple[list[str], np.ndarray]:
     """What a talk in that voice says, and its sound: equal to 1e-4 where the tokens are, whoever else talks in the same batch."""
     request = parse_query(
-        {"voice_prompt": voice, "owner": owner, "text_prompt": "Be kind.", "audio_temperature": "0", "text_temperature": "0"}
+        {
+            "voice_prompt": voice,
+            "owner": owner,
+            "text_prompt": "Be kind.",
+            "audio_temperature": "0",
+            "text_temperature": "0",
+        }
     )
     session = app_state.supervisor.engine.open(app_state.session_config(request))
     steps = [session.step(frame) for frame in tiny.user_wav().reshape(-1, 1920)[:frames]]
@@ -167,7 +177,12 @@ async def test_clones_life_from_recording_to_talk_to_deletion(client, app_state,
 
     exported = await client.get(f"/api/clones/{id_}/export.safetensors")
     assert exported.headers["content-disposition"] == 'attachment; filename="Anna.safetensors"'
-    again = await client.post("/api/clones/import", params={"consent": "1", "name": "Her twin"}, content=exported.content, headers=YOURS)
+    again = await client.post(
+        "/api/clones/import",
+        params={"consent": "1", "name": "Her twin"},
+        content=exported.content,
+        headers=YOURS,
+    )
     assert again.status_code == 201
     assert alike(talk(app_state, again.json()["name"], YOU), spoken)
 
@@ -183,7 +198,11 @@ async def test_clones_of_others_do_not_exist(client, app_state, wav):
     one = f"/api/clones/{made['clone']['id']}"
     for method, path in (("DELETE", one), ("POST", one + "/keep"), ("GET", one + "/export.safetensors")):
         refused(await client.request(method, path, headers=YOURS), 404, "not_found")
-        refused(await client.request(method, path.replace(made["clone"]["id"], "0" * 16), headers=MINE), 404, "not_found")
+        refused(
+            await client.request(method, path.replace(made["clone"]["id"], "0" * 16), headers=MINE),
+            404,
+            "not_found",
+        )
     assert (await client.get("/api/clones", headers=YOURS)).json()["voices"] == []
     for headers in (YOURS, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}):
         voices = (await client.get("/voice/status", headers=headers)).json()["voices"]
@@ -201,7 +220,9 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
         made = (await client.post("/api/clones", params=YES, content=wav)).json()
     clock.now_s += TEMPORARY_AGE_S + 1
     channel = FakeChannel()
-    await Talk(channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), app_state).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), app_state
+    ).run()
     assert channel.errors == [
         "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose another, or clone it again."
     ]
@@ -211,16 +232,22 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
 async def test_clones_kept_with_another_model_is_told_in_the_talk(client, app_state):
     voice = app_state.clones.add(ME, "Old", b"made by another version", keep=False)
     channel = FakeChannel()
-    await Talk(channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
+    ).run()
     assert channel.errors == ["That is not a safetensors file; choose a voice that was exported here."]
 
 
 @pytest.mark.parametrize("path", ["", "/preview", "/import"])
 async def test_clones_without_consent_or_key_are_not_made(client, app_state, wav, path):
     for params in ({"name": "Anna"}, {**YES, "consent": "0"}, {**YES, "consent": ""}):
-        assert "only with consent" in refused(await client.post("/api/clones" + path, params=params, content=wav), 400, "bad_input")
+        assert "only with consent" in refused(
+            await client.post("/api/clones" + path, params=params, content=wav), 400, "bad_input"
+        )
     for key in ("", "short", "k" * 300):
-        answer = await client.post("/api/clones" + path, params=YES, content=wav, headers={"X-Owner-Key": key})
+        answer = await client.post(
+            "/api/clones" + path, params=YES, content=wav, headers={"X-Owner-Key": key}
+        )
         assert "owner key" in refused(answer, 400, "bad_input")
     assert app_state.clones.all(ME) == []
 
@@ -228,12 +255,18 @@ async def test_clones_without_consent_or_key_are_not_made(client, app_state, wav
 async def test_clones_bad_recordings_files_and_names_get_sentences(client, wav):
     noise = io.BytesIO()
     soundfile.write(noise, np.random.default_rng(1).uniform(-0.3, 0.3, 240_000), 24_000, format="WAV")
-    assert "no speech" in refused(await client.post("/api/clones/preview", params=YES, content=noise.getvalue()), 400, "bad_audio")
+    assert "no speech" in refused(
+        await client.post("/api/clones/preview", params=YES, content=noise.getvalue()), 400, "bad_audio"
+    )
     refused(await client.post("/api/clones", params=YES, content=b"nothing"), 400, "bad_audio")
     refused(await client.post("/api/clones/import", params=YES, content=wav[:60_000]), 400, "bad_voice_file")
-    assert "65536" in refused(await client.post("/api/clones/import", params=YES, content=wav), 400, "bad_input")
+    assert "65536" in refused(
+        await client.post("/api/clones/import", params=YES, content=wav), 400, "bad_input"
+    )
     for name in ("", "x" * 41, "a\nb\0"):
-        assert "1 to 40" in refused(await client.post("/api/clones", params={**YES, "name": name}, content=wav), 400, "bad_input")
+        assert "1 to 40" in refused(
+            await client.post("/api/clones", params={**YES, "name": name}, content=wav), 400, "bad_input"
+        )
 
 
 async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypatch):
@@ -245,7 +278,9 @@ async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypat
             sent.append(1)
             yield bytes(4096)
 
-    assert "100000" in refused(await client.post("/api/clones", params=YES, content=endless()), 400, "bad_input")
+    assert "100000" in refused(
+        await client.post("/api/clones", params=YES, content=endless()), 400, "bad_input"
+    )
     assert len(sent) < 40
 
 
@@ -276,17 +311,27 @@ async def test_clones_are_counted_by_address(engine, tmp_path):
     async with client_of(app_state) as client:
         for _ in range(2):
             refused(await client.post("/api/clones", params=YES, content=b""), 400, "bad_audio")
-        assert "More than 2 voices a minute" in refused(await client.post("/api/clones", params=YES, content=b""), 429, "capacity")
+        assert "More than 2 voices a minute" in refused(
+            await client.post("/api/clones", params=YES, content=b""), 429, "capacity"
+        )
     app_state.library.close()
 
 
 async def test_clones_work_is_never_done_on_the_event_loop(client, app_state, wav, monkeypatch):
     loop_thread, threads = threading.get_ident(), set()
     real = type(app_state.supervisor.engine).clone
-    monkeypatch.setattr(type(app_state.supervisor.engine), "clone", lambda *args: threads.add(threading.get_ident()) or real(*args))
+    monkeypatch.setattr(
+        type(app_state.supervisor.engine),
+        "clone",
+        lambda *args: threads.add(threading.get_ident()) or real(*args),
+    )
     for name in ("decode", "at_loudness"):
         called = getattr(routes.audio, name)
-        monkeypatch.setattr(routes.audio, name, lambda *args, called=called: threads.add(threading.get_ident()) or called(*args))
+        monkeypatch.setattr(
+            routes.audio,
+            name,
+            lambda *args, called=called: threads.add(threading.get_ident()) or called(*args),
+        )
     await client.post("/api/clones/preview", params=YES, content=wav)
     assert (await client.post("/api/clones", params=YES, content=wav)).status_code == 201
     assert threads
@@ -297,11 +342,17 @@ async def test_clones_where_the_engine_cannot_are_refused_with_a_sentence(tmp_pa
     app_state = app_state_of(EchoEngine(), tmp_path)
     async with client_of(app_state) as client:
         for method, path in (("GET", ""), ("POST", ""), ("POST", "/preview"), ("POST", "/import")):
-            answer = await client.request(method, "/api/clones" + path, params=YES, content=wav if method == "POST" else None)
+            answer = await client.request(
+                method, "/api/clones" + path, params=YES, content=wav if method == "POST" else None
+            )
             assert "Echo cannot clone voices" in refused(answer, 400, "no_cloning")
         voice = app_state.clones.add(ME, "Anna", b"x", keep=False)
-        assert voice.wire_name not in [each["name"] for each in (await client.get("/voice/status")).json()["voices"]]
+        assert voice.wire_name not in [
+            each["name"] for each in (await client.get("/voice/status")).json()["voices"]
+        ]
     channel = FakeChannel()
-    await Talk(channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
+    ).run()
     assert "cannot clone voices" in channel.errors[0]
     app_state.library.close()

@@ -122,15 +122,18 @@ def test_voices_are_few_for_each_and_bounded_for_all(kept, monkeypatch):
 
 
 def test_voices_altered_or_half_written_are_not_offered(kept):
-    good, altered, unnamed, half = (kept.voices.add(ME, name, name.encode(), keep=True) for name in ("good", "altered", "unnamed", "half"))
+    made = {
+        name: kept.voices.add(ME, name, name.encode(), keep=True)
+        for name in ("good", "altered", "unnamed", "half")
+    }
     owner = next(kept.folder.iterdir())
-    (owner / f"{altered.id}.safetensors").write_bytes(b"other")
-    (owner / f"{unnamed.id}.json").write_text("[")
-    (owner / f"{half.id}.json").unlink()
-    (owner / f"{half.id}.part").write_bytes(b"x")
+    (owner / f"{made['altered'].id}.safetensors").write_bytes(b"other")
+    (owner / f"{made['unnamed'].id}.json").write_text("[")
+    (owner / f"{made['half'].id}.json").unlink()
+    (owner / f"{made['half'].id}.part").write_bytes(b"x")
     (owner / "stranger.json").write_text(json.dumps({"name": "x"}))
-    assert [voice.id for voice in kept.open().all(ME)] == [good.id]
-    assert not [name for name in kept.files() if name.startswith(half.id)]
+    assert [voice.id for voice in kept.open().all(ME)] == [made["good"].id]
+    assert not [name for name in kept.files() if name.startswith(made["half"].id)]
 
 
 def test_voices_where_nothing_can_be_written_are_not_lost(tmp_path):

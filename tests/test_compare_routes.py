@@ -78,7 +78,9 @@ def clock():
 @pytest.fixture(scope="module")
 def wav() -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, speak("Good morning, how are you?", pause_s=0.5), 24_000, format="WAV", subtype="PCM_16")
+    soundfile.write(
+        file, speak("Good morning, how are you?", pause_s=0.5), 24_000, format="WAV", subtype="PCM_16"
+    )
     return file.getvalue()
 
 
@@ -126,7 +128,12 @@ async def recording(client, wav) -> str:
 
 
 async def started(client, wav, **more) -> str:
-    asked = {"inputs": [{"recording": await recording(client, wav)}], "voices": list(GAINS), "room_s": 0.5, **more}
+    asked = {
+        "inputs": [{"recording": await recording(client, wav)}],
+        "voices": list(GAINS),
+        "room_s": 0.5,
+        **more,
+    }
     answer = await client.post("/api/compare/runs", json=asked)
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
@@ -207,7 +214,9 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
     again.close()
 
 
-async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(client, comparisons, engine, tmp_path):
+async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(
+    client, comparisons, engine, tmp_path
+):
     engine.capabilities = replace(engine.capabilities, cloning=True)
     clone = comparisons.app_state.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain", clone.wire_name]}
@@ -226,13 +235,19 @@ async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):
     await client.post(f"/api/compare/runs/{run}/cancel")
     engine.gate.set()
     await until(client, run, "cancelled")
-    assert "not rendered yet" in refused(await client.get(f"/api/compare/runs/{run}/cells/0/0"), 404, "not_found")
-    assert "every voice's answer" in refused(await client.post(f"/api/compare/runs/{run}/test"), 400, "bad_input")
+    assert "not rendered yet" in refused(
+        await client.get(f"/api/compare/runs/{run}/cells/0/0"), 404, "not_found"
+    )
+    assert "every voice's answer" in refused(
+        await client.post(f"/api/compare/runs/{run}/test"), 400, "bad_input"
+    )
     assert await started(client, wav) == run
     await until(client, run, "done")
 
 
-async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(client, wav, engine, comparisons, monkeypatch):
+async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
+    client, wav, engine, comparisons, monkeypatch
+):
     monkeypatch.setattr(comparing, "MAX_ACTIVE", 1)
     engine.gate.clear()
     first = await started(client, wav)
@@ -285,7 +300,9 @@ async def test_compare_recording_is_kept_nowhere(client, wav, comparisons, tmp_p
     ],
 )
 async def test_compare_request_that_cannot_be_used_gets_a_sentence(client, wrong, sentence):
-    answer = await client.post("/api/compare/runs", json={"inputs": [{"scenario": "turn-short"}], "voices": ["plain"], **wrong})
+    answer = await client.post(
+        "/api/compare/runs", json={"inputs": [{"scenario": "turn-short"}], "voices": ["plain"], **wrong}
+    )
     if answer.status_code == 201:  # what takes looking up is told by the run
         found = await until(client, answer.json()["id"], "failed")
         assert sentence in found["problem"]
@@ -330,7 +347,12 @@ async def blind(client, wav) -> str:
 
 def ballot(state, choice="left", heard_s=9.0):
     both = {"left": heard_s, "right": heard_s}
-    return {"token": state["trial"]["token"], "choice": choice, "heard_s": both, "plays": {"left": 1, "right": 1}}
+    return {
+        "token": state["trial"]["token"],
+        "choice": choice,
+        "heard_s": both,
+        "plays": {"left": 1, "right": 1},
+    }
 
 
 async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_before(client, wav, clock):
@@ -345,7 +367,9 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
         assert [loudness_lufs(each[:, 1]) for each in sides] == pytest.approx([-23] * 2, abs=0.2)
         assert "finish your round" in refused(await client.get(f"{test}/results"), 400, "bad_input")
         refused(await client.get(f"{test}/export.csv"), 400, "bad_input")
-        assert "Listen to both" in refused(await client.post(f"{test}/vote", json=ballot(state, heard_s=0.2)), 400, "bad_vote")
+        assert "Listen to both" in refused(
+            await client.post(f"{test}/vote", json=ballot(state, heard_s=0.2)), 400, "bad_vote"
+        )
         clock.now_s += 60
         state = (await client.post(f"{test}/vote", json=ballot(state))).json()
         assert (state["done"], state["can_undo"]) == (number + 1, True)
@@ -402,7 +426,9 @@ async def test_blind_test_refusals_are_sentences(client, wav):
         assert (await client.get(f"/api/compare/tests/{id_}")).status_code == 404
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)])
+@pytest.mark.parametrize(
+    "samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)]
+)
 def test_gain_of_what_cannot_be_measured_is_none(samples):
     assert gain_db(samples.astype(np.float32)) == 0.0
 

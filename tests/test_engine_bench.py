@@ -52,20 +52,47 @@ def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys):
 def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
     figures = {}
     for quantize in ("none", "int8"):
-        args = ["--json", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--sessions", "1", "--no-peer", "--quantize", quantize]
+        args = [
+            "--json",
+            "--size",
+            "tiny",
+            "--repeats",
+            "1",
+            "--device",
+            "cpu",
+            "--sessions",
+            "1",
+            "--no-peer",
+            "--quantize",
+            quantize,
+        ]
         assert main(["bench", *args]) == 0
         figures[quantize] = json.loads(capsys.readouterr().out)
     assert figures["none"]["token_agreement_with_unquantised"] is None
     assert 0.5 < figures["int8"]["token_agreement_with_unquantised"] < 1.0
     plain = sizes_of(SIZES["tiny"], MimiConfig())
-    assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(plain.weights_bytes("int8", 4) / 2**30, abs=6e-4)
+    assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(
+        plain.weights_bytes("int8", 4) / 2**30, abs=6e-4
+    )
 
 
 def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(capsys, tmp_path):
-    settings = Settings(checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1)
+    settings = Settings(
+        checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1
+    )
     before = doctor.report(settings, as_json=False)
     assert before.lower().count("has not been measured (bench --agreement)") == 3
-    args = ["bench", "--agreement", "--json", "--checkpoint", str(tiny.GOLDEN), "--device", "cpu", "--dtype", "float32"]
+    args = [
+        "bench",
+        "--agreement",
+        "--json",
+        "--checkpoint",
+        str(tiny.GOLDEN),
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
     assert main([*args, "--data", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
     int4, int8 = (found["agreement"][form]["all"] for form in ("int4", "int8"))
@@ -119,7 +146,20 @@ def test_bench_peer_runs_the_reference_way():
 
 
 def test_accelerator_script_produces_every_figure_on_a_cpu_at_a_small_size(monkeypatch, capsys, tmp_path):
-    args = ["--size", "tiny", "--device", "cpu", "--dtype", "float32", "--sessions", "3", "--frames", "5", "--repeats", "2"]
+    args = [
+        "--size",
+        "tiny",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+        "--sessions",
+        "3",
+        "--frames",
+        "5",
+        "--repeats",
+        "2",
+    ]
     monkeypatch.setattr("sys.argv", ["accelerator", *args, "--json", str(tmp_path / "found.json")])
     accelerator.main()
     found = json.loads((tmp_path / "found.json").read_text())

@@ -41,7 +41,10 @@ def fill_cache(folder, monkeypatch, revision=RELEASED_REVISION, weights_bytes=10
 def test_choose_auto_without_checkpoint_and_token_is_classic_and_names_the_way(cuda):
     choice = of()
     assert choice.name == "classic"
-    assert "accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1, set HF_TOKEN" in choice.next_step
+    assert (
+        "accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1, set HF_TOKEN"
+        in choice.next_step
+    )
     assert "PERSONAPLEX_CHECKPOINT" in choice.next_step
 
 
@@ -88,7 +91,13 @@ def test_choose_auto_without_packages_and_token_names_both_steps(monkeypatch):
 
 
 def test_choose_auto_with_a_small_checkpoint_is_personaplex_and_it_loads(tmp_path):
-    settings = Settings.read({"PERSONAPLEX_CHECKPOINT": str(tiny.GOLDEN), "PERSONAPLEX_DATA": str(tmp_path), "PERSONAPLEX_SLOTS": "3"})
+    settings = Settings.read(
+        {
+            "PERSONAPLEX_CHECKPOINT": str(tiny.GOLDEN),
+            "PERSONAPLEX_DATA": str(tmp_path),
+            "PERSONAPLEX_SLOTS": "3",
+        }
+    )
     choice = choose(settings)
     assert (choice.name, choice.title, choice.next_step) == ("personaplex", "PersonaPlex", "")
     engine = build(choice, settings)

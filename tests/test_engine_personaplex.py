@@ -20,7 +20,14 @@ from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSet
 from personaplex_app.engine.personaplex_session import duration
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.engine.step_timing import StepTimer
-from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
+from personaplex_app.errors import (
+    BadPrompt,
+    CapacityError,
+    EngineError,
+    SettingsError,
+    UnknownVoice,
+    WeightsError,
+)
 from personaplex_app.model.compute import pick
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY
@@ -43,10 +50,17 @@ def wait_until(condition):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS)
+    )
     stages = []
     made.load(stages.append)
-    assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == ["loading", "loading", "self_test", "warming_up"]
+    assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == [
+        "loading",
+        "loading",
+        "self_test",
+        "warming_up",
+    ]
     yield made
     made.close()
     made.close()
@@ -138,7 +152,11 @@ def test_engine_when_full_refuses_and_a_leaver_makes_room_at_once(engine):
     ("config", "error", "said"),
     [
         (SessionConfig("NATX", ""), UnknownVoice, "There is no voice 'NATX'"),
-        (SessionConfig("VARM4", ""), UnknownVoice, "This checkpoint has no voice 'VARM4'; choose one of: NATF0, NATM1, VARF2."),
+        (
+            SessionConfig("VARM4", ""),
+            UnknownVoice,
+            "This checkpoint has no voice 'VARM4'; choose one of: NATF0, NATM1, VARF2.",
+        ),
         (SessionConfig("NATF0", "x 1 " * 2000), BadPrompt, "the limit is 1,000"),
     ],
 )
@@ -185,7 +203,9 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(engine._slots._duplex, "step", fail.__get__(engine._slots._duplex))
-        with pytest.raises(EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"):
+        with pytest.raises(
+            EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"
+        ):
             session.step(frames()[0])
     wait_until(lambda: engine._slots._broken is None)
     with pytest.raises(EngineError, match="start a new talk"):
@@ -232,7 +252,9 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     """With a chunk of 1, a prompt of 60 positions leaves room for about 60 frames of somebody else."""
     order = []
     plain_step, plain_prefill = Duplex.step, Duplex.prefill
-    monkeypatch.setattr(Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_))
+    monkeypatch.setattr(
+        Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_)
+    )
 
     def prefill(self, row, prompt, chunk):
         for done in plain_prefill(self, row, prompt, chunk):
@@ -293,7 +315,9 @@ def test_pace_counts_misses_and_never_offers_more_than_is_free_or_carried():
 
 def test_slots_that_no_step_can_serve_in_time_carry_nobody(monkeypatch):
     timed = []
-    monkeypatch.setattr(Duplex, "longest_ms", lambda self, rows: timed.append(rows) or (30.0, 79.0, 81.0)[len(timed) - 1])
+    monkeypatch.setattr(
+        Duplex, "longest_ms", lambda self, rows: timed.append(rows) or (30.0, 79.0, 81.0)[len(timed) - 1]
+    )
     slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 8), Snapshots(0), 64)
     slots.take("key", tiny.prompt("NATF0", ""), GREEDY).step(np.zeros(1920, np.float32))
     assert timed == [1, 2, 4]
@@ -334,7 +358,14 @@ def test_captions_pieces_become_words_and_a_pause_ends_the_utterance():
     captions = Captions()
     said = [" Hel", "lo", "", " there", "."] + [""] * 14 + ["Yes"]
     events = [event for piece in said for event in captions.step(piece)]
-    assert [event.text for event in events] == ["Hel", "Hello", "Hello there", "Hello there.", "Hello there.", "Yes"]
+    assert [event.text for event in events] == [
+        "Hel",
+        "Hello",
+        "Hello there",
+        "Hello there.",
+        "Hello there.",
+        "Yes",
+    ]
     assert [event.final for event in events] == [False, False, False, False, True, False]
     assert [event.id for event in events] == [0, 0, 0, 0, 0, 1]
     done = events[4]
@@ -367,12 +398,17 @@ def test_snapshots_keep_the_last_used_within_their_bytes():
 
 def test_session_past_the_window_says_once_that_early_context_fades(engine):
     session = engine.open(SessionConfig(NO_VOICE, "", sampling=ARGMAX))
-    told = [[event for event in session.step(user).events if isinstance(event, Notice)] for user in frames()[:60]]
+    told = [
+        [event for event in session.step(user).events if isinstance(event, Notice)] for user in frames()[:60]
+    ]
     session.close()
     prompt = tiny.prompt(None, "").positions
     assert [len(notices) for notices in told].index(1) == tiny.checkpoint().lm.config.context - prompt
     (notice,) = (event for notices in told for event in notices)
-    assert notice.text == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from now on."
+    assert (
+        notice.text
+        == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from now on."
+    )
     assert duration(240.0) == "4 minutes"
 
 
@@ -382,7 +418,9 @@ def test_engine_out_of_memory_while_loading_says_what_to_do(monkeypatch, tmp_pat
 
     monkeypatch.setattr("personaplex_app.engine.personaplex.load_checkpoint", full)
     engine = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path, "cpu", "float32", 1))
-    with pytest.raises(EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"):
+    with pytest.raises(
+        EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"
+    ):
         engine.load(lambda state: None)
     engine.close()
 

@@ -35,7 +35,10 @@ async def test_host_of_an_engine_that_cannot_load_speaks_with_another_and_says_s
     spare = Spare(silence)
     engine = Model(load_error=WeightsError("The file model.safetensors is cut off. Download it again."))
     engine.gate.clear()
-    async with open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state, anyio.create_task_group() as tasks:
+    async with (
+        open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
         caller = converse(tasks, app_state, voice_prompt="NATF0")
         await until(lambda: caller.events("preparing"))
         engine.gate.set()
@@ -48,7 +51,11 @@ async def test_host_of_an_engine_that_cannot_load_speaks_with_another_and_says_s
         stages = [(told["engine"], told["stage"]) for told in caller.events("preparing")]
         assert stages[-3:] == [("personaplex", "loading"), ("classic", "starting"), ("classic", "loading")]
         told = describe(app_state)["engine"]
-        assert (told["name"], told["instead_of"], told["instead_of_title"]) == ("classic", "personaplex", "PersonaPlex")
+        assert (told["name"], told["instead_of"], told["instead_of_title"]) == (
+            "classic",
+            "personaplex",
+            "PersonaPlex",
+        )
         assert told["next_step"] == "The file model.safetensors is cut off. Download it again."
         assert app_state.admission.total == 1
         stranger = converse(tasks, app_state, voice_prompt="nobody")
@@ -59,7 +66,10 @@ async def test_host_of_an_engine_that_cannot_load_speaks_with_another_and_says_s
 
 async def test_host_of_an_engine_that_is_lost_later_speaks_with_another(tmp_path):
     engine, spare = Model(failing_at(3, EngineError("The model stopped."))), Spare(silence)
-    async with open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state, anyio.create_task_group() as tasks:
+    async with (
+        open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
         first = converse(tasks, app_state)
         await until(lambda: first.count(Kind.HANDSHAKE))
         engine.lost = "The model cannot be made ready again; restart the app."
@@ -75,7 +85,10 @@ async def test_host_of_an_engine_that_is_lost_later_speaks_with_another(tmp_path
 
 async def test_host_of_two_engines_that_fail_says_why_the_last_did(tmp_path):
     engine, spare = Model(load_error=EngineError("One.")), Spare(load_error=EngineError("Two."))
-    async with open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state, anyio.create_task_group() as tasks:
+    async with (
+        open_app_state(engine, tmp_path, choice=MODEL, build=lambda choice: spare) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
         caller = converse(tasks, app_state)
         await until(lambda: caller.closed)
         assert caller.errors == ["Two."]
@@ -96,7 +109,10 @@ def test_app_without_the_models_packages_is_built_with_the_embedded_engine(monke
 
 
 async def test_app_told_to_stop_ends_talks_within_its_grace(tmp_path):
-    async with open_app_state(ScriptedEngine(silence), tmp_path) as app_state, anyio.create_task_group() as tasks:
+    async with (
+        open_app_state(ScriptedEngine(silence), tmp_path) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
         caller = converse(tasks, app_state)
         await until(lambda: caller.count(Kind.HANDSHAKE))
         app_state.drain(1.0)

@@ -119,8 +119,15 @@ def test_run_again_holds_only_what_is_missing_or_changed(ran, engine, evaluator,
 
 
 def test_run_other_conditions_in_one_folder_are_refused(ran, engine, evaluator):
-    with pytest.raises(BadInput, match="holds conversations with another clock and sampling; give a new folder"):
-        run(replace(ran[1], live=True, sampling=Sampling(text_temperature=0.1)), engine, ran[0], evaluator=evaluator)
+    with pytest.raises(
+        BadInput, match="holds conversations with another clock and sampling; give a new folder"
+    ):
+        run(
+            replace(ran[1], live=True, sampling=Sampling(text_temperature=0.1)),
+            engine,
+            ran[0],
+            evaluator=evaluator,
+        )
     with pytest.raises(BadInput, match="another engine"):
         run(plan_of("turn-short", voices=("echo",)), EchoEngine(), ran[0], evaluator=evaluator)
 
@@ -137,8 +144,16 @@ def test_run_a_failing_conversation_costs_only_itself(evaluator, tmp_path):
         raise EngineError("The model ran out of memory; choose fewer slots.")
 
     engine = ScriptedEngine(fails, silence)
-    failures = run(plan_of("turn-short", "silence-long", voices=("echo",)), engine, tmp_path, evaluator=evaluator, parallel=1)
-    assert [(unit.scenario, str(error)) for unit, error in failures] == [("turn-short", "The model ran out of memory; choose fewer slots.")]
+    failures = run(
+        plan_of("turn-short", "silence-long", voices=("echo",)),
+        engine,
+        tmp_path,
+        evaluator=evaluator,
+        parallel=1,
+    )
+    assert [(unit.scenario, str(error)) for unit, error in failures] == [
+        ("turn-short", "The model ran out of memory; choose fewer slots.")
+    ]
     assert [result.scenario for result in read_results(tmp_path)] == ["silence-long"]
     assert all(session.closed for session in engine.sessions)
     assert "1 conversations failed" in write_report(tmp_path).read_text()
@@ -162,7 +177,9 @@ def test_run_stopped_keeps_what_is_done_and_goes_on_later(engine, evaluator, tmp
 
 
 def test_run_live_is_in_real_time_and_has_wall_clock_latencies(engine, evaluator, tmp_path):
-    scenario = replace(choose_scenarios(["turn-short"], load_scenarios())[0], script=load_scenarios()[4].script[:1])
+    scenario = replace(
+        choose_scenarios(["turn-short"], load_scenarios())[0], script=load_scenarios()[4].script[:1]
+    )
     spoken = evaluator.say(scenario, 0)
     plan = plan_of("turn-short", live=True)
     user = np.concatenate([spoken.samples[156_000:], np.zeros(12_000, np.float32)])
@@ -176,7 +193,17 @@ def test_run_live_is_in_real_time_and_has_wall_clock_latencies(engine, evaluator
     assert read_results(tmp_path)[0].ready_s == list(heard.ready_s)
 
 
-COMMAND = [sys.executable, "-m", "personaplex_app", "evaluate", "run", "--engine", "echo", "--no-dnsmos", "--out"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "personaplex_app",
+    "evaluate",
+    "run",
+    "--engine",
+    "echo",
+    "--no-dnsmos",
+    "--out",
+]
 
 
 PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
@@ -195,7 +222,9 @@ def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
 
 
 def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(str(GOLDEN), tmp_path / "voices", device="cpu", dtype="float32", slots=2))
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(GOLDEN), tmp_path / "voices", device="cpu", dtype="float32", slots=2)
+    )
     engine.load(lambda state: None)
     try:
         voice = engine.voices[0].name
@@ -234,7 +263,9 @@ def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp
     assert result.judgement == {
         "model": "strict-1",
         "prompt_sha256": judge.prompt_sha256,
-        "raw_reply": json.dumps({"choices": [{"message": {"content": 'Sure: {"score": 4, "reason": "right"}'}}]}),
+        "raw_reply": json.dumps(
+            {"choices": [{"message": {"content": 'Sure: {"score": 4, "reason": "right"}'}}]}
+        ),
         "score": 4.0,
         "problem": "",
     }
@@ -319,17 +350,25 @@ def test_report_csv_and_json_have_every_figure(ran):
     replies = [row for row in rows if row["metric"] == "replies"]
     assert {row["voice"] for row in replies} == {"natural", "deep", "all"}
     assert [int(row["events"]) for row in replies] == [2, 2, 4]
-    assert all((row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies)  # hidden: fewer than ten events
+    assert all(
+        (row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies
+    )  # hidden: fewer than ten events
     assert told["metrics"]["replies"]["all"]["value"] == 1
     assert told["metrics"]["replies"]["all"]["shown"] is False
     by_name = {(row["metric"], row["voice"]): row for row in rows}
     speed = told["speed"]["deep"]
-    for name, value in (("step_p95_ms", speed["p95_ms"]), ("rtf", speed["rtf"]), ("stall_80_ms", speed["underruns"][0]["stall_ms"])):
+    for name, value in (
+        ("step_p95_ms", speed["p95_ms"]),
+        ("rtf", speed["rtf"]),
+        ("stall_80_ms", speed["underruns"][0]["stall_ms"]),
+    ):
         assert float(by_name[name, "deep"]["value"]) == pytest.approx(value)
     assert int(by_name["memory_peak_bytes", "all"]["value"]) == told["memory"]["peak_bytes"] > 1e8
     conversations = list(csv.DictReader((ran[0] / "conversations.csv").read_text().splitlines()))
     assert len(conversations) == len(told["per_conversation"]) == 4
-    assert {row["agent_sha256"] for row in conversations} == {each["agent_sha256"] for each in told["per_conversation"]}
+    assert {row["agent_sha256"] for row in conversations} == {
+        each["agent_sha256"] for each in told["per_conversation"]
+    }
 
 
 def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
@@ -338,7 +377,12 @@ def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
     summary["metrics"] = {"replies": {**summary["metrics"]["replies"], "by_voice": {}, "all": cell}}
     summary["alike"] = {"same": {"deep": 0.93, "natural": None}, "cross": {"deep | natural": 0.7}}
     rows = {(row["metric"], row["voice"]): row for row in csv.DictReader(figures_csv(summary).splitlines())}
-    assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == ["0.5", "0.2", "0.7", "1"]
+    assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == [
+        "0.5",
+        "0.2",
+        "0.7",
+        "1",
+    ]
     assert rows["voice_same", "deep"]["value"] == "0.93"
     assert ("voice_same", "natural") not in rows
     assert rows["voice_cross", "deep | natural"]["value"] == "0.7"
@@ -366,7 +410,9 @@ def test_cell_interval_resamples_scenarios_whole(ran):
     results = read_results(ran[0])
     base = results[0]
     ways = [(name, value, seed) for name, value in (("a", 1), ("b", 0)) for seed in range(10)]
-    alike = [replace(base, scenario=name, seed=seed, values={"replies": [value]}) for name, value, seed in ways]
+    alike = [
+        replace(base, scenario=name, seed=seed, values={"replies": [value]}) for name, value, seed in ways
+    ]
     cell = cell_of("replies", alike)
     assert (cell["value"], cell["events"], cell["shown"]) == (0.5, 20, True)
     # two scenarios that each always go one way: ten seeds of one are no ten observations

@@ -35,13 +35,23 @@ def unpacked(tmp_path, files: dict[str, bytes]):
 
 @pytest.mark.parametrize("above", ["", "root/", "a/root/"])
 def test_unpack_samples_are_found_wherever_they_lie(tmp_path, above):
-    root = unpacked(tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"})
+    root = unpacked(
+        tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"}
+    )
     assert sorted(path.name for path in root.iterdir()) == ["1", "2"]
     assert [path.name for path in (root / "2").iterdir()] == ["output.json"]
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.json", "/etc/evil.json", "a/../../evil.json", "..\\evil.json", "a/b/c/d/e/deep.json", ".hidden/x.json"]
+    "name",
+    [
+        "../evil.json",
+        "/etc/evil.json",
+        "a/../../evil.json",
+        "..\\evil.json",
+        "a/b/c/d/e/deep.json",
+        ".hidden/x.json",
+    ],
 )
 def test_unpack_names_that_lead_elsewhere_are_left_out(tmp_path, name):
     root = unpacked(tmp_path, {name: b"{}", "1/output.json": b"{}", "2/output.json": b"{}"})
@@ -63,12 +73,16 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
         unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into", no_note)
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     with pytest.raises(BadInput, match="3 files; at most 2"):
-        unpack(zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note)
+        unpack(
+            zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note
+        )
 
 
 def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1 << 20)
-    path = zipped(tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}", "2/output.wav": bytes(2 << 20)})
+    path = zipped(
+        tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}", "2/output.wav": bytes(2 << 20)}
+    )
     with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
         file.writestr("1/output.json", b"[]")
     notes = []
@@ -94,7 +108,8 @@ def evaluations(app_state):
 
 
 @pytest.mark.parametrize(
-    ("run_id", "name"), [("../../etc", "report.html"), ("0" * 32, "report.html"), ("0" * 32, "../secret"), ("x", "run.json")]
+    ("run_id", "name"),
+    [("../../etc", "report.html"), ("0" * 32, "report.html"), ("0" * 32, "../secret"), ("x", "run.json")],
 )
 def test_file_of_no_report_is_not_found(evaluations, tmp_path, run_id, name):
     (tmp_path / "evaluations" / ("0" * 32)).mkdir(parents=True)

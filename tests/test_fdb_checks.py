@@ -34,7 +34,10 @@ def test_checks_are_quiet_about_a_sound_pair():
 
 def test_has_sound_looks_a_quarter_second_to_both_sides():
     one = sound((2, 3))
-    found = [checks.has_sound(one, span) for span in ((1.0, 1.7), (1.0, 1.8), (2.4, 2.4), (3.2, 4.0), (3.3, 4.0), (0.0, 0.1))]
+    found = [
+        checks.has_sound(one, span)
+        for span in ((1.0, 1.7), (1.0, 1.8), (2.4, 2.4), (3.2, 4.0), (3.3, 4.0), (0.0, 0.1))
+    ]
     assert found == [False, True, True, True, False, False]
 
 
@@ -66,7 +69,9 @@ def test_check_events_minds_a_silent_interruption_and_times_past_the_end():
 @pytest.mark.parametrize("shift_s", [-0.5, 0.0, 0.32])
 def test_likeness_finds_the_shift_either_way(shift_s):
     noise = np.random.default_rng(0).normal(0, 0.1, 240_000).astype(np.float32)
-    alike, found_s = checks.likeness(Sound(noise, 24_000, 1), Sound(np.roll(noise, int(shift_s * 24_000)), 24_000, 1))
+    alike, found_s = checks.likeness(
+        Sound(noise, 24_000, 1), Sound(np.roll(noise, int(shift_s * 24_000)), 24_000, 1)
+    )
     assert alike > 0.9
     assert found_s == pytest.approx(shift_s, abs=0.001)
 

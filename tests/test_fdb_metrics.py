@@ -88,8 +88,12 @@ def test_reply_to_turn_keeps_the_sign_and_leaves_out_what_was_over():
     assert metrics.latency_s(hummed, 4.0) == 0.0  # as published: the hum is taken for the answer
     assert metrics.reply_to_turn(hummed, 4.0) == metrics.ReplyTiming(1, pytest.approx(0.5))
     assert metrics.reply_to_turn(said((1.0, 1.3)), 4.0) == metrics.ReplyTiming(0, None)
-    assert metrics.reply_to_turn(spread(5, 2.0, 4.0), 4.0) == metrics.ReplyTiming(0, None)  # over at that very moment
-    assert metrics.reply_to_turn(spread(10, 3.0, 6.0), 4.0) == metrics.ReplyTiming(1, pytest.approx(-1.0))  # goes on past it
+    assert metrics.reply_to_turn(spread(5, 2.0, 4.0), 4.0) == metrics.ReplyTiming(
+        0, None
+    )  # over at that very moment
+    assert metrics.reply_to_turn(spread(10, 3.0, 6.0), 4.0) == metrics.ReplyTiming(
+        1, pytest.approx(-1.0)
+    )  # goes on past it
 
 
 def test_reply_to_interruption_is_not_the_old_answer_going_on():
@@ -97,7 +101,9 @@ def test_reply_to_interruption_is_not_the_old_answer_going_on():
     assert metrics.latency_s(old, 6.0) == 0.0
     assert metrics.reply_to_interruption(old, 6.0) == metrics.ReplyTiming(0, None)
     assert metrics.reply_to_interruption(spread(6, 6.0, 8.0), 6.0) == metrics.ReplyTiming(1, 0.0)
-    assert metrics.reply_to_interruption(old[:8] + spread(6, 6.4, 8.0), 6.0) == metrics.ReplyTiming(1, pytest.approx(0.4))
+    assert metrics.reply_to_interruption(old[:8] + spread(6, 6.4, 8.0), 6.0) == metrics.ReplyTiming(
+        1, pytest.approx(0.4)
+    )
 
 
 def test_stop_after_onset_counts_only_an_agent_that_speaks():
@@ -122,7 +128,12 @@ def test_stop_after_onset_counts_only_an_agent_that_speaks():
         ([(1.0, 4.1)], [], 1, 0),
         ([(1.0, 2.5), (5.0, 5.5)], [], 0, 2),  # the last one's judgement stands
         ([(0.5, 0.9), (1.0, 4.1), (6.0, 6.3)], [], 1, 1),  # nothing after the long one is looked at
-        ([(1.0, 1.9)], said((0.2, 1.0), (1.1, 1.2), (1.3, 1.4), (1.9, 2.3), (3.0, 3.0)), 0, 1),  # words that only touch do not overlap
+        (
+            [(1.0, 1.9)],
+            said((0.2, 1.0), (1.1, 1.2), (1.3, 1.4), (1.9, 2.3), (3.0, 3.0)),
+            0,
+            1,
+        ),  # words that only touch do not overlap
         ([(1.0, 1.9)], said((1.0, 1.0), (1.2, 1.2), (1.4, 1.4)), 1, 1),  # words without an end
     ],
 )
@@ -152,14 +163,18 @@ def test_divergence_agrees_with_scipy_on_the_binned_distributions():
     agent[15:18] += 1
     agent[16:17] += 1
     people = np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, 4), human)
-    assert metrics.divergence(spans, duration_s, human) == pytest.approx(jensenshannon(agent, people), abs=1e-12)
+    assert metrics.divergence(spans, duration_s, human) == pytest.approx(
+        jensenshannon(agent, people), abs=1e-12
+    )
 
 
 def test_divergence_bounds():
     assert metrics.divergence([], 10.0, [1.0]) == 1.0
     assert metrics.divergence([], 10.0, None) == 1.0
     assert metrics.divergence([(1.0, 1.5)], 10.0, None) is None
-    assert metrics.divergence([(0.0, 10.0)], 10.0, [2.0]) == pytest.approx(0.0, abs=1e-6)  # both the same everywhere
+    assert metrics.divergence([(0.0, 10.0)], 10.0, [2.0]) == pytest.approx(
+        0.0, abs=1e-6
+    )  # both the same everywhere
     apart = metrics.divergence([(0.0, 0.1)], 10.0, [0.0, 0.0, 0.0, 0.0, 1.0])
     assert apart == pytest.approx(math.sqrt(math.log(2)), abs=1e-6)
     assert metrics.divergence([(9.9, 12.0)], 10.0, [1.0]) < apart  # what lies past the end is cut off
@@ -184,9 +199,15 @@ def test_stop_latency_is_each_overlaps_length_and_touching_is_none():
 
 
 def test_response_latency_is_from_the_latest_user_end_strictly_before_each_start():
-    assert metrics.response_latencies_s([(0.0, 1.0), (2.0, 3.0)], [(3.5, 4.0), (6.0, 7.0)]) == pytest.approx([0.5])
-    assert metrics.response_latencies_s([(0.0, 1.0)], [(1.0, 2.0), (4.0, 5.0)]) == pytest.approx([3.0])  # not the one at the same moment
-    assert metrics.response_latencies_s([(0.0, 1.0), (2.0, 3.0)], [(1.2, 1.5), (3.1, 4.0)]) == pytest.approx([0.2, 0.1])
+    assert metrics.response_latencies_s([(0.0, 1.0), (2.0, 3.0)], [(3.5, 4.0), (6.0, 7.0)]) == pytest.approx(
+        [0.5]
+    )
+    assert metrics.response_latencies_s([(0.0, 1.0)], [(1.0, 2.0), (4.0, 5.0)]) == pytest.approx(
+        [3.0]
+    )  # not the one at the same moment
+    assert metrics.response_latencies_s([(0.0, 1.0), (2.0, 3.0)], [(1.2, 1.5), (3.1, 4.0)]) == pytest.approx(
+        [0.2, 0.1]
+    )
     assert metrics.response_latencies_s([(0.0, 1.0)], [(0.2, 0.5)]) == []
 
 

@@ -50,7 +50,10 @@ def test_score_pause_handling_counts_takers_and_those_in_the_pause(tmp_path, cap
     assert [sample["corrected"]["tor"] for sample in found["per_sample"].values()] == [0, 0, 1]
     assert found["aggregate"]["tor"] == pytest.approx(2 / 3, abs=1e-6)
     assert all(STRICT.keys() <= sample.keys() for sample in found["per_sample"].values())
-    assert found["published"]["systems"]["PersonaPlex, released checkpoint"] == {"tor_synthetic": 0.358, "tor_candor": 0.431}
+    assert found["published"]["systems"]["PersonaPlex, released checkpoint"] == {
+        "tor_synthetic": 0.358,
+        "tor_candor": 0.431,
+    }
 
 
 def test_score_smooth_turn_taking_latency_is_over_takers_only(tmp_path):
@@ -61,7 +64,9 @@ def test_score_smooth_turn_taking_latency_is_over_takers_only(tmp_path):
     scores = score_folder("smooth_turn_taking", tmp_path)
     assert [sample["latency_s"] for sample in scores.per_sample.values()] == [0.2, None, 0.0]
     assert scores.per_sample["c"]["corrected"] == {"tor": 1, "latency_s": -0.4}
-    assert [problem.id for problem in scores.problems if "so the published latency is 0" in problem.message] == ["c"]
+    assert [
+        problem.id for problem in scores.problems if "so the published latency is 0" in problem.message
+    ] == ["c"]
     assert (scores.aggregate["latency_s"], scores.aggregate["corrected"]["latency_s"]) == (0.1, -0.1)
     assert scores.aggregate["tor"] == pytest.approx(2 / 3, abs=1e-6)
 
@@ -69,7 +74,11 @@ def test_score_smooth_turn_taking_latency_is_over_takers_only(tmp_path):
 def test_score_no_taker_has_no_latency_and_is_no_error(tmp_path):
     write(tmp_path / "1", {"output.json": NOTHING, "turn_taking.json": [{"timestamp": [5.0, 5.0]}]})
     scores = score_folder("smooth_turn_taking", tmp_path)
-    assert (scores.aggregate["tor"], scores.aggregate["latency_s"], scores.aggregate["intervals"]["latency_s"]) == (0.0, None, None)
+    assert (
+        scores.aggregate["tor"],
+        scores.aggregate["latency_s"],
+        scores.aggregate["intervals"]["latency_s"],
+    ) == (0.0, None, None)
 
 
 def test_score_user_interruption_reports_reply_and_stop_by_name(tmp_path):
@@ -83,7 +92,9 @@ def test_score_user_interruption_reports_reply_and_stop_by_name(tmp_path):
     write(
         tmp_path / "1",
         {
-            "output.json": chunks(*every(0.3, 1.0, 1.0 + len(hello) / 24_000), *every(0.25, end_s + 0.5, end_s + 2.5)),
+            "output.json": chunks(
+                *every(0.3, 1.0, 1.0 + len(hello) / 24_000), *every(0.25, end_s + 0.5, end_s + 2.5)
+            ),
             "interrupt.json": [{"context": "town", "interrupt": "tomorrow", "timestamp": [onset_s, end_s]}],
             "output.wav": agent,
             "input.wav": user,
@@ -92,7 +103,9 @@ def test_score_user_interruption_reports_reply_and_stop_by_name(tmp_path):
     values = score_folder("user_interruption", tmp_path).per_sample["1"]
     assert (values["tor"], values["latency_s"], values["reply_after_interruption_s"]) == (1, 0.0, 0.0)
     assert values["corrected"]["latency_s"] == pytest.approx(0.5, abs=1e-6)
-    assert values["stop_after_onset_s"] == pytest.approx(1.0 + np.flatnonzero(np.abs(hello) > 0.01)[-1] / 24_000 - onset_s, abs=0.04)
+    assert values["stop_after_onset_s"] == pytest.approx(
+        1.0 + np.flatnonzero(np.abs(hello) > 0.01)[-1] / 24_000 - onset_s, abs=0.04
+    )
 
 
 def test_score_backchannel_hums_are_counted_and_compared(tmp_path, capsys):
@@ -147,7 +160,9 @@ def test_score_timing_finds_overlap_and_response_in_the_sound(tmp_path):
     assert early_["words_per_minute_after"] == pytest.approx(240, rel=0.1)
     assert (early_["tor"], early_["jsd"]) == (None, None)
     # the same voice, shifted, is what a wrong channel looks like
-    assert any("early/output.wav is mostly the sound of early/input.wav" in message for message in messages(scores))
+    assert any(
+        "early/output.wav is mostly the sound of early/input.wav" in message for message in messages(scores)
+    )
 
 
 def test_score_reads_what_offline_writes(tmp_path):
@@ -167,7 +182,10 @@ def test_score_reads_what_offline_writes(tmp_path):
     ("content", "said"),
     [
         (b'{"chunks": [', "output.json cannot be used: it is not JSON (line 1, column 13); write it again."),
-        (b'{"chunks": [{"text": "a", "timestamp": [NaN, 1]}]}', "output.json cannot be used: it holds NaN, which is not a number"),
+        (
+            b'{"chunks": [{"text": "a", "timestamp": [NaN, 1]}]}',
+            "output.json cannot be used: it holds NaN, which is not a number",
+        ),
         (b'{"chunks": [{"text": "a", "timestamp": [1e999, 1]}]}', "which is not a number"),
         (b'{"chunks": [], "chunks": []}', "it holds 'chunks' twice"),
         (b"[" * 100_000, "it is not JSON"),
@@ -176,7 +194,10 @@ def test_score_reads_what_offline_writes(tmp_path):
         (b'{"chunks": [{"text": "a"}]}', "the timestamp of chunk 0 is 'None'; write [start, end] in seconds"),
         (b'{"chunks": [{"text": "a", "timestamp": [-1, 2]}]}', "neither below 0"),
         (b'{"chunks": [{"text": "a", "timestamp": [3, 2]}]}', "chunk 0 ends at 2 s, before its start at 3 s"),
-        (b'{"chunks": [{"text": 7, "timestamp": [1, 2]}]}', "the text of chunk 0 is '7'; it must be a string"),
+        (
+            b'{"chunks": [{"text": 7, "timestamp": [1, 2]}]}',
+            "the text of chunk 0 is '7'; it must be a string",
+        ),
         (None, "output.json is missing; write the agent's words"),
     ],
 )
@@ -192,34 +213,53 @@ def test_score_bad_words_skip_that_sample_and_say_why(tmp_path, content, said):
 
 
 times = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
-entries = st.dictionaries(st.sampled_from(["text", "timestamp", "x"]), st.lists(times, max_size=3) | times, max_size=3) | times
-contents = st.dictionaries(st.sampled_from(["text", "chunks"]), st.lists(entries, max_size=4) | times) | st.lists(entries, max_size=3)
+entries = (
+    st.dictionaries(
+        st.sampled_from(["text", "timestamp", "x"]), st.lists(times, max_size=3) | times, max_size=3
+    )
+    | times
+)
+contents = st.dictionaries(
+    st.sampled_from(["text", "chunks"]), st.lists(entries, max_size=4) | times
+) | st.lists(entries, max_size=3)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(contents)
 def test_score_any_json_is_read_or_refused_with_a_sentence(tmp_path_factory, content):
-    path = write(tmp_path_factory.getbasetemp() / "any", {"output.json": json.dumps(content).encode()}) / "output.json"
+    path = (
+        write(tmp_path_factory.getbasetemp() / "any", {"output.json": json.dumps(content).encode()})
+        / "output.json"
+    )
     for read in (lambda: read_words(path, lambda message: None), lambda: read_events(path, with_end=False)):
         try:
             found = read()
         except BadInput as error:
             assert str(error).startswith("any/output.json")
         else:
-            assert all(np.isfinite([*word]).all() if isinstance(word, tuple) else word.end_s >= word.start_s for word in found)
+            assert all(
+                np.isfinite([*word]).all() if isinstance(word, tuple) else word.end_s >= word.start_s
+                for word in found
+            )
 
 
 @pytest.mark.parametrize(
     ("sound", "said"),
     [
         (np.zeros(0, np.float32), "output.wav holds no sound; write it again."),
-        (np.full(2400, np.nan, np.float32), "output.wav holds values that are not numbers (NaN or infinite); render it again."),
+        (
+            np.full(2400, np.nan, np.float32),
+            "output.wav holds values that are not numbers (NaN or infinite); render it again.",
+        ),
         (b"RIFF and then nothing", "output.wav cannot be read as audio; write it again as wav (16-bit PCM)."),
         (None, "output.wav is missing; put the sound of that side there, as wav."),
     ],
 )
 def test_score_bad_sound_skips_that_sample_and_says_why(tmp_path, sound, said):
-    write(tmp_path / "bad", {"output.json": NOTHING} if sound is None else {"output.wav": sound, "output.json": NOTHING})
+    write(
+        tmp_path / "bad",
+        {"output.json": NOTHING} if sound is None else {"output.wav": sound, "output.json": NOTHING},
+    )
     write(tmp_path / "good", {"output.json": NOTHING, "output.wav": silence()})
     scores = score_folder("backchannel", tmp_path)
     assert list(scores.per_sample) == ["good"]
@@ -230,16 +270,26 @@ def test_score_ten_hours_are_refused_without_being_decoded(tmp_path):
     import soundfile
 
     (tmp_path / "long").mkdir()
-    with soundfile.SoundFile(tmp_path / "long" / "output.wav", "w", 8000, 1, format="WAV", subtype="IMA_ADPCM") as file:
+    with soundfile.SoundFile(
+        tmp_path / "long" / "output.wav", "w", 8000, 1, format="WAV", subtype="IMA_ADPCM"
+    ) as file:
         for _ in range(61):
             file.write(np.zeros(8000 * 10, np.int16))
     write(tmp_path / "good", {"output.json": NOTHING, "output.wav": silence()})
     scores = score_folder("backchannel", tmp_path)
-    assert "long/output.wav is 610 s of 1 channels; at most 600 s of 2 are scored" in "".join(messages(scores))
+    assert "long/output.wav is 610 s of 1 channels; at most 600 s of 2 are scored" in "".join(
+        messages(scores)
+    )
 
 
 def test_score_words_out_of_order_are_sorted_and_noted(tmp_path):
-    write(tmp_path / "1", {"output.json": chunks((5.0, 5.5), (4.0, 4.5), (6.0, 6.5)), "turn_taking.json": [{"timestamp": [3.0, 3.0]}]})
+    write(
+        tmp_path / "1",
+        {
+            "output.json": chunks((5.0, 5.5), (4.0, 4.5), (6.0, 6.5)),
+            "turn_taking.json": [{"timestamp": [3.0, 3.0]}],
+        },
+    )
     scores = score_folder("smooth_turn_taking", tmp_path)
     assert scores.per_sample["1"]["latency_s"] == 1.0
     assert "1/output.json: the timestamps run backwards" in "".join(messages(scores))
@@ -273,7 +323,10 @@ def test_score_doubtful_sound_is_warned_of_and_still_scored(tmp_path):
     write(tmp_path / "short", {"input.wav": user, "output.wav": agent, "output.json": NOTHING})
     write(tmp_path / "rate", {"input.wav": user, "output.json": NOTHING})
     write(tmp_path / "rate", {"output.wav": tone((5, 8), hz=300, rate_hz=8000)}, rate_hz=8000)
-    write(tmp_path / "stereo", {"output.wav": np.stack([user, tone((5, 8), hz=300)], axis=1), "output.json": NOTHING})
+    write(
+        tmp_path / "stereo",
+        {"output.wav": np.stack([user, tone((5, 8), hz=300)], axis=1), "output.json": NOTHING},
+    )
     write(tmp_path / "twice", {"output.wav": np.stack([user, user], axis=1), "output.json": NOTHING})
     write(tmp_path / "clipped", {"output.wav": np.clip(user * 10, -1, 1), "output.json": NOTHING})
     write(tmp_path / "clock", {"output.wav": tone((1, 2)), "output.json": chunks(*every(0.25, 6.0, 8.0))})
@@ -301,8 +354,14 @@ def test_score_doubtful_sound_is_warned_of_and_still_scored(tmp_path):
     [
         (lambda root: None, "cannot be read (No such file or directory)"),
         (lambda root: root.mkdir(), "holds no samples; put each into a folder of its own"),
-        (lambda root: root.write_text(""), "is a file; give the folder that holds one folder for each sample"),
-        (lambda root: write(root, {"output.json": ANSWER}), "is the folder of a single sample; give the folder above it"),
+        (
+            lambda root: root.write_text(""),
+            "is a file; give the folder that holds one folder for each sample",
+        ),
+        (
+            lambda root: write(root, {"output.json": ANSWER}),
+            "is the folder of a single sample; give the folder above it",
+        ),
         (lambda root: write(root / "1", {"output.json": b"{"}), "None of the 1 samples in"),
     ],
 )
@@ -335,7 +394,13 @@ def test_score_bad_usage_is_exit_2(args, capsys):
 
 def test_score_text_hides_rates_of_few_events_and_shows_intervals_of_many(tmp_path, capsys):
     for number in range(10):
-        write(tmp_path / str(number), {"output.json": ANSWER if number % 2 else NOTHING, "turn_taking.json": [{"timestamp": [5.0, 5.0]}]})
+        write(
+            tmp_path / str(number),
+            {
+                "output.json": ANSWER if number % 2 else NOTHING,
+                "turn_taking.json": [{"timestamp": [5.0, 5.0]}],
+            },
+        )
     assert main(["evaluate", "score", "--task", "smooth_turn_taking", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     shown = {line[:20].strip(): line for line in out.splitlines()}
@@ -352,7 +417,10 @@ def test_score_text_hides_rates_of_few_events_and_shows_intervals_of_many(tmp_pa
 
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_score_every_task_renders(tmp_path, task):
-    write(tmp_path / "1", {"output.json": ANSWER, "output.wav": tone((5.2, 8.0)), "input.wav": tone((1, 2), hz=300)})
+    write(
+        tmp_path / "1",
+        {"output.json": ANSWER, "output.wav": tone((5.2, 8.0)), "input.wav": tone((1, 2), hz=300)},
+    )
     scores = score_folder(task, tmp_path)
     assert render(scores).startswith(f"{task}: 1 samples scored")
     assert json.loads(json.dumps(scores.as_json(), allow_nan=False))["aggregate"]["samples"] == 1

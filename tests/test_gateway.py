@@ -98,7 +98,9 @@ def test_gateway_wire_numbers_chunks_of_any_size_without_gaps_and_drops_the_rest
     assert np.array_equal(np.concatenate([samples_of(t) for t in told]), frames.reshape(-1)[:9600])
     # one more chunk is begun when the interrupt comes
     wire.write(Message(Kind.AUDIO, frames[5].tobytes()))
-    assert [json.loads(t) for t in wire.write(metadata("interrupted"))] == [{"type": "interrupted", "reason": "user_request"}]
+    assert [json.loads(t) for t in wire.write(metadata("interrupted"))] == [
+        {"type": "interrupted", "reason": "user_request"}
+    ]
     after = [json.loads(t) for frame in frames[6:8] for t in wire.write(Message(Kind.AUDIO, frame.tobytes()))]
     assert [t["chunk_index"] for t in after] == [4]
     assert samples_of(after[0])[0] == 6 * FRAME_SAMPLES
@@ -109,22 +111,40 @@ def test_gateway_wire_tells_captions_once_and_pieces_where_there_are_none():
     wire = GatewayWire("a", "b")
     assert json.loads(wire.write(metadata("ready", **ready))[0])["capabilities"]["backchannels"] is True
     said = metadata("utterance", id=1, speaker="user", text="Hi", final=False, start_s=0, end_s=1, words=[])
-    assert json.loads(wire.write(said)[0]) == {"type": "transcription", "text": "Hi", "partial": True, "role": "user"}
+    assert json.loads(wire.write(said)[0]) == {
+        "type": "transcription",
+        "text": "Hi",
+        "partial": True,
+        "role": "user",
+    }
     assert wire.write(Message(Kind.TEXT, b"Hello")) == []
     plain = GatewayWire("a", "b").write(Message(Kind.TEXT, b"Hello"))
-    assert json.loads(plain[0]) == {"type": "transcription", "text": "Hello", "partial": False, "role": "assistant"}
-    assert not any(wire.write(metadata(type_)) for type_ in ("preparing", "queued", "stats", "saved", "mark", "limit"))
+    assert json.loads(plain[0]) == {
+        "type": "transcription",
+        "text": "Hello",
+        "partial": False,
+        "role": "assistant",
+    }
+    assert not any(
+        wire.write(metadata(type_)) for type_ in ("preparing", "queued", "stats", "saved", "mark", "limit")
+    )
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("idle", True), ("time_limit", True), ("draining", True), ("stopped", False), ("lost", False)]
+    ("reason", "told"),
+    [("idle", True), ("time_limit", True), ("draining", True), ("stopped", False), ("lost", False)],
 )
 def test_gateway_wire_tells_an_end_that_its_client_did_not_ask_for(reason, told):
     said = GatewayWire("a", "b").write(metadata("ended", reason=reason, text="It is over.", talk_id=None))
-    assert [json.loads(text) for text in said] == ([{"type": "error", "message": "It is over."}] if told else [])
+    assert [json.loads(text) for text in said] == (
+        [{"type": "error", "message": "It is over."}] if told else []
+    )
 
 
-@pytest.mark.parametrize(("asked", "echoed"), [("call-7_a.b:c", True), ("", False), ("a b", False), ("x" * 129, False), ("é", False)])
+@pytest.mark.parametrize(
+    ("asked", "echoed"),
+    [("call-7_a.b:c", True), ("", False), ("a b", False), ("x" * 129, False), ("é", False)],
+)
 def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
     assert (session_id_of(asked) == asked) is echoed
     assert session_id_of(session_id_of(asked))
@@ -188,7 +208,9 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     (folder / "adapters.yaml").write_text(ADAPTERS)
     env = {"PERSONAPLEX_GATEWAY_KEY": KEY}
-    with app_process(folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml") as app:
+    with app_process(
+        folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml"
+    ) as app:
         app.until_ready()
         yield app
     log = app.log.read_text()

@@ -70,7 +70,15 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
     sf.write(tmp_path / "question.wav", spoken, 24_000, subtype="FLOAT")
     address = app.url.replace("http", "ws")
     quick = "import gateway_client as c, sys, asyncio; c.LISTEN_S = 0.5; asyncio.run(c.ask(*sys.argv[1:]))"
-    command = [sys.executable, "-c", quick, address, str(tmp_path / "question.wav"), str(tmp_path / "answer.wav"), "personaplex-chat"]
+    command = [
+        sys.executable,
+        "-c",
+        quick,
+        address,
+        str(tmp_path / "question.wav"),
+        str(tmp_path / "answer.wav"),
+        "personaplex-chat",
+    ]
     done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=60, check=True)
     assert "connected to personaplex-chat as example" in done.stdout
     assert "closed: 1000 The talk is over." in done.stdout
@@ -84,7 +92,9 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
 
 def test_gateway_example_page_talks_from_another_site(app, site, browser):
     with visitor(browser) as page:
-        page.goto(f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}&adapter=personaplex-storyteller")
+        page.goto(
+            f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}&adapter=personaplex-storyteller"
+        )
         page.click("#start")
         expect(page.locator("#status")).to_have_text("Connected to personaplex-storyteller.")
         wait_for(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)

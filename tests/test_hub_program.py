@@ -30,7 +30,17 @@ def env_of(server: Hub, home: Path, **more: str) -> dict[str, str]:
 
 
 def offline(server: Hub, folder: Path, **more: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "personaplex_app", "offline", "--hf-repo", f"{NAME}@main", "--greedy", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "personaplex_app",
+        "offline",
+        "--hf-repo",
+        f"{NAME}@main",
+        "--greedy",
+        "--device",
+        "cpu",
+    ]
     command += ["--voice-prompt", "NATF0.pt", "--text-prompt", "", "--input-wav", str(folder / "in.wav")]
     command += ["--output-wav", str(folder / "out.wav"), "--output-text", str(folder / "out.json")]
     env = env_of(server, folder / "home", PERSONAPLEX_DATA=str(folder / "data"), **more)
@@ -56,7 +66,9 @@ def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, 
 def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp_path):
     server.fault(LM_FILE).pause_s = 0.02
     env = env_of(server, tmp_path / "home", HF_TOKEN=GOOD)
-    with app_process(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app:
+    with app_process(
+        tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
+    ) as app:
         seen = []
         deadline_s = time.monotonic() + 60
         while (state := app.get("/voice/status").json()["engine"])["stage"] != "ready":
@@ -76,7 +88,9 @@ def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp
 def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     server.fault(LM_FILE).pause_s = 0.02
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
     supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
     supervisor.start()
     deadline_s = time.monotonic() + 20
@@ -90,7 +104,9 @@ def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_pat
 
 def test_host_shows_why_a_download_failed(server, access, tmp_path):
     server.gated = True
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
     supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
     supervisor.start()
     deadline_s = time.monotonic() + 20

@@ -26,7 +26,11 @@ ME, YOU = "my-browser-key-0123", "your-browser-key-01"
 META = TalkMeta("classic", "Nora", "You are a wise teacher.")
 FRAME = np.full(FRAME_SAMPLES, 0.25, np.float32)
 QUIET = Step(np.zeros(FRAME_SAMPLES, np.float32))
-TOLD = Step(QUIET.agent, "Hi", (Utterance(1, "user", "Hel", 0, 0.2, False), Utterance(2, "agent", "Good day.", 0.4, 0.9, True)))
+TOLD = Step(
+    QUIET.agent,
+    "Hi",
+    (Utterance(1, "user", "Hel", 0, 0.2, False), Utterance(2, "agent", "Good day.", 0.4, 0.9, True)),
+)
 MARKED = Step(QUIET.agent, "", (Mark("overlap", "user", 0.5, 0.6), TurnLatency(0.1, 0.4), Notice("x", "y")))
 
 
@@ -117,7 +121,13 @@ sys.stdin.readline()
 
 def start_running(root):
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", RUNNING, root], stdin=pipe, stdout=pipe, cwd=Path(__file__).parents[1], text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNING, root],
+        stdin=pipe,
+        stdout=pipe,
+        cwd=Path(__file__).parents[1],
+        text=True,
+    )
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -127,7 +137,9 @@ def end(process, how):
     process.communicate()
 
 
-def test_library_temporary_talks_go_at_exit_and_those_of_a_killed_program_at_the_next_start(open_library, tmp_path):
+def test_library_temporary_talks_go_at_exit_and_those_of_a_killed_program_at_the_next_start(
+    open_library, tmp_path
+):
     root = tmp_path / "temporary"
     leaver, killed, alive = (start_running(root) for _ in range(3))
     assert len(list(root.iterdir())) == 3

@@ -157,7 +157,11 @@ def test_live_oversize_message_closes_as_too_big(app):
 
 def test_live_when_full_tells_the_place_and_lets_the_next_in(app):
     app.until_free()
-    with call(app.url, codec="pcm") as first, call(app.url, codec="pcm") as second, call(app.url, codec="pcm", events=1) as third:
+    with (
+        call(app.url, codec="pcm") as first,
+        call(app.url, codec="pcm") as second,
+        call(app.url, codec="pcm", events=1) as third,
+    ):
         first.until(Kind.HANDSHAKE)
         second.until(Kind.HANDSHAKE)
         queued = third.until_event("queued")
@@ -230,12 +234,16 @@ def test_live_http_fallback_carries_the_same_talk(app):
         reader = threading.Thread(target=read)
         reader.start()
         posts = [[metadata("start", owner=OWNER).encode()]]
-        posts += [[Message(Kind.AUDIO, bytes(3840)).encode()] for _ in range(6)] + [[metadata("stop").encode()]]
+        posts += [[Message(Kind.AUDIO, bytes(3840)).encode()] for _ in range(6)] + [
+            [metadata("stop").encode()]
+        ]
         for number, messages in enumerate(posts):
             if number == len(posts) - 1:
                 time.sleep(0.5)
             for _ in range(2):  # a repeated number is a retry
-                assert client.post(f"/api/chat/http/{id_}", params={"n": number}, content=pack(messages)).status_code in (204, 404)
+                assert client.post(
+                    f"/api/chat/http/{id_}", params={"n": number}, content=pack(messages)
+                ).status_code in (204, 404)
         reader.join(timeout=10)
         assert not reader.is_alive()
         assert client.post(f"/api/chat/http/{id_}", params={"n": 99}, content=b"").status_code == 404
@@ -273,7 +281,9 @@ def test_live_page_and_gradio_routes_answer(app):
     assert app.get("/gradio_api/startup-events").status_code == 200
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc"
+)
 def test_live_app_has_loaded_nothing_that_its_start_need_not_wait_for(app):
     loaded = Path(f"/proc/{app.process.pid}/maps").read_text()
     assert "/numpy/" in loaded
@@ -283,11 +293,21 @@ def test_live_app_has_loaded_nothing_that_its_start_need_not_wait_for(app):
 def test_live_limits_warn_and_end(tmp_path):
     login = {"PERSONAPLEX_AUTH": "ann:sesame", "PERSONAPLEX_API_KEY": "k-1"}
     with app_process(tmp_path, env=login, talk_limit_s=10, idle_limit_s=5, connects_per_minute=2) as app:
-        for path in ("/", "/health", "/voice/status", "/api/sessions", "/gradio_api/startup-events", "/config"):
+        for path in (
+            "/",
+            "/health",
+            "/voice/status",
+            "/api/sessions",
+            "/gradio_api/startup-events",
+            "/config",
+        ):
             assert app.get(path).status_code == 401, path
         with pytest.raises(InvalidStatus), call(app.url):
             pass
-        with call(app.url, codec="pcm", events=1, api_key="k-1") as quiet, call(app.url, codec="pcm", events=1, api_key="k-1") as talker:
+        with (
+            call(app.url, codec="pcm", events=1, api_key="k-1") as quiet,
+            call(app.url, codec="pcm", events=1, api_key="k-1") as talker,
+        ):
             quiet.until(Kind.HANDSHAKE)
             talker.until(Kind.HANDSHAKE)
             for _ in range(55):
@@ -300,7 +320,10 @@ def test_live_limits_warn_and_end(tmp_path):
             with suppress(ConnectionClosed):  # the limit comes in mid-word
                 talker.speak(tone(10.0))
             assert talker.until_closed() == 1000
-            assert [e["reason"] for e in talker.events if e["type"] in ("limit", "ended")] == ["time", "time_limit"]
+            assert [e["reason"] for e in talker.events if e["type"] in ("limit", "ended")] == [
+                "time",
+                "time_limit",
+            ]
         with call(app.url, codec="pcm", api_key="k-1") as third:
             assert third.until_closed() == 1013
         assert "a minute" in third.error

@@ -94,7 +94,10 @@ def says(*pieces):
 
 
 def test_llm_streams_sentences_with_prompt_history_and_key():
-    with serving(says("Hel", "lo the", "re. How a", "re you? ", "Fine")) as (server, url), talking(url) as (responder, notices):
+    with (
+        serving(says("Hel", "lo the", "re. How a", "re you? ", "Fine")) as (server, url),
+        talking(url) as (responder, notices),
+    ):
         assert list(responder.reply("Hi")) == ["Hello there.", "How are you?", "Fine"]
         responder.heard("Hello there.", True)
         list(responder.reply("And now?"))

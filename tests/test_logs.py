@@ -37,7 +37,13 @@ def fault() -> ValueError:
 def test_logs_json_line_holds_the_event_and_its_fields():
     line = json.loads(logs.JsonLines().format(record(fields={"reason": "stopped", "duration_s": 1.5})))
     assert line.pop("time").endswith("Z")
-    assert line == {"level": "warning", "logger": "app.part", "message": "It rained on Monday.", "reason": "stopped", "duration_s": 1.5}
+    assert line == {
+        "level": "warning",
+        "logger": "app.part",
+        "message": "It rained on Monday.",
+        "reason": "stopped",
+        "duration_s": 1.5,
+    }
 
 
 @pytest.mark.parametrize("form", [logs.JsonLines(), logs.TextLines()])
@@ -55,7 +61,9 @@ async def test_logs_talk_id_follows_into_threads_and_stays_within_its_task():
 
     async def talk(id_: str, found: list):
         logs.TALK.set(id_)
-        found.append(await anyio.to_thread.run_sync(lambda: json.loads(logs.JsonLines().format(record()))["talk"]))
+        found.append(
+            await anyio.to_thread.run_sync(lambda: json.loads(logs.JsonLines().format(record()))["talk"])
+        )
         found.append(lane.submit(lambda: logs.TextLines().format(record())).result().split()[-1])
 
     one, two = [], []
@@ -79,7 +87,9 @@ warnings.warn("careful")
 threading.Thread(target=lambda: {}["my secret"]).start()
 raise ValueError("my other secret")
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["logger"] for line in lines] == ["stdout", "py.warnings", "fault", "fault"]
     assert lines[0]["message"] == "one two"

@@ -7,7 +7,13 @@ import pytest
 
 from personaplex_app.engine.contract import Word
 from personaplex_app.evaluation.answers_check import declines, holds, inverts, relevance
-from personaplex_app.evaluation.measures import AgentSide, longest_late_run, measure_turns, ready_of, underruns
+from personaplex_app.evaluation.measures import (
+    AgentSide,
+    longest_late_run,
+    measure_turns,
+    ready_of,
+    underruns,
+)
 from personaplex_app.evaluation.metric_definitions import METRICS
 from personaplex_app.evaluation.scenarios import Scenario, SpokenScenario, UserEvent
 
@@ -17,10 +23,14 @@ PROMPT = "You work for a shop. The lamp costs $15."
 
 
 def words(text: str, start_s: float, each_s: float = 0.3) -> tuple[Word, ...]:
-    return tuple(Word(w, start_s + i * each_s, start_s + (i + 1) * each_s) for i, w in enumerate(text.split()))
+    return tuple(
+        Word(w, start_s + i * each_s, start_s + (i + 1) * each_s) for i, w in enumerate(text.split())
+    )
 
 
-def talk(*happened: UserEvent, kind: str = "turn_end", inverted: tuple[str, ...] = (), length_s: float = 30.0) -> SpokenScenario:
+def talk(
+    *happened: UserEvent, kind: str = "turn_end", inverted: tuple[str, ...] = (), length_s: float = 30.0
+) -> SpokenScenario:
     scenario = Scenario("one", kind, "One", "chat", (), inverted)
     return SpokenScenario(scenario, 0, "natural", np.zeros(int(length_s * 24_000), np.float32), happened, ())
 
@@ -63,7 +73,9 @@ def test_measure_pause_taken_only_by_what_begins_in_it():
 
 def test_measure_interruption_stop_needs_an_agent_that_speaks():
     cut = UserEvent("interruption", 12.0, 13.0, "Wait.")
-    values = measure(talk(TURN, cut), (*ANSWER, *words("Sure I will wait for you", 13.4)), [(9.6, 12.4), (13.4, 15.0)])
+    values = measure(
+        talk(TURN, cut), (*ANSWER, *words("Sure I will wait for you", 13.4)), [(9.6, 12.4), (13.4, 15.0)]
+    )
     assert values["stop_after_onset_s"] == [pytest.approx(0.4)]
     assert values["replies_interruption"] == [1]
     assert values["reply_after_interruption_s"] == [pytest.approx(0.4)]
@@ -104,7 +116,12 @@ def test_measure_persona_facts_refusals_figures_and_role():
     asked = replace(TURN, facts=(15,))
     spoken = talk(asked, kind="persona", inverted=("i('d| would) like to buy",))
     right = measure(spoken, ANSWER)
-    assert (right["facts_right"], right["refuses_known"], right["invents_figure"], right["inverts_role"]) == ([1], [0], [0], [0])
+    assert (right["facts_right"], right["refuses_known"], right["invents_figure"], right["inverts_role"]) == (
+        [1],
+        [0],
+        [0],
+        [0],
+    )
     wrong = measure(spoken, words("It is twenty dollars and I’d like to buy one", 9.5))
     assert (wrong["facts_right"], wrong["invents_figure"], wrong["inverts_role"]) == ([0], [1], [1])
     refused = measure(spoken, words("I'm sorry, I don't know that", 9.5))
@@ -133,7 +150,11 @@ def test_measure_live_first_audio_is_from_the_asking_to_the_greeting():
 
 def test_measure_every_key_is_in_the_catalogue():
     known = {metric.key for metric in METRICS}
-    cut, hum, aside = UserEvent("interruption", 12.0, 13.0), UserEvent("hum", 15.0, 15.3), UserEvent("aside", 17.0, 18.0)
+    cut, hum, aside = (
+        UserEvent("interruption", 12.0, 13.0),
+        UserEvent("hum", 15.0, 15.3),
+        UserEvent("aside", 17.0, 18.0),
+    )
     found = measure(talk(TURN, cut, hum, aside, kind="persona"), ANSWER, [(9.6, 29.0)], [0.1] * 375)
     assert set(found) <= known
     assert len(known) == len(METRICS)
@@ -156,7 +177,10 @@ def test_holds_numbers_and_words(answer, facts, right):
     assert holds(answer, facts) is right
 
 
-@pytest.mark.parametrize("text", ["I don't know.", "I’m sorry, my notes don't cover that.", "Unfortunately.", "That isn't in my notes."])
+@pytest.mark.parametrize(
+    "text",
+    ["I don't know.", "I’m sorry, my notes don't cover that.", "Unfortunately.", "That isn't in my notes."],
+)
 def test_declines_usual_ways_are_known(text):
     assert declines(text)
     assert not declines("The lamp costs fifteen dollars.")
@@ -178,8 +202,12 @@ def test_relevance_is_the_share_of_content_words_taken_up(asked, answer, share):
 def test_measure_interruption_relevance_counts_only_the_new_reply():
     cut = UserEvent("interruption", 12.0, 13.0, "What about the noodles?")
     old = words("the noodles are very good and", 9.6)
-    assert measure(talk(TURN, cut), old + words("we open at nine on Sundays", 13.5))["keyword_relevance"] == [0]
-    assert measure(talk(TURN, cut), old + words("the noodles are eleven dollars", 13.5))["keyword_relevance"] == [1]
+    assert measure(talk(TURN, cut), old + words("we open at nine on Sundays", 13.5))["keyword_relevance"] == [
+        0
+    ]
+    assert measure(talk(TURN, cut), old + words("the noodles are eleven dollars", 13.5))[
+        "keyword_relevance"
+    ] == [1]
 
 
 def test_inverts_ignores_case_and_apostrophes():

@@ -24,7 +24,10 @@ from .support.blind_test_voters import Clock
 from .support.pip_resolution import resolve
 
 # the kernel and its sockets are another program's, as are their warnings
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")]
+pytestmark = [
+    pytest.mark.unit,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 BOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -34,11 +37,18 @@ def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices
     book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
     for cell in book.cells:
         for key, value in choices.items():
-            cell.source = re.sub(rf"^{key} = .*?( #@param.*)$", lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}", cell.source, flags=re.M)
+            cell.source = re.sub(
+                rf"^{key} = .*?( #@param.*)$",
+                lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}",
+                cell.source,
+                flags=re.M,
+            )
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(folder))  # where the app's log goes
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
     return [
         "".join(str(out.get("text", "")) + str(out.get("data", "")) for out in cell.outputs)
         for cell in book.cells
@@ -56,19 +66,43 @@ def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
     # nothing that it installs is torch, and what it adds to the app is what the model needs beside it
     line = next(line for line in code[1].source.splitlines() if "%pip install" in line)
     assert "-c kept.txt" in line
-    beside = [each for each in (ROOT / "requirements-personaplex.txt").read_text().splitlines() if not each.startswith(("#", "torch"))]
+    beside = [
+        each
+        for each in (ROOT / "requirements-personaplex.txt").read_text().splitlines()
+        if not each.startswith(("#", "torch"))
+    ]
     assert re.findall(r'"(\w+[<>=][^"]+)"', line) == beside
     for before, cell in zip(book.cells, book.cells[1:], strict=False):
         if cell.cell_type == "code" and "ranking" not in cell.source:
             assert before.cell_type == "markdown"
     for cell in code[2:]:
-        assert 1 <= len(re.findall(r"^(?:[\w.]+ = )?(?:notebook|study|app)\.\w+\(", cell.source, flags=re.M)) <= 2
+        assert (
+            1
+            <= len(re.findall(r"^(?:[\w.]+ = )?(?:notebook|study|app)\.\w+\(", cell.source, flags=re.M))
+            <= 2
+        )
 
 
 def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monkeypatch):
-    told = executed("personaplex_evaluation.ipynb", tmp_path, monkeypatch, KINDS="silence", VOICES="natural, deep", CHOICE="tie")
+    told = executed(
+        "personaplex_evaluation.ipynb",
+        tmp_path,
+        monkeypatch,
+        KINDS="silence",
+        VOICES="natural, deep",
+        CHOICE="tie",
+    )
     everything = "\n".join(told)
-    expected = ("Engine ", "2 conversations, about", "2 of 2 done", "Silence", "Pair 1 of 3", "Preliminary", "report.html", "The app is at")
+    expected = (
+        "Engine ",
+        "2 conversations, about",
+        "2 of 2 done",
+        "Silence",
+        "Pair 1 of 3",
+        "Preliminary",
+        "report.html",
+        "The app is at",
+    )
     for sentence in (*expected, "Nothing was counted: this pair is shown only now"):
         assert sentence in everything, sentence
     assert "<svg" in everything
@@ -100,10 +134,14 @@ def assert_votes_follow_the_rules(folder: Path) -> None:
     assert "natural" in told
     assert "Hidden checks" in told
     assert "1 votes" in ballots.ranking()
-    votes = [json.loads(line) for line in next((folder / "votes").glob("*/votes.jsonl")).read_text().splitlines()]
+    votes = [
+        json.loads(line) for line in next((folder / "votes").glob("*/votes.jsonl")).read_text().splitlines()
+    ]
     vote = next(each for each in votes if each["kind"] == "vote")
     assert (vote["heard_s"], vote["time_to_vote_s"] >= 60) == (None, True)
-    with pytest.raises(BadInput, match="CHOICE is 'C'; it must be one of A, B, tie, both bad, undo, reveal, or empty"):
+    with pytest.raises(
+        BadInput, match="CHOICE is 'C'; it must be one of A, B, tie, both bad, undo, reveal, or empty"
+    ):
         ballots.take("C")
 
 
@@ -112,7 +150,9 @@ def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch)
     assert re.search(r"The app is at http://localhost:\d+", "\n".join(told))
 
 
-def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(tmp_path, monkeypatch):
+def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(
+    tmp_path, monkeypatch
+):
     """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine with Colab's versions."""
     cell = next(cell for cell in nbformat.read(BOOKS[0], as_version=4).cells if cell.id == "cell-03")
     source = re.sub(r"%pip (.*)", lambda m: f"asked = f{m[1]!r}", cell.source)
@@ -122,10 +162,14 @@ def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_o
     exec(source, told)
     assert f'"{ROOT}"' in told["asked"]
     assert {"torch": version("torch"), "numpy": version("numpy")}.items() <= told["kept"].items()
-    assert (tmp_path / "kept.txt").read_text().splitlines() == [f"{name}=={kept}" for name, kept in told["kept"].items()]
+    assert (tmp_path / "kept.txt").read_text().splitlines() == [
+        f"{name}=={kept}" for name, kept in told["kept"].items()
+    ]
 
     colab = tmp_path / "colab.txt"  # of June 2026, as far as they are asked for
-    colab.write_text("torch==2.11.0\nnumpy==2.0.2\nscipy==1.16.3\npandas==2.2.2\nhttpx==0.28.1\nprotobuf==5.29.6\npydantic==2.12.3\n")
+    colab.write_text(
+        "torch==2.11.0\nnumpy==2.0.2\nscipy==1.16.3\npandas==2.2.2\nhttpx==0.28.1\nprotobuf==5.29.6\npydantic==2.12.3\n"
+    )
     wanted = tmp_path / "wanted.txt"
     wanted.write_text("\n".join(shlex.split(told["asked"].split(str(ROOT))[1][1:])))
     resolved = resolve([ROOT / "requirements.txt", wanted], "3.12.13", "--constraints", colab)
@@ -151,7 +195,9 @@ def test_use_colab_token_that_cannot_be_had_says_what_to_do(error, said, colab, 
     assert "HF_TOKEN" not in os.environ
 
 
-def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(colab, capsys, monkeypatch):
+def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(
+    colab, capsys, monkeypatch
+):
     colab("hf_from_colab")
     study.use_colab_token()
     assert os.environ["HF_TOKEN"] == "hf_from_colab"

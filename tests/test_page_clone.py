@@ -12,7 +12,17 @@ from playwright.sync_api import Browser, Page, expect
 
 from .support import tiny
 from .support.app_process import AppProcess, app_process
-from .support.browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
+from .support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    open_page,
+    played,
+    screenshot,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)
 from .support.page_checks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
 from .support.speech import speak
 
@@ -29,7 +39,9 @@ def spoken() -> np.ndarray:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("app")
-    with app_process(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600) as running:
+    with app_process(
+        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600
+    ) as running:
         running.until_ready()
         yield running
 
@@ -37,7 +49,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, spoken: np.ndarray) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("microphone")
-    with chromium(write_microphone(folder / "speech.wav", soxr.resample(spoken, 24_000, MICROPHONE_HZ))) as running:
+    with chromium(
+        write_microphone(folder / "speech.wav", soxr.resample(spoken, 24_000, MICROPHONE_HZ))
+    ) as running:
         yield running
 
 
@@ -67,7 +81,9 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
         page.keyboard.press("Space")  # the box has the focus
         expect(page.locator("#clone-upload")).to_be_enabled()
 
-        page.set_input_files("#clone-recording-file", {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"nothing"})
+        page.set_input_files(
+            "#clone-recording-file", {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"nothing"}
+        )
         expect(page.locator("#clone-status")).to_contain_text("cannot be read as a recording")
         expect(page.locator('[data-part="clone-form"]')).to_be_hidden()
         page.set_input_files("#clone-recording-file", upload(spoken))
@@ -97,7 +113,9 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
         page.click("#tab-compare-button")
         expect(page.locator('.compare [aria-label="Your voices"] .card')).to_contain_text("Aunt Clara")
         page.click("#tab-respond-button")
-        expect(page.locator("#respond-voice")).to_contain_text("Voices that you cloned answer in Talk and Compare.")
+        expect(page.locator("#respond-voice")).to_contain_text(
+            "Voices that you cloned answer in Talk and Compare."
+        )
         page.click("#tab-talk-button")
 
         assert not kept_files(app)
@@ -117,10 +135,14 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
 
         open_sheet(page)
         page.check("#clone-consent")
-        page.set_input_files("#clone-voice-file", {"name": "x.safetensors", "mimeType": "", "buffer": exported[:-9]})
+        page.set_input_files(
+            "#clone-voice-file", {"name": "x.safetensors", "mimeType": "", "buffer": exported[:-9]}
+        )
         page.click("#clone-make")
         expect(page.locator("#clone-status")).to_contain_text("not a safetensors file")
-        page.set_input_files("#clone-voice-file", {"name": "Back again.safetensors", "mimeType": "", "buffer": exported})
+        page.set_input_files(
+            "#clone-voice-file", {"name": "Back again.safetensors", "mimeType": "", "buffer": exported}
+        )
         page.fill("#clone-name", "Back again")
         page.check("#clone-keep")
         page.keyboard.press("Tab")

@@ -50,7 +50,9 @@ def expect_pair(page: Page, number: int) -> None:
     page.wait_for_function("() => document.querySelector('.player-time').textContent.includes('/')")
 
 
-def test_compare_from_a_recording_to_results_over_a_reload(app: AppProcess, browser: Browser, tmp_path: Path) -> None:
+def test_compare_from_a_recording_to_results_over_a_reload(
+    app: AppProcess, browser: Browser, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "hello.wav", speak("Hello?", pause_s=0.1), 24_000)
     with visitor(browser) as page:
         open_page(page, app.url)
@@ -106,17 +108,23 @@ def test_compare_from_a_recording_to_results_over_a_reload(app: AppProcess, brow
             page.click('[data-export="csv"]')
         assert Path(download.value.path()).read_text().count("\n") == 5
         test = page.evaluate("() => JSON.parse(sessionStorage.getItem('personaplex.compare')).test")
-        for recording, told in (("scenario", "turn-short"), ("recording", "f" * 32)):  # as after a restart of the server
+        for recording, told in (
+            ("scenario", "turn-short"),
+            ("recording", "f" * 32),
+        ):  # as after a restart of the server
             asked = {"inputs": [{recording: told}], "voices": ["deep"], "seeds": [0], "persona": ""}
             page.evaluate(
-                "(known) => sessionStorage.setItem('personaplex.compare', JSON.stringify(known))", {"run": "0" * 32, "asked": asked}
+                "(known) => sessionStorage.setItem('personaplex.compare', JSON.stringify(known))",
+                {"run": "0" * 32, "asked": asked},
             )
             page.reload()
             page.click("#tab-compare-button")
             if recording == "scenario":
                 expect(page.locator(".compare-run h2").last).to_have_text("One short word", timeout=30_000)
             else:
-                expect(page.locator('.compare [data-part="notice"]')).to_contain_text("That recording is no longer here")
+                expect(page.locator('.compare [data-part="notice"]')).to_contain_text(
+                    "That recording is no longer here"
+                )
                 expect(page.locator("#compare-render")).to_be_enabled()
     with visitor(browser, color_scheme="dark") as page:
         page.goto(f"{app.url}/?compare={test}")

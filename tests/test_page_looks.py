@@ -38,15 +38,21 @@ def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Brow
 
 
 def test_page_by_hand_and_by_ear_reaches_everything(app: AppProcess, browser: Browser) -> None:
-    with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3) as page:
+    with visitor(
+        browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3
+    ) as page:
         open_page(page, app.url)
         small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
         assert not small
         assert not page.evaluate(NAMELESS)
         for width in (360, 390):  # no tab hides in a menu
             page.set_viewport_size({"width": width, "height": 844})
-            expect(page.get_by_role("tab")).to_have_text(["Talk", "Respond", "Compare", "Evaluate", "Sessions"])
-        expect(page.locator("#talk-lane")).to_have_attribute("aria-label", "Two empty lanes on one time axis: you above, the agent below.")
+            expect(page.get_by_role("tab")).to_have_text(
+                ["Talk", "Respond", "Compare", "Evaluate", "Sessions"]
+            )
+        expect(page.locator("#talk-lane")).to_have_attribute(
+            "aria-label", "Two empty lanes on one time axis: you above, the agent below."
+        )
         expect(page.locator("#talk-status")).to_have_attribute("aria-live", "polite")
         # the lane is as sharp as the screen
         assert page.evaluate(
@@ -71,7 +77,10 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: AppProcess, brows
 def test_start_with_a_bad_prompt_says_what_is_wrong(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
-        for prompt, sentence in (("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")):
+        for prompt, sentence in (
+            ("x" * 2001, "2001 characters; the limit is 2000"),
+            ("  ", "role prompt is empty"),
+        ):
             page.fill("#talk-prompt", prompt)
             page.click("#talk-start")
             expect(page.locator('.talk [data-part="notice"]')).to_contain_text(sentence)
@@ -88,7 +97,10 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         copy.symlink_to(each)
     (spoiled / SYNTHESISER.path).unlink()
     (spoiled / SYNTHESISER.path).write_bytes(b"cut off")
-    with app_process(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
+    with (
+        app_process(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app,
+        visitor(browser) as page,
+    ):
         open_page(page, app.url)
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
@@ -97,8 +109,14 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         screenshots(page, "failed")
 
 
-def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(browser: Browser, tmp_path: Path) -> None:
-    with app_process(tmp_path, idle_limit_s=5, drain_s=5) as app, visitor(browser) as page, visitor(browser) as late:
+def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        app_process(tmp_path, idle_limit_s=5, drain_s=5) as app,
+        visitor(browser) as page,
+        visitor(browser) as late,
+    ):
         open_page(page, app.url)
         notice = page.locator('.talk [data-part="notice"]')
         start_talk(page)
@@ -121,11 +139,15 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(b
         assert app.process.wait(timeout=10) == 0
 
 
-def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:
+def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(
+    browser: Browser, tmp_path: Path
+) -> None:
     with app_process(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
-        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("its time is nearly over", timeout=9000)
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(
+            "its time is nearly over", timeout=9000
+        )
         expect_state(page, "ended", timeout_s=12)
         expect(page.locator("#talk-status")).to_contain_text("time for this talk is over")
         start_talk(page)

@@ -50,7 +50,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def env_of(server: Hub, folder: Path, **more: str) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": "1", "HF_ENDPOINT": server.url, "HF_HOME": str(folder / "home"), "HF_HUB_ETAG_TIMEOUT": "60", **more}
+    return {
+        "OMP_NUM_THREADS": "1",
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_ETAG_TIMEOUT": "60",
+        **more,
+    }
 
 
 def status(page: Page):
@@ -61,7 +67,12 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
     server.answers.clear()
     server.fault(LM_FILE).pause_s = 0.03
     env = env_of(server, tmp_path, HF_TOKEN=GOOD)
-    with app_process(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app, visitor(browser) as page:
+    with (
+        app_process(
+            tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
+        ) as app,
+        visitor(browser) as page,
+    ):
         open_page(page, app.url)
         expect(status(page)).to_contain_text("PersonaPlex is starting")
         expect(page.locator("#talk-voice optgroup")).to_have_count(5)
@@ -70,7 +81,9 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         page.click("#talk-start")
         expect_state(page, "preparing")
         server.answers.set()
-        expect(status(page)).to_contain_text(re.compile(r"is being downloaded \(\d+ %\): model.safetensors, \d"))
+        expect(status(page)).to_contain_text(
+            re.compile(r"is being downloaded \(\d+ %\): model.safetensors, \d")
+        )
         expect(page.locator("#talk-status progress")).to_be_visible()
         screenshots(page, "downloading")
         expect_state(page, "live")
@@ -79,9 +92,18 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         assert len(set(shares)) > 3
         assert shares == sorted(shares)
         stages = [
-            stage for each in said for stage in ("starting", "downloaded", "loading", "testing itself", "warming up") if stage in each
+            stage
+            for each in said
+            for stage in ("starting", "downloaded", "loading", "testing itself", "warming up")
+            if stage in each
         ]
-        assert list(dict.fromkeys(stages)) == ["starting", "downloaded", "loading", "testing itself", "warming up"]
+        assert list(dict.fromkeys(stages)) == [
+            "starting",
+            "downloaded",
+            "loading",
+            "testing itself",
+            "warming up",
+        ]
         stop_talk(page)
         page.reload()
         expect(status(page)).to_contain_text("Ready when you are")
@@ -91,10 +113,14 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         screenshots(page, "ready")
 
 
-def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser, server: Hub, tmp_path: Path) -> None:
+def test_refused_licence_is_told_and_the_embedded_engine_speaks(
+    browser: Browser, server: Hub, tmp_path: Path
+) -> None:
     server.gated = True
     with (
-        app_process(tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu") as app,
+        app_process(
+            tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu"
+        ) as app,
         visitor(browser) as page,
     ):
         app.until_ready()
@@ -102,7 +128,9 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
         assert (health["engine"], health["instead_of"]) == ("classic", "personaplex")
         open_page(page, app.url)
         fallback = page.locator('[data-part="fallback"]')
-        expect(fallback).to_contain_text("PersonaPlex is not speaking. somebody/tiny-plex is only given to those who accepted its licence")
+        expect(fallback).to_contain_text(
+            "PersonaPlex is not speaking. somebody/tiny-plex is only given to those who accepted its licence"
+        )
         expect(fallback).to_contain_text("set HF_TOKEN to a token of that account")
         expect(fallback.locator("a")).to_have_attribute("href", re.compile("somebody/tiny-plex$"))
         expect(page.locator("#talk-engine")).to_contain_text("Will speak: Embedded engine (classic)")
@@ -117,7 +145,9 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
-    with app_process(tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1) as running:
+    with app_process(
+        tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1
+    ) as running:
         running.until_ready()
         yield running
 
@@ -136,23 +166,31 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess,
         page.get_by_label("Seed").fill("11")
         page.get_by_label("Text top-k").fill("0")
         page.click("#talk-start")
-        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("Text top-k must be a whole number from 1 to 32,000")
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(
+            "Text top-k must be a whole number from 1 to 32,000"
+        )
         page.get_by_label("Text top-k").fill("")
         screenshots(page, "personaplex-setup")
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
         expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
-        page.wait_for_function("() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
+        )
         expect(page.get_by_text("Seed of this talk: 11")).to_be_visible()
         expect(page.get_by_label("Seed")).to_be_disabled()
         page.get_by_role("slider", name="Audio temperature").fill("0.3")
         in_force = page.locator('[data-part="sampling"]')
-        expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_temperature":0.3,"text_temperature":0.7'))
+        expect(in_force).to_have_attribute(
+            "data-in-force", re.compile('"audio_temperature":0.3,"text_temperature":0.7')
+        )
         page.get_by_label("Audio top-k").fill("40")
         expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_topk":40'))
         screenshots(page, "personaplex-live")
         page.click('[data-part="sampling-reset"]')
-        expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_temperature":0.8,.*"audio_topk":250'))
+        expect(in_force).to_have_attribute(
+            "data-in-force", re.compile('"audio_temperature":0.8,.*"audio_topk":250')
+        )
         _, heard = played(page)
         assert np.abs(heard).max() > 0.01
         stop_talk(page)
@@ -162,7 +200,9 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess,
     assert {each["speaker"] for each in talk["utterances"]} == {"agent"}
 
 
-def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(app: AppProcess, browser: Browser) -> None:
+def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(
+    app: AppProcess, browser: Browser
+) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         app.until_free()

@@ -20,7 +20,17 @@ from personaplex_app.server.certificates import Certificate, certificate_of
 from personaplex_app.settings import Settings
 
 from .support.app_process import AppProcess, app_process, free_port
-from .support.browser import SECURE_HOST, chromium, expect_state, open_page, start_talk, stop_talk, tone, visitor, write_microphone
+from .support.browser import (
+    SECURE_HOST,
+    chromium,
+    expect_state,
+    open_page,
+    start_talk,
+    stop_talk,
+    tone,
+    visitor,
+    write_microphone,
+)
 from .support.nginx import ABSENT, NGINX, nginx, readme_servers
 from .test_page_respond import choose_clip, open_tab
 from .test_page_talk import wait_for_tone
@@ -86,7 +96,9 @@ def browser(folder: Path, certificate: Certificate) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def app(folder: Path) -> Iterator[AppProcess]:
-    with app_process(folder, slots=1, connects_per_minute=600, drain_s=0, trusted_proxies="127.0.0.1") as running:
+    with app_process(
+        folder, slots=1, connects_per_minute=600, drain_s=0, trusted_proxies="127.0.0.1"
+    ) as running:
         yield running
 
 
@@ -109,7 +121,12 @@ class Proxies:
 @pytest.fixture(scope="module")
 def proxies(folder: Path, app: AppProcess, own: AppProcess, certificate: Certificate) -> Iterator[Proxies]:
     good, bad = free_port(), free_port()
-    servers = readme_servers(listen=f"listen 127.0.0.1:{good} ssl", certificate=certificate.chain, key=certificate.key, app=f"{app.url}/")
+    servers = readme_servers(
+        listen=f"listen 127.0.0.1:{good} ssl",
+        certificate=certificate.chain,
+        key=certificate.key,
+        app=f"{app.url}/",
+    )
     with nginx(folder, servers + WORSE.format(port=bad, app=f"{app.url}/", whole=own.url)):
         yield Proxies(f"https://{SECURE_HOST}:{good}/personaplex/", f"http://localhost:{bad}")
 
@@ -119,7 +136,9 @@ def strangers_of(page: Page, base: str) -> list[str]:
     found: list[str] = []
     # browsers ask a site for its icon by themselves
     known = (base, "blob:", "data:", f"{base.rsplit('/', 2)[0]}/favicon.ico")
-    page.on("request", lambda request: found.append(request.url) if not request.url.startswith(known) else None)
+    page.on(
+        "request", lambda request: found.append(request.url) if not request.url.startswith(known) else None
+    )
     return found
 
 
@@ -176,12 +195,16 @@ def test_worse_proxy_is_talked_through_muted_and_queued(
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["/voice", "/off"])
-def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(proxies: Proxies, path: str) -> None:
+def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(
+    proxies: Proxies, path: str
+) -> None:
     assert httpx.get(f"{proxies.worse}{path}/health").json()["engine"] == "echo"
     assert httpx.get(f"{proxies.worse}{path}/config").json()["root"] == "https://localhost:8443/voice"
 
 
-def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(own: AppProcess, browser: Browser) -> None:
+def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(
+    own: AppProcess, browser: Browser
+) -> None:
     assert own.url.startswith("https://localhost:")
     base = f"https://{SECURE_HOST}:{own.url.rsplit(':', 1)[1]}/voice/"
     with visitor(browser) as page:
@@ -200,7 +223,9 @@ def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(own: 
     assert "--host 0.0.0.0" in log
 
 
-def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(own: AppProcess, certificate: Certificate) -> None:
+def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(
+    own: AppProcess, certificate: Certificate
+) -> None:
     def begin(peer: str, said: str) -> int:
         with httpx.Client(transport=httpx.HTTPTransport(verify=trust, local_address=peer)) as client:
             talks = f"{own.url}/voice/api/chat/http"

@@ -7,7 +7,18 @@ import pytest
 from playwright.sync_api import expect
 
 from .support.app_process import app_process
-from .support.browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
+from .support.browser import (
+    chromium,
+    expect_state,
+    open_page,
+    played,
+    screenshots,
+    start_talk,
+    tone,
+    tone_level,
+    visitor,
+    write_microphone,
+)
 from .support.moshi_servers import Talk, moshi_server
 
 pytestmark = pytest.mark.browser
@@ -49,5 +60,11 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
         )
         rate_hz, heard = played(page)
         # a busy machine begins to play later
-        assert max(tone_level(heard[at : at + rate_hz], rate_hz) for at in range(0, len(heard) - rate_hz, rate_hz // 4)) > 0.1
+        assert (
+            max(
+                tone_level(heard[at : at + rate_hz], rate_hz)
+                for at in range(0, len(heard) - rate_hz, rate_hz // 4)
+            )
+            > 0.1
+        )
         assert len(server.asked) == 1

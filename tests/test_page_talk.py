@@ -63,14 +63,21 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
     with visitor(browser) as page:
         strangers: list[str] = []
         page.on(
-            "request", lambda request: strangers.append(request.url) if not request.url.startswith((app.url, "blob:", "data:")) else None
+            "request",
+            lambda request: (
+                strangers.append(request.url)
+                if not request.url.startswith((app.url, "blob:", "data:"))
+                else None
+            ),
         )
         open_page(page, app.url)
         expect(page.locator("#talk-engine")).to_contain_text("Echo")
         start_talk(page)
         wait_for_tone(page, heard=True)
         for side in ("user", "agent"):
-            page.wait_for_function(f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2")
+            page.wait_for_function(
+                f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2"
+            )
         expect(page.locator('[data-readout="transport"]')).to_have_text("socket")
         expect(page.locator('[data-readout="buffer"]')).to_contain_text("ms")
         expect(page.locator('[data-readout="left"]')).to_contain_text(":")
@@ -174,7 +181,9 @@ def test_microphone_refused_says_how_to_allow_it(app: AppProcess, browser: Brows
 
 def test_microphone_missing_says_so(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
-        page.add_init_script("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none', 'NotFoundError'); }")
+        page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none', 'NotFoundError'); }"
+        )
         open_page(page, app.url)
         page.click("#talk-start")
         expect_state(page, "error")
@@ -209,7 +218,10 @@ def test_reload_in_mid_talk_brings_the_recording(app: AppProcess, browser: Brows
 
 
 def test_network_without_websockets_talks_over_http(app: AppProcess, browser: Browser) -> None:
-    with faulty_proxy("127.0.0.1", int(app.url.rsplit(":", 1)[1]), LinkFaults(websockets=False)) as port, visitor(browser) as page:
+    with (
+        faulty_proxy("127.0.0.1", int(app.url.rsplit(":", 1)[1]), LinkFaults(websockets=False)) as port,
+        visitor(browser) as page,
+    ):
         open_page(page, f"http://localhost:{port}")
         start_talk(page)
         expect(page.locator('[data-readout="transport"]')).to_have_text("HTTP")

@@ -139,5 +139,7 @@ def test_personas_file_lies_inside_the_package():
 
 
 def test_personas_know_the_embedded_voices_by_name():
-    synthesiser = pytest.importorskip("personaplex_app.speech.synthesiser", reason="the speech packages are not installed")
+    synthesiser = pytest.importorskip(
+        "personaplex_app.speech.synthesiser", reason="the speech packages are not installed"
+    )
     assert {timbre.voice.name for timbre in synthesiser.TIMBRES} == set(CLASSIC_VOICES)

@@ -43,8 +43,16 @@ def test_detect_tells_a_container_by_its_marks_and_a_machine_by_none(mark, tmp_p
 @pytest.mark.parametrize(
     ("name", "token", "gpu"),
     [
-        ("space", "the owner of this Space must accept the licence at .*, add a token .* as the secret HF_TOKEN", "Settings → Hardware"),
-        ("zerogpu", "the owner of this Space must accept the licence at .*, add a token .* as the secret HF_TOKEN", "Settings → Hardware"),
+        (
+            "space",
+            "the owner of this Space must accept the licence at .*, add a token .* as the secret HF_TOKEN",
+            "Settings → Hardware",
+        ),
+        (
+            "zerogpu",
+            "the owner of this Space must accept the licence at .*, add a token .* as the secret HF_TOKEN",
+            "Settings → Hardware",
+        ),
         ("colab", "into Colab's secrets as HF_TOKEN", "Runtime → Change runtime type"),
     ],
 )
@@ -81,7 +89,9 @@ def test_doctor_says_where_it_runs_and_what_follows(name, flags, said, monkeypat
     assert all(f"           {sentence}\n" in text for sentence in host.mind)
 
 
-def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_neither_token(monkeypatch, tmp_path):
+def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_neither_token(
+    monkeypatch, tmp_path
+):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert "Token      for the Hub: none\n" in doctor.report(Settings(), as_json=False)
     monkeypatch.setenv("HF_TOKEN", "hf_environment")
@@ -90,7 +100,9 @@ def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_nei
     assert "Token      for the Hub: from PERSONAPLEX_HF_TOKEN\n" in text
     assert f"Checkpoint the folder {tmp_path}\n" in text
     assert "hf_" not in text
-    assert re.fullmatch("nvidia/personaplex-7b-v1@[0-9a-f]{40}, not in the cache", doctor.examine(Settings())["checkpoint"])
+    assert re.fullmatch(
+        "nvidia/personaplex-7b-v1@[0-9a-f]{40}, not in the cache", doctor.examine(Settings())["checkpoint"]
+    )
 
 
 def test_settings_take_gradios_address_where_ours_is_not_given():

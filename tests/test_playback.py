@@ -110,4 +110,6 @@ def test_playback_aside_is_soft_and_beside_the_rest():
 
 
 def test_first_audible_skips_the_silence():
-    assert first_audible_s(SpeechClip(np.concatenate([np.zeros(2_400), np.ones(10)]).astype(np.float32), ())) == pytest.approx(0.1)
+    assert first_audible_s(
+        SpeechClip(np.concatenate([np.zeros(2_400), np.ones(10)]).astype(np.float32), ())
+    ) == pytest.approx(0.1)

@@ -28,21 +28,36 @@ SAID = {
 
 def client_of(trusted="", root_path="", peer=PROXY, auth=""):
     async def seen(request: Request):
-        return JSONResponse({"address": address_of(request), "url": str(request.url), "root": request.scope.get("root_path", "")})
+        return JSONResponse(
+            {
+                "address": address_of(request),
+                "url": str(request.url),
+                "root": request.scope.get("root_path", ""),
+            }
+        )
 
     settings = Settings.read({}, {"trusted_proxies": trusted, "root_path": root_path})
     app = Starlette(
         routes=[Route("/seen", seen, methods=["GET", "POST"])],
-        middleware=[Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path), Middleware(AuthMiddleware, auth, "")],
+        middleware=[
+            Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
+            Middleware(AuthMiddleware, auth, ""),
+        ],
     )
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(peer, 4711)), base_url="http://app.internal:7860")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=(peer, 4711)), base_url="http://app.internal:7860"
+    )
 
 
 @pytest.mark.parametrize("trusted", [PROXY, "10.0.0.0/8", "192.0.2.1, 10.0.0.3/24", "*"])
 async def test_front_trusted_proxy_is_believed(trusted):
     async with client_of(trusted) as client:
         seen = (await client.get("/seen", headers=SAID)).json()
-    assert seen == {"address": "203.0.113.9", "url": "https://voice.example:8443/tutor/voice/seen", "root": "/tutor/voice"}
+    assert seen == {
+        "address": "203.0.113.9",
+        "url": "https://voice.example:8443/tutor/voice/seen",
+        "root": "/tutor/voice",
+    }
 
 
 @pytest.mark.parametrize("trusted", ["", "127.0.0.1", "10.0.0.3", "10.1.0.0/16"])
@@ -51,7 +66,9 @@ async def test_front_other_peers_are_not_believed(trusted, caplog):
         async with client_of(trusted) as client:
             seen = [(await client.get("/seen", headers=SAID)).json() for _ in range(2)]
     assert seen == [{"address": PROXY, "url": "http://app.internal:7860/seen", "root": ""}] * 2
-    assert [("--trusted-proxies" in line, "203.0.113.9" in line) for line in caplog.messages] == [(True, False)]
+    assert [("--trusted-proxies" in line, "203.0.113.9" in line) for line in caplog.messages] == [
+        (True, False)
+    ]
 
 
 async def test_front_address_is_what_the_nearest_trusted_proxy_saw():

@@ -21,7 +21,9 @@ README = (ROOT / "README.md").read_text()
 
 
 def write_snippet(name: str, folder: Path) -> None:
-    (folder / "client.py").write_text(re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1])
+    (folder / "client.py").write_text(
+        re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1]
+    )
 
 
 def test_readme_respond_snippet_gives_the_answer(app, tmp_path):

@@ -21,13 +21,29 @@ from personaplex_app.cli import doctor
 from personaplex_app.codec import make_codec
 from personaplex_app.engine import remote as remote_module
 from personaplex_app.engine import remote_session
-from personaplex_app.engine.contract import Capabilities, EngineState, LinkStats, Notice, Sampling, SessionConfig, Utterance
+from personaplex_app.engine.contract import (
+    Capabilities,
+    EngineState,
+    LinkStats,
+    Notice,
+    Sampling,
+    SessionConfig,
+    Utterance,
+)
 from personaplex_app.engine.jitter import JitterBuffer
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
 from personaplex_app.engine.remote_connection import RemoteConnection, Timeouts
 from personaplex_app.engine.remote_upstreams import Access, read_status
 from personaplex_app.engine_choice import build, choose, remote_settings
-from personaplex_app.errors import BadInput, BadPrompt, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
+from personaplex_app.errors import (
+    BadInput,
+    BadPrompt,
+    CapacityError,
+    EngineError,
+    EngineUnavailable,
+    SettingsError,
+    UnknownVoice,
+)
 from personaplex_app.protocol import Kind
 from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
@@ -39,7 +55,9 @@ from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 
-QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01)
+QUICK = RemoteSettings(
+    (), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01
+)
 CONFIG = SessionConfig("NATF2", "You are a secret gardener.", sampling=Sampling(0.7, 0.6, 100, 20, 7))
 SAID = tone(2.0).reshape(-1, FRAME_SAMPLES)
 QUIET = np.zeros(FRAME_SAMPLES, np.float32)
@@ -94,7 +112,10 @@ def test_remote_talk_that_is_interrupted_is_silent_until_the_agent_pauses():
 def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     caplog.set_level(logging.DEBUG)
     access = Access({"Authorization": "Bearer k-123", "X-Extra": "yes"})
-    with moshi_server(key="k-123") as server, remote(server.url + "?worker=4&seed=9", access=access) as engine:
+    with (
+        moshi_server(key="k-123") as server,
+        remote(server.url + "?worker=4&seed=9", access=access) as engine,
+    ):
         engine.open(CONFIG).close()
         query, headers = server.asked[0]
     assert query == {
@@ -191,11 +212,17 @@ def shut(talk: Talk) -> None:
 
 BEGINNINGS = {
     "nothing": (hang, "did not begin the talk within 0.4 s"),
-    "error": (lambda talk: talk.say(Kind.ERROR, b"The voice is\x00 unknown."), 'refused the talk. It says: "The voice is unknown."'),
+    "error": (
+        lambda talk: talk.say(Kind.ERROR, b"The voice is\x00 unknown."),
+        'refused the talk. It says: "The voice is unknown."',
+    ),
     "text": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
     "unknown kind": (lambda talk: talk.socket.send(b"\x4dabc"), "not the moshi protocol. (Message kind 77"),
     "closing": (shut, "closed the connection (code 1013, 'try later') before the talk began"),
-    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off before"),
+    "broken off": (
+        lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR),
+        "broke the connection off before",
+    ),
 }
 
 
@@ -271,10 +298,16 @@ ENDS = {
     "pages without sound": (endless_page, "not the moshi protocol"),
     "text message": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
     "empty message": (lambda talk: talk.socket.send(b""), "not the moshi protocol"),
-    "too large": (lambda talk: talk.say(Kind.TEXT, bytes(100_000)), "sent a message of more than 65,536 bytes"),
+    "too large": (
+        lambda talk: talk.say(Kind.TEXT, bytes(100_000)),
+        "sent a message of more than 65,536 bytes",
+    ),
     "too much": (flood, "s of sound in a talk of"),
     "error": (lambda talk: talk.say(Kind.ERROR, b"Out of memory"), 'It says: "Out of memory"'),
-    "closing": (lambda talk: talk.socket.close(1000, "time is over"), "closed the connection (code 1000, 'time is over')"),
+    "closing": (
+        lambda talk: talk.socket.close(1000, "time is over"),
+        "closed the connection (code 1000, 'time is over')",
+    ),
     "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off"),
 }
 
@@ -383,7 +416,11 @@ def test_remote_talk_goes_where_others_talk_least():
     def told(used: int):
         return lambda: (200, json.dumps(status(slots={"used": used, "total": 3})).encode())
 
-    with moshi_server(status=told(2)) as busy, moshi_server(status=told(1)) as free, remote(busy.url, free.url) as engine:
+    with (
+        moshi_server(status=told(2)) as busy,
+        moshi_server(status=told(1)) as free,
+        remote(busy.url, free.url) as engine,
+    ):
         sessions = [engine.open(replace(CONFIG, voice="warm")) for _ in range(2)]
         assert [len(each.asked) for each in (busy, free)] == [0, 2]
         for session in sessions:
@@ -439,10 +476,25 @@ def test_remote_servers_that_stay_away_are_lost(monkeypatch):
 
 
 def status(**changed) -> dict:
-    voices = [{"name": name, "title": name.title(), "description": "", "family": "All"} for name in ("warm", "bright", "clone:1")]
-    capabilities = {**asdict(Capabilities()), "agent_captions": True, "role_prompt": True, "user_captions": True, "cloning": True}
+    voices = [
+        {"name": name, "title": name.title(), "description": "", "family": "All"}
+        for name in ("warm", "bright", "clone:1")
+    ]
+    capabilities = {
+        **asdict(Capabilities()),
+        "agent_captions": True,
+        "role_prompt": True,
+        "user_captions": True,
+        "cloning": True,
+    }
     engine = {"title": "Embedded", "stage": "ready", "detail": "", "capabilities": capabilities}
-    return {"available": True, "engine": engine, "voices": voices, "slots": {"used": 1, "total": 3}, **changed}
+    return {
+        "available": True,
+        "engine": engine,
+        "voices": voices,
+        "slots": {"used": 1, "total": 3},
+        **changed,
+    }
 
 
 def test_remote_server_of_this_program_tells_its_voices_places_and_what_it_can():
@@ -487,7 +539,10 @@ def test_remote_status_of_another_form_tells_nothing(body):
 
 
 def test_remote_status_of_a_hostile_server_is_cut_to_what_can_be_shown():
-    voices = [{"name": f"v{k}", "title": "x\n" * 1000, "description": "\x1b[2J", "family": ""} for k in range(10_000)]
+    voices = [
+        {"name": f"v{k}", "title": "x\n" * 1000, "description": "\x1b[2J", "family": ""}
+        for k in range(10_000)
+    ]
     told = read_status(json.dumps(status(voices=voices, slots={"used": -5, "total": 10**12})).encode())
     assert (len(told.voices), told.places, told.used) == (256, 1000, 0)
     assert len(told.voices[0].title) <= 200
@@ -502,7 +557,12 @@ def certificate(folder) -> ssl.SSLContext:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(timezone.utc)
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1)).sign(key, hashes.SHA256())
+    made = (
+        made.serial_number(1)
+        .not_valid_before(now - timedelta(1))
+        .not_valid_after(now + timedelta(1))
+        .sign(key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "both.pem").write_bytes(private + made.public_bytes(pem))
@@ -542,7 +602,9 @@ def test_remote_settings_take_any_spelling_of_an_address():
     )
     assert settings.remote_url == ("wss://a.example/api/chat", "ws://b.example:8998/x/api/chat?worker=1")
     assert remote_settings(settings).access == Access({"Authorization": "Bearer k", "X-A": "b"})
-    assert not [secret for secret in ("'k'", "X-A") if secret in repr(settings) + repr(remote_settings(settings))]
+    assert not [
+        secret for secret in ("'k'", "X-A") if secret in repr(settings) + repr(remote_settings(settings))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -580,12 +642,21 @@ def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
         found, told = doctor.examine(settings), doctor.report(settings, as_json=False)
     assert f"Remote     {server.url[5:-9]} answers in" in told
     assert found["engine"]["name"] == "remote"
-    assert [(each["host"], each["answers"]) for each in found["remote"]] == [(server.url[5:-9], True), (f"127.0.0.1:{port}", False)]
+    assert [(each["host"], each["answers"]) for each in found["remote"]] == [
+        (server.url[5:-9], True),
+        (f"127.0.0.1:{port}", False),
+    ]
     assert "cannot be reached" in found["remote"][1]["detail"]
 
 
 def test_bridge_is_plain_data_for_the_page():
-    assert set(asdict(LinkStats(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
+    assert set(asdict(LinkStats(1.0, 2.0, 0, 0, 0))) == {
+        "round_trip_ms",
+        "buffer_ms",
+        "late_frames",
+        "trimmed_ms",
+        "skipped_frames",
+    }
 
 
 def test_remote_server_without_a_known_name_is_told(monkeypatch):

@@ -30,7 +30,9 @@ def moshi_port(tmp_path_factory):
     """The package's server, while it still starts: a tiny model with random weights."""
     folder, port = tmp_path_factory.mktemp("moshi"), free_port()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, PACKAGE / "serve.py", folder, str(port)], stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, PACKAGE / "serve.py", folder, str(port)], stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             yield port
         finally:
@@ -42,7 +44,9 @@ def moshi_port(tmp_path_factory):
 def golden(tmp_path_factory):
     """Our app with the golden checkpoint: what a PersonaPlex server is to a client."""
     folder = tmp_path_factory.mktemp("golden")
-    with app_process(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1) as app:
+    with app_process(
+        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1
+    ) as app:
         yield app
 
 
@@ -62,7 +66,9 @@ def test_bridge_before_the_packages_server_talks_as_its_own_engine(face):
     assert "answers in" in status["engine"]["about"]
     assert len(status["voices"]) == 18
     assert not any(each["now"] for each in status["sampling"].values())
-    with call(app.url, voice_prompt="NATF0", text_prompt="You are a lighthouse.", codec="pcm", events=1) as caller:
+    with call(
+        app.url, voice_prompt="NATF0", text_prompt="You are a lighthouse.", codec="pcm", events=1
+    ) as caller:
         caller.until(Kind.HANDSHAKE)
         caller.speak(tone(2.0))
         while len(caller.audio) < 25 or not caller.text:

@@ -14,7 +14,17 @@ import pytest
 
 from personaplex_app.audio import float_to_pcm16
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.engine.contract import Capabilities, Clone, Mark, Sampling, SessionConfig, Step, TurnLatency, Utterance, Word
+from personaplex_app.engine.contract import (
+    Capabilities,
+    Clone,
+    Mark,
+    Sampling,
+    SessionConfig,
+    Step,
+    TurnLatency,
+    Utterance,
+    Word,
+)
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
@@ -37,12 +47,16 @@ ECHO = SessionConfig("echo", "")
 
 
 def noise(seconds: float, seed: int = 1) -> np.ndarray:
-    return (0.1 * np.random.default_rng(seed).standard_normal(int(seconds * SAMPLE_RATE_HZ))).astype(np.float32)
+    return (0.1 * np.random.default_rng(seed).standard_normal(int(seconds * SAMPLE_RATE_HZ))).astype(
+        np.float32
+    )
 
 
 @pytest.fixture(scope="module")
 def personaplex(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2)
+    )
     made.load(lambda state: None)
     yield made
     made.close()
@@ -63,10 +77,16 @@ class Batches:
     """Runs batches on one admission, as the app does."""
 
     def __init__(self, engine, folder, slots: int = 2) -> None:
-        self.engine, self.cache, self.admission = engine, RenderCache(folder, 64 << 20), Admission(slots, talk_limit_s=60)
+        self.engine, self.cache, self.admission = (
+            engine,
+            RenderCache(folder, 64 << 20),
+            Admission(slots, talk_limit_s=60),
+        )
         self.workers = anyio.CapacityLimiter(slots + 1)
 
-    def of(self, *requests: RenderRequest, tell: Callable[[BatchProgress], None] = lambda progress: None) -> RenderBatch:
+    def of(
+        self, *requests: RenderRequest, tell: Callable[[BatchProgress], None] = lambda progress: None
+    ) -> RenderBatch:
         return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
 
 
@@ -105,7 +125,15 @@ def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_s
 
 def test_render_collects_what_happens_the_last_state_of_each_utterance():
     def script(frame: int) -> Step:
-        said = Utterance(1, "agent", "hello" if frame < 3 else "hello there", 0.08, 0.08 * frame, frame == 3, (Word("hello", 0.08, 0.2),))
+        said = Utterance(
+            1,
+            "agent",
+            "hello" if frame < 3 else "hello there",
+            0.08,
+            0.08 * frame,
+            frame == 3,
+            (Word("hello", 0.08, 0.2),),
+        )
         marks = (Mark("backchannel", "agent", 0.1, 0.2), TurnLatency(0.1, 0.4)) if frame == 2 else ()
         return Step(np.full(FRAME_SAMPLES, 2.0, np.float32), "", (said, *marks))
 
@@ -170,7 +198,9 @@ def test_cache_gives_back_what_was_put(tmp_path, personaplex):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".flac", ".json"]
 
 
-@pytest.mark.parametrize("damage", ["cut sound", "flipped sound", "no sound", "cut json", "other words", "not json"])
+@pytest.mark.parametrize(
+    "damage", ["cut sound", "flipped sound", "no sound", "cut json", "other words", "not json"]
+)
 def test_cache_damaged_entry_is_deleted_and_rendered_again(tmp_path, damage):
     batches = Batches(EchoEngine(), tmp_path)
     asked = request(noise(0.5), ECHO)
@@ -232,7 +262,9 @@ def test_cache_names_are_keys_only(tmp_path):
 # many, beside talks
 
 
-def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_the_second_time(tmp_path, personaplex):
+def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_the_second_time(
+    tmp_path, personaplex
+):
     batches = Batches(personaplex, tmp_path)
     asked = [golden_request(seed) for seed in (1, 2)]
     told: list[BatchProgress] = []
@@ -242,7 +274,9 @@ def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_th
     assert batch.keys[2] == batch.keys[0]
     for key, each in zip(batch.keys, asked, strict=False):
         kept, alone = batches.cache.get(key), render(personaplex, each)
-        assert np.abs(kept.agent - alone.agent).max() < 1e-4  # the same tokens; two rows at once add up in another order
+        assert (
+            np.abs(kept.agent - alone.agent).max() < 1e-4
+        )  # the same tokens; two rows at once add up in another order
         assert kept.utterances == alone.utterances
     assert max(each.done_s for each in told[:-1]) > 0
     assert [each.done_s for each in told] == sorted(each.done_s for each in told)
@@ -255,7 +289,10 @@ def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_th
 
 def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path):
     held = threading.Event()
-    opened = ScriptedEngine(lambda n: Step(np.full(FRAME_SAMPLES, 0.1, np.float32)), lambda n: (held.wait(0.02), Step(np.zeros(1920)))[1])
+    opened = ScriptedEngine(
+        lambda n: Step(np.full(FRAME_SAMPLES, 0.1, np.float32)),
+        lambda n: (held.wait(0.02), Step(np.zeros(1920)))[1],
+    )
     batches = Batches(opened, tmp_path, slots=1)
     asked = [request(noise(0.4, 1), ECHO), request(noise(200.0, 2), ECHO)]
 
@@ -281,7 +318,8 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
 def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
     slow = threading.Event()
     engine = ScriptedEngine(
-        lambda n: (slow.wait(0.02), Step(np.zeros(FRAME_SAMPLES)))[1], lambda n: Step(np.full(FRAME_SAMPLES, 0.5, np.float32))
+        lambda n: (slow.wait(0.02), Step(np.zeros(FRAME_SAMPLES)))[1],
+        lambda n: Step(np.full(FRAME_SAMPLES, 0.5, np.float32)),
     )
     batches = Batches(engine, tmp_path, slots=1)
     waits: list[int | None] = []
@@ -351,7 +389,9 @@ def test_hearing_adds_the_users_words_and_the_turn_latency_of_an_engine_that_tel
     assert 0.8 < asked.words[0].start_s < 1.3
     assert [word.start_s for word in asked.words] == sorted(word.start_s for word in asked.words)
     (turn,) = heard.turn_latencies
-    quiet_s = (len(question) - np.flatnonzero(np.abs(question) > 0.01)[-1] + np.flatnonzero(np.abs(answer) > 0.01)[0]) / 24_000
+    quiet_s = (
+        len(question) - np.flatnonzero(np.abs(question) > 0.01)[-1] + np.flatnonzero(np.abs(answer) > 0.01)[0]
+    ) / 24_000
     assert turn.latency_s == pytest.approx(1.0 + quiet_s, abs=0.04)  # from sound to sound
     assert len({each.id for each in heard.utterances}) == 2
     for enough in (Capabilities(agent_captions=True, user_captions=True), Capabilities()):

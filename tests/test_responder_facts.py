@@ -40,7 +40,9 @@ def ask_all(prompt, questions):
         responder = RuleResponder(prompt)
         responder.heard(responder.greet(), False)
         answer = " ".join(responder.reply(question))
-        assert figures(answer) <= figures(prompt) | figures(question), f"{question!r}: invented a figure in {answer!r}"
+        assert figures(answer) <= figures(prompt) | figures(question), (
+            f"{question!r}: invented a figure in {answer!r}"
+        )
         if not holds(answer, wanted, question):
             wrong.append((question, wanted, answer))
     return wrong

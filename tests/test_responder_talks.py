@@ -39,12 +39,17 @@ def test_responder_every_persona_greets_in_role_and_answers_its_examples(persona
     for example in persona.examples:
         answer = talk.say(example)
         assert answer.strip()
-        assert not re.search(r"notes don't cover|isn't in my notes|didn't catch", answer), f"{example!r}: {answer!r}"
+        assert not re.search(r"notes don't cover|isn't in my notes|didn't catch", answer), (
+            f"{example!r}: {answer!r}"
+        )
         assert figures(answer) <= figures(persona.prompt) | figures(example)
 
 
 def test_responder_greets_with_name_and_company():
-    assert Talk("waste-collection").greeting == "Hi, this is Ayelen from CityClean Services. How can I help you today?"
+    assert (
+        Talk("waste-collection").greeting
+        == "Hi, this is Ayelen from CityClean Services. How can I help you today?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,14 @@ def test_responder_remembers_what_people_tell_about_themselves():
 def test_responder_small_talk_asks_back_and_does_not_repeat_itself():
     talk = Talk("chat")
     answers = [
-        talk.say(t) for t in ("I like cooking", "I cooked soup for dinner", "My dog is funny", "I was at the beach", "I feel odd somehow")
+        talk.say(t)
+        for t in (
+            "I like cooking",
+            "I cooked soup for dinner",
+            "My dog is funny",
+            "I was at the beach",
+            "I feel odd somehow",
+        )
     ]
     assert all(a.endswith(("?", "more.")) for a in answers)
     assert len(set(answers)) == len(answers)
@@ -270,17 +282,42 @@ def test_responder_prospect_does_not_ask_what_was_told():
 
 def test_responder_without_notes_never_names_a_figure():
     talk = Talk("", prompt="You are a friendly neighbour called Bob.")
-    for text in ("How much is a ticket?", "What time is it?", "How many people live in China?", "How old are you?", "When was Rome built?"):
+    for text in (
+        "How much is a ticket?",
+        "What time is it?",
+        "How many people live in China?",
+        "How old are you?",
+        "When was Rome built?",
+    ):
         assert not figures(talk.say(text)), text
 
 
 @pytest.mark.parametrize(
-    "prompt", ["x", "?", "Information:", "You are.", "1 2 3", "- \n- \n", "a" * 2000, "your name is", "🙂" * 50, "You work for . ; : ,"]
+    "prompt",
+    [
+        "x",
+        "?",
+        "Information:",
+        "You are.",
+        "1 2 3",
+        "- \n- \n",
+        "a" * 2000,
+        "your name is",
+        "🙂" * 50,
+        "You work for . ; : ,",
+    ],
 )
 def test_responder_odd_prompts_still_talk(prompt):
     talk = Talk("", prompt=prompt)
     assert talk.greeting
-    for text in ("Hello", "What's your name?", "How much is it?", "Are you open on Monday?", "Tell me a story", "Thanks, bye"):
+    for text in (
+        "Hello",
+        "What's your name?",
+        "How much is it?",
+        "Are you open on Monday?",
+        "Tell me a story",
+        "Thanks, bye",
+    ):
         assert talk.say(text)
 
 
@@ -289,11 +326,22 @@ def test_responder_long_talk_stays_bounded():
     for k in range(200):
         talk.say(f"I like word{k} and I saw {k} birds.")
     memory = talk.responder._memory
-    assert max(len(memory.asked), len(memory.said), len(memory.statements), len(memory.recent), len(memory.figures) // 10) <= 40
+    assert (
+        max(
+            len(memory.asked),
+            len(memory.said),
+            len(memory.statements),
+            len(memory.recent),
+            len(memory.figures) // 10,
+        )
+        <= 40
+    )
 
 
 def test_responder_guard_drops_a_sentence_with_a_foreign_figure(tmp_path):
-    responder = make_responder(SessionConfig("natural", "You work for Crumb which is a bakery. Information: A loaf is $4."))
+    responder = make_responder(
+        SessionConfig("natural", "You work for Crumb which is a bakery. Information: A loaf is $4.")
+    )
     responder._dialogue.leads["unclear"]  # the lines are there
     responder._style.lines["unknown"] = ("That is ninety dollars. Ask me about loaves.",)
     assert list(responder.reply("How much is a spaceship?")) == ["Ask me about loaves."]

@@ -78,15 +78,26 @@ async def test_sessions_one_talk_comes_with_its_lane(client, library):
     assert [u["text"] for u in found["utterances"]] == ["Hel", "Good day."]  # the end cut the first one off
     assert [m["kind"] for m in found["marks"]] == ["overlap"]
     assert found["turn_latencies"][0]["latency_s"] == 0.3
-    assert (found["lane"]["peaks_per_s"], found["lane"]["user"], found["lane"]["agent"]) == (50, [0.25] * 8, [0.0] * 8)
+    assert (found["lane"]["peaks_per_s"], found["lane"]["user"], found["lane"]["agent"]) == (
+        50,
+        [0.25] * 8,
+        [0.0] * 8,
+    )
 
 
 async def test_sessions_running_talk_shows_words_but_no_sound_yet(client, library):
     log = library.begin(ME, False, META)
     log.step(np.zeros(FRAME_SAMPLES, np.float32), TOLD)
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
-    assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == ("live", False, [], 1)
-    assert "Stop it first" in refused(await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE), 409, "talk_running")
+    assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == (
+        "live",
+        False,
+        [],
+        1,
+    )
+    assert "Stop it first" in refused(
+        await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE), 409, "talk_running"
+    )
     refused(await client.delete(f"/api/sessions/{log.id}", headers=MINE), 409, "talk_running")
     kept = await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)
     assert kept.json() == {"kept": False, "at_end": True}
@@ -108,7 +119,10 @@ async def test_sessions_sound_export_is_the_recording(client, library, kind):
     assert np.abs(samples - [0.25, 0.0]).max() < 1e-4
 
 
-@pytest.mark.parametrize(("kind", "part"), [("txt", "[00:00.4] Agent: Good day."), ("srt", "00:00:00,400 -->"), ("json", '"Good day."')])
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("txt", "[00:00.4] Agent: Good day."), ("srt", "00:00:00,400 -->"), ("json", '"Good day."')],
+)
 async def test_sessions_text_export_holds_what_was_said(client, library, kind, part):
     answer = await client.get(f"/api/sessions/{talk(library).id}/export.{kind}", headers=MINE)
     assert answer.status_code == 200
@@ -124,13 +138,26 @@ async def test_sessions_unknown_export_names_those_there_are(client, library):
 async def test_sessions_rating_is_stored_and_shown(client, library):
     log = talk(library)
     rating = {"stars": 5, "comment": "näht"}
-    assert (await client.post(f"/api/sessions/{log.id}/rating", headers=MINE, json=rating)).json() == {"rated": True}
+    assert (await client.post(f"/api/sessions/{log.id}/rating", headers=MINE, json=rating)).json() == {
+        "rated": True
+    }
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
     assert (found["stars"], found["comment"]) == (5, "näht")
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"5", b"[]", b"{", b"\xff", b'{"stars": 9}', b'{"stars": "5"}', b'{"comment": "x"}', b'{"stars": 5, "comment": 3}']
+    "body",
+    [
+        b"",
+        b"5",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"stars": 9}',
+        b'{"stars": "5"}',
+        b'{"comment": "x"}',
+        b'{"stars": 5, "comment": 3}',
+    ],
 )
 async def test_sessions_rating_that_is_none_gets_a_sentence(client, library, body):
     log = talk(library)
@@ -154,7 +181,10 @@ async def test_sessions_endless_body_is_refused_before_its_end(client, library):
 async def test_sessions_keep_moves_the_talk_to_stay(client, library):
     log = talk(library)
     for _ in range(2):
-        assert (await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)).json() == {"kept": True, "at_end": False}
+        assert (await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)).json() == {
+            "kept": True,
+            "at_end": False,
+        }
     assert library.get(ME, log.id).kept
     assert (await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE)).status_code == 200
 
@@ -211,7 +241,9 @@ async def test_sessions_other_peoples_talks_are_as_absent_as_none(client, librar
     assert (found.kept, found.stars) == (False, None)
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}, {"X-Owner-Key": "k" * 300}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}, {"X-Owner-Key": "k" * 300}]
+)
 async def test_sessions_without_a_proper_key_get_a_sentence(client, headers):
     for method, path in [("GET", ""), ("DELETE", ""), ("GET", f"/{'0' * 16}"), ("POST", f"/{'0' * 16}/keep")]:
         refused(await client.request(method, "/api/sessions" + path, headers=headers), 400, "bad_input")

@@ -11,7 +11,11 @@ from personaplex_app.speech.speech_finder import SpeechFinder, at_the_sound
 from .support.speech import speak
 
 pytestmark = pytest.mark.unit
-SAYINGS = ("Hi, this is the museum. How can I help you today?", "Your appointment is on Thursday.", "What about Sunday?")
+SAYINGS = (
+    "Hi, this is the museum. How can I help you today?",
+    "Your appointment is on Thursday.",
+    "What about Sunday?",
+)
 
 
 def spoken(text: str, voice: str, noise: float) -> tuple[Sound, float, float]:

@@ -67,7 +67,8 @@ def test_store_finished_talk_comes_back_as_it_was(store):
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"), [("time_limit", "done"), ("idle", "done"), ("lost", "interrupted"), ("fault", "interrupted")]
+    ("reason", "status"),
+    [("time_limit", "done"), ("idle", "done"), ("lost", "interrupted"), ("fault", "interrupted")],
 )
 def test_store_end_reason_decides_whether_a_talk_was_interrupted(store, reason, status):
     assert store.get(OWNER, talk(store, reason=reason)).status == status
@@ -78,7 +79,9 @@ def test_store_list_is_newest_first_and_only_ones_own(store):
     assert [t.id for t in store.talks(OWNER)] == [second, first]
 
 
-@pytest.mark.parametrize("talk_id", ["another's", "0" * 16, "", "../../etc/passwd", "a" * 15 + "\n", "' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "talk_id", ["another's", "0" * 16, "", "../../etc/passwd", "a" * 15 + "\n", "' OR 1=1 --"]
+)
 def test_store_others_and_absent_talks_are_the_same_not_found(store, talk_id):
     anothers = talk(store, OTHER)
     talk_id = anothers if talk_id == "another's" else talk_id
@@ -104,7 +107,16 @@ def test_store_rating_is_checked_and_replaced(store):
     assert (store.get(OWNER, talk_id).stars, store.get(OWNER, talk_id).comment) == (4, "good ? pace")
     store.rate(OWNER, talk_id, 2)
     assert (store.get(OWNER, talk_id).stars, store.get(OWNER, talk_id).comment) == (2, "")
-    for stars, comment in [(0, ""), (6, ""), (True, ""), (3.0, ""), ("4", ""), (None, ""), (4, "x" * 501), (4, None)]:
+    for stars, comment in [
+        (0, ""),
+        (6, ""),
+        (True, ""),
+        (3.0, ""),
+        ("4", ""),
+        (None, ""),
+        (4, "x" * 501),
+        (4, None),
+    ]:
         with pytest.raises(BadInput):
             store.rate(OWNER, talk_id, stars, comment)
     assert store.get(OWNER, talk_id).stars == 2
@@ -138,13 +150,17 @@ def test_store_deleted_talks_leave_no_byte_in_the_folder(store, tmp_path, seed):
     for number in range(400):
         secret = f"SECRET{chance.getrandbits(80):020x}"
         if len(running) < 5:
-            talk_id, running[talk_id] = store.begin(OWNER, TalkMeta("classic", "Nora", prompt=secret), limit_s=60)
+            talk_id, running[talk_id] = store.begin(
+                OWNER, TalkMeta("classic", "Nora", prompt=secret), limit_s=60
+            )
             secrets[talk_id] = [secret]
         else:
             talk_id = chance.choice(list(running))
             secrets[talk_id].append(secret)
             text = secret + "x" * chance.choice([5, 50, 500, 2_000])
-            said = Utterance(number, "user", text, number, number + 1, True, (Word(secret, number, number + 1),))
+            said = Utterance(
+                number, "user", text, number, number + 1, True, (Word(secret, number, number + 1),)
+            )
             store.add(talk_id, [said], latencies=[TurnLatency(number, number + 1)] * chance.randint(0, 30))
         if chance.random() < 0.05:
             gone = chance.choice(list(running))
@@ -222,7 +238,9 @@ def test_store_two_threads_write_two_talks_at_once(store):
     for thread in threads:
         thread.join()
     for speaker, talk_id in ids.items():
-        assert [u.text for u in store.get(OWNER, talk_id).utterances] == [f"{speaker} {step}" for step in range(100)]
+        assert [u.text for u in store.get(OWNER, talk_id).utterances] == [
+            f"{speaker} {step}" for step in range(100)
+        ]
         assert soundfile.info(store.audio(OWNER, talk_id)).frames == 100 * FRAME_SAMPLES
 
 
@@ -371,7 +389,9 @@ def test_store_recording_cut_off_in_the_last_rename_is_found(tmp_path):
     path = tmp_path / "kept" / f"{talk_id}.wav"
     path.rename(path.with_name(path.name + ".part"))
     store = Store(tmp_path / "kept")
-    assert soundfile.info(store.audio(OWNER, talk_id)).duration == pytest.approx(25 * FRAME_SAMPLES / SAMPLE_RATE_HZ)
+    assert soundfile.info(store.audio(OWNER, talk_id)).duration == pytest.approx(
+        25 * FRAME_SAMPLES / SAMPLE_RATE_HZ
+    )
     store.close()
 
 

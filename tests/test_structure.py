@@ -28,9 +28,16 @@ FLOORS = [
 ]
 ROOMS = set().union(*FLOORS)
 FORBIDDEN = {
-    **dict.fromkeys(("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"), {"torch", "asyncio", "gradio"}),
-    **dict.fromkeys(("errors", "settings", "units", "logs", "owners"), {"numpy", "torch", "asyncio", "gradio"}),
-    **dict.fromkeys(("model", "engine", "speech", "responder", "classic", "sessions"), {"gradio", "starlette"}),
+    **dict.fromkeys(
+        ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"),
+        {"torch", "asyncio", "gradio"},
+    ),
+    **dict.fromkeys(
+        ("errors", "settings", "units", "logs", "owners"), {"numpy", "torch", "asyncio", "gradio"}
+    ),
+    **dict.fromkeys(
+        ("model", "engine", "speech", "responder", "classic", "sessions"), {"gradio", "starlette"}
+    ),
 }
 
 
@@ -58,7 +65,9 @@ def imports_of(path: Path) -> set[tuple[str, ...]]:
     return found
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -67,8 +76,12 @@ def test_module_imports_only_from_its_room_and_the_floors_below(path):
     for module in imports_of(path):
         if module[0] == "personaplex_app" and module[1:2] not in ((), ("__version__",)):
             other = room_of(module[1:])
-            assert other == room or floor_of(other) < floor_of(room), f"{path.name} is in {room} and imports {'.'.join(module)}"
-        assert module[0] not in FORBIDDEN.get(room, set()), f"{path.name} is in {room} and imports {module[0]}"
+            assert other == room or floor_of(other) < floor_of(room), (
+                f"{path.name} is in {room} and imports {'.'.join(module)}"
+            )
+        assert module[0] not in FORBIDDEN.get(room, set()), (
+            f"{path.name} is in {room} and imports {module[0]}"
+        )
 
 
 def test_every_room_has_a_floor_and_every_floor_its_rooms():
@@ -76,10 +89,33 @@ def test_every_room_has_a_floor_and_every_floor_its_rooms():
     assert there == ROOMS
 
 
+SOURCES = sorted(
+    path for folder in ("personaplex_app", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def names_in(target: ast.expr) -> int:
+    return sum(map(names_in, target.elts)) if isinstance(target, ast.Tuple | ast.List) else 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_assignment_gives_values_to_at_most_three_names(path):
+    """Counted are the names on the left of one `=`, whatever is on the right; a loop's own are not."""
+    targets = [
+        t
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+    ]
+    assert [target.lineno for target in targets if names_in(target) > 3] == []
+
+
 def test_app_fits_a_screen():
     assert len((ROOT / "app.py").read_text().splitlines()) <= 40
 
 
 def test_no_module_is_longer_than_500_lines():
-    long = [path.name for path in [*MODULES, *PACKAGE.rglob("*.js")] if len(path.read_text().splitlines()) > 500]
+    long = [
+        path.name for path in [*MODULES, *PACKAGE.rglob("*.js")] if len(path.read_text().splitlines()) > 500
+    ]
     assert not long

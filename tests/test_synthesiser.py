@@ -13,7 +13,10 @@ from personaplex_app.voices import NAMES
 
 pytestmark = pytest.mark.unit
 
-SENTENCES = ("The compost bin costs eight dollars a month.", "Tell me a story about the sea and a small wooden boat.")
+SENTENCES = (
+    "The compost bin costs eight dollars a month.",
+    "Tell me a story about the sea and a small wooden boat.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +56,13 @@ def test_voices_differ_in_pitch_by_a_clear_margin(synthesiser):
 @pytest.mark.parametrize("timbre", TIMBRES, ids=lambda timbre: timbre.voice.name)
 def test_voice_is_understood(synthesiser, recogniser, timbre):
     for sentence in SENTENCES:
-        heard = recogniser.transcribe(np.pad(synthesiser.speak(sentence, timbre).samples, SAMPLE_RATE_HZ // 5)).text
-        said, got = plain_words(sentence.replace("eight dollars", "8")), plain_words(heard.replace("eight dollars", "8"))
+        heard = recogniser.transcribe(
+            np.pad(synthesiser.speak(sentence, timbre).samples, SAMPLE_RATE_HZ // 5)
+        ).text
+        said, got = (
+            plain_words(sentence.replace("eight dollars", "8")),
+            plain_words(heard.replace("eight dollars", "8")),
+        )
         assert len(set(said) ^ set(got)) <= 1, heard
 
 

@@ -115,7 +115,9 @@ async def test_conversation_while_the_engine_loads_is_told_the_stage(tmp_path):
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
         channel = converse(tasks, app_state)
         await until(lambda: channel.events("preparing"))
-        assert {"stage": "loading", "detail": "the script", "progress": 0.5}.items() <= channel.events("preparing")[-1].items()
+        assert {"stage": "loading", "detail": "the script", "progress": 0.5}.items() <= channel.events(
+            "preparing"
+        )[-1].items()
         assert not channel.count(Kind.HANDSHAKE)
         engine.gate.set()
         await until(lambda: channel.count(Kind.HANDSHAKE))
@@ -123,7 +125,9 @@ async def test_conversation_while_the_engine_loads_is_told_the_stage(tmp_path):
 
 
 async def test_conversation_with_an_engine_that_failed_to_load_says_why(tmp_path):
-    engine = ScriptedEngine(load_error=WeightsError("The weight file model.bin is not the one that was tested."))
+    engine = ScriptedEngine(
+        load_error=WeightsError("The weight file model.bin is not the one that was tested.")
+    )
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
         channel = converse(tasks, app_state)
         await until(lambda: channel.closed)
@@ -169,7 +173,11 @@ async def test_conversation_terms_are_kept_within_the_apps_limits(tmp_path):
     engine = ScriptedEngine(silence)
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
         channel = FakeChannel()
-        tasks.start_soon(Talk(channel, parse_query(QUERY), app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona)).run)
+        tasks.start_soon(
+            Talk(
+                channel, parse_query(QUERY), app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona)
+            ).run
+        )
         await until(lambda: channel.closed)
     (ready,), (ended,) = channel.events("ready"), channel.events("ended")
     assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")

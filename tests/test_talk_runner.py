@@ -28,7 +28,11 @@ def stats_after(gaps_s):
         now_s += gap_s
         messages += stepper.feed(np.zeros(FRAME_SAMPLES, np.float32))
     stepper.close()
-    return [message.json() for message in messages if message.kind is Kind.METADATA and message.json()["type"] == "stats"][-1]
+    return [
+        message.json()
+        for message in messages
+        if message.kind is Kind.METADATA and message.json()["type"] == "stats"
+    ][-1]
 
 
 def test_stepper_late_sound_is_silence_that_is_counted_and_never_made_up():

@@ -33,7 +33,9 @@ class Scene:
         self.words = self.words if words is None else words
         for _ in range(round(seconds / FRAME_S)):
             while (self.chunks + 1) * CHUNK_S <= self.now_s:
-                self.turns.gate.push(Chunk(self.chunks * CHUNK_S, 0.95 if speech else 0.02, 1e-2 if speech else 1e-7))
+                self.turns.gate.push(
+                    Chunk(self.chunks * CHUNK_S, 0.95 if speech else 0.02, 1e-2 if speech else 1e-7)
+                )
                 self.chunks += 1
             for due, action in [item for item in self._due if item[0] <= self.frame]:
                 self._due.remove((due, action))
@@ -52,7 +54,9 @@ class Scene:
         if action.do is ActionKind.PREPARE:
             self.turns.ready(action.turn_id)
         elif action.do is ActionKind.PAUSE:
-            self._take(self.turns.recognised(action.turn_id, action.pause, self.words, self.played, self.now_s))
+            self._take(
+                self.turns.recognised(action.turn_id, action.pause, self.words, self.played, self.now_s)
+            )
         else:
             self._take(self.turns.overheard(action.turn_id, self.words, self.played, self.now_s))
 
@@ -98,7 +102,13 @@ def test_turns_noise_that_has_no_words_is_forgotten():
 
 @pytest.mark.parametrize("pause_s", [0.4, 1.0, 1.6])
 def test_turns_slow_speaker_is_waited_for(pause_s):
-    scene = Scene().speak(1.2, "I would like to").pause(pause_s).speak(1.2, "I would like to order a pizza with cheese.").pause(2.0)
+    scene = (
+        Scene()
+        .speak(1.2, "I would like to")
+        .pause(pause_s)
+        .speak(1.2, "I would like to order a pizza with cheese.")
+        .pause(2.0)
+    )
     assert len(scene.did(ActionKind.ANSWER)) == 1
     assert scene.texts()[-1] == "I would like to order a pizza with cheese."
 
@@ -119,7 +129,9 @@ def test_turns_unfinished_text_is_answered_in_the_end():
 
 
 def test_turns_speech_that_goes_on_discards_the_prepared_answer():
-    scene = Scene().speak(1.2, "I need a bin.").pause(0.4).speak(1.2, "I need a bin. How much is it?").pause(2.0)
+    scene = (
+        Scene().speak(1.2, "I need a bin.").pause(0.4).speak(1.2, "I need a bin. How much is it?").pause(2.0)
+    )
     assert len(scene.did(ActionKind.DISCARD)) == 1
     assert len(scene.did(ActionKind.ANSWER)) == 1
 
@@ -176,7 +188,14 @@ def test_turns_short_word_that_asks_for_the_floor_gets_it(words):
 
 
 def test_turns_two_bursts_with_a_breath_between_cut_at_once():
-    scene = Scene(agent_speaks=True).pause(0.96).speak(0.32, "Sorry").pause(0.24).speak(0.8, "Sorry I have a question").pause(0.4)
+    scene = (
+        Scene(agent_speaks=True)
+        .pause(0.96)
+        .speak(0.32, "Sorry")
+        .pause(0.24)
+        .speak(0.8, "Sorry I have a question")
+        .pause(0.4)
+    )
     assert scene.did(ActionKind.CUT)[0] - 0.96 <= 0.32 + 0.24 + 2 * FRAME_S
     assert "backchannel" not in scene.marks()
 
@@ -191,7 +210,12 @@ def test_turns_long_backchannel_cuts_and_the_agent_resumes():
 
 
 def test_turns_echo_of_the_agent_resumes_and_notes_the_loud_room_once():
-    scene = Scene(agent_speaks=True, played="The bin costs eight dollars.").pause(0.96).speak(0.8, "bin costs eight").pause(1.0)
+    scene = (
+        Scene(agent_speaks=True, played="The bin costs eight dollars.")
+        .pause(0.96)
+        .speak(0.8, "bin costs eight")
+        .pause(1.0)
+    )
     assert scene.did(ActionKind.RESUME)
     scene.speak(3.0, "The bin costs eight dollars").pause(1.0)
     assert len(scene.did(ActionKind.LOUD_ROOM)) == 1
@@ -200,7 +224,12 @@ def test_turns_echo_of_the_agent_resumes_and_notes_the_loud_room_once():
 
 
 def test_turns_single_word_of_the_agents_resumes_and_only_twice_in_a_row_proves_a_loud_room():
-    scene = Scene(agent_speaks=True, played="The bin costs eight dollars.").pause(0.96).speak(0.6, "Dollars").pause(1.0)
+    scene = (
+        Scene(agent_speaks=True, played="The bin costs eight dollars.")
+        .pause(0.96)
+        .speak(0.6, "Dollars")
+        .pause(1.0)
+    )
     assert scene.did(ActionKind.RESUME)
     assert not scene.turns.loud_room
     scene.pause(2.0).speak(0.6, "Dollars").pause(1.0)
@@ -208,7 +237,9 @@ def test_turns_single_word_of_the_agents_resumes_and_only_twice_in_a_row_proves_
 
 
 def test_turns_call_to_stop_interrupts_even_with_a_word_of_the_agents():
-    scene = Scene(agent_speaks=True, played="I am sorry about that.").pause(0.96).speak(0.6, "Sorry").pause(1.0)
+    scene = (
+        Scene(agent_speaks=True, played="I am sorry about that.").pause(0.96).speak(0.6, "Sorry").pause(1.0)
+    )
     assert scene.did(ActionKind.SETTLE)
     assert not scene.turns.loud_room
 
@@ -249,5 +280,8 @@ def test_turns_stop_takes_the_floor_and_the_prepared_answer():
     assert [action.do for action in scene.turns.stop(scene.now_s)] == [ActionKind.DISCARD, ActionKind.CLOSE]
     assert scene.turns.idle
     speaking = Scene(agent_speaks=True).pause(0.96)
-    assert [action.do for action in speaking.turns.stop(speaking.now_s)] == [ActionKind.CUT, ActionKind.SETTLE]
+    assert [action.do for action in speaking.turns.stop(speaking.now_s)] == [
+        ActionKind.CUT,
+        ActionKind.SETTLE,
+    ]
     assert speaking.turns.phase is Phase.LISTEN

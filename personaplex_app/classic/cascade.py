@@ -22,7 +22,9 @@ from .turns import Action, ActionKind, Phase, Turns
 from .user_recognition import UserRecognition
 from .workers import Worker, WorkQueue
 
-_LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
+_LOUD_ROOM = (
+    "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
+)
 # From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at the very most.
 _ECHO_DELAY_S = 2.0
 
@@ -42,7 +44,14 @@ class CascadeSession:
     """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as fast as the machine
     allows and comes out the same each time; without it, results are taken up when they are there."""
 
-    def __init__(self, models: Models, timbre: Timbre, responder: Responder, notices: deque[str], lockstep: bool = False) -> None:
+    def __init__(
+        self,
+        models: Models,
+        timbre: Timbre,
+        responder: Responder,
+        notices: deque[str],
+        lockstep: bool = False,
+    ) -> None:
         self._work_queue = WorkQueue(lockstep)
         self._turns = Turns()
         self._vad = VadStream(models.vad)
@@ -103,7 +112,9 @@ class CascadeSession:
         except PersonaplexError:
             raise
         except Exception as error:
-            raise EngineError(f"The embedded engine failed in this talk ({type(error).__name__}); start a new one.") from error
+            raise EngineError(
+                f"The embedded engine failed in this talk ({type(error).__name__}); start a new one."
+            ) from error
 
     def _advance(self, user: np.ndarray) -> Step:
         self._events.clear()
@@ -133,7 +144,9 @@ class CascadeSession:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        speaker, listener, gate = self._speaker, self._listener, self._turns.gate
+        speaker = self._speaker
+        listener = self._listener
+        gate = self._turns.gate
         match action.do:
             case ActionKind.BEGIN:
                 self._user_spoke = True

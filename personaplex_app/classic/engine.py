@@ -39,7 +39,9 @@ class ClassicEngine:
     about = ""
     lost = ""
 
-    def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules") -> None:
+    def __init__(
+        self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules"
+    ) -> None:
         """`responder` names what `make_responder` makes, for the engine's identity."""
         weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, SPELLING, VAD))
         self.identity = f"classic {__version__} {responder} {weights}"
@@ -96,14 +98,20 @@ class ClassicEngine:
         timbre = next((timbre for timbre in TIMBRES if timbre.voice.name == config.voice), None)
         if timbre is None:
             names = ", ".join(timbre.voice.name for timbre in TIMBRES)
-            raise UnknownVoice(f"The embedded engine has no voice {shorten(config.voice)}; choose one of: {names}.")
+            raise UnknownVoice(
+                f"The embedded engine has no voice {shorten(config.voice)}; choose one of: {names}."
+            )
         if len(config.prompt) > MAX_PROMPT_CHARS:
-            raise BadPrompt(f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}. Shorten it.")
+            raise BadPrompt(
+                f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}. Shorten it."
+            )
         if self._models is None:
             raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
-                raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
+                raise CapacityError(
+                    f"All {self._max_sessions} places are taken; try again when a talk has ended."
+                )
             notices: deque[str] = deque(maxlen=_MOST_NOTICES)
             responder = self._make_responder(config, notices.append)
             session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
@@ -121,7 +129,8 @@ class ClassicEngine:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
-        models, self._models = self._models, None
+        models = self._models
+        self._models = None
         if models:
             models.recognition.close()
             models.synthesis.close()

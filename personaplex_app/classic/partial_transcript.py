@@ -65,7 +65,9 @@ class TurnText:
 
     def _carry(self, words: list[Word], until_s: float) -> None:
         self._carried += words
-        self._window, self._previous, self.window_s = [], [], until_s
+        self._window = []
+        self._previous = []
+        self.window_s = until_s
 
 
 def _shifted(transcript: Transcript, by_s: float) -> list[Word]:

@@ -70,7 +70,11 @@ class Playback:
     @property
     def upcoming(self) -> list[str]:
         """The words of the clip that plays which have not begun yet."""
-        return [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]] if self._clips else []
+        return (
+            [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]]
+            if self._clips
+            else []
+        )
 
     def say(self, clip: SpeechClip) -> None:
         """Queue a clip behind the one that plays."""
@@ -87,7 +91,8 @@ class Playback:
     def cut(self) -> None:
         """Fall silent with the next frame, and keep what was not played; the word that was cut is said again on `resume`."""
         if not self._suspended:
-            self._suspended, self._fading = True, bool(self._clips)
+            self._suspended = True
+            self._fading = bool(self._clips)
 
     def resume(self) -> None:
         """Go on from the word that was cut."""

@@ -54,14 +54,15 @@ class ReplyPlayer:
         on_ready: Callable[[int], None],
         on_nothing: Callable[[int], None],
     ) -> None:
-        self._responder, self._synthesiser, self._synthesis, self._timbre, self._work_queue = (
-            responder,
-            synthesiser,
-            synthesis,
-            timbre,
-            work_queue,
-        )
-        self._next_id, self._emit, self._on_ready, self._on_nothing = next_id, emit, on_ready, on_nothing
+        self._responder = responder
+        self._synthesiser = synthesiser
+        self._synthesis = synthesis
+        self._timbre = timbre
+        self._work_queue = work_queue
+        self._next_id = next_id
+        self._emit = emit
+        self._on_ready = on_ready
+        self._on_nothing = on_nothing
         self._worker = Worker("responder")
         self.playback = Playback()
         self._prepared: Reply | None = None
@@ -101,7 +102,8 @@ class ReplyPlayer:
 
     def begin(self, now_s: float, user_end_s: float | None) -> None:
         """Play what was prepared, from the frame that begins at `now_s`."""
-        reply, self._prepared = self._prepared, None
+        reply = self._prepared
+        self._prepared = None
         assert reply is not None
         assert reply.first is not None
         self._current = reply
@@ -113,7 +115,8 @@ class ReplyPlayer:
     def settle(self, now_s: float) -> int:
         """Let a cut stand; return how many words had been played."""
         words = tuple(self.playback.words)
-        reply, self._current = self._current, None
+        reply = self._current
+        self._current = None
         if reply:
             self._drop(reply)
             self._close_utterance(reply, words, now_s, interrupted=True)
@@ -122,7 +125,11 @@ class ReplyPlayer:
 
     def _fetch(self, reply: Reply) -> None:
         reply.fetching = True
-        self._work_queue.run(self._worker, lambda: self._next_sentence(reply), lambda sentence: self._got_sentence(reply, sentence))
+        self._work_queue.run(
+            self._worker,
+            lambda: self._next_sentence(reply),
+            lambda sentence: self._got_sentence(reply, sentence),
+        )
 
     def _next_sentence(self, reply: Reply) -> str | _Failure | None:
         """Runs on the responder's thread."""
@@ -141,10 +148,13 @@ class ReplyPlayer:
             return
         if isinstance(sentence, str):
             self._work_queue.run(
-                self._synthesis, lambda: self._synthesiser.speak(sentence, self._timbre), lambda clip: self._got_clip(reply, clip)
+                self._synthesis,
+                lambda: self._synthesiser.speak(sentence, self._timbre),
+                lambda clip: self._got_clip(reply, clip),
             )
             return
-        reply.fetching, reply.exhausted = False, True
+        reply.fetching = False
+        reply.exhausted = True
         if isinstance(sentence, _Failure):
             self._emit(Notice("responder", "No answer could be made to that; please say it once more."))
         if reply is self._prepared:
@@ -176,7 +186,9 @@ class ReplyPlayer:
         self.playback.say_aside(self._hum)
         end_s = now_s + len(self._hum.samples) / SAMPLE_RATE_HZ
         self._emit(Mark("backchannel", "agent", now_s, end_s))
-        self._emit(Utterance(self._next_id(), "agent", HUM_TEXT, now_s, end_s, True, (Word(HUM_TEXT, now_s, end_s),)))
+        self._emit(
+            Utterance(self._next_id(), "agent", HUM_TEXT, now_s, end_s, True, (Word(HUM_TEXT, now_s, end_s),))
+        )
         return f" {HUM_TEXT}"
 
     def pull(self, now_s: float) -> Played:
@@ -188,7 +200,11 @@ class ReplyPlayer:
         if reply and played.begun:
             words = tuple(self.playback.words)
             self._recent += played.begun
-            self._emit(Utterance(reply.utterance_id, "agent", _text(words), words[0].start_s, words[-1].end_s, False, words))
+            self._emit(
+                Utterance(
+                    reply.utterance_id, "agent", _text(words), words[0].start_s, words[-1].end_s, False, words
+                )
+            )
         return played
 
     def finished(self, now_s: float) -> bool:
@@ -201,10 +217,13 @@ class ReplyPlayer:
         self.playback.drop()
         return True
 
-    def _close_utterance(self, reply: Reply, words: tuple[Word, ...], now_s: float, interrupted: bool) -> None:
+    def _close_utterance(
+        self, reply: Reply, words: tuple[Word, ...], now_s: float, interrupted: bool
+    ) -> None:
         if not words:
             return
-        text, end_s = _text(words), min(words[-1].end_s, now_s)
+        text = _text(words)
+        end_s = min(words[-1].end_s, now_s)
         words = tuple(Word(word.text, word.start_s, min(word.end_s, end_s)) for word in words)
         self._emit(Utterance(reply.utterance_id, "agent", text, words[0].start_s, end_s, True, words))
         self._work_queue.run(self._worker, lambda: self._remember(text, interrupted), lambda _: None)

@@ -132,7 +132,8 @@ class Turns:
 
     def greet(self, now_s: float) -> None:
         """Give the agent the floor without a user turn before it."""
-        self.phase, self._speaks_from_s = Phase.SPEAK, now_s
+        self.phase = Phase.SPEAK
+        self._speaks_from_s = now_s
 
     # -- every frame ------------------------------------------------------------------------------------------------------
 
@@ -215,9 +216,11 @@ class Turns:
             self._hummed_s = now_s
             actions.append(Action(ActionKind.HUM))
         if turn.ready and silence_s >= patience_s:
-            self._unanswered, self._speaks_from_s = self._question(turn), now_s
+            self._unanswered = self._question(turn)
+            self._speaks_from_s = now_s
             self._unanswered_until_s = now_s + _UNHEARD_WITHIN_S
-            self.turn, self.phase = None, Phase.SPEAK
+            self.turn = None
+            self.phase = Phase.SPEAK
             actions.append(Action(ActionKind.ANSWER, turn.id))
 
     def _question(self, turn: UserTurn) -> str:
@@ -242,7 +245,13 @@ class Turns:
     def current(self, turn_id: int, pause: int) -> bool:
         """Return whether a recognition of this pause still says how the turn stands."""
         turn = self.turn
-        return turn is not None and turn.id == turn_id and turn.asked and turn.pause == pause and not self.gate.open
+        return (
+            turn is not None
+            and turn.id == turn_id
+            and turn.asked
+            and turn.pause == pause
+            and not self.gate.open
+        )
 
     def recognised(self, turn_id: int, pause: int, text: str, played: str, now_s: float) -> list[Action]:
         """Take the text of a pause; `played` is what the agent said lately."""
@@ -253,7 +262,9 @@ class Turns:
         echo = turn.over_agent and is_echo(text, played, self.loud_room)
         loud = echo and len(plain_words(text)) >= _LOUD_ROOM_WORDS
         if self.phase is Phase.FADE:
-            self._suspect_cuts = self._suspect_cuts + 1 if self._is_suspect(turn, text) or (echo and not loud) else 0
+            self._suspect_cuts = (
+                self._suspect_cuts + 1 if self._is_suspect(turn, text) or (echo and not loud) else 0
+            )
             loud = loud or self._suspect_cuts >= _SUSPECT_CUTS
             echo = loud or (echo and not is_stop(text))
         if self.phase is Phase.SPEAK:
@@ -262,42 +273,64 @@ class Turns:
             if loud and not self.loud_room:
                 self.loud_room = True
                 actions.append(Action(ActionKind.LOUD_ROOM))
-            self.phase, self._speaks_from_s = Phase.SPEAK, now_s
+            self.phase = Phase.SPEAK
+            self._speaks_from_s = now_s
             actions.append(Action(ActionKind.RESUME))
             self._aside(turn, text, echo, actions)
         elif echo or not text:
-            self.turn, self.phase = None, Phase.LISTEN
+            self.turn = None
+            self.phase = Phase.LISTEN
             actions.append(Action(ActionKind.FORGET, turn.id))
-        elif turn.over_agent and is_backchannel(text) and turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S:
+        elif (
+            turn.over_agent and is_backchannel(text) and turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S
+        ):
             self.phase = Phase.LISTEN
             self._aside(turn, text, echo, actions)
         else:
             if self.phase is Phase.FADE:
                 self._settle(turn, actions)
-            self.phase, turn.text = Phase.HOLD, text
+            self.phase = Phase.HOLD
+            turn.text = text
         return actions
 
-    def _burst_over_agent(self, turn: UserTurn, text: str, echo: bool, now_s: float, actions: list[Action]) -> None:
+    def _burst_over_agent(
+        self, turn: UserTurn, text: str, echo: bool, now_s: float, actions: list[Action]
+    ) -> None:
         """Decide about a burst that ended before it cut the agent off."""
-        meant = text and not echo and not is_backchannel(text) and (is_stop(text) or text.endswith("?") or turn.voiced_s > SHORT_BURST_S)
+        meant = (
+            text
+            and not echo
+            and not is_backchannel(text)
+            and (is_stop(text) or text.endswith("?") or turn.voiced_s > SHORT_BURST_S)
+        )
         if not meant:
             self._aside(turn, text, echo, actions)
             return
         self._cut(now_s, actions)
         self._settle(turn, actions)
-        self.phase, turn.text = Phase.HOLD, text
+        self.phase = Phase.HOLD
+        turn.text = text
 
     def _aside(self, turn: UserTurn, text: str, echo: bool, actions: list[Action]) -> None:
         """End a turn that asked for nothing: a backchannel, a noise or an echo."""
         self.turn = None
         if not echo and (text or turn.voiced_s >= _BURST_VOICED_S):
-            actions.append(Action(ActionKind.MARK, mark=Mark("backchannel", "user", turn.onset_s, self.gate.voice_end_s)))
+            actions.append(
+                Action(ActionKind.MARK, mark=Mark("backchannel", "user", turn.onset_s, self.gate.voice_end_s))
+            )
         actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.FORGET, turn.id))
 
     def overheard(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
         """Take a text recognised in mid-speech: in a loud room only words that the agent did not say can interrupt it."""
-        turn, actions = self.turn, list[Action]()
-        if turn is None or turn.id != turn_id or self.phase is not Phase.SPEAK or not self.loud_room or is_backchannel(text):
+        turn = self.turn
+        actions = list[Action]()
+        if (
+            turn is None
+            or turn.id != turn_id
+            or self.phase is not Phase.SPEAK
+            or not self.loud_room
+            or is_backchannel(text)
+        ):
             return actions
         turn.fresh = turn.fresh + 1 if is_fresh(text, played) else 0
         if turn.fresh >= _FRESH_PASSES:
@@ -314,15 +347,20 @@ class Turns:
         """Nothing is to be said to this turn."""
         if self.turn is None or self.turn.id != turn_id or not self.turn.prepared:
             return []
-        self.turn, self.phase, self._unanswered = None, Phase.LISTEN, ""
+        self.turn = None
+        self.phase = Phase.LISTEN
+        self._unanswered = ""
         return [Action(ActionKind.CLOSE, turn_id)]
 
     # -- the agent's end --------------------------------------------------------------------------------------------------
 
     def agent_done(self, now_s: float) -> list[Action]:
         """The agent has said all it had to say."""
-        turn, actions = self.turn, list[Action]()
-        self._agent_end_s, self._unanswered, self._ducked = now_s, "", False
+        turn = self.turn
+        actions = list[Action]()
+        self._agent_end_s = now_s
+        self._unanswered = ""
+        self._ducked = False
         self.phase = Phase.LISTEN
         if turn is not None and not self.loud_room:
             actions.append(Action(ActionKind.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
@@ -330,12 +368,14 @@ class Turns:
 
     def stop(self, now_s: float) -> list[Action]:
         """Take the floor from the agent for good, and give up the answer that is being prepared."""
-        turn, actions = self.turn, list[Action]()
+        turn = self.turn
+        actions = list[Action]()
         if self.phase in (Phase.SPEAK, Phase.FADE):
             if self.phase is Phase.SPEAK:
                 actions.append(Action(ActionKind.CUT))
             actions.append(Action(ActionKind.SETTLE))
-            self._agent_end_s, self._ducked = now_s, False
+            self._agent_end_s = now_s
+            self._ducked = False
         self._unanswered = ""
         if turn is not None and turn.prepared:
             actions += [Action(ActionKind.DISCARD, turn.id), Action(ActionKind.CLOSE, turn.id)]
@@ -346,17 +386,26 @@ class Turns:
     def said(self, words: int) -> None:
         """Take note of how many words of the answer were played when it was cut."""
         if words > _UNHEARD_WORDS:
-            self._unanswered_until_s = min(self._unanswered_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S)
+            self._unanswered_until_s = min(
+                self._unanswered_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S
+            )
 
     def _is_suspect(self, turn: UserTurn, text: str) -> bool:
-        with_agent = turn.onset_s - self._speaks_from_s < _SUSPECT_ONSET_S and self.gate.voice_end_s - self._cut_s < _SUSPECT_END_S
+        with_agent = (
+            turn.onset_s - self._speaks_from_s < _SUSPECT_ONSET_S
+            and self.gate.voice_end_s - self._cut_s < _SUSPECT_END_S
+        )
         return not text or with_agent
 
     def _cut(self, now_s: float, actions: list[Action]) -> None:
-        self.phase, self._ducked = Phase.FADE, False
+        self.phase = Phase.FADE
+        self._ducked = False
         self._cut_s = self._agent_end_s = now_s
         actions.append(Action(ActionKind.CUT))
 
     def _settle(self, turn: UserTurn, actions: list[Action]) -> None:
         self.phase = Phase.LISTEN
-        actions += [Action(ActionKind.SETTLE), Action(ActionKind.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s))]
+        actions += [
+            Action(ActionKind.SETTLE),
+            Action(ActionKind.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s)),
+        ]

@@ -55,8 +55,14 @@ class UserRecognition:
         on_pause: Callable[[int, int, str], None],
         on_partial: Callable[[int, str], None],
     ) -> None:
-        self._recogniser, self._worker, self._work_queue, self._lockstep = recogniser, worker, work_queue, lockstep
-        self._next_id, self._emit, self._on_pause, self._on_partial = next_id, emit, on_pause, on_partial
+        self._recogniser = recogniser
+        self._worker = worker
+        self._work_queue = work_queue
+        self._lockstep = lockstep
+        self._next_id = next_id
+        self._emit = emit
+        self._on_pause = on_pause
+        self._on_partial = on_partial
         self.heard = RecentSound()
         self._text: TurnText | None = None
         self._turn_id = 0
@@ -69,7 +75,12 @@ class UserRecognition:
 
     def begin(self, turn_id: int, onset_s: float) -> None:
         """A user turn has begun."""
-        self._turn_id, self._onset_s, self._end_s, self._pause, self._shown, self._utterance_id = turn_id, onset_s, onset_s, 0, "", 0
+        self._turn_id = turn_id
+        self._onset_s = onset_s
+        self._end_s = onset_s
+        self._pause = 0
+        self._shown = ""
+        self._utterance_id = 0
         self._text = TurnText(max(0.0, onset_s - _PREROLL_S))
 
     def resume(self) -> None:
@@ -86,7 +97,8 @@ class UserRecognition:
         if self._partial_pending or (self._worker.busy and not self._lockstep):
             return
         self._partial_pending = True
-        turn_id, window_s = self._turn_id, text.window_s
+        turn_id = self._turn_id
+        window_s = text.window_s
 
         def then(transcript: Transcript) -> None:
             self._partial_pending = False
@@ -102,7 +114,8 @@ class UserRecognition:
         if text is None:
             return
         text.overrun(now_s)
-        self._pause, window_s = pause, text.window_s
+        self._pause = pause
+        window_s = text.window_s
 
         def then(transcript: Transcript) -> None:
             if turn_id == self._turn_id and pause == self._pause and self._text is text:
@@ -145,4 +158,14 @@ class UserRecognition:
     def _emit_utterance(self, final: bool) -> None:
         assert self._text is not None
         self._utterance_id = self._utterance_id or self._next_id()
-        self._emit(Utterance(self._utterance_id, "user", self._text.text, self._onset_s, self._end_s, final, self._text.words))
+        self._emit(
+            Utterance(
+                self._utterance_id,
+                "user",
+                self._text.text,
+                self._onset_s,
+                self._end_s,
+                final,
+                self._text.words,
+            )
+        )

@@ -65,13 +65,16 @@ class WorkQueue:
         Raises: EngineError when this session's work has piled up.
         """
         if len(self._pending) >= MAX_PENDING:
-            raise EngineError(f"This talk has {MAX_PENDING} pieces of work waiting, the most it may have; the machine is too slow for it.")
+            raise EngineError(
+                f"This talk has {MAX_PENDING} pieces of work waiting, the most it may have; the machine is too slow for it."
+            )
         self._pending.append(_PendingWork(worker.submit(work), self._frame + LOCKSTEP_FRAMES, then))
 
     def poll(self, frame: int) -> None:
         """Take up every result that is there, in the order of submission within a lane."""
         self._frame = frame
-        waiting, self._pending = self._pending, deque()
+        waiting = self._pending
+        self._pending = deque()
         for job in waiting:
             if frame >= job.due_frame if self._lockstep else job.future.done():
                 if not job.future.cancelled():

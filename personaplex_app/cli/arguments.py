@@ -19,10 +19,18 @@ def add_some(parser: argparse.ArgumentParser, *names: str) -> None:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the flags of temperatures and top-k."""
     for flag, default in (("temp-audio", 0.8), ("temp-text", 0.7)):
-        parser.add_argument(f"--{flag}", type=at_least(0, float), default=default, help=f"temperature, {default} unless given; 0 is greedy")
+        parser.add_argument(
+            f"--{flag}",
+            type=at_least(0, float),
+            default=default,
+            help=f"temperature, {default} unless given; 0 is greedy",
+        )
     for flag, default in (("topk-audio", 250), ("topk-text", 25)):
         parser.add_argument(
-            f"--{flag}", type=at_least(0, int), default=default, help=f"sample from so many, {default} unless given; 0 is all"
+            f"--{flag}",
+            type=at_least(0, int),
+            default=default,
+            help=f"sample from so many, {default} unless given; 0 is all",
         )
 
 

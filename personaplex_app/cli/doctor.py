@@ -27,19 +27,38 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
     """Return the findings as plain data; `gpu_gib` plans for a GPU that is not here."""
-    choice, host = choose(settings), this_platform()
+    choice = choose(settings)
+    host = this_platform()
     return {
-        "host": {"name": host.name, "title": host.title, "found_by": host.found_by, "mind": [*host.mind, *_reach(host, settings)]},
-        "machine": {**machine(), "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1)},
+        "host": {
+            "name": host.name,
+            "title": host.title,
+            "found_by": host.found_by,
+            "mind": [*host.mind, *_reach(host, settings)],
+        },
+        "machine": {
+            **machine(),
+            "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1),
+        },
         "packages": versions(),
         "weights": _weights(),
         "token": _token(settings),
         "checkpoint": _checkpoint(settings),
-        "browser": next((path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None),
-        "engine": {"name": choice.name, "title": TITLES[choice.name], "why": choice.why, "next_step": choice.next_step},
+        "browser": next(
+            (path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None
+        ),
+        "engine": {
+            "name": choice.name,
+            "title": TITLES[choice.name],
+            "why": choice.why,
+            "next_step": choice.next_step,
+        },
         "remote": ask(remote_settings(settings)),
         "memory_plan": _memory_plan(settings, gpu_gib),
-        "keeps_talks": {"folder": str(settings.data), "writable": os.access(_existing(settings.data), os.W_OK)},
+        "keeps_talks": {
+            "folder": str(settings.data),
+            "writable": os.access(_existing(settings.data), os.W_OK),
+        },
         "language_model": bool(settings.llm_url),
         "login_needed": bool(settings.auth or settings.api_key),
         "gateway": _gateway(settings),
@@ -60,19 +79,23 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
     found = examine(settings, gpu_gib)
     if as_json:
         return json.dumps(found, indent=2)
-    has, engine, host = found["machine"], found["engine"], found["host"]
+    has = found["machine"]
+    engine = found["engine"]
+    host = found["host"]
     lines = [
         f"Host       {host['title']}" + (f", by {host['found_by']}" if host["found_by"] else ""),
         *(f"           {sentence}" for sentence in host["mind"]),
         f"Machine    {has['cpu']}, {has['cores']} cores, {has['memory_gib']} GiB memory, {has['disk_free_gib']} GiB free",
         f"           {has['system']}, Python {has['python']}",
-        "Packages   " + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
+        "Packages   "
+        + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
         *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
         f"Token      for the Hub: {'from ' + found['token'] if found['token'] else 'none'}",
         f"Checkpoint {found['checkpoint']}",
         *_plan_lines(found["memory_plan"]),
         *(f"Remote     {each['detail']}" for each in found["remote"]),
-        f"Talks      kept in {found['keeps_talks']['folder']}" + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
+        f"Talks      kept in {found['keeps_talks']['folder']}"
+        + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Gateway    {_gateway_line(found['gateway'])}",
         f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",
         f"Log        {found['log']['format']}, level {found['log']['level']}",
@@ -88,11 +111,18 @@ def _gateway(settings: Settings) -> dict[str, Any]:
     """Read the file of adapters the way the app does when it starts."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
-        found = load_adapters(load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
+        found = load_adapters(
+            load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+        )
     except SettingsError as error:
         return {**file, "problem": str(error)}
     each = found.by_name.values()
-    return {**file, "adapters": len(each), "off": sum(not a.enabled for a in each), "passed_over": list(found.unused)}
+    return {
+        **file,
+        "adapters": len(each),
+        "off": sum(not a.enabled for a in each),
+        "passed_over": list(found.unused),
+    }
 
 
 def _gateway_line(found: dict[str, Any]) -> str:
@@ -106,13 +136,21 @@ def _gateway_line(found: dict[str, Any]) -> str:
 def _reach(host: Platform, settings: Settings) -> list[str]:
     """Say what keeps people away from the page or from talking there, with these settings on this host."""
     if host.name == "colab":
-        return [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
+        return (
+            [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
+        )
     if host.name != "machine":
         inside = settings.host in LOOPBACK
-        return [f"It listens on {settings.host}, which nobody outside reaches; set PERSONAPLEX_HOST=0.0.0.0."] if inside else []
+        return (
+            [f"It listens on {settings.host}, which nobody outside reaches; set PERSONAPLEX_HOST=0.0.0.0."]
+            if inside
+            else []
+        )
     if settings.host in LOOPBACK or settings.ssl or settings.ssl_cert:
         return []
-    return ["Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy with TLS in front."]
+    return [
+        "Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy with TLS in front."
+    ]
 
 
 def _token(settings: Settings) -> str | None:
@@ -153,7 +191,9 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
         from ..model.config import LM_FILE, LmConfig, MimiConfig
         from ..model.plan import plan_memory, read_sizes, sizes_of
     except ImportError as error:
-        return {"unknown": f"the package {error.name} is absent; run: pip install -r requirements-personaplex.txt"}
+        return {
+            "unknown": f"the package {error.name} is absent; run: pip install -r requirements-personaplex.txt"
+        }
     source = parse(settings.checkpoint)
     folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
     weights = folder / LM_FILE if folder else None
@@ -161,18 +201,20 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     try:
         sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
-            device, memory, element = (
-                f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4.",
-                int(gpu_gib * 2**30),
-                4 if settings.dtype == "float32" else 2,
-            )
+            device = f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4."
+            memory = int(gpu_gib * 2**30)
+            element = 4 if settings.dtype == "float32" else 2
         else:
             size = weights.stat().st_size if weights and weights.is_file() else sizes.file_bytes
             compute = pick(settings.device, settings.dtype, size)
-            device, memory, element = compute.why, memory_bytes(compute.device), compute.dtype.itemsize
+            device = compute.why
+            memory = memory_bytes(compute.device)
+            element = compute.dtype.itemsize
     except PersonaplexError as error:
         return {"unknown": str(error)}
-    plan = plan_memory(sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements)
+    plan = plan_memory(
+        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements
+    )
     options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
     return {"device": device, **asdict(plan), "options": options}
 
@@ -192,7 +234,11 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     ]
     for option in plan["options"]:
         name = bits.get(option["quantize"], option["quantize"])
-        fits = f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}" if option["slots"] else "does not fit"
+        fits = (
+            f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}"
+            if option["slots"]
+            else "does not fit"
+        )
         agrees = f"; {option['agrees']}" if option["agrees"] else ""
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
         need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""

@@ -18,17 +18,58 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of anyone's outputs")
     score.add_argument("root", type=Path, metavar="ROOT", help="folder of the samples, one folder each")
     score.add_argument("--task", required=True, choices=TASK_NAMES, help="what the samples test")
-    score.add_argument("--gt", type=Path, metavar="FILE", help="human backchannel distribution, JSON: a list, or one for each ID")
+    score.add_argument(
+        "--gt",
+        type=Path,
+        metavar="FILE",
+        help="human backchannel distribution, JSON: a list, or one for each ID",
+    )
     score.add_argument("--json", action="store_true", help="print one JSON object")
     score.set_defaults(run=_score)
-    run = commands.add_parser("run", help="hold our own scenarios with an engine, measure them, and write a report")
-    run.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for conversations and report; run again to go on")
-    run.add_argument("--scenarios", nargs="+", default=[], metavar="NAME", help="names or kinds of scenarios; all unless given")
-    run.add_argument("--voices", nargs="+", default=[], metavar="NAME", help="voices, or all; the engine's first unless given")
-    run.add_argument("--seeds", type=at_least(1, int), default=1, metavar="N", help="takes of each scenario, 1 unless given")
+    run = commands.add_parser(
+        "run", help="hold our own scenarios with an engine, measure them, and write a report"
+    )
+    run.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder for conversations and report; run again to go on",
+    )
+    run.add_argument(
+        "--scenarios",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names or kinds of scenarios; all unless given",
+    )
+    run.add_argument(
+        "--voices",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="voices, or all; the engine's first unless given",
+    )
+    run.add_argument(
+        "--seeds",
+        type=at_least(1, int),
+        default=1,
+        metavar="N",
+        help="takes of each scenario, 1 unless given",
+    )
     run.add_argument("--live", action="store_true", help="in real time, for latencies on the wall clock")
-    run.add_argument("--parallel", type=at_least(1, int), default=0, metavar="N", help="at once; all slots, or one with --live")
-    run.add_argument("--no-dnsmos", action="store_true", help="leave out the estimate of sound quality, which takes longest")
+    run.add_argument(
+        "--parallel",
+        type=at_least(1, int),
+        default=0,
+        metavar="N",
+        help="at once; all slots, or one with --live",
+    )
+    run.add_argument(
+        "--no-dnsmos",
+        action="store_true",
+        help="leave out the estimate of sound quality, which takes longest",
+    )
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     add_sampling(run)
     add_some(

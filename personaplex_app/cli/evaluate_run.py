@@ -27,7 +27,11 @@ MAX_SEEDS = 1_000
 def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
     """Hold and measure conversations, write the report, and print it."""
     scenarios = choose_scenarios(args.scenarios, load_scenarios())
-    judge = Judge(LlmSettings(settings.judge_url, settings.judge_key, settings.judge_model, total_s=60.0)) if settings.judge_url else None
+    judge = (
+        Judge(LlmSettings(settings.judge_url, settings.judge_key, settings.judge_model, total_s=60.0))
+        if settings.judge_url
+        else None
+    )
     engine = build(choose(settings), settings)
     try:
         with state_line() as report:
@@ -40,7 +44,10 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
         try:
             failures = run(plan, engine, args.out, _tell, evaluator, judge, args.parallel)
         except (KeyboardInterrupt, Stopped):
-            print("\npersonaplex-app: Stopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
+            print(
+                "\npersonaplex-app: Stopped. What is done is kept; the same command goes on from there.",
+                file=sys.stderr,
+            )
             return 1
     finally:
         engine.close()
@@ -49,7 +56,9 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
     for unit, error in failures:
         print(f"Failed: {unit.name}: {error}", file=sys.stderr)
     if failures and len(failures) == len(plan.conversations):
-        raise BadInput(f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}")
+        raise BadInput(
+            f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}"
+        )
     command = "python -m personaplex_app " + shlex.join(sys.argv[1:])
     return _show(args.out, command, args.json)
 
@@ -72,7 +81,12 @@ def _tell(progress: RunProgress) -> None:
     failed = f", {progress.failed} failed" if progress.failed else ""
     line = f"{progress.done} of {progress.total} conversations{kept}{failed}{left}"
     if sys.stderr.isatty():
-        print(f"\r{line:<78}", end="\n" if progress.done + progress.failed == progress.total else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{line:<78}",
+            end="\n" if progress.done + progress.failed == progress.total else "",
+            file=sys.stderr,
+            flush=True,
+        )
     else:
         print(line, file=sys.stderr, flush=True)
 

@@ -35,25 +35,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="personaplex_app", description="Talk with PersonaPlex-7B, compare its voices, and measure it.")
+    parser = argparse.ArgumentParser(
+        prog="personaplex_app", description="Talk with PersonaPlex-7B, compare its voices, and measure it."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve_ = commands.add_parser("serve", help="run the app", formatter_class=argparse.RawDescriptionHelpFormatter)
+    serve_ = commands.add_parser(
+        "serve", help="run the app", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_settings(serve_)
     serve_.set_defaults(run=serve)
     doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
-    doctor.add_argument("--gpu-gib", type=at_least(1, float), metavar="GIB", help="plan for a GPU with so many GiB free, not this machine")
+    doctor.add_argument(
+        "--gpu-gib",
+        type=at_least(1, float),
+        metavar="GIB",
+        help="plan for a GPU with so many GiB free, not this machine",
+    )
     add_settings(doctor)
     doctor.set_defaults(run=_doctor)
     space = commands.add_parser("space", help="write a Hugging Face Space that runs this app, and upload it")
-    space.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote")
-    space.add_argument("--push", metavar="REPO", help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private")
+    space.add_argument(
+        "folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote"
+    )
+    space.add_argument(
+        "--push",
+        metavar="REPO",
+        help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private",
+    )
     space.set_defaults(run=_space)
     offline_ = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     add_offline(offline_)
     offline_.set_defaults(run=offline)
-    bench_ = commands.add_parser("bench", help="measure the PersonaPlex engine, beside the moshi package where it is installed")
+    bench_ = commands.add_parser(
+        "bench", help="measure the PersonaPlex engine, beside the moshi package where it is installed"
+    )
     add_bench(bench_)
     bench_.set_defaults(run=bench)
     add_evaluate(commands.add_parser("evaluate", help="score conversations"))
@@ -67,11 +84,15 @@ def _space(settings: Settings, args: argparse.Namespace) -> int:
     if args.push is not None:
         check_repo(args.push)
     files = write_space(args.folder)
-    print(f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py")
+    print(
+        f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py"
+    )
     if args.push is None:
         print("Upload it with --push OWNER/NAME, or with git to a Space that you made.")
     else:
-        print(f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that.")
+        print(
+            f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that."
+        )
         print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
     return 0
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from ..settings import Settings
 from .arguments import add_sampling, add_some
 
-DEFAULT_PROMPT = "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
+DEFAULT_PROMPT = (
+    "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
+)
 
 
 def add_offline(parser: argparse.ArgumentParser) -> None:
@@ -20,17 +22,42 @@ def add_offline(parser: argparse.ArgumentParser) -> None:
         ("output-wav", "where the answer goes"),
         ("output-text", "its text, as JSON"),
     ):
-        parser.add_argument(f"--{flag}", required=True, nargs="+", metavar="PATH", help=f"{help_}; several in one call share the model")
+        parser.add_argument(
+            f"--{flag}",
+            required=True,
+            nargs="+",
+            metavar="PATH",
+            help=f"{help_}; several in one call share the model",
+        )
     parser.add_argument("--text-prompt", default=DEFAULT_PROMPT, help="role of the agent")
     parser.add_argument("--voice-prompt", default="", help="a voice as NAME.pt, or a wav to clone")
-    parser.add_argument("--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent")
+    parser.add_argument(
+        "--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent"
+    )
     for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
         parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
     add_sampling(parser)
     parser.add_argument("--greedy", action="store_true", help="no sampling")
-    parser.add_argument("--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none")
-    parser.add_argument("--hf-repo", dest="checkpoint", metavar="REPO", help="the same as --checkpoint, as the reference calls it")
-    add_some(parser, "engine", "checkpoint", "device", "dtype", "quantize", "cpu_offload", "remote_url", "remote_insecure")
+    parser.add_argument(
+        "--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none"
+    )
+    parser.add_argument(
+        "--hf-repo",
+        dest="checkpoint",
+        metavar="REPO",
+        help="the same as --checkpoint, as the reference calls it",
+    )
+    add_some(
+        parser,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "remote_url",
+        "remote_insecure",
+    )
 
 
 def offline(settings: Settings, args: argparse.Namespace) -> int:
@@ -42,12 +69,26 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
     if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
         print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
         return 2
-    jobs = [OfflineTask(*map(Path, paths)) for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)]
+    jobs = [
+        OfflineTask(*map(Path, paths))
+        for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)
+    ]
     temperatures = (0.0, 0.0) if args.greedy else (args.temp_audio, args.temp_text)
-    sampling = Sampling(*temperatures, args.topk_audio, args.topk_text, None if args.seed == -1 else args.seed)
-    role = Role(args.voice_prompt, args.text_prompt, sampling, Path(args.voice_prompt_dir) if args.voice_prompt_dir else None)
+    sampling = Sampling(
+        *temperatures, args.topk_audio, args.topk_text, None if args.seed == -1 else args.seed
+    )
+    role = Role(
+        args.voice_prompt,
+        args.text_prompt,
+        sampling,
+        Path(args.voice_prompt_dir) if args.voice_prompt_dir else None,
+    )
     # who names no engine wants what the reference does
-    choice = choose(replace(settings, engine="personaplex") if settings.engine == "auto" and settings.checkpoint else settings)
+    choice = choose(
+        replace(settings, engine="personaplex")
+        if settings.engine == "auto" and settings.checkpoint
+        else settings
+    )
     if choice.name == "personaplex":
         from ..engine.offline_personaplex import load_for, personaplex_answer
 

@@ -18,7 +18,12 @@ PROJECT = PACKAGE.parent
 MANIFEST = ".written-by-personaplex-app"
 """Names the files of a folder that are ours, one a line."""
 SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg")
-FILES = {"README.md": "deploy/space/README.md", "requirements.txt": "deploy/requirements.txt", "app.py": "app.py", "LICENSE": "LICENSE"}
+FILES = {
+    "README.md": "deploy/space/README.md",
+    "requirements.txt": "deploy/requirements.txt",
+    "app.py": "app.py",
+    "LICENSE": "LICENSE",
+}
 TOKENS = "https://huggingface.co/settings/tokens"
 _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -29,7 +34,9 @@ def write_space(folder: Path) -> list[str]:
     Raises: BadInput when something else lies there, or when there is no checkout to copy from. StorageError.
     """
     sources = {name: PROJECT / source for name, source in FILES.items()}
-    sources |= {str(path.relative_to(PROJECT)): path for path in sorted(PACKAGE.rglob("*")) if path.suffix in SUFFIXES}
+    sources |= {
+        str(path.relative_to(PROJECT)): path for path in sorted(PACKAGE.rglob("*")) if path.suffix in SUFFIXES
+    }
     if missing := [name for name, source in sources.items() if not source.is_file()]:
         raise BadInput(
             f"What a Space needs ({', '.join(missing)}) is not beside the installed package; clone the project and run this command there."
@@ -41,7 +48,9 @@ def write_space(folder: Path) -> list[str]:
             shutil.copyfile(source, folder / name)
         (folder / MANIFEST).write_text("".join(f"{name}\n" for name in sources), "utf-8")
     except OSError as error:
-        raise StorageError(f"The Space cannot be written to {shorten(folder, 100)}: {error.strerror or type(error).__name__}.") from error
+        raise StorageError(
+            f"The Space cannot be written to {shorten(folder, 100)}: {error.strerror or type(error).__name__}."
+        ) from error
     return list(sources)
 
 
@@ -52,7 +61,9 @@ def _clear(folder: Path) -> None:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         if folder.is_dir() and any(folder.iterdir()):
-            raise BadInput(f"{shorten(folder, 100)} is not empty and was not written by this command; give a new or an empty folder.")
+            raise BadInput(
+                f"{shorten(folder, 100)} is not empty and was not written by this command; give a new or an empty folder."
+            )
         return
     for name in manifest.read_text("utf-8").splitlines():
         path = (folder / name).resolve()
@@ -107,13 +118,19 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
 def _refused(repo: str, status: int) -> SpaceRefused:
     """Return what the Hub's refusal means for a person."""
     if status == 401:
-        return SpaceRefused(f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set HF_TOKEN to it.")
+        return SpaceRefused(
+            f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set HF_TOKEN to it."
+        )
     if status == 402:
-        return SpaceRefused(f"The Hub asks this account to pay for a Space like {repo} (402). See https://huggingface.co/pricing.")
+        return SpaceRefused(
+            f"The Hub asks this account to pay for a Space like {repo} (402). See https://huggingface.co/pricing."
+        )
     if status in (403, 404):
         owner = repo.partition("/")[0]
         return SpaceRefused(
             f"The token may not write to {repo} ({status}). Take one with write permission for {owner} ({TOKENS}), or another owner: your "
             "own account's name, or an organisation that you are a member of."
         )
-    return SpaceRefused(f"The Hub refuses the Space {repo} with status {status}. Wait a few minutes and run the command again.")
+    return SpaceRefused(
+        f"The Hub refuses the Space {repo} with status {status}. Wait a few minutes and run the command again."
+    )

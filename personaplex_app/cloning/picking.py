@@ -14,7 +14,8 @@ from ..units import SAMPLE_RATE_HZ
 
 MIN_SPEECH_S = 3.0
 MAX_SPEECH_S = 10.0
-SPEECH_ON, SPEECH_OFF = 0.5, 0.35
+SPEECH_ON = 0.5
+SPEECH_OFF = 0.35
 GAP_S = 0.5
 """A shorter silence is a pause within speech."""
 EDGE_S = 0.15
@@ -69,7 +70,9 @@ class Picker:
         spans = _best(found, recording)
         samples = np.concatenate([_faded(recording[start:stop]) for start, stop in spans])
         _check(samples)
-        return Picked(samples, tuple((start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ) for start, stop in spans))
+        return Picked(
+            samples, tuple((start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ) for start, stop in spans)
+        )
 
     def _speech(self, recording: np.ndarray) -> Iterator[Span]:
         """Yield the spans of speech, pauses within it included."""
@@ -99,7 +102,10 @@ def _best(found: list[Span], recording: np.ndarray) -> list[Span]:
     if sum(stop - start for start, stop in long_enough) >= MIN_SPEECH_S * SAMPLE_RATE_HZ:
         found = long_enough
     runs = [_run(found[first:], recording) for first in range(len(found))]
-    return max(runs, key=lambda run: sum(stop - start for start, stop in run) / SAMPLE_RATE_HZ - JOIN_COST_S * len(run))
+    return max(
+        runs,
+        key=lambda run: sum(stop - start for start, stop in run) / SAMPLE_RATE_HZ - JOIN_COST_S * len(run),
+    )
 
 
 def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
@@ -112,7 +118,12 @@ def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
             left -= stop - start
             continue
         if left >= 2 * CUT_WITHIN_S * SAMPLE_RATE_HZ:
-            run.append((start, _quietest(recording, start + left - round(CUT_WITHIN_S * SAMPLE_RATE_HZ), start + left)))
+            run.append(
+                (
+                    start,
+                    _quietest(recording, start + left - round(CUT_WITHIN_S * SAMPLE_RATE_HZ), start + left),
+                )
+            )
         break
     return run
 

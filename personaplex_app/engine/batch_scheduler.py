@@ -100,7 +100,9 @@ class BatchScheduler:
             self._changed.notify_all()
         spoken = future.result()
         if not spoken.finite:
-            raise EngineError("The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others are not touched.")
+            raise EngineError(
+                "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others are not touched."
+            )
         return spoken
 
     def resample(self, row: int, generation: int, sampling: RowSampling) -> None:
@@ -159,19 +161,26 @@ class BatchScheduler:
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
-                frames, self._frames = self._frames, {}
-                resampled, self._resampled = self._resampled, {}
+                frames = self._frames
+                self._frames = {}
+                resampled = self._resampled
+                self._resampled = {}
                 newcomer = self._newcomers[0] if self._newcomers else None
                 call = self._calls.popleft() if self._calls else None
             try:
                 self._advance(frames, resampled, newcomer)
                 if call:
                     _answer(*call)
-            except BaseException as error:  # out of memory, a driver's fault: whatever it is, those who wait must hear of it
+            except (
+                BaseException
+            ) as error:  # out of memory, a driver's fault: whatever it is, those who wait must hear of it
                 self._rebuild(error, [future for _, future in (*frames.values(), *([call] if call else []))])
 
     def _advance(
-        self, frames: dict[int, tuple[np.ndarray, Future[Spoken]]], resampled: dict[int, RowSampling], newcomer: _Newcomer | None
+        self,
+        frames: dict[int, tuple[np.ndarray, Future[Spoken]]],
+        resampled: dict[int, RowSampling],
+        newcomer: _Newcomer | None,
     ) -> None:
         for row, sampling in resampled.items():
             self._duplex.set_sampling(row, sampling)
@@ -188,7 +197,8 @@ class BatchScheduler:
 
     def _prefill_chunk(self, newcomer: _Newcomer) -> bool:
         """Do one chunk of a newcomer's prompt phase; return whether it was the last."""
-        duplex, row = self._duplex, newcomer.row
+        duplex = self._duplex
+        row = newcomer.row
         if newcomer.chunks is None:
             duplex.set_sampling(row, newcomer.sampling)
             kept = None if newcomer.key is None else self._snapshots.get(newcomer.key)
@@ -219,7 +229,9 @@ class BatchScheduler:
             self._duplex = self._build()
         except BaseException as again:
             with self._changed:
-                self._broken = self.lost = f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
+                self._broken = self.lost = (
+                    f"The model cannot be made ready again ({shorten(again, 80)}); restart the app."
+                )
             return
         with self._changed:
             self._broken = None
@@ -233,7 +245,8 @@ class BatchScheduler:
             newcomer.row_ready.set_exception(error)
         for _, future in self._calls:
             future.set_exception(error)
-        self._frames, self._resampled = {}, {}
+        self._frames = {}
+        self._resampled = {}
         self._newcomers.clear()
         self._calls.clear()
 

@@ -22,7 +22,8 @@ class EchoSession:
 
         Shapes: `user` and the result's `agent` are float32 [1920].
         """
-        held, self._held = self._held, user.astype(np.float32, copy=True)
+        held = self._held
+        self._held = user.astype(np.float32, copy=True)
         return Step(held)
 
     def interrupt(self) -> None:

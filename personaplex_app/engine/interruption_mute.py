@@ -20,7 +20,8 @@ class InterruptionMute:
 
     def begin(self) -> None:
         """Leave the agent's sound out from the next frame on. May be called from any thread."""
-        self._quiet, self._left = 0, MOST_FRAMES
+        self._quiet = 0
+        self._left = MOST_FRAMES
 
     def heard(self, frame: np.ndarray, text: str) -> tuple[np.ndarray, str]:
         """Take the agent's next frame with its text and return what is to be heard of them.

@@ -86,7 +86,8 @@ class LeasedEngine:
     lost = ""
 
     def __init__(self, engine: RestingEngine, lender: Lender, most: int) -> None:
-        self._engine, self._lender = engine, lender
+        self._engine = engine
+        self._lender = lender
         self.max_sessions = most
         self.name = engine.name
         self._run = lender.lend(self._serve)
@@ -128,12 +129,15 @@ class LeasedEngine:
 
     def open(self, config: SessionConfig) -> Session:
         """Refuse: there is no device without a lease."""
-        raise GpuUnavailable("PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there.")
+        raise GpuUnavailable(
+            "PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there."
+        )
 
     def close(self) -> None:
         """End every lease and every worker, and let go of the weights. May be called twice."""
         with self._lock:
-            lease_requests, self._lease_requests = list(self._lease_requests.values()), {}
+            lease_requests = list(self._lease_requests.values())
+            self._lease_requests = {}
         for lease in lease_requests:
             lease.end()
         for child in multiprocessing.active_children():
@@ -146,10 +150,14 @@ class LeasedEngine:
     def lease(self, length_s: float) -> _Lease:
         """Wish for a device for so long (see the contract). Raises: BadInput, GpuUnavailable when too many wait."""
         if not 0 < length_s <= max(LENGTHS_S):
-            raise BadInput(f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for.")
+            raise BadInput(
+                f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for."
+            )
         with self._lock:
             if len(self._lease_requests) >= MAX_LEASE_REQUESTS:
-                raise GpuUnavailable(f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a few minutes.")
+                raise GpuUnavailable(
+                    f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a few minutes."
+                )
             lease = _Lease(self, length_s, Path(self._folder.name) / secrets.token_hex(8), self._forget)
             self._lease_requests[lease.token] = lease
         return lease
@@ -240,7 +248,8 @@ class _LeaseWorker:
         return None
 
     def close(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
+        self._session = None
         if session:
             session.close()
 
@@ -248,9 +257,12 @@ class _LeaseWorker:
 class _Lease:
     """Our end of a lease, from the wish to the end."""
 
-    def __init__(self, leased: LeasedEngine, length_s: float, path: Path, forget: Callable[[_Lease], None]) -> None:
+    def __init__(
+        self, leased: LeasedEngine, length_s: float, path: Path, forget: Callable[[_Lease], None]
+    ) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.path, self.length_s = str(path), length_s
+        self.path = str(path)
+        self.length_s = length_s
         self.granted: Future[None] = Future()
         self.held = False
         self.engine = LeasedEngineView(leased, self._open)
@@ -273,7 +285,8 @@ class _Lease:
     def claim(self) -> bool:
         """Take the lease for the one who holds it; False when somebody has, or when it is over."""
         with self._state:
-            mine, self.held = not (self.held or self._ended), True
+            mine = not (self.held or self._ended)
+            self.held = True
             return mine
 
     def meet(self, ends_s: float) -> bool:
@@ -284,7 +297,8 @@ class _Lease:
             if self._connection is None:
                 met, _ = self._listener.accept()
                 met.setblocking(True)
-                self._connection, self._ends_s = Connection(met.detach()), ends_s
+                self._connection = Connection(met.detach())
+                self._ends_s = ends_s
                 self.granted.set_result(None)
         return True
 
@@ -331,7 +345,8 @@ class _Lease:
         return answer
 
     def _hang_up(self, tell: bool = False) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
+        self._connection = None
         if connection is None:
             return
         try:
@@ -355,7 +370,8 @@ class LeasedEngineView:
     lost = ""
 
     def __init__(self, engine: Engine, open_: Callable[[SessionConfig], Session]) -> None:
-        self._engine, self._open = engine, open_
+        self._engine = engine
+        self._open = open_
         self.name = engine.name
 
     @property
@@ -409,7 +425,8 @@ class _LeasedSession:
 
     def close(self) -> None:
         """Free what the worker holds. May be called twice."""
-        lease, self._lease = self._lease, None
+        lease = self._lease
+        self._lease = None
         if lease:
             try:
                 lease.ask(STEP_PATIENCE_S, "close")

@@ -55,7 +55,9 @@ def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:
             soundfile.write(job.output_wav, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-            job.output_text.write_text(json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8")
+            job.output_text.write_text(
+                json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8"
+            )
         except (OSError, soundfile.LibsndfileError) as error:
             raise StorageError(
                 f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be written."
@@ -87,11 +89,15 @@ def read_wav(path: Path) -> np.ndarray:
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise BadAudio(f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists.") from error
+        raise BadAudio(
+            f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists."
+        ) from error
     if not len(samples):
         raise BadAudio(f"{shorten(path)} holds no sound.")
     mono = np.ascontiguousarray(samples[:, 0])
-    return mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    return (
+        mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    )
 
 
 @contextmanager
@@ -104,7 +110,12 @@ def state_line() -> Iterator[Callable[[EngineState], None]]:
         step = state.stage, int((state.progress or 0.0) * (1000 if sys.stderr.isatty() else 10))
         if step != shown:
             text = f"{state.stage}: {state.detail}"
-            print(f"\r{text:<78}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+            print(
+                f"\r{text:<78}" if sys.stderr.isatty() else text,
+                end="" if sys.stderr.isatty() else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         shown = step
 
     try:

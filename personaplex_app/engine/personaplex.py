@@ -42,7 +42,10 @@ CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
-    NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
+    NO_VOICE,
+    "One of its own",
+    "No voice prompt: the model finds a voice by itself, another one in each talk.",
+    "Without a voice",
 )
 
 
@@ -65,7 +68,13 @@ class PersonaplexEngine:
 
     name = "personaplex"
     capabilities = Capabilities(
-        sampling=True, resampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True
+        sampling=True,
+        resampling=True,
+        cloning=True,
+        backchannels=True,
+        agent_captions=True,
+        role_prompt=True,
+        roleless=True,
     )
 
     def __init__(self, settings: PersonaplexSettings) -> None:
@@ -89,7 +98,10 @@ class PersonaplexEngine:
     @property
     def voices(self) -> tuple[Voice, ...]:
         """The released voices, once loaded those of this checkpoint, and none."""
-        return (*(released_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
+        return (
+            *(released_voice(name) for name in NAMES if not self._voices or name in self._voices),
+            _NO_VOICE,
+        )
 
     @property
     def max_sessions(self) -> int:
@@ -148,7 +160,9 @@ class PersonaplexEngine:
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         asked = self._settings
         agreements = known_agreements(asked.store, files.lm)
-        self.plan, form = divide(files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements)
+        self.plan, form = divide(
+            files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements
+        )
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
         self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
@@ -168,15 +182,20 @@ class PersonaplexEngine:
         self._model = fingerprint(files.lm, files.mimi)
         weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
-        self._checkpoint, self._voices = checkpoint, voices
+        self._checkpoint = checkpoint
+        self._voices = voices
 
     def _wake(self, report: Callable[[EngineState], None]) -> None:
         assert self._checkpoint, "rest comes first"
-        checkpoint, voices, rows = self._checkpoint, self._voices, self._rows
+        checkpoint = self._checkpoint
+        voices = self._voices
+        rows = self._rows
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
         self._slots = BatchScheduler(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
-        self._samples = VoiceSamples(self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks)
+        self._samples = VoiceSamples(
+            self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks
+        )
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
@@ -196,11 +215,14 @@ class PersonaplexEngine:
             self._left()
             raise
 
-    def _seat(self, config: SessionConfig, left: Callable[[], None], temporary: bool = False) -> PersonaplexSession:
+    def _seat(
+        self, config: SessionConfig, left: Callable[[], None], temporary: bool = False
+    ) -> PersonaplexSession:
         """Take a place; `temporary` says that nobody comes again for the same voice and role."""
         if self._slots is None or self._checkpoint is None:
             raise EngineError(NOT_LOADED)
-        lm, clone = self._checkpoint.lm.config, config.clone
+        lm = self._checkpoint.lm.config
+        clone = config.clone
         voice = None if clone else self._stored_voice(config.voice)
         codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
@@ -224,7 +246,11 @@ class PersonaplexEngine:
             try:
                 if self._talks:
                     raise CapacityError("Somebody talks.")
-                return self._seat(SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)), self._saying.release, True)
+                return self._seat(
+                    SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)),
+                    self._saying.release,
+                    True,
+                )
             except CapacityError:
                 self._saying.release()
                 return None
@@ -243,7 +269,9 @@ class PersonaplexEngine:
             return None
         family_of(name)
         if name not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+            raise UnknownVoice(
+                f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}."
+            )
         return self._voices[name]
 
     def clone(self, speech: np.ndarray) -> bytes:
@@ -252,7 +280,8 @@ class PersonaplexEngine:
         Shapes: `speech` is float32 [N] at 24 kHz.
         Raises: BadAudio, EngineError.
         """
-        slots, checkpoint = self._slots, self._checkpoint
+        slots = self._slots
+        checkpoint = self._checkpoint
         if slots is None or checkpoint is None:
             raise EngineError(NOT_LOADED)
 
@@ -260,7 +289,9 @@ class PersonaplexEngine:
             try:
                 return voice_codes(checkpoint.mimi, speech)
             except torch.OutOfMemoryError as error:
-                raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
+                raise EngineError(
+                    "There is no memory left on the device to make a voice; try again when a talk has ended."
+                ) from error
 
         return to_file(slots.call(encode), self._codec)
 
@@ -289,7 +320,8 @@ class PersonaplexEngine:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
         if self._samples:
             self._samples.close()
-        slots, self._slots = self._slots, None
+        slots = self._slots
+        self._slots = None
         if slots:
             slots.close()
         self._checkpoint = None
@@ -318,7 +350,12 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def divide(
-    files: CheckpointFiles, compute: Compute, quantize: str, talks: int, cpu_offload: bool, agreements: Mapping[str, float] | None = None
+    files: CheckpointFiles,
+    compute: Compute,
+    quantize: str,
+    talks: int,
+    cpu_offload: bool,
+    agreements: Mapping[str, float] | None = None,
 ) -> tuple[MemoryPlan, Option]:
     """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
 
@@ -327,13 +364,16 @@ def divide(
     device = compute.device
     # on a CPU there is no other place to keep layers in
     offload = cpu_offload and device.type != "cpu"
-    sizes, memory = read_sizes(files.folder), memory_bytes(device)
+    sizes = read_sizes(files.folder)
+    memory = memory_bytes(device)
     plan = plan_memory(sizes, memory, compute.dtype.itemsize, quantize, talks, offload, agreements)
     if plan.chosen is None:
         raise EngineError(f"The memory of {device} is too small: {plan.why}")
     host = memory_bytes(torch.device("cpu"))
     if plan.chosen.away_bytes > host:
-        raise EngineError(f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4.")
+        raise EngineError(
+            f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4."
+        )
     return plan, plan.chosen
 
 
@@ -351,8 +391,14 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
         pass
     for _ in range(WARM_UP_FRAMES):
         if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
-            raise EngineError("The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16.")
+            raise EngineError(
+                "The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16."
+            )
     # a copy ahead of its use reaches into the next frame, which no record can
-    if device.type == "cuda" and not checkpoint.lm.transformer.stream and (reason := duplex.record(cuda_graphs(device))):
+    if (
+        device.type == "cuda"
+        and not checkpoint.lm.transformer.stream
+        and (reason := duplex.record(cuda_graphs(device)))
+    ):
         log.warning("steps are launched kernel by kernel, CUDA graphs cannot be recorded: %s", reason)
     return duplex

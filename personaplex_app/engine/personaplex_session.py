@@ -19,7 +19,9 @@ from .interruption_mute import InterruptionMute
 class PersonaplexSession:
     """One talk in one slot."""
 
-    def __init__(self, slot: Row, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]) -> None:
+    def __init__(
+        self, slot: Row, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]
+    ) -> None:
         """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left` is called at the end."""
         self._slot: Row | None = slot
         self._tokenizer = checkpoint.tokenizer
@@ -50,7 +52,12 @@ class PersonaplexSession:
         if self._frames_until_fading != -1:
             return ()
         told = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
-        return (Notice("context_fades", f"The model looks back on {told}: early context, its role too, fades from now on."),)
+        return (
+            Notice(
+                "context_fades",
+                f"The model looks back on {told}: early context, its role too, fades from now on.",
+            ),
+        )
 
     def resample(self, sampling: Sampling) -> None:
         """Change temperatures and top-k from the next frame on; the seed stays."""
@@ -63,7 +70,8 @@ class PersonaplexSession:
 
     def close(self) -> None:
         """Give the slot back. May be called twice."""
-        slot, self._slot = self._slot, None
+        slot = self._slot
+        self._slot = None
         if slot:
             slot.release()
             self._left()

@@ -85,7 +85,14 @@ class RemoteEngine:
     def voices(self) -> tuple[Voice, ...]:
         """The voices that all servers have: the released ones where a server does not tell."""
         told = [each.told.voices for each in self._known] or [RELEASED]
-        return tuple(voice for voice in told[0] if all(voice.name in {other.name for other in others} for others in told)) or told[0]
+        return (
+            tuple(
+                voice
+                for voice in told[0]
+                if all(voice.name in {other.name for other in others} for others in told)
+            )
+            or told[0]
+        )
 
     @property
     def max_sessions(self) -> int:
@@ -108,7 +115,9 @@ class RemoteEngine:
         Raises: EngineUnavailable when none does.
         """
         if not self._upstreams:
-            raise EngineUnavailable("No remote server is named; set --remote-url to the address of one, such as wss://gpu.example:8998")
+            raise EngineUnavailable(
+                "No remote server is named; set --remote-url to the address of one, such as wss://gpu.example:8998"
+            )
         if self._thread:
             return
         self._start()
@@ -133,16 +142,27 @@ class RemoteEngine:
         """
         names = [voice.name for voice in self.voices]
         if config.voice not in names:
-            raise UnknownVoice(f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}.")
+            raise UnknownVoice(
+                f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}."
+            )
         if any(len(each.talk_url(config)) > MAX_ADDRESS_CHARS for each in self._upstreams):
-            raise BadPrompt("The role prompt is too long for a remote server, which takes it in its address; shorten it.")
+            raise BadPrompt(
+                "The role prompt is too long for a remote server, which takes it in its address; shorten it."
+            )
         upstream, line = self._run(self._begin(config))
-        return RemoteSession(line, upstream.host, config.realtime, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
+        return RemoteSession(
+            line,
+            upstream.host,
+            config.realtime,
+            self._settings.timeouts.silent_s,
+            lambda: self._leave(upstream),
+        )
 
     def close(self) -> None:
         """End every talk and the thread that carries them. May be called twice."""
         with self._lock:
-            loop, self._loop = self._loop, None
+            loop = self._loop
+            self._loop = None
             if loop and self._over:
                 loop.call_soon_threadsafe(self._over.set)
         if self._thread:
@@ -154,7 +174,8 @@ class RemoteEngine:
         running = threading.Event()
 
         async def carry() -> None:
-            self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+            self._loop = asyncio.get_running_loop()
+            self._over = asyncio.Event()
             running.set()
             await self._over.wait()
             # a task that is cancelled may leave others behind
@@ -214,7 +235,9 @@ class RemoteEngine:
             for upstream in by_turn(self._upstreams, time.monotonic()):
                 # who has waited long for one has no patience left for the others
                 waited_s = time.monotonic() - began_s
-                if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (0 if attempt else timeouts.handshake_s):
+                if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (
+                    0 if attempt else timeouts.handshake_s
+                ):
                     continue
                 asked.add(upstream.url)
                 upstream.talks += 1
@@ -229,16 +252,21 @@ class RemoteEngine:
             if refusal:
                 raise EngineError(refusal)
         if not asked:
-            raise CapacityError("All places of the remote servers are taken; try again when a talk has ended.")
+            raise CapacityError(
+                "All places of the remote servers are taken; try again when a talk has ended."
+            )
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
     async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
         def note(trip_ms: float) -> None:
             upstream.round_trip_ms = round(trip_ms, 1)
 
-        access, timeouts = self._settings.access, self._settings.timeouts
+        access = self._settings.access
+        timeouts = self._settings.timeouts
         try:
-            line = await dial(upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note)
+            line = await dial(
+                upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note
+            )
         except ServerFault:
             raise
         except BaseException:

@@ -57,7 +57,9 @@ class _Connect(connect):
         return exc
 
 
-async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim: bool, trip: Callable[[float], None]) -> RemoteConnection:
+async def dial(
+    url: str, codec: Codec, access: Access, timeouts: Timeouts, trim: bool, trip: Callable[[float], None]
+) -> RemoteConnection:
     """Return a line on which the server has begun the talk. `trip` is told each round trip in milliseconds.
 
     Raises: ServerFault.
@@ -84,7 +86,9 @@ async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim:
         status = error.response.status_code
         if status in (401, 403):
             raise ServerFault(ASKS_FOR_A_KEY.format(status=status)) from None
-        raise ServerFault(f"It answers HTTP {status} at {CHAT_PATH} where a moshi server begins a talk.") from None
+        raise ServerFault(
+            f"It answers HTTP {status} at {CHAT_PATH} where a moshi server begins a talk."
+        ) from None
     except OSError as error:
         raise ServerFault(sentence_of(error)) from None
     except (WebSocketException, ValueError) as error:
@@ -101,8 +105,12 @@ async def dial(url: str, codec: Codec, access: Access, timeouts: Timeouts, trim:
 class RemoteConnection:
     """An open talk with a server. `ended` says why there is no more, "" while there is."""
 
-    def __init__(self, socket: ClientConnection, codec: Codec, buffer: JitterBuffer, trip: Callable[[float], None]) -> None:
-        self._socket, self._codec, self._reported_trip = socket, codec, trip
+    def __init__(
+        self, socket: ClientConnection, codec: Codec, buffer: JitterBuffer, trip: Callable[[float], None]
+    ) -> None:
+        self._socket = socket
+        self._codec = codec
+        self._reported_trip = trip
         self.buffer = buffer
         self.ended = ""
         self.trips_ms: deque[float] = deque(maxlen=TRIPS_REMEMBERED)
@@ -110,7 +118,8 @@ class RemoteConnection:
         self.sent_samples = 0
         self._barren_bytes = 0
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
-        self._more, self._stuck = asyncio.Event(), asyncio.Event()
+        self._more = asyncio.Event()
+        self._stuck = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
@@ -144,7 +153,9 @@ class RemoteConnection:
                     if kind in (Kind.HANDSHAKE, Kind.AUDIO):
                         break
         except TimeoutError:
-            raise ServerFault(f"It did not begin the talk within {patience_s:g} s; it may be full, or still loading.") from None
+            raise ServerFault(
+                f"It did not begin the talk within {patience_s:g} s; it may be full, or still loading."
+            ) from None
         except ConnectionClosed as error:
             raise ServerFault(f"It {_closing(error)} before the talk began.") from None
         self.heard_s = self._began_s = time.monotonic()
@@ -152,7 +163,9 @@ class RemoteConnection:
     async def run(self) -> None:
         """Carry the talk until it ends or `hang_up` is called."""
         self._task = asyncio.current_task()
-        tasks = [asyncio.ensure_future(part) for part in (self._read(), self._write(), self._watch(), self._ping())]
+        tasks = [
+            asyncio.ensure_future(part) for part in (self._read(), self._write(), self._watch(), self._ping())
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             errors = [error for task in done if (error := task.exception())]
@@ -224,7 +237,9 @@ class RemoteConnection:
 
     async def _watch(self) -> None:
         await self._stuck.wait()
-        raise ServerFault(f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent.")
+        raise ServerFault(
+            f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent."
+        )
 
     async def _ping(self) -> None:
         while True:

@@ -30,11 +30,16 @@ class RemoteSession:
     in time that the server gave it; it is held in real time too, which is what servers expect, or slower where the server is.
     """
 
-    def __init__(self, line: RemoteConnection, host: str, realtime: bool, silent_s: float, left: Callable[[], None]) -> None:
+    def __init__(
+        self, line: RemoteConnection, host: str, realtime: bool, silent_s: float, left: Callable[[], None]
+    ) -> None:
         """A server that sends no sound for `silent_s` has left; `left` is called at the end."""
         self._line: RemoteConnection | None = line
         self._last = line
-        self._host, self._realtime, self._silent_s, self._left = host, realtime, silent_s, left
+        self._host = host
+        self._realtime = realtime
+        self._silent_s = silent_s
+        self._left = left
         self._captions = Captions()
         self._mute = InterruptionMute()
         self._held_samples: deque[int] = deque(maxlen=STEPS_REMEMBERED)
@@ -62,7 +67,9 @@ class RemoteSession:
         # what lies here when a step begins has waited for it
         self._held_samples.append(line.buffer.held_samples)
         notices = self._send(line, user)
-        patience_s = REALTIME_PATIENCE_S if self._realtime else PATIENCE_S if line.buffer.written_samples else FIRST_S
+        patience_s = (
+            REALTIME_PATIENCE_S if self._realtime else PATIENCE_S if line.buffer.written_samples else FIRST_S
+        )
         taken = line.buffer.take(patience_s)
         if taken.silent:
             self._check(line)
@@ -86,12 +93,15 @@ class RemoteSession:
         if line.ended:
             raise EngineError(f"The talk with the remote server {self._host} has ended. {line.ended}")
         if time.monotonic() - max(line.heard_s, self._resumed_s) > self._silent_s:
-            raise EngineError(f"The talk with the remote server {self._host} has ended. It sent no sound for {self._silent_s:g} s.")
+            raise EngineError(
+                f"The talk with the remote server {self._host} has ended. It sent no sound for {self._silent_s:g} s."
+            )
 
     def link_stats(self) -> LinkStats:
         """Return what the way to the server and back costs."""
         buffer = self._last.buffer
-        trips_ms, held = list(self._last.trips_ms), list(self._held_samples)
+        trips_ms = list(self._last.trips_ms)
+        held = list(self._held_samples)
         return LinkStats(
             round_trip_ms=round(float(np.median(trips_ms)), 1) if trips_ms else None,
             buffer_ms=round(float(np.median(held)) / SAMPLE_RATE_HZ * 1000, 1) if held else 0.0,
@@ -102,7 +112,9 @@ class RemoteSession:
 
     def resample(self, sampling: Sampling) -> None:
         """Refuse: servers take their sampling when a talk begins."""
-        raise BadInput("A remote server takes the sampling only when a talk begins; it counts from the next talk on.")
+        raise BadInput(
+            "A remote server takes the sampling only when a talk begins; it counts from the next talk on."
+        )
 
     def interrupt(self) -> None:
         """Let nothing more be heard until the model pauses: the protocol has no word for it."""
@@ -110,7 +122,8 @@ class RemoteSession:
 
     def close(self) -> None:
         """Hang up. May be called twice."""
-        line, self._line = self._line, None
+        line = self._line
+        self._line = None
         if line:
             line.hang_up()
             self._left()

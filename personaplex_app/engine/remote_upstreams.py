@@ -96,11 +96,15 @@ class Upstream:
 
     def worked(self) -> None:
         """Note that it does what it should."""
-        self.why, self._failures, self._skipped_until_s, self._failed_in_talk = "", 0, 0.0, False
+        self.why = ""
+        self._failures = 0
+        self._skipped_until_s = 0.0
+        self._failed_in_talk = False
 
     def failed(self, why: str, now_s: float, in_talk: bool = False) -> None:
         """Note what went wrong: it is left alone for a while, longer each time."""
-        self.why, self._failed_in_talk = why, in_talk
+        self.why = why
+        self._failed_in_talk = in_talk
         self._skipped_until_s = now_s + min(RETRY_S[0] * 2**self._failures, RETRY_S[1])
         self._failures = min(self._failures + 1, 10)
 
@@ -116,7 +120,9 @@ class Upstream:
             "text_topk": config.sampling.text_topk,
             "seed": -1 if config.sampling.seed is None else config.sampling.seed,
         }
-        return urlunsplit(parts._replace(query=urlencode(asked | dict(parse_qsl(parts.query, keep_blank_values=True)))))
+        return urlunsplit(
+            parts._replace(query=urlencode(asked | dict(parse_qsl(parts.query, keep_blank_values=True))))
+        )
 
     @property
     def codec(self) -> Literal["opus", "pcm"]:
@@ -127,7 +133,13 @@ class Upstream:
         """Ask how it is; the answer, or why there was none, is noted here. Any answer of a web server will do."""
         parts = urlsplit(self.url)
         status = urlunsplit(
-            ("https" if parts.scheme == "wss" else "http", parts.netloc, parts.path.removesuffix(CHAT_PATH) + STATUS_PATH, "", "")
+            (
+                "https" if parts.scheme == "wss" else "http",
+                parts.netloc,
+                parts.path.removesuffix(CHAT_PATH) + STATUS_PATH,
+                "",
+                "",
+            )
         )
         before_s = time.perf_counter()
         try:
@@ -191,16 +203,25 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen = 0
     while error is not None and seen < 10:
         yield error
-        error, seen = error.__cause__ or error.__context__, seen + 1
+        error = error.__cause__ or error.__context__
+        seen = seen + 1
 
 
 def read_status(body: bytes) -> ServerStatus | None:
     """Return what a `/voice/status` of this program says, None for anything else. Nothing in it is trusted to have its form."""
     try:
         status = json.loads(body)
-        engine, slots = status["engine"], status["slots"]
-        voices = tuple(_voice(each) for each in status["voices"][:MAX_VOICES] if not str(each["name"]).startswith(CLONE_PREFIX))
-        can = {name: engine["capabilities"][name] is True for name in ("sampling", "backchannels", "agent_captions", "role_prompt")}
+        engine = status["engine"]
+        slots = status["slots"]
+        voices = tuple(
+            _voice(each)
+            for each in status["voices"][:MAX_VOICES]
+            if not str(each["name"]).startswith(CLONE_PREFIX)
+        )
+        can = {
+            name: engine["capabilities"][name] is True
+            for name in ("sampling", "backchannels", "agent_captions", "role_prompt")
+        }
         return ServerStatus(
             title=plain(engine["title"]),
             available=status["available"] is True,

@@ -32,7 +32,9 @@ class StepTimer:
     def read(self, used: int, free: int) -> StepTiming | None:
         """Return the timing with `used` slots taken and `free` ones left, None before the first step."""
         with self._lock:
-            steps, misses, took_ms = self._steps, self._misses, list(self._took_ms)
+            steps = self._steps
+            misses = self._misses
+            took_ms = list(self._took_ms)
         if not took_ms:
             return None
         p50, p95, p99 = (round(float(ms), 2) for ms in np.percentile(took_ms, [50, 95, 99]))

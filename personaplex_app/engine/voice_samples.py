@@ -47,8 +47,13 @@ class VoiceSamples:
     `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as somebody does.
     """
 
-    def __init__(self, folder: Path, model: bytes, speaker: Callable[[str], SampledVoice], free: Callable[[], bool]) -> None:
-        self._folder, self._model, self._speaker, self._free = folder, model, speaker, free
+    def __init__(
+        self, folder: Path, model: bytes, speaker: Callable[[str], SampledVoice], free: Callable[[], bool]
+    ) -> None:
+        self._folder = folder
+        self._model = model
+        self._speaker = speaker
+        self._free = free
         self._made: dict[str, np.ndarray | None] = {}
         self._wanted: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
@@ -81,7 +86,8 @@ class VoiceSamples:
                 sample, done = self._make(self._speaker(voice))
             except PersonaplexError as error:
                 log.warning("no sample of the voice %s: %s", voice, type(error).__name__)
-                sample, done = None, True
+                sample = None
+                done = True
             if not done:
                 self._closing.wait(RETRY_S)
                 continue
@@ -130,13 +136,17 @@ class VoiceSamples:
         return (np.concatenate(frames[loud[0] : loud[-1] + 1]) if loud else None), True
 
     def _key(self, speaker: SampledVoice) -> str:
-        return hashlib.sha256(b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))).hexdigest()[:32]
+        return hashlib.sha256(
+            b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))
+        ).hexdigest()[:32]
 
 
 def _read(path: Path) -> np.ndarray | None:
     """Return a kept sample; None where there is none, or none of ours."""
     try:
-        samples, rate_hz = sf.read(io.BytesIO(path.read_bytes()), frames=MAX_FRAMES * FRAME_SAMPLES, dtype="float32")
+        samples, rate_hz = sf.read(
+            io.BytesIO(path.read_bytes()), frames=MAX_FRAMES * FRAME_SAMPLES, dtype="float32"
+        )
     except (OSError, sf.LibsndfileError):
         return None
     return samples if rate_hz == SAMPLE_RATE_HZ and samples.ndim == 1 and len(samples) else None

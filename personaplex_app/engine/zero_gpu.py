@@ -34,7 +34,8 @@ class ZeroGpu:
 
     def explain(self, error: Exception) -> EngineError:
         """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's answer."""
-        title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
+        title = str(getattr(error, "title", ""))
+        message = str(getattr(error, "message", error))
         if quota := QUOTA.search(message):
             return GpuUnavailable(
                 f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come back {_when(message)}."
@@ -57,13 +58,15 @@ SENTENCES = {
 }
 """What the package says, and what it means for a visitor; the first that fits counts."""
 
+_UNITS_S = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+
 
 def _when(message: str) -> str:
     found = WAIT.search(message)
     if not found:
         return "later"
-    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
-    total_minutes = -(-((days * 24 + hours) * 3600 + minutes * 60 + seconds) // 60)
+    seconds = sum(int(found[unit] or 0) * length_s for unit, length_s in _UNITS_S.items())
+    total_minutes = -(-seconds // 60)
     told = [f"{total_minutes // 60} h"] if total_minutes >= 60 else []
     return f"in {' '.join([*told, f'{total_minutes % 60} min'])}"
 

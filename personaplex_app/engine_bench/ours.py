@@ -24,7 +24,8 @@ from ..model.random_weights import fill_cache, random_lm, random_mimi, random_pr
 from ..model.tokenizer import TextTokenizer
 from ..units import FRAME_SAMPLES
 
-EARLY, LATE = 100, 2900
+EARLY = 100
+LATE = 2900
 BATCH = 4
 AGREEMENT_FRAMES = 50
 
@@ -49,12 +50,21 @@ def durations_ms(action: Callable[[], object], repeats: int, device: torch.devic
 class Ours:
     """The engine's model on random weights of one size."""
 
-    def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, rows: int = BATCH, quantize: str = "none") -> None:
+    def __init__(
+        self,
+        config: LmConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+        rows: int = BATCH,
+        quantize: str = "none",
+    ) -> None:
         self.device = device
         lm = random_lm(config, device, dtype)
         self.token_agreement: float | None = None
         if quantize != "none":
-            user = torch.randint(config.card, (AGENT_CODEBOOKS, AGREEMENT_FRAMES), generator=torch.Generator().manual_seed(0))
+            user = torch.randint(
+                config.card, (AGENT_CODEBOOKS, AGREEMENT_FRAMES), generator=torch.Generator().manual_seed(0)
+            )
             columns = greedy_columns(lm, user)
             lm = quantize_in_place(lm, quantize)
             self.token_agreement = round(agreement(columns, greedy_choices(lm, columns)).all, 4)
@@ -98,7 +108,9 @@ class Ours:
         codes = torch.zeros(sessions, 8, dtype=torch.int64, device=self.device)
         active = torch.ones(sessions, dtype=torch.bool, device=self.device)
         rows = list(range(sessions))
-        return median_ms(lambda: self.duplex.rows.step(codes, active, rows).codes.tolist(), repeats, self.device)
+        return median_ms(
+            lambda: self.duplex.rows.step(codes, active, rows).codes.tolist(), repeats, self.device
+        )
 
     def _place(self, position: int) -> None:
         """Put all rows where a talk is after `position` positions."""
@@ -119,7 +131,11 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
         "snapshot_ms": ours.snapshot_ms(positions, repeats),
         **_pace(ours.frames_ms(repeats)),
         "lm_step_ms": ours.lm_step_ms(repeats),
-        **({f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH)} if ours.duplex.count >= BATCH else {}),
+        **(
+            {f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH)}
+            if ours.duplex.count >= BATCH
+            else {}
+        ),
         f"lm_step_at_{LATE}_ms": ours.lm_step_ms(repeats, position=LATE),
         "weights_gib": round(weights_bytes / 2**30, 3),
         "kv_per_session_gib": round(config.context * config.kv_bytes_per_frame(element_bytes) / 2**30, 3),
@@ -135,7 +151,12 @@ def _pace(took_ms: list[float]) -> dict[str, float]:
 def machine(device: torch.device) -> dict[str, Any]:
     """Return what the figures were measured on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
-    return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {
+        "device": str(device),
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def _cpu_name() -> str:
@@ -143,7 +164,10 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
 
 
 def _peak_bytes(device: torch.device) -> int:

@@ -42,7 +42,9 @@ class Peer:
         from moshi.models.loaders import get_mimi  # pyright: ignore[reportMissingImports]
 
         torch.manual_seed(0)
-        self._config, self._device, self._sessions = config, device, sessions
+        self._config = config
+        self._device = device
+        self._sessions = sessions
         self._lm: Any = LMModel(device=device, dtype=dtype, **_arguments(config)).eval().requires_grad_(False)
         self._generator: Any = LMGen(self._lm)
         self._mimis: list[Any] = [get_mimi(None, device=str(device)).requires_grad_(False) for _ in range(2)]
@@ -64,7 +66,8 @@ class Peer:
         generator = self._generator
         hidden, logits = self._lm.forward_text(self._column)
         text = sample_token(logits.float(), True, generator.temp_text, generator.top_k_text)[:, 0, 0]
-        before, chosen = text, []
+        before = text
+        chosen = []
         with self._lm.depformer.streaming(self._sessions):
             for k in range(REFERENCE_STEPS):
                 audio = self._lm.forward_depformer(k, before[:, None, None], hidden)
@@ -115,7 +118,9 @@ class Peer:
                     value.fill_(position)
 
 
-def measure(config: LmConfig, device: torch.device, dtype: torch.dtype, positions: int, repeats: int) -> dict[str, float]:
+def measure(
+    config: LmConfig, device: torch.device, dtype: torch.dtype, positions: int, repeats: int
+) -> dict[str, float]:
     """Return the peer's figures under the names of ours."""
     peer = Peer(config, device, dtype)
     figures = {

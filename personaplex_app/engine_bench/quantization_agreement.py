@@ -46,8 +46,12 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         gc.collect()
         if compute.device.type == "cuda":
             torch.cuda.empty_cache()
-        shares[form] = agreement(columns, greedy_choices(_load(files, compute, form, settings.cpu_offload), columns))
-    kept = keep_agreements(measurements_folder(settings), files.lm, {form: share.all for form, share in shares.items()})
+        shares[form] = agreement(
+            columns, greedy_choices(_load(files, compute, form, settings.cpu_offload), columns)
+        )
+    kept = keep_agreements(
+        measurements_folder(settings), files.lm, {form: share.all for form, share in shares.items()}
+    )
     return {
         "machine": machine(compute.device),
         "dtype": str(compute.dtype).removeprefix("torch."),
@@ -55,7 +59,12 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         "heard": said,
         "frames": codes.shape[1],
         "agreement": {
-            form: {"all": round(s.all, 4), "text": round(s.text, 4), "semantic": round(s.semantic, 4), "acoustic": round(s.acoustic, 4)}
+            form: {
+                "all": round(s.all, 4),
+                "text": round(s.text, 4),
+                "semantic": round(s.semantic, 4),
+                "acoustic": round(s.acoustic, 4),
+            }
             for form, s in shares.items()
         },
         "kept_in": str(kept),
@@ -69,7 +78,9 @@ def render_agreement(found: dict[str, Any]) -> str:
         f"{'greedy tokens equal to those of the unquantised weights':58}{'all':>8}{'text':>8}{'semantic':>10}{'acoustic':>10}",
     ]
     for form, s in found["agreement"].items():
-        lines.append(f"{form:58}{s['all']:>8.1%}{s['text']:>8.1%}{s['semantic']:>10.1%}{s['acoustic']:>10.1%}")
+        lines.append(
+            f"{form:58}{s['all']:>8.1%}{s['text']:>8.1%}{s['semantic']:>10.1%}{s['acoustic']:>10.1%}"
+        )
     return "\n".join([*lines, f"Kept in {found['kept_in']}: doctor and the page show it beside the form."])
 
 
@@ -79,12 +90,16 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)
     heard = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
-    return voice_codes(load_mimi(files.folder, device, files.mimi), heard), f"{scenario.title} (our scenario {scenario.name})"
+    return voice_codes(
+        load_mimi(files.folder, device, files.mimi), heard
+    ), f"{scenario.title} (our scenario {scenario.name})"
 
 
 def _load(files: CheckpointFiles, compute: Compute, form: str, cpu_offload: bool) -> Lm:
     try:
         _, option = divide(files, compute, form, 1, cpu_offload)
     except EngineError as error:
-        raise EngineError(f"{error} To measure, each form must fit once: add --cpu-offload, or take --device cpu.") from error
+        raise EngineError(
+            f"{error} To measure, each form must fit once: add --cpu-offload, or take --device cpu."
+        ) from error
     return load_checkpoint(files, compute.device, compute.dtype, None, form, option.layers_away).lm

@@ -22,7 +22,13 @@ RATIOS = {
 
 
 def run(
-    size: str, device: str, dtype: str, repeats: int, with_peer: bool, sessions: int = bench.BATCH, quantize: str = "none"
+    size: str,
+    device: str,
+    dtype: str,
+    repeats: int,
+    with_peer: bool,
+    sessions: int = bench.BATCH,
+    quantize: str = "none",
 ) -> dict[str, Any]:
     """Measure and return everything as plain data; the batch of four is left out where fewer `sessions` fit.
 
@@ -65,7 +71,8 @@ def render(found: dict[str, Any], as_json: bool) -> str:
     """Return the findings for a terminal, or as JSON."""
     if as_json:
         return json.dumps(found, indent=2)
-    machine, theirs = found["machine"], found["peer"] or {}
+    machine = found["machine"]
+    theirs = found["peer"] or {}
     lines = [
         f"{machine['name']} ({machine['device']}), {machine['threads']} threads, torch {machine['torch']}",
         f"Random weights of the size {found['size']} in {found['dtype']}; prompt phase of {found['prompt_positions']} positions",
@@ -74,7 +81,8 @@ def render(found: dict[str, Any], as_json: bool) -> str:
     if found["quantize"] != "none":
         share = found["token_agreement_with_unquantised"]
         lines.insert(
-            2, f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised model, on random weights"
+            2,
+            f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised model, on random weights",
         )
     for name, value in found["ours"].items():
         other = theirs.get(name)
@@ -84,8 +92,12 @@ def render(found: dict[str, Any], as_json: bool) -> str:
         f"95 of 100 frames leave {found['headroom']:.0%} of their 80 ms free"
     )
     if theirs:
-        ratios = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found["times_faster"].items())
+        ratios = ", ".join(
+            f"{name.replace('_', ' ')} {value}" for name, value in found["times_faster"].items()
+        )
         lines.append(f"Times faster than moshi: {ratios}")
     else:
-        lines.append("The moshi package is not installed; `make test` puts it beside the app, then the comparison is made too.")
+        lines.append(
+            "The moshi package is not installed; `make test` puts it beside the app, then the comparison is made too."
+        )
     return "\n".join(lines)

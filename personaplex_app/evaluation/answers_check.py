@@ -29,8 +29,12 @@ def plain(text: str) -> str:
 
 def holds(answer: str, facts: Iterable[int | str]) -> bool:
     """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it that `|` parts."""
-    text, numbers = plain(answer), figures(answer)
-    return all(fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|")) for fact in facts)
+    text = plain(answer)
+    numbers = figures(answer)
+    return all(
+        fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|"))
+        for fact in facts
+    )
 
 
 def _said(way: str, text: str) -> bool:

@@ -36,7 +36,11 @@ class Matched:
     def wav(self, channels: Channels = "both") -> bytes:
         """Return the sound: the user left and the agent right, or the agent alone."""
         agent = amplified(self.rendering.agent, self.agent_gain_db)
-        sound = agent if channels == "agent" else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
+        sound = (
+            agent
+            if channels == "agent"
+            else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
+        )
         out = io.BytesIO()
         soundfile.write(out, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         return out.getvalue()
@@ -50,13 +54,17 @@ class Matched:
         """Return it as a clip of a blind test."""
         meta = self.rendering.meta
         sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
-        return TrialClip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256)
+        return TrialClip(
+            meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256
+        )
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:
     """Return the median turn latency, the agent's words, and what a second of sound took to compute."""
     latencies_s = [each.latency_s for each in rendering.turn_latencies]
-    said = " ".join(each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip())
+    said = " ".join(
+        each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip()
+    )
     return {
         "turn_latency_s": round(float(np.median(latencies_s)), 3) if latencies_s else None,
         "turns": len(latencies_s),

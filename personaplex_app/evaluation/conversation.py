@@ -55,7 +55,9 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
     ready_s: list[float] = []
     try:
         began_s = time.perf_counter()
-        for index, frame in enumerate(np.pad(user, (0, -len(user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)):
+        for index, frame in enumerate(
+            np.pad(user, (0, -len(user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+        ):
             due_s = began_s + (index + 1) * FRAME_S
             if stop.wait(max(0.0, due_s - time.perf_counter())):
                 raise Stopped
@@ -65,10 +67,20 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
             step_ms.append(round((back_s - given_s) * 1000, 3))
             ready_s.append(round(back_s - began_s, 6))
             agent.append(step.agent)
-            said |= {event.id: event for event in step.events if isinstance(event, Utterance) and event.speaker == "agent"}
+            said |= {
+                event.id: event
+                for event in step.events
+                if isinstance(event, Utterance) and event.speaker == "agent"
+            }
     finally:
         session.close()
-    return AgentSide(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s), began_s - asked_s)
+    return AgentSide(
+        np.concatenate(agent)[: len(user)],
+        _agent_words(said.values()),
+        tuple(step_ms),
+        tuple(ready_s),
+        began_s - asked_s,
+    )
 
 
 def _agent_words(utterances) -> tuple[Word, ...]:

@@ -24,7 +24,8 @@ from .measures import AgentSide, Values
 from .scenarios import SpokenScenario
 
 SCHEMA = 1
-CONVERSATIONS, ABOUT = "units", "unit.json"
+CONVERSATIONS = "units"
+ABOUT = "unit.json"
 _ANNOTATION = {"pause": "pause.json", "turn": "turn_taking.json", "interruption": "interrupt.json"}
 
 
@@ -112,7 +113,9 @@ def result_of(
     )
 
 
-def write_conversation(root: Path, spoken: SpokenScenario, heard: AgentSide, result: Result, voice: np.ndarray | None) -> None:
+def write_conversation(
+    root: Path, spoken: SpokenScenario, heard: AgentSide, result: Result, voice: np.ndarray | None
+) -> None:
     """Write a unit's folder under another name and rename it: a reader never sees half of one.
 
     Raises: StorageError.
@@ -124,12 +127,20 @@ def write_conversation(root: Path, spoken: SpokenScenario, heard: AgentSide, res
         part.mkdir(parents=True)
         soundfile.write(part / USER_AUDIO, spoken.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
         soundfile.write(part / AGENT_AUDIO, heard.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
-        chunks = [{"text": word["text"], "timestamp": [word["start_s"], word["end_s"]]} for word in result.agent_words]
+        chunks = [
+            {"text": word["text"], "timestamp": [word["start_s"], word["end_s"]]}
+            for word in result.agent_words
+        ]
         write_json(part / AGENT_WORDS, {"text": result.agent_text, "chunks": chunks})
         for what, name in _ANNOTATION.items():
             if events := [each for each in spoken.happened if each.what == what]:
-                times = [[each.end_s, None] if what == "turn" else [each.start_s, each.end_s] for each in events]
-                write_json(part / name, [{"text": each.text, "timestamp": at} for each, at in zip(events, times, strict=True)])
+                times = [
+                    [each.end_s, None] if what == "turn" else [each.start_s, each.end_s] for each in events
+                ]
+                write_json(
+                    part / name,
+                    [{"text": each.text, "timestamp": at} for each, at in zip(events, times, strict=True)],
+                )
         if voice is not None:
             np.save(part / "voice.npy", voice)
         write_json(part / ABOUT, asdict(result))
@@ -138,7 +149,9 @@ def write_conversation(root: Path, spoken: SpokenScenario, heard: AgentSide, res
     except (OSError, soundfile.LibsndfileError) as error:
         shutil.rmtree(part, ignore_errors=True)
         why = getattr(error, "strerror", None) or "the disk refused it"
-        raise StorageError(f"The conversation {result.conversation.name} cannot be kept ({why}); make room and run again.") from None
+        raise StorageError(
+            f"The conversation {result.conversation.name} cannot be kept ({why}); make room and run again."
+        ) from None
 
 
 def read_results(root: Path) -> list[Result]:
@@ -174,7 +187,9 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
     try:
         sides = [soundfile.read(folder / name, dtype="float32")[0] for name in (USER_AUDIO, AGENT_AUDIO)]
     except (OSError, soundfile.LibsndfileError):
-        raise StorageError(f"The sound of {result.conversation.name} cannot be read; delete its folder and run again.") from None
+        raise StorageError(
+            f"The sound of {result.conversation.name} cannot be read; delete its folder and run again."
+        ) from None
     count = min(map(len, sides))
     return sides[0][:count], sides[1][:count]
 
@@ -187,7 +202,10 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
-    return [{"text": word.text, "start_s": round(word.start_s, 4), "end_s": round(word.end_s, 4)} for word in words]
+    return [
+        {"text": word.text, "start_s": round(word.start_s, 4), "end_s": round(word.end_s, 4)}
+        for word in words
+    ]
 
 
 def _plain_name(text: str) -> str:

@@ -57,13 +57,18 @@ class Instruments:
         }
         voice = None
         with self._lock:
-            if self._dnsmos and speech and (mos := self._dnsmos.score(spoken_part(heard.samples, speech), SAMPLE_RATE_HZ)):
+            if (
+                self._dnsmos
+                and speech
+                and (mos := self._dnsmos.score(spoken_part(heard.samples, speech), SAMPLE_RATE_HZ))
+            ):
                 values |= {"dnsmos_overall": [mos.overall], "dnsmos_signal": [mos.signal]}
             if self._encoder:
                 voice = self._embed(heard.samples)
                 if len(heard.samples) >= MIN_DRIFT_S * SAMPLE_RATE_HZ:
                     part = int(PART_S * SAMPLE_RATE_HZ)
-                    first, last = self._embed(heard.samples[:part]), self._embed(heard.samples[-part:])
+                    first = self._embed(heard.samples[:part])
+                    last = self._embed(heard.samples[-part:])
                     if first is not None and last is not None:
                         values["voice_drift"] = [similarity(first, last)]
         return {key: [round(float(value), 6) for value in each] for key, each in values.items()}, voice

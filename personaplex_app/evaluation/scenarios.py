@@ -26,7 +26,17 @@ from ..yaml_fields import load_yaml
 
 SCENARIOS_FILE = Path(__file__).with_name("scenarios.yaml")
 
-Kind = Literal["pause", "turn_end", "interruption", "user_backchannel", "agent_backchannel", "side_speech", "silence", "noise", "persona"]
+Kind = Literal[
+    "pause",
+    "turn_end",
+    "interruption",
+    "user_backchannel",
+    "agent_backchannel",
+    "side_speech",
+    "silence",
+    "noise",
+    "persona",
+]
 KINDS: tuple[str, ...] = get_args(Kind)
 SPOKEN = ("say", "interrupt", "hum", "aside")
 TIMED = ("pause", "wait")
@@ -122,10 +132,15 @@ def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"The scenarios file {path.name} must be a list with at least one scenario.")
     personas = load_personas()
-    found = tuple(_scenario(entry, number, {persona.name for persona in personas}) for number, entry in enumerate(entries, 1))
+    found = tuple(
+        _scenario(entry, number, {persona.name for persona in personas})
+        for number, entry in enumerate(entries, 1)
+    )
     names = [scenario.name for scenario in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise SettingsError(f"Scenario {shorten(twice)}: there are {names.count(twice)} of that name; names must differ.")
+        raise SettingsError(
+            f"Scenario {shorten(twice)}: there are {names.count(twice)} of that name; names must differ."
+        )
     return found
 
 
@@ -137,17 +152,23 @@ def choose_scenarios(names: Iterable[str], scenarios: tuple[Scenario, ...]) -> t
     wanted = set(names)
     if unknown := wanted - {s.name for s in scenarios} - {s.kind for s in scenarios}:
         known = ", ".join(dict.fromkeys(s.kind for s in scenarios))
-        raise BadInput(f"There is no scenario {shorten(min(unknown))}; give names of scenarios.yaml or kinds: {known}.")
+        raise BadInput(
+            f"There is no scenario {shorten(min(unknown))}; give names of scenarios.yaml or kinds: {known}."
+        )
     return tuple(s for s in scenarios if not wanted or s.name in wanted or s.kind in wanted)
 
 
 def _scenario(entry: Any, number: int, personas: set[str]) -> Scenario:
     who = f"Scenario {shorten(entry.get('name') if isinstance(entry, dict) else number)}"
     if not isinstance(entry, dict) or set(entry) - {"name", "kind", "title", "persona", "script", "inverted"}:
-        raise SettingsError(f"{who}: it must be a mapping of name, kind, title, persona, script and perhaps inverted.")
+        raise SettingsError(
+            f"{who}: it must be a mapping of name, kind, title, persona, script and perhaps inverted."
+        )
     for field in ("name", "kind", "title", "persona"):
         if not isinstance(entry.get(field), str) or not entry[field].strip():
-            raise SettingsError(f"{who}, field {field}: it must be text and not empty, not {shorten(entry.get(field))}.")
+            raise SettingsError(
+                f"{who}, field {field}: it must be text and not empty, not {shorten(entry.get(field))}."
+            )
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry["name"]):
         raise SettingsError(f"{who}, field name: use lower-case letters, digits and single hyphens.")
     if entry["kind"] not in KINDS:
@@ -169,15 +190,26 @@ def _scenario(entry: Any, number: int, personas: set[str]) -> Scenario:
 def _part(entry: Any, who: str) -> Part:
     kinds = [do for do in (*SPOKEN, *TIMED, "noise") if isinstance(entry, dict) and do in entry]
     if len(kinds) != 1 or set(entry) - {kinds[0], "facts", "unknown", "seconds"}:
-        raise SettingsError(f"{who}: the part {shorten(entry)} must have one of {', '.join((*SPOKEN, *TIMED, 'noise'))}.")
-    do, value = kinds[0], entry[kinds[0]]
+        raise SettingsError(
+            f"{who}: the part {shorten(entry)} must have one of {', '.join((*SPOKEN, *TIMED, 'noise'))}."
+        )
+    do = kinds[0]
+    value = entry[kinds[0]]
     if do in SPOKEN:
         if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CHARS:
-            raise SettingsError(f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(value)}.")
+            raise SettingsError(
+                f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(value)}."
+            )
         return Part(do, value, facts=tuple(entry.get("facts", ())), unknown=bool(entry.get("unknown", False)))
     length = entry.get("seconds") if do == "noise" else value
-    if not isinstance(length, int | float) or not 0 < length <= MAX_PART_S or (do == "noise" and value not in NOISES):
-        raise SettingsError(f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is {' or '.join(NOISES)}.")
+    if (
+        not isinstance(length, int | float)
+        or not 0 < length <= MAX_PART_S
+        or (do == "noise" and value not in NOISES)
+    ):
+        raise SettingsError(
+            f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is {' or '.join(NOISES)}."
+        )
     return Part(do, value if do == "noise" else "", float(length))
 
 
@@ -204,12 +236,14 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScen
     words: list[Word] = []
     at_s = LEAD_S
     for part in scenario.script:
-        sound, audible_s = _silence(part.length_s), (0.0, part.length_s)
+        sound = _silence(part.length_s)
+        audible_s = (0.0, part.length_s)
         if part.do in SPOKEN:
             clip = synthesiser.speak(part.text, other if part.do == "aside" else timbre)
             words += [Word(word.text, at_s + word.start_s, at_s + word.end_s) for word in clip.words]
             loud = np.flatnonzero(np.abs(clip.samples) > AUDIBLE) / SAMPLE_RATE_HZ
-            sound, audible_s = clip.samples * (_ASIDE_GAIN if part.do == "aside" else 1.0), (float(loud[0]), float(loud[-1]))
+            sound = clip.samples * (_ASIDE_GAIN if part.do == "aside" else 1.0)
+            audible_s = (float(loud[0]), float(loud[-1]))
         elif part.do == "noise":
             sound = _noise(part, rng)
         timed.append((part, at_s + audible_s[0], at_s + audible_s[1]))
@@ -236,7 +270,8 @@ def _happened(timed: list[tuple[Part, float, float]]) -> tuple[UserEvent, ...]:
             told.append(UserEvent("pause", turn.end_s if turn else start_s, end_s))
         elif part.do == "say" and turn:
             told[-1] = replace(told[-1], end_s=start_s) if told[-1].what == "pause" else told[-1]
-            text, facts = f"{turn.text} {part.text}", turn.facts + part.facts
+            text = f"{turn.text} {part.text}"
+            facts = turn.facts + part.facts
             longer = replace(turn, end_s=end_s, text=text, facts=facts, unknown=turn.unknown or part.unknown)
             told[told.index(turn)] = turn = longer
         else:
@@ -256,5 +291,7 @@ def _noise(part: Part, rng: np.random.Generator) -> np.ndarray:
     sound = np.zeros(samples, np.float32)
     decay = np.exp(-np.arange(int(0.08 * SAMPLE_RATE_HZ)) / (0.012 * SAMPLE_RATE_HZ))
     for start in range(0, samples - len(decay), int(0.7 * SAMPLE_RATE_HZ)):
-        sound[start : start + len(decay)] += (0.4 * decay * rng.normal(0.0, 1.0, len(decay))).astype(np.float32)
+        sound[start : start + len(decay)] += (0.4 * decay * rng.normal(0.0, 1.0, len(decay))).astype(
+            np.float32
+        )
     return np.clip(sound, -0.9, 0.9)

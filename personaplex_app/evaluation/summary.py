@@ -50,7 +50,9 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
     """
     results = read_results(out)
     if not results:
-        raise BadInput(f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out {shorten(out)}")
+        raise BadInput(
+            f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out {shorten(out)}"
+        )
     about = read_json(out / ABOUT_RUN) if (out / ABOUT_RUN).exists() else {}
     clock = about.get("conditions", {}).get("clock", "timeline")
     voices = list(dict.fromkeys(result.voice for result in sorted(results, key=lambda result: result.voice)))
@@ -78,7 +80,8 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
         "scenarios": _scenarios(results),
         "failures": about.get("failures", []),
         "metrics": {metric.key: _metric(metric, results, voices) for metric in METRICS},
-        "speed": {voice: _speed([r for r in results if r.voice == voice]) for voice in voices} | {"all": _speed(results)},
+        "speed": {voice: _speed([r for r in results if r.voice == voice]) for voice in voices}
+        | {"all": _speed(results)},
         "alike": _alike(out, results, voices),
         "not_measured": absent,
         "published": {"source": SOURCE, "note": NOTE, "rows": [asdict(row) for row in ROWS]},
@@ -86,7 +89,10 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
 
 
 def _scenarios(results: Sequence[Result]) -> list[dict[str, str]]:
-    found = {r.scenario: {"name": r.scenario, "kind": r.kind, "title": r.title, "script_sha256": r.script_sha256} for r in results}
+    found = {
+        r.scenario: {"name": r.scenario, "kind": r.kind, "title": r.title, "script_sha256": r.script_sha256}
+        for r in results
+    }
     return list(found.values())
 
 
@@ -101,7 +107,8 @@ def cell_of(key: str, results: Iterable[Result]) -> Cell:
     for result in results:
         groups.setdefault(result.scenario, []).extend(result.values.get(key, []))
     events = sum(map(len, groups.values()))
-    value, interval = intervals.mean(list(groups.values())), intervals.mean_interval(list(groups.values()))
+    value = intervals.mean(list(groups.values()))
+    interval = intervals.mean_interval(list(groups.values()))
     return {
         "value": None if value is None else round(value, 6),
         "interval": None if interval is None else [round(each, 6) for each in interval],
@@ -117,7 +124,13 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
     p50, p95, p99 = np.percentile(step_ms, (50, 95, 99))
     heard = [result.ready_s or ready_of(result.step_ms) for result in results]
     ran_out = [[underruns(ready_s, buffer_ms) for ready_s in heard] for buffer_ms in BUFFERS_MS]
-    figures = {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": step_ms.max(), "rtf": step_ms.mean() / FRAME_MS}
+    figures = {
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "max_ms": step_ms.max(),
+        "rtf": step_ms.mean() / FRAME_MS,
+    }
     return {
         "steps": len(step_ms),
         **{name: round(float(value), 4) for name, value in figures.items()},
@@ -125,7 +138,11 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
         "deadline_attainment": round(float(np.mean(step_ms <= FRAME_MS)), 6),
         "longest_late_run_frames": max(longest_late_run(result.step_ms) for result in results),
         "underruns": [
-            {"buffer_ms": ms, "count": sum(each.count for each in of), "stall_ms": round(sum(each.stall_ms for each in of), 1)}
+            {
+                "buffer_ms": ms,
+                "count": sum(each.count for each in of),
+                "stall_ms": round(sum(each.stall_ms for each in of), 1),
+            }
             for ms, of in zip(BUFFERS_MS, ran_out, strict=True)
         ],
     }
@@ -145,7 +162,9 @@ def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[
         return round(float(np.mean(cosines)), 4) if cosines else None
 
     same = {voice: mean(combinations(vectors, 2)) for voice, vectors in known.items()}
-    cross = {f"{a} | {b}": mean((x, y) for x in known[a] for y in known[b]) for a, b in combinations(voices, 2)}
+    cross = {
+        f"{a} | {b}": mean((x, y) for x in known[a] for y in known[b]) for a, b in combinations(voices, 2)
+    }
     return {"same": same, "cross": cross}
 
 
@@ -171,9 +190,12 @@ def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
         judged = [wrong for wrong in found if wrong is not None]
         return (sum(judged) / len(judged), -len(judged)) if judged else None
 
-    judged = [(bad, result.conversation.name, result) for result in results if (bad := badness(result)) is not None]
+    judged = [
+        (bad, result.conversation.name, result) for result in results if (bad := badness(result)) is not None
+    ]
     ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
-    worst, best = _distinct(ranked[::-1]), _distinct(ranked)
+    worst = _distinct(ranked[::-1])
+    best = _distinct(ranked)
     # of a few, half are the worst and the other half the best
     worst = worst[: min(MOST_CASES, (len(worst) + 1) // 2)]
     return worst, [result for result in best if result not in worst][:MOST_CASES]

@@ -73,7 +73,9 @@ class Adapters:
             hint = f"Did you mean {' or '.join(close)}?" if close else "GET /voice/status lists them."
             raise NotFound(f"There is no adapter {shorten(name)}. {hint}")
         if not adapter.enabled:
-            raise BadInput(f"The adapter {adapter.name} is switched off here; GET /voice/status lists the others.")
+            raise BadInput(
+                f"The adapter {adapter.name} is switched off here; GET /voice/status lists the others."
+            )
         return adapter
 
 
@@ -93,7 +95,10 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
         session.take("idle_timeout", number(5, 86_400), SessionLimits.idle_s),
         session.take("max_concurrent_sessions", number(1, 1_000, whole=True), SessionLimits.sessions),
     )
-    own = {name: replace(each, talk_s=limits.talk_s, idle_s=limits.idle_s, max_sessions=limits.sessions) for name, each in own.items()}
+    own = {
+        name: replace(each, talk_s=limits.talk_s, idle_s=limits.idle_s, max_sessions=limits.sessions)
+        for name, each in own.items()
+    }
     given: dict[str, Adapter] = {}
     for entry in fields.mappings("adapters"):
         name = entry.take("name", _name, "")
@@ -103,22 +108,37 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
             raise entry.refused("name", f"the adapter {name} is there twice; names must differ")
         given[name] = _adapter(entry, name, own.get(name), limits)
         if given[name].needs_key and not keyed:
-            raise entry.refused("capabilities.requires_api_key_validation", "no key is set; set PERSONAPLEX_GATEWAY_KEY")
+            raise entry.refused(
+                "capabilities.requires_api_key_validation", "no key is set; set PERSONAPLEX_GATEWAY_KEY"
+            )
     return Adapters({**own, **given}, limits, tuple(fields.unused()))
 
 
 def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLimits) -> Adapter:
     """Return one entry; what it leaves out is as in `before`, which must be there unless it has a voice and a prompt."""
-    persona, capabilities, config, sampling = (entry.mapping(each) for each in ("persona", "capabilities", "config", "sampling"))
+    persona = entry.mapping("persona")
+    capabilities = entry.mapping("capabilities")
+    config = entry.mapping("config")
+    sampling = entry.mapping("sampling")
     was = before.persona if before else None
     voice = persona.take("voice_prompt", _voice, was.voice if was else "")
     prompt = persona.take("text_prompt", lambda value: check_prompt(text(value)), was.prompt if was else "")
     for said, field_name in ((voice, "voice_prompt"), (prompt, "text_prompt")):
         if not said:
             raise persona.refused(field_name, "it is missing")
-    role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voice, "", prompt, ())
-    classic = role.classic_voice if role.voice == voice and role.classic_voice else _CLASSIC_VOICES[family_of(voice).prefix]
-    chosen = {key: sampling.take(key, number(*limit), 0) for key, limit in SAMPLING_LIMITS.items() if key in sampling}
+    role = was or Persona(
+        name, name, "An adapter of this server's operator.", "Gateway", voice, "", prompt, ()
+    )
+    classic = (
+        role.classic_voice
+        if role.voice == voice and role.classic_voice
+        else _CLASSIC_VOICES[family_of(voice).prefix]
+    )
+    chosen = {
+        key: sampling.take(key, number(*limit), 0)
+        for key, limit in SAMPLING_LIMITS.items()
+        if key in sampling
+    }
     return Adapter(
         name,
         replace(role, voice=voice, classic_voice=classic, prompt=prompt),

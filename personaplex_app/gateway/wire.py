@@ -41,7 +41,8 @@ class GatewayWire:
     """
 
     def __init__(self, adapter: str, session_id: str, chunk_samples: int = FRAME_SAMPLES) -> None:
-        self._adapter, self._session_id = adapter, session_id
+        self._adapter = adapter
+        self._session_id = session_id
         self._chunk_bytes = 4 * chunk_samples
         self._unsent = b""
         self._chunks = 0
@@ -53,17 +54,23 @@ class GatewayWire:
         Raises: ProtocolError, BadAudio. The talk can go on after each.
         """
         if not isinstance(data, str):
-            raise ProtocolError("This socket takes text messages, one JSON object each; a binary message came.")
+            raise ProtocolError(
+                "This socket takes text messages, one JSON object each; a binary message came."
+            )
         try:
             said = json.loads(data)
         except (ValueError, RecursionError):
-            raise ProtocolError(f"A message must be one JSON object; this one begins {shorten(data[:24])}.") from None
+            raise ProtocolError(
+                f"A message must be one JSON object; this one begins {shorten(data[:24])}."
+            ) from None
         type_ = said.get("type") if isinstance(said, dict) else None
         if type_ == "audio_chunk":
             return _audio(said)
         if isinstance(type_, str) and type_ in _ORDERS:
             return [metadata(_ORDERS[type_])]
-        raise ProtocolError(f"Message type {shorten(type_)} is unknown; send audio_chunk, {', '.join(_ORDERS)}.")
+        raise ProtocolError(
+            f"Message type {shorten(type_)} is unknown; send audio_chunk, {', '.join(_ORDERS)}."
+        )
 
     def write(self, message: Message) -> list[str]:
         """Return what a client reads of one of our messages; most are not for it."""
@@ -72,7 +79,9 @@ class GatewayWire:
                 return self._audio_chunks(message.payload)
             case Kind.TEXT if not self._captions:
                 # an engine without captions gives pieces that stay as they are
-                return [_said("transcription", text=message.payload.decode(), partial=False, role="assistant")]
+                return [
+                    _said("transcription", text=message.payload.decode(), partial=False, role="assistant")
+                ]
             case Kind.ERROR:
                 return [_said("error", message=message.payload.decode())]
             case Kind.METADATA:
@@ -85,7 +94,11 @@ class GatewayWire:
             case "ready":
                 self._captions = event["capabilities"]["agent_captions"]
                 # every engine steps while the user speaks, and every session can be interrupted: the contract says so
-                can = {"full_duplex": True, "interruption": True, "backchannels": event["capabilities"]["backchannels"]}
+                can = {
+                    "full_duplex": True,
+                    "interruption": True,
+                    "backchannels": event["capabilities"]["backchannels"],
+                }
                 sound = {"audio_format": FORMAT, "sample_rate": SAMPLE_RATE_HZ}
                 whose = {"adapter": self._adapter, "session_id": self._session_id}
                 return [_said("connected", **whose, mode="full_duplex", **sound, capabilities=can)]
@@ -110,24 +123,40 @@ class GatewayWire:
         while len(self._unsent) >= self._chunk_bytes:
             data = base64.b64encode(self._unsent[: self._chunk_bytes]).decode()
             self._unsent = self._unsent[self._chunk_bytes :]
-            chunks.append(_said("audio_chunk", data=data, format=FORMAT, sample_rate=SAMPLE_RATE_HZ, chunk_index=self._chunks))
+            chunks.append(
+                _said(
+                    "audio_chunk",
+                    data=data,
+                    format=FORMAT,
+                    sample_rate=SAMPLE_RATE_HZ,
+                    chunk_index=self._chunks,
+                )
+            )
             self._chunks += 1
         return chunks
 
 
 def _audio(said: dict[str, Any]) -> list[Message]:
     """Return a chunk's samples, checked, in pieces that our messages hold."""
-    data, format_, rate = said.get("data"), said.get("format", FORMAT), said.get("sample_rate", SAMPLE_RATE_HZ)
+    data = said.get("data")
+    format_ = said.get("format", FORMAT)
+    rate = said.get("sample_rate", SAMPLE_RATE_HZ)
     if format_ != FORMAT or rate != SAMPLE_RATE_HZ:
-        raise ProtocolError(f"Audio is float32 {FORMAT!r} at {SAMPLE_RATE_HZ} Hz; {shorten(format_)} at {shorten(rate)} came.")
+        raise ProtocolError(
+            f"Audio is float32 {FORMAT!r} at {SAMPLE_RATE_HZ} Hz; {shorten(format_)} at {shorten(rate)} came."
+        )
     if not isinstance(data, str):
         raise ProtocolError(f"The data of an audio_chunk must be base64 text; {shorten(data)} came.")
     try:
         samples = checked(float32_to_samples(base64.b64decode(data, validate=True)))
     except ValueError:
-        raise ProtocolError(f"The data of an audio_chunk must be base64; this begins {shorten(data[:24])}.") from None
+        raise ProtocolError(
+            f"The data of an audio_chunk must be base64; this begins {shorten(data[:24])}."
+        ) from None
     if len(samples) > MAX_SAMPLES:
-        raise ProtocolError(f"An audio_chunk of {len(samples)} samples came; the limit is {MAX_SAMPLES}. Send smaller ones.")
+        raise ProtocolError(
+            f"An audio_chunk of {len(samples)} samples came; the limit is {MAX_SAMPLES}. Send smaller ones."
+        )
     pieces = np.split(samples, range(_PIECE_SAMPLES, len(samples), _PIECE_SAMPLES)) if len(samples) else []
     return [Message(Kind.AUDIO, piece.astype("<f4").tobytes()) for piece in pieces]
 

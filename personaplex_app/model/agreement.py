@@ -58,13 +58,17 @@ def greedy_choices(lm: Lm, columns: Tensor) -> Tensor:
     Shapes: `columns` int64 [T + 1, 17] → int64 [T, 9], text and the agent's codebooks.
     """
     run = _Run(lm)
-    return torch.stack([run.step(column, after[: 1 + AGENT_CODEBOOKS]) for column, after in pairwise(columns)])
+    return torch.stack(
+        [run.step(column, after[: 1 + AGENT_CODEBOOKS]) for column, after in pairwise(columns)]
+    )
 
 
 def agreement(columns: Tensor, choices: Tensor) -> Agreement:
     """Compare the reference's columns (`greedy_columns`) with another model's choices (`greedy_choices`)."""
     equal = (columns[1:, : 1 + AGENT_CODEBOOKS] == choices).float()
-    return Agreement(float(equal[:, 0].mean()), float(equal[:, 1].mean()), float(equal[:, 2:].mean()), equal.numel())
+    return Agreement(
+        float(equal[:, 0].mean()), float(equal[:, 1].mean()), float(equal[:, 2:].mean()), equal.numel()
+    )
 
 
 def known_agreements(store: Path, weights: Path) -> dict[str, float]:
@@ -123,7 +127,8 @@ class _Run:
 
         Shapes: `column` int64 [17], `forced` int64 [9] or None → int64 [9] on the CPU.
         """
-        lm, cache = self._lm, self._cache
+        lm = self._lm
+        cache = self._cache
         self._steps += 1
         span = lm.span(self._position, self._active, cache.window, cache.read_slots(self._steps))
         hidden, text_logits = lm.step(column[None].to(lm.device), cache, span)

@@ -29,7 +29,16 @@ class KVCache:
     data: Tensor
 
     @classmethod
-    def empty(cls, layers: int, rows: int, context: int, heads: int, head_width: int, device: torch.device, dtype: torch.dtype) -> KVCache:
+    def empty(
+        cls,
+        layers: int,
+        rows: int,
+        context: int,
+        heads: int,
+        head_width: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> KVCache:
         """Return a cache of zeros."""
         return cls(torch.zeros(layers, 2, rows, context, heads, head_width, device=device, dtype=dtype))
 
@@ -96,7 +105,9 @@ def rotation(positions: Tensor, head_width: int, period: float) -> tuple[Tensor,
     return torch.cos(angle), torch.sin(angle)
 
 
-def step_span(position: Tensor, active: Tensor, block: int, window: int, read: int, head_width: int, period: float) -> Span:
+def step_span(
+    position: Tensor, active: Tensor, block: int, window: int, read: int, head_width: int, period: float
+) -> Span:
     """Return the span of one step of `block` positions per row.
 
     Shapes: `position` int64 [B] is where each row's block begins, `active` bool [B] says which rows take part.
@@ -112,7 +123,9 @@ def step_span(position: Tensor, active: Tensor, block: int, window: int, read: i
     return Span(cos, sin, slots, visible[:, None], read, prefill=False)
 
 
-def prefill_span(start: int, length: int, block: int, window: int, head_width: int, period: float, device: torch.device) -> Span:
+def prefill_span(
+    start: int, length: int, block: int, window: int, head_width: int, period: float, device: torch.device
+) -> Span:
     """Return the span of one row's `length` positions from `start` on, each seeing what it would see step by step."""
     new = torch.arange(start, start + length, device=device)
     cos, sin = rotation(new[None], head_width, period)

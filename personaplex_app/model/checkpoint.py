@@ -37,7 +37,9 @@ class CheckpointFiles:
         Raises: WeightsError when there is no such folder.
         """
         if not folder.is_dir():
-            raise WeightsError(f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a Hub repository.")
+            raise WeightsError(
+                f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a Hub repository."
+            )
         return cls(folder, folder / LM_FILE, folder / MIMI_FILE, folder / TOKENIZER_FILE)
 
 

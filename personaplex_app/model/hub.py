@@ -48,7 +48,8 @@ def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
 
     Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each with the next step.
     """
-    folder, receipts = cached(repo, access), _Receipts(access.receipts)
+    folder = cached(repo, access)
+    receipts = _Receipts(access.receipts)
     if not (folder and COMMIT.fullmatch(repo.revision)):
         try:
             folder = _brought(repo, access, receipts, report)
@@ -82,9 +83,13 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
     """Return the commit that the revision means, and its files."""
     api = HfApi(endpoint=access.endpoint, token=access.any_token() or False)
     try:
-        info = api.model_info(repo.name, revision=repo.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        info = api.model_info(
+            repo.name, revision=repo.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
         listing = {
-            each.rfilename: HubFile(each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else each.blob_id or "")
+            each.rfilename: HubFile(
+                each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else each.blob_id or ""
+            )
             for each in info.siblings or ()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,7 +130,10 @@ class _Bringing:
 
     def _check_room(self, files: list[HubFile]) -> None:
         held = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
-        needed_bytes = sum(max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0) for part, file in held.items())
+        needed_bytes = sum(
+            max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0)
+            for part, file in held.items()
+        )
         place = next(parent for parent in self.folder.parents if parent.exists())
         free_bytes = shutil.disk_usage(place).free
         if needed_bytes and needed_bytes + SPARE_BYTES > free_bytes:
@@ -141,17 +149,27 @@ class _Bringing:
         self.report("downloading", f"{doing}, {amount}", reached_bytes / max(self.total_bytes, 1))
 
     def _bring(self, file: HubFile) -> None:
-        blob, pointer = self._blob(file), self.folder / file.name
+        blob = self._blob(file)
+        pointer = self.folder / file.name
         lock = self.access.folder(self.repo).parent / ".locks" / blob.parent.parent.name / f"{file.hash}.lock"
         for path in (blob, pointer, lock):
             path.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):
             if not blob.exists():
                 part = _part(blob)
-                url = hf_hub_url(self.repo.name, file.name, revision=self.folder.name, endpoint=self.access.endpoint)
+                url = hf_hub_url(
+                    self.repo.name, file.name, revision=self.folder.name, endpoint=self.access.endpoint
+                )
                 headers = build_hf_headers(token=self.access.any_token() or False)
-                download(Source(file.name, url, headers, file.size_bytes), part, self.access.pauses_s, lambda at: self._tell(file.name, at))
-                found = digest(part, file.hash, lambda at: self._tell(f"checking {file.name}", file.size_bytes))
+                download(
+                    Source(file.name, url, headers, file.size_bytes),
+                    part,
+                    self.access.pauses_s,
+                    lambda at: self._tell(file.name, at),
+                )
+                found = digest(
+                    part, file.hash, lambda at: self._tell(f"checking {file.name}", file.size_bytes)
+                )
                 if found != file.hash:
                     part.unlink()
                     raise WeightsError(
@@ -194,7 +212,11 @@ def _check_cached(repo: HubRepo, folder: Path, receipts: _Receipts, report: Repo
         if not _HASH.fullmatch(expected) or receipts.has(path, expected):
             continue
         size_bytes = max(path.stat().st_size, 1)
-        found = digest(path, expected, lambda at, name=name, size=size_bytes: report("loading", f"checking {name}", at / size))
+        found = digest(
+            path,
+            expected,
+            lambda at, name=name, size=size_bytes: report("loading", f"checking {name}", at / size),
+        )
         if found != expected:
             raise WeightsError(
                 f"{name} in the cache is cut off or altered: expected {expected[:16]}…, found {found[:16]}…. "

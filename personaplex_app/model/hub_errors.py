@@ -29,7 +29,9 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
             f"{repo} is not whole in the cache and HF_HUB_OFFLINE forbids to download it. Unset HF_HUB_OFFLINE once, "
             "or set PERSONAPLEX_CHECKPOINT to a folder that holds it."
         ) from error
-    cause = f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
+    cause = (
+        f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
+    )
     raise EngineUnavailable(
         f"The Hub cannot be reached ({cause}) and {repo} is not whole in the cache. Check the network and start again; "
         "what has been downloaded is kept."
@@ -38,7 +40,8 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
 
 def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUnavailable:
     """Return what the Hub's refusal means for a person. Source: the Hub's X-Error-Code header."""
-    status, code = error.response.status_code, error.response.headers.get("X-Error-Code", "")
+    status = error.response.status_code
+    code = error.response.headers.get("X-Error-Code", "")
     token_step = this_platform().token_step
     licence = f"Accept the licence at {repo.page}"
     if status == 401 and access.any_token():
@@ -61,7 +64,11 @@ def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUn
             f"{repo.name} has no revision {shorten(repo.revision, 60)} (404). Look at {repo.page}/commits/main, or leave the revision out."
         )
     if status in (401, 404):
-        why = "there is none by that name, or it is private and no token is set" if status == 401 else "there is none by that name"
+        why = (
+            "there is none by that name, or it is private and no token is set"
+            if status == 401
+            else "there is none by that name"
+        )
         return EngineUnavailable(
             f"The Hub gives no repository {repo.name} ({status}): {why}; nor is it a folder here. "
             f"Check --checkpoint; the released one is {RELEASED}."
@@ -73,7 +80,9 @@ def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUn
 
 def no_hub(access: HubAccess) -> EngineUnavailable:
     """Return what an answer that is not the Hub's means."""
-    return EngineUnavailable(f"What answers at {access.endpoint or constants.ENDPOINT} is not a Hub. Unset HF_ENDPOINT and start again.")
+    return EngineUnavailable(
+        f"What answers at {access.endpoint or constants.ENDPOINT} is not a Hub. Unset HF_ENDPOINT and start again."
+    )
 
 
 def unwritable(error: OSError, folder: Path) -> EngineUnavailable:

@@ -83,7 +83,11 @@ def cached(repo: HubRepo, access: HubAccess) -> Path | None:
         except (OSError, ValueError):
             return None
     folder = access.folder(repo) / "snapshots" / commit
-    whole = commit and all((folder / name).is_file() for name in FILES) and all((folder / name).is_file() for name in named_files(folder))
+    whole = (
+        commit
+        and all((folder / name).is_file() for name in FILES)
+        and all((folder / name).is_file() for name in named_files(folder))
+    )
     return folder if whole else None
 
 

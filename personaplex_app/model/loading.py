@@ -49,7 +49,16 @@ def load_lm(
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
         layers_away = spread(config.layers, away)
-        _fill(path, lm, shapes, device, dtype, report, quantize, tuple(f"transformer.layers.{k}." for k in layers_away))
+        _fill(
+            path,
+            lm,
+            shapes,
+            device,
+            dtype,
+            report,
+            quantize,
+            tuple(f"transformer.layers.{k}." for k in layers_away),
+        )
     if away:
         lm.transformer.stream = LayerStream(list(lm.transformer.layers), layers_away, device)
     return lm.eval().requires_grad_(False)
@@ -91,12 +100,16 @@ def _used(config: MimiConfig) -> MimiConfig:
 @contextmanager
 def _opened(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
-        raise WeightsError(f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub repository.")
+        raise WeightsError(
+            f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub repository."
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as weights:
             yield weights
     except SafetensorError as error:
-        raise WeightsError(f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}") from error
+        raise WeightsError(
+            f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}"
+        ) from error
     except OSError as error:
         raise WeightsError(
             f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try again."
@@ -123,13 +136,19 @@ def _check_keys(path: Path, weights: safe_open, shapes: dict[str, tuple[int, ...
         if keys:
             listed = ", ".join(shorten(key, 80) for key in sorted(keys)[:MAX_LISTED_KEYS])
             more = f" and {len(keys) - MAX_LISTED_KEYS} more" if len(keys) > MAX_LISTED_KEYS else ""
-            raise WeightsError(f"{path.name} {kind} tensor{'s' if len(keys) > 1 else ''} {listed}{more}. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name} {kind} tensor{'s' if len(keys) > 1 else ''} {listed}{more}. {NEXT_STEP}"
+            )
     for key, shape in shapes.items():
         view = weights.get_slice(key)
         if tuple(view.get_shape()) != shape:
-            raise WeightsError(f"{path.name}: {key} has the shape {view.get_shape()}; it must be {list(shape)}. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name}: {key} has the shape {view.get_shape()}; it must be {list(shape)}. {NEXT_STEP}"
+            )
         if not re.fullmatch(r"BF16|F16|F32", view.get_dtype()):
-            raise WeightsError(f"{path.name}: {key} is {view.get_dtype()}; BF16, F16 and F32 are read. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name}: {key} is {view.get_dtype()}; BF16, F16 and F32 are read. {NEXT_STEP}"
+            )
 
 
 def _fill(
@@ -158,8 +177,12 @@ def _fill(
                 stored = to_host(stored, device)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
-            needed = sum(stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items())
-            smaller = "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
+            needed = sum(
+                stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items()
+            )
+            smaller = (
+                "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
+            )
             raise EngineError(
                 f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
                 f"Use {smaller}a device with more memory."

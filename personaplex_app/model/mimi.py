@@ -13,7 +13,17 @@ from torch import Tensor, nn
 from ..units import FRAME_SAMPLES
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import AGENT_CODEBOOKS, MimiConfig
-from .conv import Elu, Memory, Residual, StreamConv, StreamConvTranspose, StreamSequence, empty_memory, name_all, settle_products
+from .conv import (
+    Elu,
+    Memory,
+    Residual,
+    StreamConv,
+    StreamConvTranspose,
+    StreamSequence,
+    empty_memory,
+    name_all,
+    settle_products,
+)
 from .transformer import CodecLayer, Transformer
 
 BLOCK = 2
@@ -113,13 +123,16 @@ class Mimi(nn.Module):
         return y
 
     def _span(self, length: int, state: MimiState, active: Tensor) -> Span:
-        c, window = self.config, state.cache.window
+        c = self.config
+        window = state.cache.window
         head_width = c.width // c.heads
         if length == BLOCK:
             return step_span(state.position, active, BLOCK, window, window, head_width, c.rope_period)
         if len(state.position) != 1:
             raise ValueError("several frames at once are for a single row")
-        return prefill_span(int(state.position[0]), length, BLOCK, window, head_width, c.rope_period, self.device)
+        return prefill_span(
+            int(state.position[0]), length, BLOCK, window, head_width, c.rope_period, self.device
+        )
 
 
 class Side(nn.Module):
@@ -127,7 +140,9 @@ class Side(nn.Module):
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()
-        self.transformer = Transformer([CodecLayer(config.width, config.heads, config.hidden) for _ in range(config.layers)])
+        self.transformer = Transformer(
+            [CodecLayer(config.width, config.heads, config.hidden) for _ in range(config.layers)]
+        )
 
 
 class Downsample(nn.Module):
@@ -202,7 +217,9 @@ class Codebooks(nn.Module):
         """Compute the vectors from what was loaded."""
         state = [dict(layer.named_buffers()) for layer in self.layers]
         usage = [s["_codebook.cluster_usage"].clamp(min=USAGE_FLOOR)[:, None] for s in state]
-        self.vectors = torch.stack([s["_codebook.embedding_sum"] / u for s, u in zip(state, usage, strict=True)])
+        self.vectors = torch.stack(
+            [s["_codebook.embedding_sum"] / u for s, u in zip(state, usage, strict=True)]
+        )
         self.half_norms = self.vectors.square().sum(dim=-1) / 2
 
 
@@ -236,7 +253,11 @@ def _encoder(config: MimiConfig) -> StreamSequence:
     channels = config.filters
     modules: list[nn.Module] = [StreamConv(1, channels, config.kernel)]
     for ratio in reversed(config.ratios):
-        modules += [*_residuals(config, channels), Elu(), StreamConv(channels, 2 * channels, 2 * ratio, ratio)]
+        modules += [
+            *_residuals(config, channels),
+            Elu(),
+            StreamConv(channels, 2 * channels, 2 * ratio, ratio),
+        ]
         channels *= 2
     return StreamSequence([*modules, Elu(), StreamConv(channels, config.width, config.last_kernel)])
 
@@ -245,6 +266,10 @@ def _decoder(config: MimiConfig) -> StreamSequence:
     channels = config.filters * 2 ** len(config.ratios)
     modules: list[nn.Module] = [StreamConv(config.width, channels, config.kernel)]
     for ratio in config.ratios:
-        modules += [Elu(), StreamConvTranspose(channels, channels // 2, ratio), *_residuals(config, channels // 2)]
+        modules += [
+            Elu(),
+            StreamConvTranspose(channels, channels // 2, ratio),
+            *_residuals(config, channels // 2),
+        ]
         channels //= 2
     return StreamSequence([*modules, Elu(), StreamConv(channels, 1, config.last_kernel)])

@@ -41,7 +41,10 @@ class Sizes:
 
     def weights_bytes(self, quantize: str, element_bytes: int) -> int:
         """Return what the loaded language model takes, the unused depformer steps left out."""
-        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in self.shapes.items())
+        return sum(
+            stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
+            for key, shape in self.shapes.items()
+        )
 
     def frame_bytes(self, quantize: str, element_bytes: int) -> int:
         """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its time is this over bandwidth."""
@@ -51,13 +54,20 @@ class Sizes:
                 continue
             scheme = scheme_of(key, shape, quantize)
             # unpacked by separate kernels: read and shifted as bytes, written and read again as numbers
-            total += torch.Size(shape).numel() * (4 + 2 * element_bytes) if scheme == "int4" else stored_bytes(shape, scheme, element_bytes)
+            total += (
+                torch.Size(shape).numel() * (4 + 2 * element_bytes)
+                if scheme == "int4"
+                else stored_bytes(shape, scheme, element_bytes)
+            )
         return total
 
     def layer_bytes(self, quantize: str, element_bytes: int) -> int:
         """Return what one layer of the temporal stack takes."""
         layer = {key: shape for key, shape in self.shapes.items() if key.startswith("transformer.layers.0.")}
-        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in layer.items())
+        return sum(
+            stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
+            for key, shape in layer.items()
+        )
 
     def slot_bytes(self, element_bytes: int) -> int:
         """Return what one talk takes beside the weights."""
@@ -116,7 +126,9 @@ def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
         loaded = {key: tuple(tensor.shape) for key, tensor in Lm(lm.trimmed()).state_dict().items()}
         codec = Mimi(replace(mimi, codebooks=AGENT_CODEBOOKS))
         streams = _state_bytes(codec.empty_encoder_state(1)) + _state_bytes(codec.empty_decoder_state(1))
-    codec_bytes = sum(tensor.numel() * tensor.element_size() for tensor in (*codec.parameters(), *codec.buffers()))
+    codec_bytes = sum(
+        tensor.numel() * tensor.element_size() for tensor in (*codec.parameters(), *codec.buffers())
+    )
     return Sizes(lm, loaded, parameters, codec_bytes, streams)
 
 
@@ -147,14 +159,18 @@ def plan_memory(
     slot = sizes.slot_bytes(element_bytes)
     options = []
     for form in QUANTIZATIONS:
-        weights, layer = sizes.weights_bytes(form, element_bytes), sizes.layer_bytes(form, element_bytes)
+        weights = sizes.weights_bytes(form, element_bytes)
+        layer = sizes.layer_bytes(form, element_bytes)
         fixed = weights + sizes.codec_bytes + snapshots + RESERVE_BYTES
         away = -(-(fixed + slot - usable) // layer) + BUFFERS if offload and fixed + slot > usable else 0
         if away > sizes.lm.layers:
             away = 0
         fixed -= max(away - BUFFERS, 0) * layer
-        frame, room = sizes.frame_bytes(form, element_bytes), max((usable - fixed) // slot, 0)
-        options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form)))
+        frame = sizes.frame_bytes(form, element_bytes)
+        room = max((usable - fixed) // slot, 0)
+        options.append(
+            Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form))
+        )
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
     return MemoryPlan(

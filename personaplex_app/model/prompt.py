@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import AGENT_CODEBOOKS, AGENT_SILENCE, CACHE_COLUMNS, COLUMN_ROWS, DELAYS, PAD, USER_TONE, LmConfig
+from .config import (
+    AGENT_CODEBOOKS,
+    AGENT_SILENCE,
+    CACHE_COLUMNS,
+    COLUMN_ROWS,
+    DELAYS,
+    PAD,
+    USER_TONE,
+    LmConfig,
+)
 
 SILENCE_FRAMES = 6
 """Half a second, as whole frames: int(0.5 · 12.5)."""
@@ -51,7 +60,12 @@ def wrap(text: str) -> str:
     return text if text.startswith("<system>") and text.endswith("<system>") else f"<system> {text} <system>"
 
 
-def build_prompt(config: LmConfig, text_tokens: list[int], voice: VoicePrompt | None = None, voice_codes: Tensor | None = None) -> Prompt:
+def build_prompt(
+    config: LmConfig,
+    text_tokens: list[int],
+    voice: VoicePrompt | None = None,
+    voice_codes: Tensor | None = None,
+) -> Prompt:
     """Return the prompt phase of a stored voice, of a voice's codes, or of neither.
 
     Shapes: `voice_codes` int64 [8, T].

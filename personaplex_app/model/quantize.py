@@ -95,7 +95,9 @@ def _product(x: Tensor, weight: Tensor) -> Tensor:
 @cache
 def _onednn_linear() -> Callable[..., Tensor] | None:
     """Return oneDNN's linear layer, None where this PyTorch comes without it."""
-    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    found = (
+        getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    )
     return found.default if found else None
 
 
@@ -125,7 +127,8 @@ class Int8Weight(nn.Module):
 
     def times(self, x: Tensor, rows: slice) -> Tensor:
         """Return `x` times some rows (see `linear`)."""
-        codes, scale = self.codes[rows], self.scale[rows]
+        codes = self.codes[rows]
+        scale = self.scale[rows]
         if not self._integer or len(codes) % 8:
             return _product(x, codes.to(self._kind) * scale[:, None].to(self._kind))
         y = _integer_product(x.reshape(-1, x.shape[-1]).float(), codes) * scale
@@ -139,7 +142,9 @@ def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
     high = (x / high_scale).round()
     low_scale = high_scale / 254
     low = ((x - high * high_scale) / low_scale).round().clamp(-127, 127)
-    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(torch.int8)
+    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(
+        torch.int8
+    )
     sums = torch._int_mm(both, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
     # what is not a number is none in int8: the scale carries it on
     return sums[:batch] * high_scale + sums[batch:] * low_scale
@@ -161,10 +166,14 @@ class Int4Weight(nn.Module):
         padded = self.columns + -self.columns % (2 * GROUP)
         self.register_buffer("codes", torch.empty(rows, padded // 2, dtype=torch.int8, device=weight.device))
         # float16 holds neither a very small nor a very large scale, bfloat16 every one
-        self.register_buffer("scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device))
+        self.register_buffer(
+            "scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
+        )
         slabs = _slabs(rows, padded)
         for start in slabs:
-            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(1, (-1, GROUP))
+            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(
+                1, (-1, GROUP)
+            )
             # the number furthest from zero becomes −8, so that all sixteen codes are used
             furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
             scale = (furthest / -8).to(torch.bfloat16)
@@ -175,13 +184,18 @@ class Int4Weight(nn.Module):
 
     def times(self, x: Tensor, rows: slice) -> Tensor:
         """Return `x` times some rows (see `linear`)."""
-        codes, scale = self.codes[rows], self.scale[rows]
+        codes = self.codes[rows]
+        scale = self.scale[rows]
         high, low = F.pad(x, (0, 2 * codes.shape[1] - self.columns)).chunk(2, dim=-1)
         slabs = _slabs(len(codes), self.columns)
         parts = []
         for s in slabs:
-            part, scales = codes[s : s + slabs.step], scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
-            parts.append(_product(high, _scaled(part >> 4, scales[0])) + _product(low, _scaled((part << 4) >> 4, scales[1])))
+            part = codes[s : s + slabs.step]
+            scales = scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
+            parts.append(
+                _product(high, _scaled(part >> 4, scales[0]))
+                + _product(low, _scaled((part << 4) >> 4, scales[1]))
+            )
         return torch.cat(parts, dim=-1)
 
 

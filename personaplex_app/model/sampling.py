@@ -35,7 +35,15 @@ def gumbel(seed: Tensor, position: Tensor, stream: int, token: Tensor) -> Tensor
     return -torch.log(-torch.log(uniform))
 
 
-def sample(logits: Tensor, temperature: Tensor, topk: Tensor, widest: int, seed: Tensor, position: Tensor, stream: int) -> Tensor:
+def sample(
+    logits: Tensor,
+    temperature: Tensor,
+    topk: Tensor,
+    widest: int,
+    seed: Tensor,
+    position: Tensor,
+    stream: int,
+) -> Tensor:
     """Choose a token per row: the most likely one where the temperature is 0, else one of the `topk` most likely.
 
     Shapes: `logits` float32 [B, card]; `temperature` float32 [B]; `topk` int64 [B], each from 1 to `widest` → int64 [B].

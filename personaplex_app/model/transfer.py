@@ -44,12 +44,14 @@ def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell
         part.write_bytes(b"")
     failures = most_bytes = 0
     while _size(part) < source.size_bytes:
-        short, cause = False, ""
+        short = False
+        cause = ""
         try:
             _stream(source, part, tell)
             short = True
         except HfHubHTTPError as error:
-            short, cause = error.response.status_code == 416, f"status {error.response.status_code}"
+            short = error.response.status_code == 416
+            cause = f"status {error.response.status_code}"
             if not short and error.response.status_code not in BUSY:
                 raise
         except HTTPError as error:
@@ -68,7 +70,9 @@ def _stream(source: Source, part: Path, tell: Tell) -> None:
     wanted = {**source.headers, "Accept-Encoding": "identity"}
     if have_bytes := _size(part):
         wanted["Range"] = f"bytes={have_bytes}-"
-    with get_session().stream("GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+    with get_session().stream(
+        "GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+    ) as response:
         hf_raise_for_status(response)
         tell(have_bytes)
         # a server that does not know ranges begins anew
@@ -110,7 +114,9 @@ def digest(path: Path, like: str, tell: Tell) -> str:
                 sums.update(block)
                 tell(file.tell())
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start again.") from error
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start again."
+        ) from error
     return sums.hexdigest()
 
 

@@ -41,9 +41,13 @@ def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a spoiled file makes the reader raise
-        raise WeightsError(f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again.") from error
+        raise WeightsError(
+            f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."
+        ) from error
     if not isinstance(content, dict) or set(content) != {"embeddings", "cache"}:
-        raise WeightsError(f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download voices.tgz again.")
+        raise WeightsError(
+            f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download voices.tgz again."
+        )
     return _checked(name, content["embeddings"], content["cache"], config)
 
 
@@ -54,15 +58,32 @@ def _check_pickle(name: str, data: bytes) -> None:
             records = archive.infolist()
             packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
             if packed or sum(record.file_size for record in records) > MAX_VOICE_BYTES:
-                raise WeightsError(f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again.")
+                raise WeightsError(
+                    f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again."
+                )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
         for opcode, argument, _ in pickletools.genops(pickles[0]):
             if opcode.name in NAMING_OPCODES and (opcode.name != "GLOBAL" or argument not in ALLOWED_GLOBALS):
-                raise WeightsError(f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is not loaded.")
+                raise WeightsError(
+                    f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is not loaded."
+                )
         if len(pickles) != 1:
-            raise WeightsError(f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz again.")
-    except (zipfile.BadZipFile, ValueError, IndexError, EOFError, OSError, RuntimeError, OverflowError, NotImplementedError) as error:
-        raise WeightsError(f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again.") from error
+            raise WeightsError(
+                f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz again."
+            )
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        IndexError,
+        EOFError,
+        OSError,
+        RuntimeError,
+        OverflowError,
+        NotImplementedError,
+    ) as error:
+        raise WeightsError(
+            f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."
+        ) from error
 
 
 def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> VoicePrompt:
@@ -74,14 +95,26 @@ def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> 
     shape = tuple(embeddings.shape)
     if len(shape) != 4 or not 2 <= shape[0] <= MAX_VOICE_FRAMES or shape[1:] != (1, 1, config.width):
         limit = f"[2 to {MAX_VOICE_FRAMES}, 1, 1, {config.width}]"
-        raise WeightsError(f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to another model.")
-    if embeddings.dtype not in (torch.bfloat16, torch.float16, torch.float32) or not torch.isfinite(embeddings).all():
-        raise WeightsError(f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download voices.tgz again.")
+        raise WeightsError(
+            f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to another model."
+        )
+    if (
+        embeddings.dtype not in (torch.bfloat16, torch.float16, torch.float32)
+        or not torch.isfinite(embeddings).all()
+    ):
+        raise WeightsError(
+            f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download voices.tgz again."
+        )
     if tuple(cache.shape) != (1, COLUMN_ROWS, CACHE_COLUMNS) or cache.dtype != torch.int64:
-        raise WeightsError(f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz again.")
-    text, audio = cache[0, 0], cache[0, 1:]
+        raise WeightsError(
+            f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz again."
+        )
+    text = cache[0, 0]
+    audio = cache[0, 1:]
     if cache.min() < 0 or text.max() > config.text_card or audio.max() > config.card:
-        raise WeightsError(f"The voice {name}: cache holds tokens that the model does not have. It belongs to another model.")
+        raise WeightsError(
+            f"The voice {name}: cache holds tokens that the model does not have. It belongs to another model."
+        )
     return VoicePrompt(embeddings[:, 0, 0].contiguous(), cache[0].contiguous())
 
 
@@ -110,7 +143,12 @@ def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
 
 def to_safetensors(voice: VoicePrompt) -> bytes:
     """Return a voice as a file of ours."""
-    return save({"embeddings": voice.embeddings[:, None, None].contiguous(), "cache": voice.columns[None].contiguous()})
+    return save(
+        {
+            "embeddings": voice.embeddings[:, None, None].contiguous(),
+            "cache": voice.columns[None].contiguous(),
+        }
+    )
 
 
 def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
@@ -119,7 +157,9 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
     Raises: WeightsError when it is not one.
     """
     if len(data) > MAX_VOICE_BYTES:
-        raise WeightsError(f"The voice file {shorten(name)} has {len(data):,} bytes; the limit is {MAX_VOICE_BYTES:,}.")
+        raise WeightsError(
+            f"The voice file {shorten(name)} has {len(data):,} bytes; the limit is {MAX_VOICE_BYTES:,}."
+        )
     try:
         content = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
@@ -127,7 +167,9 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
             f"The voice file {shorten(name)} is not a safetensors file ({type(error).__name__}); export it again."
         ) from error
     if set(content) != {"embeddings", "cache"}:
-        raise WeightsError(f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it again.")
+        raise WeightsError(
+            f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it again."
+        )
     return _checked(name, content["embeddings"], content["cache"], config)
 
 
@@ -162,7 +204,10 @@ def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> Non
     """Write the index last, so that a cut-off store is made again. A store that cannot be written only costs time at the next start."""
     try:
         store.mkdir(parents=True, exist_ok=True)
-        sums = {name: _write(store / f"{name}.safetensors", to_safetensors(voice)) for name, voice in voices.items()}
+        sums = {
+            name: _write(store / f"{name}.safetensors", to_safetensors(voice))
+            for name, voice in voices.items()
+        }
         _write(store / INDEX_FILE, json.dumps({"archive_sha256": source, "voices": sums}, indent=1).encode())
     except OSError:
         return
@@ -177,7 +222,11 @@ def _write(path: Path, data: bytes) -> str:
 
 def _sha256_of(path: Path) -> str:
     if not path.is_file():
-        raise WeightsError(f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository.")
+        raise WeightsError(
+            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
+        )
     if path.stat().st_size > 16 * MAX_VOICE_BYTES:
-        raise WeightsError(f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it again.")
+        raise WeightsError(
+            f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it again."
+        )
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,7 +22,8 @@ VOTES = "votes"
 TRIALS = 12
 OWNER = "this notebook"
 CHOICES: dict[str, Choice] = {"A": "left", "B": "right", "tie": "tie", "both bad": "both_bad"}
-UNDO, REVEAL = "undo", "reveal"
+UNDO = "undo"
+REVEAL = "reveal"
 NOT_HEARD = "Nothing was counted: this pair is shown only now. Hear both sides, then choose."
 ALL_VOTED = f"Every pair has its vote. CHOICE {UNDO} takes the last one back; {REVEAL} names the voices, and your votes stand."
 LOOK = (
@@ -40,16 +41,24 @@ def player(source: str) -> str:
 class NotebookBlindTest:
     """One listener's blind pairs of a study's conversations. Nothing counts what a notebook plays: the time since a pair was shown does."""
 
-    def __init__(self, folder: Path, engine: str, voices: tuple[str, ...], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, engine: str, voices: tuple[str, ...], clock: Callable[[], float] = time.time
+    ) -> None:
         """Make the test of what was rendered, or take it up again.
 
         Raises: BadInput when fewer than two voices can be compared, StorageError.
         """
         results = read_results(folder)
         found = {(r.scenario, r.seed, r.voice): r for r in results}
-        shared = [key for key in dict.fromkeys((s, seed) for s, seed, _ in found) if all((*key, voice) in found for voice in voices)]
+        shared = [
+            key
+            for key in dict.fromkeys((s, seed) for s, seed, _ in found)
+            if all((*key, voice) in found for voice in voices)
+        ]
         rows = [[found[(*key, voice)] for voice in voices] for key in shared]
-        conditions = tuple(Condition(r.user_sha256, r.title, r.persona, r.prompt_sha256, r.seed) for r, *_ in rows)
+        conditions = tuple(
+            Condition(r.user_sha256, r.title, r.persona, r.prompt_sha256, r.seed) for r, *_ in rows
+        )
         self._folder = folder
         self._results = {result.conversation.name: result for result in results}
         clips = tuple(tuple(self._clip(result) for result in row) for row in rows)
@@ -57,7 +66,11 @@ class NotebookBlindTest:
 
     def _clip(self, result: Result) -> TrialClip:
         return TrialClip(
-            result.voice, result.conversation.name, result.duration_s, gain_db(read_sides(self._folder, result)[1]), result.agent_sha256
+            result.voice,
+            result.conversation.name,
+            result.duration_s,
+            gain_db(read_sides(self._folder, result)[1]),
+            result.agent_sha256,
         )
 
     def take(self, choice: str) -> str:
@@ -66,7 +79,9 @@ class NotebookBlindTest:
         Raises: BadInput for a choice that is none, StorageError.
         """
         if choice not in ("", *CHOICES, UNDO, REVEAL):
-            raise BadInput(f"CHOICE is {shorten(choice)}; it must be one of {', '.join((*CHOICES, UNDO, REVEAL))}, or empty.")
+            raise BadInput(
+                f"CHOICE is {shorten(choice)}; it must be one of {', '.join((*CHOICES, UNDO, REVEAL))}, or empty."
+            )
         note = self._counted(choice) if choice else ""
         mine = self._test.mine(OWNER) or (self._test.begin(OWNER, TRIALS) and self._test.mine(OWNER))
         assert mine
@@ -93,8 +108,13 @@ class NotebookBlindTest:
     def _shown(self, mine: Round) -> str:
         number = mine.at
         if mine.revealed:
-            pairs = "; ".join(f"{n}: A {trial.left}, B {trial.right}" for n, trial in enumerate(mine.trials, 1))
-            checks = ", ".join(f"the {name} pair {'passed' if passed else 'not passed'}" for name, passed in passed_checks(mine).items())
+            pairs = "; ".join(
+                f"{n}: A {trial.left}, B {trial.right}" for n, trial in enumerate(mine.trials, 1)
+            )
+            checks = ", ".join(
+                f"the {name} pair {'passed' if passed else 'not passed'}"
+                for name, passed in passed_checks(mine).items()
+            )
             return f"<p>The pairs were {escape(pairs)}. Hidden checks: {escape(checks)}.</p>"
         if number is None:
             return f"<p>{ALL_VOTED}</p>"
@@ -117,6 +137,8 @@ class NotebookBlindTest:
     def ranking(self) -> str:
         """Return the ranking as text."""
         ranking = self._test.ranking()
-        lines = [f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in ranking.standings]
+        lines = [
+            f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in ranking.standings
+        ]
         early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener tells no interval."
         return "\n".join([*lines, *([early] if ranking.preliminary else [])])

@@ -93,7 +93,10 @@ def prepare(
     """
     if mode not in MODES:
         raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
-    settings = Settings.read(os.environ, {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None})
+    settings = Settings.read(
+        os.environ,
+        {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None},
+    )
     engine = build(choose(settings), settings)
     with state_line() as report:
         engine.load(report)
@@ -104,7 +107,9 @@ def prepare(
     sampling = Sampling(audio_temperature=audio_temperature, text_temperature=text_temperature)
     made = RunPlan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
     sound_s = sum(sum(part.length_s for part in s.script) + 10 for s in chosen) * len(names) * takes
-    print(f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}.")
+    print(
+        f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}."
+    )
     return Study(engine, made, Path(folder), Evaluator(dnsmos=sound_quality))
 
 
@@ -161,7 +166,9 @@ class Study:
         page = write_report(self.folder, "notebooks/personaplex_evaluation.ipynb")
         summary, results = summarise(self.folder)
         inside = base64.b64encode(html_of(self.folder, summary, results).encode()).decode()
-        _show(f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid #ccc'></iframe>")
+        _show(
+            f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid #ccc'></iframe>"
+        )
         print(f"{page} and {page.with_name(JSON).name}, figures.csv, conversations.csv beside it.")
         return page
 
@@ -205,17 +212,27 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
 
     Raises: EngineError when the app does not start, with the end of its log.
     """
-    given = {name.replace("_", "-"): value for name, value in {"engine": engine, "share": share, **settings}.items()}
-    flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value is not False and value != ""]
+    given = {
+        name.replace("_", "-"): value
+        for name, value in {"engine": engine, "share": share, **settings}.items()
+    }
+    flags = [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in given.items()
+        if value is not False and value != ""
+    ]
     with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
         command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
-    log, until_s = Path(out.name), time.monotonic() + READY_S
+    log = Path(out.name)
+    until_s = time.monotonic() + READY_S
     while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):
         if process.poll() is not None or time.monotonic() > until_s:
             process.kill()
             process.wait()
-            raise EngineError(f"The app did not start; its log ends with: {log.read_text('utf-8', 'replace')[-600:]}")
+            raise EngineError(
+                f"The app did not start; its log ends with: {log.read_text('utf-8', 'replace')[-600:]}"
+            )
         time.sleep(0.2)
     app = LiveApp(ready[1], process)
     _show(f"<p><a href='{escape(app.url)}' target='_blank' rel='noopener'>Open the live app</a></p>")

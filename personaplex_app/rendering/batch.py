@@ -74,13 +74,21 @@ class RenderBatch:
         durations_s = [each.duration_s for each in self.requests]
         over = self._ready | self.errors.keys()
         # the last frame is padded, the recording is not
-        running_s = sum(min(each.done_frames * FRAME_S, durations_s[index]) for index, each in self._under_way.items())
+        running_s = sum(
+            min(each.done_frames * FRAME_S, durations_s[index]) for index, each in self._under_way.items()
+        )
         done_s = min(sum(durations_s), sum(durations_s[index] for index in over) + running_s)
         elapsed_s = time.monotonic() - self._began_s if self._began_s is not None else 0.0
         rate = self._rendered_frames * FRAME_S / elapsed_s if elapsed_s >= ESTIMATE_FROM_S else 0.0
         left_s = (sum(durations_s) - done_s) / rate if rate else None
-        ahead = min((place.ahead for place in self._places.values()), default=None) if not self._under_way else None
-        return BatchProgress(len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead)
+        ahead = (
+            min((place.ahead for place in self._places.values()), default=None)
+            if not self._under_way
+            else None
+        )
+        return BatchProgress(
+            len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead
+        )
 
     def is_ready(self, index: int) -> bool:
         """Return whether the cache has a request's rendering."""
@@ -138,7 +146,9 @@ class RenderBatch:
             if rendering is None:
                 return False
             if self.transcriber:
-                rendering = await self._in_thread(partial(self.transcriber.complete, rendering, self.engine.capabilities))
+                rendering = await self._in_thread(
+                    partial(self.transcriber.complete, rendering, self.engine.capabilities)
+                )
             await self._in_thread(partial(self.cache.put, rendering))
         finally:
             self._places.pop(worker, None)
@@ -163,7 +173,8 @@ class RenderBatch:
 
     async def _advance(self, under_way: Render) -> bool:
         """Step for a while; beside live talks no faster than a talk."""
-        began_s, before_frames = time.monotonic(), under_way.done_frames
+        began_s = time.monotonic()
+        before_frames = under_way.done_frames
         self._began_s = self._began_s or began_s
         at_ease = self.admission.talks > 0
         more = await self._in_thread(partial(under_way.advance, 0.0 if at_ease else ADVANCE_S))

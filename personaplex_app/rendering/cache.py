@@ -37,7 +37,9 @@ class RenderCache:
     """
 
     def __init__(self, folder: Path, limit_bytes: int, keep_s: float | None = None) -> None:
-        self._folder, self._limit_bytes, self._keep_s = folder, limit_bytes, keep_s
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._keep_s = keep_s
         self._lock = threading.Lock()
 
     def has(self, key: str) -> bool:
@@ -46,7 +48,8 @@ class RenderCache:
 
     def get(self, key: str) -> Rendering | None:
         """Return a kept rendering; None where there is none. A damaged entry is deleted, and counts as none."""
-        about, sound = self._about(key), self._sound(key)
+        about = self._about(key)
+        sound = self._sound(key)
         try:
             rendering = _read(key, about, sound)
         except FileNotFoundError:
@@ -73,7 +76,9 @@ class RenderCache:
         sound = io.BytesIO()
         both = np.column_stack((rendering.user, rendering.agent))
         # as `float_to_pcm16` did: what is read is what was put
-        soundfile.write(sound, (both * 32768.0).round().astype(np.int16), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+        soundfile.write(
+            sound, (both * 32768.0).round().astype(np.int16), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16"
+        )
         body = _to_json(rendering, hashlib.sha256(sound.getvalue()).hexdigest())
         data = json.dumps({"sha256": _hash(body), "rendering": body}, ensure_ascii=False).encode()
         with self._lock:
@@ -94,7 +99,9 @@ class RenderCache:
             for path in self._folder.glob("*"):
                 try:
                     age_s = now_s - path.stat().st_mtime
-                    if (self._keep_s is not None and age_s > self._keep_s) or (path.suffix == ".part" and age_s > 60):
+                    if (self._keep_s is not None and age_s > self._keep_s) or (
+                        path.suffix == ".part" and age_s > 60
+                    ):
                         path.unlink()
                 except OSError:
                     continue
@@ -187,7 +194,10 @@ def _read(key: str, about: Path, sound: Path) -> Rendering:
         rendered_at_s=body["rendered_at_s"],
         user=np.ascontiguousarray(both[:, 0]),
         agent=np.ascontiguousarray(both[:, 1]),
-        utterances=tuple(Utterance(**{**each, "words": tuple(Word(**word) for word in each["words"])}) for each in body["utterances"]),
+        utterances=tuple(
+            Utterance(**{**each, "words": tuple(Word(**word) for word in each["words"])})
+            for each in body["utterances"]
+        ),
         marks=tuple(Mark(**each) for each in body["marks"]),
         turn_latencies=tuple(TurnLatency(**each) for each in body["turn_latencies"]),
         step_ms=tuple(body["step_ms"]),

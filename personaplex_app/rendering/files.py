@@ -31,7 +31,10 @@ FORMS: dict[str, tuple[Callable[[Rendering], bytes], str]] = {
     "wav": (wav, "audio/wav"),
     "agent.wav": (lambda rendering: wav(rendering, both=False), "audio/wav"),
     "json": (lambda rendering: export.to_json(rendering.as_talk()).encode(), "application/json"),
-    "srt": (lambda rendering: export.to_srt(rendering.as_talk()).encode(), "application/x-subrip; charset=utf-8"),
+    "srt": (
+        lambda rendering: export.to_srt(rendering.as_talk()).encode(),
+        "application/x-subrip; charset=utf-8",
+    ),
     "txt": (lambda rendering: export.to_txt(rendering.as_talk()).encode(), "text/plain; charset=utf-8"),
 }
 
@@ -39,7 +42,11 @@ FORMS: dict[str, tuple[Callable[[Rendering], bytes], str]] = {
 def describe(rendering: Rendering) -> dict[str, Any]:
     """Return everything that is known of a rendering, with its lane, ready for JSON."""
     talk = rendering.as_talk()
-    p50, p95, p99 = (round(float(ms), 2) for ms in np.percentile(rendering.step_ms, [50, 95, 99])) if rendering.step_ms else (0, 0, 0)
+    p50, p95, p99 = (
+        (round(float(ms), 2) for ms in np.percentile(rendering.step_ms, [50, 95, 99]))
+        if rendering.step_ms
+        else (0, 0, 0)
+    )
     return {
         **export.describe(talk),
         "key": rendering.key,

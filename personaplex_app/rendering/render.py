@@ -109,11 +109,15 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
     if not len(user):
         raise BadAudio("The recording holds no sound; record or choose another.")
     if len(samples) > MAX_USER_S * SAMPLE_RATE_HZ:
-        raise BadAudio(f"The recording has {len(samples) / SAMPLE_RATE_HZ:.0f} s; the limit is {MAX_USER_S} s. Cut it and try again.")
+        raise BadAudio(
+            f"The recording has {len(samples) / SAMPLE_RATE_HZ:.0f} s; the limit is {MAX_USER_S} s. Cut it and try again."
+        )
     sampling = config.sampling
     if sampling.seed is None:
         sampling = Sampling(**{**_fields(sampling), "seed": seed})
-    return RenderRequest(samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False}))
+    return RenderRequest(
+        samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False})
+    )
 
 
 class Render:
@@ -125,9 +129,12 @@ class Render:
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError; BadInput for a request that would not render the same again.
         """
         if asked.config.realtime or asked.config.sampling.seed is None:
-            raise BadInput("A rendering needs a seed and must not be in real time; make its request with `render.request`.")
+            raise BadInput(
+                "A rendering needs a seed and must not be in real time; make its request with `render.request`."
+            )
         self._asked = asked
-        self._engine_name, self._key = engine.name, asked.key(engine.identity)
+        self._engine_name = engine.name
+        self._key = asked.key(engine.identity)
         self._user = pcm16_to_float(float_to_pcm16(asked.user))
         self._frames = np.pad(self._user, (0, -len(self._user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         self._agent: list[np.ndarray] = []
@@ -184,7 +191,9 @@ class Render:
         self._session.close()
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Utterance) and (len(self._utterances) < MAX_EVENTS or (event.speaker, event.id) in self._utterances):
+        if isinstance(event, Utterance) and (
+            len(self._utterances) < MAX_EVENTS or (event.speaker, event.id) in self._utterances
+        ):
             self._utterances[event.speaker, event.id] = event
         elif isinstance(event, Mark | TurnLatency) and len(self._events) < MAX_EVENTS:
             self._events.append(event)

@@ -77,11 +77,20 @@ class Transcriber:
             for at_s in np.arange(turn_start_s, turn_end_s, LONGEST_S):
                 begin_s = max(0.0, float(at_s) - MARGIN_S)
                 end_s = min(turn_end_s, float(at_s) + LONGEST_S) + MARGIN_S
-                heard = recogniser.transcribe(samples[int(begin_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)])
-                words += [Word(word.text, word.start_s + begin_s, min(word.end_s + begin_s, end_s)) for word in heard.words]
+                heard = recogniser.transcribe(
+                    samples[int(begin_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)]
+                )
+                words += [
+                    Word(word.text, word.start_s + begin_s, min(word.end_s + begin_s, end_s))
+                    for word in heard.words
+                ]
             if words:
                 text = " ".join(word.text for word in words)
-                said.append(Utterance(FIRST_ID + len(said), "user", text, turn_start_s, turn_end_s, True, tuple(words)))
+                said.append(
+                    Utterance(
+                        FIRST_ID + len(said), "user", text, turn_start_s, turn_end_s, True, tuple(words)
+                    )
+                )
         return tuple(said)
 
 

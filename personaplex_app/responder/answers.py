@@ -19,12 +19,16 @@ _FOLLOW_UP = re.compile(
     r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
     r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
 )
-_POINTING = re.compile(r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)")
+_POINTING = re.compile(
+    r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
+)
 _CORRECTION = re.compile(
     r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?"
     r"(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
 )
-_PROMISE = re.compile(r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?")
+_PROMISE = re.compile(
+    r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?"
+)
 _OPENNESS = re.compile(
     r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or |what about |how about )"
 )
@@ -36,7 +40,9 @@ _SAYING = re.compile(
     r"(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
 )
 _YOURS = re.compile(r"(?i)\b(you|your|pickup|pick|come|collect|find|go)\b")
-_NAMING = re.compile(r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+")
+_NAMING = re.compile(
+    r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+"
+)
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -52,7 +58,9 @@ class Answerer:
     """Answers from the notes of one talk."""
 
     def __init__(self, brief: Brief, index: Index, lead: Callable[..., str]) -> None:
-        self._brief, self._index, self._lead = brief, index, lead
+        self._brief = brief
+        self._index = index
+        self._lead = lead
         self._glossary = [(m[1], m[2], k) for k, f in enumerate(brief.facts) if (m := _QUOTED.search(f.text))]
 
     def answer(self, text: str, memory: Memory, hedge: bool, statements: bool) -> Answer | None:
@@ -71,7 +79,11 @@ class Answerer:
         if found := self._phrase(asked):
             return Answer((self._said(found),), query)
         matches = self._index.search(query)
-        says = self._from(query, matches, memory, hedge) if query.kind or follows or (matches and matches[0].covered >= SURE) else None
+        says = (
+            self._from(query, matches, memory, hedge)
+            if query.kind or follows or (matches and matches[0].covered >= SURE)
+            else None
+        )
         if says and corrected:
             says = (Said(self._lead("corrected")), *says)
         return Answer(says, query) if says else None
@@ -85,13 +97,28 @@ class Answerer:
             )
         return _POINTING.search(text) is not None and query.kind is not None and len(query.stems) <= 2
 
-    def _from(self, query: Query, matches: list[Match], memory: Memory, hedge: bool) -> tuple[Said, ...] | None:
+    def _from(
+        self, query: Query, matches: list[Match], memory: Memory, hedge: bool
+    ) -> tuple[Said, ...] | None:
         best = matches[0] if matches else None
-        if all(self._index.is_light(s) or s == "phone" for s in query.stems) and (best is None or query.kind == "price"):
+        if all(self._index.is_light(s) or s == "phone" for s in query.stems) and (
+            best is None or query.kind == "price"
+        ):
             return self._unnamed(query)
-        if query.kind == "where" and best and not best.typed and _YOURS.search(query.text) and (place := self._unnamed(query)):
+        if (
+            query.kind == "where"
+            and best
+            and not best.typed
+            and _YOURS.search(query.text)
+            and (place := self._unnamed(query))
+        ):
             return place
-        if best is None or best.covered < LIKELY or (best.covered < SURE and not hedge) or not self._names(query, best):
+        if (
+            best is None
+            or best.covered < LIKELY
+            or (best.covered < SURE and not hedge)
+            or not self._names(query, best)
+        ):
             return None
         fact = self._index.facts[best.index]
         says = [self._said(best.index)]
@@ -106,14 +133,28 @@ class Answerer:
         verdict = self._verdict(query, best, fact)
         if verdict:
             says[0] = Said(f"{verdict}, {lower_first(says[0].text)}", says[0].facts)
-        elif best.index in memory.told and memory.query and set(memory.query.stems) == set(query.stems) and memory.query.kind == query.kind:
+        elif (
+            best.index in memory.told
+            and memory.query
+            and set(memory.query.stems) == set(query.stems)
+            and memory.query.kind == query.kind
+        ):
             says[0] = Said(self._lead("again", fact=lower_first(says[0].text)), says[0].facts)
         if verdict == "No" or is_negative(fact.text):
             says += self._beside(best.index)
         else:
-            also = next((m.index for m in matches[1:3] if m.covered >= 0.85 and m.typed and self._same_line(m.index, best.index)), None)
+            also = next(
+                (
+                    m.index
+                    for m in matches[1:3]
+                    if m.covered >= 0.85 and m.typed and self._same_line(m.index, best.index)
+                ),
+                None,
+            )
             says = (
-                [self._said(k) for k in sorted((best.index, also))] if also is not None and query.kind not in ("yesno", "price") else says
+                [self._said(k) for k in sorted((best.index, also))]
+                if also is not None and query.kind not in ("yesno", "price")
+                else says
             )
         return tuple(says)
 
@@ -124,14 +165,20 @@ class Answerer:
     def _names(self, query: Query, best: Match) -> bool:
         """A price must be of the very thing: one unknown word of two makes it another thing."""
         unknown = [s for s in query.stems if not self._index.speaks_of(s) and not self._index.is_light(s)]
-        return not unknown or query.kind not in ("price", "count", "when", "duration") or len(unknown) * 2 < len(query.stems)
+        return (
+            not unknown
+            or query.kind not in ("price", "count", "when", "duration")
+            or len(unknown) * 2 < len(query.stems)
+        )
 
     def _unnamed(self, query: Query) -> tuple[Said, ...] | None:
         """A question that names nothing ("how much is it?", "what's your number?"): answered when only one note can be meant."""
         fitting = self._index.typed(query.kind, query.text)
         if query.days or query.hours:
             fitting = [k for k, f in enumerate(self._index.facts) if days_in(f.source) and f.whole is None]
-        if not fitting or (query.kind in (None, "open", "yesno", "why", "who") and not (query.days or query.hours)):
+        if not fitting or (
+            query.kind in (None, "open", "yesno", "why", "who") and not (query.days or query.hours)
+        ):
             return None
         if query.kind == "price" and len(fitting) > 2:
             return (Said(self._lead("which")),)
@@ -144,7 +191,11 @@ class Answerer:
         """Return the next note of the same sentence: "… is out of stock; an alternative arrives …"."""
         facts = self._index.facts
         after = index + 1
-        return [self._said(after)] if after < len(facts) and facts[after].line == facts[index].line and facts[after].whole is None else []
+        return (
+            [self._said(after)]
+            if after < len(facts) and facts[after].line == facts[index].line and facts[after].whole is None
+            else []
+        )
 
     def _said(self, index: int) -> Said:
         fact = self._index.facts[index]
@@ -152,7 +203,8 @@ class Answerer:
 
     def _verdict(self, query: Query, best: Match, fact: Fact) -> str:
         """Return "Yes" or "No" where the note decides it beyond doubt, "" where it is better only quoted."""
-        days, hours = days_in(fact.source), hours_in(fact.source)
+        days = days_in(fact.source)
+        hours = hours_in(fact.source)
         if query.kind in ("yesno", "open", "when") and query.days and days:
             if not query.days <= days:
                 return "No"
@@ -167,7 +219,9 @@ class Answerer:
             return "Yes" if query.numbers <= self._index.numbers(best.index) else "No"
         if re.match(r"(?i)(i can't|no |we do not|we don't|there (is|are) no)", fact.text):
             return "No" if re.match(r"(?i)(there|we)", fact.text) else ""
-        if re.search(r"(?i)n't\b|\bnot\b", query.text) or re.search(r"(?i)\b(except|only|unless)\b", fact.text):
+        if re.search(r"(?i)n't\b|\bnot\b", query.text) or re.search(
+            r"(?i)\b(except|only|unless)\b", fact.text
+        ):
             return ""
         if is_negative(fact.text):
             return "No" if best.covered >= 0.8 else ""
@@ -182,7 +236,14 @@ class Answerer:
             return None
         what = re.sub(r"[^\w\s]", "", asked["what"].lower()).strip()
         scored = [
-            (max(fuzz.ratio(what, _plain(a)), fuzz.ratio(what, _plain(b)), fuzz.token_set_ratio(what, _plain(a)) - 12), k)
+            (
+                max(
+                    fuzz.ratio(what, _plain(a)),
+                    fuzz.ratio(what, _plain(b)),
+                    fuzz.token_set_ratio(what, _plain(a)) - 12,
+                ),
+                k,
+            )
             for a, b, k in self._glossary
         ]
         score, index = max(scored)
@@ -204,7 +265,9 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w\s]", "", text.lower())
 
 
-def told_about(question: str, statements: list[str], lexicon_index: Callable[[tuple[Fact, ...]], Index]) -> str | None:
+def told_about(
+    question: str, statements: list[str], lexicon_index: Callable[[tuple[Fact, ...]], Index]
+) -> str | None:
     """Return what the person told about themselves that answers `question` ("what's my dog's name?"), None for nothing."""
     if not statements or not re.search(r"(?i)\b(my|i|me|our|we)\b", question):
         return None

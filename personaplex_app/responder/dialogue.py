@@ -120,7 +120,10 @@ class Dialogue:
         for name, own in raw["styles"].items():
             base = styles.get(own.get("base", ""), {})
             styles[name] = {**base, **own, "first": own.get("first", []) + base.get("first", [])}
-        stories = tuple(Story(s["title"], re.compile(s["when"]), tuple(s["hero"]), tuple(s["lines"])) for s in raw["stories"])
+        stories = tuple(
+            Story(s["title"], re.compile(s["when"]), tuple(s["hero"]), tuple(s["lines"]))
+            for s in raw["stories"]
+        )
         leads = {key: tuple(lines) for key, lines in raw["leads"].items()}
         return cls(
             _rules(raw["first"], "first"),
@@ -134,13 +137,20 @@ class Dialogue:
     def style_for(self, prompt: str) -> Style:
         """Return the style whose cues the prompt names most, the plain one when it names none."""
         text = prompt.lower()
-        scored = [(sum(cue.search(text) is not None for cue in style.cues), -k, style) for k, style in enumerate(self.styles)]
+        scored = [
+            (sum(cue.search(text) is not None for cue in style.cues), -k, style)
+            for k, style in enumerate(self.styles)
+        ]
         best = max(scored, key=lambda s: s[:2])
         return best[2] if best[0] else self.styles[-1]
 
 
 def _style(name: str, entry: dict[str, Any]) -> Style:
-    lines = {key: tuple(value) for key, value in entry.items() if key in ("greet", "ask_on", "and_you", "more", "offer", "unknown")}
+    lines = {
+        key: tuple(value)
+        for key, value in entry.items()
+        if key in ("greet", "ask_on", "and_you", "more", "offer", "unknown")
+    }
     return Style(
         name,
         tuple(re.compile(cue) for cue in entry["cues"]),
@@ -148,7 +158,10 @@ def _style(name: str, entry: dict[str, Any]) -> Style:
         entry.get("hedge", True),
         entry.get("topics", False),
         lines,
-        tuple((s, None) if isinstance(s, str) else (s["ask"], re.compile(s["known"])) for s in entry.get("steps", ())),
+        tuple(
+            (s, None) if isinstance(s, str) else (s["ask"], re.compile(s["known"]))
+            for s in entry.get("steps", ())
+        ),
         _rules(entry.get("first", []), f"{name}.first"),
         _rules(entry.get("last", []), f"{name}.last"),
         _rules(entry.get("feedback", []), f"{name}.feedback"),
@@ -159,7 +172,9 @@ def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
     rules = []
     for number, entry in enumerate(entries, 1):
         if unknown := entry.keys() - _FIELDS:
-            raise SettingsError(f"The dialogue file's rule {where} {number} has a field {shorten(min(unknown))} that does not exist.")
+            raise SettingsError(
+                f"The dialogue file's rule {where} {number} has a field {shorten(min(unknown))} that does not exist."
+            )
         try:
             values = {
                 key: entry[key]
@@ -168,7 +183,9 @@ def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
             }
             patterns = {key: re.compile(entry[key]) for key in ("when", "lacks") if key in entry}
         except re.error as error:
-            raise SettingsError(f"The dialogue file's rule {where} {number} has a pattern that cannot be used: {error}.") from error
+            raise SettingsError(
+                f"The dialogue file's rule {where} {number} has a pattern that cannot be used: {error}."
+            ) from error
         rules.append(
             Rule(
                 f"{where}.{number}",
@@ -193,7 +210,9 @@ def filled(template: str, slot: Callable[[str], str | None]) -> str | None:
     return re.sub(r"([.!?])\.", r"\1", re.sub(r"\s{2,}", " ", "".join(parts))).strip()
 
 
-def take_turns(id_: str, lines: tuple[str, ...], memory: Memory, slot: Callable[[str], str | None]) -> str | None:
+def take_turns(
+    id_: str, lines: tuple[str, ...], memory: Memory, slot: Callable[[str], str | None]
+) -> str | None:
     """Return the next of several lines that can be filled, counting in `memory.used`; None when none can."""
     start = memory.used[id_]
     for k in range(len(lines)):

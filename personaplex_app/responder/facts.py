@@ -9,9 +9,12 @@ from .numbers import figures
 from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 
 MAX_FACTS = 200
-_ABBREVIATED = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
+_ABBREVIATED = (
+    r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
+)
 _SENTENCE_END = re.compile(
-    _ABBREVIATED + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
+    _ABBREVIATED
+    + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
 )
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
@@ -38,11 +41,15 @@ _COMPANIES = tuple(
         r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
     )
 )
-_ROLE = re.compile(r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)")
+_ROLE = re.compile(
+    r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)"
+)
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
 _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
 _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
-_PRICE_LAST = re.compile(rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$")
+_PRICE_LAST = re.compile(
+    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
+)
 _PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[A-Za-z].*)$")
 
 
@@ -57,7 +64,11 @@ class Identity:
 
     @property
     def first(self) -> str:
-        return self.name if self.name.split(" ")[0] in ("Dr.", "Mr.", "Mrs.", "Ms.", "Old", "Captain") else self.name.split(" ")[0]
+        return (
+            self.name
+            if self.name.split(" ")[0] in ("Dr.", "Mr.", "Mrs.", "Ms.", "Old", "Captain")
+            else self.name.split(" ")[0]
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,8 @@ def read_brief(prompt: str) -> Brief:
     noted = not re.search(r"(?i)\binformation\s*:", prompt)
     for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
-            noted, raw = True, _HEADING.sub("", raw)
+            noted = True
+            raw = _HEADING.sub("", raw)
         wanted = re.match(
             r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?"
             r"(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
@@ -113,7 +125,9 @@ def read_brief(prompt: str) -> Brief:
                 raw,
                 flags=re.I,
             )
-            facts += _facts(raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company))
+            facts += _facts(
+                raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company)
+            )
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     said = " ".join(f.text for f in facts)
     return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(said))
@@ -122,9 +136,21 @@ def read_brief(prompt: str) -> Brief:
 def _sentences(prompt: str) -> list[tuple[int, str]]:
     """Return the prompt's sentences and clauses, each with the number of the sentence it is from."""
     prompt = re.sub(r"(?i)\s*\b(information|details|facts|notes)\s*:\s*", r"\n\1: ", prompt)
-    parts = ((n, part) for n, text in enumerate(_SENTENCE_END.split(prompt)) for part in re.split(r";\s+", text.strip()))
-    clauses = ((n, clause) for n, part in parts for clause in (_OWN_CLAUSES.split(part) if part.startswith("You ") else [part]))
-    return [(n, re.sub(r"^[-*•]\s+", "", clause).rstrip(" .;,")) for n, clause in clauses if re.search(r"\w", clause)]
+    parts = (
+        (n, part)
+        for n, text in enumerate(_SENTENCE_END.split(prompt))
+        for part in re.split(r";\s+", text.strip())
+    )
+    clauses = (
+        (n, clause)
+        for n, part in parts
+        for clause in (_OWN_CLAUSES.split(part) if part.startswith("You ") else [part])
+    )
+    return [
+        (n, re.sub(r"^[-*•]\s+", "", clause).rstrip(" .;,"))
+        for n, clause in clauses
+        if re.search(r"\w", clause)
+    ]
 
 
 def _is_direction(text: str) -> bool:
@@ -135,7 +161,9 @@ def _is_direction(text: str) -> bool:
             r"|use |avoid |greet |remember |make sure|if asked)",
             text,
         )
-        or re.match(r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text)
+        or re.match(
+            r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text
+        )
         or re.match(r"(?i)(you (work|are|teach)\b.*)?your name is [^,;]+$", text)
     )
 
@@ -162,7 +190,9 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
     named = [
-        (text.replace(item, f"{item} {label.lower()}", 1), item) if one and item in text and item != label else (text, item)
+        (text.replace(item, f"{item} {label.lower()}", 1), item)
+        if one and item in text and item != label
+        else (text, item)
         for text, item in items
     ]
     return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
@@ -176,7 +206,11 @@ def _said(raw: str, label: str, value: str, serving: bool) -> str:
     listed = many and ("," in value or " and " in value)
     article = "our" if listed else "" if label.lower().startswith(("the ", "our ", "your ")) else "the"
     be = "are" if many else "is"
-    return sentence(first_person(f"{article} {lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving))
+    return sentence(
+        first_person(
+            f"{article} {lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving
+        )
+    )
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
@@ -186,14 +220,21 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
         item = _bare(match["item"])
         values = [v.strip() for v in re.split(r",\s|;\s", match["value"])]
         be = "are" if re.search(r"[^su]s$", item) else "is"
-        found += [(f"{_the(item)} {be} {value}", item) for value in values] if re.search(_MONEY, match["value"]) else []
+        found += (
+            [(f"{_the(item)} {be} {value}", item) for value in values]
+            if re.search(_MONEY, match["value"])
+            else []
+        )
     parts = [p.strip() for p in re.split(r",\s(?:and\s)?|\sand\s(?=[^,]*[$€£])", text)]
     if found or len(parts) < 2:
         return found
     for part in parts:
         if first := _PRICE_FIRST.match(part):
             found.append(
-                (f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part, f"{label} {first['item']}")
+                (
+                    f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part,
+                    f"{label} {first['item']}",
+                )
             )
         elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
             item = _bare(last["item"])

@@ -76,7 +76,9 @@ class Lexicon:
         def stem(word: str) -> str:
             return stemmer.stemWord(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
 
-        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stem)
+        return cls(
+            tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stem
+        )
 
     def words(self, text: str) -> list[str]:
         """Return the words of `text` in lower case, figures as words, set phrases as one word."""
@@ -88,7 +90,11 @@ class Lexicon:
 
     def content(self, text: str) -> list[str]:
         """Return the stems that carry something to look up, each once, in order."""
-        return list(dict.fromkeys(self.stem(word) for word in self.words(text) if word not in self.empty and not is_day(word)))
+        return list(
+            dict.fromkeys(
+                self.stem(word) for word in self.words(text) if word not in self.empty and not is_day(word)
+            )
+        )
 
 
 def is_day(word: str) -> bool:
@@ -101,7 +107,11 @@ def kind_of(text: str) -> str | None:
     if not _ASKING.search(text) and len(text.split()) > 5:
         return None
     found = [kind for kind, pattern in _KINDS if re.search(pattern, text)]
-    if found[:1] in (["price"], ["count"]) and "yesno" in found and not re.search(r"how (?:much|many)|what", text):
+    if (
+        found[:1] in (["price"], ["count"])
+        and "yesno" in found
+        and not re.search(r"how (?:much|many)|what", text)
+    ):
         return "yesno"
     if "yesno" in found and not re.search(r"\b(when|where|who|why|how|what|which)\b", text):
         return "yesno"
@@ -131,7 +141,10 @@ def _named(text: str) -> set[int]:
     for match in re.finditer(rf"{_DAY}\s*(?:to|through|until|till|-)\s*{_DAY}", text):
         first, last = (next(k for k, day in enumerate(WEEK) if day.startswith(match[g])) for g in (1, 2))
         days |= {(first + k) % 7 for k in range((last - first) % 7 + 1)}
-    days |= {next(k for k, day in enumerate(WEEK) if day.startswith(match[1])) for match in re.finditer(rf"\b{_DAY}\b", text)}
+    days |= {
+        next(k for k, day in enumerate(WEEK) if day.startswith(match[1]))
+        for match in re.finditer(rf"\b{_DAY}\b", text)
+    }
     if re.search(r"\bweekends?\b", text):
         days |= {5, 6}
     if re.search(r"\bweek ?days?\b", text):

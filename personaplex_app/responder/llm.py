@@ -25,7 +25,9 @@ MANNER = (
     "You are on a live voice call. Answer in one or two short spoken sentences, without lists, markup or emoji. "
     "Use only facts and figures given above or by the user; say so when you do not know something."
 )
-_SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\ba\.m\.)(?<!\bp\.m\.)(?<=[.!?…])[\"')\]]*\s+|\n+")
+_SENTENCE = re.compile(
+    r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\ba\.m\.)(?<!\bp\.m\.)(?<=[.!?…])[\"')\]]*\s+|\n+"
+)
 _MARKUP = re.compile(r"[*_`#>|]+|<[^>]{0,200}>")
 
 
@@ -89,8 +91,17 @@ class _OpenReply:
 class LlmResponder:
     """Streams a model's answer sentence by sentence. `notice` is the sentence for the person once the model has failed."""
 
-    def __init__(self, prompt: str, settings: LlmSettings, fallback: Fallback, notify: Callable[[str], None] | None = None) -> None:
-        self._prompt, self._settings, self._fallback, self._notify = prompt, settings, fallback, notify
+    def __init__(
+        self,
+        prompt: str,
+        settings: LlmSettings,
+        fallback: Fallback,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        self._prompt = prompt
+        self._settings = settings
+        self._fallback = fallback
+        self._notify = notify
         timeout = httpx.Timeout(settings.first_token_s)
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
@@ -158,20 +169,26 @@ class LlmResponder:
                 self._notify(self.notice)
 
     def _messages(self, user_text: str) -> list[dict[str, str]]:
-        room, kept = MAX_HISTORY_CHARS, []
+        room = MAX_HISTORY_CHARS
+        kept = []
         for role, text in reversed(self._history):
             room -= len(text)
             if room < 0:
                 break
             kept.append({"role": role, "content": text})
-        return [{"role": "system", "content": f"{self._prompt}\n\n{MANNER}"}, *reversed(kept), {"role": "user", "content": user_text}]
+        return [
+            {"role": "system", "content": f"{self._prompt}\n\n{MANNER}"},
+            *reversed(kept),
+            {"role": "user", "content": user_text},
+        ]
 
     def _sentences(self, user_text: str) -> Iterator[str]:
         """Yield whole sentences; one that the stream breaks off is dropped.
 
         Raises: LlmFailed.
         """
-        waiting, length = "", 0
+        waiting = ""
+        length = 0
         limit = self._settings.max_reply_chars
         try:
             for piece in self._pieces(user_text):
@@ -199,17 +216,29 @@ class LlmResponder:
         """
         settings = self._settings
         began_s = time.monotonic()
-        body = {"messages": self._messages(user_text), "stream": True, "max_tokens": settings.max_tokens, "temperature": 0.6}
+        body = {
+            "messages": self._messages(user_text),
+            "stream": True,
+            "max_tokens": settings.max_tokens,
+            "temperature": 0.6,
+        }
         if settings.model:
             body["model"] = settings.model
         seen = False
         try:
             with self._client.stream("POST", settings.endpoint, json=body) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise LlmFailed(f"status {response.status_code}", lasting=response.status_code in (400, 401, 403, 404, 422))
+                    raise LlmFailed(
+                        f"status {response.status_code}",
+                        lasting=response.status_code in (400, 401, 403, 404, 422),
+                    )
                 for data in _events(response.iter_bytes()):
                     waited_s = time.monotonic() - began_s
-                    if self._closed or waited_s > settings.total_s or (not seen and waited_s > settings.first_token_s):
+                    if (
+                        self._closed
+                        or waited_s > settings.total_s
+                        or (not seen and waited_s > settings.first_token_s)
+                    ):
                         raise LlmFailed("it took too long")
                     if data == "[DONE]":
                         return

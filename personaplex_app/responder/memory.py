@@ -10,7 +10,10 @@ from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
 
-MAX_TURNS, MAX_STATEMENTS, MAX_STATEMENT_WORDS, MAX_FIGURES = 40, 30, 30, 400
+MAX_TURNS = 40
+MAX_STATEMENTS = 30
+MAX_STATEMENT_WORDS = 30
+MAX_FIGURES = 400
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
@@ -80,7 +83,9 @@ class Memory:
         self.user_name = name or self.user_name
         for part in re.split(r"(?<=[.!?])\s+", text):
             if (
-                re.match(r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip())
+                re.match(
+                    r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip()
+                )
                 and len(part.split()) >= 3
                 and "?" not in part
             ):

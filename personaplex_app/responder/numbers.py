@@ -15,8 +15,18 @@ _ONES = word_list("""zero one two three four five six seven eight nine ten eleve
 _TENS = word_list("""_ _ twenty thirty forty fifty
     sixty seventy eighty ninety""")
 _SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
-_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth", "twelve": "twelfth"}
-_CARDINALS = {word: value for value, word in enumerate(_ONES)} | {word: 10 * k for k, word in enumerate(_TENS) if k > 1}
+_IRREGULAR = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+_CARDINALS = {word: value for value, word in enumerate(_ONES)} | {
+    word: 10 * k for k, word in enumerate(_TENS) if k > 1
+}
 _MONEY = {"$": ("dollar", "dollars"), "€": ("euro", "euros"), "£": ("pound", "pounds")}
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _UNITS = frozenset(
@@ -64,19 +74,35 @@ def figures(text: str) -> frozenset[int]:
     """
     words = re.findall(r"[A-Za-z]+", speakable(text))
     found: set[int] = set()
-    total, part, last, begun = 0, 0, 10**12, False
+    total = 0
+    part = 0
+    last = 10**12
+    begun = False
     for k, word in enumerate([*words, ""]):
         value = _value(word.lower())
-        lone = value == 1 and not begun and (words[k + 1].rstrip("s") if k + 1 < len(words) else "") not in _UNITS
+        lone = (
+            value == 1
+            and not begun
+            and (words[k + 1].rstrip("s") if k + 1 < len(words) else "") not in _UNITS
+        )
         if value is not None and not lone and not (begun and value >= last and value < 100):
             total, part, last = _joined(total, part, value)
             begun = True
-        elif word == "and" and begun and last == 100 and k + 1 < len(words) and _value(words[k + 1].lower()) is not None:
+        elif (
+            word == "and"
+            and begun
+            and last == 100
+            and k + 1 < len(words)
+            and _value(words[k + 1].lower()) is not None
+        ):
             continue
         else:
             if begun:
                 found.add(total + part)
-            total, part, last, begun = 0, 0, 10**12, False
+            total = 0
+            part = 0
+            last = 10**12
+            begun = False
             if value is not None and not lone:
                 total, part, last = _joined(0, 0, value)
                 begun = True
@@ -122,27 +148,45 @@ def _money(match: re.Match[str]) -> str:
     cents = (cents + "0")[:2] if cents else ""
     if whole == "0" and cents.strip("0"):
         return cardinal(int(cents)) + (" pence" if match["sign"] == "£" else " cents")
-    return f"{cardinal(int(whole))} {one if whole == '1' else many}" + (f" {cardinal(int(cents))}" if cents.strip("0") else "")
+    return f"{cardinal(int(whole))} {one if whole == '1' else many}" + (
+        f" {cardinal(int(cents))}" if cents.strip("0") else ""
+    )
 
 
 def _clock(match: re.Match[str]) -> str:
-    hour, minute = int(match["hour"]), match["minute"]
+    hour = int(match["hour"])
+    minute = match["minute"]
     half = (match["half"] or "").replace(".", "").upper()
-    said = "" if minute == "00" else " oh " + _ONES[int(minute)] if minute.startswith("0") else " " + cardinal(int(minute))
+    said = (
+        ""
+        if minute == "00"
+        else " oh " + _ONES[int(minute)]
+        if minute.startswith("0")
+        else " " + cardinal(int(minute))
+    )
     return cardinal(hour) + (said or ("" if half else " o'clock")) + (f" {half}" if half else "")
 
 
 def _year(match: re.Match[str]) -> str:
-    high, low = int(match["year"][:2]), int(match["year"][2:])
+    high = int(match["year"][:2])
+    low = int(match["year"][2:])
     if high % 10 == 0 and low < 10:
         return match["lead"] + cardinal(int(match["year"]))
-    return match["lead"] + cardinal(high) + (" hundred" if not low else " oh " + _ONES[low] if low < 10 else " " + cardinal(low))
+    return (
+        match["lead"]
+        + cardinal(high)
+        + (" hundred" if not low else " oh " + _ONES[low] if low < 10 else " " + cardinal(low))
+    )
 
 
 def _per(match: re.Match[str]) -> str:
     if match["many"]:
         return f" for {match['many']} "
-    return f" an {match['unit']}" if match["unit"] in ("hour", "item", "order", "adult", "hr") else f" a {match['unit']}"
+    return (
+        f" an {match['unit']}"
+        if match["unit"] in ("hour", "item", "order", "adult", "hr")
+        else f" a {match['unit']}"
+    )
 
 
 _RULES = (

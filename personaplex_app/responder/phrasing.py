@@ -47,13 +47,16 @@ def first_person(text: str, serving: bool = True) -> str:
     Quoted words stay. `serving`: the agent works for a company, and "the customer" is whom it speaks to.
     """
     if serving and re.match(
-        r"(?i)(?:please )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ", text
+        r"(?i)(?:please )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ",
+        text,
     ):
         return text
     text = _completed(text)
     text = re.sub(r"(?i)^(?:do not|don't|never) (?=[a-z])", "I can't ", text)
     text = re.sub(r"(?i)^offer ", "I can offer ", text)
-    text = re.sub(r"(?i)^(sell|serve|repair|rent|deliver|teach) (?=\w)", lambda m: f"We {m[1].lower()} ", text)
+    text = re.sub(
+        r"(?i)^(sell|serve|repair|rent|deliver|teach) (?=\w)", lambda m: f"We {m[1].lower()} ", text
+    )
     if serving:
         text = re.sub(
             r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b",
@@ -61,9 +64,16 @@ def first_person(text: str, serving: bool = True) -> str:
             text,
         )
     parts = _ASIDE.split(text)
-    parts[::2] = [re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part) for part in parts[::2]]
+    parts[::2] = [
+        re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
+        for part in parts[::2]
+    ]
     text = "".join(parts)
-    return re.sub(r"(?i)\b(?:the|a) (?:customer|caller|guest)\b(?! \w+s\b)|^customers\b", "you", text) if serving else text
+    return (
+        re.sub(r"(?i)\b(?:the|a) (?:customer|caller|guest)\b(?! \w+s\b)|^customers\b", "you", text)
+        if serving
+        else text
+    )
 
 
 def has_verb(text: str) -> bool:
@@ -82,7 +92,11 @@ def lower_first(text: str) -> str:
     """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks like a name."""
     first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
     article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
-    name = first in ("I", "I'm", "I've", "I'll") or first[1:] != first[1:].lower() or (not article and more and more[0][:1].isupper())
+    name = (
+        first in ("I", "I'm", "I've", "I'll")
+        or first[1:] != first[1:].lower()
+        or (not article and more and more[0][:1].isupper())
+    )
     return text if name else text[:1].lower() + text[1:]
 
 
@@ -125,6 +139,8 @@ def _completed(text: str) -> str:
     if fragment := _FRAGMENT.match(text):
         be = "are" if re.search(r"[^su]s$", fragment["subject"]) else "is"
         return f"{fragment['subject']} {be} {fragment['rest']}"
-    if re.search(r"(?<!\S)[$€£]\s?\d", text) and (price := re.match(r"(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text)):
+    if re.search(r"(?<!\S)[$€£]\s?\d", text) and (
+        price := re.match(r"(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text)
+    ):
         return f"{price['item']} is {price['value']}"
     return text

@@ -13,9 +13,13 @@ from .facts import Fact
 from .lexicon import Lexicon, days_in, hours_in, is_day, kind_of
 from .numbers import cardinal, figures
 
-SURE, LIKELY = 0.62, 0.42
-_FUZZY_RATIO, _FUZZY_RATIO_SHORT = 79, 86
-_UNHEARD, _LIGHT, _MEANT = 3.0, 0.3, 1.5
+SURE = 0.62
+LIKELY = 0.42
+_FUZZY_RATIO = 79
+_FUZZY_RATIO_SHORT = 86
+_UNHEARD = 3.0
+_LIGHT = 0.3
+_MEANT = 1.5
 _SOUNDS = (
     (r"ph", "f"),
     (r"th|d", "t"),
@@ -28,11 +32,15 @@ _SOUNDS = (
     (r"(.)\1+", r"\1"),
 )
 _VALUES = {
-    "price": re.compile(r"(?i)\b(dollars?|euros?|pounds?|cents?|percent|free|half price|price|no charge|money)\b"),
+    "price": re.compile(
+        r"(?i)\b(dollars?|euros?|pounds?|cents?|percent|free|half price|price|no charge|money)\b"
+    ),
     "count": re.compile(
         r"(?i)\b(two|three|four|five|six|seven|eight|nine|ten|\w+teen|\w+ty|\w+ty-\w+|hundred|thousand|eleven|twelve|one|zero)\b"
     ),
-    "duration": re.compile(r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"),
+    "duration": re.compile(
+        r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"
+    ),
     "when": re.compile(
         r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|daily|every|AM|PM|noon|midnight|hours?|days?|"
         r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|"
@@ -42,7 +50,9 @@ _VALUES = {
     "where": re.compile(
         r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"
     ),
-    "phone": re.compile(r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"),
+    "phone": re.compile(
+        r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"
+    ),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
 _PLACE = re.compile(
@@ -51,8 +61,12 @@ _PLACE = re.compile(
     r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
-_ASKS_ITSELF = re.compile(r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)")
-_NEGATIVE = re.compile(r"(?i)\b(not|no|never|cannot|can't|don't|doesn't|out of stock|sold out|unavailable|closed|stopped)\b")
+_ASKS_ITSELF = re.compile(
+    r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)"
+)
+_NEGATIVE = re.compile(
+    r"(?i)\b(not|no|never|cannot|can't|don't|doesn't|out of stock|sold out|unavailable|closed|stopped)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,10 @@ class Index:
         self._listed = frozenset(f.whole for f in facts if f.whole is not None)
         self._sounds = self._sounds_of(facts)
         wholes = [stems for stems, f in zip(self._stems, facts, strict=True) if f.whole is None]
-        self._idf = {s: 1.0 + math.log((1 + len(wholes)) / (1 + sum(s in stems for stems in wholes))) for s in self.vocabulary}
+        self._idf = {
+            s: 1.0 + math.log((1 + len(wholes)) / (1 + sum(s in stems for stems in wholes)))
+            for s in self.vocabulary
+        }
 
     def query(self, text: str) -> Query:
         """Return what `text` asks, looking first at the clause that asks it."""
@@ -103,7 +120,8 @@ class Index:
         stems = self._heard(clause)
         rest = self._heard(text.replace(clause, " ")) if clause != text else ()
         if all(stem in self._lexicon.light for stem in stems):
-            stems, rest = (*rest, *stems), ()
+            stems = (*rest, *stems)
+            rest = ()
         kind = kind_of(clause) or kind
         adjective = re.search(r"(?i)\bhow (high|tall|big|heavy|wide|deep|large|fast|far|spicy|hot)\b", clause)
         return Query(
@@ -156,7 +174,8 @@ class Index:
         heard: list[str] = []
         k = 0
         while k < len(words):
-            word, after = words[k], words[k + 1] if k + 1 < len(words) else ""
+            word = words[k]
+            after = words[k + 1] if k + 1 < len(words) else ""
             stem = lexicon.stem(word)
             if after and (meant := self._pair(word, after)):
                 heard += meant
@@ -176,25 +195,41 @@ class Index:
             return ()
         if not any(known) and (meant := self._sounds.get((_sound(word), _sound(after)))):
             return meant
-        return next(((v,) for v in self.vocabulary if len(joined) > 6 and len(v) > 5 and fuzz.ratio(joined, v) > 85), ())
+        return next(
+            ((v,) for v in self.vocabulary if len(joined) > 6 and len(v) > 5 and fuzz.ratio(joined, v) > 85),
+            (),
+        )
 
     def _alike(self, stem: str) -> str:
-        best, ratio = stem, float(_FUZZY_RATIO if len(stem) > 4 else _FUZZY_RATIO_SHORT)
+        best = stem
+        ratio = float(_FUZZY_RATIO if len(stem) > 4 else _FUZZY_RATIO_SHORT)
         for known in self.vocabulary:
             if len(stem) > 3 and len(known) > 3 and abs(len(known) - len(stem)) <= 2:
                 score = fuzz.ratio(stem, known) + (4 if known[0] == stem[0] else -4)
-                if len(_sound(stem)) > 2 and _sound(stem) == _sound(known) and score > (70 if len(_sound(stem)) == 3 else 50):
+                if (
+                    len(_sound(stem)) > 2
+                    and _sound(stem) == _sound(known)
+                    and score > (70 if len(_sound(stem)) == 3 else 50)
+                ):
                     score = max(score, 90.0)
                 if score > ratio:
-                    best, ratio = known, score
+                    best = known
+                    ratio = score
         return best
 
     def _sounds_of(self, facts: tuple[Fact, ...]) -> dict[tuple[str, str], tuple[str, str]]:
         """Return the pairs of words in what facts are about, by how they sound."""
-        stem, pairs = self._lexicon.stem, {}
+        stem = self._lexicon.stem
+        pairs = {}
         for fact in facts:
             words = self._lexicon.words(fact.subject)
-            pairs.update({(_sound(a), _sound(b)): (stem(a), stem(b)) for a, b in pairwise(words) if a not in self._lexicon.empty})
+            pairs.update(
+                {
+                    (_sound(a), _sound(b)): (stem(a), stem(b))
+                    for a, b in pairwise(words)
+                    if a not in self._lexicon.empty
+                }
+            )
         return pairs
 
     def _match(self, query: Query, index: int) -> Match:
@@ -212,11 +247,18 @@ class Index:
             found += weight * share
         covered = found / total if total else 0.0
         typed = query.kind not in _VALUES or _VALUES[query.kind].search(fact.text) is not None
-        return Match(index, covered + self._extra(query, index, typed, covered) if covered else 0.0, covered, typed, opposed)
+        return Match(
+            index,
+            covered + self._extra(query, index, typed, covered) if covered else 0.0,
+            covered,
+            typed,
+            opposed,
+        )
 
     def _extra(self, query: Query, index: int, typed: bool, covered: float) -> float:
         """Return what else speaks for a fact: the kind of value asked for, figures, days; and against it: that it says more."""
-        fact, extra = self.facts[index], 0.0
+        fact = self.facts[index]
+        extra = 0.0
         if query.kind in _VALUES:
             extra += 0.25 if typed else -0.2
         if query.numbers:
@@ -224,14 +266,21 @@ class Index:
         if query.days and days_in(fact.text):
             extra += 0.2
         if query.kind in ("yesno", "open"):
-            extra += (0.12 if covered >= 0.9 else -0.12) if index in self._listed else -0.12 if fact.whole is not None else 0.0
+            extra += (
+                (0.12 if covered >= 0.9 else -0.12)
+                if index in self._listed
+                else -0.12
+                if fact.whole is not None
+                else 0.0
+            )
         extra += 0.1 * sum(s in self._stems[index] for s in query.side) / max(1, len(query.side))
         extra -= 0.015 * len(self._subjects[index].difference(query.stems)) + 0.004 * len(self._stems[index])
         return extra if fact.noted else extra - 0.3
 
     def _share(self, stem: str, index: int) -> tuple[float, bool]:
         """Return how much of one asked word the fact holds (more in its subject), and whether it says the opposite."""
-        stems, meaning = self._stems[index], self._lexicon.meaning
+        stems = self._stems[index]
+        meaning = self._lexicon.meaning
         if stem in stems:
             return (1.0 if stem in self._subjects[index] else 0.93), False
         meant = meaning.get(stem, stem)
@@ -246,9 +295,15 @@ class Index:
     def typed(self, kind: str | None, text: str) -> list[int]:
         """Return the facts that hold a value of the kind asked for, of the unit asked for, for a question that names nothing else."""
         pattern = _PLACE if kind == "where" else _VALUES.get(kind or "")
-        fitting = [k for k, f in enumerate(self.facts) if f.noted and f.whole is None and pattern and pattern.search(f.text)]
+        fitting = [
+            k
+            for k, f in enumerate(self.facts)
+            if f.noted and f.whole is None and pattern and pattern.search(f.text)
+        ]
         units = _UNIT.findall(" ".join(self._lexicon.words(text)))
-        return [k for k in fitting if all(unit in self._lexicon.words(self.facts[k].text) for unit in units)] or ([] if units else fitting)
+        return [
+            k for k in fitting if all(unit in self._lexicon.words(self.facts[k].text) for unit in units)
+        ] or ([] if units else fitting)
 
 
 def _sound(word: str) -> str:
@@ -260,10 +315,18 @@ def _sound(word: str) -> str:
 
 def asking_clause(text: str) -> str:
     """Return the last sentence or clause of `text` that asks something, the whole text when none stands out."""
-    parts = [p for p in re.split(r"(?<=[.?!])\s+|,\s+(?=(?:how|what|when|where|who|which|can|do|does|is|are)\b)", text) if p.strip()]
+    parts = [
+        p
+        for p in re.split(
+            r"(?<=[.?!])\s+|,\s+(?=(?:how|what|when|where|who|which|can|do|does|is|are)\b)", text
+        )
+        if p.strip()
+    ]
     asking = [p for p in parts if kind_of(p)]
     clause = asking[-1] if asking else text
-    inner = re.search(r"(?i)\b(?:how (?:much|many|long|often|old|high)|what time|what day|where|when|what)\b.+$", clause)
+    inner = re.search(
+        r"(?i)\b(?:how (?:much|many|long|often|old|high)|what time|what day|where|when|what)\b.+$", clause
+    )
     return inner[0] if inner and len(clause.split()) > 7 and len(inner[0].split()) >= 3 else clause
 
 
@@ -279,7 +342,11 @@ def is_negative(text: str) -> bool:
 
 def merged(query: Query, previous: Query) -> Query:
     """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked before."""
-    kind = previous.kind if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text)) else query.kind
+    kind = (
+        previous.kind
+        if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text))
+        else query.kind
+    )
     stems = query.stems or previous.stems
     side = tuple(dict.fromkeys((*query.side, *previous.stems))) if query.stems else query.side
     return replace(

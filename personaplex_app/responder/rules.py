@@ -23,7 +23,9 @@ from .retrieval import Index
 from .template_slots import TemplateSlots
 
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
-_NO_SPEECH = re.compile(r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the) channel)|(?i:^(\w+)(\W+\2){5,}\W*$)")
+_NO_SPEECH = re.compile(
+    r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the) channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
+)
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 MAX_HEARD_CHARS = 1_000
 MAX_DRAFTS = 4
@@ -43,7 +45,9 @@ class Draft:
         return " ".join(said.text for said in self.says)
 
 
-def make_responder(config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None) -> Responder:
+def make_responder(
+    config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
+) -> Responder:
     """Return what decides what to say in one talk; `notify` gets the sentence for the person when the language model fails."""
     rules = RuleResponder(config.prompt)
     return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
@@ -84,7 +88,9 @@ class RuleResponder:
         if not self._drafts:
             return
         draft = next((d for d in reversed(self._drafts) if begins_with(d.said, agent_text)), self._drafts[-1])
-        if draft.after != self._turns:  # another turn was heard since this reply was made: make its memory anew, after that one
+        if (
+            draft.after != self._turns
+        ):  # another turn was heard since this reply was made: make its memory anew, after that one
             draft.memory = self._memory.copy()
             self._turn(draft, draft.text)
         self._memory = draft.memory
@@ -116,12 +122,20 @@ class RuleResponder:
             return [Said(self._lead(draft, "unclear"))]
         named = memory.take_note(text)
         kind = kind_of(plain)
-        asks = kind not in (None, "open") or "?" in text or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
+        asks = (
+            kind not in (None, "open")
+            or "?" in text
+            or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
+        )
         matches = self._index.search(self._index.query(text), 1)
-        turn = RuleInput(plain, asks, named, matches[0].covered if matches else 0.0, self._recalls(memory, plain))
+        turn = RuleInput(
+            plain, asks, named, matches[0].covered if matches else 0.0, self._recalls(memory, plain)
+        )
         slots = self._slots(draft, turn, text)
         says = self._decide(draft, turn, slots, text)
-        if asks and not re.search(r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain):
+        if asks and not re.search(
+            r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
+        ):
             memory.asked = [*memory.asked, text][-40:]
         if not asks and turn.words >= 4:
             memory.answer = plain
@@ -131,13 +145,16 @@ class RuleResponder:
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Said]:
         """Try in order: words about the talk itself, the role's own moves, the notes, general talk, small talk, and not knowing."""
-        style, memory = self._style, draft.memory
+        style = self._style
+        memory = draft.memory
         says = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if says:
             return says
         if style.facts != "none" or turn.question:
             answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
-            answer = answerer.answer(text, memory, style.hedge, style.facts == "all" or _TELL_ME.match(turn.text) is not None)
+            answer = answerer.answer(
+                text, memory, style.hedge, style.facts == "all" or _TELL_ME.match(turn.text) is not None
+            )
             if answer:
                 memory.query = answer.query
                 memory.query_facts = tuple(k for said in answer.says for k in said.facts)
@@ -145,7 +162,11 @@ class RuleResponder:
         says = self._fire(self._dialogue.general, turn, slots)
         if says:
             return says
-        statement = told_about(text, memory.statements, lambda facts: Index(facts, self._lexicon)) if turn.question else None
+        statement = (
+            told_about(text, memory.statements, lambda facts: Index(facts, self._lexicon))
+            if turn.question
+            else None
+        )
         if statement:
             return [Said(self._lead(draft, "told", statement=statement))]
         topical = style.topics and not (turn.question and style.facts == "all")
@@ -180,14 +201,24 @@ class RuleResponder:
 
     def _line(self, slots: TemplateSlots, key: str) -> str | None:
         slots.begin()
-        line = take_turns(f"{self._style.name}.{key}", self._style.lines.get(key, ()), slots.memory, slots.value)
+        line = take_turns(
+            f"{self._style.name}.{key}", self._style.lines.get(key, ()), slots.memory, slots.value
+        )
         if line is not None:
             slots.keep(False)
         return line
 
     def _lead(self, draft: Draft, key: str, **more: str) -> str:
         slots = self._slots(draft, RuleInput("", False))
-        return take_turns(f"lead.{key}", self._dialogue.leads[key], draft.memory, lambda name: more.get(name) or slots.value(name)) or ""
+        return (
+            take_turns(
+                f"lead.{key}",
+                self._dialogue.leads[key],
+                draft.memory,
+                lambda name: more.get(name) or slots.value(name),
+            )
+            or ""
+        )
 
     def _slots(self, draft: Draft, turn: RuleInput, text: str = "") -> TemplateSlots:
         return TemplateSlots(self._brief, self._index, self._style, self._dialogue, draft.memory, turn, text)

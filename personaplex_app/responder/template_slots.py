@@ -12,8 +12,12 @@ from .numbers import figures
 from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
 
-_COURSE = re.compile(r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
-_LESSON = re.compile(r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)")
+_COURSE = re.compile(
+    r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
+)
+_LESSON = re.compile(
+    r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
+)
 _HERO = re.compile(
     r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
     r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
@@ -25,9 +29,23 @@ _TOPIC_WORDS = 4
 class TemplateSlots:
     """Fills slots, and knows afterwards which notes and orders the line that was chosen has used."""
 
-    def __init__(self, brief: Brief, index: Index, style: Style, dialogue: Dialogue, memory: Memory, turn: RuleInput, text: str) -> None:
-        self._brief, self._index, self._style, self._dialogue = brief, index, style, dialogue
-        self.memory, self._turn, self._text = memory, turn, text
+    def __init__(
+        self,
+        brief: Brief,
+        index: Index,
+        style: Style,
+        dialogue: Dialogue,
+        memory: Memory,
+        turn: RuleInput,
+        text: str,
+    ) -> None:
+        self._brief = brief
+        self._index = index
+        self._style = style
+        self._dialogue = dialogue
+        self.memory = memory
+        self._turn = turn
+        self._text = text
         self.whole: list[Said] | None = None
         self.begin()
 
@@ -49,7 +67,9 @@ class TemplateSlots:
 
     def facts_in(self, sentence: str) -> tuple[int, ...]:
         """Return the notes that a sentence of the line tells."""
-        return tuple(k for k in self._used if self._brief.facts[k].text.rstrip(".").lower() in sentence.lower())
+        return tuple(
+            k for k in self._used if self._brief.facts[k].text.rstrip(".").lower() in sentence.lower()
+        )
 
     def value(self, name: str) -> str | None:
         """Return what a slot stands for, None or "" when it cannot be filled."""
@@ -64,12 +84,18 @@ class TemplateSlots:
             "role": identity.role,
             "who": identity.name or identity.role or "whoever my notes describe",
             "user": self.memory.user_name,
-            "asks_for": f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else "",
-            "asked_before": lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!"))
+            "asks_for": f"Could you give me the {self._brief.asks_for}, please?"
+            if self._brief.asks_for
+            else "",
+            "asked_before": lower_first(
+                re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")
+            )
             if self.memory.asked
             else "",
             "said_before": self.memory.said[-1] if self.memory.said else "",
-            "last_fact": self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else "",
+            "last_fact": self._brief.facts[self.memory.last_fact].text
+            if self.memory.last_fact is not None
+            else "",
             "order": _listed(self.memory.orders),
         }
         if name in known:
@@ -91,7 +117,12 @@ class TemplateSlots:
                 and 0 < len(subject.split()) <= _TOPIC_WORDS
                 and not re.search(r"(?i)^(you|we|i|they|it|there|today|the next)\b|\d", subject)
             )
-            if plain and fact.whole is None and not figures(subject) and subject.lower() not in " ".join(found).lower():
+            if (
+                plain
+                and fact.whole is None
+                and not figures(subject)
+                and subject.lower() not in " ".join(found).lower()
+            ):
                 found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
         return _listed(found[:3])
 
@@ -101,7 +132,9 @@ class TemplateSlots:
     def _make_echo(self) -> str:
         said = re.split(r"(?<=[.!?])\s", self._text)[-1]
         said = re.sub(
-            r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+", "", said
+            r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+",
+            "",
+            said,
         )
         return lower_first(second_person(said)) if 2 <= len(said.split()) <= 10 else ""
 
@@ -120,10 +153,20 @@ class TemplateSlots:
     def _make_ordered_fact(self) -> str:
         """Return the prices of what the person orders, when they name nothing else."""
         asked = set(self._index.query(self._text).stems)
-        parts = {k: set(self._index.stems_of(f.subject)) for k, f in enumerate(self._brief.facts) if f.whole is not None}
-        ordered = {self._brief.facts[k].subject: k for k, stems in reversed(parts.items()) if stems and stems <= asked}
+        parts = {
+            k: set(self._index.stems_of(f.subject))
+            for k, f in enumerate(self._brief.facts)
+            if f.whole is not None
+        }
+        ordered = {
+            self._brief.facts[k].subject: k
+            for k, stems in reversed(parts.items())
+            if stems and stems <= asked
+        }
         left = {
-            s for s in asked.difference(*(parts[k] for k in ordered.values())) if self._index.speaks_of(s) and not self._index.is_light(s)
+            s
+            for s in asked.difference(*(parts[k] for k in ordered.values()))
+            if self._index.speaks_of(s) and not self._index.is_light(s)
         }
         if left or not ordered:
             return ""
@@ -133,7 +176,12 @@ class TemplateSlots:
     def _note(self, pattern: str) -> str:
         """Return the first note that matches, one that has not been told if there is one."""
         facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used]
-        fitting = [k for word in pattern.split("|") for k in facts if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)]
+        fitting = [
+            k
+            for word in pattern.split("|")
+            for k in facts
+            if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)
+        ]
         return self._use(min(fitting, key=lambda k: k in self.memory.told)) if fitting else ""
 
     def _use(self, index: int) -> str:
@@ -150,11 +198,15 @@ class TemplateSlots:
         return ""
 
     def _make_this_step(self) -> str:
-        return self._style.steps[self.memory.step][0] if 0 <= self.memory.step < len(self._style.steps) else ""
+        return (
+            self._style.steps[self.memory.step][0] if 0 <= self.memory.step < len(self._style.steps) else ""
+        )
 
     def _make_feedback(self) -> str | None:
         """Return what is to be said about the person's last full answer."""
-        answer = self._turn.text if not self._turn.question or self._style.name == "sales" else self.memory.answer
+        answer = (
+            self._turn.text if not self._turn.question or self._style.name == "sales" else self.memory.answer
+        )
         about = RuleInput(answer, False)
         rule = next((r for r in self._style.feedback if answer and r.fires(about, self.memory.stage)), None)
         return take_turns(rule.id, rule.say, self.memory, self.value) if rule else ""
@@ -178,7 +230,9 @@ class TemplateSlots:
 
     def _make_story(self) -> str:
         """Return a story that fits and was not told yet, with the person's own hero when they named one."""
-        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.stories] or list(self._dialogue.stories)
+        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.stories] or list(
+            self._dialogue.stories
+        )
         story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
         hero = self._hero()
         story = story or next((s for s in fresh if hero is None or s.when.pattern == "."), fresh[0])
@@ -191,7 +245,9 @@ class TemplateSlots:
         )
         long, short = story.hero if hero is None or place else hero
         self._story = (story.title,)
-        lines = [line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines]
+        lines = [
+            line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines
+        ]
         self.whole = [Said(line) for line in lines]
         return " ".join(lines)
 
@@ -203,7 +259,9 @@ class TemplateSlots:
         name = match["name"] or match["late"] or match["only"]
         name = name[:1].upper() + name[1:] if name else ""
         what = re.sub(r"^(my|your) ", "a ", (match["what"] or match["bare"] or "").strip())
-        if re.fullmatch(r"(?:a|an|the|my)? ?(?:story|tale|another one)", what) or (name and name.lower() in ("a", "an", "the")):
+        if re.fullmatch(r"(?:a|an|the|my)? ?(?:story|tale|another one)", what) or (
+            name and name.lower() in ("a", "an", "the")
+        ):
             return None
         if name:
             return (f"{what} called {name}" if what else name), name

@@ -136,7 +136,9 @@ class AppState:
         Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
         """
         personas = load_personas()
-        adapters = load_adapters(personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key))
+        adapters = load_adapters(
+            personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+        )
         make = partial(build, settings=settings)
         try:
             supervisor = EngineSupervisor(make(choice), choice, make)
@@ -178,7 +180,9 @@ class AppState:
         """
         names = {supervisor.choice.name: supervisor for supervisor in reversed(self._supervisors)}
         if request.engine not in ("", *names):
-            raise BadInput(f"Engine {shorten(request.engine)} does not speak here; there is {' and '.join(sorted(names))}.")
+            raise BadInput(
+                f"Engine {shorten(request.engine)} does not speak here; there is {' and '.join(sorted(names))}."
+            )
         return names[request.engine] if request.engine else self.supervisor
 
     def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
@@ -200,7 +204,9 @@ class AppState:
         if voice not in voices:
             # another voice is given only to who was offered this one, and can be told
             if not request.events or not any(voice in each.offered_voices for each in self._supervisors):
-                raise UnknownVoice(f"Voice {shorten(voice)} is not one of {supervisor.choice.title}'s: {', '.join(voices)}.")
+                raise UnknownVoice(
+                    f"Voice {shorten(voice)} is not one of {supervisor.choice.title}'s: {', '.join(voices)}."
+                )
             voice = self.voice_of(persona, engine)
         return SessionConfig(voice, prompt, persona.name, sampling)
 

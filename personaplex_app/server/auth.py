@@ -29,7 +29,8 @@ class AuthMiddleware:
 
     def __init__(self, app: ASGIApp, auth: str, api_key: str, allowed_origins: tuple[str, ...] = ()) -> None:
         self._app = app
-        self._auth, self._api_key = auth, api_key
+        self._auth = auth
+        self._api_key = api_key
         self._allowed_origins = allowed_origins
         # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
         self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
@@ -51,7 +52,12 @@ class AuthMiddleware:
         if self._has_login(headers):
             return await self._app(scope, receive, self._with_cookie(send, scope))
         return await self._refuse(
-            scope, receive, send, 401, "login", "This app asks for a login; give its user and password, or its API key."
+            scope,
+            receive,
+            send,
+            401,
+            "login",
+            "This app asks for a login; give its user and password, or its API key.",
         )
 
     def launched(self) -> None:
@@ -68,10 +74,16 @@ class AuthMiddleware:
             return False
         # a page that came without TLS could be anybody's on the way
         downgraded = _is_secure(scope) and site.scheme != "https"
-        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip("/") in self._allowed_origins
+        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip(
+            "/"
+        ) in self._allowed_origins
 
     def _is_launch(self, scope: Scope) -> bool:
-        return self._launching and scope["type"] == "http" and scope["path"] == scope.get("root_path", "") + LAUNCH_PATH
+        return (
+            self._launching
+            and scope["type"] == "http"
+            and scope["path"] == scope.get("root_path", "") + LAUNCH_PATH
+        )
 
     def _has_cookie(self, headers: Headers) -> bool:
         try:
@@ -101,12 +113,18 @@ class AuthMiddleware:
 
         return send_with_cookie
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str) -> None:
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str
+    ) -> None:
         if scope["type"] == "websocket":
             # closing before accepting makes the server answer 403
             await receive()
             return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
-        headers = {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'} if status == 401 and self._auth else {}
+        headers = (
+            {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
+            if status == 401 and self._auth
+            else {}
+        )
         await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
 
 

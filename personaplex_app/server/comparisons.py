@@ -49,7 +49,8 @@ MAX_SEEDS = 5
 MAX_VOICES = 24
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-ROOM_S, MOST_ROOM_S = 6.0, 30.0
+ROOM_S = 6.0
+MOST_ROOM_S = 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
@@ -87,19 +88,33 @@ class ComparisonRequest:
     def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
         """Return what a client's JSON asks for. Raises: BadInput naming the field."""
         inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
-        if wrong := next((each for each in inputs if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)), None):
+        if wrong := next(
+            (
+                each
+                for each in inputs
+                if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)
+            ),
+            None,
+        ):
             raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
-        persona, engine = data.get("persona", ""), data.get("engine", "")
+        persona = data.get("persona", "")
+        engine = data.get("engine", "")
         seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
         if not isinstance(engine, str):
-            raise BadInput(f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks.")
+            raise BadInput(
+                f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks."
+            )
         if not isinstance(persona, str):
-            raise BadInput(f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own.")
+            raise BadInput(
+                f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own."
+            )
         if any(not 0 <= seed < 2**31 for seed in seeds):
             raise BadInput("A seed must be a whole number from 0 to 2147483647.")
         room_s = data.get("room_s", ROOM_S)
         if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
-            raise BadInput(f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds.")
+            raise BadInput(
+                f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds."
+            )
         voices = _list(data, "voices", str, MAX_VOICES)
         return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
 
@@ -110,7 +125,11 @@ def _distinct(values: list[T]) -> tuple[T, ...]:
 
 def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
     value = data.get(name)
-    if not isinstance(value, list) or not 1 <= len(value) <= most or any(type(each) is not kind for each in value):
+    if (
+        not isinstance(value, list)
+        or not 1 <= len(value) <= most
+        or any(type(each) is not kind for each in value)
+    ):
         raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
     return value
 
@@ -155,7 +174,10 @@ class ComparisonRun:
     def cells(self) -> list[list[dict[str, Any]]]:
         """Return for each condition and voice whether its answer is there, or why not."""
         width = len(self.asked.voices)
-        return [[self._cell(row * width + column) for column in range(width)] for row in range(len(self.conditions))]
+        return [
+            [self._cell(row * width + column) for column in range(width)]
+            for row in range(len(self.conditions))
+        ]
 
     def _cell(self, index: int) -> dict[str, Any]:
         if self.batch is None:
@@ -174,7 +196,9 @@ class Comparisons:
         folder = settings.data / "comparisons"
         self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
         self._upload = (
-            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
+            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token())
+            if settings.votes_dataset
+            else None
         )
         self.tests = BlindTests(folder / "tests", self._upload.changed if self._upload else lambda path: None)
         if self._upload:
@@ -227,7 +251,9 @@ class Comparisons:
 
     def _check_input(self, kind: str, name: str) -> None:
         if kind == "recording" and name not in self._recordings:
-            raise BadInput("That recording is no longer here: recordings are kept nowhere but in memory. Record or upload it again.")
+            raise BadInput(
+                "That recording is no longer here: recordings are kept nowhere but in memory. Record or upload it again."
+            )
         if kind == "scenario" and name not in self.scenarios:
             raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
 
@@ -260,7 +286,9 @@ class Comparisons:
             if other.owner == owner:
                 self.cancel(other)
         if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
-            raise CapacityError(f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended.")
+            raise CapacityError(
+                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended."
+            )
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = ComparisonRun(id_, owner, asked, owner_key)
@@ -271,7 +299,9 @@ class Comparisons:
         """Return one's own run. Raises: NotFound."""
         run = self._runs.get(id_)
         if run is None or run.owner != owner:
-            raise NotFound("That comparison is no longer here; begin it again, and what was rendered is taken from the cache.")
+            raise NotFound(
+                "That comparison is no longer here; begin it again, and what was rendered is taken from the cache."
+            )
         return run
 
     def cancel(self, run: ComparisonRun) -> None:
@@ -284,11 +314,19 @@ class Comparisons:
             try:
                 engine = await self._supervisor(run).ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
-                app_state, cache = self.app_state, self.app_state.renderings if run.private else self._kept_cache
+                app_state = self.app_state
+                cache = self.app_state.renderings if run.private else self._kept_cache
                 seconds = await self.heavy(render_length_s, requests, engine, cache)
-                async with usable_engine(app_state, engine, seconds, partial(setattr, run, "lease")) as device:
+                async with usable_engine(
+                    app_state, engine, seconds, partial(setattr, run, "lease")
+                ) as device:
                     run.batch = RenderBatch(
-                        requests, device.engine, device.admission, cache, device.workers, transcriber=app_state.transcriber
+                        requests,
+                        device.engine,
+                        device.admission,
+                        cache,
+                        device.workers,
+                        transcriber=app_state.transcriber,
                     )
                     run.status = "rendering"
                     await run.batch.run()
@@ -297,14 +335,17 @@ class Comparisons:
                     raise next(iter(run.batch.errors.values()))
                 run.status = "done"
             except PersonaplexError as error:
-                run.status, run.problem = "failed", str(error)
+                run.status = "failed"
+                run.problem = str(error)
             except Exception:
                 log.exception("a comparison failed")
-                run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
+                run.status = "failed"
+                run.problem = "It failed because of a fault of the app; the log has the details."
             finally:
                 run.lease = ""
                 if run.batch:
-                    run.ended, run.batch.requests = run.batch.progress, ()
+                    run.ended = run.batch.progress
+                    run.batch.requests = ()
         if run.scope.cancelled_caught:
             run.status = "cancelled"
 
@@ -321,7 +362,9 @@ class Comparisons:
             said = self._input(kind, name)
             run.private |= said.private
             first: RenderRequest | None = None
-            persona = find(run.asked.persona or said.persona or self.app_state.personas[0].name, self.app_state.personas)
+            persona = find(
+                run.asked.persona or said.persona or self.app_state.personas[0].name, self.app_state.personas
+            )
             for seed in run.asked.seeds:
                 told = hashlib.sha256(persona.prompt.encode()).hexdigest()
                 sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
@@ -329,7 +372,12 @@ class Comparisons:
                 for voice in run.asked.voices:
                     about = {"engine": run.asked.engine, "owner": run.owner_key, "sampling": {"seed": seed}}
                     wanted = ChatRequest(voice=voice, persona=persona.name, **about)
-                    made = request(said.samples, self.app_state.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    made = request(
+                        said.samples,
+                        self.app_state.session_config(wanted),
+                        seed,
+                        run.asked.room_s if said.private else 0.0,
+                    )
                     first = first or made
                     # one copy of the sound for all who answer it
                     requests.append(replace(made, user=first.user))
@@ -346,7 +394,9 @@ class Comparisons:
         """Return a rendering by its key. Raises: NotFound."""
         found = self._kept_cache.get(key) or self.app_state.renderings.get(key)
         if found is None:
-            raise NotFound("That answer is no longer in the cache; render the comparison again, which brings back the same.")
+            raise NotFound(
+                "That answer is no longer in the cache; render the comparison again, which brings back the same."
+            )
         return found
 
     def cell(self, run: ComparisonRun, condition: int, voice: int) -> Matched:
@@ -362,15 +412,30 @@ class Comparisons:
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
         told = measures(matched.rendering)
-        return {**told, "gain_db": matched.agent_gain_db, "lane": matched.lane(), "duration_s": round(matched.rendering.duration_s, 2)}
+        return {
+            **told,
+            "gain_db": matched.agent_gain_db,
+            "lane": matched.lane(),
+            "duration_s": round(matched.rendering.duration_s, 2),
+        }
 
     def make_test(self, run: ComparisonRun) -> BlindTest:
         """Return the blind test over a run's answers. Raises: BadInput while some are missing, NotFound, StorageError."""
         ready = [row for row in range(len(run.conditions)) if all(cell["ready"] for cell in run.cells()[row])]
         if run.status == "preparing" or not ready:
-            raise BadInput("A blind test needs every voice's answer to at least one input; wait until they are rendered.")
-        rows = [tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices))) for row in ready]
-        design = Design(self._supervisor(run).engine.name, run.asked.voices, tuple(run.conditions[row] for row in ready), tuple(rows))
+            raise BadInput(
+                "A blind test needs every voice's answer to at least one input; wait until they are rendered."
+            )
+        rows = [
+            tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices)))
+            for row in ready
+        ]
+        design = Design(
+            self._supervisor(run).engine.name,
+            run.asked.voices,
+            tuple(run.conditions[row] for row in ready),
+            tuple(rows),
+        )
         return self.tests.make(design)
 
     def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from ..errors import CapacityError, EngineError, GpuUnavailable, PersonaplexError
 from ..personas import Persona
-from .channel import CLOSE_FAULT, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER, CLOSE_UNSUPPORTED
+from .channel import (
+    CLOSE_FAULT,
+    CLOSE_NORMAL,
+    CLOSE_POLICY,
+    CLOSE_TOO_BIG,
+    CLOSE_TRY_LATER,
+    CLOSE_UNSUPPORTED,
+)
 from .queues import SEND_QUEUE_S
 
 SILENT_CLIENT_S = 20.0
@@ -41,21 +48,42 @@ class EndReason:
 STOPPED = EndReason("stopped", "The talk is over.")
 LOST = EndReason("lost", "The connection was lost.")
 SLOW = EndReason(
-    "slow_reader", f"More than {SEND_QUEUE_S:g} s of audio waited to be read; the connection is too slow.", CLOSE_POLICY, failed=True
+    "slow_reader",
+    f"More than {SEND_QUEUE_S:g} s of audio waited to be read; the connection is too slow.",
+    CLOSE_POLICY,
+    failed=True,
 )
-SILENT = EndReason("lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True)
+SILENT = EndReason(
+    "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True
+)
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
-DRAINED = EndReason("draining", "The talk ended because the server is being stopped. In a minute it may be back.")
+DRAINED = EndReason(
+    "draining", "The talk ended because the server is being stopped. In a minute it may be back."
+)
 IDLE = EndReason("idle", "The talk ended because nothing was said for a while.")
-NO_START = EndReason("no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True)
+NO_START = EndReason(
+    "no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True
+)
 NOTHING_TO_STOP = EndReason("stopped", "There was no talk to stop: none had been started.")
-FAULT = EndReason("fault", "The talk ended because of a fault in this program; please start again.", CLOSE_FAULT, failed=True)
-TEXT = EndReason("protocol", "This socket takes binary messages; a text message came.", CLOSE_UNSUPPORTED, failed=True)
+FAULT = EndReason(
+    "fault",
+    "The talk ended because of a fault in this program; please start again.",
+    CLOSE_FAULT,
+    failed=True,
+)
+TEXT = EndReason(
+    "protocol", "This socket takes binary messages; a text message came.", CLOSE_UNSUPPORTED, failed=True
+)
 
 
 def too_big(size_bytes: int, most_bytes: int) -> EndReason:
     """Return the end of a talk whose client sent too large a message."""
-    return EndReason("protocol", f"A message of {size_bytes} bytes came; the limit is {most_bytes}.", CLOSE_TOO_BIG, failed=True)
+    return EndReason(
+        "protocol",
+        f"A message of {size_bytes} bytes came; the limit is {most_bytes}.",
+        CLOSE_TOO_BIG,
+        failed=True,
+    )
 
 
 def end_of(error: PersonaplexError) -> EndReason:

@@ -38,7 +38,9 @@ class _Attempt:
 class EngineSupervisor:
     """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is built and loaded."""
 
-    def __init__(self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None
+    ) -> None:
         self._attempt = _Attempt(engine, choice)
         self._build = build
         self._closing = False
@@ -72,10 +74,13 @@ class EngineSupervisor:
 
         Raises: EngineUnavailable when it could not start, or what `refuse` was given.
         """
-        attempt, at, told = self._attempt, len(self._attempt.stages) - 1, None
+        attempt = self._attempt
+        at = len(self._attempt.stages) - 1
+        told = None
         while True:
             if attempt is not self._attempt:
-                attempt, at = self._attempt, 0
+                attempt = self._attempt
+                at = 0
             fresh = attempt.stages[at:]
             at += len(fresh) - 1
             for state in fresh:
@@ -101,7 +106,9 @@ class EngineSupervisor:
             return
         log.error("engine %s is lost: %s", attempt.engine.name, why)
         attempt.stages.append(EngineState("starting"))
-        self._thread = threading.Thread(target=self._take_over, args=(attempt, why), name="engine-load", daemon=True)
+        self._thread = threading.Thread(
+            target=self._take_over, args=(attempt, why), name="engine-load", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -121,7 +128,10 @@ class EngineSupervisor:
             self._take_over(attempt, str(error))
         except Exception:
             log.exception("engine %s failed to load", attempt.engine.name)
-            self._take_over(attempt, f"{attempt.choice.title} could not start because of a fault of its own; the log has the details.")
+            self._take_over(
+                attempt,
+                f"{attempt.choice.title} could not start because of a fault of its own; the log has the details.",
+            )
 
     def _take_over(self, failed: _Attempt, why: str) -> None:
         """Free what failed and load what speaks in its place; where nothing is left, say so."""

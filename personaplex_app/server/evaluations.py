@@ -60,7 +60,9 @@ class Evaluations:
         """
         path = self._folder / run_id / name
         if not re.fullmatch("[0-9a-f]{32}", run_id) or name not in FILES or not path.is_file():
-            raise NotFound(f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again.")
+            raise NotFound(
+                f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again."
+            )
         return path
 
     async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
@@ -95,7 +97,9 @@ class Evaluations:
         before = memory_use()
         missing = await anyio.to_thread.run_sync(begin, out, plan, engine, evaluator)
         await anyio.to_thread.run_sync(self._let_go)
-        total, kept, began_s = len(plan.conversations), len(plan.conversations) - len(missing), time.monotonic()
+        total = len(plan.conversations)
+        kept = len(plan.conversations) - len(missing)
+        began_s = time.monotonic()
         at_once = 2 * max(1, self._app_state.admission.total)
         for first in range(0, len(missing), at_once):
             async with aclosing(self._hold(plan, evaluator, out, missing[first : first + at_once])) as steps:
@@ -109,13 +113,23 @@ class Evaluations:
         await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
         yield EvaluationStatus("", total, total, report=run_id)
 
-    async def _hold(self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]) -> AsyncGenerator[int, None]:
+    async def _hold(
+        self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]
+    ) -> AsyncGenerator[int, None]:
         """Render some conversations beside each other, then measure and keep them; yield how many are over."""
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
-        say = [partial(evaluator.say, by_name[conversation.scenario], conversation.seed) for conversation in conversations]
+        say = [
+            partial(evaluator.say, by_name[conversation.scenario], conversation.seed)
+            for conversation in conversations
+        ]
         spoken = [await anyio.to_thread.run_sync(each) for each in say]
-        configs = [session_config(plan, conversation, each.scenario) for conversation, each in zip(conversations, spoken, strict=True)]
-        requests = [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)]
+        configs = [
+            session_config(plan, conversation, each.scenario)
+            for conversation, each in zip(conversations, spoken, strict=True)
+        ]
+        requests = [
+            render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)
+        ]
         async with usable_engine_here(self._app_state, self._app_state.supervisor.engine, requests) as device:
             job = RenderJob(self._app_state, requests, device)
             try:
@@ -129,12 +143,18 @@ class Evaluations:
         for index, (conversation, said) in enumerate(zip(conversations, spoken, strict=True)):
             rendering = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[index])
             if rendering is None:
-                raise NotFound("A conversation was held but is gone already: there is no room for it. Try again later.")
+                raise NotFound(
+                    "A conversation was held but is gone already: there is no room for it. Try again later."
+                )
             await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, heard_in(rendering))
             yield index + 1
 
     def _let_go(self) -> None:
         """Delete the oldest runs beyond those that are kept."""
-        runs = sorted((path for path in self._folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+        runs = sorted(
+            (path for path in self._folder.iterdir() if path.is_dir()),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
+        )
         for path in runs[RUNS_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)

@@ -40,7 +40,9 @@ class UsableEngine:
 
 
 @asynccontextmanager
-async def usable_engine(app_state: AppState, engine: Engine, length_s: float, wish: Callable[[str], None]) -> AsyncIterator[UsableEngine]:
+async def usable_engine(
+    app_state: AppState, engine: Engine, length_s: float, wish: Callable[[str], None]
+) -> AsyncIterator[UsableEngine]:
     """Give `engine` on a device for `length_s`, once it is lent; as it is where it needs none.
 
     `wish` is called with the token that `LeasingEngine.hold` takes, and must bring it there.
@@ -56,17 +58,23 @@ async def usable_engine(app_state: AppState, engine: Engine, length_s: float, wi
         until_s = anyio.current_time() + HOLD_PATIENCE_S
         while not lease.granted.done():
             if not lease.held and anyio.current_time() > until_s:
-                raise GpuUnavailable("The page did not take the GPU that was offered to it. Load the page again, and start once more.")
+                raise GpuUnavailable(
+                    "The page did not take the GPU that was offered to it. Load the page again, and start once more."
+                )
             await anyio.sleep(LOOK_EVERY_S)
         lease.granted.result()
-        yield UsableEngine(lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1))
+        yield UsableEngine(
+            lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1)
+        )
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lease.end)
 
 
 @asynccontextmanager
-async def usable_engine_here(app_state: AppState, engine: Engine, requests: Sequence[RenderRequest]) -> AsyncIterator[UsableEngine]:
+async def usable_engine_here(
+    app_state: AppState, engine: Engine, requests: Sequence[RenderRequest]
+) -> AsyncIterator[UsableEngine]:
     """Give an engine for renderings into the app's temporary cache. What is lent is lent to the visitor whose event this is called in."""
     length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, app_state.renderings)
 
@@ -83,7 +91,9 @@ def render_length_s(requests: Sequence[RenderRequest], engine: Engine, cache: Re
     """Return for how long renderings need a device, 0 where nothing must be lent or the cache has them all."""
     if not isinstance(engine, LeasingEngine):
         return 0
-    missing = {key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None}
+    missing = {
+        key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None
+    }
     # what talks as fast as it hears renders at least as fast
     seconds = math.ceil(sum(missing.values()))
     return min(max(seconds, LEAST_RENDER_S), max(engine.lease_lengths_s)) if missing else 0

@@ -39,7 +39,9 @@ class AudioQueue:
             return
         self._received_samples += len(samples)
         if self._received_samples / SAMPLE_RATE_HZ > time.monotonic() - self._began_s + AHEAD_S:
-            raise ProtocolError(f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded.")
+            raise ProtocolError(
+                f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded."
+            )
         while self._live and self._waiting_samples > WAITING_S * SAMPLE_RATE_HZ:
             await self._changed.wait()
         self._chunks.append(samples)

@@ -22,7 +22,15 @@ class RenderJob:
     def __init__(self, app_state: AppState, requests: Sequence[RenderRequest], device: UsableEngine) -> None:
         """Begin to render into the app's temporary cache. To be called on the app's event loop, its engine ready."""
         self.cache = app_state.renderings
-        self.batch = RenderBatch(requests, device.engine, device.admission, self.cache, device.workers, self._tell, app_state.transcriber)
+        self.batch = RenderBatch(
+            requests,
+            device.engine,
+            device.admission,
+            self.cache,
+            device.workers,
+            self._tell,
+            app_state.transcriber,
+        )
         self.over = False
         self.fault: PersonaplexError | None = None
         self._scope = anyio.CancelScope()
@@ -49,7 +57,9 @@ class RenderJob:
                 await self.batch.run()
         except Exception:
             log.exception("rendering ended by a fault of the program")
-            self.fault = EngineError("The rendering ended because of a fault in this program; please try again.")
+            self.fault = EngineError(
+                "The rendering ended because of a fault in this program; please try again."
+            )
         finally:
             self.over = True
             self._news.set()

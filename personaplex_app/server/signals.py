@@ -17,7 +17,8 @@ def listen() -> tuple[threading.Event, threading.Event]:
     A handler of Python's runs when the main thread looks up from what it does, which a wait for an event never does if the signal
     came just before it. So the handlers do nothing, and a thread reads the bytes that the interpreter writes for each signal.
     """
-    stop, at_once = threading.Event(), threading.Event()
+    stop = threading.Event()
+    at_once = threading.Event()
     heard, written = os.pipe()
     os.set_blocking(written, False)
     signal.set_wakeup_fd(written)

@@ -47,12 +47,18 @@ MOST_UNDERRUNS = 1_000
 class Talk:
     """One caller from connect to close."""
 
-    def __init__(self, channel: Channel, request: ChatRequest, app_state: AppState, policy: EntryPolicy = EntryPolicy()) -> None:
-        self._channel, self._request, self._app_state, self._policy = channel, request, app_state, policy
+    def __init__(
+        self, channel: Channel, request: ChatRequest, app_state: AppState, policy: EntryPolicy = EntryPolicy()
+    ) -> None:
+        self._channel = channel
+        self._request = request
+        self._app_state = app_state
+        self._policy = policy
         self._talk_s = min(policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(policy.idle_s, app_state.settings.idle_limit_s)
         self._codec = make_codec(request.codec)
-        self._audio_queue, self._send_queue = AudioQueue(), SendQueue(request.events)
+        self._audio_queue = AudioQueue()
+        self._send_queue = SendQueue(request.events)
         self._configured = anyio.Event()
         if not request.config_follows:
             self._configured.set()
@@ -61,9 +67,15 @@ class Talk:
         self._supervisor: EngineSupervisor = app_state.supervisor
         self._talk: TalkRunner | None = None
         self._sampling = Sampling()
-        self._id, self._engine_name = new_talk_id(), ""
+        self._id = new_talk_id()
+        self._engine_name = ""
         self._underruns = 0
-        self._summary: dict[str, Any] = {"talk_id": None, "duration_s": 0.0, "recording": False, "kept": False}
+        self._summary: dict[str, Any] = {
+            "talk_id": None,
+            "duration_s": 0.0,
+            "recording": False,
+            "kept": False,
+        }
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
@@ -133,7 +145,11 @@ class Talk:
             case Kind.METADATA:
                 await self._obey(message.json())
             case Kind.CONTROL if message.payload[:1] == bytes([Control.START]):
-                self._tell("notice", code="already_started", text="The talk has already begun; this start was ignored.")
+                self._tell(
+                    "notice",
+                    code="already_started",
+                    text="The talk has already begun; this start was ignored.",
+                )
             case _:
                 # end of turn, pause, restart, pings and echoes of our own kinds: a full-duplex talk has no use for them
                 return
@@ -142,17 +158,25 @@ class Talk:
         match order["type"]:
             case "start":
                 if self._configured.is_set():
-                    self._tell("notice", code="already_started", text="The talk has already begun; stop it before you start another.")
+                    self._tell(
+                        "notice",
+                        code="already_started",
+                        text="The talk has already begun; stop it before you start another.",
+                    )
                     return
                 self._request = self._request.configured(order)
                 self._configured.set()
             case "stop":
-                self._finish(end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP)
+                self._finish(
+                    end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
+                )
             case "interrupt" if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._app_state.workers)
                 self._tell("interrupted")
             case "interrupt":
-                self._tell("notice", code="not_begun", text="The talk has not begun; there is nobody to interrupt.")
+                self._tell(
+                    "notice", code="not_begun", text="The talk has not begun; there is nobody to interrupt."
+                )
             case "sampling":
                 await self._resample(order)
             case "playback":
@@ -177,7 +201,8 @@ class Talk:
         except BadInput as error:
             self._tell("notice", code="sampling_refused", text=f"{error} Nothing was changed.")
             return
-        self._request, self._sampling = request, sampling
+        self._request = request
+        self._sampling = sampling
         self._tell("sampling", **asdict(sampling))
 
     # the talk
@@ -188,14 +213,21 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        app_state.session_config(self._request, self._policy.persona)  # a bad request is told before the caller waits in line
+        app_state.session_config(
+            self._request, self._policy.persona
+        )  # a bad request is told before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
         async with AsyncExitStack() as place:
             engine = await self._enter(place)
-            device = await place.enter_async_context(usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease))
+            device = await place.enter_async_context(
+                usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
+            )
             config = app_state.session_config(self._request, self._policy.persona)
-            talk, record = await anyio.to_thread.run_sync(self._open, device.engine, config, limiter=app_state.workers)
-            self._talk, self._sampling = talk, config.sampling
+            talk, record = await anyio.to_thread.run_sync(
+                self._open, device.engine, config, limiter=app_state.workers
+            )
+            self._talk = talk
+            self._sampling = config.sampling
             self._talk_s = min(self._talk_s, device.limit_s())
             try:
                 self._post(Message(Kind.HANDSHAKE))
@@ -229,19 +261,27 @@ class Talk:
                 # while it waited in line another engine may have taken over
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
-            raise CapacityError(f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes.") from None
+            raise CapacityError(
+                f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
+            ) from None
 
     def _open(self, engine: Engine, config: SessionConfig) -> tuple[TalkRunner, TalkRecorder]:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
-            record = self._app_state.library.begin(self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id)
+            record = self._app_state.library.begin(
+                self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
+            )
         except BaseException:
             session.close()
             raise
         self._engine_name = engine.name
-        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._policy.transport)
-        return TalkRunner(session, record, self._codec.encode, meter=self._app_state.metrics.step_meter(engine.name)), record
+        logs.event(
+            log, "a talk begins", engine=engine.name, persona=config.persona, face=self._policy.transport
+        )
+        return TalkRunner(
+            session, record, self._codec.encode, meter=self._app_state.metrics.step_meter(engine.name)
+        ), record
 
     def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
         """In a worker: end the session whatever happens, then the record."""
@@ -252,13 +292,20 @@ class Talk:
             record.finish(reason)
             self._app_state.metrics.talks.labels(self._engine_name, self._policy.transport, reason).inc()
             duration_s = round(talk.duration_s, 2)
-            self._summary = {"talk_id": record.id, "duration_s": duration_s, "recording": record.recording, "kept": record.keeping}
+            self._summary = {
+                "talk_id": record.id,
+                "duration_s": duration_s,
+                "recording": record.recording,
+                "kept": record.keeping,
+            }
 
     async def _step(self) -> None:
         assert self._talk
         while True:
             samples = await self._audio_queue.take()
-            for message in await anyio.to_thread.run_sync(self._talk.feed, samples, limiter=self._app_state.workers):
+            for message in await anyio.to_thread.run_sync(
+                self._talk.feed, samples, limiter=self._app_state.workers
+            ):
                 self._post(message)
 
     async def _watch_limits(self) -> None:
@@ -270,8 +317,16 @@ class Talk:
         while True:
             # when it ends, and how long before that it is told
             limits = {
-                "time": (end_reasons.TIME_LIMIT, began_s + self._talk_s, min(WARN_BEFORE_S, self._talk_s / 2)),
-                "idle": (end_reasons.IDLE, self._talk.user_spoke_s + self._idle_s, min(WARN_BEFORE_S, self._idle_s / 2)),
+                "time": (
+                    end_reasons.TIME_LIMIT,
+                    began_s + self._talk_s,
+                    min(WARN_BEFORE_S, self._talk_s / 2),
+                ),
+                "idle": (
+                    end_reasons.IDLE,
+                    self._talk.user_spoke_s + self._idle_s,
+                    min(WARN_BEFORE_S, self._idle_s / 2),
+                ),
             }
             if app_state.drained_s is not None:
                 limits["draining"] = (end_reasons.DRAINED, app_state.drained_s, math.inf)
@@ -320,7 +375,11 @@ class Talk:
     async def _say_goodbye(self, end: EndReason) -> None:
         """Send the last messages past whatever still waited, and close."""
         self._send_queue.close()
-        last = [metadata("ended", reason=end.reason, text=end.text, **self._summary)] if self._request.events else []
+        last = (
+            [metadata("ended", reason=end.reason, text=end.text, **self._summary)]
+            if self._request.events
+            else []
+        )
         if end.failed:
             last.append(Message(Kind.ERROR, end.text.encode()))
         with anyio.move_on_after(GOODBYE_S):

@@ -140,7 +140,9 @@ class Admission:
             while not waiter.slot.done():
                 waiter.moved = _future()
                 on_wait(self._place(waiter))
-                await asyncio.wait((waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
             return waiter.slot.result()
         except BaseException:
             self._leave(waiter)
@@ -157,7 +159,9 @@ class Admission:
 
     def _ask_back(self) -> None:
         """Want a spare slot for every caller in line to talk, the last one given first: least is lost with it."""
-        spare = sorted((slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True)
+        spare = sorted(
+            (slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True
+        )
         missing = self.waiting - sum(slot.wanted.is_set() for slot in spare)
         for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
             slot.wanted.set()

@@ -48,7 +48,9 @@ class Database:
         try:
             if path is not None:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False
+            )
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
         try:
@@ -134,9 +136,13 @@ class Database:
         name = getattr(error, "sqlite_errorname", "") or ""  # Python 3.11 and later
         text = " ".join((getattr(error, "strerror", None) or str(error)).split()).rstrip(".")
         if "locked" in text:
-            return StorageError(f"{self._path} is in use by another running program. Stop that one, or choose another data folder.")
+            return StorageError(
+                f"{self._path} is in use by another running program. Stop that one, or choose another data folder."
+            )
         if name == "SQLITE_FULL" or "disk is full" in text:
-            return StorageFull(f"The disk with {self._path} is full. Delete talks or other files there, then try again.")
+            return StorageFull(
+                f"The disk with {self._path} is full. Delete talks or other files there, then try again."
+            )
         if isinstance(error, sqlite3.DatabaseError) and (
             "malformed" in text or "not a database" in text or type(error) is sqlite3.DatabaseError
         ):

@@ -81,11 +81,21 @@ class Library:
             except StorageError as error:
                 problem = problem or str(error)
                 continue
-            log = TalkRecorder((store, talk_id, recorder), store is self.kept_store, problem, lambda log: self._take_in(owner, log))
+            log = TalkRecorder(
+                (store, talk_id, recorder),
+                store is self.kept_store,
+                problem,
+                lambda log: self._take_in(owner, log),
+            )
             with self._lock:
                 self._live[talk_id] = log
             return log
-        return TalkRecorder(None, False, problem or "This talk is not recorded: this machine has no folder for it.", lambda log: None)
+        return TalkRecorder(
+            None,
+            False,
+            problem or "This talk is not recorded: this machine has no folder for it.",
+            lambda log: None,
+        )
 
     def talks(self, owner_key: str) -> list[TalkRecord]:
         """Return the owner's latest talks, newest first, without their words.
@@ -139,7 +149,12 @@ class Library:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
         with self._lock:
             log = self._live.get(talk_id)
-            if log is not None and not log.keeping and self._temporary and self._temporary.has(owner, talk_id):
+            if (
+                log is not None
+                and not log.keeping
+                and self._temporary
+                and self._temporary.has(owner, talk_id)
+            ):
                 log.keep_at_end = True
                 return False
         self._adopt(self.kept_store, owner, talk_id)
@@ -167,7 +182,9 @@ class Library:
         Raises: StorageError.
         """
         if self._temporary is not None:
-            self._temporary.expire(self._clock() - TEMPORARY_AGE_S, MAX_TEMPORARY - (1 if room_bytes else 0), room_bytes)
+            self._temporary.expire(
+                self._clock() - TEMPORARY_AGE_S, MAX_TEMPORARY - (1 if room_bytes else 0), room_bytes
+            )
 
     def close(self) -> None:
         """End what is running, delete the temporary talks, let go of the data folder. May be called twice."""
@@ -197,7 +214,9 @@ class Library:
             kept.adopt(self._temporary, owner, talk_id)
 
     def _where(self, act: Callable[[Store], T]) -> T:
-        for store in self._stores():  # temporary first: talks move from there to the kept ones, so none is missed on its way
+        for store in (
+            self._stores()
+        ):  # temporary first: talks move from there to the kept ones, so none is missed on its way
             try:
                 return act(store)
             except NoRecording:

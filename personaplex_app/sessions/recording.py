@@ -25,7 +25,11 @@ MAX_RECORDING_S = 6 * 3600  # well under the 4 GiB that a wav header can say
 def wav_header(audio_bytes: int) -> bytes:
     """Return the 44 bytes that make `audio_bytes` of our stereo samples a wav file."""
     rate = struct.pack("<IHHIIHH", 16, 1, 2, SAMPLE_RATE_HZ, BYTES_PER_S, SAMPLE_BYTES, 16)
-    return struct.pack("<4sI4s4s", b"RIFF", 36 + audio_bytes, b"WAVE", b"fmt ") + rate + struct.pack("<4sI", b"data", audio_bytes)
+    return (
+        struct.pack("<4sI4s4s", b"RIFF", 36 + audio_bytes, b"WAVE", b"fmt ")
+        + rate
+        + struct.pack("<4sI", b"data", audio_bytes)
+    )
 
 
 def part_path(path: Path) -> Path:
@@ -121,7 +125,8 @@ class Recorder:
         view = memoryview(data)
         while view:  # a disk that is filling up takes part of it first and refuses the rest
             done = os.pwrite(self._fd, view, at)
-            view, at = view[done:], at + done
+            view = view[done:]
+            at = at + done
 
     def _sync(self) -> None:
         self._write(wav_header(self._bytes), 0)

@@ -30,7 +30,13 @@ class TalkMeta:
     @classmethod
     def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
         """Return what there is to write down of an engine's session."""
-        return cls(engine, config.clone.name if config.clone else config.voice, config.prompt, config.persona, config.sampling)
+        return cls(
+            engine,
+            config.clone.name if config.clone else config.voice,
+            config.prompt,
+            config.persona,
+            config.sampling,
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,9 @@ def checked_id(talk_id: str) -> str:
 
 def no_such_talk() -> NotFound:
     """Return the one error for absent, deleted and other people's talks."""
-    return NotFound("There is no such talk among yours. It may have been deleted, or not kept; reload the list.")
+    return NotFound(
+        "There is no such talk among yours. It may have been deleted, or not kept; reload the list."
+    )
 
 
 def checked_rating(stars: object, comment: object) -> tuple[int, str]:

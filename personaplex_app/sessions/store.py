@@ -20,7 +20,17 @@ from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from ..errors import NoRecording, NotFound, StorageError, StorageFull, TalkRunning
 from .database import Database
 from .recording import BYTES_PER_S, Recorder, part_path, recover, sync_folder
-from .records import COMPLETE, MAX_TEXT_CHARS, TalkMeta, TalkRecord, checked_id, checked_rating, new_talk_id, no_such_talk, plain
+from .records import (
+    COMPLETE,
+    MAX_TEXT_CHARS,
+    TalkMeta,
+    TalkRecord,
+    checked_id,
+    checked_rating,
+    new_talk_id,
+    no_such_talk,
+    plain,
+)
 
 DATABASE_NAME = "talks.sqlite3"
 MAX_STORE_BYTES = 2 << 30
@@ -36,7 +46,11 @@ class Store:
     """
 
     def __init__(
-        self, folder: Path, max_bytes: int = MAX_STORE_BYTES, temporary: bool = False, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        max_bytes: int = MAX_STORE_BYTES,
+        temporary: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
@@ -65,7 +79,16 @@ class Store:
         """
         talk_id = talk_id or new_talk_id()
         reserved_bytes = int(limit_s * BYTES_PER_S)
-        row = (talk_id, owner, self._clock(), meta.engine, meta.voice, meta.persona, plain(meta.prompt), json.dumps(asdict(meta.sampling)))
+        row = (
+            talk_id,
+            owner,
+            self._clock(),
+            meta.engine,
+            meta.voice,
+            meta.persona,
+            plain(meta.prompt),
+            json.dumps(asdict(meta.sampling)),
+        )
         with self._database.writing() as connection:
             self._check_room(reserved_bytes)
             connection.execute(
@@ -100,11 +123,15 @@ class Store:
                 row = (talk_id, u.speaker, u.id, u.start_s, u.end_s, plain(u.text), words)
                 connection.execute("INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             connection.executemany(
-                "INSERT INTO marks VALUES (?, ?, ?, ?, ?)", [(talk_id, m.kind, m.speaker, m.start_s, m.end_s) for m in marks]
+                "INSERT INTO marks VALUES (?, ?, ?, ?, ?)",
+                [(talk_id, m.kind, m.speaker, m.start_s, m.end_s) for m in marks],
             )
             for turn in latencies:
                 pair = json.dumps([turn.user_end_s, turn.agent_start_s])
-                connection.execute("UPDATE talks SET latencies = json_insert(latencies, '$[#]', json(?)) WHERE id = ?", (pair, talk_id))
+                connection.execute(
+                    "UPDATE talks SET latencies = json_insert(latencies, '$[#]', json(?)) WHERE id = ?",
+                    (pair, talk_id),
+                )
 
     def finish(self, talk_id: str, duration_s: float, reason: str) -> None:
         """Close a talk.
@@ -128,7 +155,9 @@ class Store:
         """
         with self._database.reading() as connection:
             rows = _rows(
-                connection, "SELECT * FROM talks WHERE owner = ? ORDER BY started_at_s DESC, rowid DESC LIMIT ?", (owner, MAX_LISTED)
+                connection,
+                "SELECT * FROM talks WHERE owner = ? ORDER BY started_at_s DESC, rowid DESC LIMIT ?",
+                (owner, MAX_LISTED),
             )
         return [self._talk(row) for row in rows]
 
@@ -139,15 +168,27 @@ class Store:
         """
         with self._database.reading() as connection:
             row = self._own(connection, owner, talk_id)
-            said = _rows(connection, "SELECT * FROM utterances WHERE talk_id = ? ORDER BY start_s, utterance_id", (talk_id,))
+            said = _rows(
+                connection,
+                "SELECT * FROM utterances WHERE talk_id = ? ORDER BY start_s, utterance_id",
+                (talk_id,),
+            )
             marks = _rows(connection, "SELECT * FROM marks WHERE talk_id = ? ORDER BY start_s", (talk_id,))
         utterances = tuple(
             Utterance(
-                u["utterance_id"], u["speaker"], u["text"], u["start_s"], u["end_s"], True, tuple(Word(*w) for w in json.loads(u["words"]))
+                u["utterance_id"],
+                u["speaker"],
+                u["text"],
+                u["start_s"],
+                u["end_s"],
+                True,
+                tuple(Word(*w) for w in json.loads(u["words"])),
             )
             for u in said
         )
-        return self._talk(row, utterances, tuple(Mark(m["kind"], m["speaker"], m["start_s"], m["end_s"]) for m in marks))
+        return self._talk(
+            row, utterances, tuple(Mark(m["kind"], m["speaker"], m["start_s"], m["end_s"]) for m in marks)
+        )
 
     def has(self, owner: str, talk_id: str) -> bool:
         """Return whether `owner` has this talk here.
@@ -181,7 +222,9 @@ class Store:
         stars, comment = checked_rating(stars, comment)
         with self._database.writing() as connection:
             earlier = self._own(connection, owner, talk_id)["comment"]
-            connection.execute("UPDATE talks SET stars = ?, comment = ? WHERE id = ?", (stars, comment, talk_id))
+            connection.execute(
+                "UPDATE talks SET stars = ?, comment = ? WHERE id = ?", (stars, comment, talk_id)
+            )
         if earlier not in ("", comment):  # a replaced comment is deleted text too
             self._database.scrub()
 
@@ -215,12 +258,17 @@ class Store:
         try:
             with suppress(NoRecording):
                 self._copy_sound(other.audio(owner, talk_id), arriving)
-            with other._database.writing() as theirs, self._database.writing() as ours:  # no rating can fall between the two
+            with (
+                other._database.writing() as theirs,
+                self._database.writing() as ours,
+            ):  # no rating can fall between the two
                 other._own(theirs, owner, talk_id)
                 for name, key in (("talks", "id"), ("utterances", "talk_id"), ("marks", "talk_id")):
                     for row in _rows(theirs, f"SELECT * FROM {name} WHERE {key} = ?", (talk_id,)):  # noqa: S608
                         slots = ", ".join("?" * len(row))
-                        ours.execute(f"INSERT INTO {name} ({', '.join(row.keys())}) VALUES ({slots})", tuple(row))  # noqa: S608
+                        ours.execute(
+                            f"INSERT INTO {name} ({', '.join(row.keys())}) VALUES ({slots})", tuple(row)
+                        )  # noqa: S608
                 theirs.execute("DELETE FROM talks WHERE id = ?", (talk_id,))
         except BaseException:
             arriving.unlink(missing_ok=True)
@@ -265,7 +313,9 @@ class Store:
             recover(part)
         with self._database.writing() as connection:
             for row in _rows(connection, "SELECT id, started_at_s FROM talks WHERE status = 'live'"):
-                said_s = connection.execute("SELECT coalesce(max(end_s), 0) FROM utterances WHERE talk_id = ?", (row["id"],)).fetchone()[0]
+                said_s = connection.execute(
+                    "SELECT coalesce(max(end_s), 0) FROM utterances WHERE talk_id = ?", (row["id"],)
+                ).fetchone()[0]
                 duration_s = max(said_s, self._sound_s(row["id"]))
                 connection.execute(
                     "UPDATE talks SET status = 'interrupted', duration_s = ?, ended_at_s = ? WHERE id = ?",
@@ -297,7 +347,9 @@ class Store:
             with open(to, "rb") as file:
                 os.fsync(file.fileno())
         except OSError as error:
-            raise StorageError(f"The talk cannot be kept: {error.strerror}. Make room in the data folder, then keep it again.") from error
+            raise StorageError(
+                f"The talk cannot be kept: {error.strerror}. Make room in the data folder, then keep it again."
+            ) from error
 
     def _arrive(self, talk_id: str) -> None:
         arriving = self._arriving(talk_id)
@@ -306,16 +358,28 @@ class Store:
             sync_folder(self._folder)
 
     def _own(self, connection: sqlite3.Connection, owner: str, talk_id: str) -> sqlite3.Row:
-        rows = _rows(connection, "SELECT * FROM talks WHERE id = ? AND owner = ?", (checked_id(talk_id), owner))
+        rows = _rows(
+            connection, "SELECT * FROM talks WHERE id = ? AND owner = ?", (checked_id(talk_id), owner)
+        )
         if not rows:
             raise no_such_talk()
         return rows[0]
 
-    def _talk(self, row: sqlite3.Row, utterances: tuple[Utterance, ...] = (), marks: tuple[Mark, ...] = ()) -> TalkRecord:
+    def _talk(
+        self, row: sqlite3.Row, utterances: tuple[Utterance, ...] = (), marks: tuple[Mark, ...] = ()
+    ) -> TalkRecord:
         return TalkRecord(
             id=row["id"],
-            meta=TalkMeta(row["engine"], row["voice"], row["prompt"], row["persona"], Sampling(**json.loads(row["sampling"]))),
-            status="interrupted" if row["status"] == "live" and row["id"] not in self._live else row["status"],
+            meta=TalkMeta(
+                row["engine"],
+                row["voice"],
+                row["prompt"],
+                row["persona"],
+                Sampling(**json.loads(row["sampling"])),
+            ),
+            status="interrupted"
+            if row["status"] == "live" and row["id"] not in self._live
+            else row["status"],
             started_at_s=row["started_at_s"],
             duration_s=row["duration_s"],
             kept=not self._temporary,
@@ -349,7 +413,9 @@ class Store:
                         with suppress(FileNotFoundError):  # deleted meanwhile
                             used_bytes += entry.stat().st_size
         except OSError as error:
-            raise StorageError(f"The folder for talks cannot be read any more: {error.strerror}. Restart to make it anew.") from error
+            raise StorageError(
+                f"The folder for talks cannot be read any more: {error.strerror}. Restart to make it anew."
+            ) from error
         return used_bytes
 
     def _sound_s(self, talk_id: str) -> float:

@@ -26,7 +26,11 @@ class TalkRecorder:
     """
 
     def __init__(
-        self, target: tuple[Store, str, Recorder] | None, keeping: bool, problem: str | None, ended: Callable[[TalkRecorder], None]
+        self,
+        target: tuple[Store, str, Recorder] | None,
+        keeping: bool,
+        problem: str | None,
+        ended: Callable[[TalkRecorder], None],
     ) -> None:
         self.problem = problem
         self.keeping = keeping
@@ -73,7 +77,11 @@ class TalkRecorder:
                 self._spoken.pop(said.id, None)
                 if not said.final:
                     self._spoken[said.id] = said
-            new = [e for e in step.events if isinstance(e, Mark | TurnLatency) or (isinstance(e, Utterance) and e.final)]
+            new = [
+                e
+                for e in step.events
+                if isinstance(e, Mark | TurnLatency) or (isinstance(e, Utterance) and e.final)
+            ]
             if self._events + len(new) <= MAX_EVENTS:
                 self._events += len(new)
                 self._unwritten += new
@@ -94,7 +102,8 @@ class TalkRecorder:
         self._ended(self)
 
     def _write(self, store: Store, talk_id: str, wait_s: float = -1) -> None:
-        events, self._unwritten = self._unwritten, []
+        events = self._unwritten
+        self._unwritten = []
         if events:
             said = [e for e in events if isinstance(e, Utterance)]
             marks = [e for e in events if isinstance(e, Mark)]

@@ -13,7 +13,17 @@ from dataclasses import asdict
 import numpy as np
 
 from .. import audio
-from ..engine.contract import Event, LinkedSession, Mark, Notice, SampledSession, Sampling, Session, TurnLatency, Utterance
+from ..engine.contract import (
+    Event,
+    LinkedSession,
+    Mark,
+    Notice,
+    SampledSession,
+    Sampling,
+    Session,
+    TurnLatency,
+    Utterance,
+)
 from ..errors import BadInput
 from ..metrics import StepMeter
 from ..protocol import Kind, Message, metadata
@@ -43,7 +53,11 @@ class TalkRunner:
         now: Callable[[], float] = time.monotonic,
         meter: StepMeter = StepMeter(),
     ) -> None:
-        self._session, self._log, self._encode, self._now, self._meter = session, log, encode, now, meter
+        self._session = session
+        self._log = log
+        self._encode = encode
+        self._now = now
+        self._meter = meter
         self._reframer = audio.Reframer()
         self._steps_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
         self._turns_ms: deque[float] = deque(maxlen=TURNS_REMEMBERED)
@@ -117,13 +131,26 @@ class TalkRunner:
             case Utterance():
                 words = [[word.text, round(word.start_s, 3), round(word.end_s, 3)] for word in event.words]
                 times = _span(event)
-                return metadata("utterance", id=event.id, speaker=event.speaker, text=event.text, final=event.final, words=words, **times)
+                return metadata(
+                    "utterance",
+                    id=event.id,
+                    speaker=event.speaker,
+                    text=event.text,
+                    final=event.final,
+                    words=words,
+                    **times,
+                )
             case Mark():
                 return metadata("mark", kind=event.kind, speaker=event.speaker, **_span(event))
             case TurnLatency():
                 latency_ms = round(event.latency_s * 1000)
                 self._turns_ms.append(latency_ms)
-                return metadata("turn_latency", user_end_s=event.user_end_s, agent_start_s=event.agent_start_s, latency_ms=latency_ms)
+                return metadata(
+                    "turn_latency",
+                    user_end_s=event.user_end_s,
+                    agent_start_s=event.agent_start_s,
+                    latency_ms=latency_ms,
+                )
             case Notice():
                 return metadata("notice", code=event.code, text=event.text)
 

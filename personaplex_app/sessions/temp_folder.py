@@ -24,7 +24,9 @@ class TempFolder:
         fresh = Path(tempfile.mkdtemp(prefix="personaplex-app-new-", dir=root))
         lock_fd = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        self.path = fresh.rename(root / fresh.name.replace("new-", "passing-"))  # from here on others see it, and see it locked
+        self.path = fresh.rename(
+            root / fresh.name.replace("new-", "passing-")
+        )  # from here on others see it, and see it locked
         self.wipe = weakref.finalize(self, _wipe, self.path, lock_fd, os.getpid())
 
 

@@ -22,7 +22,11 @@ _FLOOR = 1e-12
 _RATE_HZ = 16_000
 _WINDOW_SAMPLES = 144_160
 # From the network's outputs to the scale of 1 to 5, as DNSMOS P.835 publishes it: signal, background, overall.
-_TO_MOS = ((-0.08397278, 1.22083953, 0.0052439), (-0.13166888, 1.60915514, -0.39604546), (-0.06766283, 1.11546468, 0.04602535))
+_TO_MOS = (
+    (-0.08397278, 1.22083953, 0.0052439),
+    (-0.13166888, 1.60915514, -0.39604546),
+    (-0.06766283, 1.11546468, 0.04602535),
+)
 
 
 def clipping_share(samples: np.ndarray) -> float:
@@ -59,21 +63,29 @@ class Dnsmos:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(DNSMOS.verified()), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(DNSMOS.verified()), options, providers=["CPUExecutionProvider"]
+        )
 
     def score(self, samples: np.ndarray, rate_hz: int) -> Mos | None:
         """Return the mean over windows of 9 s, one a second; a shorter clip is repeated. None for silence, which has no score.
 
         Shapes: float32 [N].
         """
-        clip = np.clip(samples if rate_hz == _RATE_HZ else soxr.resample(samples, rate_hz, _RATE_HZ), -1.0, 1.0).astype(np.float32)
+        clip = np.clip(
+            samples if rate_hz == _RATE_HZ else soxr.resample(samples, rate_hz, _RATE_HZ), -1.0, 1.0
+        ).astype(np.float32)
         if silence_share(clip, _RATE_HZ) == 1.0:
             return None
         while len(clip) < _WINDOW_SAMPLES:
             clip = np.concatenate([clip, clip])
         # as the package counts them: what lies past the last whole second is left out
         count = int(len(clip) // _RATE_HZ - _WINDOW_SAMPLES / _RATE_HZ) + 1
-        windows = (clip[None, start * _RATE_HZ : start * _RATE_HZ + _WINDOW_SAMPLES] for start in range(count))
+        windows = (
+            clip[None, start * _RATE_HZ : start * _RATE_HZ + _WINDOW_SAMPLES] for start in range(count)
+        )
         raw = np.array([np.asarray(self._session.run(None, {"input_1": window})[0])[0] for window in windows])
-        signal, background, overall = (float(np.polyval(curve, raw[:, i]).mean()) for i, curve in enumerate(_TO_MOS))
+        signal, background, overall = (
+            float(np.polyval(curve, raw[:, i]).mean()) for i, curve in enumerate(_TO_MOS)
+        )
         return Mos(signal, background, overall)

@@ -69,7 +69,9 @@ class Recogniser:
 
         model = weights.RECOGNISER.verified()
         self._tokens = Tokenizer.from_file(str(weights.RECOGNISER_TOKENS.verified()))
-        self._model = ctranslate2.models.Whisper(str(model.parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1)
+        self._model = ctranslate2.models.Whisper(
+            str(model.parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1
+        )
         self._storage = ctranslate2.StorageView
         self._features = FeatureExtractor()
         start = self._tokens.token_to_id("<|startoftranscript|>")
@@ -87,15 +89,23 @@ class Recogniser:
         window = window_frames(frames)
         features = self._features(clip, padding=HOP_SAMPLES)[:, :window]
         # Whisper pads with silence before it normalises; silence lies at the floor of the normalised features.
-        padded = np.pad(features, ((0, 0), (0, window - features.shape[1])), constant_values=float(features.min()))
+        padded = np.pad(
+            features, ((0, 0), (0, window - features.shape[1])), constant_values=float(features.min())
+        )
         encoded = self._model.encode(self._storage.from_array(np.ascontiguousarray(padded[None], np.float32)))
         most = min(_MAX_TOKENS, int(frames / 100 * _TOKENS_PER_S) + 16)
         result = self._model.generate(
-            encoded, [self._prompt], beam_size=beam, max_length=most, return_scores=True, return_no_speech_prob=True
+            encoded,
+            [self._prompt],
+            beam_size=beam,
+            max_length=most,
+            return_scores=True,
+            return_no_speech_prob=True,
         )[0]
         ids = [token for token in result.sequences_ids[0] if token < self._end]
         text = " ".join(self._tokens.decode(ids).split())
-        log_prob, no_speech = float(result.scores[0]), float(result.no_speech_prob)
+        log_prob = float(result.scores[0])
+        no_speech = float(result.no_speech_prob)
         if not is_believable(text, log_prob, no_speech):
             return Transcript("", (), log_prob, no_speech)
         words = self._words(encoded, ids, min(frames, window)) if with_words else ()
@@ -112,7 +122,10 @@ class Recogniser:
             if not words or self._tokens.decode([token]).startswith(" "):
                 words.append([])
             words[-1].append(index)
-        spans = ((self._tokens.decode([ids[i] for i in word]).strip(), begins[word[0]], begins[word[-1] + 1]) for word in words)
+        spans = (
+            (self._tokens.decode([ids[i] for i in word]).strip(), begins[word[0]], begins[word[-1] + 1])
+            for word in words
+        )
         return tuple(Word(text, start, max(start, end)) for text, start, end in spans if text)
 
 
@@ -121,7 +134,9 @@ def is_believable(text: str, log_prob: float, no_speech: float) -> bool:
     plain = "".join(letter for letter in text.lower() if letter.isalnum() or letter == " ").strip()
     if not plain or log_prob < _WORST_LOG_PROB or (no_speech > _NO_SPEECH and log_prob < _NOISE_LOG_PROB):
         return False
-    if text[0] in "([♪*" or (plain in _HALLUCINATED and (log_prob < _HALLUCINATION_LOG_PROB or no_speech > _NO_SPEECH)):
+    if text[0] in "([♪*" or (
+        plain in _HALLUCINATED and (log_prob < _HALLUCINATION_LOG_PROB or no_speech > _NO_SPEECH)
+    ):
         return False
     data = plain.encode()
     return len(data) / len(zlib.compress(data)) < _LOOPING

@@ -33,13 +33,20 @@ class SpeechFinder:
         from faster_whisper.vad import VadOptions, get_speech_timestamps
 
         self._options = VadOptions(
-            threshold=THRESHOLD, min_speech_duration_ms=MIN_SPEECH_MS, min_silence_duration_ms=MIN_SILENCE_MS, speech_pad_ms=PAD_MS
+            threshold=THRESHOLD,
+            min_speech_duration_ms=MIN_SPEECH_MS,
+            min_silence_duration_ms=MIN_SILENCE_MS,
+            speech_pad_ms=PAD_MS,
         )
         self._find = get_speech_timestamps
 
     def segments(self, sound: Sound) -> list[Span]:
         """Return the spans of speech in seconds, to the sample."""
-        samples = sound.samples if sound.rate_hz == RATE_HZ else soxr.resample(sound.samples, sound.rate_hz, RATE_HZ)
+        samples = (
+            sound.samples
+            if sound.rate_hz == RATE_HZ
+            else soxr.resample(sound.samples, sound.rate_hz, RATE_HZ)
+        )
         found = self._find(np.ascontiguousarray(samples, np.float32), self._options)
         return [(segment["start"] / RATE_HZ, segment["end"] / RATE_HZ) for segment in found]
 
@@ -55,7 +62,10 @@ def at_the_sound(segments: list[Span], sound: Sound) -> list[Span]:
     The network is late for a soft beginning, by up to 150 ms, and pads what it finds; a latency is from sound to sound.
     """
     levels_db = blocks_db(sound.samples, int(BLOCK_S * sound.rate_hz))
-    spans = [(int(start_s / BLOCK_S), min(len(levels_db), int(np.ceil(end_s / BLOCK_S)))) for start_s, end_s in segments]
+    spans = [
+        (int(start_s / BLOCK_S), min(len(levels_db), int(np.ceil(end_s / BLOCK_S))))
+        for start_s, end_s in segments
+    ]
     silent = np.ones(len(levels_db), bool)
     for first, last in spans:
         silent[first:last] = False

@@ -69,7 +69,11 @@ class Synthesiser:
         made = self._model(text, speed=timbre.pace / timbre.pitch, seed=_SEED)
         if not len(made):
             return SpeechClip(made, ())
-        samples = _trimmed(soxr.resample(made, SAMPLE_RATE_HZ * timbre.pitch, SAMPLE_RATE_HZ) if timbre.pitch != 1.0 else made)
+        samples = _trimmed(
+            soxr.resample(made, SAMPLE_RATE_HZ * timbre.pitch, SAMPLE_RATE_HZ)
+            if timbre.pitch != 1.0
+            else made
+        )
         samples = np.clip(samples * _LEVEL, -1.0, 1.0).astype(np.float32)
         return SpeechClip(samples, self._words(text, len(samples) / SAMPLE_RATE_HZ))
 
@@ -87,7 +91,9 @@ class Synthesiser:
         scale = max(0.0, duration_s - _LEAD_S - _TAIL_S) / total
         ends = _LEAD_S + np.cumsum(lengths) * scale
         starts = np.concatenate([[_LEAD_S], ends[:-1]])
-        return tuple(Word(word, float(start), float(end)) for word, start, end in zip(words, starts, ends, strict=True))
+        return tuple(
+            Word(word, float(start), float(end)) for word, start, end in zip(words, starts, ends, strict=True)
+        )
 
 
 # Least squares over 215 sentences: the model's duration against its phonemes, frames of 12.5 ms; 3 % error a sentence.
@@ -111,7 +117,9 @@ def phonemes_length(phonemes: str) -> float:
 
 def _trimmed(samples: np.ndarray) -> np.ndarray:
     """Cut the silence around speech down to a short lead and tail."""
-    blocks = np.abs(np.pad(samples, (0, -len(samples) % _BLOCK_SAMPLES))).reshape(-1, _BLOCK_SAMPLES).max(axis=1)
+    blocks = (
+        np.abs(np.pad(samples, (0, -len(samples) % _BLOCK_SAMPLES))).reshape(-1, _BLOCK_SAMPLES).max(axis=1)
+    )
     loud = np.flatnonzero(blocks > _AUDIBLE)
     if not len(loud):
         return samples[:0]

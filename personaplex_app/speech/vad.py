@@ -55,14 +55,18 @@ class VadModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(weights.VAD.verified()), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(weights.VAD.verified()), options, providers=["CPUExecutionProvider"]
+        )
 
     def run(self, chunk: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the speech probability and the next state.
 
         Shapes: `chunk` is float32 [1, 576], 64 samples of context and 512 new ones at 16 kHz; `h` and `c` are [1, 1, 128].
         """
-        probability, h, c = (np.asarray(out) for out in self._session.run(None, {"input": chunk, "h": h, "c": c}))
+        probability, h, c = (
+            np.asarray(out) for out in self._session.run(None, {"input": chunk, "h": h, "c": c})
+        )
         return float(probability[0]), h, c
 
 
@@ -71,7 +75,9 @@ class VadStream:
 
     def __init__(self, model: VadModel) -> None:
         self._model = model
-        self._resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, RATE_HZ, 1, dtype="float32", quality="QQ")  # one sample of delay
+        self._resampler = soxr.ResampleStream(
+            SAMPLE_RATE_HZ, RATE_HZ, 1, dtype="float32", quality="QQ"
+        )  # one sample of delay
         self._h = np.zeros((1, 1, _STATE_WIDTH), np.float32)
         self._c = np.zeros((1, 1, _STATE_WIDTH), np.float32)
         self._rest = np.zeros(_CONTEXT_SAMPLES, np.float32)
@@ -87,7 +93,13 @@ class VadStream:
         while len(joined) >= _CONTEXT_SAMPLES + CHUNK_SAMPLES:
             chunk = np.ascontiguousarray(joined[None, : _CONTEXT_SAMPLES + CHUNK_SAMPLES])
             probability, self._h, self._c = self._model.run(chunk, self._h, self._c)
-            done.append(Chunk(self._chunks * CHUNK_S, probability, float(np.mean(np.square(chunk[0, _CONTEXT_SAMPLES:])))))
+            done.append(
+                Chunk(
+                    self._chunks * CHUNK_S,
+                    probability,
+                    float(np.mean(np.square(chunk[0, _CONTEXT_SAMPLES:]))),
+                )
+            )
             self._chunks += 1
             joined = joined[CHUNK_SAMPLES:]
         self._rest = joined.copy()
@@ -125,7 +137,8 @@ class SpeechGate:
             began_s = chunk.end_s - self._run * CHUNK_S
             if not self.bursts or began_s - self.voice_end_s >= self.gap_s:
                 self.bursts += 1
-                self.onset_s, self.voiced_s = self._look_back(began_s), 0.0
+                self.onset_s = self._look_back(began_s)
+                self.voiced_s = 0.0
             self.voiced_s += (self._run - 1) * CHUNK_S
         if self.open:
             self.voiced_s += CHUNK_S

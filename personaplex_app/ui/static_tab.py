@@ -18,14 +18,21 @@ def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Ta
     """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
-            html_template=read_static(f"{name}.html").replace("<!-- clone.html -->", read_static("clone.html")),
+            html_template=read_static(f"{name}.html").replace(
+                "<!-- clone.html -->", read_static("clone.html")
+            ),
             js_on_load=mount_script(f"{name}.js"),
             apply_default_css=False,
             static_dir=STATIC.as_posix(),
         )
     if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
         # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the lease does
-        quiet = {"show_progress": "hidden", "trigger_mode": "multiple", "concurrency_limit": None, "api_visibility": "private"}
+        quiet = {
+            "show_progress": "hidden",
+            "trigger_mode": "multiple",
+            "concurrency_limit": None,
+            "api_visibility": "private",
+        }
         live.submit(_holder(engine), None, None, **quiet)
     return tab
 

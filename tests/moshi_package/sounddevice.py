@@ -15,7 +15,10 @@ import soundfile
 
 class _Stream:
     def __init__(self, samplerate, channels, blocksize, callback):
-        self.rate_hz, self.channels, self.block, self.callback = int(samplerate), channels, blocksize, callback
+        self.rate_hz = int(samplerate)
+        self.channels = channels
+        self.block = blocksize
+        self.callback = callback
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 

@@ -51,7 +51,11 @@ def free_port() -> int:
 
 @contextmanager
 def app_process(
-    folder: Path, engine: str = "echo", env: dict[str, str] | None = None, module: str = "personaplex_app", **settings: object
+    folder: Path,
+    engine: str = "echo",
+    env: dict[str, str] | None = None,
+    module: str = "personaplex_app",
+    **settings: object,
 ) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`. `module` is another way to start it."""
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
@@ -61,7 +65,12 @@ def app_process(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERSONAPLEX_")}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**clean, **(env or {})}, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command,
+            cwd=ROOT,
+            env={**clean, **(env or {})},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
         )
     try:
         deadline_s = time.monotonic() + 120

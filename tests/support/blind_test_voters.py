@@ -16,8 +16,13 @@ def sha(text: str) -> str:
 
 def design(voices: int = 3, conditions: int = 2, duration_s: float = 4.0) -> Design:
     names = tuple(f"voice{k}" for k in range(voices))
-    shared = tuple(Condition(sha(f"in{c}"), f"Input {c}", "wise-teacher", sha("prompt"), c) for c in range(conditions))
-    rows = tuple(tuple(TrialClip(v, sha(f"{v}-{c}"), duration_s, -1.5, sha(f"sound of {v}-{c}")) for v in names) for c in range(conditions))
+    shared = tuple(
+        Condition(sha(f"in{c}"), f"Input {c}", "wise-teacher", sha("prompt"), c) for c in range(conditions)
+    )
+    rows = tuple(
+        tuple(TrialClip(v, sha(f"{v}-{c}"), duration_s, -1.5, sha(f"sound of {v}-{c}")) for v in names)
+        for c in range(conditions)
+    )
     return Design("classic", names, shared, rows)
 
 
@@ -38,7 +43,13 @@ def heard(mine: Round, choice: str = "left", **more) -> Ballot:
     number = mine.at
     assert number is not None
     return Ballot.parse(
-        {"token": mine.token(number), "choice": choice, "heard_s": dict.fromkeys(SIDES, 4.0), "plays": dict.fromkeys(SIDES, 1), **more}
+        {
+            "token": mine.token(number),
+            "choice": choice,
+            "heard_s": dict.fromkeys(SIDES, 4.0),
+            "plays": dict.fromkeys(SIDES, 1),
+            **more,
+        }
     )
 
 

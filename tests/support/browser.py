@@ -77,7 +77,10 @@ COLLECT = """() => {
 
 def chromium_path() -> str | None:
     """Return the system's Chromium, None to use Playwright's own."""
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
+    )
 
 
 def write_microphone(path: Path, samples: np.ndarray, rate_hz: int = MICROPHONE_HZ) -> Path:
@@ -96,7 +99,12 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
     """Run a browser whose microphone plays a wav file."""
     names = ", ".join(f"MAP {name} 127.0.0.1" for name in (INSECURE_HOST, SECURE_HOST))
     with sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}", f"--host-resolver-rules={names}", *more_flags]
+        flags = [
+            *FLAGS,
+            f"--use-file-for-fake-audio-capture={microphone}",
+            f"--host-resolver-rules={names}",
+            *more_flags,
+        ]
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
         try:
             yield browser
@@ -105,7 +113,9 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
+def visitor(
+    browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any
+) -> Iterator[Page]:
     """Give a page of somebody new: own storage, own permissions. Errors of the page's scripts fail the test.
 
     Echo cancellation and its like are off: they would take the tests' tones for noise.
@@ -123,7 +133,9 @@ def visitor(browser: Browser, microphone: bool = True, viewport: ViewportSize = 
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     origins: set[str] = set()
-    page.on("framenavigated", lambda frame: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(frame.url))))
+    page.on(
+        "framenavigated", lambda frame: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(frame.url)))
+    )
     try:
         yield page
         assert not faults, faults
@@ -198,7 +210,11 @@ def forget_played(page: Page) -> None:
 def tone_level(samples: np.ndarray, rate_hz: int, frequency_hz: float = 440.0) -> float:
     """Return the amplitude of one frequency."""
     n = np.arange(len(samples))
-    return float(2 * np.abs(np.mean(samples * np.exp(-2j * np.pi * frequency_hz * n / rate_hz)))) if len(samples) else 0.0
+    return (
+        float(2 * np.abs(np.mean(samples * np.exp(-2j * np.pi * frequency_hz * n / rate_hz))))
+        if len(samples)
+        else 0.0
+    )
 
 
 def screenshots(page: Page, name: str) -> None:

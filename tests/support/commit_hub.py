@@ -59,10 +59,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files = self.hub.files[name]
         if parts[4:5] == ["tree"]:
-            entries = [{"type": "file", "path": path, "size": len(data), "oid": git_id(data)} for path, data in files.items()]
+            entries = [
+                {"type": "file", "path": path, "size": len(data), "oid": git_id(data)}
+                for path, data in files.items()
+            ]
             return self._send(200, entries)
         commit = hashlib.sha1(repr(files).encode()).hexdigest()
-        about = {"id": name, "private": self.hub.private[name], "sha": commit, "siblings": [{"rfilename": path} for path in files]}
+        about = {
+            "id": name,
+            "private": self.hub.private[name],
+            "sha": commit,
+            "siblings": [{"rfilename": path} for path in files],
+        }
         self._send(200, about | {"tags": [], "downloads": 0, "likes": 0})
 
     def do_POST(self) -> None:
@@ -79,7 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if action == "preupload":
             asked = [each["path"] for each in json.loads(body)["files"]]
-            return self._send(200, {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in asked]})
+            return self._send(
+                200,
+                {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in asked]},
+            )
         for line in body.decode().splitlines():
             entry = json.loads(line)
             if entry["key"] == "file":
@@ -87,7 +98,14 @@ class _Handler(BaseHTTPRequestHandler):
             elif entry["key"] == "deletedFile":
                 del self.hub.files[name][entry["value"]["path"]]
         self.hub.commits += 1
-        self._send(200, {"success": True, "commitOid": "0" * 40, "commitUrl": f"{self.hub.url}/{parts[1]}/{name}/commit/{'0' * 40}"})
+        self._send(
+            200,
+            {
+                "success": True,
+                "commitOid": "0" * 40,
+                "commitUrl": f"{self.hub.url}/{parts[1]}/{name}/commit/{'0' * 40}",
+            },
+        )
 
     def _allowed(self) -> bool:
         if self.hub.down:
@@ -116,7 +134,11 @@ class _Handler(BaseHTTPRequestHandler):
         short = (yaml.safe_load(block) or {}).get("short_description", "")
         errors = [] if block else [{"message": "empty or missing yaml metadata"}]
         if len(short) > SHORT_CHARS:
-            errors.append({"message": f'"short_description" length must be less than or equal to {SHORT_CHARS} characters long'})
+            errors.append(
+                {
+                    "message": f'"short_description" length must be less than or equal to {SHORT_CHARS} characters long'
+                }
+            )
         self._send(400 if errors else 200, {"errors": errors, "warnings": []})
 
     def _create(self, asked: dict) -> None:
@@ -134,7 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, content: dict | list, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
-        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for key, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(data)

@@ -37,7 +37,10 @@ class Image:
 
     def environ(self, **more: str) -> dict[str, str]:
         """What a process of the container has: the image's variables, `more` as `docker run -e` gives them, nothing of this machine's."""
-        env = {name: str(self.inside(value)) if value.startswith("/") else value for name, value in self.env.items()}
+        env = {
+            name: str(self.inside(value)) if value.startswith("/") else value
+            for name, value in self.env.items()
+        }
         return {"PATH": self.path, **env, **more}
 
 
@@ -53,7 +56,11 @@ def build(dockerfile: Path, context: Path, root: Path, path: str) -> Image:
 
 def ignored(context: Path, source: str) -> bool:
     """Whether .dockerignore keeps a source from the build; it may begin with `*` and except whole paths, no more."""
-    lines = [line for line in (context / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (context / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert lines[0] == "*"
     return f"!{source}" not in lines
 
@@ -80,7 +87,9 @@ class _Steps:
             assert not source.startswith("-"), "no flag is read here"
             assert not ignored(image.context, source), f".dockerignore keeps {source} from the build"
             if (image.context / source).is_dir():
-                shutil.copytree(image.context / source, image.inside(target), ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    image.context / source, image.inside(target), ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy(image.context / source, image.inside(target))
 

@@ -122,7 +122,9 @@ class FakeChannel:
 class ScriptedResponder:
     """Greets and answers as told, and keeps what it was asked and told."""
 
-    def __init__(self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)) -> None:
+    def __init__(
+        self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)
+    ) -> None:
         self.greeting = greeting
         self.answer = answer
         self.asked: list[str] = []

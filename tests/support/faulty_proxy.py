@@ -64,7 +64,12 @@ def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
 
 
 async def _carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, wire: LinkFaults, chance: random.Random
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    host: str,
+    port: int,
+    wire: LinkFaults,
+    chance: random.Random,
 ) -> None:
     head = await reader.read(65_536)
     if not wire.websockets and b"upgrade: websocket" in head.lower():
@@ -79,7 +84,9 @@ async def _carry(
         writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random
+) -> None:
     """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of it."""
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)

@@ -44,7 +44,9 @@ class Hub:
     files: dict[str, bytes]
     branches: dict[str, str]
     gated: bool = False
-    tokens: dict[str, bool] = field(default_factory=dict)  # whether the token's account has accepted the licence
+    tokens: dict[str, bool] = field(
+        default_factory=dict
+    )  # whether the token's account has accepted the licence
     faults: dict[str, Faults] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # said instead of the true ones
     api_status: int | None = None
@@ -62,8 +64,16 @@ class Hub:
 
     def gets(self, name: str) -> list[str]:
         """The ranges that the content of a file was asked for with, "" for the whole."""
-        path = f"/cdn/{sha256(self.files[name])}" if large(self.files[name]) else f"/resolve/{self.commit}/{name}"
-        return [headers.get("Range", "") for method, at, headers in self.seen if method == "GET" and at.split("?")[0].endswith(path)]
+        path = (
+            f"/cdn/{sha256(self.files[name])}"
+            if large(self.files[name])
+            else f"/resolve/{self.commit}/{name}"
+        )
+        return [
+            headers.get("Range", "")
+            for method, at, headers in self.seen
+            if method == "GET" and at.split("?")[0].endswith(path)
+        ]
 
 
 def large(content: bytes) -> bool:
@@ -121,11 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.hub.answers.wait(60)
-        self.hub.seen.append((self.command, self.path, {key.title(): value for key, value in self.headers.items()}))
+        self.hub.seen.append(
+            (self.command, self.path, {key.title(): value for key, value in self.headers.items()})
+        )
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         try:
             if parts[0] == "cdn":
-                return self._content(next(name for name, content in self.hub.files.items() if sha256(content) == parts[1]))
+                return self._content(
+                    next(name for name, content in self.hub.files.items() if sha256(content) == parts[1])
+                )
             if parts[:2] == ["api", "models"]:
                 return self._listing("/".join(parts[2:4]), parts[5])
             if parts[2:3] != ["resolve"]:
@@ -142,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._token is not None and self._token not in self.hub.tokens:
             return self._refuse(401, "", "Invalid credentials in Authorization header")
         if name != self.hub.name:
-            return self._refuse(*(STRANGER if self._token is None else (404, "RepoNotFound", "Repository not found")))
+            return self._refuse(
+                *(STRANGER if self._token is None else (404, "RepoNotFound", "Repository not found"))
+            )
         if self.hub.branches.get(revision, revision) != self.hub.commit:
             return self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return True
@@ -158,8 +174,21 @@ class _Handler(BaseHTTPRequestHandler):
         for file, content in self.hub.files.items():
             size = self.hub.sizes.get(file, len(content))
             about = {"rfilename": file, "size": size, "blobId": git_id(content)}
-            siblings.append(about | ({"lfs": {"sha256": sha256(content), "size": size, "pointerSize": 134}} if large(content) else {}))
-        body = {"id": name, "modelId": name, "sha": self.hub.commit, "gated": "auto" if self.hub.gated else False, "siblings": siblings}
+            siblings.append(
+                about
+                | (
+                    {"lfs": {"sha256": sha256(content), "size": size, "pointerSize": 134}}
+                    if large(content)
+                    else {}
+                )
+            )
+        body = {
+            "id": name,
+            "modelId": name,
+            "sha": self.hub.commit,
+            "gated": "auto" if self.hub.gated else False,
+            "siblings": siblings,
+        }
         return self._send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, name: str, revision: str, file: str) -> None:
@@ -190,7 +219,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.flip_byte is not None:
             content[fault.flip_byte] ^= 1
         del content[fault.ends_at_byte if fault.ends_at_byte is not None else len(content) :]
-        start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) if fault.ranges and "Range" in self.headers else 0
+        start = (
+            int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if fault.ranges and "Range" in self.headers
+            else 0
+        )
         if start >= len(content):
             return self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         self.send_response(206 if start else 200)
@@ -211,7 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         cut = fault.cut_after_bytes.pop(0) if fault.cut_after_bytes else fault.always_cut_after_bytes
         for at in range(0, len(content) if cut is None else min(cut, len(content)), 1 << 16):
-            self.wfile.write(content[at : at + (1 << 16)] if cut is None else content[at : min(at + (1 << 16), cut)])
+            self.wfile.write(
+                content[at : at + (1 << 16)] if cut is None else content[at : min(at + (1 << 16), cut)]
+            )
             time.sleep(fault.pause_s)
         while fault.endless:
             self.wfile.write(bytes(1 << 16))
@@ -219,7 +254,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _refuse(self, status: int, code: str, text: str) -> bool:
-        self._send(status, json.dumps({"error": text}).encode(), {"X-Error-Message": text} | ({"X-Error-Code": code} if code else {}))
+        self._send(
+            status,
+            json.dumps({"error": text}).encode(),
+            {"X-Error-Message": text} | ({"X-Error-Code": code} if code else {}),
+        )
         return False
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:

@@ -125,7 +125,16 @@ def moshi_server(
             server.talks -= 1
 
     quiet = logging.Logger("quiet", logging.CRITICAL)
-    with serve(hold, "127.0.0.1", port, process_request=process, ssl=tls, close_timeout=1, compression=None, logger=quiet) as running:
+    with serve(
+        hold,
+        "127.0.0.1",
+        port,
+        process_request=process,
+        ssl=tls,
+        close_timeout=1,
+        compression=None,
+        logger=quiet,
+    ) as running:
         server.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{running.socket.getsockname()[1]}/api/chat"
         thread = threading.Thread(target=running.serve_forever, name="moshi-server")
         thread.start()

@@ -35,7 +35,9 @@ http {{
 
 def readme_servers(**values: object) -> str:
     """Return the README's configuration with values in the place of its examples: of its port, certificate, key and app."""
-    text = re.search(r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]  # type: ignore[index]
+    text = re.search(
+        r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )[1]  # type: ignore[index]
     examples = {
         "listen": "listen 443 ssl",
         "certificate": "/etc/ssl/voice.example.org.pem",
@@ -57,7 +59,9 @@ def nginx(folder: Path, servers: str) -> Iterator[None]:
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(CONFIG.format(folder=folder, user=user, servers=servers))
     with (folder / "nginx.log").open("wb") as log:
-        process = subprocess.Popen([NGINX, "-p", folder, "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [NGINX, "-p", folder, "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
     try:
         deadline_s = time.monotonic() + 10
         while not (folder / "nginx.pid").exists():  # written once it listens

@@ -78,23 +78,33 @@ class Caller:
             return self.socket.close_code
 
     def heard(self) -> np.ndarray:
-        return np.concatenate([pcm16_to_float(data) for data in self.audio]) if self.audio else np.zeros(0, np.float32)
+        return (
+            np.concatenate([pcm16_to_float(data) for data in self.audio])
+            if self.audio
+            else np.zeros(0, np.float32)
+        )
 
 
 @contextmanager
 def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
     """Connect to a server's live route."""
     socket_url = url.replace("http", "ws", 1) + "/api/chat?" + urlencode(query)
-    with connect(socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None) as socket:
+    with connect(
+        socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None
+    ) as socket:
         yield Caller(socket)
 
 
 def tone(seconds: float, hz: float = 220.0) -> np.ndarray:
-    return (0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ)).astype(np.float32)
+    return (0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ)).astype(
+        np.float32
+    )
 
 
 def opus_pages(samples: np.ndarray) -> list[bytes]:
     """Return Ogg-Opus stream bytes, one chunk a frame, as moshi's clients send them."""
     writer = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
-    chunks = [writer.append_pcm(samples[at : at + FRAME_SAMPLES]) for at in range(0, len(samples), FRAME_SAMPLES)]
+    chunks = [
+        writer.append_pcm(samples[at : at + FRAME_SAMPLES]) for at in range(0, len(samples), FRAME_SAMPLES)
+    ]
     return [chunk for chunk in chunks if chunk]

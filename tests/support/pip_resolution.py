@@ -12,8 +12,24 @@ import pytest
 
 def resolve(requirements: list[Path], python: str, *options: str | Path) -> dict[str, str]:
     """Return the versions by name, on 64-bit Linux; skips where the registry cannot be reached."""
-    command = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:"]
-    command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28", *options, *requirements]
+    command = [
+        Path(sys.executable).parent / "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        "--only-binary",
+        ":all:",
+    ]
+    command += [
+        "--python-version",
+        python,
+        "--python-platform",
+        "x86_64-manylinux_2_28",
+        *options,
+        *requirements,
+    ]
     # what a version asks for never changes: what an earlier run has fetched is as good, and there at once
     for where in (["--offline"], []):
         done = subprocess.run([*command, *where], capture_output=True, text=True, timeout=120)

@@ -33,4 +33,6 @@ def _spoken(text: str, voice: str) -> np.ndarray:
 def recognise(samples: np.ndarray) -> str:
     """Return what is said in float32 [N] at 24 kHz, read in windows of 9 s."""
     parts = [samples[at : at + 24_000 * 9] for at in range(0, len(samples), 24_000 * 9)]
-    return " ".join(_models()[1].transcribe(part, with_words=False).text for part in parts if len(part) > 2400)
+    return " ".join(
+        _models()[1].transcribe(part, with_words=False).text for part in parts if len(part) > 2400
+    )

@@ -51,7 +51,9 @@ def user_codes() -> torch.Tensor:
 
 def voice(name: str) -> VoicePrompt:
     with tarfile.open(GOLDEN / "voices.tgz") as archive:
-        data = torch.load(io.BytesIO(archive.extractfile(f"voices/{name}.pt").read()), map_location="cpu", weights_only=True)
+        data = torch.load(
+            io.BytesIO(archive.extractfile(f"voices/{name}.pt").read()), map_location="cpu", weights_only=True
+        )
     return VoicePrompt(data["embeddings"][:, 0, 0], data["cache"][0])
 
 

@@ -26,7 +26,11 @@ NEEDED = (*FILES, "mimi.json")
 @contextmanager
 def tiny_hub() -> Iterator[Hub]:
     """Run a Hub that holds the checkpoint and two files that no download needs."""
-    files = {path.name: path.read_bytes() for path in tiny.GOLDEN.iterdir() if path.name in (*NEEDED, "README.md", "user.wav")}
+    files = {
+        path.name: path.read_bytes()
+        for path in tiny.GOLDEN.iterdir()
+        if path.name in (*NEEDED, "README.md", "user.wav")
+    }
     with hub(NAME, COMMIT, files) as made:
         made.tokens = {GOOD: True, STRANGE: False}
         yield made

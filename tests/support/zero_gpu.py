@@ -80,7 +80,11 @@ def zero_gpu_api() -> Iterator[Api]:
                 status, body, headers = getattr(self, url.path.strip("/").replace("-", "_"))(query)
             data = body.encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(data)),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
@@ -93,14 +97,24 @@ def zero_gpu_api() -> Iterator[Api]:
             api.asked.append(query)
             if api.answer in REFUSALS:
                 left, wait_s, result = REFUSALS[api.answer]
-                return 429, json.dumps({"left": left, "wait": wait_s}), {"X-Approve-Result": result, "X-Authenticated": "regular"}
+                return (
+                    429,
+                    json.dumps({"left": left, "wait": wait_s}),
+                    {"X-Approve-Result": result, "X-Authenticated": "regular"},
+                )
             if api.answer in STATUSES:
                 return STATUSES[api.answer], "", {}
             if api.answer == "queue-failed":
-                return 200, "event: failed\n\n", {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
+                return (
+                    200,
+                    "event: failed\n\n",
+                    {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"},
+                )
             token = f"allow-{len(api.leases)}"
             api.leases[token] = "running"
-            given = json.dumps({"idle": api.idle, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": token})
+            given = json.dumps(
+                {"idle": api.idle, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": token}
+            )
             if api.answer == "queue":
                 headers = {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
                 return 200, f"event: succeeded\ndata: {given}\n\n", headers
@@ -141,7 +155,13 @@ def zero_gpu_env(api: Api) -> dict[str, str]:
 def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProcess]:
     """Run the app as on a ZeroGPU Space, on the tiny checkpoint."""
     env = {**zero_gpu_env(api), "HOME": str(folder)}
-    settings = {"checkpoint": tiny.GOLDEN, "dtype": "float32", "slots": 2, "connects_per_minute": 10_000, **settings}
+    settings = {
+        "checkpoint": tiny.GOLDEN,
+        "dtype": "float32",
+        "slots": 2,
+        "connects_per_minute": 10_000,
+        **settings,
+    }
     with app_process(folder, engine="auto", env=env, module="tests.support.zero_gpu", **settings) as app:
         app.until_ready()
         yield app
@@ -154,7 +174,9 @@ def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProc
 
 def ip_token() -> str:
     """Return what the Hub adds to a visitor's requests: a token whose middle part is JSON."""
-    return "h." + base64.urlsafe_b64encode(json.dumps({"user": "visitor"}).encode()).decode().rstrip("=") + ".s"
+    return (
+        "h." + base64.urlsafe_b64encode(json.dumps({"user": "visitor"}).encode()).decode().rstrip("=") + ".s"
+    )
 
 
 HOLD = 0
@@ -167,7 +189,13 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
     session = secrets.token_hex(5)
     headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
     with httpx.Client(base_url=app.url, headers=headers, timeout=30) as client:
-        join = {"data": [], "fn_index": HOLD, "session_hash": session, "trigger_id": 1, "event_data": {"lease": lease}}
+        join = {
+            "data": [],
+            "fn_index": HOLD,
+            "session_hash": session,
+            "trigger_id": 1,
+            "event_data": {"lease": lease},
+        }
         client.post("/gradio_api/queue/join", json=join).raise_for_status()
         with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
             yield events

@@ -64,8 +64,12 @@ class Design:
     def __post_init__(self) -> None:
         if len(set(self.voices)) < 2 or len(set(self.voices)) != len(self.voices):
             raise BadInput("A blind test needs at least two different voices; choose another one too.")
-        if not self.conditions or [len(row) for row in self.clips] != [len(self.voices)] * len(self.conditions):
-            raise BadInput("A blind test needs at least one input, and every voice's answer to it; render the missing ones first.")
+        if not self.conditions or [len(row) for row in self.clips] != [len(self.voices)] * len(
+            self.conditions
+        ):
+            raise BadInput(
+                "A blind test needs at least one input, and every voice's answer to it; render the missing ones first."
+            )
 
     @cached_property
     def id(self) -> str:
@@ -112,7 +116,9 @@ class Trial:
         return trial
 
 
-def plan(design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[float, float]] | None = None) -> tuple[Trial, ...]:
+def plan(
+    design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[float, float]] | None = None
+) -> tuple[Trial, ...]:
     """Return a listener's trials, two hidden checks among them: the same for the same arguments.
 
     Every pair comes before one comes again, conditions and sides are balanced, and pairs with the lowest `urgency` come first into a
@@ -125,9 +131,12 @@ def plan(design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[fl
     return _with_checks(design, chosen, chance)
 
 
-def _chosen(design: Design, count: int, urgency: Mapping[Pair, tuple[float, float]], chance: random.Random) -> list[tuple[Pair, int]]:
+def _chosen(
+    design: Design, count: int, urgency: Mapping[Pair, tuple[float, float]], chance: random.Random
+) -> list[tuple[Pair, int]]:
     """Return pairs with their conditions, each used as often as the others as far as that goes."""
-    pairs, conditions = design.pairs, list(range(len(design.conditions)))
+    pairs = design.pairs
+    conditions = list(range(len(design.conditions)))
     chance.shuffle(pairs)
     chance.shuffle(conditions)
     of_pair: Counter[Pair] = Counter()
@@ -135,7 +144,9 @@ def _chosen(design: Design, count: int, urgency: Mapping[Pair, tuple[float, floa
     of_condition: Counter[int] = Counter()
     heard: set[tuple[Pair, int]] = set()
     for _ in range(count):
-        pair = min(pairs, key=lambda p: (of_pair[p], urgency.get(p, (0.0, 0.0)), of_voice[p[0]] + of_voice[p[1]]))
+        pair = min(
+            pairs, key=lambda p: (of_pair[p], urgency.get(p, (0.0, 0.0)), of_voice[p[0]] + of_voice[p[1]])
+        )
         condition = min((c for c in conditions if (pair, c) not in heard), key=lambda c: of_condition[c])
         heard.add((pair, condition))
         of_pair[pair] += 1
@@ -150,7 +161,11 @@ def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[T
     lean: Counter[str] = Counter()
     trials = []
     for pair, condition in chosen:
-        a, b = pair if lean[pair[0]] < lean[pair[1]] or (lean[pair[0]] == lean[pair[1]] and chance.random() < 0.5) else pair[::-1]
+        a, b = (
+            pair
+            if lean[pair[0]] < lean[pair[1]] or (lean[pair[0]] == lean[pair[1]] and chance.random() < 0.5)
+            else pair[::-1]
+        )
         lean[a] += 1
         lean[b] -= 1
         trials.append(Trial(condition, a, b))
@@ -168,4 +183,7 @@ def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> 
     at = 1 if len(chosen) == 1 else chance.randint(1, len(trials))
     trials = [*trials[:at], identical, *trials[at:]]
     # what a repeat names has moved with what was put in before it
-    return tuple(Trial(t.condition, t.left, t.right, t.check, first + (at <= first)) if t.check == "repeat" else t for t in trials)
+    return tuple(
+        Trial(t.condition, t.left, t.right, t.check, first + (at <= first)) if t.check == "repeat" else t
+        for t in trials
+    )

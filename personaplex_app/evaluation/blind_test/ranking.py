@@ -81,7 +81,12 @@ class Ranking:
         return any(standing.preliminary for standing in self.standings)
 
 
-def rank(votes: Sequence[Vote], voices: Iterable[str] = (), draws: int = intervals.DRAWS, seed: int = intervals.SEED) -> Ranking:
+def rank(
+    votes: Sequence[Vote],
+    voices: Iterable[str] = (),
+    draws: int = intervals.DRAWS,
+    seed: int = intervals.SEED,
+) -> Ranking:
     """Rank the voices by the lower bound of their score; those in `voices` without a vote are there too."""
     names = sorted({*voices, *(vote.left for vote in votes), *(vote.right for vote in votes)})
     listeners = sorted({vote.listener for vote in votes})
@@ -95,7 +100,9 @@ def rank(votes: Sequence[Vote], voices: Iterable[str] = (), draws: int = interva
     lowest = [bound[0] if bound else score for bound, score in zip(bounds, scores, strict=True)]
     order = sorted(range(len(names)), key=lambda i: (-lowest[i], -scores[i], names[i]))
     return Ranking(
-        tuple(_standing(names[i], place, float(scores[i]), bounds[i], votes) for place, i in enumerate(order, 1)),
+        tuple(
+            _standing(names[i], place, float(scores[i]), bounds[i], votes) for place, i in enumerate(order, 1)
+        ),
         {a: {b: float(wins[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
         side_bias(votes),
         len(listeners),
@@ -106,7 +113,8 @@ def rank(votes: Sequence[Vote], voices: Iterable[str] = (), draws: int = interva
 def _wins(votes: Sequence[Vote], names: list[str], listeners: list[str]) -> np.ndarray:
     """Return who beat whom for each listener. Shapes: float [listeners, V, V], the row beats the column."""
     wins = np.zeros((len(listeners), len(names), len(names)))
-    place, listener = {name: i for i, name in enumerate(names)}, {name: i for i, name in enumerate(listeners)}
+    place = {name: i for i, name in enumerate(names)}
+    listener = {name: i for i, name in enumerate(listeners)}
     for vote in votes:
         left = {"left": 1.0, "right": 0.0}.get(vote.choice, 0.5)
         wins[listener[vote.listener], place[vote.left], place[vote.right]] += left
@@ -119,7 +127,8 @@ def strengths(wins: np.ndarray) -> np.ndarray:
 
     Shapes: float [..., V, V], the row beats the column, to [..., V].
     """
-    total, games = wins.sum(axis=-1), wins + wins.swapaxes(-1, -2)
+    total = wins.sum(axis=-1)
+    games = wins + wins.swapaxes(-1, -2)
     logs = np.zeros_like(total)
     for _ in range(_MAX_STEPS):
         # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes thousands of steps
@@ -146,7 +155,9 @@ def to_scores(p: np.ndarray) -> np.ndarray:
     return BASE_SCORE + SCORE_PER_NAT * np.log(p)
 
 
-def _standing(voice: str, place: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]) -> Standing:
+def _standing(
+    voice: str, place: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]
+) -> Standing:
     own = [vote for vote in votes if voice in (vote.left, vote.right)]
     won = sum(vote.choice == ("left" if vote.left == voice else "right") for vote in own)
     tied = sum(vote.choice in ("tie", "both_bad") for vote in own)
@@ -157,9 +168,13 @@ def _standing(voice: str, place: int, score: float, bound: intervals.Interval | 
 def side_bias(votes: Iterable[Vote]) -> SideBias:
     """Return the exact two-sided binomial test of left against right, ties left out."""
     choices = [vote.choice for vote in votes]
-    left, right = choices.count("left"), choices.count("right")
-    n, few = left + right, min(left, right)
-    logs = np.concatenate([[0.0], np.cumsum([math.log((n - k) / (k + 1)) for k in range(few)])]) - n * math.log(2)
+    left = choices.count("left")
+    right = choices.count("right")
+    n = left + right
+    few = min(left, right)
+    logs = np.concatenate(
+        [[0.0], np.cumsum([math.log((n - k) / (k + 1)) for k in range(few)])]
+    ) - n * math.log(2)
     return SideBias(left, right, min(1.0, 2 * float(np.exp(logs).sum())))
 
 

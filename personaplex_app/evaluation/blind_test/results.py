@@ -15,22 +15,56 @@ from .round import SIDES, passed_checks, preferred
 from .store import BlindTest
 
 COLUMNS = (
-    *("at_s", "test", "session", "listener", "trial", "check", "input", "persona", "prompt_hash", "seed", "left", "right", "choice"),
-    *("preferred", "reasons", "comment", "time_to_vote_s", "heard_left_s", "heard_right_s", "plays_left", "plays_right"),
-    *("gain_left_db", "gain_right_db", "audio_left", "audio_right", "audio_left_sha256", "audio_right_sha256", "undone"),
+    *(
+        "at_s",
+        "test",
+        "session",
+        "listener",
+        "trial",
+        "check",
+        "input",
+        "persona",
+        "prompt_hash",
+        "seed",
+        "left",
+        "right",
+        "choice",
+    ),
+    *(
+        "preferred",
+        "reasons",
+        "comment",
+        "time_to_vote_s",
+        "heard_left_s",
+        "heard_right_s",
+        "plays_left",
+        "plays_right",
+    ),
+    *(
+        "gain_left_db",
+        "gain_right_db",
+        "audio_left",
+        "audio_right",
+        "audio_left_sha256",
+        "audio_right_sha256",
+        "undone",
+    ),
 )
 
 
 def results(test: BlindTest) -> dict[str, Any]:
     """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came out."""
-    ranking, rounds = test.ranking(), test.rounds()
+    ranking = test.ranking()
+    rounds = test.rounds()
     votes = [vote for each in rounds for vote in each.votes.values() if vote["check"] is None]
     checks = [passed_checks(each) for each in rounds]
     return {
         "test": test.design.id,
         "engine": test.design.engine,
         "conditions": [asdict(condition) for condition in test.design.conditions],
-        "standings": [{**asdict(standing), "preliminary": standing.preliminary} for standing in ranking.standings],
+        "standings": [
+            {**asdict(standing), "preliminary": standing.preliminary} for standing in ranking.standings
+        ],
         "wins": ranking.wins,
         "side_bias": asdict(ranking.side_bias),
         "listeners": ranking.listeners,
@@ -39,7 +73,10 @@ def results(test: BlindTest) -> dict[str, Any]:
         "min_votes": MIN_VOTES,
         "reasons": _reasons(test.design.voices, votes),
         "checks": {
-            name: {"asked": sum(name in each for each in checks), "passed": sum(each.get(name, False) for each in checks)}
+            name: {
+                "asked": sum(name in each for each in checks),
+                "passed": sum(each.get(name, False) for each in checks),
+            }
             for name in ("repeat", "identical")
         },
     }
@@ -68,15 +105,27 @@ def to_csv(test: BlindTest) -> str:
     standing = {id(vote) for each in test.rounds() for vote in each.votes.values()}
     for event in test.events():
         if event["kind"] == "vote":
-            table.writerow({name: _safe(value) for name, value in {**_row(event), "undone": int(id(event) not in standing)}.items()})
+            table.writerow(
+                {
+                    name: _safe(value)
+                    for name, value in {**_row(event), "undone": int(id(event) not in standing)}.items()
+                }
+            )
     return out.getvalue()
 
 
 def _row(vote: dict[str, Any]) -> dict[str, Any]:
     row = {name: vote[name] for name in COLUMNS if name in vote}
-    row |= {"preferred": preferred(vote) or "", "check": vote["check"] or "", "reasons": " ".join(vote["reasons"])}
+    row |= {
+        "preferred": preferred(vote) or "",
+        "check": vote["check"] or "",
+        "reasons": " ".join(vote["reasons"]),
+    }
     for side in SIDES:
-        row |= {f"heard_{side}_s": (vote["heard_s"] or {}).get(side, ""), f"plays_{side}": (vote["plays"] or {}).get(side, "")}
+        row |= {
+            f"heard_{side}_s": (vote["heard_s"] or {}).get(side, ""),
+            f"plays_{side}": (vote["plays"] or {}).get(side, ""),
+        }
         row |= {f"gain_{side}_db": vote["gain_db"][side], f"audio_{side}": vote["audio"][side]}
         row[f"audio_{side}_sha256"] = vote.get("audio_sha256", {}).get(side, "")
     return row
@@ -84,4 +133,8 @@ def _row(vote: dict[str, Any]) -> dict[str, Any]:
 
 def _safe(value: Any) -> Any:
     # a spreadsheet would run what begins like this, and a comment is anybody's text
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )

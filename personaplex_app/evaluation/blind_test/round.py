@@ -35,16 +35,22 @@ class Ballot:
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Ballot:
         """Return a ballot from a client's JSON. Raises: BadInput, BadVote."""
-        choice, reasons, comment = data.get("choice"), data.get("reasons", []), data.get("comment", "")
+        choice = data.get("choice")
+        reasons = data.get("reasons", [])
+        comment = data.get("comment", "")
         if not _is_choice(choice):
-            raise BadVote(f"The choice is {shorten(choice)}; it must be one of {', '.join(get_args(Choice))}.")
+            raise BadVote(
+                f"The choice is {shorten(choice)}; it must be one of {', '.join(get_args(Choice))}."
+            )
         if not isinstance(reasons, list) or any(reason not in REASONS for reason in reasons):
             raise BadVote(f"The reasons are {shorten(reasons)}; they must be a list of {', '.join(REASONS)}.")
         if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
             raise BadVote(f"The comment must be text of at most {MAX_COMMENT_CHARS} characters; shorten it.")
         heard_s = {side: _amount(data, "heard_s", side, math.inf) for side in SIDES}
         plays = {side: int(_amount(data, "plays", side, MAX_REPLAYS)) for side in SIDES}
-        return cls(str(data.get("token", "")), choice, heard_s, plays, tuple(dict.fromkeys(reasons)), comment.strip())
+        return cls(
+            str(data.get("token", "")), choice, heard_s, plays, tuple(dict.fromkeys(reasons)), comment.strip()
+        )
 
 
 def _is_choice(value: object) -> TypeGuard[Choice]:
@@ -54,7 +60,12 @@ def _is_choice(value: object) -> TypeGuard[Choice]:
 def _amount(data: Mapping[str, Any], name: str, side: str, most: float) -> float:
     both = data.get(name)
     value = both.get(side) if isinstance(both, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not 0 <= value <= most
+    ):
         raise BadVote(f"{name} of the {side} side is {shorten(value)}; it must be a number from 0 up.")
     return value
 
@@ -77,7 +88,10 @@ class Round:
     def of(cls, design: Design, begin: Event) -> Round:
         """Return a listener at the first trial. Raises: KeyError, TypeError, ValueError for what is no such event."""
         trials = tuple(Trial.from_json(each) for each in begin["trials"])
-        if not trials or any(not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices) for t in trials):
+        if not trials or any(
+            not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices)
+            for t in trials
+        ):
             raise ValueError("the plan is not one of this test")
         return cls(design, str(begin["session"]), str(begin["listener"]), trials)
 
@@ -110,7 +124,10 @@ class Round:
     def needed_s(self, number: int) -> dict[str, float]:
         """Return how long each side must be heard before a vote."""
         trial = self.trials[number]
-        lengths_s = {side: self.design.clip(trial.condition, voice).duration_s for side, voice in self.sides(number).items()}
+        lengths_s = {
+            side: self.design.clip(trial.condition, voice).duration_s
+            for side, voice in self.sides(number).items()
+        }
         return {side: min(UNLOCK_SHARE * length_s, UNLOCK_MOST_S) for side, length_s in lengths_s.items()}
 
     def sides(self, number: int) -> dict[str, str]:
@@ -132,7 +149,9 @@ class Round:
         if number is not None and number in self.votes:
             raise BadVote("That pair already has your vote, which counts once. Undo it to vote anew.")
         if number is None or number != self.at or not self.is_shown(number):
-            raise BadVote("That pair is not the one shown to you now, so the vote was not counted. Reload the page to see the one that is.")
+            raise BadVote(
+                "That pair is not the one shown to you now, so the vote was not counted. Reload the page to see the one that is."
+            )
         waited_s = now_s - self._shown_at_s[number]
         for side, needed_s in self.needed_s(number).items():
             if ballot.heard_s and ballot.heard_s[side] < needed_s:
@@ -173,7 +192,9 @@ class Round:
     def undo(self, now_s: float) -> Event:
         """Return the event that takes the last vote back. Raises: BadInput when there is none, or the voices have been named."""
         if self.revealed:
-            raise BadInput("The voices have been named, so your votes stand. Begin another round to vote again.")
+            raise BadInput(
+                "The voices have been named, so your votes stand. Begin another round to vote again."
+            )
         if not self._order:
             raise BadInput("There is no vote of yours to undo.")
         return self._event("undo", now_s, trial=self._order[-1])
@@ -182,7 +203,9 @@ class Round:
         """Return the event after which the voices have names. Raises: BadInput while a trial has no vote."""
         left = len(self.trials) - len(self.votes)
         if left:
-            raise BadInput(f"The voices are named when every pair has your vote; {left} of {len(self.trials)} are still to be heard.")
+            raise BadInput(
+                f"The voices are named when every pair has your vote; {left} of {len(self.trials)} are still to be heard."
+            )
         return self._event("reveal", now_s)
 
     def _event(self, kind: str, now_s: float, **more: Any) -> Event:

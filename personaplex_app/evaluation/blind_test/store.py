@@ -31,10 +31,17 @@ log = logging.getLogger(__name__)
 class BlindTest:
     """One test on disk. Its calls may come from any thread; `changed` is called after each that wrote something."""
 
-    def __init__(self, folder: Path, design: Design, changed: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        folder: Path,
+        design: Design,
+        changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ):
         self.design = design
         self._log = VoteLog(folder / LOG_NAME)
-        self._changed, self._clock = changed, clock
+        self._changed = changed
+        self._clock = clock
         self._lock = threading.RLock()
         self._rounds: dict[str, Round] = {}
         self._events: list[Event] = []
@@ -51,13 +58,28 @@ class BlindTest:
             if found and found.phase != "revealed":
                 return found
             if len(self._rounds) >= MAX_ROUNDS:
-                raise StorageFull(f"This test has {MAX_ROUNDS:,} rounds, which is its limit; begin one with other inputs.")
+                raise StorageFull(
+                    f"This test has {MAX_ROUNDS:,} rounds, which is its limit; begin one with other inputs."
+                )
             listener = self.listener(owner)
             # the plan is written down, not only its seed: it depends on the votes there are
             id_ = secrets.token_hex(8)
-            trials_ = [asdict(trial) for trial in plan(self.design, trials, f"{self.design.id}:{id_}", pair_urgency(self._ranked()))]
+            trials_ = [
+                asdict(trial)
+                for trial in plan(
+                    self.design, trials, f"{self.design.id}:{id_}", pair_urgency(self._ranked())
+                )
+            ]
             whose = {"session": id_, "listener": listener, "test": self.design.id}
-            self._write({"schema": SCHEMA, "kind": "begin", "at_s": round(self._clock(), 3), **whose, "trials": trials_})
+            self._write(
+                {
+                    "schema": SCHEMA,
+                    "kind": "begin",
+                    "at_s": round(self._clock(), 3),
+                    **whose,
+                    "trials": trials_,
+                }
+            )
             return self._rounds[id_]
 
     def listener(self, owner: str) -> str:
@@ -105,8 +127,15 @@ class BlindTest:
 
     def _ranked(self) -> Ranking:
         if self._ranking is None or self._ranking[0] != len(self._events):
-            standing = [event for each in self._rounds.values() for event in each.votes.values() if event["check"] is None]
-            votes = [Vote(event["listener"], event["left"], event["right"], event["choice"]) for event in standing]
+            standing = [
+                event
+                for each in self._rounds.values()
+                for event in each.votes.values()
+                if event["check"] is None
+            ]
+            votes = [
+                Vote(event["listener"], event["left"], event["right"], event["choice"]) for event in standing
+            ]
             self._ranking = len(self._events), rank(votes, self.design.voices)
         return self._ranking[1]
 
@@ -138,7 +167,9 @@ class BlindTest:
                 else:
                     self._rounds[event["session"]].apply(event)
             except (KeyError, TypeError, ValueError) as error:
-                log.warning("%s: an event does not fit and is passed over (%s)", self._log.path, type(error).__name__)
+                log.warning(
+                    "%s: an event does not fit and is passed over (%s)", self._log.path, type(error).__name__
+                )
                 continue
             self._events.append(event)
 
@@ -146,9 +177,15 @@ class BlindTest:
 class BlindTests:
     """The tests of a folder; a few are held open."""
 
-    def __init__(self, folder: Path, changed: Callable[[Path], None] = lambda path: None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        changed: Callable[[Path], None] = lambda path: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
-        self._changed, self._clock = changed, clock
+        self._changed = changed
+        self._clock = clock
         self._open: OrderedDict[str, BlindTest] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -158,13 +195,17 @@ class BlindTests:
         try:
             if not (folder / DESIGN_NAME).exists():
                 if self._folder.exists() and sum(1 for _ in self._folder.iterdir()) >= MAX_TESTS:
-                    raise StorageFull(f"There are {MAX_TESTS} blind tests in {self._folder}, which is the limit; delete folders there.")
+                    raise StorageFull(
+                        f"There are {MAX_TESTS} blind tests in {self._folder}, which is the limit; delete folders there."
+                    )
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 part = folder / f"{DESIGN_NAME}.{secrets.token_hex(4)}.part"
                 part.write_text(json.dumps(asdict(design)), "utf-8")
                 os.replace(part, folder / DESIGN_NAME)
         except OSError as error:
-            raise StorageError(f"The test cannot be written to {folder}: {error.strerror or error}.") from error
+            raise StorageError(
+                f"The test cannot be written to {folder}: {error.strerror or error}."
+            ) from error
         return self.get(design.id)
 
     def get(self, id_: str) -> BlindTest:
@@ -179,7 +220,9 @@ class BlindTests:
             return test
 
     def _load(self, id_: str) -> BlindTest:
-        missing = NotFound(f"There is no blind test {shorten(id_)} here; begin one from the answers you rendered.")
+        missing = NotFound(
+            f"There is no blind test {shorten(id_)} here; begin one from the answers you rendered."
+        )
         if len(id_) != 32 or not set(id_) <= set("0123456789abcdef"):
             raise missing
         folder = self._folder / id_
@@ -188,5 +231,7 @@ class BlindTests:
         except FileNotFoundError:
             raise missing from None
         except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
-            raise StorageError(f"{folder / DESIGN_NAME} is not a blind test ({type(error).__name__}); move the folder away.") from error
+            raise StorageError(
+                f"{folder / DESIGN_NAME} is not a blind test ({type(error).__name__}); move the folder away."
+            ) from error
         return BlindTest(folder, design, lambda: self._changed(folder / LOG_NAME), self._clock)

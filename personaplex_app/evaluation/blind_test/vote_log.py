@@ -57,7 +57,9 @@ class VoteLog:
         line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         size_bytes = os.fstat(self._fd).st_size
         if size_bytes + len(line) > self._max_bytes:
-            raise StorageFull(f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin another test.")
+            raise StorageFull(
+                f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin another test."
+            )
         if size_bytes and os.pread(self._fd, 1, size_bytes - 1) != b"\n":
             line = b"\n" + line
         try:
@@ -79,7 +81,9 @@ class VoteLog:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"The votes in {self.path} cannot be read: {error.strerror or error}.") from error
+            raise StorageError(
+                f"The votes in {self.path} cannot be read: {error.strerror or error}."
+            ) from error
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         return [event for line in whole.splitlines() if line and (event := self._parsed(line)) is not None]
@@ -104,4 +108,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"The vote could not be written to {path.parent}: {error.strerror or error}. Make room there and vote again.")
+    return StorageError(
+        f"The vote could not be written to {path.parent}: {error.strerror or error}. Make room there and vote again."
+    )

@@ -30,12 +30,22 @@ class NotPrivate(StorageError):
 class VoteUpload:
     """Copies vote logs to the Hub, in the background and never in a listener's way."""
 
-    def __init__(self, folder: Path, repo: str, token: str | None = None, endpoint: str | None = None, every_s: float = EVERY_S) -> None:
-        self._folder, self._repo, self._every_s = folder, repo, every_s
+    def __init__(
+        self,
+        folder: Path,
+        repo: str,
+        token: str | None = None,
+        endpoint: str | None = None,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._folder = folder
+        self._repo = repo
+        self._every_s = every_s
         self._api = HfApi(endpoint=endpoint, token=token)
         self._changed: set[Path] = set()
         self._lock = threading.Lock()
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
         self._ready = False
         self._thread = threading.Thread(target=self._run, name="vote-upload", daemon=True)
 
@@ -69,7 +79,10 @@ class VoteUpload:
                 return
             except Exception as error:
                 # nothing of it may reach the votes; its text may hold addresses with a signature
-                log.warning("votes could not be uploaded to the Hub now (%s); they are tried again", type(error).__name__)
+                log.warning(
+                    "votes could not be uploaded to the Hub now (%s); they are tried again",
+                    type(error).__name__,
+                )
                 self._wake.set()
             if stopping:
                 return
@@ -78,12 +91,18 @@ class VoteUpload:
     def push(self) -> int:
         """Upload the logs that changed as one commit; return how many there were. Raises: NotPrivate, and what the client raises."""
         with self._lock:
-            logs, self._changed = self._changed, set()
+            logs = self._changed
+            self._changed = set()
         try:
             self._prepare()
             operations = [operation for path in sorted(logs) for operation in self._operations(path)]
             if operations:
-                self._api.create_commit(self._repo, operations, commit_message=f"Votes of {len(logs)} blind tests", repo_type="dataset")
+                self._api.create_commit(
+                    self._repo,
+                    operations,
+                    commit_message=f"Votes of {len(logs)} blind tests",
+                    repo_type="dataset",
+                )
         except BaseException:
             with self._lock:
                 self._changed |= logs
@@ -106,7 +125,11 @@ class VoteUpload:
         at = f"votes/{self._installation()}/{path.parent.name}"
         whole = data[: data.rfind(b"\n") + 1]
         design = (path.parent / DESIGN_NAME).read_bytes()
-        return [CommitOperationAdd(f"{at}.jsonl", whole), CommitOperationAdd(f"{at}.{DESIGN_NAME}", design)] if whole else []
+        return (
+            [CommitOperationAdd(f"{at}.jsonl", whole), CommitOperationAdd(f"{at}.{DESIGN_NAME}", design)]
+            if whole
+            else []
+        )
 
     def _installation(self) -> str:
         """Return what names this folder's files, the same after a restart."""

@@ -28,7 +28,9 @@ def check_sound(sound: Sound, name: str, note: Note) -> None:
     if sound.channels > 1:
         note(f"{name} has {sound.channels} different channels; their mean is scored, give one speaker alone.")
     if sound.rate_hz < MIN_SPEECH_RATE_HZ:
-        note(f"{name} has {sound.rate_hz} samples a second; below {MIN_SPEECH_RATE_HZ} speech is found less surely, render it at 24000.")
+        note(
+            f"{name} has {sound.rate_hz} samples a second; below {MIN_SPEECH_RATE_HZ} speech is found less surely, render it at 24000."
+        )
     share = clipping_share(sound.samples)
     if share > MAX_CLIPPING:
         note(f"{name} is clipped in {share:.1%} of its samples; lower its gain and render it again.")
@@ -37,7 +39,9 @@ def check_sound(sound: Sound, name: str, note: Note) -> None:
 def check_pair(user: Sound, agent: Sound, user_name: str, agent_name: str, note: Note) -> None:
     """Note where the two sides do not belong together."""
     if user.rate_hz != agent.rate_hz:
-        note(f"{agent_name} has {agent.rate_hz} samples a second and {user_name} {user.rate_hz}; both are resampled, check the headers.")
+        note(
+            f"{agent_name} has {agent.rate_hz} samples a second and {user_name} {user.rate_hz}; both are resampled, check the headers."
+        )
     gap_s = agent.duration_s - user.duration_s
     if abs(gap_s) > MAX_LENGTH_GAP_S:
         note(
@@ -47,13 +51,18 @@ def check_pair(user: Sound, agent: Sound, user_name: str, agent_name: str, note:
     alike, shift_s = likeness(user, agent)
     if alike > SAME_VOICE:
         where = f", {shift_s:+.2f} s apart" if abs(shift_s) > _BLOCK_S else ""
-        note(f"{agent_name} is mostly the sound of {user_name} (correlation {alike:.2f}{where}); give the agent's channel alone.")
+        note(
+            f"{agent_name} is mostly the sound of {user_name} (correlation {alike:.2f}{where}); give the agent's channel alone."
+        )
 
 
 def likeness(user: Sound, agent: Sound) -> tuple[float, float]:
     """Return the highest correlation of two sounds at any shift, and that shift in seconds."""
     a, b = (
-        np.asarray(soxr.resample(sound.samples[: int(_COMPARE_S * sound.rate_hz)], sound.rate_hz, _COMPARE_HZ, "QQ"), np.float32)
+        np.asarray(
+            soxr.resample(sound.samples[: int(_COMPARE_S * sound.rate_hz)], sound.rate_hz, _COMPARE_HZ, "QQ"),
+            np.float32,
+        )
         for sound in (user, agent)
     )
     energy = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
@@ -84,14 +93,20 @@ def check_words(words: Sequence[Word], sound: Sound, words_name: str, sound_name
         )
 
 
-def check_events(events: Sequence[Span], user: Sound, events_name: str, user_name: str, spoken: bool, note: Note) -> None:
+def check_events(
+    events: Sequence[Span], user: Sound, events_name: str, user_name: str, spoken: bool, note: Note
+) -> None:
     """Note annotations that the user's sound does not bear out; `spoken` ones must have sound in them."""
     for start_s, end_s in events:
         if end_s > user.duration_s + MAX_LENGTH_GAP_S:
-            note(f"{events_name} names {end_s:.1f} s and {user_name} ends at {user.duration_s:.1f} s; check that both are of one sample.")
+            note(
+                f"{events_name} names {end_s:.1f} s and {user_name} ends at {user.duration_s:.1f} s; check that both are of one sample."
+            )
             return
         if spoken and not has_sound(user, (start_s, end_s)):
-            note(f"{events_name}: {user_name} is silent from {start_s:.1f} to {end_s:.1f} s; check that both are of one sample.")
+            note(
+                f"{events_name}: {user_name} is silent from {start_s:.1f} to {end_s:.1f} s; check that both are of one sample."
+            )
             return
 
 

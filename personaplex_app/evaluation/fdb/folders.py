@@ -27,7 +27,9 @@ MAX_AUDIO_S = 600.0
 MAX_CHANNELS = 2
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 48_000
-USER_AUDIO, AGENT_AUDIO, AGENT_WORDS = "input.wav", "output.wav", "output.json"
+USER_AUDIO = "input.wav"
+AGENT_AUDIO = "output.wav"
+AGENT_WORDS = "output.json"
 ANNOTATIONS = ("pause.json", "turn_taking.json", "interrupt.json")
 NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS"))
 Note = Callable[[str], None]
@@ -42,18 +44,30 @@ def sample_folders(root: Path) -> list[Path]:
         entries = sorted(root.iterdir(), key=_number_order)
         folders = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
     except NotADirectoryError:
-        raise BadInput(f"{shorten(root)} is a file; give the folder that holds one folder for each sample.") from None
+        raise BadInput(
+            f"{shorten(root)} is a file; give the folder that holds one folder for each sample."
+        ) from None
     except OSError as error:
-        raise BadInput(f"{shorten(root)} cannot be read ({error.strerror}); give the folder that holds the samples' folders.") from None
+        raise BadInput(
+            f"{shorten(root)} cannot be read ({error.strerror}); give the folder that holds the samples' folders."
+        ) from None
     if folders:
         return folders
     if any(path.name in (AGENT_WORDS, AGENT_AUDIO) for path in entries):
-        raise BadInput(f"{shorten(root)} is the folder of a single sample; give the folder above it, as ROOT/ID/{AGENT_WORDS}.")
-    raise BadInput(f"{shorten(root)} holds no samples; put each into a folder of its own, as ROOT/ID/{AGENT_WORDS}.")
+        raise BadInput(
+            f"{shorten(root)} is the folder of a single sample; give the folder above it, as ROOT/ID/{AGENT_WORDS}."
+        )
+    raise BadInput(
+        f"{shorten(root)} holds no samples; put each into a folder of its own, as ROOT/ID/{AGENT_WORDS}."
+    )
 
 
 def _number_order(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", path.name) if part]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"([0-9]+)", path.name)
+        if part
+    ]
 
 
 def label(path: Path) -> str:
@@ -75,16 +89,22 @@ def read_words(path: Path, note: Note) -> list[Word]:
         return words_of_stream(data)
     chunks = data.get("chunks") if isinstance(data, dict) else None
     if not isinstance(chunks, list):
-        raise BadInput(f'{label(path)} has no list "chunks"; write {{"text": …, "chunks": [{{"text": …, "timestamp": [start, end]}}]}}.')
+        raise BadInput(
+            f'{label(path)} has no list "chunks"; write {{"text": …, "chunks": [{{"text": …, "timestamp": [start, end]}}]}}.'
+        )
     words = []
     for number, chunk in enumerate(chunks):
         start_s, end_s = _timestamp(chunk, path, f"chunk {number}")
         text = chunk.get("text", "?")
         if not isinstance(text, str):
-            raise BadInput(f"{label(path)}: the text of chunk {number} is {shorten(text)}; it must be a string.")
+            raise BadInput(
+                f"{label(path)}: the text of chunk {number} is {shorten(text)}; it must be a string."
+            )
         words.append(Word(text, start_s, start_s if end_s is None else end_s))
     if any(later.start_s < word.start_s for word, later in pairwise(words)):
-        note(f"{label(path)}: the timestamps run backwards; the words were put in order of time, check what wrote the file.")
+        note(
+            f"{label(path)}: the timestamps run backwards; the words were put in order of time, check what wrote the file."
+        )
         words.sort(key=lambda word: word.start_s)
     return words
 
@@ -96,7 +116,8 @@ def words_of_stream(pieces: list[str]) -> list[Word]:
         text = piece.replace("▁", " ")
         if piece in NO_WORD or not text.strip():
             continue
-        start_s, end_s = frames_to_s(frame), frames_to_s(frame + 1)
+        start_s = frames_to_s(frame)
+        end_s = frames_to_s(frame + 1)
         if words and not text.startswith(" "):
             words[-1] = Word(words[-1].text + text, words[-1].start_s, end_s)
         else:
@@ -111,23 +132,36 @@ def read_events(path: Path, with_end: bool) -> list[Span]:
     """
     data = read_json(path)
     if not isinstance(data, list) or not data:
-        raise BadInput(f'{label(path)} holds no list of events; write [{{"text": …, "timestamp": [start, end]}}].')
+        raise BadInput(
+            f'{label(path)} holds no list of events; write [{{"text": …, "timestamp": [start, end]}}].'
+        )
     events = []
     for number, event in enumerate(data):
         start_s, end_s = _timestamp(event, path, f"event {number}")
         if end_s is None and with_end:
-            raise BadInput(f"{label(path)}: event {number} has no end; write its timestamp as [start, end] in seconds.")
+            raise BadInput(
+                f"{label(path)}: event {number} has no end; write its timestamp as [start, end] in seconds."
+            )
         events.append((start_s, start_s if end_s is None else end_s))
     return events
 
 
 def _timestamp(entry: Any, path: Path, what: str) -> tuple[float, float | None]:
     times = entry.get("timestamp") if isinstance(entry, dict) else None
-    if not (isinstance(times, list) and len(times) == 2 and _is_time(times[0]) and (times[1] is None or _is_time(times[1]))):
-        raise BadInput(f"{label(path)}: the timestamp of {what} is {shorten(times)}; write [start, end] in seconds, neither below 0.")
+    if not (
+        isinstance(times, list)
+        and len(times) == 2
+        and _is_time(times[0])
+        and (times[1] is None or _is_time(times[1]))
+    ):
+        raise BadInput(
+            f"{label(path)}: the timestamp of {what} is {shorten(times)}; write [start, end] in seconds, neither below 0."
+        )
     start_s, end_s = times
     if end_s is not None and end_s < start_s:
-        raise BadInput(f"{label(path)}: {what} ends at {end_s:g} s, before its start at {start_s:g} s; write [start, end] in seconds.")
+        raise BadInput(
+            f"{label(path)}: {what} ends at {end_s:g} s, before its start at {start_s:g} s; write [start, end] in seconds."
+        )
     return float(start_s), None if end_s is None else float(end_s)
 
 
@@ -142,7 +176,12 @@ def read_human(path: Path) -> dict[str, list[float]] | list[float]:
     """
     data = read_json(path)
     for name, values in data.items() if isinstance(data, dict) else [("the list", data)]:
-        usable = isinstance(values, list) and values and all(_is_time(value) for value in values) and sum(values) > 0
+        usable = (
+            isinstance(values, list)
+            and values
+            and all(_is_time(value) for value in values)
+            and sum(values) > 0
+        )
         if not usable:
             raise BadInput(
                 f"{shorten(path.name)}: {shorten(name)} is no distribution; give a list of numbers from 0 up, one at least above 0, "
@@ -164,11 +203,15 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise BadInput(f"{label(path)} cannot be read ({error.strerror}); check the file.") from None
     if len(text) > MAX_JSON_BYTES:
-        raise BadInput(f"{label(path)} is longer than {MAX_JSON_BYTES >> 20} MiB; give the words of one conversation.")
+        raise BadInput(
+            f"{label(path)} is longer than {MAX_JSON_BYTES >> 20} MiB; give the words of one conversation."
+        )
     try:
         return json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        where = (
+            f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        )
         why = str(error) if isinstance(error, _Refused) else f"it is not JSON{where}"
         raise BadInput(f"{label(path)} cannot be used: {why}; write it again.") from None
 
@@ -196,8 +239,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _remedy(name: str) -> str:
     if name == AGENT_WORDS:
-        return "write the agent's words with their times into it (the text stream has one entry per 80 ms frame)"
-    return "take the annotation from the benchmark's own sample folder" if name in ANNOTATIONS else "check its name"
+        return (
+            "write the agent's words with their times into it (the text stream has one entry per 80 ms frame)"
+        )
+    return (
+        "take the annotation from the benchmark's own sample folder"
+        if name in ANNOTATIONS
+        else "check its name"
+    )
 
 
 # -- audio ----------------------------------------------------------------------------------------------------------------
@@ -216,17 +265,25 @@ def read_sound(path: Path) -> Sound:
             channels = file.read(dtype="float32", always_2d=True)
             rate_hz = file.samplerate
     except (OSError, soundfile.LibsndfileError):
-        raise BadAudio(f"{label(path)} cannot be read as audio; write it again as wav (16-bit PCM).") from None
+        raise BadAudio(
+            f"{label(path)} cannot be read as audio; write it again as wav (16-bit PCM)."
+        ) from None
     if not len(channels):
         raise BadAudio(f"{label(path)} holds no sound; write it again.")
     if not np.isfinite(channels).all():
         raise BadAudio(f"{label(path)} holds values that are not numbers (NaN or infinite); render it again.")
-    return Sound(channels[:, 0] if _is_mono(channels) else channels.mean(axis=1), rate_hz, 1 if _is_mono(channels) else channels.shape[1])
+    return Sound(
+        channels[:, 0] if _is_mono(channels) else channels.mean(axis=1),
+        rate_hz,
+        1 if _is_mono(channels) else channels.shape[1],
+    )
 
 
 def _check_size(file: soundfile.SoundFile, path: Path) -> None:
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
-        raise BadAudio(f"{label(path)} has {file.samplerate} samples a second; from {MIN_RATE_HZ} to {MAX_RATE_HZ} can be scored.")
+        raise BadAudio(
+            f"{label(path)} has {file.samplerate} samples a second; from {MIN_RATE_HZ} to {MAX_RATE_HZ} can be scored."
+        )
     if file.frames / file.samplerate > MAX_AUDIO_S or file.channels > MAX_CHANNELS:
         raise BadAudio(
             f"{label(path)} is {file.frames / file.samplerate:.0f} s of {file.channels} channels; "

@@ -36,7 +36,11 @@ def take_over(words: Sequence[Word]) -> int:
     """Return 1 when the agent takes the turn, 0 when it says nothing or no more than a short remark."""
     if not words:
         return 0
-    return 0 if seconds(words[-1].end_s - words[0].start_s) < SHORT_S and count_words(words) <= SHORT_WORDS else 1
+    return (
+        0
+        if seconds(words[-1].end_s - words[0].start_s) < SHORT_S and count_words(words) <= SHORT_WORDS
+        else 1
+    )
 
 
 def utterances(words: Sequence[Word], gap_s: float = AGENT_GAP_S) -> list[list[Word]]:
@@ -83,7 +87,9 @@ def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> ReplyTiming:
 
 def reply_to_interruption(words: Sequence[Word], interruption_end_s: float) -> ReplyTiming:
     """Return the reply that begins once the interruption is over (corrected): going on with the old answer is none."""
-    return _reply([part for part in utterances(words) if part[0].start_s >= interruption_end_s], interruption_end_s)
+    return _reply(
+        [part for part in utterances(words) if part[0].start_s >= interruption_end_s], interruption_end_s
+    )
 
 
 def _reply(parts: list[list[Word]], from_s: float) -> ReplyTiming:
@@ -102,7 +108,8 @@ class Backchannels:
 
 def backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backchannels:
     """Return the segments that count as backchannels, as published: the last one's judgement stands, every one counts."""
-    tor, counted = 0, []
+    tor = 0
+    counted = []
     for segment in segments:
         if seconds(segment[1] - segment[0]) > LONG_SEGMENT_S:
             return Backchannels(1, tuple(counted))
@@ -120,7 +127,9 @@ def true_backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backch
 def _is_short(segment: Span, words: Sequence[Word]) -> bool:
     start_s, end_s = segment
     # a word without an end is a point in time
-    inside = [word for word in words if word.start_s < end_s and (word.end_s > start_s or word.start_s >= start_s)]
+    inside = [
+        word for word in words if word.start_s < end_s and (word.end_s > start_s or word.start_s >= start_s)
+    ]
     return seconds(end_s - start_s) < SHORT_S and count_words(inside) <= BACKCHANNEL_WORDS
 
 

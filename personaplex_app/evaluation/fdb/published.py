@@ -33,7 +33,12 @@ class Published:
 
 
 def _row(
-    system: str, pause: tuple[float, float], backchannel: tuple[float, ...], turn: tuple[float, ...], cut: tuple[float, ...], alike: float
+    system: str,
+    pause: tuple[float, float],
+    backchannel: tuple[float, ...],
+    turn: tuple[float, ...],
+    cut: tuple[float, ...],
+    alike: float,
 ) -> Published:
     return Published(
         system,
@@ -46,10 +51,26 @@ def _row(
 
 
 ROWS = (
-    _row("PersonaPlex, released checkpoint", (0.358, 0.431), (0.273, 0.042, 0.662), (0.908, 0.170), (0.950, 4.29, 0.240), 0.650),
-    _row("PersonaPlex, paper model", (0.584, 0.662), (0.327, 0.025, 0.649), (0.992, 0.070), (1.000, 4.21, 0.400), 0.57),
+    _row(
+        "PersonaPlex, released checkpoint",
+        (0.358, 0.431),
+        (0.273, 0.042, 0.662),
+        (0.908, 0.170),
+        (0.950, 4.29, 0.240),
+        0.650,
+    ),
+    _row(
+        "PersonaPlex, paper model",
+        (0.584, 0.662),
+        (0.327, 0.025, 0.649),
+        (0.992, 0.070),
+        (1.000, 4.21, 0.400),
+        0.57,
+    ),
     _row("Moshi", (0.985, 0.980), (1.000, 0.001, 0.957), (0.941, 0.265), (1.000, 0.765, 0.257), 0.10),
-    _row("Gemini Live 2.0", (0.255, 0.310), (0.091, 0.012, 0.896), (0.655, 1.301), (0.891, 3.376, 1.183), 0.00),
+    _row(
+        "Gemini Live 2.0", (0.255, 0.310), (0.091, 0.012, 0.896), (0.655, 1.301), (0.891, 3.376, 1.183), 0.00
+    ),
     _row("Freeze-Omni", (0.642, 0.481), (0.636, 0.001, 0.997), (0.336, 0.953), (0.867, 3.615, 1.409), 0.05),
 )
 
@@ -57,6 +78,8 @@ ROWS = (
 def published(task: str) -> dict[str, dict[str, float]]:
     """Return each system's figures for a task; empty where none are known."""
     if task == "pause_handling":
-        return {row.system: {"tor_synthetic": row.pause_tor[0], "tor_candor": row.pause_tor[1]} for row in ROWS}
+        return {
+            row.system: {"tor_synthetic": row.pause_tor[0], "tor_candor": row.pause_tor[1]} for row in ROWS
+        }
     of = {"backchannel": "backchannel", "smooth_turn_taking": "turn", "user_interruption": "interruption"}
     return {row.system: getattr(row, of[task]) for row in ROWS} if task in of else {}

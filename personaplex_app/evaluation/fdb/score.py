@@ -17,11 +17,28 @@ from ...errors import BadInput, shorten
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
-from .folders import AGENT_AUDIO, AGENT_WORDS, USER_AUDIO, label, read_events, read_human, read_sound, read_words, sample_folders
+from .folders import (
+    AGENT_AUDIO,
+    AGENT_WORDS,
+    USER_AUDIO,
+    label,
+    read_events,
+    read_human,
+    read_sound,
+    read_words,
+    sample_folders,
+)
 from .published import NONE_PUBLISHED, NOTE, SOURCE, published
 
 Values = dict[str, Any]
-STRICT: Values = {"tor": None, "latency_s": None, "frequency_hz": None, "jsd": None, "stop_latency_s": [], "response_latency_s": []}
+STRICT: Values = {
+    "tor": None,
+    "latency_s": None,
+    "frequency_hz": None,
+    "jsd": None,
+    "stop_latency_s": [],
+    "response_latency_s": [],
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,9 @@ class Scores:
             "per_sample": self.per_sample,
             "aggregate": self.aggregate,
             "problems": [asdict(problem) for problem in self.problems],
-            "published": {"source": SOURCE, "note": NOTE, "systems": rows} if rows else {"note": NONE_PUBLISHED},
+            "published": {"source": SOURCE, "note": NOTE, "systems": rows}
+            if rows
+            else {"note": NONE_PUBLISHED},
         }
 
 
@@ -152,7 +171,9 @@ def _smooth_turn_taking(sample: Sample) -> Values:
     return {
         "tor": metrics.take_over(sample.words),
         "latency_s": None if at_s is None else metrics.latency_s(sample.words, at_s),
-        "corrected": {"tor": None, "latency_s": None} if at_s is None else asdict(metrics.reply_to_turn(sample.words, at_s)),
+        "corrected": {"tor": None, "latency_s": None}
+        if at_s is None
+        else asdict(metrics.reply_to_turn(sample.words, at_s)),
     }
 
 
@@ -178,9 +199,13 @@ def _user_interruption(sample: Sample) -> Values:
 
 def _backchannel(sample: Sample, human: list[float] | None) -> Values:
     """`human` is empty when the ground truth does not know this sample, None when there is none."""
-    segments, duration_s = sample.speech(sample.agent), sample.agent.duration_s
+    segments = sample.speech(sample.agent)
+    duration_s = sample.agent.duration_s
     words = sample.optional_words or []
-    judged = {"strict": metrics.backchannels(to_tenths(segments), words), "corrected": metrics.true_backchannels(segments, words)}
+    judged = {
+        "strict": metrics.backchannels(to_tenths(segments), words),
+        "corrected": metrics.true_backchannels(segments, words),
+    }
     values = {
         name: {
             "tor": found.tor,
@@ -193,10 +218,12 @@ def _backchannel(sample: Sample, human: list[float] | None) -> Values:
 
 
 def _timing(sample: Sample) -> Values:
-    found_user, found_agent = sample.speech(sample.user), sample.speech(sample.agent)
+    found_user = sample.speech(sample.user)
+    found_agent = sample.speech(sample.agent)
     values: Values = {"words_per_minute_before": None, "words_per_minute_after": None}
     for name, rounded in (("strict", to_tenths), ("corrected", list)):
-        user, agent = merged(rounded(found_user), USER_GAP_S), merged(rounded(found_agent), AGENT_GAP_S)
+        user = merged(rounded(found_user), USER_GAP_S)
+        agent = merged(rounded(found_agent), AGENT_GAP_S)
         values[name] = {
             "stop_latency_s": metrics.stop_latencies_s(user, agent),
             "response_latency_s": metrics.response_latencies_s(user, agent),
@@ -204,8 +231,12 @@ def _timing(sample: Sample) -> Values:
         both = metrics.overlaps(user, agent)
     words = sample.optional_words
     if words and both:
-        values["words_per_minute_before"] = metrics.words_per_minute([word for word in words if word.start_s < both[0][1]])
-        values["words_per_minute_after"] = metrics.words_per_minute([word for word in words if word.start_s >= both[0][1]])
+        values["words_per_minute_before"] = metrics.words_per_minute(
+            [word for word in words if word.start_s < both[0][1]]
+        )
+        values["words_per_minute_after"] = metrics.words_per_minute(
+            [word for word in words if word.start_s >= both[0][1]]
+        )
     return {**values.pop("strict"), **values}
 
 
@@ -214,7 +245,13 @@ def score_sample(task: str, sample: Sample, human: list[float] | None = None) ->
 
     Raises: BadInput when a file that the task rests on cannot be used.
     """
-    by_task = (_pause_handling, _smooth_turn_taking, _user_interruption, partial(_backchannel, human=human), _timing)
+    by_task = (
+        _pause_handling,
+        _smooth_turn_taking,
+        _user_interruption,
+        partial(_backchannel, human=human),
+        _timing,
+    )
     return _rounded({**STRICT, **dict(zip(TASK_NAMES, by_task, strict=True))[task](sample)})
 
 
@@ -254,7 +291,9 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
             scores.problems.append(Problem(name, str(error), True))
     if not scores.per_sample:
         first = next(problem for problem in scores.problems if problem.skipped)
-        raise BadInput(f"None of the {len(folders)} samples in {shorten(root)} can be scored; the first: {first.message}")
+        raise BadInput(
+            f"None of the {len(folders)} samples in {shorten(root)} can be scored; the first: {first.message}"
+        )
     scores.aggregate = _aggregate(scores.per_sample)
     if human is None:
         _without_divergence(scores)
@@ -268,14 +307,22 @@ def _note_copies(name: str, sample: Sample, known: dict[str, str], problems: lis
         keys.append("sound " + hashlib.sha256(sound.samples.tobytes()).hexdigest())
     for key, what in zip(keys, ("id", f"sound in {AGENT_AUDIO}"), strict=False):
         if key in known:
-            problems.append(Problem(name, f"{name} and {known[key]} have the same {what}; both are scored, remove the copy.", False))
+            problems.append(
+                Problem(
+                    name,
+                    f"{name} and {known[key]} have the same {what}; both are scored, remove the copy.",
+                    False,
+                )
+            )
         known.setdefault(key, name)
 
 
 def _without_divergence(scores: Scores) -> None:
     if scores.task == "backchannel":
         scores.aggregate["jsd"] = scores.aggregate["corrected"]["jsd"] = None
-        scores.problems.append(Problem(None, "The divergence needs the human distribution; give its file with --gt.", False))
+        scores.problems.append(
+            Problem(None, "The divergence needs the human distribution; give its file with --gt.", False)
+        )
 
 
 def _aggregate(per_sample: dict[str, Values]) -> Values:

@@ -30,22 +30,35 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     for problem in sorted(problems, key=lambda problem: not problem.skipped):
         alike.setdefault(problem.message.replace(problem.id or "", "", 1), []).append(problem)
     lines = [
-        ("Skipped: " if same[0].skipped else "Check: ") + same[0].message + (f" The same in {len(same) - 1} more." if same[1:] else "")
+        ("Skipped: " if same[0].skipped else "Check: ")
+        + same[0].message
+        + (f" The same in {len(same) - 1} more." if same[1:] else "")
         for same in alike.values()
     ]
-    return lines if len(lines) <= MAX_LINES else [*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more; --json lists them all."]
+    return (
+        lines
+        if len(lines) <= MAX_LINES
+        else [*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more; --json lists them all."]
+    )
 
 
 def render(scores: Scores) -> str:
     """Return the figures as text; a mean of fewer than ten events is hidden."""
     aggregate = scores.aggregate
-    lines = [f"{scores.task}: {aggregate['samples']} samples scored", "", f"{'':42}{'mean':>9}{'95 % interval':>20}{'events':>8}"]
+    lines = [
+        f"{scores.task}: {aggregate['samples']} samples scored",
+        "",
+        f"{'':42}{'mean':>9}{'95 % interval':>20}{'events':>8}",
+    ]
     lines += _figures(aggregate, "")
     if "corrected" in aggregate:
         lines += _figures(aggregate["corrected"], "corrected ")
     rows = published(scores.task)
     lines += ["", "Published, not measured here:" if rows else NONE_PUBLISHED]
-    lines += [f"  {system:40}{'  '.join(f'{key} {value:.3f}' for key, value in row.items())}" for system, row in rows.items()]
+    lines += [
+        f"  {system:40}{'  '.join(f'{key} {value:.3f}' for key, value in row.items())}"
+        for system, row in rows.items()
+    ]
     about = textwrap.wrap(f"Source: {SOURCE}. {NOTE}", 100) if rows else []
     return "\n".join([*lines, *about])
 
@@ -55,7 +68,9 @@ def _figures(aggregate: Values, prefix: str) -> list[str]:
     for key, events in aggregate["events"].items():
         if not events:
             continue
-        name, value, span = prefix + _NAMES[key], aggregate[key], aggregate["intervals"][key]
+        name = prefix + _NAMES[key]
+        value = aggregate[key]
+        span = aggregate["intervals"][key]
         if value is None:
             lines.append(f"{name:42}{'not measured':>37}")
         elif not intervals.is_shown(events):

@@ -65,7 +65,13 @@ def clone_routes(app_state: AppState) -> list[Route]:
 def voice_entry(voice: ClonedVoice) -> dict[str, Any]:
     """Return a cloned voice as it stands among an engine's voices."""
     how = "Cloned, and kept." if voice.kept else "Cloned, for now."
-    about = {"name": voice.wire_name, "title": voice.name, "description": how, "family": FAMILY, "sample": False}
+    about = {
+        "name": voice.wire_name,
+        "title": voice.name,
+        "description": how,
+        "family": FAMILY,
+        "sample": False,
+    }
     return {**about, "clone": {"id": voice.id, "kept": voice.kept}}
 
 
@@ -82,7 +88,11 @@ class _CloneApi:
     async def all(self, request: Request) -> Response:
         self._app_state.cloner()
         voices = self._app_state.clones.all(owner_key_of(request))
-        limits = {"recording_s": MAX_RECORDING_S, "recording_bytes": MAX_RECORDING_BYTES, "file_bytes": MAX_CLONE_BYTES}
+        limits = {
+            "recording_s": MAX_RECORDING_S,
+            "recording_bytes": MAX_RECORDING_BYTES,
+            "file_bytes": MAX_CLONE_BYTES,
+        }
         return private_json({"voices": [voice_entry(voice) for voice in voices], "limits": limits})
 
     async def preview(self, request: Request) -> Response:
@@ -114,10 +124,14 @@ class _CloneApi:
 
     async def _add(self, request: Request, name: str, data: bytes) -> Response:
         keep = request.query_params.get("keep") == "1"
-        voice = await self._in_thread(self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep)
+        voice = await self._in_thread(
+            self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep
+        )
         return private_json(voice_entry(voice), 201)
 
-    async def _upload(self, request: Request, limit_bytes: int, limiter: anyio.CapacityLimiter, work: Callable[[bytes], T]) -> T:
+    async def _upload(
+        self, request: Request, limit_bytes: int, limiter: anyio.CapacityLimiter, work: Callable[[bytes], T]
+    ) -> T:
         """Return what became of a body, which nobody may send without consent, a key, room and patience."""
         self._app_state.cloner()
         owner_hash(owner_key_of(request))
@@ -125,14 +139,18 @@ class _CloneApi:
             raise BadInput(NO_CONSENT)
         self._rate.admit(address_of(request))
         if self._uploads >= MAX_UPLOADS:
-            raise CapacityError(f"{MAX_UPLOADS} other voices are being made here; try again in a few seconds.")
+            raise CapacityError(
+                f"{MAX_UPLOADS} other voices are being made here; try again in a few seconds."
+            )
         self._uploads += 1
         try:
             try:
                 with anyio.fail_after(UPLOAD_PATIENCE_S):
                     body = await limited_body(request, limit_bytes)
             except TimeoutError:
-                raise BadInput(f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file.") from None
+                raise BadInput(
+                    f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
+                ) from None
             return await self._in_thread(limiter, work, body)
         finally:
             self._uploads -= 1

@@ -23,7 +23,15 @@ from ...evaluation.blind_test.store import BlindTest
 from ...evaluation.comparison import Matched
 from ...owners import owner_hash
 from ..channel import ConnectRate
-from ..comparisons import MAX_INPUTS, MAX_RECORDING_S, MAX_SEEDS, ComparisonRequest, ComparisonRun, Comparisons, recording_seconds
+from ..comparisons import (
+    MAX_INPUTS,
+    MAX_RECORDING_S,
+    MAX_SEEDS,
+    ComparisonRequest,
+    ComparisonRun,
+    Comparisons,
+    recording_seconds,
+)
 from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
 
 MAX_BODY_BYTES = 32 << 10
@@ -32,13 +40,18 @@ MAX_RECORDING_BYTES = 48 << 20
 MAX_UPLOADS = 4
 UPLOAD_PATIENCE_S = 60.0
 USUAL_TRIALS = 12
-EXPORTS = {"csv": (results.to_csv, "text/csv; charset=utf-8"), "jsonl": (results.to_jsonl, "application/jsonl; charset=utf-8")}
+EXPORTS = {
+    "csv": (results.to_csv, "text/csv; charset=utf-8"),
+    "jsonl": (results.to_jsonl, "application/jsonl; charset=utf-8"),
+}
 
 
 def compare_routes(comparisons: Comparisons) -> list[Route]:
     """Return the routes of the Compare tab."""
-    runs, tests = _RunApi(comparisons), _TestApi(comparisons)
-    run, test = "/api/compare/runs/{id}", "/api/compare/tests/{id}"
+    runs = _RunApi(comparisons)
+    tests = _TestApi(comparisons)
+    run = "/api/compare/runs/{id}"
+    test = "/api/compare/tests/{id}"
     return [
         Route("/api/compare", errors_as_json(runs.offer), methods=["GET"]),
         Route("/api/compare/recordings", errors_as_json(runs.record), methods=["POST"]),
@@ -46,7 +59,9 @@ def compare_routes(comparisons: Comparisons) -> list[Route]:
         Route(run, errors_as_json(runs.one), methods=["GET"]),
         Route(run + "/cancel", errors_as_json(runs.cancel), methods=["POST"]),
         Route(run + "/cells/{row:int}/{column:int}", errors_as_json(runs.cell), methods=["GET"]),
-        Route(run + "/cells/{row:int}/{column:int}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]),
+        Route(
+            run + "/cells/{row:int}/{column:int}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]
+        ),
         Route(run + "/test", errors_as_json(runs.test), methods=["POST"]),
         Route(test, errors_as_json(tests.mine), methods=["GET"]),
         Route(test + "/begin", errors_as_json(tests.begin), methods=["POST"]),
@@ -68,30 +83,46 @@ class _RunApi:
 
     async def offer(self, request: Request) -> Response:
         scenarios = [
-            {name: vars(each)[name] for name in ("name", "kind", "title", "persona")} for each in self._comparisons.scenarios.values()
+            {name: vars(each)[name] for name in ("name", "kind", "title", "persona")}
+            for each in self._comparisons.scenarios.values()
         ]
-        limits = {"inputs": MAX_INPUTS, "seeds": MAX_SEEDS, "recording_s": MAX_RECORDING_S, "recording_bytes": MAX_RECORDING_BYTES}
-        return private_json({"scenarios": scenarios, "limits": limits, "reasons": list(REASONS), "usual_trials": USUAL_TRIALS})
+        limits = {
+            "inputs": MAX_INPUTS,
+            "seeds": MAX_SEEDS,
+            "recording_s": MAX_RECORDING_S,
+            "recording_bytes": MAX_RECORDING_BYTES,
+        }
+        return private_json(
+            {"scenarios": scenarios, "limits": limits, "reasons": list(REASONS), "usual_trials": USUAL_TRIALS}
+        )
 
     async def record(self, request: Request) -> Response:
         owner = _owner(request)
         self._rate.admit(address_of(request))
         if self._uploads >= MAX_UPLOADS:
-            raise CapacityError(f"{MAX_UPLOADS} other recordings are being sent here; try again in a few seconds.")
+            raise CapacityError(
+                f"{MAX_UPLOADS} other recordings are being sent here; try again in a few seconds."
+            )
         self._uploads += 1
         try:
             with anyio.fail_after(UPLOAD_PATIENCE_S):
                 body = await limited_body(request, MAX_RECORDING_BYTES)
         except TimeoutError:
-            raise BadInput(f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file.") from None
+            raise BadInput(
+                f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
+            ) from None
         finally:
             self._uploads -= 1
-        made = await self._comparisons.heavy(self._comparisons.add_recording, owner, body, request.query_params.get("title", ""))
+        made = await self._comparisons.heavy(
+            self._comparisons.add_recording, owner, body, request.query_params.get("title", "")
+        )
         return private_json({"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}, 201)
 
     async def start(self, request: Request) -> Response:
         self._rate.admit(address_of(request))
-        run = await self._comparisons.start(owner_key_of(request), ComparisonRequest.parse(await _object(request)))
+        run = await self._comparisons.start(
+            owner_key_of(request), ComparisonRequest.parse(await _object(request))
+        )
         return private_json(run.as_json(), 201)
 
     async def one(self, request: Request) -> Response:
@@ -103,7 +134,9 @@ class _RunApi:
         return private_json(run.as_json())
 
     async def cell(self, request: Request) -> Response:
-        return private_json(await self._comparisons.heavy(lambda: self._comparisons.describe(self._cell(request))))
+        return private_json(
+            await self._comparisons.heavy(lambda: self._comparisons.describe(self._cell(request)))
+        )
 
     async def sound(self, request: Request) -> Response:
         channels = request.path_params["channels"]
@@ -121,7 +154,9 @@ class _RunApi:
         return self._comparisons.run(_owner(request), request.path_params["id"])
 
     def _cell(self, request: Request) -> Matched:
-        return self._comparisons.cell(self._run(request), request.path_params["row"], request.path_params["column"])
+        return self._comparisons.cell(
+            self._run(request), request.path_params["row"], request.path_params["column"]
+        )
 
 
 class _TestApi:
@@ -164,7 +199,9 @@ class _TestApi:
         return _wav(await self._comparisons.light(lambda: self._clip(request, side).wav()))
 
     async def results(self, request: Request) -> Response:
-        return private_json(await self._off_loop(request, lambda test, owner: results.results(_finished(test, owner))))
+        return private_json(
+            await self._off_loop(request, lambda test, owner: results.results(_finished(test, owner)))
+        )
 
     async def export(self, request: Request) -> Response:
         kind = request.path_params["kind"]
@@ -172,16 +209,23 @@ class _TestApi:
             raise NotFound(f"There is no export {shorten(kind)}; choose {' or '.join(EXPORTS)}.")
         make, media_type = EXPORTS[kind]
         text = await self._off_loop(request, lambda test, owner: make(_finished(test, owner)))
-        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="votes-{request.path_params["id"][:8]}.{kind}"'}
+        headers = {
+            **PRIVATE,
+            "Content-Disposition": f'attachment; filename="votes-{request.path_params["id"][:8]}.{kind}"',
+        }
         return Response(text, headers=headers, media_type=media_type)
 
     async def _state(self, request: Request, work: Any) -> Response:
-        return private_json(await self._off_loop(request, lambda test, owner: _state(test, work(test, owner))))
+        return private_json(
+            await self._off_loop(request, lambda test, owner: _state(test, work(test, owner)))
+        )
 
     async def _off_loop(self, request: Request, work: Any) -> Any:
         owner = _owner(request)
         get = self._comparisons.tests.get
-        return await anyio.to_thread.run_sync(lambda: work(get(request.path_params["id"]), owner), limiter=self._disk)
+        return await anyio.to_thread.run_sync(
+            lambda: work(get(request.path_params["id"]), owner), limiter=self._disk
+        )
 
     def _clip(self, request: Request, side: str) -> Matched:
         """Return what is heard on one side of the trial that a token shows; none but the current one's."""
@@ -189,7 +233,9 @@ class _TestApi:
         mine = test.mine(_owner(request))
         number = mine.at if mine else None
         if mine is None or number is None or mine.token(number) != request.path_params["token"]:
-            raise NotFound("That pair is not the one shown to you now; reload the page to see the one that is.")
+            raise NotFound(
+                "That pair is not the one shown to you now; reload the page to see the one that is."
+            )
         return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
 
 
@@ -208,7 +254,12 @@ def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
     if number is not None:
         condition = test.design.conditions[mine.trials[number].condition]
         shared = {"title": condition.title, "persona": condition.persona}
-        trial = {"token": mine.token(number), "number": number + 1, **shared, "needed_s": mine.needed_s(number)}
+        trial = {
+            "token": mine.token(number),
+            "number": number + 1,
+            **shared,
+            "needed_s": mine.needed_s(number),
+        }
     state = {
         **about,
         "phase": mine.phase,
@@ -223,7 +274,10 @@ def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
 def _reveal(mine: Round) -> dict[str, Any]:
     seeds = len({condition.seed for condition in mine.design.conditions}) > 1
     titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
-    trials = [{**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]} for n, t in enumerate(mine.trials)]
+    trials = [
+        {**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]}
+        for n, t in enumerate(mine.trials)
+    ]
     for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
         trial["preferred"] = preferred(vote)
     return {"trials": trials, "checks": passed_checks(mine)}

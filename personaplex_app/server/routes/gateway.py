@@ -46,13 +46,19 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
             app_state.rate.admit(address_of(socket))
             adapter = app_state.adapters.find(name)
             if adapter.needs_key and not has_key(socket, *keys):
-                raise NotAllowed(f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address.")
+                raise NotAllowed(
+                    f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address."
+                )
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
             with _place(talking, adapter, app_state.adapters.limits.sessions):
                 told = GatewayChannel(channel, wire, app_state.metrics.errors)
                 await Talk(told, _request(adapter), app_state, _policy(adapter)).run()
         except PersonaplexError as error:
-            await refuse(GatewayChannel(channel, GatewayWire(name, session_id), app_state.metrics.errors), error, app_state)
+            await refuse(
+                GatewayChannel(channel, GatewayWire(name, session_id), app_state.metrics.errors),
+                error,
+                app_state,
+            )
 
     return [WebSocketRoute("/ws/voice/{adapter}", talk)]
 
@@ -61,7 +67,9 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
 def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[None]:
     """Count a client, waiting or talking. Raises: CapacityError when there are enough."""
     if sum(talking.values()) >= most or talking[adapter.name] >= adapter.max_sessions:
-        raise CapacityError(f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few minutes.")
+        raise CapacityError(
+            f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few minutes."
+        )
     talking[adapter.name] += 1
     try:
         yield
@@ -82,21 +90,28 @@ class GatewayChannel:
     """Our messages to the talk's side, the gateway's to the client's. What a client says wrongly it is told, and the talk goes on."""
 
     def __init__(self, channel: WebSocketChannel, wire: GatewayWire, errors: Counter) -> None:
-        self._channel, self._wire, self._errors = channel, wire, errors
+        self._channel = channel
+        self._wire = wire
+        self._errors = errors
         self._read: deque[bytes] = deque()
-        self._all, self._bad = TokenBucket(MESSAGES_PER_S, 2 * MESSAGES_PER_S), TokenBucket(1, BAD_MESSAGES)
+        self._all = TokenBucket(MESSAGES_PER_S, 2 * MESSAGES_PER_S)
+        self._bad = TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> bytes | str:
         """Return the next message that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
             data = await self._channel.receive()
             if not self._all.take():
-                raise ProtocolError(f"More than {MESSAGES_PER_S} messages a second came; send audio in larger pieces.")
+                raise ProtocolError(
+                    f"More than {MESSAGES_PER_S} messages a second came; send audio in larger pieces."
+                )
             try:
                 self._read.extend(message.encode() for message in self._wire.read(data))
             except BadInput as error:
                 if not self._bad.take():
-                    raise ProtocolError(f"Too many messages came that cannot be used. The last: {error}") from None
+                    raise ProtocolError(
+                        f"Too many messages came that cannot be used. The last: {error}"
+                    ) from None
                 self._errors.labels(error.code).inc()
                 await self.send(Message(Kind.ERROR, str(error).encode()).encode())
         return self._read.popleft()

@@ -41,7 +41,9 @@ class _AppGauges(Collector):
         ):
             yield GaugeMetricFamily(f"personaplex_{name}", help_, value)
         ready = GaugeMetricFamily(
-            "personaplex_engine_ready", "1 while the engine can talk, 0 while it cannot.", labels=["engine", "instead_of"]
+            "personaplex_engine_ready",
+            "1 while the engine can talk, 0 while it cannot.",
+            labels=["engine", "instead_of"],
         )
         choice = app_state.supervisor.choice
         ready.add_metric([choice.name, choice.instead_of], app_state.supervisor.state.stage == "ready")

@@ -25,9 +25,14 @@ def render_routes(cache: RenderCache) -> list[Route]:
     def file(key: str, form: str) -> Response:
         rendering = cache.get(key) if re.fullmatch("[0-9a-f]{64}", key) and form in FORMS else None
         if rendering is None:
-            raise NotFound("There is no such rendering here any more: they are kept for 15 minutes. Render it again.")
+            raise NotFound(
+                "There is no such rendering here any more: they are kept for 15 minutes. Render it again."
+            )
         make, media_type = FORMS[form]
-        headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{file_name(rendering.as_talk(), form)}"'}
+        headers = {
+            **_PRIVATE,
+            "Content-Disposition": f'attachment; filename="{file_name(rendering.as_talk(), form)}"',
+        }
         return Response(make(rendering), headers=headers, media_type=media_type)
 
     async def answer(request: Request) -> Response:

@@ -58,7 +58,9 @@ class _SessionApi:
 
     async def all(self, request: Request) -> Response:
         talks = await self._in_thread(self._library.talks, owner_key_of(request))
-        return private_json({"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem})
+        return private_json(
+            {"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem}
+        )
 
     async def one(self, request: Request) -> Response:
         return await self._in_thread(self._describe, *_whose(request))
@@ -75,7 +77,9 @@ class _SessionApi:
 
     async def rate(self, request: Request) -> Response:
         rating = _object(await limited_body(request, MAX_BODY_BYTES))
-        await self._in_thread(self._library.rate, *_whose(request), rating.get("stars"), rating.get("comment", ""))
+        await self._in_thread(
+            self._library.rate, *_whose(request), rating.get("stars"), rating.get("comment", "")
+        )
         return private_json({"rated": True})
 
     async def delete(self, request: Request) -> Response:

@@ -25,7 +25,8 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the routes that tell how the app is."""
 
     async def health(request: Request) -> Response:
-        choice, stage = app_state.supervisor.choice, app_state.supervisor.state.stage
+        choice = app_state.supervisor.choice
+        stage = app_state.supervisor.state.stage
         status = "draining" if app_state.admission.draining else "ok" if stage == "ready" else "starting"
         slots = {"used": app_state.admission.used, "total": app_state.admission.total}
         answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
@@ -51,8 +52,12 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
 
 def describe(app_state: AppState, owner_key: str = "") -> dict:
     """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
-    supervisor, settings, admission = app_state.supervisor, app_state.settings, app_state.admission
-    engine, choice, state = supervisor.engine, supervisor.choice, supervisor.state
+    supervisor = app_state.supervisor
+    settings = app_state.settings
+    admission = app_state.admission
+    engine = supervisor.engine
+    choice = supervisor.choice
+    state = supervisor.state
     timing = engine.step_timing() if isinstance(engine, TimedEngine) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
@@ -77,7 +82,9 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
             *(voice_entry(voice) for voice in app_state.cloned_voices(owner_key)),
         ],
         "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
-        "personas": [{**asdict(persona), "voice": app_state.voice_of(persona)} for persona in app_state.personas],
+        "personas": [
+            {**asdict(persona), "voice": app_state.voice_of(persona)} for persona in app_state.personas
+        ],
         "default_persona": app_state.personas[0].name,
         "endpoints": {
             "sample": "/voice/samples/{voice}.wav",
@@ -88,8 +95,15 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
             "health": "/health",
         },
         "lease": _lease(app_state),
-        "limits": {"talk_s": settings.talk_limit_s, "idle_s": settings.idle_limit_s, "prompt_chars": MAX_PROMPT_CHARS},
-        "keep": {"available": not app_state.library.keep_problem, "problem": app_state.library.keep_problem or ""},
+        "limits": {
+            "talk_s": settings.talk_limit_s,
+            "idle_s": settings.idle_limit_s,
+            "prompt_chars": MAX_PROMPT_CHARS,
+        },
+        "keep": {
+            "available": not app_state.library.keep_problem,
+            "problem": app_state.library.keep_problem or "",
+        },
         "slots": {"used": admission.used, "total": admission.total, "waiting": admission.waiting},
     }
 
@@ -97,7 +111,14 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
 def _adapter_entry(adapter: Adapter) -> dict:
     kind = "speech_to_speech"
     voice = adapter.persona.voice
-    return {"name": adapter.name, "type": kind, "enabled": adapter.enabled, "full_duplex": True, "mode": kind, "voice": voice}
+    return {
+        "name": adapter.name,
+        "type": kind,
+        "enabled": adapter.enabled,
+        "full_duplex": True,
+        "mode": kind,
+        "voice": voice,
+    }
 
 
 def _lease(app_state: AppState) -> dict | None:
@@ -105,15 +126,26 @@ def _lease(app_state: AppState) -> dict | None:
     engine = app_state.supervisor.engine
     if not isinstance(engine, LeasingEngine) or app_state.fallback_engine is None:
         return None
-    choice, voices = app_state.fallback_engine.choice, [asdict(voice) for voice in app_state.fallback_engine.engine.voices]
+    choice = app_state.fallback_engine.choice
+    voices = [asdict(voice) for voice in app_state.fallback_engine.engine.voices]
     fallback = {"name": choice.name, "title": choice.title, "voices": voices}
-    return {"lengths_s": sorted(engine.lease_lengths_s), "usual_s": engine.lease_lengths_s[0], "beside": fallback}
+    return {
+        "lengths_s": sorted(engine.lease_lengths_s),
+        "usual_s": engine.lease_lengths_s[0],
+        "beside": fallback,
+    }
 
 
 def _sampling(resampling: bool) -> dict[str, dict]:
     """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set while talking."""
     defaults = asdict(Sampling())
     return {
-        name: {"default": defaults[name], "least": least, "most": most, "whole": whole, "now": resampling and name != "seed"}
+        name: {
+            "default": defaults[name],
+            "least": least,
+            "most": most,
+            "whole": whole,
+            "now": resampling and name != "seed",
+        }
         for name, (least, most, whole) in SAMPLING_LIMITS.items()
     }
