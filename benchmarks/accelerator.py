@@ -1,9 +1,11 @@
 """What a GPU takes for the released 7B shapes with random weights, beside what is aimed at.
 
-    python -m benchmarks.accelerator [--device cuda] [--dtype bfloat16] [--sessions 64] [--frames 7500] [--json FILE]
+    python -m benchmarks.accelerator [--device cuda] [--dtype bfloat16] [--sessions 64] [--frames 7500]
+    [--json FILE]
 
-Measured: a frame of one talk, a cold prompt phase of 300 positions and one from a snapshot, many sampled talks past their window, the
-memory of a long talk, and the weights in int8. The whole takes some minutes and 120 GB of GPU memory; fewer sessions take 1.6 GB less each.
+Measured: a frame of one talk, a cold prompt phase of 300 positions and one from a snapshot, many sampled
+talks past their window, the memory of a long talk, and the weights in int8. The whole takes some minutes and
+120 GB of GPU memory; fewer sessions take 1.6 GB less each.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ GOALS = {
     "long_talk_growth_bytes": 0.0,
     "int8_total_bytes": 11.5e9,
 }
-"""For an H200-class GPU, the released shapes and 64 sessions. The floor of a frame there is 3.1 ms: its weights over the bandwidth."""
+"""For an H200-class GPU, the released shapes and 64 sessions.
+
+The floor of a frame there is 3.1 ms: its weights over the bandwidth.
+"""
 
 
 def held_bytes(device: torch.device, peak: bool = False) -> int:

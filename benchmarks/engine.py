@@ -1,4 +1,7 @@
-"""The engine beside the moshi package at the size that two CPU cores carry; writes results/engine.json. Run: python -m benchmarks.engine"""
+"""The engine beside the moshi package at the size that two CPU cores carry; writes results/engine.json.
+
+Run: python -m benchmarks.engine
+"""
 
 from __future__ import annotations
 

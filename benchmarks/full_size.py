@@ -1,6 +1,8 @@
-"""The released 7B shapes on this machine: write random weights once, load them as the app does, run a few steps, report.
+"""The released 7B shapes on this machine: write random weights once, load them as the app does, run a few
+steps, report.
 
-    python -m benchmarks.full_size [--folder FOLDER] [--device cpu] [--dtype bfloat16] [--quantize none] [--steps 3] [--size mid]
+    python -m benchmarks.full_size [--folder FOLDER] [--device cpu] [--dtype bfloat16] [--quantize none]
+    [--steps 3] [--size mid]
 
 Writes one JSON object to standard output. The file takes 16.7 GB of disk and is deleted at the end.
 """
@@ -51,8 +53,8 @@ SMALLER = {
 def write_weights(folder: Path, config: LmConfig) -> int:
     """Write a model file of random numbers, a block at a time, and return its bytes.
 
-    The numbers repeat every block: their values do not matter to time or memory, and drawing billions of them would take longer than the
-    measurement.
+    The numbers repeat every block: their values do not matter to time or memory, and drawing billions of them
+    would take longer than the measurement.
     """
     with torch.device("meta"):
         shapes = {key: tensor.shape for key, tensor in Lm(config).state_dict().items()}
@@ -85,7 +87,9 @@ def write_weights(folder: Path, config: LmConfig) -> int:
 
 
 def memory_bytes(field: str) -> int:
-    """Return a figure of this process: VmHWM (peak, the mapped file's pages included) or RssAnon (now, without them)."""
+    """Return a figure of this process: VmHWM (peak, the mapped file's pages included) or RssAnon (now,
+    without them).
+    """
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
 

@@ -1,11 +1,13 @@
-"""Measure mouth-to-ear latency, cuts, drift and buffer underruns of the page with the echo engine, in headless Chromium.
+"""Measure mouth-to-ear latency, cuts, drift and buffer underruns of the page with the echo engine, in
+headless Chromium.
 
     python -m benchmarks.mouth_to_ear [--seconds 120] [--delay-ms 100 --jitter-ms 30] [--json OUT]
 
-The microphone plays a pilot tone with one burst of noise a second, each unlike the others. What the page gets from the microphone and
-what it plays are recorded on one clock; each burst is looked for in what was played. `total_ms` holds everything from one to the other:
-80 ms of framing and 80 ms of the echo engine are in it, the sound card is not. `--delay-ms` and `--jitter-ms` delay all traffic, each
-way by half, so that they add up to a round trip of delay ± jitter.
+The microphone plays a pilot tone with one burst of noise a second, each unlike the others. What the page gets
+from the microphone and what it plays are recorded on one clock; each burst is looked for in what was played.
+`total_ms` holds everything from one to the other: 80 ms of framing and 80 ms of the echo engine are in it,
+the sound card is not. `--delay-ms` and `--jitter-ms` delay all traffic, each way by half, so that they add up
+to a round trip of delay ± jitter.
 """
 
 from __future__ import annotations
@@ -87,7 +89,9 @@ def latencies_ms(mouth: np.ndarray, ear: np.ndarray, rate_hz: int, longest_s: fl
 
 
 def cuts(signal: np.ndarray, rate_hz: int) -> dict[str, float] | None:
-    """Return how often and how long the pilot tone was gone, after the first 1.5 s of it; None where there was none."""
+    """Return how often and how long the pilot tone was gone, after the first 1.5 s of it; None where there
+    was none.
+    """
     n = np.arange(len(signal))
     low = butter(2, 80, "low", fs=rate_hz, output="sos")
     turned = signal * np.exp(-2j * np.pi * PILOT_HZ * n / rate_hz)

@@ -26,7 +26,9 @@ TIMES = """() => {
 
 
 def opened_ms(report: Path) -> tuple[float, float]:
-    """Return when the first picture came and when everything was loaded, in milliseconds after the address was given."""
+    """Return when the first picture came and when everything was loaded, in milliseconds after the address
+    was given.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"]

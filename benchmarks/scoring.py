@@ -2,7 +2,8 @@
 
     python -m benchmarks.scoring [--conversations 100] [--json OUT]
 
-The conversations are spoken by the embedded synthesiser: a question, an answer and an interruption each, with all files of the layout.
+The conversations are spoken by the embedded synthesiser: a question, an answer and an interruption each, with
+all files of the layout.
 """
 
 from __future__ import annotations

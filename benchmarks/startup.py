@@ -1,4 +1,5 @@
-"""Measure how soon the page answers, how soon the engine is ready, and the memory of the process with a talk running.
+"""Measure how soon the page answers, how soon the engine is ready, and the memory of the process with a talk
+running.
 
     python -m benchmarks.startup [--engine classic] [--talk-s 30] [--json OUT]
 

@@ -1,9 +1,9 @@
 """Measure turn latency and barge-in of the embedded engine, in real time.
 
-Spoken questions are synthesised in several voices, given a little room noise and fed to a session frame by frame, one frame each
-80 ms. What is measured comes from the audio that went in and came out, on the session's frame clock, not from the engine's own
-events: turn latency is from the question's last audible sample to the answer's first; barge-in stop is from the user's first
-audible sample to the agent's last.
+Spoken questions are synthesised in several voices, given a little room noise and fed to a session frame by
+frame, one frame each 80 ms. What is measured comes from the audio that went in and came out, on the session's
+frame clock, not from the engine's own events: turn latency is from the question's last audible sample to the
+answer's first; barge-in stop is from the user's first audible sample to the agent's last.
 """
 
 from __future__ import annotations

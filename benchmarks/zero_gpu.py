@@ -2,9 +2,10 @@
 
     python -m benchmarks.zero_gpu [--frames 500] [--talks 100] [--json OUT]
 
-The `spaces` package is the real one, its API is played by a local server, and the device is the CPU: `tests/support/zero_gpu.py` says what is
-patched. Frames go to an echo in the worker, which computes nothing, so that all of the time is the way there and back; they are paced
-as in a talk. The talks run on the tiny checkpoint and are aborted at random.
+The `spaces` package is the real one, its API is played by a local server, and the device is the CPU:
+`tests/support/zero_gpu.py` says what is patched. Frames go to an echo in the worker, which computes nothing,
+so that all of the time is the way there and back; they are paced as in a talk. The talks run on the tiny
+checkpoint and are aborted at random.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python examples/gateway_client.py ws://localhost:7860 question.wav answer.wav [ADAPTER]
 
-The recording is 24 kHz mono. Needs numpy, soundfile and websockets. An adapter that asks for a key gets it from GATEWAY_API_KEY.
+The recording is 24 kHz mono. Needs numpy, soundfile and websockets. An adapter that asks for a key gets it
+from GATEWAY_API_KEY.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""Frames, samples, their checks, and recordings decoded within limits. No files, no threads, no event loop."""
+"""Frames, samples, their checks, and recordings decoded within limits.
+
+No files, no threads, no event loop.
+"""
 
 from __future__ import annotations
 
@@ -88,10 +91,11 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
 
 
 def decode(data: bytes, limit_s: float) -> np.ndarray:
-    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and what phones and browsers
-    record, m4a, aac and webm.
+    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and
+    what phones and browsers record, m4a, aac and webm.
 
-    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a number.
+    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a
+    number.
     """
     blocks: list[np.ndarray] = []
     frames = 0
@@ -125,7 +129,9 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
 
 
 def _container(data: bytes) -> str | None:
-    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows addresses, as playlists do."""
+    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows
+    addresses, as playlists do.
+    """
     if data[4:8] == b"ftyp":
         return "mp4"
     if data[:4] == b"\x1aE\xdf\xa3":

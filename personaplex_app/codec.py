@@ -1,4 +1,6 @@
-"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for the gateway's."""
+"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for
+the gateway's.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,10 @@ SMALL_WEIGHTS_BYTES = 500_000_000
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine's name with the sentences that explain it. `instead_of` names the engine that failed, where one did."""
+    """An engine's name with the sentences that explain it.
+
+    `instead_of` names the engine that failed, where one did.
+    """
 
     name: str
     why: str
@@ -49,7 +52,10 @@ def gpu_is_leased() -> bool:
 
 
 def choose(settings: Settings) -> Choice:
-    """Return the engine that `settings` lead to on this machine. Raises: EngineUnavailable on ZeroGPU without its package."""
+    """Return the engine that `settings` lead to on this machine.
+
+    Raises: EngineUnavailable on ZeroGPU without its package.
+    """
     if gpu_is_leased():
         # before anything of torch's is asked: from here on its GPU is an emulated one
         from .engine import zero_gpu  # noqa: F401
@@ -85,7 +91,9 @@ def choose(settings: Settings) -> Choice:
 
 
 def replacement(failed: Choice, sentence: str) -> Choice | None:
-    """Return what takes over from an engine that failed with `sentence`; None where nothing is left that could."""
+    """Return what takes over from an engine that failed with `sentence`; None where nothing is left that
+    could.
+    """
     if failed.name == "classic":
         return None
     return Choice(

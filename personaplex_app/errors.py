@@ -1,6 +1,7 @@
 """Everything this program raises on purpose, as one tree.
 
-Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the next thing to do.
+Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the
+next thing to do.
 `code` is the stable word that goes over the wire beside it.
 """
 

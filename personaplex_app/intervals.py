@@ -31,9 +31,11 @@ def mean(groups: Sequence[Sequence[float]]) -> float | None:
 
 
 def mean_interval(groups: Sequence[Sequence[float]], draws: int = DRAWS, seed: int = SEED) -> Interval | None:
-    """Return the bootstrap interval of the mean of all events; None when they are all alike or of one group, which tells no spread.
+    """Return the bootstrap interval of the mean of all events; None when they are all alike or of one group,
+    which tells no spread.
 
-    A group is what was drawn at random, a conversation or a listener, with the events that it gave: groups are resampled whole.
+    A group is what was drawn at random, a conversation or a listener, with the events that it gave: groups
+    are resampled whole.
     """
     filled = [group for group in groups if len(group)]
     if len(filled) < 2 or len({value for group in filled for value in group}) < 2:

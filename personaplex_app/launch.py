@@ -60,7 +60,10 @@ def serve(settings: Settings) -> None:
 
 @contextmanager
 def running(settings: Settings, at_once: threading.Event | None = None) -> Iterator[str]:
-    """Hold a running app; gives its address. At its end running talks get `drain_s` to end, or nothing once `at_once` is set."""
+    """Hold a running app; gives its address.
+
+    At its end running talks get `drain_s` to end, or nothing once `at_once` is set.
+    """
     certificate = certificate_of(settings)
     choice = choose(settings)
     app_state = AppState.build(settings, choice)
@@ -204,7 +207,8 @@ class BoundedConfig(uvicorn.Config):
         }
         # a request that does not end must not keep the app from being closed
         limits |= {"ws_max_queue": 8, "timeout_graceful_shutdown": CLOSING_S}
-        # forwarded headers are `ProxyHeaders`'s affair: uvicorn itself would believe whoever connects from this machine
+        # forwarded headers are `ProxyHeaders`'s affair: uvicorn itself would believe whoever connects from
+        # this machine
         limits |= {"ws_per_message_deflate": False, "proxy_headers": False, "log_config": None}
         super().__init__(*args, **{**kwargs, **limits})
 
@@ -221,7 +225,8 @@ class BoundedConfig(uvicorn.Config):
 
             async def run_asgi(self) -> None:
                 await super().run_asgi()
-                # closing waits until the peer has read what was sent; one that reads nothing is not waited for
+                # closing waits until the peer has read what was sent; one that reads nothing is not waited
+                # for
                 self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
 
         self.ws_protocol_class = Bounded

@@ -24,7 +24,11 @@ PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
 
 @dataclass(frozen=True)
 class Persona:
-    """One role. `voice` is a PersonaPlex voice, `classic_voice` one of the embedded engine's; `examples` are things to say to it."""
+    """One role.
+
+    `voice` is a PersonaPlex voice, `classic_voice` one of the embedded engine's; `examples` are things to say
+    to it.
+    """
 
     name: str
     title: str

@@ -1,4 +1,6 @@
-"""What kind of place this runs in, as its environment tells, and what people must do there for a token and a GPU."""
+"""What kind of place this runs in, as its environment tells, and what people must do there for a token and a
+GPU.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def this_platform() -> Platform:
 
 
 def detect(environ: Mapping[str, str], root: Path) -> Platform:
-    """Return what an environment and the file system under `root` tell. A Space and Colab are containers too and go first."""
+    """Return what an environment and the file system under `root` tell.
+
+    A Space and Colab are containers too and go first.
+    """
     if environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
         mind = ("A GPU is lent for each talk, out of the visitor's own daily quota.", _SPACE_DISK)
         return _space("zerogpu", "ZeroGPU Space", "SPACES_ZERO_GPU", environ, mind)

@@ -1,9 +1,9 @@
 """The wire protocol of the moshi family, without I/O: bytes in, messages out, or a `ProtocolError`.
 
-A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to clients that ask with
-`events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4 carries one JSON object whose `type` says what
-it is; `server/live.py` lists those the server sends. A client sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from
-the next frame on) and `ping`.
+A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to
+clients that ask with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
+carries one JSON object whose `type` says what it is; `server/live.py` lists those the server sends. A client
+sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from the next frame on) and `ping`.
 Source: the public behaviour of moshi servers and clients.
 """
 
@@ -99,7 +99,9 @@ def metadata(type_: str, **fields: Any) -> Message:
 
 
 def pack(messages: list[bytes]) -> bytes:
-    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP carries."""
+    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP
+    carries.
+    """
     return b"".join(_LENGTH.pack(len(m)) + m for m in messages)
 
 
@@ -124,7 +126,9 @@ def unpack(body: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata message."""
+    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata
+    message.
+    """
 
     voice: str = ""
     # None: not said, a persona's or the default one is taken; "": said to be empty
@@ -150,7 +154,8 @@ class ChatRequest:
         return replace(_parse(message, self), config_follows=False)
 
     def resampled(self, message: Mapping[str, Any]) -> ChatRequest:
-        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking; what it leaves out stays.
+        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking;
+        what it leaves out stays.
 
         Raises: BadInput naming the field.
         """
@@ -178,7 +183,8 @@ SAMPLING_LIMITS = {
 def parse_query(query: Mapping[str, str]) -> ChatRequest:
     """Return the request of a `/api/chat` query.
 
-    Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every server of this family does.
+    Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every
+    server of this family does.
     """
     rate = query.get("sample_rate", "24000")
     if rate != "24000":

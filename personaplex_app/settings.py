@@ -66,7 +66,9 @@ def _url(text: str) -> str:
 
 
 def _sockets(text: str) -> tuple[str, ...]:
-    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets it."""
+    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets
+    it.
+    """
     return tuple(dict.fromkeys(_socket(each.strip()) for each in text.split(",") if each.strip()))
 
 

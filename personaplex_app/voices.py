@@ -1,4 +1,6 @@
-"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any download is."""
+"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any
+download is.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,8 @@ def released_voice(name: str) -> Voice:
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
-    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and nothing is ever extracted.
+    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and
+    nothing is ever extracted.
 
     Raises: WeightsError when it is not such an archive, or one that unpacks to more than it may.
     """

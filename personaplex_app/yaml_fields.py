@@ -1,4 +1,6 @@
-"""YAML files: ours as they are, somebody's by hand, so that whatever is wrong in it is told with its line and field."""
+"""YAML files: ours as they are, somebody's by hand, so that whatever is wrong in it is told with its line and
+field.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ class Fields:
     def take(self, name: str, parse: Callable[[Any], T], default: T) -> T:
         """Return a field's value, parsed; `default` where it is absent or empty.
 
-        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value must be, BadInput a sentence.
+        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value
+        must be, BadInput a sentence.
         """
         node = self._nodes.pop(name, None)
         if node is None or node.tag == "tag:yaml.org,2002:null":

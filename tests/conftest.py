@@ -1,6 +1,8 @@
-"""What holds for every test: the model hub, its cache and its login are never this machine's own, and a core does one thing.
+"""What holds for every test: the model hub, its cache and its login are never this machine's own, and a core
+does one thing.
 
-And what tests of several files share: the embedded engine behind its page, a browser whose microphone plays a tone, a Hub.
+And what tests of several files share: the embedded engine behind its page, a browser whose microphone plays a
+tone, a Hub.
 """
 
 import os
@@ -25,14 +27,16 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ["HF_HOME"] = str(Path(__file__).parent / ".cache" / "hub")
     os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nobody answers there
-    # the tests run several at a time, and threads that wait for each other on busy cores take twenty times as long
+    # the tests run several at a time, and threads that wait for each other on busy cores take twenty times as
+    # long
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the app is started dozens of times and need not be compiled each time
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # files are handed out in this order; those that take longest come first, so that no worker is left alone with one at the end
+    # files are handed out in this order; those that take longest come first, so that no worker is left alone
+    # with one at the end
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
@@ -53,7 +57,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[AppProcess]":
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
-    """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop running meanwhile."""
+    """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop
+    running meanwhile.
+    """
     from .support.browser import chromium, tone, write_microphone
 
     with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:

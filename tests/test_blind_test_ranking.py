@@ -1,4 +1,6 @@
-"""The ranking of a listening test: the same strengths as an independent package, intervals over listeners, side bias."""
+"""The ranking of a listening test: the same strengths as an independent package, intervals over listeners,
+side bias.
+"""
 
 import choix
 import numpy as np
@@ -172,7 +174,8 @@ def test_vote_that_cannot_be_is_refused(vote):
         Vote(*vote)
 
 
-# -- intervals ------------------------------------------------------------------------------------------------------------
+# -- intervals
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_mean_interval_covers_the_truth_about_as_often_as_it_says():

@@ -1,4 +1,6 @@
-"""Whole talks with the real models: sound in, sound and words out, in lockstep so that they run as fast as the machine allows."""
+"""Whole talks with the real models: sound in, sound and words out, in lockstep so that they run as fast as
+the machine allows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Keys and certificates: what cannot be served is a sentence, and a self-signed one is made, kept and made again."""
+"""Keys and certificates: what cannot be served is a sentence, and a self-signed one is made, kept and made
+again.
+"""
 
 import os
 from datetime import datetime, timedelta, timezone

@@ -1,4 +1,6 @@
-"""Cloned voices as files and in the engine: exact with the reference, told by content, and hostile files refused."""
+"""Cloned voices as files and in the engine: exact with the reference, told by content, and hostile files
+refused.
+"""
 
 import json
 import struct

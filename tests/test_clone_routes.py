@@ -1,4 +1,6 @@
-"""Cloning over the real application interface on the golden checkpoint: consent, preview, talk, keep, export, import, delete."""
+"""Cloning over the real application interface on the golden checkpoint: consent, preview, talk, keep, export,
+import, delete.
+"""
 
 import base64
 import io
@@ -123,7 +125,9 @@ def refused(answer, status, code):
 
 
 def talk(app_state: AppState, voice: str, owner: str = ME, frames: int = 10) -> tuple[list[str], np.ndarray]:
-    """What a talk in that voice says, and its sound: equal to 1e-4 where the tokens are, whoever else talks in the same batch."""
+    """What a talk in that voice says, and its sound: equal to 1e-4 where the tokens are, whoever else talks
+    in the same batch.
+    """
     request = parse_query(
         {
             "voice_prompt": voice,

@@ -1,4 +1,6 @@
-"""Comparing over the real application interface: render, hear at equal loudness, vote blind, and every refusal a sentence."""
+"""Comparing over the real application interface: render, hear at equal loudness, vote blind, and every
+refusal a sentence.
+"""
 
 import asyncio
 import io

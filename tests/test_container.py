@@ -1,4 +1,6 @@
-"""The container: its files linted and checked against their schema, its steps run in a clean folder, and what they make started."""
+"""The container: its files linted and checked against their schema, its steps run in a clean folder, and what
+they make started.
+"""
 
 import os
 import signal

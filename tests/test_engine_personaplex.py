@@ -1,4 +1,6 @@
-"""The PersonaPlex engine on the golden checkpoint: exact frame by frame, shared by many, and alive after faults."""
+"""The PersonaPlex engine on the golden checkpoint: exact frame by frame, shared by many, and alive after
+faults.
+"""
 
 import math
 import random

@@ -1,4 +1,6 @@
-"""`evaluate run` with the embedded engine: units that resume, a stop that keeps what is done, a judge on a real server, and the report."""
+"""`evaluate run` with the embedded engine: units that resume, a stop that keeps what is done, a judge on a
+real server, and the report.
+"""
 
 import csv
 import json
@@ -240,7 +242,8 @@ def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, t
         engine.close()
 
 
-# -- the judge ------------------------------------------------------------------------------------------------------------
+# -- the judge
+# ------------------------------------------------------------------------------------------------------------
 
 
 def reply_with(content: str):
@@ -301,7 +304,8 @@ def test_judge_nobody_there_is_a_problem_and_no_score(evaluator):
     judge.close()
 
 
-# -- the report -----------------------------------------------------------------------------------------------------------
+# -- the report
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_report_is_one_file_that_needs_nothing_else(ran):

@@ -1,4 +1,6 @@
-"""Evaluations of the page: held in free slots, one at a time, the last few kept; and zips of somebody's outputs, within limits."""
+"""Evaluations of the page: held in free slots, one at a time, the last few kept; and zips of somebody's
+outputs, within limits.
+"""
 
 import zipfile
 

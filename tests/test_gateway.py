@@ -48,7 +48,8 @@ def samples_of(message) -> np.ndarray:
     return np.frombuffer(base64.b64decode(message["data"]), "<f4")
 
 
-# -- without I/O ----------------------------------------------------------------------------------------------------------
+# -- without I/O
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [0, 1, 2400, 1920, 48_000])
@@ -159,7 +160,8 @@ def test_gateway_allowance_refills_with_time(monkeypatch):
     assert [allowance.take() for _ in range(3)] == [True, True, False]
 
 
-# -- over the route -------------------------------------------------------------------------------------------------------
+# -- over the route
+# -------------------------------------------------------------------------------------------------------
 
 
 class Client:

@@ -1,4 +1,7 @@
-"""Recorded frames. A CUDA graph repeats kernels on fixed places; the tape here repeats PyTorch's operations in the same way."""
+"""Recorded frames.
+
+A CUDA graph repeats kernels on fixed places; the tape here repeats PyTorch's operations in the same way.
+"""
 
 import numpy as np
 import pytest
@@ -28,7 +31,9 @@ FROM_HOST = ("aten::lift_fresh", "aten::lift", "aten::_to_copy.device")
 
 
 class Tape(TorchDispatchMode):
-    """Notes every operation with the very tensors it was given; `replay` does them again, on what lies there by then."""
+    """Notes every operation with the very tensors it was given; `replay` does them again, on what lies there
+    by then.
+    """
 
     def __init__(self):
         super().__init__()
@@ -112,7 +117,9 @@ def test_duplex_step_is_the_same_operations_whatever_lies_on_the_device():
 
 
 def test_duplex_step_never_leaves_its_device():
-    """On the device without numbers, every question to it is an error, and every tensor that comes from the host is seen."""
+    """On the device without numbers, every question to it is an error, and every tensor that comes from the
+    host is seen.
+    """
     with torch.device("meta"):
         lm = Lm(
             LmConfig(

@@ -1,4 +1,6 @@
-"""The program and its engine bring a checkpoint from the Hub: progress, no second download, an end in the middle."""
+"""The program and its engine bring a checkpoint from the Hub: progress, no second download, an end in the
+middle.
+"""
 
 import json
 import logging

@@ -1,4 +1,6 @@
-"""A checkpoint that the Hub, the disk or its own bytes refuse: a sentence for each; and the cache that serves without the Hub."""
+"""A checkpoint that the Hub, the disk or its own bytes refuse: a sentence for each; and the cache that serves
+without the Hub.
+"""
 
 import errno
 import hashlib

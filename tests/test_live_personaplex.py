@@ -1,4 +1,6 @@
-"""The PersonaPlex engine behind the real server: a moshi-family client gets the reference's words, two callers at once."""
+"""The PersonaPlex engine behind the real server: a moshi-family client gets the reference's words, two
+callers at once.
+"""
 
 import threading
 import time
@@ -39,7 +41,9 @@ def speak_user_wav(caller: Caller, frames: int) -> None:
 
 
 def sampled(app, change_at: int, **change) -> tuple[list[bytes], str]:
-    """Talk with a seed and change the sampling after a number of frames; return each frame's sound, and the text."""
+    """Talk with a seed and change the sampling after a number of frames; return each frame's sound, and the
+    text.
+    """
     with call(app.url, voice_prompt="NATF0", codec="pcm", events=1, seed=5, text_prompt="Be kind.") as caller:
         assert caller.until_event("ready")["sampling"]["seed"] == 5
         samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="int16")

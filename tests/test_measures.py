@@ -1,4 +1,6 @@
-"""What is measured in a conversation: every kind of event with its boundaries, answers without a judge, and simulated playout."""
+"""What is measured in a conversation: every kind of event with its boundaries, answers without a judge, and
+simulated playout.
+"""
 
 from dataclasses import replace
 

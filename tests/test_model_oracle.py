@@ -1,4 +1,6 @@
-"""The model against the `moshi` package on random tiny checkpoints, before its window (which differs by one key) wraps."""
+"""The model against the `moshi` package on random tiny checkpoints, before its window (which differs by one
+key) wraps.
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""Both notebooks are executed as they are, their choices set to what is quick; and their form is what it should be."""
+"""Both notebooks are executed as they are, their choices set to what is quick; and their form is what it
+should be.
+"""
 
 import json
 import os
@@ -153,7 +155,9 @@ def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch)
 def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(
     tmp_path, monkeypatch
 ):
-    """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine with Colab's versions."""
+    """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine
+    with Colab's versions.
+    """
     cell = next(cell for cell in nbformat.read(BOOKS[0], as_version=4).cells if cell.id == "cell-03")
     source = re.sub(r"%pip (.*)", lambda m: f"asked = f{m[1]!r}", cell.source)
     monkeypatch.chdir(tmp_path)

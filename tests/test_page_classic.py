@@ -1,4 +1,6 @@
-"""A visitor talks with the embedded engine: a spoken question, an audible answer with the fact in it, an interruption."""
+"""A visitor talks with the embedded engine: a spoken question, an audible answer with the fact in it, an
+interruption.
+"""
 
 import json
 import re

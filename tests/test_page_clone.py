@@ -1,4 +1,6 @@
-"""A visitor clones a voice on the golden checkpoint: consent, a recording, its preview, a talk in it, keeping, export, deletion."""
+"""A visitor clones a voice on the golden checkpoint: consent, a recording, its preview, a talk in it,
+keeping, export, deletion.
+"""
 
 import io
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the results."""
+"""The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the
+results.
+"""
 
 import re
 from pathlib import Path

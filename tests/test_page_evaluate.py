@@ -1,4 +1,6 @@
-"""The Evaluate tab: scenarios are held with progress, cancelled and gone on with, reported and downloaded; other outputs are scored."""
+"""The Evaluate tab: scenarios are held with progress, cancelled and gone on with, reported and downloaded;
+other outputs are scored.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""The page's parts without the page: the jitter ring, the resampler, the protocol, the lane's data, run in the browser they are for."""
+"""The page's parts without the page: the jitter ring, the resampler, the protocol, the lane's data, run in
+the browser they are for.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

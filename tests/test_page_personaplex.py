@@ -1,4 +1,6 @@
-"""A visitor meets PersonaPlex, on the tiny golden checkpoint: brought from a Hub, refused by it, talked with, and sampled while talking."""
+"""A visitor meets PersonaPlex, on the tiny golden checkpoint: brought from a Hub, refused by it, talked with,
+and sampled while talking.
+"""
 
 import io
 import json

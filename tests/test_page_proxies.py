@@ -1,4 +1,6 @@
-"""The page behind a real nginx, the README's and worse ones, and over the app's own https: it talks by name, under a prefix."""
+"""The page behind a real nginx, the README's and worse ones, and over the app's own https: it talks by name,
+under a prefix.
+"""
 
 import base64
 import hashlib

@@ -1,4 +1,6 @@
-"""A visitor's recording is answered in the Respond tab: drawn with its words, heard, taken home, and again with another voice."""
+"""A visitor's recording is answered in the Respond tab: drawn with its words, heard, taken home, and again
+with another voice.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""Recordings of every kind decoded within limits, and the speech in them picked: real words with silence around, and what is refused."""
+"""Recordings of every kind decoded within limits, and the speech in them picked: real words with silence
+around, and what is refused.
+"""
 
 import io
 import struct

@@ -1,4 +1,6 @@
-"""What a request looks like behind proxies: the caller's address, the origin check and the path, with and without trust."""
+"""What a request looks like behind proxies: the caller's address, the origin check and the path, with and
+without trust.
+"""
 
 import logging
 

@@ -1,4 +1,6 @@
-"""What the README says is run: its snippet against the real app, its commands and settings against what exists."""
+"""What the README says is run: its snippet against the real app, its commands and settings against what
+exists.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,6 @@
-"""The bridge between real processes, both ways: the `moshi` package's server behind our app, its client before it."""
+"""The bridge between real processes, both ways: the `moshi` package's server behind our app, its client
+before it.
+"""
 
 import os
 import subprocess
@@ -105,7 +107,9 @@ def test_bridge_gives_the_references_words_of_a_server_that_talks_as_the_referen
 
 
 def package_client(url: str, folder: Path) -> tuple[str, str, np.ndarray]:
-    """Let the package's client talk for two seconds; return what it printed, what it logged, and what it played."""
+    """Let the package's client talk for two seconds; return what it printed, what it logged, and what it
+    played.
+    """
     soundfile.write(folder / "said.wav", tone(2.4), 24_000)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), str(oracle.FOLDER)])}
     env |= {"SOUND_IN": str(folder / "said.wav"), "SOUND_OUT": str(folder / "heard.wav")}

@@ -1,4 +1,6 @@
-"""Renderings: the same again from the same seed, kept on disk, made beside talks, given up for them, cancelled and gone on with."""
+"""Renderings: the same again from the same seed, kept on disk, made beside talks, given up for them,
+cancelled and gone on with.
+"""
 
 from __future__ import annotations
 

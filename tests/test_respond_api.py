@@ -1,4 +1,6 @@
-"""The Respond tab for programs: behind the door, through gradio_client, cancelled, and with all that can be wrong told in sentences."""
+"""The Respond tab for programs: behind the door, through gradio_client, cancelled, and with all that can be
+wrong told in sentences.
+"""
 
 import time
 

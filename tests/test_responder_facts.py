@@ -1,4 +1,7 @@
-"""Does the embedded responder answer from its role prompt, and from nothing else? Questions are in data/responder_questions.yaml."""
+"""Does the embedded responder answer from its role prompt, and from nothing else?
+
+Questions are in data/responder_questions.yaml.
+"""
 
 import re
 from pathlib import Path

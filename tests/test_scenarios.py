@@ -1,4 +1,6 @@
-"""Our own scenarios: the shipped file, true times that the sound bears out, the same samples each time, and what a broken file is told."""
+"""Our own scenarios: the shipped file, true times that the sound bears out, the same samples each time, and
+what a broken file is told.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""The owner's routes over the real application interface: every answer is JSON or a file, every refusal a sentence."""
+"""The owner's routes over the real application interface: every answer is JSON or a file, every refusal a
+sentence.
+"""
 
 import io
 import threading

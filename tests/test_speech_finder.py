@@ -19,7 +19,9 @@ SAYINGS = (
 
 
 def spoken(text: str, voice: str, noise: float) -> tuple[Sound, float, float]:
-    """Somebody speaking in the middle of a quiet or noisy recording, with the first and last moment that can be heard."""
+    """Somebody speaking in the middle of a quiet or noisy recording, with the first and last moment that can
+    be heard.
+    """
     clip = speak(text, voice, pause_s=0)
     samples = np.random.default_rng(0).normal(0, noise, 48_000 + len(clip) + 48_000).astype(np.float32)
     samples[48_000 : 48_000 + len(clip)] += clip

@@ -143,7 +143,9 @@ def test_store_talk_without_sound_says_that_only_the_transcript_is_there(store):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_store_deleted_talks_leave_no_byte_in_the_folder(store, tmp_path, seed):
-    """Talks run at once and end in any order, so that their rows lie mixed in the file and are moved about in it."""
+    """Talks run at once and end in any order, so that their rows lie mixed in the file and are moved about in
+    it.
+    """
     chance = random.Random(seed)
     secrets: dict[str, list[str]] = {}
     running = {}

@@ -12,7 +12,9 @@ RECOGNISED_AFTER_FRAMES = 2
 
 
 class Scene:
-    """Drives `Turns`: the user speaks or is silent, the recogniser hears `words`, an answer is ready two frames after it is asked for."""
+    """Drives `Turns`: the user speaks or is silent, the recogniser hears `words`, an answer is ready two
+    frames after it is asked for.
+    """
 
     def __init__(self, agent_speaks: bool = False, played: str = "The bin costs eight dollars.") -> None:
         self.turns = Turns()

@@ -1,4 +1,6 @@
-"""Votes to a Hub's private dataset: whole, by themselves, never to a public one, and never in the way of a vote."""
+"""Votes to a Hub's private dataset: whole, by themselves, never to a public one, and never in the way of a
+vote.
+"""
 
 import time
 

@@ -1,4 +1,6 @@
-"""What an operator sees of real talks: metrics that add up, and a log that tells everything but what people said and who they are."""
+"""What an operator sees of real talks: metrics that add up, and a log that tells everything but what people
+said and who they are.
+"""
 
 import json
 import re

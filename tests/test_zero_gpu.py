@@ -1,4 +1,5 @@
-"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint, real forks.
+"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint,
+real forks.
 
 One app for all: by the wire, as the page speaks it, and in the page.
 """

@@ -25,7 +25,8 @@ from .workers import Worker, WorkQueue
 _LOUD_ROOM = (
     "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
 )
-# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at the very most.
+# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at
+# the very most.
 _ECHO_DELAY_S = 2.0
 
 
@@ -41,8 +42,9 @@ class Models:
 
 
 class CascadeSession:
-    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as fast as the machine
-    allows and comes out the same each time; without it, results are taken up when they are there."""
+    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as
+    fast as the machine allows and comes out the same each time; without it, results are taken up when they
+    are there."""
 
     def __init__(
         self,

@@ -32,7 +32,10 @@ _SAMPLE = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
-    """Talks on a plain CPU. The models are loaded once and shared; each talk has its own state and responder."""
+    """Talks on a plain CPU.
+
+    The models are loaded once and shared; each talk has its own state and responder.
+    """
 
     name = "classic"
     capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
@@ -69,8 +72,8 @@ class ClassicEngine:
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load and try the models; once is enough.
 
-        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right one, EngineError when
-        the models do not understand each other.
+        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right
+        one, EngineError when the models do not understand each other.
         """
         if self._models:
             return

@@ -1,4 +1,6 @@
-"""One user turn's text as it grows: a window that is recognised again and again, and the words that have left it."""
+"""One user turn's text as it grows: a window that is recognised again and again, and the words that have left
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ MAX_WINDOW_S = 26.0
 
 
 class TurnText:
-    """The text of a turn that began at `start_s`; all times are the session's. Holds at most one window's audio span."""
+    """The text of a turn that began at `start_s`; all times are the session's.
+
+    Holds at most one window's audio span.
+    """
 
     def __init__(self, start_s: float) -> None:
         self.window_s = start_s
@@ -33,7 +38,9 @@ class TurnText:
         return " ".join(word.text for word in self.words)
 
     def partial(self, transcript: Transcript, window_s: float, now_s: float) -> None:
-        """Take a pass over the window made in mid-speech: the words two passes agree on are shown (LocalAgreement-2)."""
+        """Take a pass over the window made in mid-speech: the words two passes agree on are shown
+        (LocalAgreement-2).
+        """
         if window_s != self.window_s:
             return
         words = _shifted(transcript, window_s)

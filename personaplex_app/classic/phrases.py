@@ -1,4 +1,7 @@
-"""What a turn's words tell about the turn: is it finished, a backchannel, a call to stop, an echo. Pure functions of text."""
+"""What a turn's words tell about the turn: is it finished, a backchannel, a call to stop, an echo.
+
+Pure functions of text.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,8 @@ def is_stop(text: str) -> bool:
 
 
 def is_echo(text: str, played: str, loud_room: bool = False) -> bool:
-    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those just played.
+    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those
+    just played.
 
     In a room known to be loud, words that only sound alike count as well, in any order.
     """
@@ -139,8 +143,8 @@ def _shares(heard: list[str], said: list[str]) -> bool:
 
 
 def is_fresh(text: str, played: str) -> bool:
-    """Return whether the last words of a text that still grows are the user's own, not the agent's come back. The very last may
-    be cut in two, and proves nothing."""
+    """Return whether the last words of a text that still grows are the user's own, not the agent's come back.
+    The very last may be cut in two, and proves nothing."""
     said = plain_words(played)
     last = _without_figures(plain_words(text)[:-1])[-_FRESH_LOOK_WORDS:]
     return sum(not _sounds_like(word, said) for word in last) >= _FRESH_WORDS

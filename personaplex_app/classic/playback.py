@@ -1,4 +1,6 @@
-"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way back from it."""
+"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way
+back from it.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ class Playback:
         self._ducked = on
 
     def cut(self) -> None:
-        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again on `resume`."""
+        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again
+        on `resume`.
+        """
         if not self._suspended:
             self._suspended = True
             self._fading = bool(self._clips)

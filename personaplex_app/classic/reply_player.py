@@ -1,4 +1,6 @@
-"""The agent's side of a talk: answers fetched sentence by sentence, synthesised one ahead, played, captioned, remembered."""
+"""The agent's side of a talk: answers fetched sentence by sentence, synthesised one ahead, played, captioned,
+remembered.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class _Failure:
 
 @dataclass
 class Reply:
-    """One answer on its way. `dropped` is read by the responder's thread, which then does nothing more for it."""
+    """One answer on its way.
+
+    `dropped` is read by the responder's thread, which then does nothing more for it.
+    """
 
     turn_id: int
     source: Callable[[], Iterator[str]]
@@ -75,11 +80,14 @@ class ReplyPlayer:
         self._hum = clip
 
     def played_since(self, start_s: float) -> str:
-        """Return the words that sounded after `start_s`, and the few that are about to: where a word begins is an estimate."""
+        """Return the words that sounded after `start_s`, and the few that are about to: where a word begins
+        is an estimate.
+        """
         heard = [word.text for word in self._recent if word.end_s >= start_s]
         return " ".join(heard + self.playback.upcoming[:_ABOUT_TO_BE_WORDS])
 
-    # -- answers ----------------------------------------------------------------------------------------------------------
+    # -- answers
+    # ----------------------------------------------------------------------------------------------------------
 
     def prepare_greeting(self) -> None:
         """Get the opening line ready, as the answer to turn 0."""
@@ -177,7 +185,8 @@ class ReplyPlayer:
         reply.dropped = True
         self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
-    # -- sound ------------------------------------------------------------------------------------------------------------
+    # -- sound
+    # ------------------------------------------------------------------------------------------------------------
 
     def hum(self, now_s: float) -> str:
         """Say mm-hm softly; return its text, "" when that sound is not there yet."""
@@ -192,7 +201,9 @@ class ReplyPlayer:
         return f" {HUM_TEXT}"
 
     def pull(self, now_s: float) -> Played:
-        """Return the frame that begins at `now_s`, emit the captions that go with it, and fetch the sentence after the next."""
+        """Return the frame that begins at `now_s`, emit the captions that go with it, and fetch the sentence
+        after the next.
+        """
         reply = self._current
         if reply and self.playback.room and not (reply.fetching or reply.exhausted):
             self._fetch(reply)

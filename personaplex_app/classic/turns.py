@@ -1,12 +1,13 @@
-"""Whose turn it is. A state machine of voice activity, recognised text and the clock; it has no threads, models or audio.
+"""Whose turn it is. A state machine of voice activity, recognised text and the clock; it has no threads,
+models or audio.
 
 LISTEN  the agent is silent, the user may be speaking
 HOLD    the user has paused; the turn may be over
 SPEAK   the agent has the floor
 FADE    the agent was cut off; whether the user meant it is not known before the words are
 
-Every frame `hear` looks at the gate and says what to do; `recognised` and `ready` bring in what the workers found. Results of a
-turn or pause that is past are dropped.
+Every frame `hear` looks at the gate and says what to do; `recognised` and `ready` bring in what the workers
+found. Results of a turn or pause that is past are dropped.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ _PREPARE_AHEAD_S = 0.5
 HUM_AFTER_S = 0.64
 _HUM_EVERY_S = 5.0
 _HUM_VOICED_S = 0.6
-# An answer of which so little was heard did not answer, and who speaks so soon had not finished: the question goes on.
+# An answer of which so little was heard did not answer, and who speaks so soon had not finished: the question
+# goes on.
 _UNHEARD_WORDS = 2
 _UNHEARD_WITHIN_S = 3.0
 _CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
 _FRESH_PASSES = 2
-# Two cuts in a row by sounds without words, by a single word that the agent just said, or that began and ended with the agent's
-# voice: that voice itself, too short to be told.
+# Two cuts in a row by sounds without words, by a single word that the agent just said, or that began and
+# ended with the agent's voice: that voice itself, too short to be told.
 _SUSPECT_CUTS = 2
 _LOUD_ROOM_WORDS = 2
 _SUSPECT_ONSET_S = 0.4
@@ -87,7 +89,10 @@ class Action:
 
 @dataclass
 class UserTurn:
-    """The user's turn in progress. `asked` means that the present pause was sent to the recogniser; `text` is what came back."""
+    """The user's turn in progress.
+
+    `asked` means that the present pause was sent to the recogniser; `text` is what came back.
+    """
 
     id: int
     onset_s: float
@@ -135,7 +140,8 @@ class Turns:
         self.phase = Phase.SPEAK
         self._speaks_from_s = now_s
 
-    # -- every frame ------------------------------------------------------------------------------------------------------
+    # -- every frame
+    # ------------------------------------------------------------------------------------------------------
 
     def hear(self, now_s: float) -> list[Action]:
         """Advance to `now_s`, the end of the frame just heard."""
@@ -240,7 +246,8 @@ class Turns:
             turn.pause += 1
             actions.append(Action(ActionKind.PAUSE, turn.id, turn.pause))
 
-    # -- what the workers found -------------------------------------------------------------------------------------------
+    # -- what the workers found
+    # -------------------------------------------------------------------------------------------
 
     def current(self, turn_id: int, pause: int) -> bool:
         """Return whether a recognition of this pause still says how the turn stands."""
@@ -321,7 +328,9 @@ class Turns:
         actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.FORGET, turn.id))
 
     def overheard(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
-        """Take a text recognised in mid-speech: in a loud room only words that the agent did not say can interrupt it."""
+        """Take a text recognised in mid-speech: in a loud room only words that the agent did not say can
+        interrupt it.
+        """
         turn = self.turn
         actions = list[Action]()
         if (
@@ -352,7 +361,8 @@ class Turns:
         self._unanswered = ""
         return [Action(ActionKind.CLOSE, turn_id)]
 
-    # -- the agent's end --------------------------------------------------------------------------------------------------
+    # -- the agent's end
+    # --------------------------------------------------------------------------------------------------
 
     def agent_done(self, now_s: float) -> list[Action]:
         """The agent has said all it had to say."""

@@ -16,7 +16,8 @@ from .workers import Worker, WorkQueue
 _PREROLL_S = 0.3
 _HELD_S = MAX_WINDOW_S + 6.0
 _EDGE_S = 1.0
-# A pass for the captions that finds the recogniser busy is left out: the pass that ends a turn must not wait behind it.
+# A pass for the captions that finds the recogniser busy is left out: the pass that ends a turn must not wait
+# behind it.
 
 
 class RecentSound:
@@ -42,7 +43,10 @@ class RecentSound:
 
 
 class UserRecognition:
-    """Recognises one user turn at a time. `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get what was found."""
+    """Recognises one user turn at a time.
+
+    `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get what was found.
+    """
 
     def __init__(
         self,

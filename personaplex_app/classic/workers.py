@@ -13,7 +13,8 @@ from ..errors import EngineError
 
 T = TypeVar("T")
 MAX_PENDING = 128
-# In lockstep every job takes exactly this long, however long it really takes: results do not depend on the machine.
+# In lockstep every job takes exactly this long, however long it really takes: results do not depend on the
+# machine.
 LOCKSTEP_FRAMES = 2
 _CLOSE_S = 2.0
 
@@ -38,7 +39,9 @@ class Worker:
         return future
 
     def close(self, last_work: Callable[[], None] = lambda: None) -> None:
-        """Run `last_work` after what is queued and end the thread; a call that hangs is waited for no longer than two seconds."""
+        """Run `last_work` after what is queued and end the thread; a call that hangs is waited for no longer
+        than two seconds.
+        """
         last = self._executor.submit(last_work)
         wait([last], timeout=_CLOSE_S)
         self._executor.shutdown(wait=last.done())

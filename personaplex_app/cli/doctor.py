@@ -171,7 +171,9 @@ def _checkpoint(settings: Settings) -> str:
 
 
 def https_of(settings: Settings) -> str:
-    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made here."""
+    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made
+    here.
+    """
     if not settings.ssl_cert:
         return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"
     try:

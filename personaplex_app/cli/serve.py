@@ -16,7 +16,8 @@ from ..settings import Settings
 
 def serve(settings: Settings, args: argparse.Namespace) -> int:
     """Run the app until it is told to stop."""
-    # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need not pay
+    # analytics must be off before Gradio is imported, and importing it takes seconds that other commands need
+    # not pay
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from ..server.certificates import certificate_of
 
@@ -32,7 +33,9 @@ def serve(settings: Settings, args: argparse.Namespace) -> int:
 
 @contextmanager
 def _quick_import() -> Iterator[None]:
-    """Import without what nobody needs then: Gradio's rewriting of .pyi files for editors, and a search for garbage in what stays."""
+    """Import without what nobody needs then: Gradio's rewriting of .pyi files for editors, and a search for
+    garbage in what stays.
+    """
     original = inspect.getfile
 
     def getfile(of: Any) -> str:

@@ -29,7 +29,8 @@ _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def write_space(folder: Path) -> list[str]:
-    """Write what a Space needs to run into a folder, in place of what this wrote there before; return the files' names.
+    """Write what a Space needs to run into a folder, in place of what this wrote there before; return the
+    files' names.
 
     Raises: BadInput when something else lies there, or when there is no checkout to copy from. StorageError.
     """
@@ -55,7 +56,10 @@ def write_space(folder: Path) -> list[str]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what was written there before. Raises: BadInput when the folder holds something else and nothing of ours."""
+    """Remove what was written there before.
+
+    Raises: BadInput when the folder holds something else and nothing of ours.
+    """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{shorten(folder, 100)} is a file; give a new or an empty folder.")
     manifest = folder / MANIFEST
@@ -80,7 +84,8 @@ def check_repo(repo: str) -> None:
 
 
 def push_space(folder: Path, repo: str, access: HubAccess) -> str:
-    """Upload what was written to a folder, and nothing else in it; return the Space's address. It is made private where there is none.
+    """Upload what was written to a folder, and nothing else in it; return the Space's address. It is made
+    private where there is none.
 
     Raises: BadInput for a name that cannot be one, SpaceRefused when the Hub does not take it.
     """

@@ -28,7 +28,9 @@ CUT_WITHIN_S = 1.5
 BLOCK_S = 0.02
 MIN_SNR_DB = 12.0
 MIN_HEADROOM = 1.2
-"""Loudest samples (1 in 2,000) over the loudest hundredth: 1.4 and more in clean speech, 1.0 where the tops are cut off."""
+"""Loudest samples (1 in 2,000) over the loudest hundredth: 1.4 and more in clean speech, 1.0 where the tops
+are cut off.
+"""
 
 Span = tuple[int, int]
 """First sample and the one after the last."""

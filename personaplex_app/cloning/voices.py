@@ -1,7 +1,8 @@
 """Whose cloned voices there are: in memory for a while, on the disk where their owner chose to keep them.
 
-A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices lie in `<owner>/<id>.safetensors` with
-name and sha256 beside them in `<id>.json`, and are all read at the start: each is a few kilobytes.
+A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices lie in
+`<owner>/<id>.safetensors` with name and sha256 beside them in `<id>.json`, and are all read at the start:
+each is a few kilobytes.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class _Entry:
 
 
 class ClonedVoices:
-    """The voices of a running program. Every method may be called from any thread; those that keep or delete wait for the disk.
+    """The voices of a running program. Every method may be called from any thread; those that keep or delete
+    wait for the disk.
 
     `forget` is told the content of every voice that is gone.
     """
@@ -81,7 +83,8 @@ class ClonedVoices:
     def add(self, owner_key: str, name: str, data: bytes, keep: bool) -> ClonedVoice:
         """Take in a voice, for its owner only.
 
-        Raises: BadInput for a name or an owner key that is none, or where the owner has too many; StorageFull, StorageError.
+        Raises: BadInput for a name or an owner key that is none, or where the owner has too many;
+        StorageFull, StorageError.
         """
         owner = owner_hash(owner_key)
         voice = ClonedVoice(secrets.token_hex(8), checked_name(name), data, self._clock(), keep)
@@ -148,7 +151,9 @@ class ClonedVoices:
         self._forget(entry.voice.data)
 
     def purge(self) -> None:
-        """Let go of voices that were not used for too long, and of the longest unused where there are too many. Call it now and then."""
+        """Let go of voices that were not used for too long, and of the longest unused where there are too
+        many. Call it now and then.
+        """
         with self._lock:
             temporary = sorted(
                 (entry for entry in self._entries.values() if not entry.voice.kept),
@@ -223,7 +228,9 @@ def checked_name(name: str) -> str:
 
 
 def _read_all(folder: Path) -> Iterator[tuple[str, ClonedVoice]]:
-    """Yield the kept voices with their owners; what was altered is passed over, what is half written or half deleted is erased."""
+    """Yield the kept voices with their owners; what was altered is passed over, what is half written or half
+    deleted is erased.
+    """
     for path in [*folder.glob("*/*.safetensors"), *folder.glob("*/*.part")]:
         if not path.with_suffix(".json").exists():
             with suppress(OSError):

@@ -1,6 +1,7 @@
 """One thread owns the device. Sessions hand it frames and wait; it steps together whoever's frame is there.
 
-Between two steps it computes one chunk of one newcomer's prompt phase, so that nobody who is talking waits for more than a chunk.
+Between two steps it computes one chunk of one newcomer's prompt phase, so that nobody who is talking waits
+for more than a chunk.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class BatchScheduler:
         self._thread.start()
 
     def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Row:
-        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt among the snapshots,
-        None where nobody will come again for it.
+        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt
+        among the snapshots, None where nobody will come again for it.
 
         Raises: CapacityError when no row is free, EngineError when the prompt phase fails.
         """
@@ -213,7 +214,9 @@ class BatchScheduler:
         return True
 
     def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
-        """End all talks with an error and begin with fresh rows; where even that fails, say so to everybody who comes."""
+        """End all talks with an error and begin with fresh rows; where even that fails, say so to everybody
+        who comes.
+        """
         log.error("the model stopped: %s", type(error).__name__)
         with self._changed:
             self._generation += 1

@@ -1,4 +1,6 @@
-"""An engine that says back what it heard, one frame later: a microphone check, and the measure of the live path."""
+"""An engine that says back what it heard, one frame later: a microphone check, and the measure of the live
+path.
+"""
 
 from __future__ import annotations
 

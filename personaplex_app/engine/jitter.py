@@ -24,7 +24,9 @@ FADE_SAMPLES = 240
 
 @dataclass(frozen=True)
 class Taken:
-    """One frame out of the buffer: float32 [1920], the text that belongs to it, and whether it had to be made up of silence."""
+    """One frame out of the buffer: float32 [1920], the text that belongs to it, and whether it had to be made
+    up of silence.
+    """
 
     sound: np.ndarray
     text: str
@@ -34,8 +36,9 @@ class Taken:
 class JitterBuffer:
     """Written by one thread, read by another.
 
-    A frame that has not come in time is silence, and counted; when it comes after all it delays everything behind it. So the buffer
-    watches how much it held that was never needed, and cuts that away: after a calm time, which grows when that was wrong.
+    A frame that has not come in time is silence, and counted; when it comes after all it delays everything
+    behind it. So the buffer watches how much it held that was never needed, and cuts that away: after a calm
+    time, which grows when that was wrong.
     """
 
     def __init__(self, trim: bool = True, now: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +49,8 @@ class JitterBuffer:
         self._texts: deque[tuple[int, str]] = deque(maxlen=MOST_TEXTS)
         self._changed = threading.Condition()
         self._over = False
-        # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody needed in the one before
+        # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody
+        # needed in the one before
         self._in_time_samples = MOST_SAMPLES
         self._deadline_s = 0.0
         self._least_samples = MOST_SAMPLES
@@ -73,7 +77,10 @@ class JitterBuffer:
             self._changed.notify()
 
     def write_text(self, piece: str) -> None:
-        """Add text that belongs to the sound written last. It is given out with the frame after it, whichever came first."""
+        """Add text that belongs to the sound written last.
+
+        It is given out with the frame after it, whichever came first.
+        """
         with self._changed:
             self._texts.append((self.written_samples, piece))
 

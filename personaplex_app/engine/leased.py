@@ -1,8 +1,10 @@
-"""An engine on a device that is lent for a while: its sessions live in a worker process, their frames go over a Unix socket.
+"""An engine on a device that is lent for a while: its sessions live in a worker process, their frames go over
+a Unix socket.
 
-This process loads the weights and forks; a fork has the device as long as the lease runs, and may be used again for the next one. The
-worker runs `_serve`, which connects to the lease's socket and answers requests: pickles, for both ends are this program. No end of
-file crosses a fork (a later worker inherits our ends of earlier sockets), so the end is a message of its own, and silence ends too.
+This process loads the weights and forks; a fork has the device as long as the lease runs, and may be used
+again for the next one. The worker runs `_serve`, which connects to the lease's socket and answers requests:
+pickles, for both ends are this program. No end of file crosses a fork (a later worker inherits our ends of
+earlier sockets), so the end is a message of its own, and silence ends too.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ log = logging.getLogger(__name__)
 
 LENGTHS_S = (60, 30, 120)
 MARGIN_S = 15
-"""What a lease is longer than its talk: the worker's start, the weights' way to the device, the prompt phase."""
+"""What a lease is longer than its talk: the worker's start, the weights' way to the device, the prompt phase.
+"""
 GOODBYE_S = 1.0
 YIELD_EVERY_S = 1.0
 SILENT_S = 20.0
@@ -121,7 +124,8 @@ class LeasedEngine:
         return None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load the weights, once. Where a platform emulates its device, that is on the main thread before the page is launched.
+        """Load the weights, once. Where a platform emulates its device, that is on the main thread before the
+        page is launched.
 
         Raises: EngineError.
         """
@@ -148,7 +152,10 @@ class LeasedEngine:
         self._folder.cleanup()
 
     def lease(self, length_s: float) -> _Lease:
-        """Wish for a device for so long (see the contract). Raises: BadInput, GpuUnavailable when too many wait."""
+        """Wish for a device for so long (see the contract).
+
+        Raises: BadInput, GpuUnavailable when too many wait.
+        """
         if not 0 < length_s <= max(LENGTHS_S):
             raise BadInput(
                 f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for."
@@ -364,7 +371,9 @@ class _Lease:
 
 
 class LeasedEngineView:
-    """An engine as the holder of a lease sees it: the same, but its sessions open on the leased device, one at a time."""
+    """An engine as the holder of a lease sees it: the same, but its sessions open on the leased device, one
+    at a time.
+    """
 
     max_sessions = 1
     lost = ""

@@ -1,4 +1,6 @@
-"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded once for all inputs."""
+"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded
+once for all inputs.
+"""
 
 from __future__ import annotations
 

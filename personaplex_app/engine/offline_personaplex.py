@@ -1,4 +1,6 @@
-"""Offline answers of the PersonaPlex model: any voice file or wav, any checkpoint file, as the reference takes them."""
+"""Offline answers of the PersonaPlex model: any voice file or wav, any checkpoint file, as the reference
+takes them.
+"""
 
 from __future__ import annotations
 

@@ -51,7 +51,10 @@ _NO_VOICE = Voice(
 
 @dataclass(frozen=True)
 class PersonaplexSettings:
-    """What the engine is made from: a folder or a Hub repository. `store` is where checked voices are kept, and what was measured."""
+    """What the engine is made from: a folder or a Hub repository.
+
+    `store` is where checked voices are kept, and what was measured.
+    """
 
     checkpoint: str
     store: Path
@@ -119,23 +122,26 @@ class PersonaplexEngine:
         return self._slots.lost if self._slots else ""
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has it made."""
+        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has
+        it made.
+        """
         known = voice == NO_VOICE or voice in self._voices
         return self._samples.get(voice) if self._samples and known else None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Download what is not here yet, load, test and warm up; once is enough.
 
-        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled, SettingsError for a device that
-        is not there, EngineError where memory ends.
+        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled,
+        SettingsError for a device that is not there, EngineError where memory ends.
         """
         if not self._slots:
             self.rest(report)
             self._reported_memory(lambda: self._wake(report))
 
     def rest(self, report: Callable[[EngineState], None]) -> None:
-        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes on from there, which may
-        be in a fork of this process. Nothing is computed that only a real device can, and no thread is started.
+        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes
+        on from there, which may be in a fork of this process. Nothing is computed that only a real device
+        can, and no thread is started.
 
         Raises: what `load` raises.
         """

@@ -22,7 +22,9 @@ class PersonaplexSession:
     def __init__(
         self, slot: Row, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]
     ) -> None:
-        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left` is called at the end."""
+        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left`
+        is called at the end.
+        """
         self._slot: Row | None = slot
         self._tokenizer = checkpoint.tokenizer
         self._captions = Captions()
@@ -65,7 +67,9 @@ class PersonaplexSession:
             self._slot.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
-        """Let nothing more be heard until the model pauses: it hears the user and decides itself when to stop."""
+        """Let nothing more be heard until the model pauses: it hears the user and decides itself when to
+        stop.
+        """
         self._mute.begin()
 
     def close(self) -> None:

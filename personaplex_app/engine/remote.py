@@ -52,7 +52,10 @@ class RemoteSettings:
 
 
 class RemoteEngine:
-    """Talks through servers: the least busy one first, one that fails left alone for a while. A talk stays where it began."""
+    """Talks through servers: the least busy one first, one that fails left alone for a while.
+
+    A talk stays where it began.
+    """
 
     name = "remote"
 
@@ -77,7 +80,10 @@ class RemoteEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What all servers can do; those that do not tell are taken for PersonaPlex. None clones, or sends the user's words."""
+        """What all servers can do; those that do not tell are taken for PersonaPlex.
+
+        None clones, or sends the user's words.
+        """
         told = [each.told.capabilities for each in self._known] or [PLAIN]
         return Capabilities(**{name: all(getattr(each, name) for each in told) for name in vars(PLAIN)})
 

@@ -1,4 +1,6 @@
-"""One connection to a server of the moshi family: opened, read, written and watched on an event loop, used from a worker thread."""
+"""One connection to a server of the moshi family: opened, read, written and watched on an event loop, used
+from a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Refused(ServerFault):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a server may take to be reached, to begin (some say their prompts to themselves before), and to be silent."""
+    """How long a server may take to be reached, to begin (some say their prompts to themselves before), and
+    to be silent.
+    """
 
     connect_s: float = 10.0
     handshake_s: float = 60.0

@@ -26,8 +26,9 @@ STEPS_REMEMBERED = round(60.0 / FRAME_S)
 class RemoteSession:
     """Sends each frame of the user and gives out what has come back by then.
 
-    A talk in real time goes on when the server is late: with silence. One that is not waits for its frames, each of which has the place
-    in time that the server gave it; it is held in real time too, which is what servers expect, or slower where the server is.
+    A talk in real time goes on when the server is late: with silence. One that is not waits for its frames,
+    each of which has the place in time that the server gave it; it is held in real time too, which is what
+    servers expect, or slower where the server is.
     """
 
     def __init__(

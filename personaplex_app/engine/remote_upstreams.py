@@ -1,4 +1,6 @@
-"""The servers behind the remote engine: where each one is, what it told, whether it answers, and who is asked next."""
+"""The servers behind the remote engine: where each one is, what it told, whether it answers, and who is asked
+next.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ class Upstream:
         self._failures = min(self._failures + 1, 10)
 
     def talk_url(self, config: SessionConfig) -> str:
-        """Return where to talk in a voice and role; what the server's own address says already stays as it says."""
+        """Return where to talk in a voice and role; what the server's own address says already stays as it
+        says.
+        """
         parts = urlsplit(self.url)
         asked = {
             "voice_prompt": f"{config.voice}.pt" if config.voice in NAMES else config.voice,
@@ -130,7 +134,10 @@ class Upstream:
         return "pcm" if dict(parse_qsl(urlsplit(self.url).query)).get("codec") == "pcm" else "opus"
 
     async def probe(self, client: httpx.AsyncClient) -> None:
-        """Ask how it is; the answer, or why there was none, is noted here. Any answer of a web server will do."""
+        """Ask how it is; the answer, or why there was none, is noted here.
+
+        Any answer of a web server will do.
+        """
         parts = urlsplit(self.url)
         status = urlunsplit(
             (
@@ -208,7 +215,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def read_status(body: bytes) -> ServerStatus | None:
-    """Return what a `/voice/status` of this program says, None for anything else. Nothing in it is trusted to have its form."""
+    """Return what a `/voice/status` of this program says, None for anything else.
+
+    Nothing in it is trusted to have its form.
+    """
     try:
         status = json.loads(body)
         engine = status["engine"]

@@ -1,4 +1,6 @@
-"""How the voices of a checkpoint sound: each said once by the model itself when nobody talks, then kept on the disk."""
+"""How the voices of a checkpoint sound: each said once by the model itself when nobody talks, then kept on
+the disk.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,21 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class SampledVoice:
-    """A voice to be heard. `content` is what it is made of; `open` begins a talk in it and returns None when there is no room."""
+    """A voice to be heard.
+
+    `content` is what it is made of; `open` begins a talk in it and returns None when there is no room.
+    """
 
     content: bytes
     open: Callable[[], Session | None]
 
 
 class VoiceSamples:
-    """Makes the samples that were asked for, one at a time, on a thread of its own that lives while there is something to make.
+    """Makes the samples that were asked for, one at a time, on a thread of its own that lives while there is
+    something to make.
 
-    `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as somebody does.
+    `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as
+    somebody does.
     """
 
     def __init__(
@@ -62,7 +69,9 @@ class VoiceSamples:
         self._slow = False
 
     def get(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, float32 [N]; None where it is not made yet, which asks for it, or where it cannot be."""
+        """Return a voice's sample, float32 [N]; None where it is not made yet, which asks for it, or where it
+        cannot be.
+        """
         with self._lock:
             if voice in self._made or self._closing.is_set():
                 return self._made.get(voice)
@@ -153,7 +162,9 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _write(path: Path, samples: np.ndarray) -> None:
-    """Keep a sample, letting go of the oldest where there are many; a folder that cannot be written costs making it again."""
+    """Keep a sample, letting go of the oldest where there are many; a folder that cannot be written costs
+    making it again.
+    """
     wav = io.BytesIO()
     sf.write(wav, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     try:

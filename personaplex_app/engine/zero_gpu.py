@@ -1,8 +1,9 @@
 """ZeroGPU: GPUs that the Hub lends for seconds, through the `spaces` package, to visitors of a Space.
 
-Imported only where the platform says that it is one (`hosting.here`). What holds there: the weights go to an emulated `cuda` on the
-main thread before the page is launched, and to the device in the worker; nothing is compiled; CUDA graphs are recorded in each fresh
-worker after its fork, since a record belongs to the process that made it, and this process has no device to record on.
+Imported only where the platform says that it is one (`hosting.here`). What holds there: the weights go to an
+emulated `cuda` on the main thread before the page is launched, and to the device in the worker; nothing is
+compiled; CUDA graphs are recorded in each fresh worker after its fork, since a record belongs to the process
+that made it, and this process has no device to record on.
 Source: the `spaces` package 0.51.
 """
 
@@ -33,7 +34,9 @@ class ZeroGpu:
         return spaces.GPU(serve, duration=lambda path, lease_s: round(lease_s))
 
     def explain(self, error: Exception) -> EngineError:
-        """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's answer."""
+        """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's
+        answer.
+        """
         title = str(getattr(error, "title", ""))
         message = str(getattr(error, "message", error))
         if quota := QUOTA.search(message):

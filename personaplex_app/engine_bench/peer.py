@@ -1,6 +1,7 @@
 """The peer: the `moshi` package, run the way the reference server runs it.
 
-Sixteen depformer steps, the codec encoding and decoding every frame twice, the prompt phase replayed step by step.
+Sixteen depformer steps, the codec encoding and decoding every frame twice, the prompt phase replayed step by
+step.
 """
 
 from __future__ import annotations

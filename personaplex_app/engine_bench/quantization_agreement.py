@@ -1,4 +1,6 @@
-"""How far int8 and int4 say what the unquantised weights say, measured on a checkpoint's own weights with somebody speaking to it."""
+"""How far int8 and int4 say what the unquantised weights say, measured on a checkpoint's own weights with
+somebody speaking to it.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,11 @@ FORMS = ("int8", "int4")
 
 
 def measure_agreement(settings: Settings) -> dict[str, Any]:
-    """Compare each quantised form (or the one that was asked for) with the unquantised weights, one in memory at a time; keep the result.
+    """Compare each quantised form (or the one that was asked for) with the unquantised weights, one in memory
+    at a time; keep the result.
 
-    Raises: EngineUnavailable, WeightsError, SettingsError, EngineError where a form does not fit, StorageError.
+    Raises: EngineUnavailable, WeightsError, SettingsError, EngineError where a form does not fit,
+    StorageError.
     """
     with state_line() as report:
         files = CheckpointFiles.of(bring(settings.checkpoint, hub_access(settings), report))
@@ -85,7 +89,9 @@ def render_agreement(found: dict[str, Any]) -> str:
 
 
 def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
-    """Return one of our scenarios as the checkpoint's codec hears it, from shortly before the first word on, and what is said."""
+    """Return one of our scenarios as the checkpoint's codec hears it, from shortly before the first word on,
+    and what is said.
+    """
     scenario = choose_scenarios([SCENARIO], load_scenarios())[0]
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)

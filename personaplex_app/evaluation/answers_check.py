@@ -1,4 +1,6 @@
-"""Whether an answer is right without a judge: facts as numbers and words, ways to decline, phrases of the other role."""
+"""Whether an answer is right without a judge: facts as numbers and words, ways to decline, phrases of the
+other role.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def plain(text: str) -> str:
 
 
 def holds(answer: str, facts: Iterable[int | str]) -> bool:
-    """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it that `|` parts."""
+    """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it
+    that `|` parts.
+    """
     text = plain(answer)
     numbers = figures(answer)
     return all(
@@ -48,7 +52,9 @@ def declines(answer: str) -> bool:
 
 
 def relevance(asked: str, answer: str) -> float | None:
-    """Return the share of what was asked about, its content words, that an answer takes up; None where it names nothing."""
+    """Return the share of what was asked about, its content words, that an answer takes up; None where it
+    names nothing.
+    """
     lexicon = Lexicon.load()
     wanted = set(lexicon.content(asked)) - _CUTS_IN
     return len(wanted & set(lexicon.content(answer))) / len(wanted) if wanted else None

@@ -1,4 +1,7 @@
-"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words. Every call blocks."""
+"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words.
+
+Every call blocks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A scenario played to an engine, frame by frame: on the timeline as fast as the machine allows, or in real time on the wall clock."""
+"""A scenario played to an engine, frame by frame: on the timeline as fast as the machine allows, or in real
+time on the wall clock.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One conversation on disk: a folder as Full-Duplex-Bench lays its samples out, with `unit.json` beside, whole or not there."""
+"""One conversation on disk: a folder as Full-Duplex-Bench lays its samples out, with `unit.json` beside,
+whole or not there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What listens to the agent's sound. What is not installed is named, with the sentence that says how to get it, and measured nothing."""
+"""What listens to the agent's sound.
+
+What is not installed is named, with the sentence that says how to get it, and measured nothing.
+"""
 
 from __future__ import annotations
 

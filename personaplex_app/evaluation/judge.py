@@ -1,4 +1,6 @@
-"""A language model's opinion of a conversation, from any OpenAI-compatible endpoint; its raw reply is kept beside its score."""
+"""A language model's opinion of a conversation, from any OpenAI-compatible endpoint; its raw reply is kept
+beside its score.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ class Judge:
         return hashlib.sha256(PROMPT.encode()).hexdigest()
 
     def ask(self, spoken: SpokenScenario, role: str, agent_text: str) -> Judgement:
-        """Return the opinion. Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does."""
+        """Return the opinion.
+
+        Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does.
+        """
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
         told = f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT: {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
         body = {

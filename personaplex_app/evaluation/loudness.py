@@ -1,4 +1,6 @@
-"""Equal loudness for clips that are compared: EBU R 128's measure by pyloudnorm, and a limit to the true peak."""
+"""Equal loudness for clips that are compared: EBU R 128's measure by pyloudnorm, and a limit to the true
+peak.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ _FLOOR = 1e-9
 
 
 def gain_db(samples: np.ndarray) -> float:
-    """Return what brings a clip to −23 LUFS, or as near as a true peak of −1 dB allows; 0 for one too short or quiet to measure.
+    """Return what brings a clip to −23 LUFS, or as near as a true peak of −1 dB allows; 0 for one too short
+    or quiet to measure.
 
     Shapes: float32 [N] at 24 kHz.
     """

@@ -1,4 +1,6 @@
-"""What the machine and its packages are, and how much memory this process has and had: what figures must be read with."""
+"""What the machine and its packages are, and how much memory this process has and had: what figures must be
+read with.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def versions() -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """`peak_bytes` is the most that was resident since the process began; None where the system does not tell."""
+    """`peak_bytes` is the most that was resident since the process began; None where the system does not
+    tell.
+    """
 
     now_bytes: int | None
     peak_bytes: int | None

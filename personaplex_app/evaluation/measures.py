@@ -1,7 +1,9 @@
-"""What is measured in one conversation: the agent's words and sound against what truly happened on the user's side.
+"""What is measured in one conversation: the agent's words and sound against what truly happened on the user's
+side.
 
-Every figure is a list of events, one number each, so that figures of many conversations can be joined and resampled whole.
-Latencies here are on the audio timeline unless their name begins with `wall_`; the two are never in one column.
+Every figure is a list of events, one number each, so that figures of many conversations can be joined and
+resampled whole. Latencies here are on the audio timeline unless their name begins with `wall_`; the two are
+never in one column.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ GOES_ON_S = 2.0
 class AgentSide:
     """The agent's side of one conversation.
 
-    Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each frame came back, counted from
-    the moment its recording began; it is empty for one on the timeline. `opened_s` is how long the session took to open before that.
+    Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each
+    frame came back, counted from the moment its recording began; it is empty for one on the timeline.
+    `opened_s` is how long the session took to open before that.
     """
 
     samples: np.ndarray
@@ -143,7 +146,9 @@ def _answer(note: Note, asked: UserEvent, said: list[Word], prompt: str, user_te
 def _wall_clock(
     note: Note, acts: Sequence[UserEvent], segments: list[Span], end_s: float, heard: AgentSide
 ) -> None:
-    """Note the same moments as they came: a sample can be played when its frame is back, at its place in the frame."""
+    """Note the same moments as they came: a sample can be played when its frame is back, at its place in the
+    frame.
+    """
     ready_s = heard.ready_s
 
     def played_at_s(at_s: float) -> float:
@@ -184,12 +189,15 @@ def _begins(words: Sequence[Word], from_s: float, to_s: float) -> bool:
     )
 
 
-# -- speed ----------------------------------------------------------------------------------------------------------------
+# -- speed
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Underruns:
-    """What a listener with a start buffer would have heard: how often the sound ran out, and for how long in all."""
+    """What a listener with a start buffer would have heard: how often the sound ran out, and for how long in
+    all.
+    """
 
     buffer_ms: int
     count: int
@@ -197,7 +205,9 @@ class Underruns:
 
 
 def ready_of(step_ms: Sequence[float]) -> list[float]:
-    """Return when each frame would be back if the frames came in real time to an engine of its own, from the recording's begin."""
+    """Return when each frame would be back if the frames came in real time to an engine of its own, from the
+    recording's begin.
+    """
     ready = []
     done_s = 0.0
     for index, ms in enumerate(step_ms):
@@ -207,7 +217,9 @@ def ready_of(step_ms: Sequence[float]) -> list[float]:
 
 
 def underruns(ready_s: Sequence[float], buffer_ms: int) -> Underruns:
-    """Play frames that are ready at `ready_s`, beginning `buffer_ms` after the first; a late one stalls all that follow."""
+    """Play frames that are ready at `ready_s`, beginning `buffer_ms` after the first; a late one stalls all
+    that follow.
+    """
     count = 0
     stalled_s = 0.0
     begin_s = ready_s[0] + buffer_ms / 1000 if ready_s else 0.0

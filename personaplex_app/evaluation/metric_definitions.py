@@ -11,7 +11,10 @@ GROUPS = ("Turn taking", "Persona", "Sound and voice", "Wall clock")
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure: a `rate` is of events that happen or do not, everything else is a mean. `better` is "" where neither end is good."""
+    """One figure: a `rate` is of events that happen or do not, everything else is a mean.
+
+    `better` is "" where neither end is good.
+    """
 
     key: str
     title: str

@@ -1,4 +1,6 @@
-"""Still pictures for a report: the duplex lane of a conversation, and figures with their intervals, as inline SVG."""
+"""Still pictures for a report: the duplex lane of a conversation, and figures with their intervals, as inline
+SVG.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside it."""
+"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -176,7 +178,9 @@ def metric_text(metric: dict[str, Any]) -> str:
 
 
 def figures_csv(summary: dict[str, Any]) -> str:
-    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few events has no value."""
+    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few
+    events has no value.
+    """
     rows: list[tuple] = [("metric", "unit", "voice", "value", "low", "high", "events", "shown")]
     for metric in summary["metrics"].values():
         for voice, cell in [*metric["by_voice"].items(), ("all", metric["all"])]:

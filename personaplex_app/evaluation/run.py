@@ -1,4 +1,6 @@
-"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by one."""
+"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ MAX_CONVERSATIONS = 20_000
 class RunPlan:
     """What to hold. A seed is one take: it sets the model's sampling and whose voice the user has.
 
-    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the machine allows.
+    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the
+    machine allows.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -42,7 +45,9 @@ class RunPlan:
 
     @property
     def conversations(self) -> list[Conversation]:
-        """Every conversation, the first voice's and seed's first: an early stop leaves something of each scenario."""
+        """Every conversation, the first voice's and seed's first: an early stop leaves something of each
+        scenario.
+        """
         return [
             Conversation(s.name, voice, seed)
             for seed in self.seeds
@@ -81,7 +86,10 @@ class RunProgress:
 
 
 class Evaluator:
-    """What holds and measures conversations: the user's voice and the instruments, loaded once. May be shared by threads."""
+    """What holds and measures conversations: the user's voice and the instruments, loaded once.
+
+    May be shared by threads.
+    """
 
     def __init__(self, dnsmos: bool = True, judge: Judge | None = None) -> None:
         self.instruments = Instruments(dnsmos)
@@ -184,9 +192,11 @@ def run(
     parallel: int = 0,
     stop: threading.Event | None = None,
 ) -> list[tuple[Conversation, PersonaplexError]]:
-    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the engine's slots.
+    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the
+    engine's slots.
 
-    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays and is not done again.
+    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays
+    and is not done again.
     Raises: UnknownVoice, BadInput, KeyboardInterrupt, Stopped.
     """
     plan = plan.checked(engine)

@@ -1,6 +1,8 @@
-"""Our own conversations: the user's side, spoken by the embedded synthesiser from `scenarios.yaml`, with its true times.
+"""Our own conversations: the user's side, spoken by the embedded synthesiser from `scenarios.yaml`, with its
+true times.
 
-They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices, other noise.
+They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices,
+other noise.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ _NOISE_LEVEL = 10 ** (-34 / 20)
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that the user does: spoken (`say`, `interrupt`, `hum`, `aside`), silent (`pause`, `wait`) or `noise`."""
+    """One thing that the user does: spoken (`say`, `interrupt`, `hum`, `aside`), silent (`pause`, `wait`) or
+    `noise`.
+    """
 
     do: str
     text: str = ""
@@ -120,7 +124,8 @@ class SpokenScenario:
         return self.happened[0].start_s
 
 
-# -- reading the scripts --------------------------------------------------------------------------------------------------
+# -- reading the scripts
+# --------------------------------------------------------------------------------------------------
 
 
 def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
@@ -213,7 +218,8 @@ def _part(entry: Any, who: str) -> Part:
     return Part(do, value if do == "noise" else "", float(length))
 
 
-# -- saying them ----------------------------------------------------------------------------------------------------------
+# -- saying them
+# ----------------------------------------------------------------------------------------------------------
 
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:
@@ -259,7 +265,9 @@ def _silence(length_s: float) -> np.ndarray:
 
 
 def _happened(timed: list[tuple[Part, float, float]]) -> tuple[UserEvent, ...]:
-    """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone is a silence."""
+    """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone
+    is a silence.
+    """
     told: list[UserEvent] = []
     turn: UserEvent | None = None
     for part, start_s, end_s in timed:

@@ -1,4 +1,6 @@
-"""Whether two recordings have one voice: the GE2E encoder of the Resemblyzer package, run here without that package's own imports."""
+"""Whether two recordings have one voice: the GE2E encoder of the Resemblyzer package, run here without that
+package's own imports.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,10 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def mel_filters() -> np.ndarray:
-    """Return 40 triangles of equal area on Slaney's mel scale, linear below 1 kHz. Shapes: float [201, 40]."""
+    """Return 40 triangles of equal area on Slaney's mel scale, linear below 1 kHz.
+
+    Shapes: float [201, 40].
+    """
     log_step = np.log(6.4) / 27
     bend_mel = 15.0
     top_mel = bend_mel + np.log(RATE_HZ / 2 / 1000) / log_step

@@ -1,4 +1,6 @@
-"""What many measured conversations say together: every figure by voice with its interval, speed, and how alike the voices are."""
+"""What many measured conversations say together: every figure by voice with its interval, speed, and how
+alike the voices are.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,10 @@ def _metric(metric: Metric, results: Sequence[Result], voices: Sequence[str]) ->
 
 
 def cell_of(key: str, results: Iterable[Result]) -> Cell:
-    """Return one figure with its interval. Conversations of one scenario are resampled together, being much alike."""
+    """Return one figure with its interval.
+
+    Conversations of one scenario are resampled together, being much alike.
+    """
     groups: dict[str, list[float]] = {}
     for result in results:
         groups.setdefault(result.scenario, []).extend(result.values.get(key, []))
@@ -149,7 +154,9 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[str, Any] | None:
-    """Return the mean cosine of each pair of voices over different conversations, None where no voice was measured."""
+    """Return the mean cosine of each pair of voices over different conversations, None where no voice was
+    measured.
+    """
     known: dict[str, list[np.ndarray]] = {voice: [] for voice in voices}
     for result in results:
         if (vector := read_voice(out, result)) is not None:
@@ -168,7 +175,8 @@ def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[
     return {"same": same, "cross": cross}
 
 
-# -- cases worth hearing --------------------------------------------------------------------------------------------------
+# -- cases worth hearing
+# --------------------------------------------------------------------------------------------------
 
 
 def _wrong(metric: Metric, value: float) -> float | None:
@@ -183,7 +191,9 @@ def _wrong(metric: Metric, value: float) -> float | None:
 
 
 def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go wrong is neither."""
+    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go
+    wrong is neither.
+    """
 
     def badness(result: Result) -> tuple[float, int] | None:
         found = [_wrong(metric, value) for metric in METRICS for value in result.values.get(metric.key, [])]

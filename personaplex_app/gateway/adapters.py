@@ -1,4 +1,6 @@
-"""The gateway's adapters: our personas under its names, and what an operator's file in its form adds to them or changes."""
+"""The gateway's adapters: our personas under its names, and what an operator's file in its form adds to them
+or changes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class SessionLimits:
 
 @dataclass(frozen=True)
 class Adapter:
-    """One persona as the gateway's clients ask for it. `max_sessions` bounds this one's talks, all together are bounded besides;
+    """One persona as the gateway's clients ask for it. `max_sessions` bounds this one's talks, all together
+    are bounded besides;
     `ping_s` is how often its connections are to be tested at least.
     """
 
@@ -80,8 +83,8 @@ class Adapters:
 
 
 def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = False) -> Adapters:
-    """Return our personas as adapters, with those of an operator's file added or put in their place; `keyed` says whether this server
-    has a key that they may ask for.
+    """Return our personas as adapters, with those of an operator's file added or put in their place; `keyed`
+    says whether this server has a key that they may ask for.
 
     Raises: SettingsFileError naming the file's line and field.
     """
@@ -115,7 +118,9 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
 
 
 def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLimits) -> Adapter:
-    """Return one entry; what it leaves out is as in `before`, which must be there unless it has a voice and a prompt."""
+    """Return one entry; what it leaves out is as in `before`, which must be there unless it has a voice and a
+    prompt.
+    """
     persona = entry.mapping("persona")
     capabilities = entry.mapping("capabilities")
     config = entry.mapping("config")

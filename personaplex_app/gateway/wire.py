@@ -1,7 +1,9 @@
-"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our messages, and our messages what they read.
+"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our messages, and our
+messages what they read.
 
-Every message is one JSON object in a text frame. A client sends `audio_chunk`, `interrupt`, `ping` and `end`; it gets `connected`,
-`audio_chunk`, `transcription`, `interrupted`, `pong` and `error`. A partial transcription is replaced by the next one of its role.
+Every message is one JSON object in a text frame. A client sends `audio_chunk`, `interrupt`, `ping` and `end`;
+it gets `connected`, `audio_chunk`, `transcription`, `interrupted`, `pong` and `error`. A partial
+transcription is replaced by the next one of its role.
 Source: the public behaviour of the gateway's clients.
 """
 
@@ -36,8 +38,8 @@ def session_id_of(asked: str) -> str:
 
 
 class GatewayWire:
-    """One connection's two directions. `adapter` and `session_id` are said to the client; the agent's sound goes out in chunks of
-    `chunk_samples`.
+    """One connection's two directions. `adapter` and `session_id` are said to the client; the agent's sound
+    goes out in chunks of `chunk_samples`.
     """
 
     def __init__(self, adapter: str, session_id: str, chunk_samples: int = FRAME_SAMPLES) -> None:
@@ -93,7 +95,8 @@ class GatewayWire:
         match event["type"]:
             case "ready":
                 self._captions = event["capabilities"]["agent_captions"]
-                # every engine steps while the user speaks, and every session can be interrupted: the contract says so
+                # every engine steps while the user speaks, and every session can be interrupted: the contract
+                # says so
                 can = {
                     "full_duplex": True,
                     "interruption": True,

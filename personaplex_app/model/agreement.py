@@ -1,4 +1,5 @@
-"""How often another form of the same model chooses the same token: greedy, every position fed the reference's own past.
+"""How often another form of the same model chooses the same token: greedy, every position fed the reference's
+own past.
 
 What was measured of a checkpoint is kept in a file, under the fingerprint of its weights.
 """
@@ -72,7 +73,9 @@ def agreement(columns: Tensor, choices: Tensor) -> Agreement:
 
 
 def known_agreements(store: Path, weights: Path) -> dict[str, float]:
-    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1; empty where nothing was."""
+    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1;
+    empty where nothing was.
+    """
     try:
         found = _kept(store)[fingerprint(weights).hex()]
         return {str(form): float(share) for form, share in found.items()}
@@ -123,7 +126,8 @@ class _Run:
 
     @torch.inference_mode()
     def step(self, column: Tensor, forced: Tensor | None) -> Tensor:
-        """Return the choices after a column. Each codebook is chosen after `forced` ones, or after the choices themselves.
+        """Return the choices after a column. Each codebook is chosen after `forced` ones, or after the
+        choices themselves.
 
         Shapes: `column` int64 [17], `forced` int64 [9] or None → int64 [9] on the CPU.
         """

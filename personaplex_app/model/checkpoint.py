@@ -61,7 +61,8 @@ def load_checkpoint(
     quantize: str = "none",
     away: int = 0,
 ) -> Checkpoint:
-    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in host memory.
+    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in
+    host memory.
 
     Raises: WeightsError, EngineError.
     """
@@ -77,7 +78,8 @@ def load_checkpoint(
 
 
 def fingerprint(*files: Path) -> bytes:
-    """Return a hash of the files' content: of all of it where it is small, else of its size, its beginning and blocks spread over it.
+    """Return a hash of the files' content: of all of it where it is small, else of its size, its beginning
+    and blocks spread over it.
 
     Weights that were trained further differ everywhere, and reading 17 GB takes as long as loading them.
     """

@@ -1,4 +1,6 @@
-"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file and back."""
+"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file
+and back.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from ..errors import SettingsError, shorten
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 CPU_FLOAT32_SHARE = 0.6
-"""On a CPU float32 is exact and as quick; it is taken where the weights leave this much of the memory to the rest."""
+"""On a CPU float32 is exact and as quick; it is taken where the weights leave this much of the memory to the
+rest.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Compute:
 
 
 def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
-    """Return what `auto` means on this machine for weights of `weights_bytes` in bfloat16, or what was asked for.
+    """Return what `auto` means on this machine for weights of `weights_bytes` in bfloat16, or what was asked
+    for.
 
     Raises: SettingsError when this machine does not have the device.
     """

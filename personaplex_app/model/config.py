@@ -1,4 +1,6 @@
-"""Architecture constants of the language model and the codec, as released or as a checkpoint folder's JSON files say."""
+"""Architecture constants of the language model and the codec, as released or as a checkpoint folder's JSON
+files say.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ CONFIG_FILE = "config.json"
 def gated_width(width: int, feedforward: float) -> int:
     """Return the hidden width of a gated feed-forward layer.
 
-    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal width is four times it, else two thirds of the nominal.
+    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal width is four times it, else two
+    thirds of the nominal.
     """
     return 21 * width // 8 if int(feedforward) == 4 * width else 2 * int(feedforward) // 3
 
@@ -219,7 +222,8 @@ def read_mimi_config(folder: Path) -> MimiConfig:
 
 
 def mimi_config_file(folder: Path) -> str | None:
-    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi is meant.
+    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi
+    is meant.
 
     Raises: WeightsError when it is no plain file name.
     """

@@ -44,7 +44,9 @@ class _ConvTranspose(nn.Module):
 
 
 class StreamConv(Streaming):
-    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample repeated."""
+    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample
+    repeated.
+    """
 
     def __init__(
         self,
@@ -75,14 +77,17 @@ class StreamConv(Streaming):
         stride = inner.stride[0]
         if inner.dilation[0] > 1 or x.shape[-1] > PRODUCT_SAMPLES * stride:
             return inner(x)
-        # few outputs from many channels: one matrix product, several times quicker on a CPU than the library's
+        # few outputs from many channels: one matrix product, several times quicker on a CPU than the
+        # library's
         windows = x.unfold(-1, kernel, stride).transpose(1, 2).flatten(2)
         y = linear(windows, inner.weight.flatten(1)).transpose(1, 2)
         return y if inner.bias is None else y + inner.bias[:, None]
 
 
 class StreamConvTranspose(Streaming):
-    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and keeps its own."""
+    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and
+    keeps its own.
+    """
 
     def __init__(self, channels: int, out: int, stride: int, groups: int = 1, bias: bool = True) -> None:
         super().__init__()
@@ -107,7 +112,8 @@ class StreamConvTranspose(Streaming):
         return y if inner.bias is None else y + inner.bias[:, None]
 
     def _parts(self, x: Tensor) -> Tensor:
-        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than the library's.
+        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than
+        the library's.
 
         Shapes: `x` [B, C, T] → [B, out, T, kernel].
         """
@@ -160,7 +166,9 @@ class Residual(nn.Module):
 
 
 def settle_products(root: nn.Module) -> None:
-    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their shape stays."""
+    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their
+    shape stays.
+    """
     for module in root.modules():
         if isinstance(module, nn.ConvTranspose1d) and module.groups == 1:
             module.weight.data = module.weight.data.permute(1, 2, 0).contiguous().permute(2, 0, 1)

@@ -1,4 +1,7 @@
-"""Whole frames for many rows: the user's sound in, the agent's sound and text out. One codec, one model, one wait for the device."""
+"""Whole frames for many rows: the user's sound in, the agent's sound and text out.
+
+One codec, one model, one wait for the device.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from .prompt import Prompt
 
 RECORDED_TEXT_WIDEST = 32
 RECORDED_AUDIO_WIDEST = 256
-"""The usual top-k (25 and 250), and anything below is recorded; wider choices are computed without a record."""
+"""The usual top-k (25 and 250), and anything below is recorded; wider choices are computed without a record.
+"""
 
 TIMED_STEPS = 3
 
@@ -29,7 +33,8 @@ TIMED_STEPS = 3
 class Spoken:
     """What one row said in one frame.
 
-    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes. `finite` is False where the row's numbers broke: its sound means nothing.
+    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes. `finite` is False where the row's numbers
+    broke: its sound means nothing.
     """
 
     pcm: np.ndarray
@@ -40,7 +45,9 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which kernels a step runs: how many rows, how much of their caches, how wide a choice of tokens."""
+    """What decides which kernels a step runs: how many rows, how much of their caches, how wide a choice of
+    tokens.
+    """
 
     batch: int
     read: int
@@ -51,8 +58,9 @@ class Shape:
 class Duplex:
     """Rows of conversations, each with its streams through the codec and its place in the language model.
 
-    A step runs on the first 1, 2, 4, … rows that hold all the speaking ones, so that one talk among many places costs what one talk costs.
-    It reads and writes the same buffers every time: what it does can be recorded once and replayed (`graphs`).
+    A step runs on the first 1, 2, 4, … rows that hold all the speaking ones, so that one talk among many
+    places costs what one talk costs. It reads and writes the same buffers every time: what it does can be
+    recorded once and replayed (`graphs`).
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: int) -> None:
@@ -182,7 +190,10 @@ class Duplex:
             self._compute(shape)
 
     def _compute(self, shape: Shape) -> None:
-        """Compute a step from `_heard` to `_said`. Knows nothing but the shape and what lies on the device."""
+        """Compute a step from `_heard` to `_said`.
+
+        Knows nothing but the shape and what lies on the device.
+        """
         batch = shape.batch
         mimi = self.checkpoint.mimi
         heard = self._heard.view(batch)
@@ -218,7 +229,9 @@ class _Heard:
 
 @dataclass(frozen=True)
 class _Said:
-    """Shapes: `tokens` int64 [rows, 10] are text, 8 codes, and whether the row's numbers were finite; `sound` float32 [rows, 1920]."""
+    """Shapes: `tokens` int64 [rows, 10] are text, 8 codes, and whether the row's numbers were finite; `sound`
+    float32 [rows, 1920].
+    """
 
     tokens: Tensor
     sound: Tensor

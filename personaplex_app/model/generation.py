@@ -39,7 +39,8 @@ GREEDY = RowSampling(audio_temperature=0.0, text_temperature=0.0)
 class LmState:
     """Everything the language model knows about its rows, on its device.
 
-    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input of the next step;
+    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input
+    of the next step;
     `delayed` int64 [rows, 17] what is already known of the column after it, −1 where it is to be sampled;
     `temperature` float32 [rows, 2], `topk` int64 [rows, 2] (text, audio); `seed` int64 [rows].
     """
@@ -79,7 +80,8 @@ class Snapshot:
 class LmStep:
     """One step of all rows.
 
-    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False where a logit was not;
+    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False
+    where a logit was not;
     `text_logits` float32 [B, text card], `audio_logits` float32 [B, card] for each codebook.
     """
 
@@ -93,7 +95,8 @@ class LmStep:
 class Rows:
     """A batch of rows over one language model.
 
-    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking the device.
+    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking
+    the device.
     """
 
     def __init__(self, lm: Lm, rows: int) -> None:
@@ -132,7 +135,9 @@ class Rows:
 
     @torch.inference_mode()
     def prefill_chunks(self, row: int, prompt: Prompt, chunk: int) -> Iterator[int]:
-        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be stepped in between."""
+        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be
+        stepped in between.
+        """
         lm = self.lm
         cache = self.state.cache.rows(row, row + 1)
         inputs = lm.embed(prompt.columns.to(lm.device))
@@ -172,7 +177,8 @@ class Rows:
     def step(self, user_codes: Tensor, active: Tensor, active_rows: Collection[int]) -> LmStep:
         """Advance the active rows by one frame; the others are left as they are.
 
-        Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same on the host.
+        Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same
+        on the host.
         """
         step = advance(
             self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.reach(active_rows)
@@ -181,7 +187,9 @@ class Rows:
         return step
 
     def reach(self, active_rows: Collection[int]) -> tuple[int, int, int]:
-        """Return how many slots the next step of these rows reads, and its widest choices of text and of audio (see `advance`)."""
+        """Return how many slots the next step of these rows reads, and its widest choices of text and of
+        audio (see `advance`).
+        """
         positions = max((self.positions[row] + 1 for row in active_rows), default=1)
         return self.state.cache.read_slots(positions), *self._widest(active_rows)
 
@@ -208,7 +216,10 @@ class Rows:
 def advance(
     lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int
 ) -> LmStep:
-    """Run one position of every row and move the active ones on. Never waits for the device nor brings it anything from the host."""
+    """Run one position of every row and move the active ones on.
+
+    Never waits for the device nor brings it anything from the host.
+    """
     span = lm.span(state.position, active, state.cache.window, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
     # rows that do not sample as widely as the widest still need a valid place in its list

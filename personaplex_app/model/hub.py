@@ -1,7 +1,9 @@
-"""A checkpoint from a Hub repository: only its needed files, resumed after a cut, checked byte for byte, in the Hub's own cache.
+"""A checkpoint from a Hub repository: only its needed files, resumed after a cut, checked byte for byte, in
+the Hub's own cache.
 
-Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache; a blob is named by its sha256 (large files) or
-its git object id (small ones), which is how a cached file can be checked without the Hub.
+Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache; a blob is named by
+its sha256 (large files) or its git object id (small ones), which is how a cached file can be checked without
+the Hub.
 """
 
 from __future__ import annotations
@@ -44,9 +46,11 @@ class HubFile:
 
 
 def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
-    """Return the folder of a whole checkpoint whose files are the published ones, downloading what is not in the cache.
+    """Return the folder of a whole checkpoint whose files are the published ones, downloading what is not in
+    the cache.
 
-    Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each with the next step.
+    Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each
+    with the next step.
     """
     folder = cached(repo, access)
     receipts = _Receipts(access.receipts)

@@ -1,4 +1,5 @@
-"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the network.
+"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the
+network.
 
 Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache.
 """
@@ -65,7 +66,9 @@ class HubAccess:
 
 
 def parse(text: str) -> Path | HubRepo:
-    """Return the folder, or the repository where there is no such folder; the released model at its pinned revision for nothing."""
+    """Return the folder, or the repository where there is no such folder; the released model at its pinned
+    revision for nothing.
+    """
     if text and (Path(text).exists() or not _REPO.fullmatch(text)):
         return Path(text).expanduser()
     name, _, revision = (text or RELEASED).partition("@")

@@ -1,4 +1,6 @@
-"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of one column."""
+"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of
+one column.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Lm(nn.Module):
 
     @property
     def stream_dtype(self) -> torch.dtype:
-        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep model leaves."""
+        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep
+        model leaves.
+        """
         return torch.float32 if self.dtype == torch.float16 else self.dtype
 
     def empty_cache(self, rows: int) -> KVCache:
@@ -114,7 +118,9 @@ class Lm(nn.Module):
 
 
 class Depformer(nn.Module):
-    """A small transformer with its own weights for every step, no positions, and a state that lasts one frame."""
+    """A small transformer with its own weights for every step, no positions, and a state that lasts one
+    frame.
+    """
 
     def __init__(self, config: LmConfig) -> None:
         super().__init__()

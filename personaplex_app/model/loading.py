@@ -33,7 +33,8 @@ def load_lm(
     quantize: str = "none",
     away: int = 0,
 ) -> Lm:
-    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as it is read.
+    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as
+    it is read.
 
     `away` layers stay in host memory and are brought over for every step.
 
@@ -161,7 +162,10 @@ def _fill(
     quantize: str = "none",
     away: tuple[str, ...] = (),
 ) -> None:
-    """Move one tensor at a time, so that no second copy of the weights is ever held. What begins with `away` stays on the host."""
+    """Move one tensor at a time, so that no second copy of the weights is ever held.
+
+    What begins with `away` stays on the host.
+    """
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
     done = 0
@@ -194,8 +198,8 @@ def _fill(
 
 
 def _read(path: Path, key: str, rows: int | None) -> torch.Tensor:
-    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go with the view, so that host
-    memory holds one tensor at a time."""
+    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go
+    with the view, so that host memory holds one tensor at a time."""
     with _opened(path) as weights:
         return weights.get_tensor(key) if rows is None else weights.get_slice(key)[:rows]
 

@@ -1,6 +1,7 @@
 """The Mimi codec, streaming: one frame of 1920 samples to 8 codes and back, for many rows at once.
 
-SEANet convolutions, a transformer on each side that runs two positions a frame, and a split residual vector quantiser.
+SEANet convolutions, a transformer on each side that runs two positions a frame, and a split residual vector
+quantiser.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ class MimiState:
 
 
 class Mimi(nn.Module):
-    """Module names are the released file's keys. Always float32: the codec is small and its codes must be exact."""
+    """Module names are the released file's keys.
+
+    Always float32: the codec is small and its codes must be exact.
+    """
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()

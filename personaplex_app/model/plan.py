@@ -1,4 +1,6 @@
-"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes, before anything is loaded."""
+"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes,
+before anything is loaded.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Sizes:
         )
 
     def frame_bytes(self, quantize: str, element_bytes: int) -> int:
-        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its time is this over bandwidth."""
+        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its
+        time is this over bandwidth.
+        """
         total = 0
         for key, shape in self.shapes.items():
             if "emb" in key.split(".")[0]:
@@ -78,8 +82,9 @@ class Sizes:
 class Option:
     """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself.
 
-    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame. `agreement` is the share of greedy
-    tokens that are those of the unquantised weights, None where nobody measured it on this checkpoint.
+    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame.
+    `agreement` is the share of greedy tokens that are those of the unquantised weights, None where nobody
+    measured it on this checkpoint.
     """
 
     quantize: str
@@ -133,7 +138,8 @@ def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
 
 
 def read_sizes(folder: Path) -> Sizes:
-    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names none.
+    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names
+    none.
 
     Raises: WeightsError when its configuration is spoiled.
     """
@@ -149,10 +155,11 @@ def plan_memory(
     offload: bool = False,
     agreements: Mapping[str, float] | None = None,
 ) -> MemoryPlan:
-    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted.
+    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is
+    how many are wanted.
 
-    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are those measured of each
-    form (`agreement.known_agreements`).
+    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are
+    those measured of each form (`agreement.known_agreements`).
     """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))

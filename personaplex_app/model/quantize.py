@@ -1,10 +1,12 @@
-"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further packages.
+"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further
+packages.
 
-int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second holding what the first
-rounds away, about 15 bits in all: both meet the weights in one integer product, which reads one byte a weight and sums exactly in
-int32. A row's result therefore does not depend on its batch, and no number can overflow on the way.
-int4 is symmetric with a scale per group of 64 inputs and is unpacked before every product, a slab at a time: it saves memory, and costs
-time, for without a fused kernel some eight bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
+int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second
+holding what the first rounds away, about 15 bits in all: both meet the weights in one integer product, which
+reads one byte a weight and sums exactly in int32. A row's result therefore does not depend on its batch, and
+no number can overflow on the way. int4 is symmetric with a scale per group of 64 inputs and is unpacked
+before every product, a slab at a time: it saves memory, and costs time, for without a fused kernel some eight
+bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ SLAB_WEIGHTS = 1 << 24
 INTEGER_ROWS = 32
 """CUDA's integer product wants more than 16 rows, and K and N in multiples of 8."""
 HALF_REACH = 16.0
-"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave float16's range."""
+"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave
+float16's range.
+"""
 TINY = 1e-30
 
 
 def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
-    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the temporal stack.
+    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the
+    temporal stack.
 
-    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the tokens.
+    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the
+    tokens.
     """
     if quantize == "none" or len(shape) != 2 or "emb" in key.split(".")[0]:
         return "none"
@@ -49,7 +55,9 @@ def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int
 
 
 def quantized(tensor: Tensor, scheme: str, integer: bool) -> Int8Weight | Int4Weight:
-    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see `integer_works`)."""
+    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see
+    `integer_works`).
+    """
     return Int8Weight(tensor, integer) if scheme == "int8" else Int4Weight(tensor)
 
 
@@ -84,7 +92,8 @@ def linear(x: Tensor, weight: Tensor | Int8Weight | Int4Weight, rows: slice = sl
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
     if x.dtype == weight.dtype:
-        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of the memory's speed
+        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of
+        # the memory's speed
         quick = _onednn_linear() if x.dtype == torch.float32 and x.device.type == "cpu" else None
         return quick(x, weight, None, "none", [], "") if quick else F.linear(x, weight)
     # float16 weights in a float32 stream
@@ -151,7 +160,8 @@ def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
 
 
 class Int4Weight(nn.Module):
-    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones, both signed.
+    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones,
+    both signed.
 
     Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
     """

@@ -1,4 +1,6 @@
-"""Models of any size with random weights: speed and memory can be measured where the released weights are out of reach."""
+"""Models of any size with random weights: speed and memory can be measured where the released weights are out
+of reach.
+"""
 
 from __future__ import annotations
 

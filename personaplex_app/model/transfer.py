@@ -15,7 +15,9 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 from ..errors import EngineUnavailable, WeightsError
 
 HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
-"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's from 2 on."""
+"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's
+from 2 on.
+"""
 CHUNK_BYTES = 1 << 20
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Waited after each failure in a row; a byte that arrives begins the row anew."""
@@ -37,8 +39,8 @@ class Source:
 def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell) -> None:
     """Bring `part` to the size of its source, from where it ends.
 
-    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError when the file
-    is shorter there than published, OSError of the disk.
+    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError
+    when the file is shorter there than published, OSError of the disk.
     """
     if _size(part) > source.size_bytes or not part.exists():
         part.write_bytes(b"")

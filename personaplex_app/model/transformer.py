@@ -100,7 +100,8 @@ class Attention(nn.Module):
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
     """Return scaled dot-product attention with the heads joined.
 
-    Shapes: `q` [B, T, heads, head width], `keys` and `values` [B, S, heads, head width] → [B, T, heads · head width].
+    Shapes: `q` [B, T, heads, head width], `keys` and `values` [B, S, heads, head width] → [B, T, heads · head
+    width].
     """
     mixed = F.scaled_dot_product_attention(
         q.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, is_causal=causal

@@ -52,7 +52,9 @@ def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
 
 
 def _check_pickle(name: str, data: bytes) -> None:
-    """Refuse, before anything is unpickled, what a voice has no need of: other names, packed or outsized records."""
+    """Refuse, before anything is unpickled, what a voice has no need of: other names, packed or outsized
+    records.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             records = archive.infolist()
@@ -119,7 +121,8 @@ def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> 
 
 
 def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
-    """Prove key order and number type on the voices: their first and last embeddings follow from the model's own tables.
+    """Prove key order and number type on the voices: their first and last embeddings follow from the model's
+    own tables.
 
     Raises: WeightsError naming the first voice that does not fit.
     Source: every voice begins at the start tokens; the last input is column (T − 1) mod 4.
@@ -174,7 +177,8 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
 
 
 def open_voices(archive: Path, store: Path, config: LmConfig) -> dict[str, VoicePrompt]:
-    """Return the released voices, from the store where it was made of this very archive, else from the archive and into the store.
+    """Return the released voices, from the store where it was made of this very archive, else from the
+    archive and into the store.
 
     Raises: WeightsError when the archive is spoiled.
     """
@@ -201,7 +205,10 @@ def _from_store(store: Path, source: str, config: LmConfig) -> dict[str, VoicePr
 
 
 def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> None:
-    """Write the index last, so that a cut-off store is made again. A store that cannot be written only costs time at the next start."""
+    """Write the index last, so that a cut-off store is made again.
+
+    A store that cannot be written only costs time at the next start.
+    """
     try:
         store.mkdir(parents=True, exist_ok=True)
         sums = {

@@ -1,4 +1,6 @@
-"""The blind test in a notebook: the Compare tab's rounds, records and rules, for one listener and without a page."""
+"""The blind test in a notebook: the Compare tab's rounds, records and rules, for one listener and without a
+page.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def player(source: str) -> str:
 
 
 class NotebookBlindTest:
-    """One listener's blind pairs of a study's conversations. Nothing counts what a notebook plays: the time since a pair was shown does."""
+    """One listener's blind pairs of a study's conversations.
+
+    Nothing counts what a notebook plays: the time since a pair was shown does.
+    """
 
     def __init__(
         self, folder: Path, engine: str, voices: tuple[str, ...], clock: Callable[[], float] = time.time

@@ -1,4 +1,6 @@
-"""What the notebooks call, one call a cell: check the machine, hold and measure conversations, listen, vote, report, open the app."""
+"""What the notebooks call, one call a cell: check the machine, hold and measure conversations, listen, vote,
+report, open the app.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ def score(task: str, folder: str) -> None:
     print("\n".join([*problem_lines(scores.problems), render(scores)]))
 
 
-# -- the study ------------------------------------------------------------------------------------------------------------
+# -- the study
+# ------------------------------------------------------------------------------------------------------------
 
 
 def prepare(
@@ -87,7 +90,8 @@ def prepare(
     sound_quality: bool = False,
     folder: str = "study",
 ) -> Study:
-    """Load an engine and plan the conversations. Names are parted by commas; nothing given means all, or the engine's first two voices.
+    """Load an engine and plan the conversations. Names are parted by commas; nothing given means all, or the
+    engine's first two voices.
 
     Raises: BadInput, UnknownVoice, EngineError.
     """
@@ -115,7 +119,10 @@ def prepare(
 
 @dataclass
 class Study:
-    """Conversations of one plan in one folder. Every step may be run again; what is done is not done twice."""
+    """Conversations of one plan in one folder.
+
+    Every step may be run again; what is done is not done twice.
+    """
 
     engine: Engine
     plan: RunPlan
@@ -147,7 +154,8 @@ class Study:
         print(text_of(summarise(self.folder)[0]))
 
     def vote(self, choice: str = "") -> None:
-        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad; undo and reveal likewise.
+        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad; undo
+        and reveal likewise.
 
         Raises: BadInput.
         """
@@ -173,7 +181,9 @@ class Study:
         return page
 
     def save(self, drive: str = "") -> Path:
-        """Pack everything into one zip, copied to a folder such as a mounted Drive where one is given; return the zip."""
+        """Pack everything into one zip, copied to a folder such as a mounted Drive where one is given; return
+        the zip.
+        """
         archive = Path(shutil.make_archive(str(self.folder), "zip", self.folder))
         if drive:
             archive = Path(shutil.copy2(archive, drive))
@@ -187,7 +197,8 @@ class Study:
         self.engine.close()
 
 
-# -- the live app ---------------------------------------------------------------------------------------------------------
+# -- the live app
+# ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -208,7 +219,8 @@ class LiveApp:
 
 
 def open_app(engine: str = "auto", share: bool = False, **settings: str | int | bool) -> LiveApp:
-    """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy drops WebSockets.
+    """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy
+    drops WebSockets.
 
     Raises: EngineError when the app does not start, with the end of its log.
     """
@@ -240,7 +252,8 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
     return app
 
 
-# -- showing --------------------------------------------------------------------------------------------------------------
+# -- showing
+# --------------------------------------------------------------------------------------------------------------
 
 
 def _show(html: str) -> None:

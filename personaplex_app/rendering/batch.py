@@ -1,4 +1,6 @@
-"""Many renderings made beside live talks: in as many slots as no talk needs, kept as they are done, resumed by asking again."""
+"""Many renderings made beside live talks: in as many slots as no talk needs, kept as they are done, resumed
+by asking again.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is. `left_s` is None until it can be told; `ahead` counts the callers before it while it only waits."""
+    """How far a batch is.
+
+    `left_s` is None until it can be told; `ahead` counts the callers before it while it only waits.
+    """
 
     done: int
     total: int
@@ -46,11 +51,12 @@ class BatchProgress:
 
 @dataclass
 class RenderBatch:
-    """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be read meanwhile.
+    """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be
+    read meanwhile.
 
-    With a `transcriber`, what the engine does not tell of the user is heard in the sound. `keys` names each request's rendering in the
-    cache; `errors` has the sentence of each one that failed. What was done stays when a batch is cancelled or fails: another batch
-    with the same requests goes on from there.
+    With a `transcriber`, what the engine does not tell of the user is heard in the sound. `keys` names each
+    request's rendering in the cache; `errors` has the sentence of each one that failed. What was done stays
+    when a batch is cancelled or fails: another batch with the same requests goes on from there.
     """
 
     requests: Sequence[RenderRequest]

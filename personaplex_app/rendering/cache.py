@@ -1,4 +1,6 @@
-"""Renderings on disk, each under its key: a FLAC with both sides and a JSON beside it, checked whenever they are read."""
+"""Renderings on disk, each under its key: a FLAC with both sides and a JSON beside it, checked whenever they
+are read.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,11 @@ MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
 class RenderCache:
-    """At most `limit_bytes` in `folder`: the least recently used go first. With `keep_s` they also go so long after their last use.
+    """At most `limit_bytes` in `folder`: the least recently used go first. With `keep_s` they also go so long
+    after their last use.
 
-    Methods may be called from any thread. An entry is whole or not there: the JSON, which tells the sound's hash, is renamed last.
+    Methods may be called from any thread. An entry is whole or not there: the JSON, which tells the sound's
+    hash, is renamed last.
     """
 
     def __init__(self, folder: Path, limit_bytes: int, keep_s: float | None = None) -> None:
@@ -47,7 +51,10 @@ class RenderCache:
         return self._about(key).is_file()
 
     def get(self, key: str) -> Rendering | None:
-        """Return a kept rendering; None where there is none. A damaged entry is deleted, and counts as none."""
+        """Return a kept rendering; None where there is none.
+
+        A damaged entry is deleted, and counts as none.
+        """
         about = self._about(key)
         sound = self._sound(key)
         try:

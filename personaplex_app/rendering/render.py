@@ -1,6 +1,8 @@
-"""What an agent says to a recording of the user: both sides on one time axis, with the words, marks and times that go with them.
+"""What an agent says to a recording of the user: both sides on one time axis, with the words, marks and times
+that go with them.
 
-A rendering is told by its key, which names everything that it depends on: the same request of the same engine is the same rendering.
+A rendering is told by its key, which names everything that it depends on: the same request of the same engine
+is the same rendering.
 `render_cache` keeps renderings on disk, `render_batch` makes many of them beside live talks.
 """
 
@@ -58,7 +60,8 @@ class Rendering:
     """Both sides of a rendered conversation, int16 sound as float32, and what happened in it.
 
     Shapes: `user` and `agent` are float32 [N] at 24 kHz, the same N.
-    Units: `step_ms` has the wall-clock time of each engine step; every other time lies on the audio's own axis.
+    Units: `step_ms` has the wall-clock time of each engine step; every other time lies on the audio's own
+    axis.
     """
 
     key: str
@@ -98,7 +101,8 @@ class Rendering:
 
 
 def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0) -> RenderRequest:
-    """Return a request that renders the same whenever it is made: not in real time, and with `seed` where the configuration has none.
+    """Return a request that renders the same whenever it is made: not in real time, and with `seed` where the
+    configuration has none.
 
     `room_s` seconds of silence after the user's recording leave the agent time to answer.
 
@@ -121,12 +125,16 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
 
 
 class Render:
-    """One rendering under way in a session of its own. Every call blocks; the object belongs to one thread at a time."""
+    """One rendering under way in a session of its own.
+
+    Every call blocks; the object belongs to one thread at a time.
+    """
 
     def __init__(self, engine: Engine, asked: RenderRequest) -> None:
         """Open the session.
 
-        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError; BadInput for a request that would not render the same again.
+        Raises: UnknownVoice, BadPrompt, CapacityError, EngineError; BadInput for a request that would not
+        render the same again.
         """
         if asked.config.realtime or asked.config.sampling.seed is None:
             raise BadInput(

@@ -1,4 +1,6 @@
-"""What an engine does not tell of a rendering, heard in its sound: the user's words, and how soon the agent answered."""
+"""What an engine does not tell of a rendering, heard in its sound: the user's words, and how soon the agent
+answered.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ USERS_REMEMBERED = 8
 
 
 class Transcriber:
-    """Voice activity and recognition of whole files, loaded at the first use. One call at a time; others wait."""
+    """Voice activity and recognition of whole files, loaded at the first use.
+
+    One call at a time; others wait.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +39,8 @@ class Transcriber:
         self._known: OrderedDict[bytes, tuple[list[Span], tuple[Utterance, ...]]] = OrderedDict()
 
     def complete(self, rendering: Rendering, capabilities: Capabilities) -> Rendering:
-        """Return a rendering with the user's words and the turn latencies, where the engine speaks but does not say them itself.
+        """Return a rendering with the user's words and the turn latencies, where the engine speaks but does
+        not say them itself.
 
         What cannot be heard because of a fault is left out: the rendering is no worse for it.
         """
@@ -95,7 +101,9 @@ class Transcriber:
 
 
 def turn_latencies(user: list[Span], agent: list[Span]) -> tuple[TurnLatency, ...]:
-    """Return the time from each end of the user's speech to the agent's next start; each start answers the latest end before it."""
+    """Return the time from each end of the user's speech to the agent's next start; each start answers the
+    latest end before it.
+    """
     answers: dict[float, float] = {}
     for _, end_s in sorted(user):
         start_s = min((start_s for start_s, _ in agent if start_s > end_s), default=None)

@@ -172,7 +172,9 @@ class Answerer:
         )
 
     def _unnamed(self, query: Query) -> tuple[Said, ...] | None:
-        """A question that names nothing ("how much is it?", "what's your number?"): answered when only one note can be meant."""
+        """A question that names nothing ("how much is it?", "what's your number?"): answered when only one
+        note can be meant.
+        """
         fitting = self._index.typed(query.kind, query.text)
         if query.days or query.hours:
             fitting = [k for k, f in enumerate(self._index.facts) if days_in(f.source) and f.whole is None]
@@ -251,7 +253,9 @@ class Answerer:
 
 
 def asked_phrase(text: str, index: Index) -> str:
-    """Return the words of a question that name what the notes do not have: "the garden waste bin"; "" where that is not clear."""
+    """Return the words of a question that name what the notes do not have: "the garden waste bin"; "" where
+    that is not clear.
+    """
     for start in reversed([0, *(m.end() for m in _NAMING.finditer(text))]):
         words = re.findall(r"[\w'-]+", text[start:])
         length = next((k for k, word in enumerate(words) if not index.carries(word)), len(words))
@@ -268,7 +272,9 @@ def _plain(text: str) -> str:
 def told_about(
     question: str, statements: list[str], lexicon_index: Callable[[tuple[Fact, ...]], Index]
 ) -> str | None:
-    """Return what the person told about themselves that answers `question` ("what's my dog's name?"), None for nothing."""
+    """Return what the person told about themselves that answers `question` ("what's my dog's name?"), None
+    for nothing.
+    """
     if not statements or not re.search(r"(?i)\b(my|i|me|our|we)\b", question):
         return None
     index = lexicon_index(tuple(Fact(sentence(s), s) for s in statements))

@@ -9,7 +9,10 @@ from ..engine.contract import SessionConfig
 
 
 class Responder(Protocol):
-    """One talk's other head. All calls of one talk come from one worker thread at a time, never from `step()`."""
+    """One talk's other head.
+
+    All calls of one talk come from one worker thread at a time, never from `step()`.
+    """
 
     def greet(self) -> str:
         """Return the opening line in role, "" for none."""
@@ -18,13 +21,15 @@ class Responder(Protocol):
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences, each as soon as it is known.
 
-        May block. May be closed early: what was yielded has then not been said unless `heard` tells so.
-        May also be asked for a text the user turns out to continue; only a reply followed by `heard` happened.
+        May block. May be closed early: what was yielded has then not been said unless `heard` tells so. May
+        also be asked for a text the user turns out to continue; only a reply followed by `heard` happened.
         """
         ...
 
     def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Take note of what was really played of the last reply or greeting: the only thing remembered as said."""
+        """Take note of what was really played of the last reply or greeting: the only thing remembered as
+        said.
+        """
         ...
 
     def close(self) -> None:

@@ -24,7 +24,10 @@ _FIELDS = frozenset(
 
 @dataclass(frozen=True)
 class RuleInput:
-    """What a rule looks at. `fits` is how well the best note fits, `recalls` how much of the last note was said back."""
+    """What a rule looks at.
+
+    `fits` is how well the best note fits, `recalls` how much of the last note was said back.
+    """
 
     text: str
     question: bool

@@ -1,4 +1,6 @@
-"""A role prompt taken apart: who the agent is, and what it knows, sentence by sentence, ready to be said in the first person."""
+"""A role prompt taken apart: who the agent is, and what it knows, sentence by sentence, ready to be said in
+the first person.
+"""
 
 from __future__ import annotations
 
@@ -73,10 +75,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing the agent knows. `text` is said as it stands; `subject` is what it is about; `source` is the prompt's own wording.
+    """One thing the agent knows. `text` is said as it stands; `subject` is what it is about; `source` is the
+    prompt's own wording.
 
-    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted` facts are information,
-    the others are about how the agent behaves. `line` numbers the prompt's sentences: facts of one line belong together.
+    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted`
+    facts are information, the others are about how the agent behaves. `line` numbers the prompt's sentences:
+    facts of one line belong together.
     `context` is the heading of the list that a part is from.
     """
 
@@ -214,7 +218,9 @@ def _said(raw: str, label: str, value: str, serving: bool) -> str:
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
-    """Return (text, subject) of the parts of a list: "pad thai ($13), …", "$150 for the Mini, …", "starters $7, mains $15"."""
+    """Return (text, subject) of the parts of a list: "pad thai ($13), …", "$150 for the Mini, …", "starters
+    $7, mains $15".
+    """
     found: list[tuple[str, str]] = []
     for match in _IN_BRACKETS.finditer(text):
         item = _bare(match["item"])

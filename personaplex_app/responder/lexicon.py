@@ -1,4 +1,7 @@
-"""Words as the retrieval sees them: stems, meanings, days, kinds of question. Loaded once from `lexicon.yaml`."""
+"""Words as the retrieval sees them: stems, meanings, days, kinds of question.
+
+Loaded once from `lexicon.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ _KINDS = (
      r"(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|were)\b"),
     ("open", r"\b(?:what|which|how|tell me|explain|describe)\b|\?"),
 )  # fmt: skip
-# What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when …".
+# What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when
+# …".
 _ASKING = re.compile(
     r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|right|oh|um|uh|because)\b)*\W*"
     r"(?:how|what|what's|when|where|who|who's|which|why|whose|is|are|do|does|did|can|could|will|would|have you|has|may|must|should|am i"
@@ -119,7 +123,9 @@ def kind_of(text: str) -> str | None:
 
 
 def days_in(text: str) -> frozenset[int]:
-    """Return the days of the week, 0 to 6, on which what `text` says holds: ranges, "every day except Sunday", "closed on Monday"."""
+    """Return the days of the week, 0 to 6, on which what `text` says holds: ranges, "every day except
+    Sunday", "closed on Monday".
+    """
     text = text.lower()
     barred: set[int] = set()
     for match in re.finditer(

@@ -33,7 +33,10 @@ _MARKUP = re.compile(r"[*_`#>|]+|<[^>]{0,200}>")
 
 @dataclass(frozen=True)
 class LlmSettings:
-    """Where the model is and how long to wait. `url` may end in /v1, in /chat/completions, or before either."""
+    """Where the model is and how long to wait.
+
+    `url` may end in /v1, in /chat/completions, or before either.
+    """
 
     url: str
     key: str = field(default="", repr=False)
@@ -72,7 +75,10 @@ class Fallback(Protocol):
 
 
 class LlmFailed(Exception):
-    """Why the model gave no answer, in words without prompt, key or transcript. `lasting` will not pass by itself."""
+    """Why the model gave no answer, in words without prompt, key or transcript.
+
+    `lasting` will not pass by itself.
+    """
 
     def __init__(self, why: str, lasting: bool = False) -> None:
         super().__init__(why)
@@ -81,7 +87,10 @@ class LlmFailed(Exception):
 
 @dataclass
 class _OpenReply:
-    """One reply on its way: what was asked, what was yielded, and whether the rules took over. `asked` is None for the greeting."""
+    """One reply on its way: what was asked, what was yielded, and whether the rules took over.
+
+    `asked` is None for the greeting.
+    """
 
     asked: str | None
     by_rules: bool = False
@@ -89,7 +98,10 @@ class _OpenReply:
 
 
 class LlmResponder:
-    """Streams a model's answer sentence by sentence. `notice` is the sentence for the person once the model has failed."""
+    """Streams a model's answer sentence by sentence.
+
+    `notice` is the sentence for the person once the model has failed.
+    """
 
     def __init__(
         self,

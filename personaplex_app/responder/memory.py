@@ -38,7 +38,11 @@ class Said:
 
 @dataclass
 class Memory:
-    """One talk so far. `told` are notes that were heard, `rest` what an interruption cut off, `used` how often each line was taken."""
+    """One talk so far.
+
+    `told` are notes that were heard, `rest` what an interruption cut off, `used` how often each line was
+    taken.
+    """
 
     user_name: str = ""
     asked: list[str] = field(default_factory=list)

@@ -68,7 +68,8 @@ def speakable(text: str) -> str:
 
 
 def figures(text: str) -> frozenset[int]:
-    """Return every number in `text`, as digits or words, part by part: "2:30", "two thirty" and "$2.30" are all {2, 30}.
+    """Return every number in `text`, as digits or words, part by part: "2:30", "two thirty" and "$2.30" are
+    all {2, 30}.
 
     A lone "one", "first" or "second" counts only before a unit, being mostly no figure at all.
     """

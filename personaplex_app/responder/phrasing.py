@@ -1,4 +1,7 @@
-"""Turning sentences round: a prompt's "you" into the agent's "I", a person's "my" into "your". Pure functions of text."""
+"""Turning sentences round: a prompt's "you" into the agent's "I", a person's "my" into "your".
+
+Pure functions of text.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,9 @@ def before_verb(text: str) -> str:
 
 
 def lower_first(text: str) -> str:
-    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks like a name."""
+    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks
+    like a name.
+    """
     first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
     article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
     name = (
@@ -101,7 +106,9 @@ def lower_first(text: str) -> str:
 
 
 def second_person(text: str) -> str:
-    """Return what a person said of themselves as it is said back to them: "I like my cat" is "you like your cat"."""
+    """Return what a person said of themselves as it is said back to them: "I like my cat" is "you like your
+    cat".
+    """
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
     for word in words:
@@ -128,7 +135,9 @@ def _swap(match: re.Match[str]) -> str:
 
 
 def _completed(text: str) -> str:
-    """Give a fragment its verb: "Open Monday to Friday" is "We're open …", "No refunds" is "There are no refunds"."""
+    """Give a fragment its verb: "Open Monday to Friday" is "We're open …", "No refunds" is "There are no
+    refunds".
+    """
     head = text.split(" ")[0].lower()
     if head in ("open", "closed"):
         return f"We're {head}{text[len(head) :]}"

@@ -71,7 +71,10 @@ _NEGATIVE = re.compile(
 
 @dataclass(frozen=True)
 class Query:
-    """One question. `stems` are what it asks about, `side` what else was said around it, `head` the word after "how"."""
+    """One question.
+
+    `stems` are what it asks about, `side` what else was said around it, `head` the word after "how".
+    """
 
     text: str
     kind: str | None
@@ -85,7 +88,9 @@ class Query:
 
 @dataclass(frozen=True)
 class Match:
-    """A fact and how well it fits: `score` 0 to about 1.3, `covered` the share of the question it speaks about."""
+    """A fact and how well it fits: `score` 0 to about 1.3, `covered` the share of the question it speaks
+    about.
+    """
 
     index: int
     score: float
@@ -168,7 +173,9 @@ class Index:
         return self._lexicon.meaning.get(stem, stem) in self._meanings
 
     def _heard(self, text: str) -> tuple[str, ...]:
-        """Return the content stems of `text`, each misheard one replaced by the word of the notes that it sounds like."""
+        """Return the content stems of `text`, each misheard one replaced by the word of the notes that it
+        sounds like.
+        """
         lexicon = self._lexicon
         words = [w for w in lexicon.words(text) if not is_day(w)]
         heard: list[str] = []
@@ -186,7 +193,9 @@ class Index:
         return tuple(dict.fromkeys(heard))
 
     def _pair(self, word: str, after: str) -> tuple[str, ...]:
-        """Return the words of the notes that two heard words together are: "sour dough", "come post", "pat tie"."""
+        """Return the words of the notes that two heard words together are: "sour dough", "come post", "pat
+        tie".
+        """
         joined = self._lexicon.stem(word + after)
         if len(joined) > 5 and joined in self.vocabulary:
             return (joined,)
@@ -256,7 +265,9 @@ class Index:
         )
 
     def _extra(self, query: Query, index: int, typed: bool, covered: float) -> float:
-        """Return what else speaks for a fact: the kind of value asked for, figures, days; and against it: that it says more."""
+        """Return what else speaks for a fact: the kind of value asked for, figures, days; and against it:
+        that it says more.
+        """
         fact = self.facts[index]
         extra = 0.0
         if query.kind in _VALUES:
@@ -278,7 +289,9 @@ class Index:
         return extra if fact.noted else extra - 0.3
 
     def _share(self, stem: str, index: int) -> tuple[float, bool]:
-        """Return how much of one asked word the fact holds (more in its subject), and whether it says the opposite."""
+        """Return how much of one asked word the fact holds (more in its subject), and whether it says the
+        opposite.
+        """
         stems = self._stems[index]
         meaning = self._lexicon.meaning
         if stem in stems:
@@ -293,7 +306,9 @@ class Index:
         return 0.0, False
 
     def typed(self, kind: str | None, text: str) -> list[int]:
-        """Return the facts that hold a value of the kind asked for, of the unit asked for, for a question that names nothing else."""
+        """Return the facts that hold a value of the kind asked for, of the unit asked for, for a question
+        that names nothing else.
+        """
         pattern = _PLACE if kind == "where" else _VALUES.get(kind or "")
         fitting = [
             k

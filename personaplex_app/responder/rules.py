@@ -1,4 +1,6 @@
-"""What the embedded engine says: rules, notes and memory of one talk, or a language model with these behind it."""
+"""What the embedded engine says: rules, notes and memory of one talk, or a language model with these behind
+it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ MAX_DRAFTS = 4
 
 @dataclass
 class Draft:
-    """A reply that may yet be said. It becomes the talk's memory when it is heard; `after` is how many turns it was made after."""
+    """A reply that may yet be said.
+
+    It becomes the talk's memory when it is heard; `after` is how many turns it was made after.
+    """
 
     text: str
     after: int
@@ -48,7 +53,9 @@ class Draft:
 def make_responder(
     config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
 ) -> Responder:
-    """Return what decides what to say in one talk; `notify` gets the sentence for the person when the language model fails."""
+    """Return what decides what to say in one talk; `notify` gets the sentence for the person when the
+    language model fails.
+    """
     rules = RuleResponder(config.prompt)
     return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
 
@@ -84,7 +91,9 @@ class RuleResponder:
         return (said.text for said in draft.says)
 
     def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Remember what was played of a reply, and the user's turn before it; the latest one that it can be of."""
+        """Remember what was played of a reply, and the user's turn before it; the latest one that it can be
+        of.
+        """
         if not self._drafts:
             return
         draft = next((d for d in reversed(self._drafts) if begins_with(d.said, agent_text)), self._drafts[-1])
@@ -144,7 +153,9 @@ class RuleResponder:
         return says
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Said]:
-        """Try in order: words about the talk itself, the role's own moves, the notes, general talk, small talk, and not knowing."""
+        """Try in order: words about the talk itself, the role's own moves, the notes, general talk, small
+        talk, and not knowing.
+        """
         style = self._style
         memory = draft.memory
         says = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)

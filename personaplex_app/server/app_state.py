@@ -57,7 +57,8 @@ class AppState:
     library: Library
     channels: HttpChannels
     rate: ConnectRate
-    # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who come and go
+    # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who
+    # come and go
     workers: anyio.CapacityLimiter
     metrics: Metrics = field(default_factory=Metrics)
     adapters: Adapters = field(default_factory=lambda: Adapters({}))
@@ -123,7 +124,10 @@ class AppState:
             self.admission.resize(slots)
 
     def drain(self, grace_s: float) -> None:
-        """Begin no new talks and give running ones `grace_s` to end. From any thread, while the app is open."""
+        """Begin no new talks and give running ones `grace_s` to end.
+
+        From any thread, while the app is open.
+        """
         assert self._loop, "the app is not open"
         self.drained_s = time.monotonic() + grace_s
         self._loop.call_soon_threadsafe(self.admission.drain)
@@ -131,7 +135,8 @@ class AppState:
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> AppState:
-        """Return an app whose engine has not begun to load; one that must be leased is loaded here, before the page is launched.
+        """Return an app whose engine has not begun to load; one that must be leased is loaded here, before
+        the page is launched.
 
         Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
         """
@@ -186,7 +191,8 @@ class AppState:
         return names[request.engine] if request.engine else self.supervisor
 
     def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
-        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands for the one asked for.
+        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands
+        for the one asked for.
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
         """

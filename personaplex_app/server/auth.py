@@ -16,15 +16,16 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "personaplex_login"
-# Gradio calls this route itself while it launches, before anybody can have logged in; it only runs start-up handlers
+# Gradio calls this route itself while it launches, before anybody can have logged in; it only runs start-up
+# handlers
 LAUNCH_PATH = "/gradio_api/startup-events"
 
 
 class AuthMiddleware:
     """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
 
-    A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket; programs send the key as
-    a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
+    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
     """
 
     def __init__(self, app: ASGIApp, auth: str, api_key: str, allowed_origins: tuple[str, ...] = ()) -> None:

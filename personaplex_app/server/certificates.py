@@ -169,7 +169,9 @@ def _read(path: Path, what: str, flag: str) -> bytes:
 
 
 def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all of `names`."""
+    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all
+    of `names`.
+    """
     key_path = folder / "key.pem"
     chain_path = folder / "certificate.pem"
     with suppress(SettingsError):

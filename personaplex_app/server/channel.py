@@ -141,7 +141,9 @@ class HttpChannel:
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
+        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the
+        talk.
+        """
         self.streaming = True
         try:
             while True:

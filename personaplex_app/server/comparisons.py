@@ -72,9 +72,11 @@ class ComparisonInput:
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name).
+    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" |
+    "recording", name).
 
-    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the app's own.
+    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the
+    app's own.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -136,7 +138,10 @@ def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
 
 @dataclass
 class ComparisonRun:
-    """One comparison being rendered. Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices."""
+    """One comparison being rendered.
+
+    Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices.
+    """
 
     id: str
     owner: str
@@ -420,7 +425,10 @@ class Comparisons:
         }
 
     def make_test(self, run: ComparisonRun) -> BlindTest:
-        """Return the blind test over a run's answers. Raises: BadInput while some are missing, NotFound, StorageError."""
+        """Return the blind test over a run's answers.
+
+        Raises: BadInput while some are missing, NotFound, StorageError.
+        """
         ready = [row for row in range(len(run.conditions)) if all(cell["ready"] for cell in run.cells()[row])]
         if run.status == "preparing" or not ready:
             raise BadInput(

@@ -23,8 +23,9 @@ START_PATIENCE_S = 15.0
 
 @dataclass(frozen=True)
 class EntryPolicy:
-    """What one way in grants its talks, within the app's limits: `wait_s` is how long a caller waits to begin, `silent_s` how long it
-    may send nothing. A `persona` stands for one that is not in the catalogue; `transport` names the way in for log and metrics.
+    """What one way in grants its talks, within the app's limits: `wait_s` is how long a caller waits to
+    begin, `silent_s` how long it may send nothing. A `persona` stands for one that is not in the catalogue;
+    `transport` names the way in for log and metrics.
     """
 
     talk_s: float = math.inf

@@ -1,4 +1,6 @@
-"""The engine that speaks: loaded in the background, waited for by callers, and replaced by another when it fails."""
+"""The engine that speaks: loaded in the background, waited for by callers, and replaced by another when it
+fails.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class _Attempt:
 
 
 class EngineSupervisor:
-    """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is built and loaded."""
+    """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is
+    built and loaded.
+    """
 
     def __init__(
         self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None
@@ -100,7 +104,10 @@ class EngineSupervisor:
         self._refusal = error
 
     def look(self) -> None:
-        """Put another engine in the place of one that can hold no more talks. For the event loop, now and then."""
+        """Put another engine in the place of one that can hold no more talks.
+
+        For the event loop, now and then.
+        """
         attempt = self._attempt
         if attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
             return

@@ -1,4 +1,6 @@
-"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again goes on in."""
+"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again
+goes on in.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ class EvaluationStatus:
 
 
 class Evaluations:
-    """The evaluations of one app. The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it."""
+    """The evaluations of one app.
+
+    The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it.
+    """
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
@@ -66,7 +71,8 @@ class Evaluations:
         return path
 
     async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
-        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not done again.
+        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not
+        done again.
 
         Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
         """

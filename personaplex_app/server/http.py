@@ -23,7 +23,9 @@ _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
 
 
 def errors_as_json(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted where the app counts."""
+    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
+    where the app counts.
+    """
 
     @wraps(endpoint)
     async def wrapped(request: Request) -> Response:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 HOLD_PATIENCE_S = 20.0
-"""How long the page may take to send the event that the device is lent to; after that the platform's own queue decides."""
+"""How long the page may take to send the event that the device is lent to; after that the platform's own
+queue decides.
+"""
 LEAST_RENDER_S = 10
 
 
@@ -30,7 +32,8 @@ LEAST_RENDER_S = 10
 class UsableEngine:
     """What can be talked to, and for how long; for ever where nothing had to be lent.
 
-    Renderings take `admission` and `workers`: on a device of their own they stand in nobody's way, and nobody in theirs.
+    Renderings take `admission` and `workers`: on a device of their own they stand in nobody's way, and nobody
+    in theirs.
     """
 
     engine: Engine
@@ -75,7 +78,10 @@ async def usable_engine(
 async def usable_engine_here(
     app_state: AppState, engine: Engine, requests: Sequence[RenderRequest]
 ) -> AsyncIterator[UsableEngine]:
-    """Give an engine for renderings into the app's temporary cache. What is lent is lent to the visitor whose event this is called in."""
+    """Give an engine for renderings into the app's temporary cache.
+
+    What is lent is lent to the visitor whose event this is called in.
+    """
     length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, app_state.renderings)
 
     def hold(token: str) -> None:

@@ -17,8 +17,9 @@ PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
-    A peer of `trusted` proxies is believed what it says in X-Forwarded-For, -Proto, -Host and -Prefix. The prefix, or `root_path` before
-    it, becomes the scope's `root_path` and the beginning of its `path`, also where the proxy took it off.
+    A peer of `trusted` proxies is believed what it says in X-Forwarded-For, -Proto, -Host and -Prefix. The
+    prefix, or `root_path` before it, becomes the scope's `root_path` and the beginning of its `path`, also
+    where the proxy took it off.
     """
 
     def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str) -> None:

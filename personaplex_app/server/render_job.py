@@ -1,4 +1,6 @@
-"""Renderings made while the app runs: in the app's own tasks, so that they end with it, or when whoever asked for them goes away."""
+"""Renderings made while the app runs: in the app's own tasks, so that they end with it, or when whoever asked
+for them goes away.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class RenderJob:
-    """A batch under way. Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer."""
+    """A batch under way.
+
+    Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer.
+    """
 
     def __init__(self, app_state: AppState, requests: Sequence[RenderRequest], device: UsableEngine) -> None:
-        """Begin to render into the app's temporary cache. To be called on the app's event loop, its engine ready."""
+        """Begin to render into the app's temporary cache.
+
+        To be called on the app's event loop, its engine ready.
+        """
         self.cache = app_state.renderings
         self.batch = RenderBatch(
             requests,

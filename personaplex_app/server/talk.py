@@ -1,9 +1,12 @@
-"""A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it ended.
+"""A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it
+ended.
 
-The engine's work happens in `sessions.stepper.TalkRunner`, on a worker thread. What goes to clients that asked for events, as kind 4 objects:
-`preparing`, `queued` and `lease` (the page is to take a device, see `leasing`) before the handshake; `ready` after it; `utterance`,
-`mark`, `turn_latency`, `stats`, `saved` and `notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
-`sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached; `pong`; and `ended` as the last.
+The engine's work happens in `sessions.stepper.TalkRunner`, on a worker thread. What goes to clients that
+asked for events, as kind 4 objects: `preparing`, `queued` and `lease` (the page is to take a device, see
+`leasing`) before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and
+`notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
+`sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached;
+`pong`; and `ended` as the last.
 """
 
 from __future__ import annotations
@@ -151,7 +154,8 @@ class Talk:
                     text="The talk has already begun; this start was ignored.",
                 )
             case _:
-                # end of turn, pause, restart, pings and echoes of our own kinds: a full-duplex talk has no use for them
+                # end of turn, pause, restart, pings and echoes of our own kinds: a full-duplex talk has no
+                # use for them
                 return
 
     async def _obey(self, order: dict[str, Any]) -> None:

@@ -37,9 +37,11 @@ class Busy(Exception):
 class Database:
     """One connection behind a lock, in a file or (`path` None) in memory.
 
-    The connection holds the file exclusively: a second process that opens it is refused instead of taking this one's live talks for dead.
+    The connection holds the file exclusively: a second process that opens it is refused instead of taking
+    this one's live talks for dead.
 
-    Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be written.
+    Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be
+    written.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -87,7 +89,8 @@ class Database:
     def reading(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
         """Lend the connection, nobody else using it meanwhile.
 
-        Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they do).
+        Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they
+        do).
         """
         if not self._lock.acquire(timeout=wait_s):
             raise Busy
@@ -117,8 +120,8 @@ class Database:
     def scrub(self) -> None:
         """Make deleted text vanish from the files' bytes.
 
-        secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts of pages. VACUUM writes
-        all pages anew.
+        secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts
+        of pages. VACUUM writes all pages anew.
 
         Raises: StorageError.
         """

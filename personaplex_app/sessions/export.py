@@ -112,7 +112,10 @@ def describe(talk: TalkRecord) -> dict[str, Any]:
 
 
 def lane(talk: TalkRecord, wav: BinaryIO | None) -> dict[str, Any]:
-    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when. Reads the sound a second at a time."""
+    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when.
+
+    Reads the sound a second at a time.
+    """
     user: list[float] = []
     agent: list[float] = []
     if wav is not None:

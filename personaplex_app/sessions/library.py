@@ -1,4 +1,6 @@
-"""All talks of a running program: the kept ones in the data folder, the temporary ones in a private folder that does not outlive it."""
+"""All talks of a running program: the kept ones in the data folder, the temporary ones in a private folder
+that does not outlive it.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ T = TypeVar("T")
 
 
 class Library:
-    """Where talks are written, found, kept and deleted. Every method blocks for the disk and may be called from any thread.
+    """Where talks are written, found, kept and deleted. Every method blocks for the disk and may be called
+    from any thread.
 
-    `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the temporary talks; they go at exit anyway.
+    `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the temporary
+    talks; they go at exit anyway.
     """
 
     def __init__(
@@ -62,8 +66,9 @@ class Library:
     def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
-        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem` says why. A client without an
-        owner key gets one that records nothing. A `talk_id` is a new one (`records.new_talk_id`) that the talk has already.
+        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
+        says why. A client without an owner key gets one that records nothing. A `talk_id` is a new one
+        (`records.new_talk_id`) that the talk has already.
 
         Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
         """
@@ -116,7 +121,8 @@ class Library:
         return self._where(lambda store: store.get(owner_hash(owner_key), talk_id))
 
     def open_audio(self, owner_key: str, talk_id: str) -> BinaryIO:
-        """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the reader.
+        """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
+        reader.
 
         Raises: BadInput, NotFound, NoRecording, TalkRunning, StorageError.
         """
@@ -140,7 +146,8 @@ class Library:
         self._where(lambda store: store.rate(owner_hash(owner_key), talk_id, stars, comment))
 
     def keep(self, owner_key: str, talk_id: str) -> bool:
-        """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept already.
+        """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
+        already.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
@@ -168,7 +175,8 @@ class Library:
         self._where(lambda store: store.delete(owner_hash(owner_key), talk_id))
 
     def delete_all(self, owner_key: str) -> tuple[int, int]:
-        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many run.
+        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
+        run.
 
         Raises: BadInput, StorageError.
         """
@@ -177,7 +185,8 @@ class Library:
         return sum(deleted for deleted, _ in counts), sum(running for _, running in counts)
 
     def purge(self, room_bytes: int = 0) -> None:
-        """Delete temporary talks that are too old or too many; with `room_bytes`, make room for one more. Call it now and then.
+        """Delete temporary talks that are too old or too many; with `room_bytes`, make room for one more.
+        Call it now and then.
 
         Raises: StorageError.
         """

@@ -1,6 +1,7 @@
 """A talk's sound on disk: int16 stereo at 24 kHz, the user left, the agent right.
 
-It is written to `<id>.wav.part` and gets its name when it is whole. Wherever a .part was cut, `recover` makes it playable.
+It is written to `<id>.wav.part` and gets its name when it is whole. Wherever a .part was cut, `recover` makes
+it playable.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def sync_folder(folder: Path) -> None:
 
 
 class Recorder:
-    """Writes one talk's sound as it happens. `durable` makes every second survive a power cut, not only the end of the process."""
+    """Writes one talk's sound as it happens.
+
+    `durable` makes every second survive a power cut, not only the end of the process.
+    """
 
     def __init__(self, path: Path, limit_s: float, durable: bool = True) -> None:
         self._path = path
@@ -96,7 +100,8 @@ class Recorder:
                 raise _cannot(f"The recording stopped at {self._bytes / BYTES_PER_S:.0f} s", error) from error
 
     def finish(self) -> float:
-        """Make the recording a wav file under its own name, return its length in seconds. A second call only returns the length.
+        """Make the recording a wav file under its own name, return its length in seconds. A second call only
+        returns the length.
 
         Raises: StorageError; the .part stays for `recover`.
         """
@@ -140,7 +145,8 @@ class Recorder:
 
 
 def recover(part: Path) -> float:
-    """Make the .part of a talk that was cut off a playable wav, return its length in seconds; without any sound, 0 and no file.
+    """Make the .part of a talk that was cut off a playable wav, return its length in seconds; without any
+    sound, 0 and no file.
 
     Raises: StorageError when the file cannot be written.
     """

@@ -41,7 +41,10 @@ class TalkMeta:
 
 @dataclass(frozen=True)
 class TalkRecord:
-    """One talk as it was stored; lists leave `utterances` and `marks` empty. `kept` says whether it outlives the visit."""
+    """One talk as it was stored; lists leave `utterances` and `marks` empty.
+
+    `kept` says whether it outlives the visit.
+    """
 
     id: str
     meta: TalkMeta

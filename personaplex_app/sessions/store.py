@@ -1,7 +1,7 @@
 """Talks in a folder: rows in SQLite, sound in `<id>.wav` beside it.
 
-A talk belongs to whoever has its owner key; for everybody else it does not exist. What a writing call returned from is on disk.
-Deleting leaves nothing of the talk in any file of the folder.
+A talk belongs to whoever has its owner key; for everybody else it does not exist. What a writing call
+returned from is on disk. Deleting leaves nothing of the talk in any file of the folder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ MAX_LISTED = 500
 class Store:
     """The talks of one folder, which only this process uses.
 
-    `temporary` is for talks that nobody asked to keep: their words stay in memory, and nothing waits for the disk.
+    `temporary` is for talks that nobody asked to keep: their words stay in memory, and nothing waits for the
+    disk.
 
     Raises: StorageError when the folder cannot be used; nothing in it was deleted.
     """
@@ -73,7 +74,8 @@ class Store:
     # Writing a talk
 
     def begin(self, owner: str, meta: TalkMeta, limit_s: float, talk_id: str = "") -> tuple[str, Recorder]:
-        """Open a talk of at most `limit_s` seconds, return its id, a new one unless given, and the recorder of its sound.
+        """Open a talk of at most `limit_s` seconds, return its id, a new one unless given, and the recorder
+        of its sound.
 
         Raises: StorageFull, StorageError.
         """
@@ -115,7 +117,8 @@ class Store:
     ) -> None:
         """Store what happened in a talk, all or none.
 
-        Raises: StorageError, Busy when the store is in other hands for longer than `wait_s` seconds (-1: waits).
+        Raises: StorageError, Busy when the store is in other hands for longer than `wait_s` seconds (-1:
+        waits).
         """
         with self._database.writing(wait_s) as connection:
             for u in utterances:
@@ -239,7 +242,8 @@ class Store:
         self._erase([talk_id])
 
     def delete_all(self, owner: str) -> tuple[int, int]:
-        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many run.
+        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
+        run.
 
         Raises: StorageError.
         """
@@ -279,7 +283,8 @@ class Store:
     # Room
 
     def expire(self, ended_before_s: float, at_most: int, room_bytes: int) -> None:
-        """Delete what ended before a time, then the oldest ended talks until at most `at_most` remain and `room_bytes` fit.
+        """Delete what ended before a time, then the oldest ended talks until at most `at_most` remain and
+        `room_bytes` fit.
 
         Raises: StorageError.
         """
@@ -303,7 +308,9 @@ class Store:
     # Inside
 
     def _take_up(self) -> None:
-        """Put in order what an earlier process left: finish moves, repair recordings, mark unfinished talks as interrupted."""
+        """Put in order what an earlier process left: finish moves, repair recordings, mark unfinished talks
+        as interrupted.
+        """
         for path in self._folder.glob("*.wav.arriving"):
             talk_id = path.name.partition(".")[0]
             with self._database.reading() as connection:

@@ -22,7 +22,8 @@ PATIENCE_S = 0.005  # scrubbing after a deletion can hold the store for most of 
 class TalkRecorder:
     """Written from the talk's worker thread; the talk goes on whatever happens to its record.
 
-    `problem` says what is wrong with the record, None when all is well. `keeping` tells whether it stays after the visit.
+    `problem` says what is wrong with the record, None when all is well. `keeping` tells whether it stays
+    after the visit.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class TalkRecorder:
         return self._target[2].saved_s if self._target else 0.0
 
     def step(self, user: np.ndarray, step: Step) -> Notice | None:
-        """Record one frame of both sides and what came with it; return a sentence for the person when recording has just failed.
+        """Record one frame of both sides and what came with it; return a sentence for the person when
+        recording has just failed.
 
-        Final utterances, marks and turn latencies are on disk when this returns, or with a step soon after when the store is busy;
-        of utterances still provisional the last state is written at the end.
+        Final utterances, marks and turn latencies are on disk when this returns, or with a step soon after
+        when the store is busy; of utterances still provisional the last state is written at the end.
 
         Shapes: `user` is float32 [1920].
         """

@@ -76,7 +76,8 @@ class TalkRunner:
     def feed(self, samples: np.ndarray) -> list[Message]:
         """Take float32 [N] of the user, return what every frame that became whole brought back.
 
-        The talk never runs ahead of the user: while their sound is late the agent is silent, and those frames are counted.
+        The talk never runs ahead of the user: while their sound is late the agent is silent, and those frames
+        are counted.
 
         Raises: BadAudio, EngineError.
         """

@@ -1,4 +1,6 @@
-"""How a recording sounds, without a reference: clipping, silence, and the DNSMOS estimate of what listeners would say."""
+"""How a recording sounds, without a reference: clipping, silence, and the DNSMOS estimate of what listeners
+would say.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _BLOCK_S = 0.02
 _FLOOR = 1e-12
 _RATE_HZ = 16_000
 _WINDOW_SAMPLES = 144_160
-# From the network's outputs to the scale of 1 to 5, as DNSMOS P.835 publishes it: signal, background, overall.
+# From the network's outputs to the scale of 1 to 5, as DNSMOS P.835 publishes it: signal, background,
+# overall.
 _TO_MOS = (
     (-0.08397278, 1.22083953, 0.0052439),
     (-0.13166888, 1.60915514, -0.39604546),
@@ -41,7 +44,10 @@ def silence_share(samples: np.ndarray, rate_hz: int) -> float:
 
 
 def blocks_db(samples: np.ndarray, block_samples: int) -> np.ndarray:
-    """Return each whole block's root-mean-square level in dB of full scale. Shapes: float32 [N] to [N / block_samples]."""
+    """Return each whole block's root-mean-square level in dB of full scale.
+
+    Shapes: float32 [N] to [N / block_samples].
+    """
     whole = samples[: len(samples) // block_samples * block_samples].reshape(-1, block_samples)
     return 10.0 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1) + _FLOOR)
 
@@ -56,7 +62,9 @@ class Mos:
 
 
 class Dnsmos:
-    """The DNSMOS P.835 network, from the speechmos package; loading raises WeightsError where that is not installed."""
+    """The DNSMOS P.835 network, from the speechmos package; loading raises WeightsError where that is not
+    installed.
+    """
 
     def __init__(self) -> None:
         import onnxruntime
@@ -68,7 +76,8 @@ class Dnsmos:
         )
 
     def score(self, samples: np.ndarray, rate_hz: int) -> Mos | None:
-        """Return the mean over windows of 9 s, one a second; a shorter clip is repeated. None for silence, which has no score.
+        """Return the mean over windows of 9 s, one a second; a shorter clip is repeated. None for silence,
+        which has no score.
 
         Shapes: float32 [N].
         """

@@ -14,7 +14,8 @@ from . import weights
 
 RATE_HZ = 16_000
 HOP_SAMPLES = 160
-# Whisper was trained on 30 s; its encoder runs on less, in proportion to the window. What lies past the window would be cut silently.
+# Whisper was trained on 30 s; its encoder runs on less, in proportion to the window. What lies past the
+# window would be cut silently.
 WINDOWS_FRAMES = (1_000, 1_500, 3_000)
 MAX_CLIP_S = 30.0
 _ALIGN_S = 0.02
@@ -46,7 +47,10 @@ _HALLUCINATION_LOG_PROB = -0.5
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was heard in one clip. Word times are in seconds from the clip's first sample; a doubtful text is empty."""
+    """What was heard in one clip.
+
+    Word times are in seconds from the clip's first sample; a doubtful text is empty.
+    """
 
     text: str = ""
     words: tuple[Word, ...] = ()
@@ -88,7 +92,8 @@ class Recogniser:
         frames = max(1, len(clip) // HOP_SAMPLES)
         window = window_frames(frames)
         features = self._features(clip, padding=HOP_SAMPLES)[:, :window]
-        # Whisper pads with silence before it normalises; silence lies at the floor of the normalised features.
+        # Whisper pads with silence before it normalises; silence lies at the floor of the normalised
+        # features.
         padded = np.pad(
             features, ((0, 0), (0, window - features.shape[1])), constant_values=float(features.min())
         )

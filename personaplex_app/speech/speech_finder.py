@@ -1,4 +1,6 @@
-"""Where somebody speaks in a recording: silero VAD over whole files, with the defaults that the published scores use."""
+"""Where somebody speaks in a recording: silero VAD over whole files, with the defaults that the published
+scores use.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def to_tenths(segments: list[Span]) -> list[Span]:
 def at_the_sound(segments: list[Span], sound: Sound) -> list[Span]:
     """Return the segments, their ends moved to where the sound itself begins and ends, to 10 ms.
 
-    The network is late for a soft beginning, by up to 150 ms, and pads what it finds; a latency is from sound to sound.
+    The network is late for a soft beginning, by up to 150 ms, and pads what it finds; a latency is from sound
+    to sound.
     """
     levels_db = blocks_db(sound.samples, int(BLOCK_S * sound.rate_hz))
     spans = [

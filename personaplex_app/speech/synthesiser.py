@@ -96,7 +96,8 @@ class Synthesiser:
         )
 
 
-# Least squares over 215 sentences: the model's duration against its phonemes, frames of 12.5 ms; 3 % error a sentence.
+# Least squares over 215 sentences: the model's duration against its phonemes, frames of 12.5 ms; 3 % error a
+# sentence.
 _PHONEME_FRAMES = {
     **dict.fromkeys("AIOWYQɑɔuiɜæ", 10.0),
     **dict.fromkeys("əɪʊʌɛᵊᵻɐɒaeo", 7.9),

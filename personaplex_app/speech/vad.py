@@ -1,4 +1,6 @@
-"""Voice activity: silero VAD as a stream, and the gate that turns its probabilities into speech that begins and ends."""
+"""Voice activity: silero VAD as a stream, and the gate that turns its probabilities into speech that begins
+and ends.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _CONTEXT_SAMPLES = 64
 _STATE_WIDTH = 128
 
 ON = 0.5
-# While the agent speaks, its voice may come back through the microphone; a person who means to interrupt is louder than that.
+# While the agent speaks, its voice may come back through the microphone; a person who means to interrupt is
+# louder than that.
 ON_WHILE_SPEAKING = 0.6
 _HYSTERESIS = 0.15
 _OPEN_CHUNKS = 2
@@ -62,7 +65,8 @@ class VadModel:
     def run(self, chunk: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the speech probability and the next state.
 
-        Shapes: `chunk` is float32 [1, 576], 64 samples of context and 512 new ones at 16 kHz; `h` and `c` are [1, 1, 128].
+        Shapes: `chunk` is float32 [1, 576], 64 samples of context and 512 new ones at 16 kHz; `h` and `c` are
+        [1, 1, 128].
         """
         probability, h, c = (
             np.asarray(out) for out in self._session.run(None, {"input": chunk, "h": h, "c": c})
@@ -110,8 +114,9 @@ class VadStream:
 class SpeechGate:
     """Speech with a beginning and an end, out of probabilities. Times are seconds on the session's clock.
 
-    `open` tells whether the last chunk was speech; `onset_s` is where the present burst began, `voice_end_s` where its last
-    speech chunk ended, `voiced_s` how much of it was speech. `bursts` counts bursts: gaps shorter than `gap_s` do not part them.
+    `open` tells whether the last chunk was speech; `onset_s` is where the present burst began, `voice_end_s`
+    where its last speech chunk ended, `voiced_s` how much of it was speech. `bursts` counts bursts: gaps
+    shorter than `gap_s` do not part them.
     """
 
     threshold: float = ON
@@ -158,7 +163,8 @@ class SpeechGate:
 
 
 def speech_end(samples: np.ndarray) -> int:
-    """Return the index after the last audible speech sample of `samples`, which end at the VAD's idea of the end.
+    """Return the index after the last audible speech sample of `samples`, which end at the VAD's idea of the
+    end.
 
     The VAD holds on for some ten milliseconds after the voice; loudness tells better, near the end.
     Shapes: `samples` is float32 [N] at 24 kHz.

@@ -1,4 +1,6 @@
-"""The Evaluate tab: our own scenarios held with the engine of this page, their report, and scores of somebody's outputs."""
+"""The Evaluate tab: our own scenarios held with the engine of this page, their report, and scores of
+somebody's outputs.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ class _EvaluateTab:
     async def evaluate(
         self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
     ) -> AsyncGenerator[tuple, None]:
-        """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far it is."""
+        """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far
+        it is.
+        """
         try:
             if not kinds or not voices:
                 raise BadInput("Nothing is chosen yet; tick at least one kind of scenario and one voice.")

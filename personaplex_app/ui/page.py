@@ -20,10 +20,15 @@ MOST_QUEUED = 32
 
 
 class _Page(gr.Blocks):
-    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's role prompt."""
+    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's
+    role prompt.
+    """
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
-        """Return a call's inputs, looked at. Raises: gr.Error with a sentence for the caller, none of it for the log."""
+        """Return a call's inputs, looked at.
+
+        Raises: gr.Error with a sentence for the caller, none of it for the log.
+        """
         try:
             return await super().preprocess_data(*args, **options)
         except gr.Error as error:
@@ -56,10 +61,13 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing from other hosts."""
+    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing
+    from other hosts.
+    """
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
+    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its
+    # selectors
     style = "".join(
         read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
     )

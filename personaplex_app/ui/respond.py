@@ -1,4 +1,7 @@
-"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices. The same for programs: `/respond`."""
+"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices.
+
+The same for programs: `/respond`.
+"""
 
 from __future__ import annotations
 
@@ -172,7 +175,10 @@ def _number(name: str) -> gr.Number:
 
 
 class _RespondTab:
-    """The tab's handlers. Each rendering runs in the app's tasks and is cancelled when nobody waits for it any more."""
+    """The tab's handlers.
+
+    Each rendering runs in the app's tasks and is cancelled when nobody waits for it any more.
+    """
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
@@ -210,7 +216,9 @@ class _RespondTab:
         text_topk: float | None = None,
         seed: float | None = 0,
     ) -> AsyncGenerator[Update, None]:
-        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both sides as stereo."""
+        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both
+        sides as stereo.
+        """
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
         def chat() -> ChatRequest:
@@ -282,7 +290,9 @@ class _RespondTab:
                 yield told
 
     async def _answer(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
-        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for programs."""
+        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for
+        programs.
+        """
         try:
             async with aclosing(self._render(supervisor, ask)) as steps:
                 async for told in steps:

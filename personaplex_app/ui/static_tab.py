@@ -1,4 +1,6 @@
-"""A tab that lives in the browser: all of it is an HTML file and a module of `static/`, which talk to the server's own routes."""
+"""A tab that lives in the browser: all of it is an HTML file and a module of `static/`, which talk to the
+server's own routes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from .static import STATIC, mount_script, read_static
 def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Tab:
     """Add the tab of `static/NAME.html` and `static/NAME.js`, id `tab-NAME`, to the Blocks being built.
 
-    With a `app_state` whose engine must be leased, its script takes a device by `trigger("submit", {lease: token})`.
+    With a `app_state` whose engine must be leased, its script takes a device by `trigger("submit", {lease:
+    token})`.
     """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
@@ -26,7 +29,8 @@ def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Ta
             static_dir=STATIC.as_posix(),
         )
     if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
-        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the lease does
+        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the
+        # lease does
         quiet = {
             "show_progress": "hidden",
             "trigger_mode": "multiple",

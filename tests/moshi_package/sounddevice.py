@@ -1,7 +1,8 @@
-"""Stands in for the package of that name on machines without a sound card, for the `moshi` package's own client.
+"""Stands in for the package of that name on machines without a sound card, for the `moshi` package's own
+client.
 
-The microphone is `SOUND_IN`, a wav file, at the pace of real time; what the loudspeaker plays goes to `SOUND_OUT`. When the recording
-is over it is as if somebody pressed ctrl-C.
+The microphone is `SOUND_IN`, a wav file, at the pace of real time; what the loudspeaker plays goes to
+`SOUND_OUT`. When the recording is over it is as if somebody pressed ctrl-C.
 """
 
 import os

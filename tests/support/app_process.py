@@ -57,7 +57,10 @@ def app_process(
     module: str = "personaplex_app",
     **settings: object,
 ) -> Iterator[AppProcess]:
-    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`. `module` is another way to start it."""
+    """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`.
+
+    `module` is another way to start it.
+    """
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     command = [sys.executable, "-m", module, "serve"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
@@ -78,7 +81,8 @@ def app_process(
             assert process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline_s, log.read_text()[-3000:]
             time.sleep(0.05)
-        # a client of its own for each question would read all certificate authorities first, which takes longer than the answer
+        # a client of its own for each question would read all certificate authorities first, which takes
+        # longer than the answer
         with httpx.Client(base_url=ready[1], limits=httpx.Limits(max_keepalive_connections=0)) as client:
             yield AppProcess(ready[1], process, log, client)
     finally:

@@ -121,7 +121,8 @@ def visitor(
     Echo cancellation and its like are off: they would take the tests' tones for noise.
     """
     media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
-    # those who were here before leave their context, emptied, and in it a page whose process has compiled the app's scripts already
+    # those who were here before leave their context, emptied, and in it a page whose process has compiled the
+    # app's scripts already
     left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
     person = left[0] if left else _context(browser, options)
     person.clear_permissions()
@@ -160,7 +161,9 @@ def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
 
 
 def _left_empty(page: Page, origins: set[str]) -> bool:
-    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being gone."""
+    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being
+    gone.
+    """
     try:
         page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
         page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared

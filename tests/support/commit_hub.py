@@ -1,4 +1,6 @@
-"""A Hub that takes commits to datasets and Spaces: a real HTTP server with as much of its interface as an upload needs."""
+"""A Hub that takes commits to datasets and Spaces: a real HTTP server with as much of its interface as an
+upload needs.
+"""
 
 from __future__ import annotations
 

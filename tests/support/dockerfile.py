@@ -17,7 +17,10 @@ from dockerfile_parse import DockerfileParser
 
 @dataclass
 class Image:
-    """What the steps made. Absolute paths of the Dockerfile lie under `root`; `path` has the commands that the steps find."""
+    """What the steps made.
+
+    Absolute paths of the Dockerfile lie under `root`; `path` has the commands that the steps find.
+    """
 
     root: Path
     context: Path
@@ -36,7 +39,9 @@ class Image:
         return self.root / path.lstrip("/") if path.startswith("/") else self.workdir / path
 
     def environ(self, **more: str) -> dict[str, str]:
-        """What a process of the container has: the image's variables, `more` as `docker run -e` gives them, nothing of this machine's."""
+        """What a process of the container has: the image's variables, `more` as `docker run -e` gives them,
+        nothing of this machine's.
+        """
         env = {
             name: str(self.inside(value)) if value.startswith("/") else value
             for name, value in self.env.items()
@@ -55,7 +60,9 @@ def build(dockerfile: Path, context: Path, root: Path, path: str) -> Image:
 
 
 def ignored(context: Path, source: str) -> bool:
-    """Whether .dockerignore keeps a source from the build; it may begin with `*` and except whole paths, no more."""
+    """Whether .dockerignore keeps a source from the build; it may begin with `*` and except whole paths, no
+    more.
+    """
     lines = [
         line
         for line in (context / ".dockerignore").read_text().splitlines()
@@ -131,7 +138,9 @@ setattr(_Steps, "from", _Steps.from_)
 
 
 def commands(folder: Path) -> str:
-    """Return a PATH on which `python` is this one, and `pip` notes what it was asked to do instead of doing it again."""
+    """Return a PATH on which `python` is this one, and `pip` notes what it was asked to do instead of doing
+    it again.
+    """
     folder.mkdir()
     (folder / "pip").write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(folder / "pip.log"))}\n')
     (folder / "pip").chmod(0o755)

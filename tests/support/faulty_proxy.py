@@ -87,7 +87,9 @@ async def _carry(
 async def _pump(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random
 ) -> None:
-    """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of it."""
+    """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of
+    it.
+    """
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
 

@@ -1,7 +1,8 @@
-"""A Hub to test against: a real HTTP server with as much of its interface as a download needs, and everything that can go wrong there.
+"""A Hub to test against: a real HTTP server with as much of its interface as a download needs, and everything
+that can go wrong there.
 
-Like the Hub it lists gated repositories to everybody, refuses their files by status and `X-Error-Code`, and sends large files from
-another host that must not see the token.
+Like the Hub it lists gated repositories to everybody, refuses their files by status and `X-Error-Code`, and
+sends large files from another host that must not see the token.
 """
 
 from __future__ import annotations

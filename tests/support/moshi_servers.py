@@ -96,7 +96,9 @@ def moshi_server(
     answer: tuple[int, dict[str, str]] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[MoshiServer]:
-    """Run a server whose talks are held by `talk`; other paths get `status`, and with `answer` the talk's path gets that."""
+    """Run a server whose talks are held by `talk`; other paths get `status`, and with `answer` the talk's
+    path gets that.
+    """
     over = threading.Event()
     server = MoshiServer("")
 

@@ -1,4 +1,6 @@
-"""What pip would install, for another Python and another machine: resolved from the registry's metadata, nothing downloaded."""
+"""What pip would install, for another Python and another machine: resolved from the registry's metadata,
+nothing downloaded.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""ZeroGPU without ZeroGPU: the app with the real `spaces` package, whose API is played by a server of the test.
+"""ZeroGPU without ZeroGPU: the app with the real `spaces` package, whose API is played by a server of the
+test.
 
-`python -m tests.support.zero_gpu serve …` is the app on a torch that `patch_torch` lets pass for one with CUDA: a version is named, the checks
-whether CUDA was begun answer, and in a worker "cuda" is the CPU. All else is the package's own: in this process it emulates a GPU,
-takes the weights to it, packs them into a file; it forks workers, which read that file.
+`python -m tests.support.zero_gpu serve …` is the app on a torch that `patch_torch` lets pass for one with
+CUDA: a version is named, the checks whether CUDA was begun answer, and in a worker "cuda" is the CPU. All
+else is the package's own: in this process it emulates a GPU, takes the weights to it, packs them into a file;
+it forks workers, which read that file.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ STATUSES = {"busy": 503, "expired": 401, "broken": 500}
 
 @dataclass
 class Api:
-    """What the API was asked, and what it answers to the next wish for a GPU: a GPU, unless `answer` says otherwise."""
+    """What the API was asked, and what it answers to the next wish for a GPU: a GPU, unless `answer` says
+    otherwise.
+    """
 
     url: str = ""
     answer: str = "gpu"
@@ -185,7 +189,9 @@ HOLD = 0
 
 @contextmanager
 def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
-    """Do what Gradio's client in the page does at `trigger("submit", {lease})`, and stay while the event runs; leaving goes away."""
+    """Do what Gradio's client in the page does at `trigger("submit", {lease})`, and stay while the event
+    runs; leaving goes away.
+    """
     session = secrets.token_hex(5)
     headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
     with httpx.Client(base_url=app.url, headers=headers, timeout=30) as client:
@@ -203,7 +209,9 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
 
 @contextmanager
 def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
-    """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller once the event is sent."""
+    """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller
+    once the event is sent.
+    """
     with call(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
         token = caller.until_event("lease", timeout_s=20)["token"]

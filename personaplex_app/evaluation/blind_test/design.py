@@ -1,7 +1,9 @@
-"""A blind listening test: which pairs a listener hears, in which order, on which sides. Nothing here touches a disk.
+"""A blind listening test: which pairs a listener hears, in which order, on which sides. Nothing here touches
+a disk.
 
-Both sides of a trial share the user's recording, the role and the seed; only the voice differs. Hidden among the trials are a repeat
-with its sides swapped and a pair that is the same clip twice: they tell how much a listener's votes can be trusted.
+Both sides of a trial share the user's recording, the role and the seed; only the voice differs. Hidden among
+the trials are a repeat with its sides swapped and a pair that is the same clip twice: they tell how much a
+listener's votes can be trusted.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Condition:
-    """What both sides of a trial share. `input` and `prompt_hash` are sha256 of the user's sound and of the role prompt."""
+    """What both sides of a trial share.
+
+    `input` and `prompt_hash` are sha256 of the user's sound and of the role prompt.
+    """
 
     input: str
     title: str
@@ -40,9 +45,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class TrialClip:
-    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes it as loud as the others.
+    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes
+    it as loud as the others.
 
-    `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request is another clip.
+    `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request
+    is another clip.
     """
 
     voice: str
@@ -54,7 +61,10 @@ class TrialClip:
 
 @dataclass(frozen=True)
 class Design:
-    """A test: an engine's voices, each heard in every condition. `clips[i]` are condition i's, in the order of `voices`."""
+    """A test: an engine's voices, each heard in every condition.
+
+    `clips[i]` are condition i's, in the order of `voices`.
+    """
 
     engine: str
     voices: tuple[str, ...]
@@ -99,7 +109,10 @@ class Design:
 
 @dataclass(frozen=True)
 class Trial:
-    """A pair of voices in one condition. A repeat names the trial that it repeats, by its number in the plan."""
+    """A pair of voices in one condition.
+
+    A repeat names the trial that it repeats, by its number in the plan.
+    """
 
     condition: int
     left: str
@@ -121,8 +134,8 @@ def plan(
 ) -> tuple[Trial, ...]:
     """Return a listener's trials, two hidden checks among them: the same for the same arguments.
 
-    Every pair comes before one comes again, conditions and sides are balanced, and pairs with the lowest `urgency` come first into a
-    plan that has not room for all.
+    Every pair comes before one comes again, conditions and sides are balanced, and pairs with the lowest
+    `urgency` come first into a plan that has not room for all.
     """
     count = max(1, min(trials, design.most_trials))
     chance = random.Random(seed)  # noqa: S311 - a plan is to be repeatable, not secret
@@ -173,7 +186,9 @@ def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[T
 
 
 def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> tuple[Trial, ...]:
-    """Hide the two checks: the repeat as far behind its original as there is room for, the identical pair anywhere but first."""
+    """Hide the two checks: the repeat as far behind its original as there is room for, the identical pair
+    anywhere but first.
+    """
     first = chance.randrange(max(1, len(chosen) // 2))
     repeat = Trial(chosen[first].condition, chosen[first].right, chosen[first].left, "repeat", first)
     place = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))

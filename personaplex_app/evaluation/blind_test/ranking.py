@@ -22,7 +22,9 @@ _CLOSE = 1e-9
 
 @dataclass(frozen=True)
 class Vote:
-    """One listener's choice between two voices; hidden repeats and identical pairs are left out by whoever asks for a ranking."""
+    """One listener's choice between two voices; hidden repeats and identical pairs are left out by whoever
+    asks for a ranking.
+    """
 
     listener: str
     left: str
@@ -131,7 +133,8 @@ def strengths(wins: np.ndarray) -> np.ndarray:
     games = wins + wins.swapaxes(-1, -2)
     logs = np.zeros_like(total)
     for _ in range(_MAX_STEPS):
-        # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes thousands of steps
+        # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes
+        # thousands of steps
         share = _sigmoid(logs[..., :, None] - logs[..., None, :])
         prior = _sigmoid(logs)
         slope = total + 1 - (games * share).sum(axis=-1) - 2 * prior
@@ -187,7 +190,9 @@ def next_pair(ranking: Ranking) -> tuple[str, str]:
 
 
 def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose intervals overlap most."""
+    """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose
+    intervals overlap most.
+    """
     voices = {standing.voice: standing for standing in ranking.standings}
 
     def urgency(a: Standing, b: Standing) -> tuple[float, float]:

@@ -53,7 +53,9 @@ COLUMNS = (
 
 
 def results(test: BlindTest) -> dict[str, Any]:
-    """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came out."""
+    """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came
+    out.
+    """
     ranking = test.ranking()
     rounds = test.rounds()
     votes = [vote for each in rounds for vote in each.votes.values() if vote["check"] is None]

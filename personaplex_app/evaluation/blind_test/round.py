@@ -1,4 +1,6 @@
-"""One listener's way through a blind test, made from nothing but what was written down of it, so that a reload or a restart resumes it."""
+"""One listener's way through a blind test, made from nothing but what was written down of it, so that a
+reload or a restart resumes it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ Phase = Literal["voting", "done", "revealed"]
 
 @dataclass(frozen=True)
 class Ballot:
-    """What a listener sends: the choice, and how long and how often each side was heard, None where nobody counts that but the clock."""
+    """What a listener sends: the choice, and how long and how often each side was heard, None where nobody
+    counts that but the clock.
+    """
 
     token: str
     choice: Choice
@@ -86,7 +90,10 @@ class Round:
 
     @classmethod
     def of(cls, design: Design, begin: Event) -> Round:
-        """Return a listener at the first trial. Raises: KeyError, TypeError, ValueError for what is no such event."""
+        """Return a listener at the first trial.
+
+        Raises: KeyError, TypeError, ValueError for what is no such event.
+        """
         trials = tuple(Trial.from_json(each) for each in begin["trials"])
         if not trials or any(
             not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices)
@@ -109,12 +116,16 @@ class Round:
         return bool(self._order) and not self.revealed
 
     def token(self, number: int) -> str:
-        """Return what stands for one showing of a trial; another after an undo, so that an old vote cannot be said again."""
+        """Return what stands for one showing of a trial; another after an undo, so that an old vote cannot be
+        said again.
+        """
         key = f"{self.id}:{number}:{self._attempts.get(number, 0)}"
         return hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def number_of(self, token: str) -> int | None:
-        """Return which trial a token stands for, the shown one or an earlier; None for a token that was never given."""
+        """Return which trial a token stands for, the shown one or an earlier; None for a token that was never
+        given.
+        """
         last = len(self.trials) - 1 if self.at is None else self.at
         return next((n for n in range(last + 1) if self.token(n) == token), None)
 
@@ -190,7 +201,10 @@ class Round:
         )
 
     def undo(self, now_s: float) -> Event:
-        """Return the event that takes the last vote back. Raises: BadInput when there is none, or the voices have been named."""
+        """Return the event that takes the last vote back.
+
+        Raises: BadInput when there is none, or the voices have been named.
+        """
         if self.revealed:
             raise BadInput(
                 "The voices have been named, so your votes stand. Begin another round to vote again."
@@ -246,7 +260,9 @@ def preferred(vote: Event) -> str | None:
 
 
 def passed_checks(mine: Round) -> dict[str, bool]:
-    """Return which hidden checks, of those that have a vote, a listener passed: the same preference again, and none between twins."""
+    """Return which hidden checks, of those that have a vote, a listener passed: the same preference again,
+    and none between twins.
+    """
     passed = {}
     for number, vote in mine.votes.items():
         trial = mine.trials[number]

@@ -1,4 +1,6 @@
-"""A blind test that people take: its design, and the log that every listener's way is made from again at any time."""
+"""A blind test that people take: its design, and the log that every listener's way is made from again at any
+time.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class BlindTest:
-    """One test on disk. Its calls may come from any thread; `changed` is called after each that wrote something."""
+    """One test on disk.
+
+    Its calls may come from any thread; `changed` is called after each that wrote something.
+    """
 
     def __init__(
         self,
@@ -190,7 +195,10 @@ class BlindTests:
         self._lock = threading.Lock()
 
     def make(self, design: Design) -> BlindTest:
-        """Return the test of a design, which is written down if it is new. Raises: StorageFull, StorageError."""
+        """Return the test of a design, which is written down if it is new.
+
+        Raises: StorageFull, StorageError.
+        """
         folder = self._folder / design.id
         try:
             if not (folder / DESIGN_NAME).exists():

@@ -1,6 +1,7 @@
 """What listeners do, on disk at once: one JSON object a line, appended under a lock, never rewritten.
 
-A line that was cut off by a crash is passed over; whoever writes next begins a new one. Several processes may write to one log.
+A line that was cut off by a crash is passed over; whoever writes next begins a new one. Several processes may
+write to one log.
 """
 
 from __future__ import annotations

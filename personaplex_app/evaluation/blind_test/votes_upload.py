@@ -1,6 +1,7 @@
 """Votes to a private dataset of the Hub, where one is configured; nothing here runs otherwise.
 
-Each installation writes files of its own, whole logs each time: an upload that fails or comes twice loses and doubles nothing.
+Each installation writes files of its own, whole logs each time: an upload that fails or comes twice loses and
+doubles nothing.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ class VoteUpload:
             self._stop.wait(self._every_s)
 
     def push(self) -> int:
-        """Upload the logs that changed as one commit; return how many there were. Raises: NotPrivate, and what the client raises."""
+        """Upload the logs that changed as one commit; return how many there were.
+
+        Raises: NotPrivate, and what the client raises.
+        """
         with self._lock:
             logs = self._changed
             self._changed = set()

@@ -1,4 +1,6 @@
-"""Somebody's outputs as one zip: unpacked within limits, nothing outside its folder, nothing but sound and JSON."""
+"""Somebody's outputs as one zip: unpacked within limits, nothing outside its folder, nothing but sound and
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _BLOCK_BYTES = 1 << 20
 
 
 def unpack(archive: Path, into: Path, note: Note) -> Path:
-    """Unpack what can be scored and return the folder that holds the samples' folders. What is left out, alone and for itself, is noted.
+    """Unpack what can be scored and return the folder that holds the samples' folders. What is left out,
+    alone and for itself, is noted.
 
     Raises: BadInput when it is no zip, too large, or holds nothing to score.
     """
@@ -73,7 +76,9 @@ def _is_wanted(entry: zipfile.ZipInfo) -> bool:
 
 
 def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_bytes: int) -> int:
-    """Write one file and return how many bytes may still come: what is written counts, not what the zip says of itself."""
+    """Write one file and return how many bytes may still come: what is written counts, not what the zip says
+    of itself.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with file.open(entry) as source, target.open("wb") as out:
         while block := source.read(_BLOCK_BYTES):

@@ -1,4 +1,6 @@
-"""What makes a number wrong before it is computed: clipping, a clock that runs elsewhere, a missing end, the wrong channel."""
+"""What makes a number wrong before it is computed: clipping, a clock that runs elsewhere, a missing end, the
+wrong channel.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Reading other people's outputs: folders of wav and JSON files, each checked before a number is made from it.
+"""Reading other people's outputs: folders of wav and JSON files, each checked before a number is made from
+it.
 
-What makes a file unusable is raised as one sentence (file, what, what to do); what only makes a number doubtful is noted.
+What makes a file unusable is raised as one sentence (file, what, what to do); what only makes a number
+doubtful is noted.
 """
 
 from __future__ import annotations
@@ -75,14 +77,16 @@ def label(path: Path) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in f"{path.parent.name}/{path.name}")
 
 
-# -- JSON -----------------------------------------------------------------------------------------------------------------
+# -- JSON
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def read_words(path: Path, note: Note) -> list[Word]:
     """Return the agent's words in order of time; a null end counts as the start.
 
     What `offline` writes, a list with one text piece per frame, is understood too.
-    Raises: BadInput when the file is missing, or is not `{"text", "chunks": [{"text", "timestamp": [s, e]}]}`.
+    Raises: BadInput when the file is missing, or is not `{"text", "chunks": [{"text", "timestamp": [s,
+    e]}]}`.
     """
     data = read_json(path)
     if isinstance(data, list) and all(isinstance(piece, str) for piece in data):
@@ -110,7 +114,9 @@ def read_words(path: Path, note: Note) -> list[Word]:
 
 
 def words_of_stream(pieces: list[str]) -> list[Word]:
-    """Return the words of a text stream with one entry per frame; a piece that begins with a space begins a word."""
+    """Return the words of a text stream with one entry per frame; a piece that begins with a space begins a
+    word.
+    """
     words: list[Word] = []
     for frame, piece in enumerate(pieces):
         text = piece.replace("▁", " ")
@@ -249,7 +255,8 @@ def _remedy(name: str) -> str:
     )
 
 
-# -- audio ----------------------------------------------------------------------------------------------------------------
+# -- audio
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def read_sound(path: Path) -> Sound:

@@ -1,7 +1,7 @@
 """Full-Duplex-Bench's metrics as formulas over words and spans: no files, no audio.
 
-Each metric is there as published ("strict"), and where that definition misleads also "corrected", under a name of its own.
-All times are seconds on the audio timeline.
+Each metric is there as published ("strict"), and where that definition misleads also "corrected", under a
+name of its own. All times are seconds on the audio timeline.
 Source: arXiv 2503.04721 (v1.0), arXiv 2507.23159 (v1.5).
 """
 
@@ -29,7 +29,8 @@ def count_words(words: Sequence[Word]) -> int:
     return sum(len(word.text.split()) for word in words)
 
 
-# -- who takes the turn ---------------------------------------------------------------------------------------------------
+# -- who takes the turn
+# ---------------------------------------------------------------------------------------------------
 
 
 def take_over(words: Sequence[Word]) -> int:
@@ -56,7 +57,8 @@ def utterances(words: Sequence[Word], gap_s: float = AGENT_GAP_S) -> list[list[W
 
 
 def take_over_in_pause(words: Sequence[Word], pauses: Sequence[Span]) -> int:
-    """Return 1 only when the agent begins to take the turn in a pause or within a second after it (corrected).
+    """Return 1 only when the agent begins to take the turn in a pause or within a second after it
+    (corrected).
 
     The published rate counts any talk in the clip, the rightful answer at its end included.
     """
@@ -86,7 +88,9 @@ def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> ReplyTiming:
 
 
 def reply_to_interruption(words: Sequence[Word], interruption_end_s: float) -> ReplyTiming:
-    """Return the reply that begins once the interruption is over (corrected): going on with the old answer is none."""
+    """Return the reply that begins once the interruption is over (corrected): going on with the old answer is
+    none.
+    """
     return _reply(
         [part for part in utterances(words) if part[0].start_s >= interruption_end_s], interruption_end_s
     )
@@ -97,7 +101,8 @@ def _reply(parts: list[list[Word]], from_s: float) -> ReplyTiming:
     return ReplyTiming(1, seconds(words[0].start_s - from_s)) if take_over(words) else ReplyTiming(0, None)
 
 
-# -- backchannels ---------------------------------------------------------------------------------------------------------
+# -- backchannels
+# ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ class Backchannels:
 
 
 def backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backchannels:
-    """Return the segments that count as backchannels, as published: the last one's judgement stands, every one counts."""
+    """Return the segments that count as backchannels, as published: the last one's judgement stands, every
+    one counts.
+    """
     tor = 0
     counted = []
     for segment in segments:
@@ -141,7 +148,8 @@ def frequency_hz(spans: Sequence[Span], duration_s: float) -> float | None:
 def divergence(spans: Sequence[Span], duration_s: float, human: Sequence[float] | None) -> float | None:
     """Return how far the backchannels' distribution over time is from the human one: 1 when there are none.
 
-    None when there is no human distribution to compare with. Natural logarithm, so two distributions never reach 1.
+    None when there is no human distribution to compare with. Natural logarithm, so two distributions never
+    reach 1.
     """
     if not spans:
         return 1.0
@@ -163,7 +171,8 @@ def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
     return float(np.sqrt(max(0.0, sum(half.sum() for half in halves) / 2)))
 
 
-# -- overlaps (v1.5) ------------------------------------------------------------------------------------------------------
+# -- overlaps (v1.5)
+# ------------------------------------------------------------------------------------------------------
 
 
 def overlaps(user: Sequence[Span], agent: Sequence[Span]) -> list[Span]:
@@ -178,7 +187,9 @@ def stop_latencies_s(user: Sequence[Span], agent: Sequence[Span]) -> list[float]
 
 
 def response_latencies_s(user: Sequence[Span], agent: Sequence[Span]) -> list[float]:
-    """Return the time from a user end to the agent's next start, strictly later; each start answers the latest end before it."""
+    """Return the time from a user end to the agent's next start, strictly later; each start answers the
+    latest end before it.
+    """
     answers: dict[float, float] = {}
     starts_s = sorted(start_s for start_s, _ in agent)
     for end_s in sorted(end_s for _, end_s in user):

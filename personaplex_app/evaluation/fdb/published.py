@@ -22,7 +22,10 @@ NONE_PUBLISHED = "No published figures for this task are known here."
 
 @dataclass(frozen=True)
 class Published:
-    """One system's figures; (synthetic, Candor) for pauses. `speaker_similarity` is of the voice prompt and the agent."""
+    """One system's figures; (synthetic, Candor) for pauses.
+
+    `speaker_similarity` is of the voice prompt and the agent.
+    """
 
     system: str
     pause_tor: tuple[float, float]

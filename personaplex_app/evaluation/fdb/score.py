@@ -82,7 +82,9 @@ class Sample:
         self._note = note
 
     def note_early_words(self, until_s: float) -> None:
-        """Note words from before the moment that a reply is counted from: the published latency takes the first for the reply."""
+        """Note words from before the moment that a reply is counted from: the published latency takes the
+        first for the reply.
+        """
         if self.words and self.words[0].start_s < until_s:
             self._note(
                 f"{self._name(AGENT_WORDS)} has words from before the moment the reply is counted from, so the published latency is 0; "
@@ -152,7 +154,8 @@ class Sample:
         return self._finder().segments(sound)
 
 
-# -- tasks ----------------------------------------------------------------------------------------------------------------
+# -- tasks
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def _pause_handling(sample: Sample) -> Values:
@@ -255,7 +258,8 @@ def score_sample(task: str, sample: Sample, human: list[float] | None = None) ->
     return _rounded({**STRICT, **dict(zip(TASK_NAMES, by_task, strict=True))[task](sample)})
 
 
-# -- a folder of them -----------------------------------------------------------------------------------------------------
+# -- a folder of them
+# -----------------------------------------------------------------------------------------------------
 
 
 def score_folder(task: str, root: Path, human_file: Path | None = None) -> Scores:

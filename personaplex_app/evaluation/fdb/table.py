@@ -25,7 +25,9 @@ _NAMES = {
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Return one line for each kind of problem, skipped samples first; the first sample is named and the others counted."""
+    """Return one line for each kind of problem, skipped samples first; the first sample is named and the
+    others counted.
+    """
     alike: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: not problem.skipped):
         alike.setdefault(problem.message.replace(problem.id or "", "", 1), []).append(problem)

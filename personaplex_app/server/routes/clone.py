@@ -1,7 +1,7 @@
 """Cloning a voice: hear what would be picked from a recording, make it, keep, export, import, delete.
 
-Everything needs the owner's key in the header X-Owner-Key; whatever makes a voice needs `consent=1`, and a body that is the recording
-or the voice file itself.
+Everything needs the owner's key in the header X-Owner-Key; whatever makes a voice needs `consent=1`, and a
+body that is the recording or the voice file itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Comparing voices: render them, hear them, vote blind, see what the votes say.
 
-Runs and votes belong to the owner's key in the header X-Owner-Key, which a page of another site cannot send unasked. A blind test's id
-lets anybody take it; its sounds go by tokens that do not tell a voice.
+Runs and votes belong to the owner's key in the header X-Owner-Key, which a page of another site cannot send
+unasked. A blind test's id lets anybody take it; its sounds go by tokens that do not tell a voice.
 """
 
 from __future__ import annotations

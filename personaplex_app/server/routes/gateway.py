@@ -1,4 +1,6 @@
-"""`/ws/voice/{adapter}`: the same talks for clients of the ORBIT gateway, whose messages `gateway.GatewayWire` translates."""
+"""`/ws/voice/{adapter}`: the same talks for clients of the ORBIT gateway, whose messages
+`gateway.GatewayWire` translates.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,10 @@ def _policy(adapter: Adapter) -> EntryPolicy:
 
 
 class GatewayChannel:
-    """Our messages to the talk's side, the gateway's to the client's. What a client says wrongly it is told, and the talk goes on."""
+    """Our messages to the talk's side, the gateway's to the client's.
+
+    What a client says wrongly it is told, and the talk goes on.
+    """
 
     def __init__(self, channel: WebSocketChannel, wire: GatewayWire, errors: Counter) -> None:
         self._channel = channel

@@ -1,6 +1,7 @@
 """What a talk's owner does with it: list, look, listen, export, rate, keep, delete.
 
-The owner's key comes in the header X-Owner-Key, which a page of another site cannot send unasked. The disk's work is done in threads.
+The owner's key comes in the header X-Owner-Key, which a page of another site cannot send unasked. The disk's
+work is done in threads.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
     timing = engine.step_timing() if isinstance(engine, TimedEngine) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
-        # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one that is heard now
+        # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one
+        # that is heard now
         "global_audio_enabled": True,
         "adapters": [_adapter_entry(adapter) for adapter in app_state.adapters.by_name.values()],
         "websocket_endpoint": "/ws/voice/{adapter_name}",
@@ -122,7 +123,9 @@ def _adapter_entry(adapter: Adapter) -> dict:
 
 
 def _lease(app_state: AppState) -> dict | None:
-    """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing must be lent."""
+    """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing
+    must be lent.
+    """
     engine = app_state.supervisor.engine
     if not isinstance(engine, LeasingEngine) or app_state.fallback_engine is None:
         return None
@@ -137,7 +140,9 @@ def _lease(app_state: AppState) -> dict | None:
 
 
 def _sampling(resampling: bool) -> dict[str, dict]:
-    """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set while talking."""
+    """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set
+    while talking.
+    """
     defaults = asdict(Sampling())
     return {
         name: {
