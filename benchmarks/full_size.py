@@ -65,7 +65,8 @@ def write_weights(folder: Path, config: LmConfig) -> int:
         offset = end
     if shutil.disk_usage(folder).free < offset + 2**30:
         raise SystemExit(
-            f"The weights need {offset / 1e9:.1f} GB in {folder}, which has less; take another folder with --folder."
+            f"The weights need {offset / 1e9:.1f} GB in {folder}, which has less; take another folder with"
+            " --folder."
         )
     block = torch.randn(BLOCK_NUMBERS, generator=torch.Generator().manual_seed(0))
     text = json.dumps(header).encode()

@@ -286,11 +286,13 @@ def main() -> None:
     result = measure(arguments.quick)
     for turn in result["turns"]:
         print(
-            f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} | {turn['recognised']}"
+            f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} |"
+            f" {turn['recognised']}"
         )
     for stop in result["barge_in"]:
         print(
-            f"{stop['stop_s']!s:>7} s  {stop['voice']}  {stop['said']} | {stop['recognised']} {stop['marks']} {stop['notices']}"
+            f"{stop['stop_s']!s:>7} s  {stop['voice']}  {stop['said']} | {stop['recognised']} {stop['marks']}"
+            f" {stop['notices']}"
         )
     for key in (
         "questions",

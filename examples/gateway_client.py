@@ -25,7 +25,9 @@ LISTEN_S = 8.0  # to the answer, after the question
 
 
 async def say(socket, samples):
-    """Send a recording as it would be spoken: the server takes no more than two seconds ahead of real time."""
+    """Send a recording as it would be spoken: the server takes no more than two seconds ahead of real
+    time.
+    """
     clock = asyncio.get_running_loop()
     began_s = clock.time()
     for at in range(0, len(samples), CHUNK_SAMPLES):
@@ -54,7 +56,8 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
             match message["type"]:
                 case "connected":
                     print(
-                        f"connected to {message['adapter']} as {message['session_id']}: {message['capabilities']}",
+                        f"connected to {message['adapter']} as {message['session_id']}:"
+                        f" {message['capabilities']}",
                         flush=True,
                     )
                     speaking = asyncio.create_task(say(socket, said))

@@ -44,7 +44,8 @@ def float32_to_samples(data: bytes) -> np.ndarray:
     """
     if len(data) % 4:
         raise BadAudio(
-            f"Float audio must be whole 32-bit samples; this message has {len(data)} bytes, which is no multiple of 4."
+            f"Float audio must be whole 32-bit samples; this message has {len(data)} bytes, which is no"
+            " multiple of 4."
         )
     return np.frombuffer(data, "<f4").astype(np.float32)
 
@@ -56,7 +57,8 @@ def checked(samples: np.ndarray) -> np.ndarray:
     """
     if not np.isfinite(samples).all():
         raise BadAudio(
-            "The audio holds values that are not numbers (NaN or infinite); send finite samples between -1 and 1."
+            "The audio holds values that are not numbers (NaN or infinite); send finite samples between -1"
+            " and 1."
         )
     return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
 
@@ -107,15 +109,16 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
             channels = file.channels
             if not (RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and 1 <= channels <= MAX_CHANNELS):
                 raise BadAudio(
-                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at {RATES_HZ[0]:,} to "
-                    f"{RATES_HZ[1]:,} Hz."
+                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at"
+                    f" {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz."
                 )
             # a header may promise anything: only what was read counts
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 frames += len(block)
                 if frames > limit_s * rate_hz:
                     raise BadAudio(
-                        f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again."
+                        f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try"
+                        " again."
                     )
                 blocks.append(block.mean(axis=1))
     except (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError) as error:
@@ -155,7 +158,8 @@ def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray
                     samples += block.samples
                     if samples > limit_s * SAMPLE_RATE_HZ:
                         raise BadAudio(
-                            f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again."
+                            f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and"
+                            " try again."
                         )
                     blocks.append(block.to_ndarray().mean(axis=0))
     except (av.error.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:

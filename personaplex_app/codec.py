@@ -63,7 +63,8 @@ class Opus:
             return audio.checked(self._reader.append_bytes(payload))
         except ValueError as error:
             raise BadAudio(
-                f"The audio is not an Ogg-Opus stream ({error}); send 24 kHz mono Opus in Ogg pages, or ask for codec=pcm."
+                f"The audio is not an Ogg-Opus stream ({error}); send 24 kHz mono Opus in Ogg pages, or ask"
+                " for codec=pcm."
             ) from None
 
     def encode(self, samples: np.ndarray) -> bytes:

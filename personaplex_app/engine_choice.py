@@ -123,7 +123,8 @@ def _lacks(settings: Settings) -> str:
         if not (folder / LM_FILE).is_file():
             return (
                 missing
-                or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a whole checkpoint."
+                or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a "
+                f"whole checkpoint."
             )
     if missing:
         return missing
@@ -140,7 +141,10 @@ def _lacks(settings: Settings) -> str:
 def _way_to(repo: HubRepo, settings: Settings) -> str:
     """Return how to come by a checkpoint that is not in the cache, nothing where it may be downloaded."""
     if constants.HF_HUB_OFFLINE:
-        return f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a folder that holds a checkpoint."
+        return (
+            f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
+            " folder that holds a checkpoint."
+        )
     if hub_access(settings).any_token():
         return ""
     host = this_platform()
@@ -149,8 +153,8 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
         steps = f"accept the licence at {repo.page}, {host.token_step}{gpu}"
         return f"For PersonaPlex itself, the owner of this Space must {steps}. It then starts anew by itself."
     return (
-        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page}, {host.token_step}; "
-        "or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
+        f"For PersonaPlex itself, on a machine with a GPU: accept the licence at {repo.page},"
+        f" {host.token_step}; or set PERSONAPLEX_CHECKPOINT to a folder that holds the checkpoint."
     )
 
 
@@ -177,7 +181,8 @@ def build(choice: Choice, settings: Settings) -> Engine:
             from .engine.personaplex import PersonaplexEngine, PersonaplexSettings
         except ImportError as error:
             raise EngineUnavailable(
-                f"The PersonaPlex engine needs the package {error.name}; run: pip install -r requirements-personaplex.txt"
+                f"The PersonaPlex engine needs the package {error.name}; run: pip install -r"
+                " requirements-personaplex.txt"
             ) from error
 
         # a lent device is for one talk

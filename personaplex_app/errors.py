@@ -59,7 +59,9 @@ class ProtocolError(BadInput):
 
 
 class BadVote(BadInput):
-    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were heard."""
+    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were
+    heard.
+    """
 
     code = "bad_vote"
 

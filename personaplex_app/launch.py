@@ -145,7 +145,8 @@ def _drain(app_state: AppState, at_once: threading.Event) -> None:
     app_state.drain(grace_s)
     if app_state.callers:
         print(
-            f"Callers still here: {app_state.callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.",
+            f"Callers still here: {app_state.callers}. Their talks end within {grace_s} s; ctrl-C again ends"
+            " them now.",
             flush=True,
         )
     _until_alone(app_state, grace_s + GOODBYE_S, at_once)
@@ -181,7 +182,8 @@ def free_port(host: str, port: int) -> int:
             )
         return candidate
     raise SettingsError(
-        f"No port from {port} to {port + PORTS_TRIED - 1} can be used on {host} ({reason}); choose another with --port."
+        f"No port from {port} to {port + PORTS_TRIED - 1} can be used on {host} ({reason}); choose another"
+        " with --port."
     )
 
 

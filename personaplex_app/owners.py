@@ -17,7 +17,7 @@ def owner_hash(key: str) -> str:
     """
     if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
         raise BadInput(
-            f"The owner key has {len(key)} characters; it must have {MIN_OWNER_KEY_CHARS} to {MAX_OWNER_KEY_CHARS}. "
-            "Reload the page to get a new one."
+            f"The owner key has {len(key)} characters; it must have {MIN_OWNER_KEY_CHARS} to"
+            f" {MAX_OWNER_KEY_CHARS}. Reload the page to get a new one."
         )
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -50,7 +50,8 @@ def check_prompt(text: str) -> str:
         raise BadPrompt("The role prompt is empty; write who the agent is, or choose a persona.")
     if len(text) > MAX_PROMPT_CHARS:
         raise BadPrompt(
-            f"The role prompt has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it and try again."
+            f"The role prompt has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it and"
+            " try again."
         )
     return text
 
@@ -68,7 +69,8 @@ def load_personas(path: Path = PERSONAS_FILE) -> tuple[Persona, ...]:
     for name in names:
         if names.count(name) > 1:
             raise SettingsError(
-                f"Persona {shorten(name)}, field name: it is used {names.count(name)} times; names must differ."
+                f"Persona {shorten(name)}, field name: it is used {names.count(name)} times; names must"
+                " differ."
             )
     return personas
 
@@ -102,7 +104,8 @@ def _persona(entry: Any, number: int) -> Persona:
     for field_name, choices in (("voice", voices.NAMES), ("classic_voice", CLASSIC_VOICES)):
         if values[field_name] not in choices:
             raise SettingsError(
-                f"{who}, field {field_name}: {shorten(values[field_name])} is not one of {', '.join(choices)}."
+                f"{who}, field {field_name}: {shorten(values[field_name])} is not one of"
+                f" {', '.join(choices)}."
             )
     examples = entry.get("examples")
     if not isinstance(examples, list) or not EXAMPLES_MIN <= len(examples) <= EXAMPLES_MAX:

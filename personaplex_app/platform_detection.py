@@ -28,7 +28,10 @@ class Platform:
     origins: tuple[str, ...] = ()
 
 
-_SPACE_DISK = "What is written here is lost at a restart; with a storage mounted at /data, set PERSONAPLEX_DATA=/data/personaplex."
+_SPACE_DISK = (
+    "What is written here is lost at a restart; with a storage mounted at /data, set"
+    " PERSONAPLEX_DATA=/data/personaplex."
+)
 
 
 def this_platform() -> Platform:
@@ -51,7 +54,10 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
             "colab",
             "Google Colab",
             "COLAB_RELEASE_TAG",
-            token_step="put a token of that account into Colab's secrets as HF_TOKEN, and allow this notebook to read it",  # noqa: S106
+            token_step=(  # noqa: S106
+                "put a token of that account into Colab's secrets as HF_TOKEN, and allow this notebook to"
+                " read it"
+            ),
             gpu_step="choose one: Runtime → Change runtime type → T4 GPU",
             mind=("Colab's port proxy drops WebSockets: reach the page by its shared link (--share).",),
         )
@@ -60,7 +66,10 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
             "container",
             "container",
             f"/{mark}",
-            token_step="set HF_TOKEN to a token of that account (docker run -e HF_TOKEN, or a line in .env for compose)",  # noqa: S106
+            token_step=(  # noqa: S106
+                "set HF_TOKEN to a token of that account (docker run -e HF_TOKEN, or a line in .env for"
+                " compose)"
+            ),
             gpu_step="give the container one: docker run --gpus all, or docker compose --profile gpu",
             mind=("What is written outside of its volumes is lost with the container.",),
         )

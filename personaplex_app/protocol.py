@@ -84,7 +84,8 @@ def decode(data: bytes | str) -> Message:
         raise ProtocolError("An empty message came; the first byte of every message is its kind.")
     if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(
-            f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller pieces."
+            f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller"
+            " pieces."
         )
     try:
         kind = Kind(data[0])
@@ -213,9 +214,11 @@ def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
         base,
         # the reference's clients name a voice by its file
         voice=_text(fields, "voice_prompt", base.voice, 80).removesuffix(".pt"),
-        prompt=_text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS)
-        if "text_prompt" in fields
-        else base.prompt,
+        prompt=(
+            _text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS)
+            if "text_prompt" in fields
+            else base.prompt
+        ),
         persona=_text(fields, "persona", base.persona, 80),
         owner=_text(fields, "owner", base.owner, 128),
         keep=_flag(fields.get("keep"), "keep") or base.keep,

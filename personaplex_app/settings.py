@@ -170,12 +170,14 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         _networks,
-        "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all",
+        "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated;"
+        " * for all",
     )
     checkpoint: str = _setting(
         "",
         str,
-        "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given",
+        "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION;"
+        " nvidia/personaplex-7b-v1 unless given",
     )
     hf_token: str = _setting(
         "", str, "token for the Hub, before HF_TOKEN and the Hub's own login", secret=True
@@ -251,7 +253,8 @@ class Settings:
         if (self.ssl_key is None) != (self.ssl_cert is None):
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
             raise SettingsError(
-                f"{given} is given without {missing}; give both, or --ssl alone for a self-signed certificate."
+                f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"
+                " certificate."
             )
         if self.share and (self.ssl or self.ssl_cert):
             raise SettingsError(

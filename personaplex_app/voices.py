@@ -112,14 +112,16 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
                 raise WeightsError(
-                    f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download it again."
+                    f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download"
+                    " it again."
                 )
             name = wanted.get(member.name.removeprefix("./"))
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:
                 raise WeightsError(
-                    f"{path.name}: {name}.pt has {member.size:,} bytes; a voice has at most {MAX_VOICE_BYTES:,}."
+                    f"{path.name}: {name}.pt has {member.size:,} bytes; a voice has at most"
+                    f" {MAX_VOICE_BYTES:,}."
                 )
             content = archive.extractfile(member)
             if content is not None:

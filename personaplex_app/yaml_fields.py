@@ -81,7 +81,8 @@ class Fields:
         node = self._nodes.pop(name, None)
         if not isinstance(node, yaml.SequenceNode):
             raise SettingsFileError(
-                f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field {self._path(name)}: give a list."
+                f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field"
+                f" {self._path(name)}: give a list."
             )
         found = [
             Fields(self._file, each, f"{self._path(name)}[{number}]")
@@ -118,7 +119,8 @@ def read_fields(path: Path) -> Fields:
         node = yaml.compose(path.read_text("utf-8"), _LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFileError(
-            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is UTF-8."
+            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is"
+            " UTF-8."
         ) from None
     except RecursionError:
         raise SettingsFileError(f"The file {path.name} is nested too deeply; fix its YAML.") from None

@@ -1,4 +1,6 @@
-"""The blind test: plans that are fair, votes that count once and are never lost, a way that survives reloads."""
+"""The blind test: plans that are fair, votes that count once and are never lost, a way that survives
+reloads.
+"""
 
 import json
 import os

@@ -261,7 +261,10 @@ def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
 
 
 def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):
-    part = "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a map that day"
+    part = (
+        "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a"
+        " map that day"
+    )
     done = talk(ScriptedResponder()).wait(0.5)
     while done.now_s < 30.0:
         done.say(part).wait(0.2)

@@ -228,7 +228,8 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
         channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), app_state
     ).run()
     assert channel.errors == [
-        "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose another, or clone it again."
+        "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose"
+        " another, or clone it again."
     ]
     app_state.library.close()
 

@@ -409,7 +409,8 @@ def test_session_past_the_window_says_once_that_early_context_fades(engine):
     (notice,) = (event for notices in told for event in notices)
     assert (
         notice.text
-        == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from now on."
+        == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from"
+        " now on."
     )
     assert duration(240.0) == "4 minutes"
 

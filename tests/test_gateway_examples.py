@@ -1,4 +1,6 @@
-"""The gateway's two example clients against the real app: a program, and a page of another site in Chromium."""
+"""The gateway's two example clients against the real app: a program, and a page of another site in
+Chromium.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""A checkpoint from the Hub: what is asked for, brought whole, checked, resumed where the connection was cut."""
+"""A checkpoint from the Hub: what is asked for, brought whole, checked, resumed where the connection
+was cut.
+"""
 
 import logging
 import os

@@ -42,8 +42,8 @@ def test_fetch_gated_licence_not_accepted_says_so(server, access):
     server.gated = True
     said = refusal(REPO, replace(access, token=STRANGE))
     assert (
-        f"The token's account may not read {NAME} (403). Accept the licence at https://huggingface.co/{NAME} with that account"
-        in said
+        f"The token's account may not read {NAME} (403). Accept the licence at https://huggingface.co/{NAME}"
+        " with that account" in said
     )
 
 
@@ -60,8 +60,8 @@ def test_fetch_refused_on_a_space_names_the_spaces_own_settings(server, access, 
     server.gated = True
     said = refusal(REPO, access)
     assert (
-        f"Accept the licence at https://huggingface.co/{NAME}, add a token of that account as the secret HF_TOKEN"
-        in said
+        f"Accept the licence at https://huggingface.co/{NAME}, add a token of that account as the secret"
+        " HF_TOKEN" in said
     )
 
 
@@ -198,8 +198,8 @@ def test_fetch_tokenizer_that_is_not_the_known_one_is_refused(server, access):
     server.name, server.commit = RELEASED, RELEASED_REVISION
     said = refusal(parse(""), access)
     assert (
-        f"{TOKENIZER_FILE} of {RELEASED}@{RELEASED_REVISION} is not the one that was published: expected sha256 78d4336533ddc26f…"
-        in said
+        f"{TOKENIZER_FILE} of {RELEASED}@{RELEASED_REVISION} is not the one that was published: expected"
+        " sha256 78d4336533ddc26f…" in said
     )
     assert not server.gets(LM_FILE)
 

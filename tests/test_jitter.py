@@ -1,4 +1,6 @@
-"""The buffer between sound that comes when it comes and frames that are due: late, early, drifting, too much."""
+"""The buffer between sound that comes when it comes and frames that are due: late, early, drifting,
+too much.
+"""
 
 import numpy as np
 import pytest

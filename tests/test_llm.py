@@ -23,7 +23,10 @@ BY_RULES = ["A rye loaf costs four dollars."]
 
 
 def event(text=None, finish=None):
-    return f"data: {json.dumps({'choices': [{'delta': {'content': text} if text else {}, 'finish_reason': finish}]})}\n\n".encode()
+    return (
+        "data:"
+        f" {json.dumps({'choices': [{'delta': {'content': text} if text else {}, 'finish_reason': finish}]})}\n\n".encode()
+    )
 
 
 class Server:

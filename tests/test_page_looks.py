@@ -1,4 +1,6 @@
-"""How the page looks and behaves: widths, themes, contrast, reach, settings, limits, a server that goes away."""
+"""How the page looks and behaves: widths, themes, contrast, reach, settings, limits, a server that
+goes away.
+"""
 
 import re
 import signal

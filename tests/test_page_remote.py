@@ -56,7 +56,8 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
         expect_state(page, "error")
         said = page.locator("#talk-status")
         expect(said).to_contain_text(
-            f"The talk with the remote server {host} has ended. It closed the connection (code 1001, 'maintenance')."
+            f"The talk with the remote server {host} has ended. It closed the connection (code 1001,"
+            " 'maintenance')."
         )
         rate_hz, heard = played(page)
         # a busy machine begins to play later

@@ -76,7 +76,8 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
             "aria-label", re.compile("you spoke 1 time, the agent 1 time")
         )
         assert page.evaluate(
-            "() => { const c = document.querySelector('.session canvas'); return c.width > 300 && c.height > 100; }"
+            "() => { const c = document.querySelector('.session canvas'); return c.width > 300 && c.height >"
+            " 100; }"
         )
         card.get_by_role("button", name="Play the recording").click()
         expect(card.locator(".player-time")).not_to_have_text(re.compile("^0:00 "))

@@ -182,7 +182,8 @@ def test_microphone_refused_says_how_to_allow_it(app: AppProcess, browser: Brows
 def test_microphone_missing_says_so(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         page.add_init_script(
-            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none', 'NotFoundError'); }"
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none',"
+            " 'NotFoundError'); }"
         )
         open_page(page, app.url)
         page.click("#talk-start")

@@ -181,8 +181,8 @@ def test_engine_without_room_refuses_before_loading(monkeypatch, tmp_path):
 def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine():
     text = doctor.report(Settings(), as_json=False, gpu_gib=16)
     assert (
-        "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has 16.74 GB"
-        in text
+        "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has"
+        " 16.74 GB" in text
     )
     assert "int8: weights 8.01 GB, 11.16 GB with one talk, moves 7.38 GB a frame: 4 talks fit" in text
     assert "takes int8: unquantised with one talk needs 18.5 GB and 16.7 GB are usable" in text

@@ -19,7 +19,10 @@ from .support.speech import speak
 pytestmark = pytest.mark.unit
 
 TEXTS = (
-    "Could you tell me when the museum opens tomorrow morning, please? I would like to go there with my two children.",
+    (
+        "Could you tell me when the museum opens tomorrow morning, please? I would like to go there with my"
+        " two children."
+    ),
     "It opens at nine, and the tour of the old town begins an hour later at the main gate.",
 )
 

@@ -1,4 +1,6 @@
-"""The remote engine against servers over real sockets: those that talk, and each way in which one can fail."""
+"""The remote engine against servers over real sockets: those that talk, and each way in which one can
+fail.
+"""
 
 import asyncio
 import json

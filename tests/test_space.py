@@ -277,12 +277,12 @@ def started(space, python, tmp_path):
         engine = httpx.get(url + "/voice/status").json()["engine"]
         assert engine["name"] == "classic"
         assert (
-            "the owner of this Space must accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1"
-            in engine["next_step"]
+            "the owner of this Space must accept the licence at"
+            " https://huggingface.co/nvidia/personaplex-7b-v1" in engine["next_step"]
         )
         assert (
-            "as the secret HF_TOKEN (Settings → Variables and secrets), and choose a GPU (Settings → Hardware)"
-            in engine["next_step"]
+            "as the secret HF_TOKEN (Settings → Variables and secrets), and choose a GPU (Settings →"
+            " Hardware)" in engine["next_step"]
         )
         # its own page, by whatever name the Hub's proxy calls the app; and a page of somebody else
         for origin, status in (("https://somebody-talk.hf.space", 200), ("https://elsewhere.example", 403)):

@@ -1,4 +1,6 @@
-"""Told to stop, the real process with people in it: who is told what, when it is gone, and with which code."""
+"""Told to stop, the real process with people in it: who is told what, when it is gone, and with which
+code.
+"""
 
 import signal
 import subprocess

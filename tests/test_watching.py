@@ -35,7 +35,8 @@ SECRETS = {
 }
 # parts of the above, and what is spoken and answered
 UNSAID = re.compile(
-    r"periwinkle|Zebedee|quixotic|marigold|tamarind|Wilhelmina|obsidian|umbrella|127\.0\.0\.1|door-key|gateway-key",
+    r"periwinkle|Zebedee|quixotic|marigold|tamarind|Wilhelmina|obsidian|umbrella|127\.0\.0\.1|door-key|"
+    r"gateway-key",
     re.I,
 )
 
@@ -51,10 +52,13 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """An app after one talk of a page, one of a gateway's client and a few mishaps: its metrics and its log."""
+    """An app after one talk of a page, one of a gateway's client and a few mishaps: its metrics and
+    its log.
+    """
     folder = tmp_path_factory.mktemp("app")
     (folder / "adapters.yaml").write_text(
-        f"adapters: [{{name: shop, persona: {{voice_prompt: NATF0, text_prompt: {SECRETS['adapter prompt']}}}}}]"
+        "adapters: [{name: shop, persona: {voice_prompt: NATF0, text_prompt:"
+        f" {SECRETS['adapter prompt']}}}}}]"
     )
     env = {"PERSONAPLEX_API_KEY": LOGIN, "PERSONAPLEX_GATEWAY_KEY": KEY}
     options = {

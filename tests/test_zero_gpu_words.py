@@ -1,4 +1,6 @@
-"""What ZeroGPU's refusals mean for a visitor: the API's answers, through the real package, to our sentences."""
+"""What ZeroGPU's refusals mean for a visitor: the API's answers, through the real package, to our
+sentences.
+"""
 
 import gc
 from types import SimpleNamespace
@@ -61,7 +63,10 @@ def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
         (
             "runs",
             ip_token(),
-            "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more.",
+            (
+                "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub"
+                " for more."
+            ),
         ),
         (
             "pending",

@@ -1,4 +1,6 @@
-"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their packages."""
+"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their
+packages.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ class ClassicEngine:
         return self._max_sessions
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown voice."""
+        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown
+        voice.
+        """
         return self._samples.get(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
@@ -86,7 +90,8 @@ class ClassicEngine:
             synthesiser = Synthesiser()
         except ImportError as error:
             raise EngineUnavailable(
-                f"The embedded engine needs the package {error.name}, which is not installed; run: pip install -r requirements.txt"
+                f"The embedded engine needs the package {error.name}, which is not installed; run: pip"
+                " install -r requirements.txt"
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
@@ -106,7 +111,8 @@ class ClassicEngine:
             )
         if len(config.prompt) > MAX_PROMPT_CHARS:
             raise BadPrompt(
-                f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}. Shorten it."
+                f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}."
+                " Shorten it."
             )
         if self._models is None:
             raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
@@ -157,5 +163,6 @@ def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:
     understood = recogniser.transcribe(np.concatenate([pad, clip.samples, pad])).text
     if plain_words(understood) != plain_words(_SELF_TEST):
         raise EngineError(
-            "The embedded engine did not understand its own voice in the self-test; reinstall with: pip install -r requirements.txt"
+            "The embedded engine did not understand its own voice in the self-test; reinstall with: pip"
+            " install -r requirements.txt"
         )

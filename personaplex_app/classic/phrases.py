@@ -56,7 +56,8 @@ _STOP = _words("""
 """)
 # "I have a question." is not the question.
 _ANNOUNCES = re.compile(
-    r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you something)\W*$"
+    r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you"
+    r" something)\W*$"
 )
 _MAX_BACKCHANNEL_WORDS = 4
 _ECHO_SHARE = 0.7

@@ -104,7 +104,9 @@ class Playback:
         self._gain = 1.0
 
     def drop(self) -> None:
-        """Forget what was not played, and the words of what was; a cut that has not sounded yet still fades."""
+        """Forget what was not played, and the words of what was; a cut that has not sounded yet still
+        fades.
+        """
         self.words = []
         self._dropped = True
         if not self._fading:

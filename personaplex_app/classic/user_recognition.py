@@ -1,4 +1,6 @@
-"""The user's side of a talk: the sound of the last half minute, its recognition, and the captions made of it."""
+"""The user's side of a talk: the sound of the last half minute, its recognition, and the captions
+made of it.
+"""
 
 from __future__ import annotations
 

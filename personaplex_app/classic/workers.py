@@ -69,7 +69,8 @@ class WorkQueue:
         """
         if len(self._pending) >= MAX_PENDING:
             raise EngineError(
-                f"This talk has {MAX_PENDING} pieces of work waiting, the most it may have; the machine is too slow for it."
+                f"This talk has {MAX_PENDING} pieces of work waiting, the most it may have; the machine is"
+                " too slow for it."
             )
         self._pending.append(_PendingWork(worker.submit(work), self._frame + LOCKSTEP_FRAMES, then))
 

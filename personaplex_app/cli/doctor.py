@@ -85,7 +85,10 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
     lines = [
         f"Host       {host['title']}" + (f", by {host['found_by']}" if host["found_by"] else ""),
         *(f"           {sentence}" for sentence in host["mind"]),
-        f"Machine    {has['cpu']}, {has['cores']} cores, {has['memory_gib']} GiB memory, {has['disk_free_gib']} GiB free",
+        (
+            f"Machine    {has['cpu']}, {has['cores']} cores, {has['memory_gib']} GiB memory,"
+            f" {has['disk_free_gib']} GiB free"
+        ),
         f"           {has['system']}, Python {has['python']}",
         "Packages   "
         + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
@@ -100,8 +103,11 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",
         f"Log        {found['log']['format']}, level {found['log']['level']}",
         f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
-        f"Address    {settings.host} port {settings.port}{settings.root_path}; https: {found['address']['https']}; "
-        f"forwarded headers believed from {', '.join(settings.trusted_proxies) or 'nobody'}",
+        (
+            f"Address    {settings.host} port {settings.port}{settings.root_path}; https:"
+            f" {found['address']['https']}; forwarded headers believed from"
+            f" {', '.join(settings.trusted_proxies) or 'nobody'}"
+        ),
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
@@ -149,7 +155,8 @@ def _reach(host: Platform, settings: Settings) -> list[str]:
     if settings.host in LOOPBACK or settings.ssl or settings.ssl_cert:
         return []
     return [
-        "Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy with TLS in front."
+        "Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy"
+        " with TLS in front."
     ]
 
 
@@ -167,7 +174,10 @@ def _checkpoint(settings: Settings) -> str:
     checkpoint = parse(settings.checkpoint)
     if not isinstance(checkpoint, HubRepo):
         return f"the folder {checkpoint}" + ("" if checkpoint.is_dir() else ", which does not exist")
-    return f"{checkpoint}, {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
+    return (
+        f"{checkpoint},"
+        f" {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
+    )
 
 
 def https_of(settings: Settings) -> str:
@@ -185,7 +195,9 @@ def https_of(settings: Settings) -> str:
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
-    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is not known."""
+    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is
+    not known.
+    """
     try:
         # torch takes seconds to import and need not be installed
         from ..model.agreement import known_agreements
@@ -231,8 +243,11 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     bits = {"none": f"{8 * plan['element_bytes']}-bit float"}
     lines = [
         f"Memory     {plan['device']} PersonaPlex's file has {gb('file_bytes')} of weights.",
-        f"           a talk {gb('slot_bytes')} ({plan['kv_frame_bytes']:,} B a frame and the codec's streams), codec {gb('codec_bytes')}, "
-        f"snapshots {gb('snapshot_bytes')}, reserve {gb('reserve_bytes')}; {gb('usable_bytes')} of {gb('memory_bytes')} usable",
+        (
+            f"           a talk {gb('slot_bytes')} ({plan['kv_frame_bytes']:,} B a frame and the codec's"
+            f" streams), codec {gb('codec_bytes')}, snapshots {gb('snapshot_bytes')}, reserve"
+            f" {gb('reserve_bytes')}; {gb('usable_bytes')} of {gb('memory_bytes')} usable"
+        ),
     ]
     for option in plan["options"]:
         name = bits.get(option["quantize"], option["quantize"])

@@ -85,13 +85,15 @@ def _space(settings: Settings, args: argparse.Namespace) -> int:
         check_repo(args.push)
     files = write_space(args.folder)
     print(
-        f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r requirements.txt && python app.py"
+        f"The Space is complete in {args.folder}: {len(files)} files. To run it: pip install -r"
+        " requirements.txt && python app.py"
     )
     if args.push is None:
         print("Upload it with --push OWNER/NAME, or with git to a Space that you made.")
     else:
         print(
-            f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private; its settings change that."
+            f"Uploaded to {push_space(args.folder, args.push, hub_access(settings))}. A new Space is private;"
+            " its settings change that."
         )
         print("For PersonaPlex itself it needs HF_TOKEN as a secret and a GPU; its README says how.")
     return 0

@@ -40,7 +40,8 @@ def write_space(folder: Path) -> list[str]:
     }
     if missing := [name for name, source in sources.items() if not source.is_file()]:
         raise BadInput(
-            f"What a Space needs ({', '.join(missing)}) is not beside the installed package; clone the project and run this command there."
+            f"What a Space needs ({', '.join(missing)}) is not beside the installed package; clone the"
+            " project and run this command there."
         )
     try:
         _clear(folder)
@@ -50,7 +51,8 @@ def write_space(folder: Path) -> list[str]:
         (folder / MANIFEST).write_text("".join(f"{name}\n" for name in sources), "utf-8")
     except OSError as error:
         raise StorageError(
-            f"The Space cannot be written to {shorten(folder, 100)}: {error.strerror or type(error).__name__}."
+            f"The Space cannot be written to {shorten(folder, 100)}:"
+            f" {error.strerror or type(error).__name__}."
         ) from error
     return list(sources)
 
@@ -66,7 +68,8 @@ def _clear(folder: Path) -> None:
     if not manifest.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise BadInput(
-                f"{shorten(folder, 100)} is not empty and was not written by this command; give a new or an empty folder."
+                f"{shorten(folder, 100)} is not empty and was not written by this command; give a new or an"
+                " empty folder."
             )
         return
     for name in manifest.read_text("utf-8").splitlines():
@@ -79,7 +82,8 @@ def check_repo(repo: str) -> None:
     """Raises: BadInput where no Space can have that name."""
     if not _REPO.fullmatch(repo) or repo.endswith((".git", ".")):
         raise BadInput(
-            f"{shorten(repo)} cannot be a Space's name; give OWNER/NAME, of letters, digits, -, _ and ., such as somebody/personaplex."
+            f"{shorten(repo)} cannot be a Space's name; give OWNER/NAME, of letters, digits, -, _ and ., such"
+            " as somebody/personaplex."
         )
 
 
@@ -93,8 +97,8 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
     token = access.any_token()
     if not token:
         raise SpaceRefused(
-            f"There is no token to upload with. Make one that may write at {TOKENS}, set HF_TOKEN to it (or run: hf auth login), and run "
-            "the command again."
+            f"There is no token to upload with. Make one that may write at {TOKENS}, set HF_TOKEN to it (or"
+            " run: hf auth login), and run the command again."
         )
     api = HfApi(endpoint=access.endpoint, token=token)
     try:
@@ -112,8 +116,8 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
         raise _refused(repo, error.response.status_code) from error
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise SpaceRefused(
-            f"The Hub cannot be reached ({type(error).__name__}). The Space is complete in {shorten(folder, 100)}: check the network and "
-            "run the command again."
+            f"The Hub cannot be reached ({type(error).__name__}). The Space is complete in"
+            f" {shorten(folder, 100)}: check the network and run the command again."
         ) from error
     except ValueError as error:
         raise SpaceRefused(f"The Hub does not take the Space: {error}") from error
@@ -124,18 +128,22 @@ def _refused(repo: str, status: int) -> SpaceRefused:
     """Return what the Hub's refusal means for a person."""
     if status == 401:
         return SpaceRefused(
-            f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set HF_TOKEN to it."
+            f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set"
+            " HF_TOKEN to it."
         )
     if status == 402:
         return SpaceRefused(
-            f"The Hub asks this account to pay for a Space like {repo} (402). See https://huggingface.co/pricing."
+            f"The Hub asks this account to pay for a Space like {repo} (402). See"
+            " https://huggingface.co/pricing."
         )
     if status in (403, 404):
         owner = repo.partition("/")[0]
         return SpaceRefused(
-            f"The token may not write to {repo} ({status}). Take one with write permission for {owner} ({TOKENS}), or another owner: your "
-            "own account's name, or an organisation that you are a member of."
+            f"The token may not write to {repo} ({status}). Take one with write permission for {owner}"
+            f" ({TOKENS}), or another owner: your own account's name, or an organisation that you are a"
+            " member of."
         )
     return SpaceRefused(
-        f"The Hub refuses the Space {repo} with status {status}. Wait a few minutes and run the command again."
+        f"The Hub refuses the Space {repo} with status {status}. Wait a few minutes and run the command"
+        " again."
     )

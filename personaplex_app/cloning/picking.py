@@ -66,8 +66,8 @@ class Picker:
         if found_s < MIN_SPEECH_S:
             heard = f"only {found_s:.1f} s of speech were" if found else "no speech was"
             raise BadAudio(
-                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {heard} found; a voice needs {MIN_SPEECH_S:.0f} s at least. "
-                "Record 10 to 20 s of one person talking."
+                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {heard} found; a voice needs"
+                f" {MIN_SPEECH_S:.0f} s at least. Record 10 to 20 s of one person talking."
             )
         spans = _best(found, recording)
         samples = np.concatenate([_faded(recording[start:stop]) for start, stop in spans])
@@ -111,7 +111,9 @@ def _best(found: list[Span], recording: np.ndarray) -> list[Span]:
 
 
 def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
-    """Return the first of the spans, the last one cut short in its quietest place where it would be too much."""
+    """Return the first of the spans, the last one cut short in its quietest place where it would be
+    too much.
+    """
     left = round(MAX_SPEECH_S * SAMPLE_RATE_HZ)
     run: list[Span] = []
     for start, stop in found:
@@ -153,13 +155,14 @@ def _check(speech: np.ndarray) -> None:
     loudest, loud = np.quantile(np.abs(speech), [0.9995, 0.99])
     if loudest < MIN_HEADROOM * loud:
         raise BadAudio(
-            "The recording is clipped: its loudest parts are cut off. Move away from the microphone or turn it down, and try again."
+            "The recording is clipped: its loudest parts are cut off. Move away from the microphone or turn"
+            " it down, and try again."
         )
     # speech has pauses of a few hundredths of a second everywhere, and there the room is heard
     powers = _block_powers(speech)
     snr_db = 10.0 * float(np.log10(powers.mean() + 1e-12) - np.log10(np.percentile(powers, 5) + 1e-12))
     if snr_db < MIN_SNR_DB:
         raise BadAudio(
-            f"The recording is too noisy: the voice is {max(0.0, snr_db):.0f} dB above the noise, and {MIN_SNR_DB:.0f} dB are needed. "
-            "Record in a quieter place, closer to the microphone."
+            f"The recording is too noisy: the voice is {max(0.0, snr_db):.0f} dB above the noise, and"
+            f" {MIN_SNR_DB:.0f} dB are needed. Record in a quieter place, closer to the microphone."
         )

@@ -182,7 +182,8 @@ class ClonedVoices:
         entry = self._entries.get(voice_id)
         if entry is None or entry.owner != owner:
             raise NotFound(
-                "There is no such cloned voice among yours. It may have been deleted, or not kept; choose another or make it again."
+                "There is no such cloned voice among yours. It may have been deleted, or not kept; choose"
+                " another or make it again."
             )
         return entry
 
@@ -193,7 +194,8 @@ class ClonedVoices:
             kept = sum(entry.voice.kept for entry in self._entries.values())
         if kept >= MAX_KEPT:
             raise StorageFull(
-                f"{MAX_KEPT:,} voices are kept here, which is the most; this one was not kept. Export it instead."
+                f"{MAX_KEPT:,} voices are kept here, which is the most; this one was not kept. Export it"
+                " instead."
             )
         folder = self._folder / owner
         index = {
@@ -210,7 +212,8 @@ class ClonedVoices:
             _sync(folder)
         except OSError as error:
             raise StorageError(
-                f"The voice cannot be kept: {error.strerror}. Make the data folder writable, or go on without keeping it."
+                f"The voice cannot be kept: {error.strerror}. Make the data folder writable, or go on without"
+                " keeping it."
             ) from error
 
 

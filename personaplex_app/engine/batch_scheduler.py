@@ -102,7 +102,8 @@ class BatchScheduler:
         spoken = future.result()
         if not spoken.finite:
             raise EngineError(
-                "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others are not touched."
+                "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others"
+                " are not touched."
             )
         return spoken
 
@@ -255,7 +256,9 @@ class BatchScheduler:
 
 
 def _answer(work: Callable[[], T], future: Future[T]) -> None:
-    """Do somebody's work; what is wrong with what they brought is theirs to hear, and no fault of the device."""
+    """Do somebody's work; what is wrong with what they brought is theirs to hear, and no fault of the
+    device.
+    """
     try:
         future.set_result(work())
     except PersonaplexError as error:

@@ -163,7 +163,8 @@ class LeasedEngine:
         with self._lock:
             if len(self._lease_requests) >= MAX_LEASE_REQUESTS:
                 raise GpuUnavailable(
-                    f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a few minutes."
+                    f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a"
+                    " few minutes."
                 )
             lease = _Lease(self, length_s, Path(self._folder.name) / secrets.token_hex(8), self._forget)
             self._lease_requests[lease.token] = lease

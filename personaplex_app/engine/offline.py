@@ -62,7 +62,8 @@ def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
             )
         except (OSError, soundfile.LibsndfileError) as error:
             raise StorageError(
-                f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be written."
+                f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be"
+                " written."
             ) from error
 
 

@@ -156,8 +156,8 @@ class PersonaplexEngine:
                 raise
             device = self.compute.device if self.compute else "this machine"
             raise EngineError(
-                f"The memory of {device} ran out while the model was loaded. Take --quantize int8 or int4, fewer --slots, or close other "
-                "programs there; then start again."
+                f"The memory of {device} ran out while the model was loaded. Take --quantize int8 or int4,"
+                " fewer --slots, or close other programs there; then start again."
             ) from error
 
     def _bring(self, report: Callable[[EngineState], None]) -> None:
@@ -378,7 +378,8 @@ def divide(
     host = memory_bytes(torch.device("cpu"))
     if plan.chosen.away_bytes > host:
         raise EngineError(
-            f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4."
+            f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or"
+            " int4."
         )
     return plan, plan.chosen
 
@@ -398,7 +399,8 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
     for _ in range(WARM_UP_FRAMES):
         if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
             raise EngineError(
-                "The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16."
+                "The model's numbers overflow on silence in this number type; try --dtype float32 or"
+                " bfloat16."
             )
     # a copy ahead of its use reaches into the next frame, which no record can
     if (

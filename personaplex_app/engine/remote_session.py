@@ -79,7 +79,9 @@ class RemoteSession:
         return Step(agent, text, (*self._captions.step(text), *notices))
 
     def _send(self, line: RemoteConnection, user: np.ndarray) -> tuple[Event, ...]:
-        """Send what the user says, unless the server is so far behind that its answers would come ever later."""
+        """Send what the user says, unless the server is so far behind that its answers would come
+        ever later.
+        """
         if line.sent_samples - line.buffer.written_samples <= BEHIND_SAMPLES:
             line.send(user)
             return ()
@@ -95,7 +97,8 @@ class RemoteSession:
             raise EngineError(f"The talk with the remote server {self._host} has ended. {line.ended}")
         if time.monotonic() - max(line.heard_s, self._resumed_s) > self._silent_s:
             raise EngineError(
-                f"The talk with the remote server {self._host} has ended. It sent no sound for {self._silent_s:g} s."
+                f"The talk with the remote server {self._host} has ended. It sent no sound for"
+                f" {self._silent_s:g} s."
             )
 
     def link_stats(self) -> LinkStats:

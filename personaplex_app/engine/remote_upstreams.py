@@ -175,7 +175,10 @@ class Upstream:
             self.worked()
 
 
-ASKS_FOR_A_KEY = "It refuses without the right key (HTTP {status}); set PERSONAPLEX_REMOTE_KEY or PERSONAPLEX_REMOTE_HEADERS."
+ASKS_FOR_A_KEY = (
+    "It refuses without the right key (HTTP {status}); set PERSONAPLEX_REMOTE_KEY or"
+    " PERSONAPLEX_REMOTE_HEADERS."
+)
 
 
 def by_turn(upstreams: list[Upstream], now_s: float) -> list[Upstream]:
@@ -193,8 +196,8 @@ def sentence_of(error: BaseException) -> str:
     for each in _causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
-                f"Its certificate cannot be verified ({each.verify_message}). Name its authority's file in SSL_CERT_FILE, or give "
-                "--remote-insecure to do without the check."
+                f"Its certificate cannot be verified ({each.verify_message}). Name its authority's file in"
+                " SSL_CERT_FILE, or give --remote-insecure to do without the check."
             )
         if isinstance(each, ssl.SSLError):
             return "It does not speak TLS; begin its address with ws:// if that is meant."

@@ -25,7 +25,10 @@ from .contract import Session
 
 log = logging.getLogger(__name__)
 
-PROMPT = "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has been."
+PROMPT = (
+    "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has"
+    " been."
+)
 SEED = 7
 MAX_FRAMES = 75
 SILENT_DB = -50.0

@@ -19,7 +19,8 @@ try:
     import spaces
 except ImportError as error:
     raise EngineUnavailable(
-        f"SPACES_ZERO_GPU is set but the package {error.name} is missing; run: pip install -r requirements-zerogpu.txt"
+        f"SPACES_ZERO_GPU is set but the package {error.name} is missing; run: pip install -r"
+        " requirements-zerogpu.txt"
     ) from error
 
 QUOTA = re.compile(r"\((?P<asked_s>-?\d+)s requested vs\. (?P<left_s>-?\d+)s left\)")
@@ -41,7 +42,8 @@ class ZeroGpu:
         message = str(getattr(error, "message", error))
         if quota := QUOTA.search(message):
             return GpuUnavailable(
-                f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come back {_when(message)}."
+                f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come"
+                f" back {_when(message)}."
             )
         for known, sentence in SENTENCES.items():
             if known in f"{title}: {message}":
@@ -52,12 +54,20 @@ class ZeroGpu:
 
 
 SENTENCES = {
-    "runs limit": "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more.",
+    "runs limit": (
+        "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more."
+    ),
     "illegal duration": "So long a talk on the GPU is not allowed for you. Choose a shorter one.",
-    "reached its GPU limit": "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub.",
-    "pending credits": "Too much of your GPU time is taken by tasks that still run. Come back when one has ended.",
+    "reached its GPU limit": (
+        "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub."
+    ),
+    "pending credits": (
+        "Too much of your GPU time is taken by tasks that still run. Come back when one has ended."
+    ),
     "No GPU was available": "No GPU is free: none became so within a minute. Come back in a few minutes.",
-    "Expired ZeroGPU proxy token": "This page has been open too long for the GPU. Load it again, and start once more.",
+    "Expired ZeroGPU proxy token": (
+        "This page has been open too long for the GPU. Load it again, and start once more."
+    ),
 }
 """What the package says, and what it means for a visitor; the first that fits counts."""
 
@@ -76,5 +86,7 @@ def _when(message: str) -> str:
 
 @spaces.GPU
 def _nothing() -> Iterator[WorkerLease]:
-    """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no other."""
+    """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no
+    other.
+    """
     yield from ()

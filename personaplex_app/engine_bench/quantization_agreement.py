@@ -78,8 +78,13 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
 def render_agreement(found: dict[str, Any]) -> str:
     """Return the findings for a terminal."""
     lines = [
-        f"{found['machine']['name']} ({found['machine']['device']}), {found['dtype']}; {found['frames']} frames of: {found['heard']}",
-        f"{'greedy tokens equal to those of the unquantised weights':58}{'all':>8}{'text':>8}{'semantic':>10}{'acoustic':>10}",
+        (
+            f"{found['machine']['name']} ({found['machine']['device']}), {found['dtype']}; {found['frames']}"
+            f" frames of: {found['heard']}"
+        ),
+        (
+            f"{'greedy tokens equal to those of the unquantised weights':58}{'all':>8}{'text':>8}{'semantic':>10}{'acoustic':>10}"
+        ),
     ]
     for form, s in found["agreement"].items():
         lines.append(
@@ -96,9 +101,10 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)
     heard = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
-    return voice_codes(
-        load_mimi(files.folder, device, files.mimi), heard
-    ), f"{scenario.title} (our scenario {scenario.name})"
+    return (
+        voice_codes(load_mimi(files.folder, device, files.mimi), heard),
+        f"{scenario.title} (our scenario {scenario.name})",
+    )
 
 
 def _load(files: CheckpointFiles, compute: Compute, form: str, cpu_offload: bool) -> Lm:

@@ -75,21 +75,26 @@ def render(found: dict[str, Any], as_json: bool) -> str:
     theirs = found["peer"] or {}
     lines = [
         f"{machine['name']} ({machine['device']}), {machine['threads']} threads, torch {machine['torch']}",
-        f"Random weights of the size {found['size']} in {found['dtype']}; prompt phase of {found['prompt_positions']} positions",
+        (
+            f"Random weights of the size {found['size']} in {found['dtype']}; prompt phase of"
+            f" {found['prompt_positions']} positions"
+        ),
         f"{'':28}{'ours':>12}{'moshi':>12}",
     ]
     if found["quantize"] != "none":
         share = found["token_agreement_with_unquantised"]
         lines.insert(
             2,
-            f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised model, on random weights",
+            f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised"
+            " model, on random weights",
         )
     for name, value in found["ours"].items():
         other = theirs.get(name)
         lines.append(f"{name:28}{value:>12,}{'' if other is None else format(other, ','):>12}")
     lines.append(
-        f"4 sessions in one step take {found['batch_of_4_over_1']} times one; position 2900 takes {found['late_over_early']} times 100; "
-        f"95 of 100 frames leave {found['headroom']:.0%} of their 80 ms free"
+        f"4 sessions in one step take {found['batch_of_4_over_1']} times one; position 2900 takes"
+        f" {found['late_over_early']} times 100; 95 of 100 frames leave {found['headroom']:.0%} of their 80"
+        " ms free"
     )
     if theirs:
         ratios = ", ".join(
@@ -98,6 +103,7 @@ def render(found: dict[str, Any], as_json: bool) -> str:
         lines.append(f"Times faster than moshi: {ratios}")
     else:
         lines.append(
-            "The moshi package is not installed; `make test` puts it beside the app, then the comparison is made too."
+            "The moshi package is not installed; `make test` puts it beside the app, then the comparison is"
+            " made too."
         )
     return "\n".join(lines)

@@ -18,8 +18,10 @@ _CUTS_IN = frozenset(("wait", "hold", "stop", "enough"))
 _DECLINES = re.compile(
     r"\b(i('m| am) (not sure|afraid|unable)|i (do not|don't|can't|cannot|couldn't)"
     r" (know|have|say|tell|promise|answer|confirm|find|share|help)"
-    r"|(isn't|is not|aren't|are not|not) (in|part of|on|among) (my|our|the) (notes|information|menu)|notes don't|no (information|idea)"
-    r"|not (allowed|able|available|possible)|(don't|do not|doesn't|does not) (have|offer|cover|serve|know)|rather not"
+    r"|(isn't|is not|aren't|are not|not) (in|part of|on|among) (my|our|the) (notes|information|menu)|notes"
+    r" don't|no (information|idea)"
+    r"|not (allowed|able|available|possible)|(don't|do not|doesn't|does not)"
+    r" (have|offer|cover|serve|know)|rather not"
     r"|unfortunately|sorry, (but )?(i|we|my|that))\b"
 )
 

@@ -17,9 +17,10 @@ from .scenarios import SpokenScenario
 MAX_REPLY_BYTES = 65_536
 MAX_SAID_CHARS = 4_000
 PROMPT = (
-    "You judge a spoken agent. You get its role, what the user said, and what the agent said. Ignore spelling, cut-off words and "
-    "timing: the text comes from a live talk. Judge whether the agent answered what was asked, correctly by its role, and stayed in its "
-    'role. Reply with JSON alone: {"score": N, "reason": "one sentence"}, N from 1 (wrong, or out of its role) to 5 (fully right).'
+    "You judge a spoken agent. You get its role, what the user said, and what the agent said. Ignore"
+    " spelling, cut-off words and timing: the text comes from a live talk. Judge whether the agent answered"
+    ' what was asked, correctly by its role, and stayed in its role. Reply with JSON alone: {"score": N,'
+    ' "reason": "one sentence"}, N from 1 (wrong, or out of its role) to 5 (fully right).'
 )
 
 
@@ -58,7 +59,10 @@ class Judge:
         Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does.
         """
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
-        told = f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT: {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
+        told = (
+            f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT:"
+            f" {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
+        )
         body = {
             "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}],
             "temperature": 0,

@@ -222,15 +222,16 @@ _WALL = (
         "First audio on the wall clock",
         "s",
         "low",
-        "From the moment a talk is asked for to the moment the agent's first sound could be played, where it speaks first; no network.",
+        "From the moment a talk is asked for to the moment the agent's first sound could be played, where it"
+        " speaks first; no network.",
     ),
     Metric(
         "wall_turn_latency_s",
         "Turn latency on the wall clock",
         "s",
         "low",
-        "From the moment the user's last sample was said to the moment the agent's first could be played: framing and computing "
-        "in it, network and playback buffers not.",
+        "From the moment the user's last sample was said to the moment the agent's first could be played:"
+        " framing and computing in it, network and playback buffers not.",
     ),
     Metric(
         "wall_stop_after_onset_s",

@@ -44,8 +44,8 @@ def lane(result: Result, user: np.ndarray, agent: np.ndarray) -> str:
     width = int(result.duration_s * PX_PER_S) + 90
     title = f"{result.title}: {result.duration_s:.0f} seconds, the user above, the agent below"
     parts = [
-        f'<svg class="lane" viewBox="0 0 {width} {2 * axis}" width="{width}" height="{2 * axis}" role="img" aria-label="{escape(title)}" '
-        f'data-px-per-s="{PX_PER_S}">'
+        f'<svg class="lane" viewBox="0 0 {width} {2 * axis}" width="{width}" height="{2 * axis}" role="img"'
+        f' aria-label="{escape(title)}" data-px-per-s="{PX_PER_S}">'
     ]
     parts += [_band(each, axis) for each in result.happened if each["what"] in NAMES]
     ticks = "".join(f"M{second * PX_PER_S} {axis - 4}v8" for second in range(0, width // PX_PER_S, 2))
@@ -75,7 +75,10 @@ def _band(happened: dict[str, Any], axis: int) -> str:
     name = f'<text class="mark" x="{x + 2:.1f}" y="{axis - HALF_PX - 5}">{NAMES[happened["what"]]}</text>'
     if happened["what"] == "interruption":
         return f'<path class="cut" d="M{x:.1f} {axis - HALF_PX}v{2 * HALF_PX}"/>{name}'
-    return f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, wide):.1f}" height="{2 * HALF_PX}"/>{name}'
+    return (
+        f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, wide):.1f}"'
+        f' height="{2 * HALF_PX}"/>{name}'
+    )
 
 
 def _words(words: Sequence[dict[str, Any]], side: str, axis: int, sign: int) -> str:
@@ -105,7 +108,7 @@ def intervals_plot(metric: dict[str, Any]) -> str:
         cells = [(name, cell) for name, cell in cells[-1:] if cell["interval"]]
     if not any(cell["interval"] for _, cell in cells):
         return ""
-    ends = [each for _, cell in cells for each in (cell["interval"] or [cell["value"]])] + [
+    ends = [each for _, cell in cells for each in cell["interval"] or [cell["value"]]] + [
         cell["value"] for _, cell in cells
     ]
     scales = {"rate": (0.0, 1.0), "share": (0.0, 1.0), "cosine": (0.0, 1.0), "1 to 5": (1.0, 5.0)}
@@ -118,7 +121,8 @@ def intervals_plot(metric: dict[str, Any]) -> str:
         return left + (value - low) / (high - low) * (width - left - 56)
 
     parts = [
-        f'<svg class="plot" viewBox="0 0 {width} {line * len(cells) + 20}" role="img" aria-label="{escape(metric["title"])} by voice">'
+        f'<svg class="plot" viewBox="0 0 {width} {line * len(cells) + 20}" role="img"'
+        f' aria-label="{escape(metric["title"])} by voice">'
     ]
     foot = line * len(cells) + 2
     parts.append(

@@ -68,7 +68,8 @@ class RunPlan:
                 )
         if not 0 < len(self.conversations) <= MAX_CONVERSATIONS:
             raise BadInput(
-                f"That makes {len(self.conversations):,} conversations; from 1 to {MAX_CONVERSATIONS:,} can be held. Choose otherwise."
+                f"That makes {len(self.conversations):,} conversations; from 1 to {MAX_CONVERSATIONS:,} can"
+                " be held. Choose otherwise."
             )
         return self
 
@@ -155,7 +156,8 @@ def begin(
         differs = [key for key, value in conditions.items() if about.get("conditions", {}).get(key) != value]
         if differs:
             raise BadInput(
-                f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder with --out."
+                f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder"
+                " with --out."
             )
     else:
         try:

@@ -213,7 +213,8 @@ def _part(entry: Any, who: str) -> Part:
         or (do == "noise" and value not in NOISES)
     ):
         raise SettingsError(
-            f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is {' or '.join(NOISES)}."
+            f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is"
+            f" {' or '.join(NOISES)}."
         )
     return Part(do, value if do == "noise" else "", float(length))
 

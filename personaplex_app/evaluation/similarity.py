@@ -97,7 +97,9 @@ class VoiceEncoder:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the cosine of two voices, from 0 to 1: about 0.9 and more for one voice, 0.75 and less for two."""
+    """Return the cosine of two voices, from 0 to 1: about 0.9 and more for one voice, 0.75 and less
+    for two.
+    """
     return float(a @ b)
 
 

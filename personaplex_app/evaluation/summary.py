@@ -26,17 +26,19 @@ from .run import ABOUT_RUN
 from .similarity import similarity
 
 OURS = (
-    "These scenarios are our own, spoken by the embedded synthesiser. Figures made from them are not Full-Duplex-Bench scores "
-    "and can be compared only with figures from the same scenarios, takes and version."
+    "These scenarios are our own, spoken by the embedded synthesiser. Figures made from them are not"
+    " Full-Duplex-Bench scores and can be compared only with figures from the same scenarios, takes and"
+    " version."
 )
 CLOCKS = {
     "timeline": (
-        "Conversations were held as fast as the machine allows, and every latency is on the audio timeline: no network, queue, computing or"
-        " playback is in it. The embedded engine then takes two frames for every piece of work, however long it really takes."
+        "Conversations were held as fast as the machine allows, and every latency is on the audio timeline:"
+        " no network, queue, computing or playback is in it. The embedded engine then takes two frames for"
+        " every piece of work, however long it really takes."
     ),
     "live": (
-        "Conversations were held in real time. Latencies on the timeline count frames; those on the wall clock add framing and computing. "
-        "Neither has network or playback buffers in it."
+        "Conversations were held in real time. Latencies on the timeline count frames; those on the wall"
+        " clock add framing and computing. Neither has network or playback buffers in it."
     ),
 }
 NOT_LIVE = "Wall-clock latencies need conversations in real time: evaluate run --live."
@@ -53,7 +55,8 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
     results = read_results(out)
     if not results:
         raise BadInput(
-            f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out {shorten(out)}"
+            f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out"
+            f" {shorten(out)}"
         )
     about = read_json(out / ABOUT_RUN) if (out / ABOUT_RUN).exists() else {}
     clock = about.get("conditions", {}).get("clock", "timeline")
@@ -82,8 +85,10 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
         "scenarios": _scenarios(results),
         "failures": about.get("failures", []),
         "metrics": {metric.key: _metric(metric, results, voices) for metric in METRICS},
-        "speed": {voice: _speed([r for r in results if r.voice == voice]) for voice in voices}
-        | {"all": _speed(results)},
+        "speed": (
+            {voice: _speed([r for r in results if r.voice == voice]) for voice in voices}
+            | {"all": _speed(results)}
+        ),
         "alike": _alike(out, results, voices),
         "not_measured": absent,
         "published": {"source": SOURCE, "note": NOTE, "rows": [asdict(row) for row in ROWS]},

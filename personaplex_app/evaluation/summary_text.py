@@ -12,8 +12,10 @@ def text_of(summary: dict[str, Any]) -> str:
     """Return the figures over all voices as text; those of too few events are hidden."""
     voices = summary["voices"]
     lines = [
-        f"{summary['conversations']} conversations with {summary['engine']}, {len(summary['scenarios'])} scenarios of our own, "
-        f"voices {', '.join(voices)}, clock {summary['clock']['name']}",
+        (
+            f"{summary['conversations']} conversations with {summary['engine']}, {len(summary['scenarios'])}"
+            f" scenarios of our own, voices {', '.join(voices)}, clock {summary['clock']['name']}"
+        ),
         *textwrap.wrap(summary["note"], 100),
         "",
     ]
@@ -26,7 +28,8 @@ def text_of(summary: dict[str, Any]) -> str:
             lines.append(f"{group}:")
         name = metric["title"] + (", s" if metric["unit"] == "s" else "")
         lines.append(
-            f"  {name:44}{cell_text(metric['all'], metric['unit']):>8}  {span_text(metric['all'], metric['unit'])}"
+            f"  {name:44}{cell_text(metric['all'], metric['unit']):>8} "
+            f" {span_text(metric['all'], metric['unit'])}"
         )
     speed = summary["speed"]["all"]
     if speed["steps"]:
@@ -51,7 +54,8 @@ def text_of(summary: dict[str, Any]) -> str:
                 kind
             ]
             lines.append(
-                f"  {name:44}{sum(known) / len(known):>8.2f}  {min(known):.2f} … {max(known):.2f} over {len(known)}"
+                f"  {name:44}{sum(known) / len(known):>8.2f}  {min(known):.2f} … {max(known):.2f} over"
+                f" {len(known)}"
             )
     lines += [
         f"Not measured: {what.replace('_', ' ')}: {why}" for what, why in summary["not_measured"].items()

@@ -102,7 +102,8 @@ def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -
         os.replace(new, path)
     except OSError as error:
         raise StorageError(
-            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with --data."
+            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with"
+            " --data."
         ) from error
     return path
 

@@ -38,7 +38,8 @@ class CheckpointFiles:
         """
         if not folder.is_dir():
             raise WeightsError(
-                f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a Hub repository."
+                f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a"
+                " Hub repository."
             )
         return cls(folder, folder / LM_FILE, folder / MIMI_FILE, folder / TOKENIZER_FILE)
 
@@ -72,7 +73,8 @@ def load_checkpoint(
     lm = load_lm(files.folder, device, dtype, files.lm, report, quantize, away)
     if len(tokenizer) != lm.config.text_card:
         raise WeightsError(
-            f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they belong to different checkpoints."
+            f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they"
+            " belong to different checkpoints."
         )
     return Checkpoint(files, lm, mimi, tokenizer)
 

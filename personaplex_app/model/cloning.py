@@ -36,7 +36,8 @@ def voice_codes(mimi: Mimi, samples: np.ndarray) -> Tensor:
     seconds = len(samples) / SAMPLE_RATE_HZ
     if not MIN_VOICE_S <= seconds <= MAX_VOICE_S:
         raise BadAudio(
-            f"The voice recording is {seconds:.1f} s long; it must be between {MIN_VOICE_S} and {MAX_VOICE_S:.0f} s."
+            f"The voice recording is {seconds:.1f} s long; it must be between {MIN_VOICE_S} and"
+            f" {MAX_VOICE_S:.0f} s."
         )
     scaled = at_loudness(samples, CLONE_LUFS)
     pcm = torch.from_numpy(np.pad(scaled, (0, -len(scaled) % FRAME_SAMPLES))).to(mimi.device)
@@ -69,7 +70,8 @@ def from_file(data: bytes, codec: str, card: int) -> Tensor:
     """
     if len(data) > MAX_CLONE_BYTES:
         raise BadVoiceFile(
-            f"The voice file has {len(data):,} bytes; the limit is {MAX_CLONE_BYTES:,}. Choose one that was exported here."
+            f"The voice file has {len(data):,} bytes; the limit is {MAX_CLONE_BYTES:,}. Choose one that was"
+            " exported here."
         )
     try:
         content = load(data)
@@ -88,7 +90,8 @@ def from_file(data: bytes, codec: str, card: int) -> Tensor:
         raise BadVoiceFile("That safetensors file is not a cloned voice; choose one that was exported here.")
     if metadata["codec"] != codec:
         raise BadVoiceFile(
-            "That voice was made with another model, whose codes mean other sounds here. Clone it again from its recording."
+            "That voice was made with another model, whose codes mean other sounds here. Clone it again from"
+            " its recording."
         )
     shape = tuple(codes.shape)
     if (
@@ -99,7 +102,8 @@ def from_file(data: bytes, codec: str, card: int) -> Tensor:
     ):
         limit = f"int16 [{AGENT_CODEBOOKS}, 1 to {MAX_VOICE_FRAMES}]"
         raise BadVoiceFile(
-            f"The voice's codes are {shorten(codes.dtype)} {list(shape)}; they must be {limit}. Export it again."
+            f"The voice's codes are {shorten(codes.dtype)} {list(shape)}; they must be {limit}. Export it"
+            " again."
         )
     if codes.min() < 0 or codes.max() >= card:
         raise BadVoiceFile(
@@ -114,6 +118,7 @@ def _metadata(data: bytes) -> dict[str, str]:
     found = header.get("__metadata__") or {}
     if sum(len(key) + len(value) for key, value in found.items()) > MAX_METADATA_CHARS:
         raise BadVoiceFile(
-            f"The voice file's notes are longer than {MAX_METADATA_CHARS:,} characters. Choose one that was exported here."
+            f"The voice file's notes are longer than {MAX_METADATA_CHARS:,} characters. Choose one that was"
+            " exported here."
         )
     return found

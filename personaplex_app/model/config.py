@@ -216,7 +216,8 @@ def read_mimi_config(folder: Path) -> MimiConfig:
         or config.codebooks < AGENT_CODEBOOKS
     ):
         raise WeightsError(
-            f"{where} does not turn 1920 samples into one frame of {AGENT_CODEBOOKS} codebooks; take Mimi's own file."
+            f"{where} does not turn 1920 samples into one frame of {AGENT_CODEBOOKS} codebooks; take Mimi's"
+            " own file."
         )
     return config
 
@@ -231,7 +232,8 @@ def mimi_config_file(folder: Path) -> str | None:
     name = read_json(path).get("mimi_config_name") if path.exists() else None
     if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
         raise WeightsError(
-            f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder."
+            f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same"
+            " folder."
         )
     return name
 

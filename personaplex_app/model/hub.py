@@ -142,8 +142,9 @@ class _Bringing:
         free_bytes = shutil.disk_usage(place).free
         if needed_bytes and needed_bytes + SPARE_BYTES > free_bytes:
             raise EngineUnavailable(
-                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {place}, and {free_bytes / 1e9:,.1f} GB are "
-                "free. Make room there, or set HF_HOME to a folder on a larger disk, and start again."
+                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {place}, and"
+                f" {free_bytes / 1e9:,.1f} GB are free. Make room there, or set HF_HOME to a folder on a"
+                " larger disk, and start again."
             )
 
     def _tell(self, doing: str, at_bytes: int) -> None:
@@ -177,8 +178,9 @@ class _Bringing:
                 if found != file.hash:
                     part.unlink()
                     raise WeightsError(
-                        f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…. Nothing of it was kept. Start "
-                        "again; if it happens twice, something between here and the Hub changes files: try another network."
+                        f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…."
+                        " Nothing of it was kept. Start again; if it happens twice, something between here"
+                        " and the Hub changes files: try another network."
                     )
                 _check_known(self.repo, file.name, part)
                 part.replace(blob)
@@ -233,8 +235,9 @@ def _check_known(repo: HubRepo, name: str, path: Path) -> None:
     known = repo.sha256.get(name)
     if known and (found := digest(path, known, lambda at: None)) != known:
         raise WeightsError(
-            f"{name} of {repo} is not the one that was published: expected sha256 {known[:16]}…, found {found[:16]}…. "
-            "Do not use it. Unset HF_ENDPOINT if it names a mirror, or set PERSONAPLEX_CHECKPOINT to a folder that you trust."
+            f"{name} of {repo} is not the one that was published: expected sha256 {known[:16]}…, found"
+            f" {found[:16]}…. Do not use it. Unset HF_ENDPOINT if it names a mirror, or set"
+            " PERSONAPLEX_CHECKPOINT to a folder that you trust."
         )
 
 

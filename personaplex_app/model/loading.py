@@ -102,7 +102,8 @@ def _used(config: MimiConfig) -> MimiConfig:
 def _opened(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
         raise WeightsError(
-            f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub repository."
+            f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub"
+            " repository."
         )
     try:
         with safe_open(path, framework="pt", device="cpu") as weights:
@@ -113,12 +114,15 @@ def _opened(path: Path) -> Iterator[safe_open]:
         ) from error
     except OSError as error:
         raise WeightsError(
-            f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try again."
+            f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try"
+            " again."
         ) from error
 
 
 def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
-    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3 · width."""
+    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3
+    · width.
+    """
     key = "depformer.layers.0.self_attn.in_proj_weight"
     if key not in weights.keys():  # noqa: SIM118 (not a dict)
         raise WeightsError(f"{path.name} has no {key}: it is not a PersonaPlex language model. {NEXT_STEP}")
@@ -126,7 +130,8 @@ def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
     steps, rest = divmod(rows, 3 * config.depformer_width)
     if rest or steps not in (8, 16):
         raise WeightsError(
-            f"{path.name} has {rows} rows in {key}; 8 or 16 steps of {3 * config.depformer_width} rows are known. {NEXT_STEP}"
+            f"{path.name} has {rows} rows in {key}; 8 or 16 steps of {3 * config.depformer_width} rows are"
+            f" known. {NEXT_STEP}"
         )
     return steps
 
@@ -188,8 +193,8 @@ def _fill(
                 "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
             )
             raise EngineError(
-                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
-                f"Use {smaller}a device with more memory."
+                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room"
+                f" ({shorten(error, 60)}). Use {smaller}a device with more memory."
             ) from error
         _place(model, key, stored)
         done += empty.numel()

@@ -102,7 +102,10 @@ class Option:
         if self.quantize == "none":
             return ""
         if self.agreement is None:
-            return "how many of its tokens are those of the unquantised weights has not been measured (bench --agreement)"
+            return (
+                "how many of its tokens are those of the unquantised weights has not been measured (bench"
+                " --agreement)"
+            )
         return f"{self.agreement:.1%} of its tokens are those of the unquantised weights"
 
 
@@ -202,8 +205,8 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
         least = asked[-1]
         way_out = "--quantize auto or int4, or " if quantize in ("none", "int8") else ""
         return (
-            f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not fit. "
-            f"Take {way_out}a device with more memory."
+            f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not"
+            f" fit. Take {way_out}a device with more memory."
         )
     fits = f"{chosen.slots} talk{'' if chosen.slots == 1 else 's'}"
     fits += f" of the {talks} asked for" if chosen.slots < talks else ""
@@ -223,8 +226,9 @@ def _away(chosen: Option, layers: int) -> str:
         return ""
     fetch_s = chosen.away_bytes / HOST_LINK_BYTES_PER_S
     return (
-        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to bring over for every frame: "
-        f"{fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s, {fetch_s / FRAME_S:.1f} times real time."
+        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to"
+        f" bring over for every frame: {fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s,"
+        f" {fetch_s / FRAME_S:.1f} times real time."
     )
 
 

@@ -26,7 +26,8 @@ class TextTokenizer:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
         except (OSError, RuntimeError) as error:
             raise WeightsError(
-                f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint again."
+                f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint"
+                " again."
             ) from error
 
     def __len__(self) -> int:
@@ -42,7 +43,8 @@ class TextTokenizer:
         tokens = self._pieces.encode(wrap(text))
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise BadPrompt(
-                f"The role prompt has {len(tokens):,} tokens; the limit is {MAX_PROMPT_TOKENS:,}. Shorten it and try again."
+                f"The role prompt has {len(tokens):,} tokens; the limit is {MAX_PROMPT_TOKENS:,}. Shorten it"
+                " and try again."
             )
         return tokens
 

@@ -90,15 +90,16 @@ def _cut_off(source: Source, part: Path) -> WeightsError:
     amount = f"{_size(part):,} of {source.size_bytes:,} bytes"
     part.unlink(missing_ok=True)
     return WeightsError(
-        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start again later, or unset "
-        "HF_ENDPOINT if it names a mirror."
+        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start"
+        " again later, or unset HF_ENDPOINT if it names a mirror."
     )
 
 
 def _cut(source: Source, part: Path, cause: str) -> EngineUnavailable:
     return EngineUnavailable(
-        f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of {source.size_bytes:,} bytes of {source.name} are "
-        "here. Check the network and start again; it goes on from there."
+        f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of"
+        f" {source.size_bytes:,} bytes of {source.name} are here. Check the network and start again; it goes"
+        " on from there."
     )
 
 
@@ -117,7 +118,8 @@ def digest(path: Path, like: str, tell: Tell) -> str:
                 tell(file.tell())
     except OSError as error:
         raise WeightsError(
-            f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start again."
+            f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start"
+            " again."
         ) from error
     return sums.hexdigest()
 

@@ -1,4 +1,6 @@
-"""Voice files: a released `.pt` is a pickle and treated as hostile; ours are safetensors with a known sha256."""
+"""Voice files: a released `.pt` is a pickle and treated as hostile; ours are safetensors with a known
+sha256.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
         ) from error
     if not isinstance(content, dict) or set(content) != {"embeddings", "cache"}:
         raise WeightsError(
-            f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download voices.tgz again."
+            f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download"
+            " voices.tgz again."
         )
     return _checked(name, content["embeddings"], content["cache"], config)
 
@@ -67,11 +70,13 @@ def _check_pickle(name: str, data: bytes) -> None:
         for opcode, argument, _ in pickletools.genops(pickles[0]):
             if opcode.name in NAMING_OPCODES and (opcode.name != "GLOBAL" or argument not in ALLOWED_GLOBALS):
                 raise WeightsError(
-                    f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is not loaded."
+                    f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is"
+                    " not loaded."
                 )
         if len(pickles) != 1:
             raise WeightsError(
-                f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz again."
+                f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz"
+                " again."
             )
     except (
         zipfile.BadZipFile,
@@ -98,18 +103,21 @@ def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> 
     if len(shape) != 4 or not 2 <= shape[0] <= MAX_VOICE_FRAMES or shape[1:] != (1, 1, config.width):
         limit = f"[2 to {MAX_VOICE_FRAMES}, 1, 1, {config.width}]"
         raise WeightsError(
-            f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to another model."
+            f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to"
+            " another model."
         )
     if (
         embeddings.dtype not in (torch.bfloat16, torch.float16, torch.float32)
         or not torch.isfinite(embeddings).all()
     ):
         raise WeightsError(
-            f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download voices.tgz again."
+            f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download"
+            " voices.tgz again."
         )
     if tuple(cache.shape) != (1, COLUMN_ROWS, CACHE_COLUMNS) or cache.dtype != torch.int64:
         raise WeightsError(
-            f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz again."
+            f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz"
+            " again."
         )
     text = cache[0, 0]
     audio = cache[0, 1:]
@@ -167,11 +175,13 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
         content = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"The voice file {shorten(name)} is not a safetensors file ({type(error).__name__}); export it again."
+            f"The voice file {shorten(name)} is not a safetensors file ({type(error).__name__}); export it"
+            " again."
         ) from error
     if set(content) != {"embeddings", "cache"}:
         raise WeightsError(
-            f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it again."
+            f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it"
+            " again."
         )
     return _checked(name, content["embeddings"], content["cache"], config)
 
@@ -234,6 +244,7 @@ def _sha256_of(path: Path) -> str:
         )
     if path.stat().st_size > 16 * MAX_VOICE_BYTES:
         raise WeightsError(
-            f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it again."
+            f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it"
+            " again."
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()

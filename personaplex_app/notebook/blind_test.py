@@ -27,11 +27,15 @@ CHOICES: dict[str, Choice] = {"A": "left", "B": "right", "tie": "tie", "both bad
 UNDO = "undo"
 REVEAL = "reveal"
 NOT_HEARD = "Nothing was counted: this pair is shown only now. Hear both sides, then choose."
-ALL_VOTED = f"Every pair has its vote. CHOICE {UNDO} takes the last one back; {REVEAL} names the voices, and your votes stand."
+ALL_VOTED = (
+    f"Every pair has its vote. CHOICE {UNDO} takes the last one back; {REVEAL} names the voices, and your"
+    " votes stand."
+)
 LOOK = (
-    "<style>.lane .user{stroke:#0a7a83;stroke-width:2}.lane .agent{stroke:#c2481f;stroke-width:2}.lane .axis{stroke:#999}"
-    ".lane text{font:12px sans-serif}.lane .user-words{fill:#08636b}.lane .agent-words{fill:#9d3715}.lane .band{fill:rgba(202,158,38,.26)}"
-    ".lane .cut{stroke:#0a7a83;stroke-width:2}.lane{background:#fdfcf9}</style>"
+    "<style>.lane .user{stroke:#0a7a83;stroke-width:2}.lane .agent{stroke:#c2481f;stroke-width:2}.lane"
+    " .axis{stroke:#999}.lane text{font:12px sans-serif}.lane .user-words{fill:#08636b}.lane"
+    " .agent-words{fill:#9d3715}.lane .band{fill:rgba(202,158,38,.26)}.lane"
+    " .cut{stroke:#0a7a83;stroke-width:2}.lane{background:#fdfcf9}</style>"
 )
 
 
@@ -85,7 +89,8 @@ class NotebookBlindTest:
         """
         if choice not in ("", *CHOICES, UNDO, REVEAL):
             raise BadInput(
-                f"CHOICE is {shorten(choice)}; it must be one of {', '.join((*CHOICES, UNDO, REVEAL))}, or empty."
+                f"CHOICE is {shorten(choice)}; it must be one of {', '.join((*CHOICES, UNDO, REVEAL))}, or"
+                " empty."
             )
         note = self._counted(choice) if choice else ""
         mine = self._test.mine(OWNER) or (self._test.begin(OWNER, TRIALS) and self._test.mine(OWNER))
@@ -129,7 +134,10 @@ class NotebookBlindTest:
             for name, voice in zip("AB", mine.sides(number).values(), strict=True)
         )
         needed_s = sum(mine.needed_s(number).values())
-        head = f"Pair {number + 1} of {len(mine.trials)}: {mine.design.conditions[condition].title}. A vote counts after {needed_s:.0f} s."
+        head = (
+            f"Pair {number + 1} of {len(mine.trials)}: {mine.design.conditions[condition].title}. A vote"
+            f" counts after {needed_s:.0f} s."
+        )
         return f"<p>{escape(head)}</p>{LOOK}{sides}"
 
     def _side(self, clip: TrialClip) -> str:

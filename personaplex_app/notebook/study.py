@@ -36,8 +36,13 @@ from .blind_test import LOOK, NotebookBlindTest, player
 MODES = ("demo", "gpu", "checkpoint")
 READY_S = 180.0
 NO_SECRET = {
-    "SecretNotFoundError": "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again.",
-    "NotebookAccessError": "This notebook may not read the secret HF_TOKEN; switch Notebook access on beside it, and run this cell again.",
+    "SecretNotFoundError": (
+        "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again."
+    ),
+    "NotebookAccessError": (
+        "This notebook may not read the secret HF_TOKEN; switch Notebook access on beside it, and run this"
+        " cell again."
+    ),
 }
 
 
@@ -66,7 +71,9 @@ def use_colab_token() -> None:
 
 
 def score(task: str, folder: str) -> None:
-    """Print Full-Duplex-Bench's metrics of a folder of anybody's outputs; nothing is done without a folder."""
+    """Print Full-Duplex-Bench's metrics of a folder of anybody's outputs; nothing is done without a
+    folder.
+    """
     if not folder:
         print("No folder is given: nothing to score.")
         return
@@ -112,7 +119,8 @@ def prepare(
     made = RunPlan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
     sound_s = sum(sum(part.length_s for part in s.script) + 10 for s in chosen) * len(names) * takes
     print(
-        f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound, with {', '.join(names)}."
+        f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound,"
+        f" with {', '.join(names)}."
     )
     return Study(engine, made, Path(folder), Evaluator(dnsmos=sound_quality))
 
@@ -139,15 +147,23 @@ class Study:
             print(f"Failed: {conversation.name}: {error}")
 
     def listen(self) -> None:
-        """Show the conversations worth hearing, the worst first: both sides on one time axis, and a player."""
+        """Show the conversations worth hearing, the worst first: both sides on one time axis, and a
+        player.
+        """
         worst, best = cases(read_results(self.folder))
         _show("".join(self._case(result) for result in (*worst, *best)))
 
     def _case(self, result: Result) -> str:
         user, agent = read_sides(self.folder, result)
         told = "; ".join(remarks(result))
-        head = f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed {result.seed}</h4>"
-        return f"{head}{LOOK}<div style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}<p>{escape(told)}</p>"
+        head = (
+            f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed"
+            f" {result.seed}</h4>"
+        )
+        return (
+            f"{head}{LOOK}<div"
+            f" style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}<p>{escape(told)}</p>"
+        )
 
     def measure(self) -> None:
         """Print every figure with its interval; those of too few events are hidden."""
@@ -175,7 +191,8 @@ class Study:
         summary, results = summarise(self.folder)
         inside = base64.b64encode(html_of(self.folder, summary, results).encode()).decode()
         _show(
-            f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid #ccc'></iframe>"
+            f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid"
+            " #ccc'></iframe>"
         )
         print(f"{page} and {page.with_name(JSON).name}, figures.csv, conversations.csv beside it.")
         return page

@@ -96,7 +96,8 @@ class RenderCache:
                 _write(self._about(rendering.key), data)
             except OSError as error:
                 raise StorageError(
-                    f"A rendering cannot be kept: {error.strerror or 'the disk refused it'}. Make room on its disk and try again."
+                    f"A rendering cannot be kept: {error.strerror or 'the disk refused it'}. Make room on its"
+                    " disk and try again."
                 ) from error
 
     def purge(self) -> None:
@@ -116,7 +117,8 @@ class RenderCache:
     def _make_room(self, needed_bytes: int, but: str) -> None:
         if needed_bytes > self._limit_bytes:
             raise StorageError(
-                f"A rendering has {needed_bytes:,} bytes; all that may be kept are {self._limit_bytes:,}. Take a shorter recording."
+                f"A rendering has {needed_bytes:,} bytes; all that may be kept are {self._limit_bytes:,}."
+                " Take a shorter recording."
             )
         entries: dict[str, tuple[float, int]] = {}
         for path in self._folder.glob("*.*"):

@@ -114,7 +114,8 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
         raise BadAudio("The recording holds no sound; record or choose another.")
     if len(samples) > MAX_USER_S * SAMPLE_RATE_HZ:
         raise BadAudio(
-            f"The recording has {len(samples) / SAMPLE_RATE_HZ:.0f} s; the limit is {MAX_USER_S} s. Cut it and try again."
+            f"The recording has {len(samples) / SAMPLE_RATE_HZ:.0f} s; the limit is {MAX_USER_S} s. Cut it"
+            " and try again."
         )
     sampling = config.sampling
     if sampling.seed is None:
@@ -138,7 +139,8 @@ class Render:
         """
         if asked.config.realtime or asked.config.sampling.seed is None:
             raise BadInput(
-                "A rendering needs a seed and must not be in real time; make its request with `render.request`."
+                "A rendering needs a seed and must not be in real time; make its request with"
+                " `render.request`."
             )
         self._asked = asked
         self._engine_name = engine.name

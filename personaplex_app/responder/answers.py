@@ -30,7 +30,8 @@ _PROMISE = re.compile(
     r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?"
 )
 _OPENNESS = re.compile(
-    r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or |what about |how about )"
+    r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or"
+    r" |what about |how about )"
 )
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
 _SAYING = re.compile(

@@ -176,7 +176,8 @@ def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
     for number, entry in enumerate(entries, 1):
         if unknown := entry.keys() - _FIELDS:
             raise SettingsError(
-                f"The dialogue file's rule {where} {number} has a field {shorten(min(unknown))} that does not exist."
+                f"The dialogue file's rule {where} {number} has a field {shorten(min(unknown))} that does not"
+                " exist."
             )
         try:
             values = {

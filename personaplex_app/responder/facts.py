@@ -20,7 +20,8 @@ _SENTENCE_END = re.compile(
 )
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 _BEHAVIOUR = re.compile(
-    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play short|help|teach|praise|calm|speak"
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play"
+    r" short|help|teach|praise|calm|speak"
     r"|care|correct|like it when|like hearing|like to hear"
     r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
@@ -38,9 +39,13 @@ _COMPANIES = tuple(
     for p in (
         r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
         r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
-        r"(?i:\b(?:help ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|employee|front desk))"
+        r"(?i:\b(?:help"
+        r" ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|"
+        r"employee|front"
+        r" desk))"
         r" (?i:of|at|for)"
-        r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
+        r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and"
+        r" your name|[,.;:]|$)",
     )
 )
 _ROLE = re.compile(
@@ -194,9 +199,11 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
     named = [
-        (text.replace(item, f"{item} {label.lower()}", 1), item)
-        if one and item in text and item != label
-        else (text, item)
+        (
+            (text.replace(item, f"{item} {label.lower()}", 1), item)
+            if one and item in text and item != label
+            else (text, item)
+        )
         for text, item in items
     ]
     return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]

@@ -23,26 +23,32 @@ _KINDS = (
     ("duration", r"how long|how fast|how quickly|how much (time|longer)|how soon|battery life"),
     ("price", r"how much(?= (?:is|are|was|were|for|would|will|to|it|per|do you (?:charge|take|pay|want))\b"
      r"(?!.*\b(?:under|in the|left)\b)| do(?:es)? .*\b(?:cost|charge|pay|be)|\W*$)"
-     r"|how much did|what(?:'s| is| are| does| do| would).*\b(?:cost|price|fee|charge|rate)s?\b|\bprices?\b|\bcosts?\b|\bcharge\b"
+     r"|how much did|what(?:'s| is| are| does| do| would).*\b(?:cost|price|fee|charge|rate)s?\b|\bprices?\b|"
+     r"\bcosts?\b|\bcharge\b"
      r"|hourly rate|how expensive|most i pay|budget"),
     ("count", r"how many|how old|how high|how tall|how big|number of|what percentage|temperature|how much"),
-    ("when", r"\bwhen\b|what (time|day|date|hour)|which (day|date)|how often|opening hours|until when|\bhours\b"),
+    ("when", r"\bwhen\b|what (time|day|date|hour)|which (day|date)|how often|opening hours|until when|"
+             r"\bhours\b"),
     ("where", r"\bwhere\b|address|location|located"),
     ("phone", r"phone|number to call|telephone"),
     ("who", r"^who\b|\bwho(?:'s| is| are| has| do)\b"),
     ("why", r"\bwhy\b|how come"),
     ("yesno", r"^(?:(?:and|so|but|well|okay|ok|hi|hello|sorry|then)[, ]+)*"
-     r"(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|were)\b"),
+     r"(?:is|are|do|does|did|can|could|will|would|have|has|may|must|should|isn't|aren't|don't|doesn't|am|was|"
+     r"were)\b"),
     ("open", r"\b(?:what|which|how|tell me|explain|describe)\b|\?"),
 )  # fmt: skip
 # What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when
 # …".
 _ASKING = re.compile(
-    r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|right|oh|um|uh|because)\b)*\W*"
-    r"(?:how|what|what's|when|where|who|who's|which|why|whose|is|are|do|does|did|can|could|will|would|have you|has|may|must|should|am i"
+    r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|"
+    r"right|oh|um|uh|because)\b)*\W*"
+    r"(?:how|what|what's|when|where|who|who's|which|why|whose|is|are|do|does|did|can|could|will|would|have "
+    r"you|has|may|must|should|am i"
     r"|was|were|tell|explain|describe"
     r"|isn't|aren't|don't you)\b"
-    r"|\b(?:know|tell me|wonder(?:ing)?|ask(?:ing)?|see|understand|explain) (?:if|how|what|when|where|who|which|why)\b"
+    r"|\b(?:know|tell me|wonder(?:ing)?|ask(?:ing)?|see|understand|explain) (?:if|how|what|when|where|who|"
+    r"which|why)\b"
     r"|[,.;] (?:how|what|where|who|which|why|when (?:is|are|do|does|did|can|will|would))\b"
     r"|\band (?:how (?:much|many|long)|what (?:is|about))\b"
 )  # fmt: skip
@@ -129,7 +135,8 @@ def days_in(text: str) -> frozenset[int]:
     text = text.lower()
     barred: set[int] = set()
     for match in re.finditer(
-        rf"(?:except(?: on| for)?|closed(?: on)?|not (?:open )?on|no \w+ on) ((?:(?:{_DAY}|weekends?|and|or|,|to|through|until)[\s,]*)+)",
+        r"(?:except(?: on| for)?|closed(?: on)?|not (?:open )?on|no \w+ on)"
+        rf" ((?:(?:{_DAY}|weekends?|and|or|,|to|through|until)[\s,]*)+)",
         text,
     ):
         barred |= _named(match[1])

@@ -22,8 +22,8 @@ MAX_OPEN_TURNS = 4
 MAX_LINE_BYTES = 65_536
 RETRY_AFTER_S = 30.0
 MANNER = (
-    "You are on a live voice call. Answer in one or two short spoken sentences, without lists, markup or emoji. "
-    "Use only facts and figures given above or by the user; say so when you do not know something."
+    "You are on a live voice call. Answer in one or two short spoken sentences, without lists, markup or"
+    " emoji. Use only facts and figures given above or by the user; say so when you do not know something."
 )
 _SENTENCE = re.compile(
     r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\ba\.m\.)(?<!\bp\.m\.)(?<=[.!?…])[\"')\]]*\s+|\n+"
@@ -50,7 +50,8 @@ class LlmSettings:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
             raise SettingsError(
-                f"The language model's address {shorten(parts.hostname or '')} must be http:// or https://, a host, and hold no login."
+                f"The language model's address {shorten(parts.hostname or '')} must be http:// or https://, a"
+                " host, and hold no login."
             )
         if min(self.first_token_s, self.total_s, self.max_reply_chars, self.max_tokens) <= 0:
             raise SettingsError("The language model's time and size limits must be above zero.")
@@ -65,7 +66,9 @@ class LlmSettings:
 
 
 class Fallback(Protocol):
-    """Who answers when the model does not: the rule responder, which also keeps its own memory of the talk."""
+    """Who answers when the model does not: the rule responder, which also keeps its own memory of the
+    talk.
+    """
 
     def greet(self) -> str: ...
     def reply(self, user_text: str) -> Iterator[str]: ...

@@ -15,7 +15,8 @@ MAX_STATEMENTS = 30
 MAX_STATEMENT_WORDS = 30
 MAX_FIGURES = 400
 _GIVEN_NAME = re.compile(
-    r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
+    r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"
+    r" called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
     r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
 )

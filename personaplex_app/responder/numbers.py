@@ -10,8 +10,10 @@ def word_list(text: str) -> list[str]:
     return text.split()
 
 
-_ONES = word_list("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen""")
+_ONES = word_list(
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen"""
+)
 _TENS = word_list("""_ _ twenty thirty forty fifty
     sixty seventy eighty ninety""")
 _SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
@@ -204,7 +206,8 @@ _RULES = (
      lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
     (r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b", lambda m: m["lead"] + digits(m[2])),
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1]))),
-    (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|October|November|December),?)\s)"
+    (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|"
+     r"October|November|December),?)\s)"
      r"(?P<year>1[1-9]\d\d|20\d\d)\b(?!\s?[%$])", _year),
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
     (_NUMBER, _plain),

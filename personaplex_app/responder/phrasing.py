@@ -10,7 +10,8 @@ import re
 from .numbers import speakable, word_list
 
 _FRAGMENT = re.compile(
-    r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
+    r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not"
+    r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
 )
 _VERB = re.compile(
     r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
@@ -50,7 +51,8 @@ def first_person(text: str, serving: bool = True) -> str:
     Quoted words stay. `serving`: the agent works for a company, and "the customer" is whom it speaks to.
     """
     if serving and re.match(
-        r"(?i)(?:please )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ",
+        r"(?i)(?:please"
+        r" )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ",
         text,
     ):
         return text

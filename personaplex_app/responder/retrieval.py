@@ -36,19 +36,23 @@ _VALUES = {
         r"(?i)\b(dollars?|euros?|pounds?|cents?|percent|free|half price|price|no charge|money)\b"
     ),
     "count": re.compile(
-        r"(?i)\b(two|three|four|five|six|seven|eight|nine|ten|\w+teen|\w+ty|\w+ty-\w+|hundred|thousand|eleven|twelve|one|zero)\b"
+        r"(?i)\b(two|three|four|five|six|seven|eight|nine|ten|\w+teen|\w+ty|\w+ty-\w+|hundred|thousand|"
+        r"eleven|twelve|one|zero)\b"
     ),
     "duration": re.compile(
         r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"
     ),
     "when": re.compile(
-        r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|daily|every|AM|PM|noon|midnight|hours?|days?|"
-        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|tomorrow|times|"
+        r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|"
+        r"daily|every|AM|PM|noon|midnight|hours?|days?|"
+        r"january|february|march|april|may|june|july|august|september|october|november|december|until|today|"
+        r"tomorrow|times|"
         r"morning|evening|after|before|orders over|"
         r"first|quarter|week|o'clock)\b"
     ),
     "where": re.compile(
-        r"(?i)\b(at|on|behind|next to|near|by the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"
+        r"(?i)\b(at|on|behind|next to|near|by"
+        r" the|opposite|level|floor|street|road|avenue|square|lane|under|(?:in|from) the)\b"
     ),
     "phone": re.compile(
         r"(?i)\b(?:zero|one|two|three|four|five|six|seven|eight|nine)(?: \w+){2}, \w+ \w+ \w+"
@@ -56,9 +60,12 @@ _VALUES = {
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
 _PLACE = re.compile(
-    r"(?i)^(?:we|our|the (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|museum|school"
+    r"(?i)^(?:we|our|the"
+    r" (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|"
+    r"museum|school"
     r"|place|building|\w+ (?:shop|store)))"
-    r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next to|opposite|corner|at \w+ \w+ \w+)\b"
+    r"\b.*\b(?:street|road|avenue|lane|square|boulevard|drive|floor|level|station|behind|next"
+    r" to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
 _ASKS_ITSELF = re.compile(
@@ -329,7 +336,9 @@ def _sound(word: str) -> str:
 
 
 def asking_clause(text: str) -> str:
-    """Return the last sentence or clause of `text` that asks something, the whole text when none stands out."""
+    """Return the last sentence or clause of `text` that asks something, the whole text when none
+    stands out.
+    """
     parts = [
         p
         for p in re.split(
@@ -356,7 +365,9 @@ def is_negative(text: str) -> bool:
 
 
 def merged(query: Query, previous: Query) -> Query:
-    """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked before."""
+    """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked
+    before.
+    """
     kind = (
         previous.kind
         if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text))

@@ -26,7 +26,8 @@ from .template_slots import TemplateSlots
 
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
 _NO_SPEECH = re.compile(
-    r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the) channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
+    r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the)"
+    r" channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
 )
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 MAX_HEARD_CHARS = 1_000

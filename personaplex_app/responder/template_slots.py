@@ -20,8 +20,10 @@ _LESSON = re.compile(
 )
 _HERO = re.compile(
     r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
-    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$| (?:who|that|and|in|on|with|from|for|please)\b)"
-    r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my) (?:[\w'-]+ ?){1,3})[.!]?$"
+    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$|"
+    r" (?:who|that|and|in|on|with|from|for|please)\b)"
+    r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my)"
+    r" (?:[\w'-]+ ?){1,3})[.!]?$"
 )
 _TOPIC_WORDS = 4
 
@@ -84,18 +86,20 @@ class TemplateSlots:
             "role": identity.role,
             "who": identity.name or identity.role or "whoever my notes describe",
             "user": self.memory.user_name,
-            "asks_for": f"Could you give me the {self._brief.asks_for}, please?"
-            if self._brief.asks_for
-            else "",
-            "asked_before": lower_first(
-                re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")
-            )
-            if self.memory.asked
-            else "",
+            "asks_for": (
+                f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else ""
+            ),
+            "asked_before": (
+                lower_first(
+                    re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")
+                )
+                if self.memory.asked
+                else ""
+            ),
             "said_before": self.memory.said[-1] if self.memory.said else "",
-            "last_fact": self._brief.facts[self.memory.last_fact].text
-            if self.memory.last_fact is not None
-            else "",
+            "last_fact": (
+                self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else ""
+            ),
             "order": _listed(self.memory.orders),
         }
         if name in known:
@@ -132,7 +136,8 @@ class TemplateSlots:
     def _make_echo(self) -> str:
         said = re.split(r"(?<=[.!?])\s", self._text)[-1]
         said = re.sub(
-            r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me to|keep in mind that)[, ]+",
+            r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me"
+            r" to|keep in mind that)[, ]+",
             "",
             said,
         )

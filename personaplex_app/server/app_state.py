@@ -186,7 +186,8 @@ class AppState:
         names = {supervisor.choice.name: supervisor for supervisor in reversed(self._supervisors)}
         if request.engine not in ("", *names):
             raise BadInput(
-                f"Engine {shorten(request.engine)} does not speak here; there is {' and '.join(sorted(names))}."
+                f"Engine {shorten(request.engine)} does not speak here; there is"
+                f" {' and '.join(sorted(names))}."
             )
         return names[request.engine] if request.engine else self.supervisor
 
@@ -223,7 +224,8 @@ class AppState:
         """
         if not self.supervisor.engine.capabilities.cloning:
             raise NoCloning(
-                f"{self.supervisor.choice.title} cannot clone voices; the PersonaPlex engine can. {self.supervisor.choice.next_step}".strip()
+                f"{self.supervisor.choice.title} cannot clone voices; the PersonaPlex engine can."
+                f" {self.supervisor.choice.next_step}".strip()
             )
         return cast(CloningEngine, self.supervisor.engine)
 

@@ -43,8 +43,8 @@ class AuthMiddleware:
         headers = Headers(scope=scope)
         if not self._origin_fits(scope, headers):
             text = (
-                "This page's origin may not use this app; its owner can name it in PERSONAPLEX_ALLOWED_ORIGINS. "
-                "A proxy in front must pass the Host header on, port and all."
+                "This page's origin may not use this app; its owner can name it in"
+                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all."
             )
             return await self._refuse(scope, receive, send, 403, "origin", text)
         open_to_all = not (self._auth or self._api_key) or self._is_launch(scope)

@@ -62,13 +62,13 @@ def advice(certificate: Certificate, host: str, port: int) -> str:
     else:
         reach = f"Others reach it at {url_of(host, port, secure=True)}"
     return (
-        "The certificate is self-signed, so a browser warns before it opens the page for the first time:\n"
-        '  Chrome, Edge  "Your connection is not private" (NET::ERR_CERT_AUTHORITY_INVALID): Advanced, then Proceed\n'
-        '  Firefox       "Warning: Potential Security Risk Ahead": Advanced, then Accept the Risk and Continue\n'
-        '  Safari        "This Connection Is Not Private": Show Details, then visit this website\n'
-        f"SHA-256, to compare with the one the browser shows: {certificate.fingerprint}\n"
-        f"No warning comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an authority.\n"
-        f"{reach}."
+        "The certificate is self-signed, so a browser warns before it opens the page for the first time:\n "
+        ' Chrome, Edge  "Your connection is not private" (NET::ERR_CERT_AUTHORITY_INVALID): Advanced, then'
+        ' Proceed\n  Firefox       "Warning: Potential Security Risk Ahead": Advanced, then Accept the Risk'
+        ' and Continue\n  Safari        "This Connection Is Not Private": Show Details, then visit this'
+        f" website\nSHA-256, to compare with the one the browser shows: {certificate.fingerprint}\nNo warning"
+        f" comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an"
+        f" authority.\n{reach}."
     )
 
 
@@ -126,7 +126,8 @@ def _given(key_path: Path, chain_path: Path) -> Certificate:
         )
     if ends <= now:
         raise SettingsError(
-            f"The certificate {chain_path} ended on {ends:%Y-%m-%d}; renew it, or give --ssl alone for a self-signed one."
+            f"The certificate {chain_path} ended on {ends:%Y-%m-%d}; renew it, or give --ssl alone for a"
+            " self-signed one."
         )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
@@ -142,11 +143,13 @@ def _read_key(path: Path) -> PrivateKeyTypes:
         return serialization.load_pem_private_key(_read(path, "key", "--ssl-key"), password=None)
     except TypeError:
         raise SettingsError(
-            f"The key {path} is locked with a passphrase; unlock it: openssl pkey -in {path} -out unlocked.pem"
+            f"The key {path} is locked with a passphrase; unlock it: openssl pkey -in {path} -out"
+            " unlocked.pem"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise SettingsError(
-            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE KEY-----)."
+            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
+            " KEY-----)."
         ) from None
 
 
@@ -192,8 +195,8 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
         _write(chain_path, leaf.public_bytes(pem))
     except OSError as error:
         raise SettingsError(
-            f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder with --data, "
-            "or files with --ssl-key and --ssl-cert."
+            f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder"
+            " with --data, or files with --ssl-key and --ssl-cert."
         ) from error
     return _described(key_path, chain_path, leaf, self_signed=True)
 

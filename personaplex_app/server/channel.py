@@ -207,7 +207,8 @@ class ConnectRate:
         elif times:
             self._recent[address] = times
             raise CapacityError(
-                f"More than {self._per_minute} {self._what} a minute from this address; wait {60 - (now_s - times[0]):.0f} s."
+                f"More than {self._per_minute} {self._what} a minute from this address; wait"
+                f" {60 - (now_s - times[0]):.0f} s."
             )
         if len(self._recent) >= self._most:
             self._recent.pop(next(iter(self._recent)))

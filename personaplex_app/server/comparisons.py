@@ -257,7 +257,8 @@ class Comparisons:
     def _check_input(self, kind: str, name: str) -> None:
         if kind == "recording" and name not in self._recordings:
             raise BadInput(
-                "That recording is no longer here: recordings are kept nowhere but in memory. Record or upload it again."
+                "That recording is no longer here: recordings are kept nowhere but in memory. Record or"
+                " upload it again."
             )
         if kind == "scenario" and name not in self.scenarios:
             raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
@@ -292,7 +293,8 @@ class Comparisons:
                 self.cancel(other)
         if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
             raise CapacityError(
-                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended."
+                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has"
+                " ended."
             )
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
@@ -305,7 +307,8 @@ class Comparisons:
         run = self._runs.get(id_)
         if run is None or run.owner != owner:
             raise NotFound(
-                "That comparison is no longer here; begin it again, and what was rendered is taken from the cache."
+                "That comparison is no longer here; begin it again, and what was rendered is taken from the"
+                " cache."
             )
         return run
 
@@ -389,7 +392,8 @@ class Comparisons:
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
             raise BadInput(
-                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}. Choose fewer or shorter inputs."
+                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}."
+                " Choose fewer or shorter inputs."
             )
         return requests
 
@@ -400,7 +404,8 @@ class Comparisons:
         found = self._kept_cache.get(key) or self.app_state.renderings.get(key)
         if found is None:
             raise NotFound(
-                "That answer is no longer in the cache; render the comparison again, which brings back the same."
+                "That answer is no longer in the cache; render the comparison again, which brings back the"
+                " same."
             )
         return found
 

@@ -137,7 +137,8 @@ class EngineSupervisor:
             log.exception("engine %s failed to load", attempt.engine.name)
             self._take_over(
                 attempt,
-                f"{attempt.choice.title} could not start because of a fault of its own; the log has the details.",
+                f"{attempt.choice.title} could not start because of a fault of its own; the log has the"
+                " details.",
             )
 
     def _take_over(self, failed: _Attempt, why: str) -> None:

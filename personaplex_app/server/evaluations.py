@@ -78,7 +78,8 @@ class Evaluations:
         """
         if len(plan.conversations) > MAX_CONVERSATIONS:
             raise BadInput(
-                f"That makes {len(plan.conversations)} conversations; the page holds up to {MAX_CONVERSATIONS}. Choose fewer, or use evaluate run."
+                f"That makes {len(plan.conversations)} conversations; the page holds up to"
+                f" {MAX_CONVERSATIONS}. Choose fewer, or use evaluate run."
             )
         if self._busy:
             raise CapacityError("Another evaluation is running; start yours when it has ended.")
@@ -122,7 +123,9 @@ class Evaluations:
     async def _hold(
         self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]
     ) -> AsyncGenerator[int, None]:
-        """Render some conversations beside each other, then measure and keep them; yield how many are over."""
+        """Render some conversations beside each other, then measure and keep them; yield how many are
+        over.
+        """
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
         say = [
             partial(evaluator.say, by_name[conversation.scenario], conversation.seed)

@@ -62,7 +62,8 @@ async def usable_engine(
         while not lease.granted.done():
             if not lease.held and anyio.current_time() > until_s:
                 raise GpuUnavailable(
-                    "The page did not take the GPU that was offered to it. Load the page again, and start once more."
+                    "The page did not take the GPU that was offered to it. Load the page again, and start"
+                    " once more."
                 )
             await anyio.sleep(LOOK_EVERY_S)
         lease.granted.result()
@@ -94,7 +95,9 @@ async def usable_engine_here(
 
 
 def render_length_s(requests: Sequence[RenderRequest], engine: Engine, cache: RenderCache) -> int:
-    """Return for how long renderings need a device, 0 where nothing must be lent or the cache has them all."""
+    """Return for how long renderings need a device, 0 where nothing must be lent or the cache has
+    them all.
+    """
     if not isinstance(engine, LeasingEngine):
         return 0
     missing = {

@@ -52,8 +52,9 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         if not self._wondered:
             self._wondered = True
             log.warning(
-                "A request came with X-Forwarded-For from an address that is not trusted; the header was ignored. "
-                "If that is your proxy, name it with --trusted-proxies: until then all its visitors count as one caller."
+                "A request came with X-Forwarded-For from an address that is not trusted; the header was"
+                " ignored. If that is your proxy, name it with --trusted-proxies: until then all its visitors"
+                " count as one caller."
             )
 
 

@@ -283,9 +283,12 @@ class Talk:
         logs.event(
             log, "a talk begins", engine=engine.name, persona=config.persona, face=self._policy.transport
         )
-        return TalkRunner(
-            session, record, self._codec.encode, meter=self._app_state.metrics.step_meter(engine.name)
-        ), record
+        return (
+            TalkRunner(
+                session, record, self._codec.encode, meter=self._app_state.metrics.step_meter(engine.name)
+            ),
+            record,
+        )
 
     def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
         """In a worker: end the session whatever happens, then the record."""
@@ -373,7 +376,10 @@ class Talk:
             sampling=asdict(config.sampling) if supervisor.engine.capabilities.sampling else None,
         )
         if self._request.voice not in ("", config.voice):
-            text = f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
+            text = (
+                f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"
+                " in its place."
+            )
             self._tell("notice", code="other_voice", text=text)
 
     async def _say_goodbye(self, end: EndReason) -> None:

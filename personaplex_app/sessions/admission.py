@@ -135,7 +135,8 @@ class Admission:
         line = self._spare_line if spare else self._line
         if len(line) >= self._most_waiting:
             raise CapacityError(
-                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most. Try again in a few minutes."
+                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most."
+                " Try again in a few minutes."
             )
         waiter = _Waiter()
         line.append(waiter)

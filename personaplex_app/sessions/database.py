@@ -79,8 +79,9 @@ class Database:
         version = run("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StorageError(
-                f"{self._path} was written by a newer version of this program (schema {version}, this one knows {SCHEMA_VERSION}). "
-                "Nothing was changed: update the program, or choose another data folder."
+                f"{self._path} was written by a newer version of this program (schema {version}, this one"
+                f" knows {SCHEMA_VERSION}). Nothing was changed: update the program, or choose another data"
+                " folder."
             )
         if version == 0:
             self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
@@ -140,7 +141,8 @@ class Database:
         text = " ".join((getattr(error, "strerror", None) or str(error)).split()).rstrip(".")
         if "locked" in text:
             return StorageError(
-                f"{self._path} is in use by another running program. Stop that one, or choose another data folder."
+                f"{self._path} is in use by another running program. Stop that one, or choose another data"
+                " folder."
             )
         if name == "SQLITE_FULL" or "disk is full" in text:
             return StorageFull(
@@ -150,9 +152,10 @@ class Database:
             "malformed" in text or "not a database" in text or type(error) is sqlite3.DatabaseError
         ):
             return StorageError(
-                f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a copy back, then start again. "
-                "The recordings stand beside it."
+                f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a"
+                " copy back, then start again. The recordings stand beside it."
             )
         return StorageError(
-            f"{self._path or 'The list of talks'} cannot be used: {text[:120]}. Make its folder writable, or choose another data folder."
+            f"{self._path or 'The list of talks'} cannot be used: {text[:120]}. Make its folder writable, or"
+            " choose another data folder."
         )

@@ -62,7 +62,8 @@ class Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"The folder {folder} for kept talks cannot be made: {error.strerror}. Choose another data folder."
+                f"The folder {folder} for kept talks cannot be made: {error.strerror}. Choose another data"
+                " folder."
             ) from error
         self._database = Database(None if temporary else folder / DATABASE_NAME)
         try:
@@ -94,8 +95,8 @@ class Store:
         with self._database.writing() as connection:
             self._check_room(reserved_bytes)
             connection.execute(
-                "INSERT INTO talks (id, owner, status, started_at_s, engine, voice, persona, prompt, sampling) "
-                "VALUES (?, ?, 'live', ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO talks (id, owner, status, started_at_s, engine, voice, persona, prompt,"
+                " sampling) VALUES (?, ?, 'live', ?, ?, ?, ?, ?, ?)",
                 row,
             )
             self._live[talk_id] = reserved_bytes
@@ -341,7 +342,8 @@ class Store:
                 sync_folder(self._folder)
         except OSError as error:
             raise StorageError(
-                f"The recording cannot be deleted: {error.strerror}. Make the data folder writable, then delete again."
+                f"The recording cannot be deleted: {error.strerror}. Make the data folder writable, then"
+                " delete again."
             ) from error
         with self._database.writing() as connection:
             connection.executemany("DELETE FROM talks WHERE id = ?", [(i,) for i in ids])
@@ -355,7 +357,8 @@ class Store:
                 os.fsync(file.fileno())
         except OSError as error:
             raise StorageError(
-                f"The talk cannot be kept: {error.strerror}. Make room in the data folder, then keep it again."
+                f"The talk cannot be kept: {error.strerror}. Make room in the data folder, then keep it"
+                " again."
             ) from error
 
     def _arrive(self, talk_id: str) -> None:
@@ -384,9 +387,9 @@ class Store:
                 row["persona"],
                 Sampling(**json.loads(row["sampling"])),
             ),
-            status="interrupted"
-            if row["status"] == "live" and row["id"] not in self._live
-            else row["status"],
+            status=(
+                "interrupted" if row["status"] == "live" and row["id"] not in self._live else row["status"]
+            ),
             started_at_s=row["started_at_s"],
             duration_s=row["duration_s"],
             kept=not self._temporary,
@@ -406,8 +409,8 @@ class Store:
     def _check_room(self, wanted_bytes: int) -> None:
         if (used_bytes := self._used_bytes()) + wanted_bytes > self._max_bytes:
             raise StorageFull(
-                f"The folder for talks is full: {used_bytes >> 20} of {self._max_bytes >> 20} MiB are used, and this one may need "
-                f"{wanted_bytes >> 20} MiB. Delete talks you no longer need."
+                f"The folder for talks is full: {used_bytes >> 20} of {self._max_bytes >> 20} MiB are used,"
+                f" and this one may need {wanted_bytes >> 20} MiB. Delete talks you no longer need."
             )
 
     def _used_bytes(self) -> int:

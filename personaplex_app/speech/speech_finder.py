@@ -28,7 +28,9 @@ CLOSURE_BLOCKS = 8
 
 
 class SpeechFinder:
-    """Silero VAD v6 and its own segmentation, from the faster-whisper package; the weights are checked first."""
+    """Silero VAD v6 and its own segmentation, from the faster-whisper package; the weights are
+    checked first.
+    """
 
     def __init__(self) -> None:
         weights.VAD.verified()

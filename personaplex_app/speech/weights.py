@@ -29,7 +29,8 @@ class PackagedWeights:
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise WeightsError(
-                f"The weights {self.path} come with the package {self.distribution.split()[-1]}, which is not installed; {self._remedy}."
+                f"The weights {self.path} come with the package {self.distribution.split()[-1]}, which is not"
+                f" installed; {self._remedy}."
             )
         return Path(spec.submodule_search_locations[0]) / self.path
 

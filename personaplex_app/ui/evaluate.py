@@ -188,11 +188,17 @@ def _page(told: EvaluationStatus) -> str:
         count = f" {told.done} of {told.total} conversations{left}" if told.total else ""
         value = f'value="{told.done}" max="{told.total}"' if told.total else ""
         text = escape(told.text + count)
-        return f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value} aria-label="Progress"></progress></div>'
+        return (
+            f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value}'
+            ' aria-label="Progress"></progress></div>'
+        )
     at = f"api/evaluations/{told.report}"
     links = "".join(
         f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES
     )
     frame = f'<iframe src="{at}/{HTML}" title="The report" loading="lazy"></iframe>'
     whole = f'<a class="button" href="{at}/{HTML}" target="_blank" rel="noopener">Open on its own</a>'
-    return f'<div class="sessions evaluate" data-report="{told.report}"><div class="evaluate-files">{whole}{links}</div>{frame}</div>'
+    return (
+        f'<div class="sessions evaluate" data-report="{told.report}"><div'
+        f' class="evaluate-files">{whole}{links}</div>{frame}</div>'
+    )

@@ -35,7 +35,10 @@ class _Page(gr.Blocks):
             error.print_exception = False
             raise
         except Exception as error:
-            said = f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call takes."
+            said = (
+                f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call"
+                " takes."
+            )
             raise gr.Error(said, print_exception=False) from None
 
 

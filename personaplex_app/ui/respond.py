@@ -273,7 +273,8 @@ class _RespondTab:
                 before = None
             if before is None:
                 raise NotFound(
-                    "That answer is no longer here: they are kept for 15 minutes. Ask with your recording once more."
+                    "That answer is no longer here: they are kept for 15 minutes. Ask with your recording"
+                    " once more."
                 )
             chat = ChatRequest(
                 voice=str(wanted.get("voice", "")),
@@ -367,7 +368,8 @@ def _read_clip(path: str | None) -> np.ndarray:
         size_bytes = file.stat().st_size
         if size_bytes > MAX_CLIP_BYTES:
             raise BadAudio(
-                f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or save it as mp3."
+                f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or"
+                " save it as mp3."
             )
         return decode(file.read_bytes(), MAX_CLIP_S)
     except OSError as error:

@@ -138,7 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
         if len(short) > SHORT_CHARS:
             errors.append(
                 {
-                    "message": f'"short_description" length must be less than or equal to {SHORT_CHARS} characters long'
+                    "message": (
+                        f'"short_description" length must be less than or equal to {SHORT_CHARS} characters'
+                        " long"
+                    )
                 }
             )
         self._send(400 if errors else 200, {"errors": errors, "warnings": []})

@@ -103,7 +103,9 @@ def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """Answer HTTP on a port of this machine, which it gives, until the block ends; leaves no thread behind."""
+    """Answer HTTP on a port of this machine, which it gives, until the block ends; leaves no thread
+    behind.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,4 +1,6 @@
-"""How a page must look, whatever is on it: it fits, it can be read, everything can be reached and has a name."""
+"""How a page must look, whatever is on it: it fits, it can be read, everything can be reached and has
+a name.
+"""
 
 from playwright.sync_api import Page
 

@@ -78,7 +78,8 @@ class Design:
             self.conditions
         ):
             raise BadInput(
-                "A blind test needs at least one input, and every voice's answer to it; render the missing ones first."
+                "A blind test needs at least one input, and every voice's answer to it; render the missing"
+                " ones first."
             )
 
     @cached_property

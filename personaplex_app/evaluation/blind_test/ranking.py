@@ -69,7 +69,9 @@ class SideBias:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The voices, best first, and the pairs: `wins[a][b]` is how often a beat b, a tie half a win for each."""
+    """The voices, best first, and the pairs: `wins[a][b]` is how often a beat b, a tie half a win for
+    each.
+    """
 
     standings: tuple[Standing, ...]
     wins: dict[str, dict[str, float]]

@@ -161,18 +161,21 @@ class Round:
             raise BadVote("That pair already has your vote, which counts once. Undo it to vote anew.")
         if number is None or number != self.at or not self.is_shown(number):
             raise BadVote(
-                "That pair is not the one shown to you now, so the vote was not counted. Reload the page to see the one that is."
+                "That pair is not the one shown to you now, so the vote was not counted. Reload the page to"
+                " see the one that is."
             )
         waited_s = now_s - self._shown_at_s[number]
         for side, needed_s in self.needed_s(number).items():
             if ballot.heard_s and ballot.heard_s[side] < needed_s:
                 name = "A" if side == "left" else "B"
                 raise BadVote(
-                    f"Listen to both sides first: {name} was heard for {ballot.heard_s[side]:.1f} s of the {needed_s:.1f} s needed."
+                    f"Listen to both sides first: {name} was heard for {ballot.heard_s[side]:.1f} s of the"
+                    f" {needed_s:.1f} s needed."
                 )
         if sum(self.needed_s(number).values()) > waited_s + CLOCK_SLACK_S:
             raise BadVote(
-                f"Both sides cannot have been heard in the {max(0.0, waited_s):.1f} s since they were shown. Listen to them first."
+                f"Both sides cannot have been heard in the {max(0.0, waited_s):.1f} s since they were shown."
+                " Listen to them first."
             )
         trial = self.trials[number]
         condition = self.design.conditions[trial.condition]
@@ -218,7 +221,8 @@ class Round:
         left = len(self.trials) - len(self.votes)
         if left:
             raise BadInput(
-                f"The voices are named when every pair has your vote; {left} of {len(self.trials)} are still to be heard."
+                f"The voices are named when every pair has your vote; {left} of {len(self.trials)} are still"
+                " to be heard."
             )
         return self._event("reveal", now_s)
 

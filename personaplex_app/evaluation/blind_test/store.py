@@ -204,7 +204,8 @@ class BlindTests:
             if not (folder / DESIGN_NAME).exists():
                 if self._folder.exists() and sum(1 for _ in self._folder.iterdir()) >= MAX_TESTS:
                     raise StorageFull(
-                        f"There are {MAX_TESTS} blind tests in {self._folder}, which is the limit; delete folders there."
+                        f"There are {MAX_TESTS} blind tests in {self._folder}, which is the limit; delete"
+                        " folders there."
                     )
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 part = folder / f"{DESIGN_NAME}.{secrets.token_hex(4)}.part"

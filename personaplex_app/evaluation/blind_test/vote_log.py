@@ -59,7 +59,8 @@ class VoteLog:
         size_bytes = os.fstat(self._fd).st_size
         if size_bytes + len(line) > self._max_bytes:
             raise StorageFull(
-                f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin another test."
+                f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin"
+                " another test."
             )
         if size_bytes and os.pread(self._fd, 1, size_bytes - 1) != b"\n":
             line = b"\n" + line
@@ -110,5 +111,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"The vote could not be written to {path.parent}: {error.strerror or error}. Make room there and vote again."
+        f"The vote could not be written to {path.parent}: {error.strerror or error}. Make room there and vote"
+        " again."
     )

@@ -120,7 +120,8 @@ class VoteUpload:
         self._api.create_repo(self._repo, repo_type="dataset", private=True, exist_ok=True)
         if not self._api.dataset_info(self._repo).private:
             raise NotPrivate(
-                f"Votes are not uploaded: the dataset {self._repo} is public. Make it private in its settings, or name another."
+                f"Votes are not uploaded: the dataset {self._repo} is public. Make it private in its"
+                " settings, or name another."
             )
         self._ready = True
 

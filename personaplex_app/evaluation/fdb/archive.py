@@ -29,25 +29,29 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
             wanted = [entry for entry in file.infolist() if _is_wanted(entry)]
             if len(wanted) > MAX_FILES:
                 raise BadInput(
-                    f"The zip holds {len(wanted):,} files; at most {MAX_FILES:,} are scored here. Use evaluate score for more."
+                    f"The zip holds {len(wanted):,} files; at most {MAX_FILES:,} are scored here. Use"
+                    " evaluate score for more."
                 )
             left_bytes = MAX_BYTES
             for entry in wanted:
                 if (target := into.joinpath(*PurePosixPath(entry.filename).parts)).exists():
                     note(
-                        f"The zip holds {shorten(entry.filename)} twice; the first is scored, take the other out."
+                        f"The zip holds {shorten(entry.filename)} twice; the first is scored, take the other"
+                        " out."
                     )
                     continue
                 if entry.file_size > MAX_FILE_BYTES:
                     size = f"{entry.file_size >> 20} MiB"
                     note(
-                        f"{shorten(entry.filename)} has {size} and was left out; cut it to {MAX_AUDIO_S:.0f} s or less."
+                        f"{shorten(entry.filename)} has {size} and was left out; cut it to {MAX_AUDIO_S:.0f}"
+                        " s or less."
                     )
                     continue
                 left_bytes = _extract(file, entry, target, left_bytes)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
         raise BadInput(
-            "The file cannot be unpacked; make a plain zip, without a password, of ROOT/ID/output.json and so on."
+            "The file cannot be unpacked; make a plain zip, without a password, of ROOT/ID/output.json and"
+            " so on."
         ) from None
     if not wanted:
         raise BadInput(
@@ -85,7 +89,8 @@ def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_b
             left_bytes -= len(block)
             if left_bytes < 0:
                 raise BadInput(
-                    f"The zip holds more than {MAX_BYTES >> 20} MiB (at {shorten(entry.filename)}); score it in parts."
+                    f"The zip holds more than {MAX_BYTES >> 20} MiB (at {shorten(entry.filename)}); score it"
+                    " in parts."
                 )
             out.write(block)
     return left_bytes

@@ -31,7 +31,8 @@ def check_sound(sound: Sound, name: str, note: Note) -> None:
         note(f"{name} has {sound.channels} different channels; their mean is scored, give one speaker alone.")
     if sound.rate_hz < MIN_SPEECH_RATE_HZ:
         note(
-            f"{name} has {sound.rate_hz} samples a second; below {MIN_SPEECH_RATE_HZ} speech is found less surely, render it at 24000."
+            f"{name} has {sound.rate_hz} samples a second; below {MIN_SPEECH_RATE_HZ} speech is found less"
+            " surely, render it at 24000."
         )
     share = clipping_share(sound.samples)
     if share > MAX_CLIPPING:
@@ -42,7 +43,8 @@ def check_pair(user: Sound, agent: Sound, user_name: str, agent_name: str, note:
     """Note where the two sides do not belong together."""
     if user.rate_hz != agent.rate_hz:
         note(
-            f"{agent_name} has {agent.rate_hz} samples a second and {user_name} {user.rate_hz}; both are resampled, check the headers."
+            f"{agent_name} has {agent.rate_hz} samples a second and {user_name} {user.rate_hz}; both are"
+            " resampled, check the headers."
         )
     gap_s = agent.duration_s - user.duration_s
     if abs(gap_s) > MAX_LENGTH_GAP_S:
@@ -54,7 +56,8 @@ def check_pair(user: Sound, agent: Sound, user_name: str, agent_name: str, note:
     if alike > SAME_VOICE:
         where = f", {shift_s:+.2f} s apart" if abs(shift_s) > _BLOCK_S else ""
         note(
-            f"{agent_name} is mostly the sound of {user_name} (correlation {alike:.2f}{where}); give the agent's channel alone."
+            f"{agent_name} is mostly the sound of {user_name} (correlation {alike:.2f}{where}); give the"
+            " agent's channel alone."
         )
 
 
@@ -102,12 +105,14 @@ def check_events(
     for start_s, end_s in events:
         if end_s > user.duration_s + MAX_LENGTH_GAP_S:
             note(
-                f"{events_name} names {end_s:.1f} s and {user_name} ends at {user.duration_s:.1f} s; check that both are of one sample."
+                f"{events_name} names {end_s:.1f} s and {user_name} ends at {user.duration_s:.1f} s; check"
+                " that both are of one sample."
             )
             return
         if spoken and not has_sound(user, (start_s, end_s)):
             note(
-                f"{events_name}: {user_name} is silent from {start_s:.1f} to {end_s:.1f} s; check that both are of one sample."
+                f"{events_name}: {user_name} is silent from {start_s:.1f} to {end_s:.1f} s; check that both"
+                " are of one sample."
             )
             return
 

@@ -51,13 +51,15 @@ def sample_folders(root: Path) -> list[Path]:
         ) from None
     except OSError as error:
         raise BadInput(
-            f"{shorten(root)} cannot be read ({error.strerror}); give the folder that holds the samples' folders."
+            f"{shorten(root)} cannot be read ({error.strerror}); give the folder that holds the samples'"
+            " folders."
         ) from None
     if folders:
         return folders
     if any(path.name in (AGENT_WORDS, AGENT_AUDIO) for path in entries):
         raise BadInput(
-            f"{shorten(root)} is the folder of a single sample; give the folder above it, as ROOT/ID/{AGENT_WORDS}."
+            f"{shorten(root)} is the folder of a single sample; give the folder above it, as"
+            f" ROOT/ID/{AGENT_WORDS}."
         )
     raise BadInput(
         f"{shorten(root)} holds no samples; put each into a folder of its own, as ROOT/ID/{AGENT_WORDS}."
@@ -94,7 +96,8 @@ def read_words(path: Path, note: Note) -> list[Word]:
     chunks = data.get("chunks") if isinstance(data, dict) else None
     if not isinstance(chunks, list):
         raise BadInput(
-            f'{label(path)} has no list "chunks"; write {{"text": …, "chunks": [{{"text": …, "timestamp": [start, end]}}]}}.'
+            f'{label(path)} has no list "chunks"; write {{"text": …, "chunks": [{{"text": …, "timestamp":'
+            " [start, end]}]}."
         )
     words = []
     for number, chunk in enumerate(chunks):
@@ -107,7 +110,8 @@ def read_words(path: Path, note: Note) -> list[Word]:
         words.append(Word(text, start_s, start_s if end_s is None else end_s))
     if any(later.start_s < word.start_s for word, later in pairwise(words)):
         note(
-            f"{label(path)}: the timestamps run backwards; the words were put in order of time, check what wrote the file."
+            f"{label(path)}: the timestamps run backwards; the words were put in order of time, check what"
+            " wrote the file."
         )
         words.sort(key=lambda word: word.start_s)
     return words
@@ -161,12 +165,14 @@ def _timestamp(entry: Any, path: Path, what: str) -> tuple[float, float | None]:
         and (times[1] is None or _is_time(times[1]))
     ):
         raise BadInput(
-            f"{label(path)}: the timestamp of {what} is {shorten(times)}; write [start, end] in seconds, neither below 0."
+            f"{label(path)}: the timestamp of {what} is {shorten(times)}; write [start, end] in seconds,"
+            " neither below 0."
         )
     start_s, end_s = times
     if end_s is not None and end_s < start_s:
         raise BadInput(
-            f"{label(path)}: {what} ends at {end_s:g} s, before its start at {start_s:g} s; write [start, end] in seconds."
+            f"{label(path)}: {what} ends at {end_s:g} s, before its start at {start_s:g} s; write [start,"
+            " end] in seconds."
         )
     return float(start_s), None if end_s is None else float(end_s)
 
@@ -190,8 +196,8 @@ def read_human(path: Path) -> dict[str, list[float]] | list[float]:
         )
         if not usable:
             raise BadInput(
-                f"{shorten(path.name)}: {shorten(name)} is no distribution; give a list of numbers from 0 up, one at least above 0, "
-                "for all samples or for each sample's id."
+                f"{shorten(path.name)}: {shorten(name)} is no distribution; give a list of numbers from 0 up,"
+                " one at least above 0, for all samples or for each sample's id."
             )
     return data
 
@@ -289,7 +295,8 @@ def read_sound(path: Path) -> Sound:
 def _check_size(file: soundfile.SoundFile, path: Path) -> None:
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise BadAudio(
-            f"{label(path)} has {file.samplerate} samples a second; from {MIN_RATE_HZ} to {MAX_RATE_HZ} can be scored."
+            f"{label(path)} has {file.samplerate} samples a second; from {MIN_RATE_HZ} to {MAX_RATE_HZ} can"
+            " be scored."
         )
     if file.frames / file.samplerate > MAX_AUDIO_S or file.channels > MAX_CHANNELS:
         raise BadAudio(

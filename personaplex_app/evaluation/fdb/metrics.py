@@ -67,13 +67,17 @@ def take_over_in_pause(words: Sequence[Word], pauses: Sequence[Span]) -> int:
 
 
 def latency_s(words: Sequence[Word], from_s: float) -> float | None:
-    """Return how long after `from_s` the first word begins, never below 0; None when the agent takes no turn."""
+    """Return how long after `from_s` the first word begins, never below 0; None when the agent takes
+    no turn.
+    """
     return max(0.0, seconds(words[0].start_s - from_s)) if take_over(words) else None
 
 
 @dataclass(frozen=True)
 class ReplyTiming:
-    """Whether the agent takes the turn, and when; a negative latency is a reply that began before its time."""
+    """Whether the agent takes the turn, and when; a negative latency is a reply that began before its
+    time.
+    """
 
     tor: int
     latency_s: float | None

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SOURCE = (
-    "PersonaPlex paper (arXiv 2602.06053; paper model, baselines) and the model card of nvidia/personaplex-7b-v1 (released checkpoint), "
-    "on Full-Duplex-Bench v1.0 (arXiv 2503.04721)"
+    "PersonaPlex paper (arXiv 2602.06053; paper model, baselines) and the model card of"
+    " nvidia/personaplex-7b-v1 (released checkpoint), on Full-Duplex-Bench v1.0 (arXiv 2503.04721)"
 )
 NOTE = (
-    "Comparable only for the benchmark's own clips, the strict figures, and outputs of the released checkpoint. "
-    "Scenarios of our own are not Full-Duplex-Bench scores. "
-    'Role prompts there: "You enjoy having a good conversation." for pauses, backchannels and turns, a wise and friendly teacher for '
-    "interruptions. Answers to interruptions were judged by a GPT model from 0 to 5, voices compared by another network than ours. "
-    "Published words come from a recogniser, words of a text stream begin at their frame; "
-    "the voice activity model here is silero v6, theirs was older. "
-    "Latencies are on the audio timeline: no network, computing or playback is in them."
+    "Comparable only for the benchmark's own clips, the strict figures, and outputs of the released"
+    ' checkpoint. Scenarios of our own are not Full-Duplex-Bench scores. Role prompts there: "You enjoy'
+    ' having a good conversation." for pauses, backchannels and turns, a wise and friendly teacher for'
+    " interruptions. Answers to interruptions were judged by a GPT model from 0 to 5, voices compared by"
+    " another network than ours. Published words come from a recogniser, words of a text stream begin at"
+    " their frame; the voice activity model here is silero v6, theirs was older. Latencies are on the audio"
+    " timeline: no network, computing or playback is in them."
 )
 NONE_PUBLISHED = "No published figures for this task are known here."
 

@@ -1,4 +1,6 @@
-"""Scores of a folder of conversations: each sample on its own, then together; a bad sample costs only itself."""
+"""Scores of a folder of conversations: each sample on its own, then together; a bad sample costs only
+itself.
+"""
 
 from __future__ import annotations
 
@@ -67,9 +69,9 @@ class Scores:
             "per_sample": self.per_sample,
             "aggregate": self.aggregate,
             "problems": [asdict(problem) for problem in self.problems],
-            "published": {"source": SOURCE, "note": NOTE, "systems": rows}
-            if rows
-            else {"note": NONE_PUBLISHED},
+            "published": (
+                {"source": SOURCE, "note": NOTE, "systems": rows} if rows else {"note": NONE_PUBLISHED}
+            ),
         }
 
 
@@ -87,8 +89,8 @@ class Sample:
         """
         if self.words and self.words[0].start_s < until_s:
             self._note(
-                f"{self._name(AGENT_WORDS)} has words from before the moment the reply is counted from, so the published latency is 0; "
-                "read the corrected one."
+                f"{self._name(AGENT_WORDS)} has words from before the moment the reply is counted from, so"
+                " the published latency is 0; read the corrected one."
             )
 
     def _name(self, file: str) -> str:
@@ -174,9 +176,11 @@ def _smooth_turn_taking(sample: Sample) -> Values:
     return {
         "tor": metrics.take_over(sample.words),
         "latency_s": None if at_s is None else metrics.latency_s(sample.words, at_s),
-        "corrected": {"tor": None, "latency_s": None}
-        if at_s is None
-        else asdict(metrics.reply_to_turn(sample.words, at_s)),
+        "corrected": (
+            {"tor": None, "latency_s": None}
+            if at_s is None
+            else asdict(metrics.reply_to_turn(sample.words, at_s))
+        ),
     }
 
 

@@ -1,4 +1,6 @@
-"""`/api/chat` over a WebSocket, and the same conversation over HTTP for those whom WebSockets do not reach."""
+"""`/api/chat` over a WebSocket, and the same conversation over HTTP for those whom WebSockets do not
+reach.
+"""
 
 from __future__ import annotations
 

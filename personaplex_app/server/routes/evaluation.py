@@ -12,7 +12,10 @@ from ..evaluations import Evaluations
 from ..http import errors_as_json
 
 # a report needs nothing from anywhere, and gets nothing
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src data:; img-src data:; frame-ancestors 'self'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src data:; img-src"
+    " data:; frame-ancestors 'self'"
+)
 
 
 def evaluation_routes(evaluations: Evaluations) -> list[Route]:

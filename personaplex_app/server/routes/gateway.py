@@ -70,7 +70,8 @@ def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[Non
     """Count a client, waiting or talking. Raises: CapacityError when there are enough."""
     if sum(talking.values()) >= most or talking[adapter.name] >= adapter.max_sessions:
         raise CapacityError(
-            f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few minutes."
+            f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few"
+            " minutes."
         )
     talking[adapter.name] += 1
     try:

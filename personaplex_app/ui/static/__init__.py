@@ -15,7 +15,7 @@ def mount_script(module: str) -> str:
     folder's modules.
     """
     return (
-        "const root = new URL(window.gradio_config?.root || '.', window.location.href).pathname.replace(/[/]$/, '');"
-        f"import(root + '/gradio_api/file=' + props.static_dir + '/{module}')"
-        ".then((module) => module.mount(element, props, watch, trigger));"
+        "const root = new URL(window.gradio_config?.root || '.',"
+        " window.location.href).pathname.replace(/[/]$/, '');import(root + '/gradio_api/file=' +"
+        f" props.static_dir + '/{module}').then((module) => module.mount(element, props, watch, trigger));"
     )
