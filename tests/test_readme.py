@@ -1,4 +1,6 @@
-"""What the README says is run: its snippet against the real app, its commands and settings against what exists."""
+"""What the README says is run: its snippet against the real app, its commands and settings against what
+exists.
+"""
 
 import re
 import subprocess
@@ -12,8 +14,8 @@ import soundfile as sf
 
 from personaplex_app.settings import Settings
 
-from .served import ROOT
-from .speech import recognise, speak
+from .support.app_process import ROOT
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 
@@ -21,7 +23,9 @@ README = (ROOT / "README.md").read_text()
 
 
 def write_snippet(name: str, folder: Path) -> None:
-    (folder / "client.py").write_text(re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1])
+    (folder / "client.py").write_text(
+        re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1]
+    )
 
 
 def test_readme_respond_snippet_gives_the_answer(app, tmp_path):
