@@ -78,9 +78,9 @@ class Lm(nn.Module):
         )
         self.transformer.prefill(embeddings, cache, span)
 
-    def span(self, position: Tensor, active: Tensor, window: int, read: int) -> Span:
+    def span(self, position: Tensor, active: Tensor, cache: KVCache, read: int) -> Span:
         """Return the span of one step (see `cache.step_span`)."""
-        return step_span(position, active, 1, window, read, self.config.head_width, self.config.rope_period)
+        return step_span(position, active, 1, cache, read, self.config.rope_period)
 
     def step(self, columns: Tensor, cache: KVCache, span: Span) -> tuple[Tensor, Tensor]:
         """Advance every row by one position.
@@ -164,8 +164,7 @@ class StepAttention(nn.Module):
     def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
         width = self.width
         projected = linear(x, self.in_proj_weight, slice(3 * width * k, 3 * width * (k + 1)))
-        q, keys, values = projected.view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
-        state[0, :, k] = keys[:, 0]
-        state[1, :, k] = values[:, 0]
-        mixed = attend(q, state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
+        parts = projected.view(x.shape[0], 3, self.heads, -1)
+        state[:, :, k] = parts[:, 1:].transpose(0, 1)
+        mixed = attend(parts[:, :1], state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
         return linear(mixed, self.out_proj.weight, slice(width * k, width * (k + 1)))

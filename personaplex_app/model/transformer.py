@@ -23,6 +23,8 @@ class RmsNorm(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1, 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == self.alpha.dtype:
+            return F.rms_norm(x, x.shape[-1:], self.alpha.view(-1), RMS_EPS)
         return F.rms_norm(x.float(), x.shape[-1:], self.alpha.view(-1).float(), RMS_EPS).to(x.dtype)
 
 
@@ -73,16 +75,17 @@ class Attention(nn.Module):
         Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
         """
         batch, length, _ = x.shape
-        q, k, v = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
-        q, k, v = (
-            y.to(cache.dtype) for y in (rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin), v)
-        )
+        qkv = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1)
+        # queries and keys in one go
+        turned = rotate(qkv[:, :, :2].flatten(2, 3), span.cos, span.sin).to(cache.dtype)
+        q, k = turned.unflatten(2, (2, self.heads)).unbind(2)
+        v = qkv[:, :, 2].to(cache.dtype)
         if span.prefill:
             keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
             mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
-            write(cache, k, v, span.slots)
+            write(cache, k, v, span)
         else:
-            write(cache, k, v, span.slots)
+            write(cache, k, v, span)
             mixed = attend(q, cache[0, :, : span.read], cache[1, :, : span.read], span.mask)
         return self.out_proj(mixed.to(x.dtype))
 
@@ -94,7 +97,7 @@ class Attention(nn.Module):
             .view(batch, length, 2, self.heads, -1)
             .unbind(2)
         )
-        write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span.slots)
+        write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span)
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -109,15 +112,14 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal:
     return mixed.transpose(1, 2).flatten(2)
 
 
-def write(cache: Tensor, k: Tensor, v: Tensor, slots: Tensor) -> None:
+def write(cache: Tensor, k: Tensor, v: Tensor, span: Span) -> None:
     """Put the last positions' keys and values into their slots.
 
-    Shapes: `k`, `v` [B, T, heads, head width]; `slots` [B, T'] with T' ≤ T.
+    Shapes: `k`, `v` [B, T, heads, head width].
     """
-    kept = slots.shape[1]
-    row = torch.arange(k.shape[0], device=slots.device)[:, None]
-    cache[0].index_put_((row, slots), k[:, -kept:])
-    cache[1].index_put_((row, slots), v[:, -kept:])
+    kept = span.slots.shape[1]
+    cache[0].index_put_((span.rows, span.slots), k[:, -kept:])
+    cache[1].index_put_((span.rows, span.slots), v[:, -kept:])
 
 
 class LmLayer(nn.Module):
