@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .kernels import own_kernels
+
 READ_BUCKET = 64
 """Attention reads whole multiples of this many slots, so that few different shapes occur."""
 RECORDED_READ = 512
@@ -88,6 +90,8 @@ class Span:
     mask: Tensor | None
     read: int
     prefill: bool
+    lengths: Tensor | None = None
+    """Where kernels need no mask: how many slots each row sees, the first ones. int32 [B]."""
 
 
 def ring_positions(last: Tensor, slots: int, window: int) -> Tensor:
@@ -120,13 +124,16 @@ def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read
     window, head_width = cache.window, cache.data.shape[-1]
     steps = torch.arange(block, device=position.device)
     new = position[:, None] + steps
+    slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
+    cos, sin = rotation(new, head_width, period)
+    rows = torch.arange(len(position), device=position.device)[:, None]
+    if block == 1 and own_kernels(rows):
+        lengths = (position + 1).clamp(max=window).masked_fill(~active, 1).int()
+        return Span(cos, sin, rows, slots, None, read, prefill=False, lengths=lengths)
     held = ring_positions(position + block - 1, read, window)
     visible = (held[:, None, :] >= 0) & (held[:, None, :] <= new[:, :, None])
     # an idle row must see something, or its softmax is not a number
     visible = visible | ~active[:, None, None]
-    slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
-    cos, sin = rotation(new, head_width, period)
-    rows = torch.arange(len(position), device=position.device)[:, None]
     # as numbers to add, once a step: given as true and false, every layer would convert it
     mask = torch.zeros_like(visible, dtype=cache.data.dtype).masked_fill_(~visible, -torch.inf)
     return Span(cos, sin, rows, slots, mask[:, None], read, prefill=False)
