@@ -41,9 +41,8 @@ SCHEMES = ("light", "dark")
 COLOURS = 128
 MAX_BYTES = 250_000
 PEAKS_PER_BAR = 2
-# of lane.svg: how far words may run on behind their time, and about how wide a character is
+# of lane.svg: how far words may run on behind their time
 RUN_ON_PX = 120
-CHARACTER_PX = 7.9
 
 
 def main(names: list[str]) -> int:
@@ -132,8 +131,9 @@ def evaluate(browser: Browser, app: App) -> None:
         page.click("#evaluate-start")
         frame = page.frame_locator("#evaluate-state iframe")
         expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=240_000)
+        frame.locator(".lane").first.scroll_into_view_if_needed()
         page.wait_for_timeout(800)
-        pictures(page, "evaluate", at="#evaluate-state")
+        pictures(page, "evaluate", at="#evaluate-state iframe")
 
 
 def sessions(browser: Browser, app: App) -> None:
@@ -147,8 +147,8 @@ def sessions(browser: Browser, app: App) -> None:
         page.wait_for_timeout(5_000)
         stop_talk(page)
         page.click("#tab-sessions-button")
-        page.locator(".session").first.get_by_role("button").first.click()
-        expect(page.locator(".session .player-time").first).to_be_visible()
+        page.locator(".session").first.get_by_text("Transcript").click()
+        expect(page.locator(".session .caption").first).to_be_visible()
         page.wait_for_timeout(500)
         pictures(page, "sessions", full_page=True)
 
@@ -241,7 +241,7 @@ def lane_svg(lane: dict[str, Any], length_s: float = 13.5) -> str:
             elif ends[row] - x > RUN_ON_PX:
                 row = 1 - row
             x = max(x, ends[row])
-            ends[row] = x + CHARACTER_PX * len(text) + 8
+            ends[row] = x + width_px(text) + 6
             if ends[row] < width:
                 y = axis + sign * (half + 22 + 20 * row) + 5
                 out.append(f'<text class="{side}" x="{x:g}" y="{y}">{escape(text)}</text>')
@@ -267,6 +267,11 @@ def lane_svg(lane: dict[str, Any], length_s: float = 13.5) -> str:
         + "\n".join(out)
         + "\n</svg>\n"
     )
+
+
+def width_px(text: str) -> float:
+    """Return about how wide a word is in the font of lane.svg."""
+    return sum(12.5 if c in "mwMW" else 5.5 if c in "iljtfr.,'!" else 8.6 for c in text)
 
 
 def _microphone() -> np.ndarray:

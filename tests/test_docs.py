@@ -155,6 +155,26 @@ def test_page_shows_commands_that_are_understood(page):
             _parser().parse_args(arguments)
 
 
+@pytest.mark.parametrize(
+    ("schema", "pattern"), [("github-workflows", ".github/workflows/*.yml"), ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml")]
+)
+def test_github_reads_our_files(schema, pattern):
+    paths = sorted(ROOT.glob(pattern))
+    assert paths
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run([checker, "--builtin-schema", f"vendor.{schema}", *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_pictures_are_small_and_shown_somewhere():
+    text = "".join(page.read_text() for page in PAGES)
+    pictures = sorted((ROOT / "assets").glob("*.png"))
+    assert pictures
+    for path in pictures:
+        assert path.stat().st_size < 250_000, path.name
+        assert path.name in text or (path.with_suffix(".svg")).exists(), f"no page shows {path.name}"
+
+
 def test_operations_describe_every_setting_once():
     known = {f.name for f in fields(Settings)}
     first_cells = re.findall(r"^\| (.*?) \|", OPERATIONS.partition("## Health")[0], re.MULTILINE)
