@@ -1,4 +1,6 @@
-"""What the remote engine adds to a talk on one machine: an echo app asked directly, and through another app in front of it."""
+"""What the remote engine adds to a talk on one machine: an echo app asked directly, and through another app
+in front of it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ import numpy as np
 from personaplex_app.audio import float_to_pcm16, pcm16_to_float
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
-from tests.peers import call
-from tests.served import served
+from tests.support.app_process import app_process
+from tests.support.peers import call
 
 CLICK_EVERY_FRAMES = 10
 LOUD = 0.2
@@ -28,17 +30,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     seconds = parser.parse_args(argv).seconds
-    with TemporaryDirectory() as folder, served(Path(folder)) as echo, served(Path(folder), engine="remote", remote_url=echo.url) as face:
+    with (
+        TemporaryDirectory() as folder,
+        app_process(Path(folder)) as echo,
+        app_process(Path(folder), engine="remote", remote_url=echo.url) as face,
+    ):
         echo.until_ready()
         face.until_ready()
-        told: dict[str, Any] = {name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))}
+        told: dict[str, Any] = {
+            name: there_and_back_ms(app.url, seconds) for name, app in (("direct", echo), ("bridged", face))
+        }
     told["added_median_ms"] = round(told["bridged"]["median"] - told["direct"]["median"], 1)
     print(json.dumps(told))
     return 0
 
 
 def there_and_back_ms(url: str, seconds: float) -> dict[str, float]:
-    """Return how long a click in the user's sound takes until it is in the agent's, the frame that it is in included."""
+    """Return how long a click in the user's sound takes until it is in the agent's, the frame that it is in
+    included.
+    """
     sent_s: list[float] = []
     took_ms: list[float] = []
     with call(url, codec="pcm") as caller:
@@ -62,7 +72,12 @@ def there_and_back_ms(url: str, seconds: float) -> dict[str, float]:
                 took_ms.append((time.monotonic() - sent_s[len(took_ms)]) * 1000)
         speaking.join()
     median, p95 = np.percentile(took_ms, [50, 95])
-    return {"clicks": len(took_ms), "median": round(float(median), 1), "p95": round(float(p95), 1), "max": round(max(took_ms), 1)}
+    return {
+        "clicks": len(took_ms),
+        "median": round(float(median), 1),
+        "p95": round(float(p95), 1),
+        "max": round(max(took_ms), 1),
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The engine beside the moshi package at the size that two CPU cores carry; writes results/engine.json. Run: python -m benchmarks.engine"""
+"""The engine beside the moshi package at the size that two CPU cores carry; writes results/engine.json.
+
+Run: python -m benchmarks.engine
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from personaplex_app.bench.report import render, run
+from personaplex_app.engine_bench.report import render, run
 
 RESULT = Path(__file__).parent / "results" / "engine.json"
 

@@ -1,11 +1,13 @@
-"""Measure mouth-to-ear latency, cuts, drift and buffer underruns of the page with the echo engine, in headless Chromium.
+"""Measure mouth-to-ear latency, cuts, drift and buffer underruns of the page with the echo engine, in
+headless Chromium.
 
     python -m benchmarks.mouth_to_ear [--seconds 120] [--delay-ms 100 --jitter-ms 30] [--json OUT]
 
-The microphone plays a pilot tone with one burst of noise a second, each unlike the others. What the page gets from the microphone and
-what it plays are recorded on one clock; each burst is looked for in what was played. `total_ms` holds everything from one to the other:
-80 ms of framing and 80 ms of the echo engine are in it, the sound card is not. `--delay-ms` and `--jitter-ms` delay all traffic, each
-way by half, so that they add up to a round trip of delay ± jitter.
+The microphone plays a pilot tone with one burst of noise a second, each unlike the others. What the page gets
+from the microphone and what it plays are recorded on one clock; each burst is looked for in what was played.
+`total_ms` holds everything from one to the other: 80 ms of framing and 80 ms of the echo engine are in it,
+the sound card is not. `--delay-ms` and `--jitter-ms` delay all traffic, each way by half, so that they add up
+to a round trip of delay ± jitter.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import numpy as np
 from playwright.sync_api import Page
 from scipy.signal import butter, correlate, sosfilt, sosfiltfilt
 
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.units import FRAME_MS
-from tests.browser import MICROPHONE_HZ, chromium, open_page, start_talk, write_microphone
-from tests.served import served
-from tests.wires import Wire, wired
+from tests.support.app_process import app_process
+from tests.support.browser import MICROPHONE_HZ, chromium, open_page, start_talk, write_microphone
+from tests.support.faulty_proxy import LinkFaults, faulty_proxy
 
 PILOT_HZ = 300
 BURST_S = 0.11
@@ -76,7 +78,9 @@ def latencies_ms(mouth: np.ndarray, ear: np.ndarray, rate_hz: int, longest_s: fl
         if len(window) < int(longest_s * rate_hz):
             break
         energy = np.convolve(window**2, np.ones(len(burst)), "valid")
-        likeness = np.abs(correlate(window, burst, "valid", method="fft")) / np.sqrt(np.maximum(energy, 1e-6) * np.sum(burst**2))
+        likeness = np.abs(correlate(window, burst, "valid", method="fft")) / np.sqrt(
+            np.maximum(energy, 1e-6) * np.sum(burst**2)
+        )
         best = int(np.argmax(likeness))
         # a burst that was cut in two is like neither half enough
         if likeness[best] > 0.5:
@@ -85,7 +89,9 @@ def latencies_ms(mouth: np.ndarray, ear: np.ndarray, rate_hz: int, longest_s: fl
 
 
 def cuts(signal: np.ndarray, rate_hz: int) -> dict[str, float] | None:
-    """Return how often and how long the pilot tone was gone, after the first 1.5 s of it; None where there was none."""
+    """Return how often and how long the pilot tone was gone, after the first 1.5 s of it; None where there
+    was none.
+    """
     n = np.arange(len(signal))
     low = butter(2, 80, "low", fs=rate_hz, output="sos")
     turned = signal * np.exp(-2j * np.pi * PILOT_HZ * n / rate_hz)
@@ -104,11 +110,11 @@ def measure(seconds: float, delay_ms: float, jitter_ms: float) -> dict:
     """Start app, wire and browser; talk; return the figures."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        app = stack.enter_context(served(folder))
+        app = stack.enter_context(app_process(folder))
         url = app.url
         if delay_ms or jitter_ms:
-            wire = Wire(delay_ms / 2, jitter_ms / 2)
-            url = f"http://localhost:{stack.enter_context(wired('127.0.0.1', int(app.url.rsplit(':', 1)[1]), wire))}"
+            wire = LinkFaults(delay_ms / 2, jitter_ms / 2)
+            url = f"http://localhost:{stack.enter_context(faulty_proxy('127.0.0.1', int(app.url.rsplit(':', 1)[1]), wire))}"
         browser = stack.enter_context(chromium(write_microphone(folder / "probe.wav", probe())))
         visitor = browser.new_context(permissions=["microphone"])
         visitor.add_init_script(path=Path(__file__).with_suffix(".js"))
@@ -147,10 +153,14 @@ def measure(seconds: float, delay_ms: float, jitter_ms: float) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--delay-ms", type=float, default=0, help="round trip added to all traffic")
-    parser.add_argument("--jitter-ms", type=float, default=0, help="how much that round trip varies, up and down")
+    parser.add_argument(
+        "--jitter-ms", type=float, default=0, help="how much that round trip varies, up and down"
+    )
     parser.add_argument("--json", type=Path, help="write the figures and the machine here")
     args = parser.parse_args()
     result = {"result": measure(args.seconds, args.delay_ms, args.jitter_ms), "machine": machine()}

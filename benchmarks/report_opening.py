@@ -14,8 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from personaplex_app.doctor import machine
-from tests.browser import chromium_path
+from personaplex_app.cli.doctor import machine
+from tests.support.browser import chromium_path
 
 REPORT = Path(__file__).parent / "results" / "evaluation_classic.html"
 TIMES = """() => {
@@ -26,9 +26,13 @@ TIMES = """() => {
 
 
 def opened_ms(report: Path) -> tuple[float, float]:
-    """Return when the first picture came and when everything was loaded, in milliseconds after the address was given."""
+    """Return when the first picture came and when everything was loaded, in milliseconds after the address
+    was given.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             page = browser.new_page()
             page.goto(report.absolute().as_uri())
@@ -38,7 +42,9 @@ def opened_ms(report: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("report", type=Path, nargs="?", default=REPORT)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--json", type=Path)

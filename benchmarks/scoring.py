@@ -2,7 +2,8 @@
 
     python -m benchmarks.scoring [--conversations 100] [--json OUT]
 
-The conversations are spoken by the embedded synthesiser: a question, an answer and an interruption each, with all files of the layout.
+The conversations are spoken by the embedded synthesiser: a question, an answer and an interruption each, with
+all files of the layout.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
-from personaplex_app.evaluation import TASK_NAMES
+from personaplex_app.cli.doctor import machine
+from personaplex_app.evaluation.fdb import TASK_NAMES
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import SAMPLE_RATE_HZ
 
 ROOT = Path(__file__).parent.parent
@@ -50,11 +51,16 @@ def write(folder: Path, conversations: int) -> None:
             side[at : at + len(clip.samples)] += clip.samples[: len(side) - at]
             spans.append([at_s, at_s + len(clip.samples) / SAMPLE_RATE_HZ])
             if place % 2:
-                chunks += [{"text": word.text, "timestamp": [at_s + word.start_s, at_s + word.end_s]} for word in clip.words]
+                chunks += [
+                    {"text": word.text, "timestamp": [at_s + word.start_s, at_s + word.end_s]}
+                    for word in clip.words
+                ]
         sample = folder / str(number)
         sample.mkdir(parents=True)
         for name, samples in sides.items():
-            soundfile.write(sample / name, samples + rng.normal(0, 1e-4, len(samples)), SAMPLE_RATE_HZ, subtype="PCM_16")
+            soundfile.write(
+                sample / name, samples + rng.normal(0, 1e-4, len(samples)), SAMPLE_RATE_HZ, subtype="PCM_16"
+            )
         files = {
             "output.json": {"text": "", "chunks": chunks},
             "pause.json": [{"text": "", "timestamp": [spans[0][1], spans[0][1] + 0.5]}],
@@ -66,7 +72,9 @@ def write(folder: Path, conversations: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--conversations", type=int, default=100)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -76,9 +84,22 @@ def main() -> None:
         gt = Path(folder) / "gt.json"
         gt.write_text("[1, 2, 3, 2, 1]")
         for task in TASK_NAMES:
-            command = [sys.executable, "-m", "personaplex_app", "evaluate", "score", "--json", "--task", task, "--gt", str(gt)]
+            command = [
+                sys.executable,
+                "-m",
+                "personaplex_app",
+                "evaluate",
+                "score",
+                "--json",
+                "--task",
+                task,
+                "--gt",
+                str(gt),
+            ]
             began_s = time.perf_counter()
-            done = subprocess.run([*command, str(Path(folder) / "in")], cwd=ROOT, capture_output=True, check=True)
+            done = subprocess.run(
+                [*command, str(Path(folder) / "in")], cwd=ROOT, capture_output=True, check=True
+            )
             seconds[task] = round(time.perf_counter() - began_s, 2)
             assert json.loads(done.stdout)["aggregate"]["samples"] == args.conversations
     result = {

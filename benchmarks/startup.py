@@ -1,4 +1,5 @@
-"""Measure how soon the page answers, how soon the engine is ready, and the memory of the process with a talk running.
+"""Measure how soon the page answers, how soon the engine is ready, and the memory of the process with a talk
+running.
 
     python -m benchmarks.startup [--engine classic] [--talk-s 30] [--json OUT]
 
@@ -24,8 +25,8 @@ import numpy as np
 from websockets.sync.client import connect
 
 from personaplex_app.audio import float_to_pcm16
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 ROOT = Path(__file__).parent.parent
@@ -36,9 +37,16 @@ def measure(engine: str, port: int, talk_s: float) -> dict:
     """Start the app, talk to it, end it; return the figures."""
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "app.py"]
-        env = {**os.environ, "PERSONAPLEX_ENGINE": engine, "PERSONAPLEX_PORT": str(port), "PERSONAPLEX_DATA": data}
+        env = {
+            **os.environ,
+            "PERSONAPLEX_ENGINE": engine,
+            "PERSONAPLEX_PORT": str(port),
+            "PERSONAPLEX_DATA": data,
+        }
         began_s = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             url = f"127.0.0.1:{port}"
             page_s = _until(f"http://{url}/", began_s)
@@ -94,13 +102,19 @@ def _memory_mib(pid: int, field: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--engine", default="classic")
     parser.add_argument("--port", type=int, default=7871)
     parser.add_argument("--talk-s", type=float, default=30.0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    result = {"command": "python -m benchmarks.startup", "machine": machine(), **measure(args.engine, args.port, args.talk_s)}
+    result = {
+        "command": "python -m benchmarks.startup",
+        "machine": machine(),
+        **measure(args.engine, args.port, args.talk_s),
+    }
     print(json.dumps(result, indent=1))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")

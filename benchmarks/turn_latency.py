@@ -1,9 +1,9 @@
 """Measure turn latency and barge-in of the embedded engine, in real time.
 
-Spoken questions are synthesised in several voices, given a little room noise and fed to a session frame by frame, one frame each
-80 ms. What is measured comes from the audio that went in and came out, on the session's frame clock, not from the engine's own
-events: turn latency is from the question's last audible sample to the answer's first; barge-in stop is from the user's first
-audible sample to the agent's last.
+Spoken questions are synthesised in several voices, given a little room noise and fed to a session frame by
+frame, one frame each 80 ms. What is measured comes from the audio that went in and came out, on the session's
+frame clock, not from the engine's own events: turn latency is from the question's last audible sample to the
+answer's first; barge-in stop is from the user's first audible sample to the agent's last.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.classic.responder import make_responder
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.engine.contract import Mark, Notice, Session, SessionConfig, Step, TurnLatency, Utterance
 from personaplex_app.personas import find
+from personaplex_app.responder.rules import make_responder
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 QUESTIONS = {
@@ -129,7 +129,9 @@ class Talk:
         first = int(start_s / FRAME_S)
         sound = np.concatenate([step.agent for step in self.frames[first:]])
         loud = np.flatnonzero(np.abs(sound) > _SILENT)
-        gaps = np.flatnonzero(np.diff(np.append(loud, len(sound) + SAMPLE_RATE_HZ)) > silent_s * SAMPLE_RATE_HZ)
+        gaps = np.flatnonzero(
+            np.diff(np.append(loud, len(sound) + SAMPLE_RATE_HZ)) > silent_s * SAMPLE_RATE_HZ
+        )
         return first * FRAME_S + (loud[gaps[0]] + 1) / SAMPLE_RATE_HZ if len(gaps) else None
 
     def wait_for_agent(self, start_s: float) -> float | None:
@@ -143,7 +145,9 @@ class Talk:
     def wait_for_end(self, most_s: float = 20.0) -> None:
         """Stay silent until the agent's utterance is final."""
         end_s = self.now_s + most_s
-        while self.now_s < end_s and not any(isinstance(e, Utterance) and e.speaker == "agent" and e.final for e in self.frames[-1].events):
+        while self.now_s < end_s and not any(
+            isinstance(e, Utterance) and e.speaker == "agent" and e.final for e in self.frames[-1].events
+        ):
             self.listen(FRAME_S)
         self.listen(0.8)
 
@@ -155,7 +159,10 @@ def measure(quick: bool = False) -> dict:
     begun = time.perf_counter()
     engine.load(lambda _: None)
     load_s = time.perf_counter() - begun
-    turns, stops, step_s, late = [], [], [], 0
+    turns = []
+    stops = []
+    step_s = []
+    late = 0
     for number, (name, questions) in enumerate(QUESTIONS.items()):
         persona = find(name)
         session = engine.open(SessionConfig(persona.classic_voice, persona.prompt, persona.name))
@@ -190,9 +197,13 @@ def _ask(talk: Talk, question: str, samples: np.ndarray) -> dict:
     _, end_s = talk.say(samples)
     spoken = len(talk.frames)
     began_s = talk.wait_for_agent(end_s)
-    events = [(n, event) for n, step in enumerate(talk.frames[spoken - 40 :], spoken - 40) for event in step.events]
+    events = [
+        (n, event) for n, step in enumerate(talk.frames[spoken - 40 :], spoken - 40) for event in step.events
+    ]
     reported = [event.latency_s for _, event in events if isinstance(event, TurnLatency)]
-    texts = [(n, event.text) for n, event in events if isinstance(event, Utterance) and event.speaker == "user"]
+    texts = [
+        (n, event.text) for n, event in events if isinstance(event, Utterance) and event.speaker == "user"
+    ]
     known_s = [(n + 1) * FRAME_S for n, text in texts if text == texts[-1][1]]
     return {
         "question": question,
@@ -214,8 +225,14 @@ def _barge_in(talk: Talk, samples: np.ndarray) -> dict:
         talk.wait_for_end()
     events = [event for step in talk.frames[before:] for event in step.events]
     return {
-        "recognised": [e.text for e in events if isinstance(e, Utterance) and e.speaker == "user" and e.final],
-        "marks": [f"{e.kind} {e.start_s - onset_s:.2f} to {e.end_s - onset_s:.2f}" for e in events if isinstance(e, Mark)],
+        "recognised": [
+            e.text for e in events if isinstance(e, Utterance) and e.speaker == "user" and e.final
+        ],
+        "marks": [
+            f"{e.kind} {e.start_s - onset_s:.2f} to {e.end_s - onset_s:.2f}"
+            for e in events
+            if isinstance(e, Mark)
+        ],
         "notices": [e.code for e in events if isinstance(e, Notice)],
         "agent_was_speaking": speaking,
         "stop_s": round(stop_s - onset_s, 3) if stop_s is not None and speaking else None,
@@ -227,7 +244,9 @@ def _summary(turns: list[dict], stops: list[dict], step_s: list[float]) -> dict:
     stop = [stop["stop_s"] for stop in stops if stop["stop_s"] is not None]
     text = [turn["text_known_s"] for turn in turns if turn["text_known_s"] is not None]
     error = [
-        abs(turn["reported_s"] - turn["latency_s"]) for turn in turns if turn["reported_s"] is not None and turn["latency_s"] is not None
+        abs(turn["reported_s"] - turn["latency_s"])
+        for turn in turns
+        if turn["reported_s"] is not None and turn["latency_s"] is not None
     ]
     return {
         "questions": len(turns),
@@ -260,14 +279,30 @@ def main() -> None:
     """Measure, print, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write every figure to this file")
-    parser.add_argument("--quick", action="store_true", help="two questions a persona, to try the benchmark itself")
+    parser.add_argument(
+        "--quick", action="store_true", help="two questions a persona, to try the benchmark itself"
+    )
     arguments = parser.parse_args()
     result = measure(arguments.quick)
     for turn in result["turns"]:
-        print(f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} | {turn['recognised']}")
+        print(
+            f"{turn['latency_s']!s:>7} s  text after {turn['text_known_s']!s:>6} s  {turn['question']} |"
+            f" {turn['recognised']}"
+        )
     for stop in result["barge_in"]:
-        print(f"{stop['stop_s']!s:>7} s  {stop['voice']}  {stop['said']} | {stop['recognised']} {stop['marks']} {stop['notices']}")
-    for key in ("questions", "answered", "turn_latency_s", "barge_in_stop_s", "text_known_after_s", "reported_latency_error_s", "step_ms"):
+        print(
+            f"{stop['stop_s']!s:>7} s  {stop['voice']}  {stop['said']} | {stop['recognised']} {stop['marks']}"
+            f" {stop['notices']}"
+        )
+    for key in (
+        "questions",
+        "answered",
+        "turn_latency_s",
+        "barge_in_stop_s",
+        "text_known_after_s",
+        "reported_latency_error_s",
+        "step_ms",
+    ):
         print(f"{key}: {result[key]}")
     for key in ("late_frames", "load_s", "rss_mb", "machine"):
         print(f"{key}: {result[key]}")

@@ -2,9 +2,10 @@
 
     python -m benchmarks.zero_gpu [--frames 500] [--talks 100] [--json OUT]
 
-The `spaces` package is the real one, its API is played by a local server, and the device is the CPU: `tests/zero_gpu.py` says what is
-patched. Frames go to an echo in the worker, which computes nothing, so that all of the time is the way there and back; they are paced
-as in a talk. The talks run on the tiny checkpoint and are aborted at random.
+The `spaces` package is the real one, its API is played by a local server, and the device is the CPU:
+`tests/support/zero_gpu.py` says what is patched. Frames go to an echo in the worker, which computes nothing,
+so that all of the time is the way there and back; they are paced as in a talk. The talks run on the tiny
+checkpoint and are aborted at random.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from personaplex_app.doctor import machine
+from personaplex_app.cli.doctor import machine
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
-from tests.zero_gpu import leased_talk, patch_torch, zero_gpu_api, zero_gpu_app, zero_gpu_env
+from tests.support.zero_gpu import leased_talk, patch_torch, zero_gpu_api, zero_gpu_app, zero_gpu_env
 
 FRAME = bytes(2 * FRAME_SAMPLES)
 
@@ -61,17 +62,29 @@ def fork_ms(frames: int) -> dict[str, float]:
         holder.join()
         engine.close()
         p50, p95, p99 = np.percentile(took_ms, [50, 95, 99]).round(3).tolist()
-        return {"frames": frames, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": round(max(took_ms), 3)}
+        return {
+            "frames": frames,
+            "p50_ms": p50,
+            "p95_ms": p95,
+            "p99_ms": p99,
+            "max_ms": round(max(took_ms), 3),
+        }
 
 
 def aborted(talks: int) -> dict[str, object]:
     """Hold talks and abort them at random; return how their leases ended."""
     chance, ends = random.Random(1), Counter()
-    with tempfile.TemporaryDirectory() as folder, zero_gpu_api() as api, zero_gpu_app(Path(folder), api) as app:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zero_gpu_api() as api,
+        zero_gpu_app(Path(folder), api) as app,
+    ):
         began_s = time.monotonic()
         for _ in range(talks):
             api.idle = chance.random() < 0.9
-            how = chance.choice(["gone before the GPU came", "gone at once", "gone while talking", "stopped", "worker killed"])
+            how = chance.choice(
+                ["gone before the GPU came", "gone at once", "gone while talking", "stopped", "worker killed"]
+            )
             ends[how] += 1
             with leased_talk(app, lease_s=30) as caller:
                 if how != "gone before the GPU came":
@@ -87,11 +100,18 @@ def aborted(talks: int) -> dict[str, object]:
                     caller.until_closed()
         leases = Counter(api.until_released(30))
         app.until_free()
-        return {"talks": talks, "aborted": dict(ends), "leases": dict(leases), "took_s": round(time.monotonic() - began_s, 1)}
+        return {
+            "talks": talks,
+            "aborted": dict(ends),
+            "leases": dict(leases),
+            "took_s": round(time.monotonic() - began_s, 1),
+        }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--talks", type=int, default=100)
     parser.add_argument("--json", type=Path)

@@ -2,7 +2,8 @@
 
     python examples/gateway_client.py ws://localhost:7860 question.wav answer.wav [ADAPTER]
 
-The recording is 24 kHz mono. Needs numpy, soundfile and websockets. An adapter that asks for a key gets it from GATEWAY_API_KEY.
+The recording is 24 kHz mono. Needs numpy, soundfile and websockets. An adapter that asks for a key gets it
+from GATEWAY_API_KEY.
 """
 
 import asyncio
@@ -24,7 +25,9 @@ LISTEN_S = 8.0  # to the answer, after the question
 
 
 async def say(socket, samples):
-    """Send a recording as it would be spoken: the server takes no more than two seconds ahead of real time."""
+    """Send a recording as it would be spoken: the server takes no more than two seconds ahead of real
+    time.
+    """
     clock = asyncio.get_running_loop()
     began_s = clock.time()
     for at in range(0, len(samples), CHUNK_SAMPLES):
@@ -52,7 +55,11 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
             message = json.loads(text)
             match message["type"]:
                 case "connected":
-                    print(f"connected to {message['adapter']} as {message['session_id']}: {message['capabilities']}", flush=True)
+                    print(
+                        f"connected to {message['adapter']} as {message['session_id']}:"
+                        f" {message['capabilities']}",
+                        flush=True,
+                    )
                     speaking = asyncio.create_task(say(socket, said))
                 case "audio_chunk":
                     heard.append(np.frombuffer(base64.b64decode(message["data"]), "<f4"))

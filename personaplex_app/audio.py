@@ -1,4 +1,7 @@
-"""Frames, samples, their checks, and recordings decoded within limits. No files, no threads, no event loop."""
+"""Frames, samples, their checks, and recordings decoded within limits.
+
+No files, no threads, no event loop.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ def pcm16_to_float(data: bytes) -> np.ndarray:
     Raises: BadAudio when a sample is cut in half.
     """
     if len(data) % 2:
-        raise BadAudio(f"PCM audio must be whole 16-bit samples; this message has {len(data)} bytes, an odd number.")
+        raise BadAudio(
+            f"PCM audio must be whole 16-bit samples; this message has {len(data)} bytes, an odd number."
+        )
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768.0
 
 
@@ -38,7 +43,10 @@ def float32_to_samples(data: bytes) -> np.ndarray:
     Raises: BadAudio when a sample is cut.
     """
     if len(data) % 4:
-        raise BadAudio(f"Float audio must be whole 32-bit samples; this message has {len(data)} bytes, which is no multiple of 4.")
+        raise BadAudio(
+            f"Float audio must be whole 32-bit samples; this message has {len(data)} bytes, which is no"
+            " multiple of 4."
+        )
     return np.frombuffer(data, "<f4").astype(np.float32)
 
 
@@ -48,7 +56,10 @@ def checked(samples: np.ndarray) -> np.ndarray:
     Raises: BadAudio when one is NaN or infinite.
     """
     if not np.isfinite(samples).all():
-        raise BadAudio("The audio holds values that are not numbers (NaN or infinite); send finite samples between -1 and 1.")
+        raise BadAudio(
+            "The audio holds values that are not numbers (NaN or infinite); send finite samples between -1"
+            " and 1."
+        )
     return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
 
 
@@ -76,14 +87,17 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
     """Return the largest magnitude in each 1/per_s second, float32 [ceil(N·per_s/rate)], for drawing."""
     width = sample_rate_hz // per_s
     padded = np.pad(np.abs(samples), (0, -len(samples) % width))
-    return padded.reshape(-1, width).max(axis=1).astype(np.float32) if len(padded) else np.zeros(0, np.float32)
+    return (
+        padded.reshape(-1, width).max(axis=1).astype(np.float32) if len(padded) else np.zeros(0, np.float32)
+    )
 
 
 def decode(data: bytes, limit_s: float) -> np.ndarray:
-    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and what phones and browsers
-    record, m4a, aac and webm.
+    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and
+    what phones and browsers record, m4a, aac and webm.
 
-    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a number.
+    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a
+    number.
     """
     blocks: list[np.ndarray] = []
     frames = 0
@@ -91,20 +105,26 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
         return _decode_container(data, container, limit_s)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate_hz, channels = file.samplerate, file.channels
+            rate_hz = file.samplerate
+            channels = file.channels
             if not (RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and 1 <= channels <= MAX_CHANNELS):
                 raise BadAudio(
-                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at {RATES_HZ[0]:,} to "
-                    f"{RATES_HZ[1]:,} Hz."
+                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at"
+                    f" {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz."
                 )
             # a header may promise anything: only what was read counts
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 frames += len(block)
                 if frames > limit_s * rate_hz:
-                    raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
+                    raise BadAudio(
+                        f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try"
+                        " again."
+                    )
                 blocks.append(block.mean(axis=1))
     except (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file.") from error
+        raise BadAudio(
+            "That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
+        ) from error
     if not frames:
         raise BadAudio("The recording holds no sound; record or choose another.")
     samples = checked(np.concatenate(blocks))
@@ -112,7 +132,9 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
 
 
 def _container(data: bytes) -> str | None:
-    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows addresses, as playlists do."""
+    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows
+    addresses, as playlists do.
+    """
     if data[4:8] == b"ftyp":
         return "mp4"
     if data[:4] == b"\x1aE\xdf\xa3":
@@ -135,10 +157,15 @@ def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray
                 for block in resampler.resample(frame):
                     samples += block.samples
                     if samples > limit_s * SAMPLE_RATE_HZ:
-                        raise BadAudio(f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
+                        raise BadAudio(
+                            f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and"
+                            " try again."
+                        )
                     blocks.append(block.to_ndarray().mean(axis=0))
     except (av.error.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise BadAudio("That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file.") from error
+        raise BadAudio(
+            "That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
+        ) from error
     if not samples:
         raise BadAudio("The recording holds no sound; record or choose another.")
     return checked(np.concatenate(blocks))

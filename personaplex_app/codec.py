@@ -1,4 +1,6 @@
-"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for the gateway's."""
+"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for
+the gateway's.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ class Opus:
             return audio.checked(self._reader.append_bytes(payload))
         except ValueError as error:
             raise BadAudio(
-                f"The audio is not an Ogg-Opus stream ({error}); send 24 kHz mono Opus in Ogg pages, or ask for codec=pcm."
+                f"The audio is not an Ogg-Opus stream ({error}); send 24 kHz mono Opus in Ogg pages, or ask"
+                " for codec=pcm."
             ) from None
 
     def encode(self, samples: np.ndarray) -> bytes:

@@ -1,6 +1,7 @@
 """Everything this program raises on purpose, as one tree.
 
-Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the next thing to do.
+Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the
+next thing to do.
 `code` is the stable word that goes over the wire beside it.
 """
 
@@ -58,7 +59,9 @@ class ProtocolError(BadInput):
 
 
 class BadVote(BadInput):
-    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were heard."""
+    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were
+    heard.
+    """
 
     code = "bad_vote"
 

@@ -1,6 +1,8 @@
-"""What the log looks like: text or one JSON object a line, each line of a talk with its id, and nothing that anybody said.
+"""What the log looks like: text or one JSON object a line, each line of a talk with its id, and nothing that
+anybody said.
 
-An exception is logged as its type and the places it came through. Its message stays out: it may quote what a person sent.
+An exception is logged as its type and the places it came through. Its message stays out: it may quote what a
+person sent.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ def event(log: logging.Logger, text: str, **fields: Any) -> None:
 
 
 def configure(level: str, as_json: bool) -> None:
-    """Log to stderr from now on. As JSON also what would be printed beside: lines of other packages, warnings, the fault of a thread."""
+    """Log to stderr from now on.
+
+    As JSON also what would be printed beside: lines of other packages, warnings, the fault of a thread.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
@@ -51,11 +56,15 @@ def catch_prints() -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message; talk, what the event brings and exception where there are such."""
+    """One JSON object a line: time, level, logger, message; talk, what the event brings and exception where
+    there are such.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
+            "time": (
+                f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+            ),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -83,7 +92,10 @@ class TextLines(logging.Formatter):
 
 
 def places(error: BaseException) -> Iterator[str]:
-    """Yield an exception's type and where it came through, innermost first, then what it came of. Never its message."""
+    """Yield an exception's type and where it came through, innermost first, then what it came of.
+
+    Never its message.
+    """
     yield type(error).__name__
     for frame in reversed(traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]):
         yield f"at {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
@@ -95,7 +107,9 @@ def places(error: BaseException) -> Iterator[str]:
 
 def _log_fault(kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt):
-        logging.getLogger("fault").error("an exception was not caught", exc_info=(kind, fault or kind(), trace))
+        logging.getLogger("fault").error(
+            "an exception was not caught", exc_info=(kind, fault or kind(), trace)
+        )
 
 
 class _Stray(io.TextIOBase):

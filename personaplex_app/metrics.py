@@ -11,7 +11,25 @@ from prometheus_client.exposition import choose_encoder
 from .units import FRAME_S
 
 # a step must take less than a frame: fine around 80 ms, coarse far from it
-STEP_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.12, 0.16, 0.24, 0.5, 1.0)
+STEP_BUCKETS_S = (
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.05,
+    0.06,
+    0.07,
+    0.08,
+    0.09,
+    0.1,
+    0.12,
+    0.16,
+    0.24,
+    0.5,
+    1.0,
+)
 
 
 def _nothing(amount: float) -> None:
@@ -52,24 +70,45 @@ class Metrics:
             return Counter(f"personaplex_{name}", help_, labels, registry=self.registry)
 
         self.talks = counter(
-            "talks", "Talks that ended, by the engine that spoke, the way in and why they ended.", "engine", "face", "reason"
+            "talks",
+            "Talks that ended, by the engine that spoke, the way in and why they ended.",
+            "engine",
+            "face",
+            "reason",
         )
-        self.errors = counter("errors", "Callers, messages and requests refused and talks broken off, by the error's code.", "kind")
+        self.errors = counter(
+            "errors",
+            "Callers, messages and requests refused and talks broken off, by the error's code.",
+            "kind",
+        )
         self.underruns = counter("underruns", "Gaps in playback that pages reported.")
-        self._bytes = counter("bytes", "Bytes of messages over connections, in from clients and out to them.", "face", "direction")
+        self._bytes = counter(
+            "bytes",
+            "Bytes of messages over connections, in from clients and out to them.",
+            "face",
+            "direction",
+        )
         self._misses = counter("deadline_misses", "Steps that took longer than a frame of 80 ms.", "engine")
-        self._late = counter("late_frames", "Frames in which the user's sound was missing because it came late.", "engine")
+        self._late = counter(
+            "late_frames", "Frames in which the user's sound was missing because it came late.", "engine"
+        )
         self._steps = Histogram(
-            "personaplex_step_seconds", "Time of one step of 80 ms.", ["engine"], buckets=STEP_BUCKETS_S, registry=self.registry
+            "personaplex_step_seconds",
+            "Time of one step of 80 ms.",
+            ["engine"],
+            buckets=STEP_BUCKETS_S,
+            registry=self.registry,
         )
 
-    def traffic(self, face: str) -> Traffic:
+    def traffic(self, transport: str) -> Traffic:
         """Return the counters of one way in."""
-        return Traffic(self._bytes.labels(face, "in").inc, self._bytes.labels(face, "out").inc)
+        return Traffic(self._bytes.labels(transport, "in").inc, self._bytes.labels(transport, "out").inc)
 
     def step_meter(self, engine: str) -> StepMeter:
         """Return the counters of a talk with an engine."""
-        return StepMeter(self._steps.labels(engine).observe, self._misses.labels(engine).inc, self._late.labels(engine).inc)
+        return StepMeter(
+            self._steps.labels(engine).observe, self._misses.labels(engine).inc, self._late.labels(engine).inc
+        )
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return everything in the form that the asker reads, and the form's media type."""

@@ -1,4 +1,4 @@
-"""Role presets: who the agent is. The texts live in `assets/personas.yaml` and are validated when loaded."""
+"""Role presets: who the agent is. The texts live in `personas.yaml` and are validated when loaded."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import voices
 from .errors import BadPrompt, SettingsError, UnknownPersona, shorten
+from .yaml_fields import load_yaml
 
 MAX_PROMPT_CHARS = 2_000
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
-EXAMPLES_MIN, EXAMPLES_MAX = 3, 5
+EXAMPLES_MIN = 3
+EXAMPLES_MAX = 5
 CLASSIC_VOICES = ("natural", "warm", "deep", "bright", "light")
-ASSETS = Path(str(files("personaplex_app"))) / "assets"
+PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
 
 
 @dataclass(frozen=True)
 class Persona:
-    """One role. `voice` is a PersonaPlex voice, `classic_voice` one of the embedded engine's; `examples` are things to say to it."""
+    """One role.
+
+    `voice` is a PersonaPlex voice, `classic_voice` one of the embedded engine's; `examples` are things to say
+    to it.
+    """
 
     name: str
     title: str
@@ -46,22 +49,14 @@ def check_prompt(text: str) -> str:
     if not text:
         raise BadPrompt("The role prompt is empty; write who the agent is, or choose a persona.")
     if len(text) > MAX_PROMPT_CHARS:
-        raise BadPrompt(f"The role prompt has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it and try again.")
+        raise BadPrompt(
+            f"The role prompt has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it and"
+            " try again."
+        )
     return text
 
 
-def load_yaml(path: Path) -> Any:
-    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
-
-    Raises: SettingsError when the file cannot be read.
-    """
-    try:
-        return yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML.") from error
-
-
-def load_personas(path: Path = ASSETS / "personas.yaml") -> tuple[Persona, ...]:
+def load_personas(path: Path = PERSONAS_FILE) -> tuple[Persona, ...]:
     """Return the roles of a personas file, in its order.
 
     Raises: SettingsError naming the persona, the field and its limit.
@@ -73,7 +68,10 @@ def load_personas(path: Path = ASSETS / "personas.yaml") -> tuple[Persona, ...]:
     names = [p.name for p in personas]
     for name in names:
         if names.count(name) > 1:
-            raise SettingsError(f"Persona {shorten(name)}, field name: it is used {names.count(name)} times; names must differ.")
+            raise SettingsError(
+                f"Persona {shorten(name)}, field name: it is used {names.count(name)} times; names must"
+                " differ."
+            )
     return personas
 
 
@@ -97,16 +95,23 @@ def _persona(entry: Any, number: int) -> Persona:
     known = [f.name for f in fields(Persona)]
     for name in entry:
         if name not in known:
-            raise SettingsError(f"{who}, field {shorten(name)}: there is no such field; the fields are {', '.join(known)}.")
+            raise SettingsError(
+                f"{who}, field {shorten(name)}: there is no such field; the fields are {', '.join(known)}."
+            )
     values = {name: _line(who, name, entry.get(name)) for name in known if name not in ("prompt", "examples")}
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", values["name"]):
         raise SettingsError(f"{who}, field name: use lower-case letters, digits and single hyphens.")
     for field_name, choices in (("voice", voices.NAMES), ("classic_voice", CLASSIC_VOICES)):
         if values[field_name] not in choices:
-            raise SettingsError(f"{who}, field {field_name}: {shorten(values[field_name])} is not one of {', '.join(choices)}.")
+            raise SettingsError(
+                f"{who}, field {field_name}: {shorten(values[field_name])} is not one of"
+                f" {', '.join(choices)}."
+            )
     examples = entry.get("examples")
     if not isinstance(examples, list) or not EXAMPLES_MIN <= len(examples) <= EXAMPLES_MAX:
-        raise SettingsError(f"{who}, field examples: give a list of {EXAMPLES_MIN} to {EXAMPLES_MAX} things to say.")
+        raise SettingsError(
+            f"{who}, field examples: give a list of {EXAMPLES_MIN} to {EXAMPLES_MAX} things to say."
+        )
     said = tuple(_line(who, "examples", example) for example in examples)
     return Persona(**values, prompt=_prompt(who, entry.get("prompt")), examples=said)
 
@@ -115,7 +120,9 @@ def _line(who: str, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(f"{who}, field {name}: it must be text and not empty, not {shorten(value)}.")
     if len(value) > MAX_LINE_CHARS or "\n" in value:
-        raise SettingsError(f"{who}, field {name}: it has {len(value)} characters; the limit is one line of {MAX_LINE_CHARS}.")
+        raise SettingsError(
+            f"{who}, field {name}: it has {len(value)} characters; the limit is one line of {MAX_LINE_CHARS}."
+        )
     return value.strip()
 
 
@@ -128,5 +135,7 @@ def _prompt(who: str, value: Any) -> str:
         raise SettingsError(f"{who}, field prompt: {error}") from None
     words = len(prompt.split())
     if words >= MAX_PROMPT_WORDS:
-        raise SettingsError(f"{who}, field prompt: it has {words} words; it must have fewer than {MAX_PROMPT_WORDS}.")
+        raise SettingsError(
+            f"{who}, field prompt: it has {words} words; it must have fewer than {MAX_PROMPT_WORDS}."
+        )
     return prompt

@@ -1,9 +1,9 @@
 """The wire protocol of the moshi family, without I/O: bytes in, messages out, or a `ProtocolError`.
 
-A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to clients that ask with
-`events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4 carries one JSON object whose `type` says what
-it is; `server/live.py` lists those the server sends. A client sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from
-the next frame on) and `ping`.
+A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to
+clients that ask with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
+carries one JSON object whose `type` says what it is; `server/live.py` lists those the server sends. A client
+sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from the next frame on) and `ping`.
 Source: the public behaviour of moshi servers and clients.
 """
 
@@ -61,9 +61,13 @@ class Message:
         try:
             value = json.loads(self.payload)
         except (ValueError, RecursionError):
-            raise ProtocolError(f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}.") from None
+            raise ProtocolError(
+                f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}."
+            ) from None
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            raise ProtocolError('A metadata message must be a JSON object with a "type", such as {"type": "stop"}.')
+            raise ProtocolError(
+                'A metadata message must be a JSON object with a "type", such as {"type": "stop"}.'
+            )
         return value
 
 
@@ -73,11 +77,16 @@ def decode(data: bytes | str) -> Message:
     Raises: ProtocolError for text, nothing, too much, or an unknown kind.
     """
     if isinstance(data, str):
-        raise ProtocolError("This socket takes binary messages whose first byte is the kind; a text message came.")
+        raise ProtocolError(
+            "This socket takes binary messages whose first byte is the kind; a text message came."
+        )
     if not data:
         raise ProtocolError("An empty message came; the first byte of every message is its kind.")
     if len(data) > MAX_MESSAGE_BYTES:
-        raise ProtocolError(f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller pieces.")
+        raise ProtocolError(
+            f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller"
+            " pieces."
+        )
     try:
         kind = Kind(data[0])
     except ValueError:
@@ -91,7 +100,9 @@ def metadata(type_: str, **fields: Any) -> Message:
 
 
 def pack(messages: list[bytes]) -> bytes:
-    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP carries."""
+    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP
+    carries.
+    """
     return b"".join(_LENGTH.pack(len(m)) + m for m in messages)
 
 
@@ -103,7 +114,9 @@ def unpack(body: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(body):
         if len(body) - at < _LENGTH.size:
-            raise ProtocolError("A packed body ends inside a length; each message needs 4 bytes of length before it.")
+            raise ProtocolError(
+                "A packed body ends inside a length; each message needs 4 bytes of length before it."
+            )
         (length,) = _LENGTH.unpack_from(body, at)
         at += _LENGTH.size
         if length > len(body) - at:
@@ -114,7 +127,9 @@ def unpack(body: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata message."""
+    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata
+    message.
+    """
 
     voice: str = ""
     # None: not said, a persona's or the default one is taken; "": said to be empty
@@ -140,14 +155,19 @@ class ChatRequest:
         return replace(_parse(message, self), config_follows=False)
 
     def resampled(self, message: Mapping[str, Any]) -> ChatRequest:
-        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking; what it leaves out stays.
+        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking;
+        what it leaves out stays.
 
         Raises: BadInput naming the field.
         """
         if "seed" in message:
-            raise BadInput("The seed is chosen when a talk begins and stays; start a new talk with another one.")
+            raise BadInput(
+                "The seed is chosen when a talk begins and stays; start a new talk with another one."
+            )
         if not SAMPLING_LIMITS.keys() & message.keys():
-            raise BadInput(f"A sampling message changes at least one of {', '.join(list(SAMPLING_LIMITS)[:-1])}.")
+            raise BadInput(
+                f"A sampling message changes at least one of {', '.join(list(SAMPLING_LIMITS)[:-1])}."
+            )
         return replace(self, sampling=_sampling(message, self.sampling))
 
 
@@ -164,15 +184,22 @@ SAMPLING_LIMITS = {
 def parse_query(query: Mapping[str, str]) -> ChatRequest:
     """Return the request of a `/api/chat` query.
 
-    Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every server of this family does.
+    Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every
+    server of this family does.
     """
     rate = query.get("sample_rate", "24000")
     if rate != "24000":
-        raise BadInput(f"Sample rate {shorten(rate)} is not served; audio is 24000 Hz mono. Resample before sending.")
+        raise BadInput(
+            f"Sample rate {shorten(rate)} is not served; audio is 24000 Hz mono. Resample before sending."
+        )
     codec = query.get("codec", "opus")
     if codec not in ("opus", "pcm"):
         raise BadInput(f"Codec {shorten(codec)} is unknown; use opus (the default) or pcm.")
-    base = ChatRequest(codec=codec, events=_flag(query.get("events"), "events"), config_follows=query.get("config") == "message")
+    base = ChatRequest(
+        codec=codec,
+        events=_flag(query.get("events"), "events"),
+        config_follows=query.get("config") == "message",
+    )
     asked = dict(query)
     # clients of this family send fields they leave blank, and -1 for a seed of the server's choosing
     if not asked.get("text_prompt", "").strip():
@@ -187,7 +214,11 @@ def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
         base,
         # the reference's clients name a voice by its file
         voice=_text(fields, "voice_prompt", base.voice, 80).removesuffix(".pt"),
-        prompt=_text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS) if "text_prompt" in fields else base.prompt,
+        prompt=(
+            _text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS)
+            if "text_prompt" in fields
+            else base.prompt
+        ),
         persona=_text(fields, "persona", base.persona, 80),
         owner=_text(fields, "owner", base.owner, 128),
         keep=_flag(fields.get("keep"), "keep") or base.keep,
@@ -207,7 +238,9 @@ def _text(fields: Mapping[str, Any], name: str, default: str, limit: int) -> str
     if not isinstance(value, str):
         raise BadInput(f"{name} must be text; {shorten(value)} came.")
     if len(value) > limit:
-        raise BadInput(f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again.")
+        raise BadInput(
+            f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again."
+        )
     return value.strip()
 
 

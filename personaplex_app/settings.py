@@ -17,7 +17,9 @@ ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = "") -> Any:
+def _setting(
+    default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = ""
+) -> Any:
     """Declare a setting; `also` is a variable of somebody else's that is read where ours is absent."""
     return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_, "also": also})
 
@@ -64,7 +66,9 @@ def _url(text: str) -> str:
 
 
 def _sockets(text: str) -> tuple[str, ...]:
-    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets it."""
+    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets
+    it.
+    """
     return tuple(dict.fromkeys(_socket(each.strip()) for each in text.split(",") if each.strip()))
 
 
@@ -79,9 +83,13 @@ def _socket(text: str) -> str:
     if scheme not in ("ws", "wss") or not named:
         raise ValueError(wanted)
     if "@" in parts.netloc:
-        raise ValueError(f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS")
+        raise ValueError(
+            f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS"
+        )
     path = parts.path.rstrip("/")
-    return urlunsplit((scheme, parts.netloc, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, ""))
+    return urlunsplit(
+        (scheme, parts.netloc, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, "")
+    )
 
 
 def _headers(text: str) -> tuple[tuple[str, str], ...]:
@@ -90,7 +98,9 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     except ValueError:
         headers = None
     if not isinstance(headers, dict) or not all(
-        re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) and isinstance(value, str) and re.fullmatch(r"[\x20-\x7e]*", value)
+        re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+        and isinstance(value, str)
+        and re.fullmatch(r"[\x20-\x7e]*", value)
         for name, value in headers.items()
     ):
         raise ValueError('a JSON object of HTTP headers such as {"X-API-Key": "..."}')
@@ -121,7 +131,9 @@ def _networks(text: str) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(name, strict=False)) for name in names)
     except ValueError:
-        raise ValueError("IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer") from None
+        raise ValueError(
+            "IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer"
+        ) from None
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -133,42 +145,97 @@ class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
     engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
-    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME")
-    port: int = _setting(7860, _number(1, 65_535), "port; the next free one is taken when it is in use", also="GRADIO_SERVER_PORT")
+    host: str = _setting(
+        "127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME"
+    )
+    port: int = _setting(
+        7860,
+        _number(1, 65_535),
+        "port; the next free one is taken when it is in use",
+        also="GRADIO_SERVER_PORT",
+    )
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
-    ssl: bool = _setting(False, _flag, "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here")
+    ssl: bool = _setting(
+        False,
+        _flag,
+        "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here",
+    )
     ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
-    ssl_cert: Path | None = _setting(None, _file, "PEM file of the certificate, its chain after it; https without --ssl too")
-    root_path: str = _setting("", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not")
+    ssl_cert: Path | None = _setting(
+        None, _file, "PEM file of the certificate, its chain after it; https without --ssl too"
+    )
+    root_path: str = _setting(
+        "", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not"
+    )
     trusted_proxies: tuple[str, ...] = _setting(
-        (), _networks, "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated; * for all"
+        (),
+        _networks,
+        "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated;"
+        " * for all",
     )
     checkpoint: str = _setting(
-        "", str, "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION; nvidia/personaplex-7b-v1 unless given"
+        "",
+        str,
+        "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION;"
+        " nvidia/personaplex-7b-v1 unless given",
     )
-    hf_token: str = _setting("", str, "token for the Hub, before HF_TOKEN and the Hub's own login", secret=True)
+    hf_token: str = _setting(
+        "", str, "token for the Hub, before HF_TOKEN and the Hub's own login", secret=True
+    )
     device: str = _setting("auto", str, "where the PersonaPlex model runs: auto, cpu, cuda or cuda:N")
-    dtype: str = _setting("auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights")
-    quantize: str = _setting("auto", _one_of("auto", "none", "int8", "int4"), "bits of its weights: auto takes int8 or int4 where it must")
-    cpu_offload: bool = _setting(False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time")
-    remote_url: tuple[str, ...] = _setting(
-        (), _sockets, "servers of the remote engine, comma-separated: wss://HOST[/PATH], all that speak the moshi protocol"
+    dtype: str = _setting(
+        "auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights"
     )
-    remote_key: str = _setting("", str, "key that the remote servers ask for, sent as a bearer token", secret=True)
-    remote_headers: tuple[tuple[str, str], ...] = _setting((), _headers, "other HTTP headers they ask for, a JSON object", secret=True)
-    remote_insecure: bool = _setting(False, _flag, "talk to remote servers whose certificate cannot be verified")
-    remote_talks: int = _setting(1, _number(1, 64), "talks that one remote server holds at once, where it does not tell")
-    remote_handshake_s: int = _setting(60, _number(1, 600), "a remote server gets so long to begin a talk, in seconds")
+    quantize: str = _setting(
+        "auto",
+        _one_of("auto", "none", "int8", "int4"),
+        "bits of its weights: auto takes int8 or int4 where it must",
+    )
+    cpu_offload: bool = _setting(
+        False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time"
+    )
+    remote_url: tuple[str, ...] = _setting(
+        (),
+        _sockets,
+        "servers of the remote engine, comma-separated: wss://HOST[/PATH], all that speak the moshi protocol",
+    )
+    remote_key: str = _setting(
+        "", str, "key that the remote servers ask for, sent as a bearer token", secret=True
+    )
+    remote_headers: tuple[tuple[str, str], ...] = _setting(
+        (), _headers, "other HTTP headers they ask for, a JSON object", secret=True
+    )
+    remote_insecure: bool = _setting(
+        False, _flag, "talk to remote servers whose certificate cannot be verified"
+    )
+    remote_talks: int = _setting(
+        1, _number(1, 64), "talks that one remote server holds at once, where it does not tell"
+    )
+    remote_handshake_s: int = _setting(
+        60, _number(1, 600), "a remote server gets so long to begin a talk, in seconds"
+    )
     slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
     talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
-    idle_limit_s: int = _setting(120, _number(5, 3_600), "a talk in which the user says nothing for this long ends")
-    drain_s: int = _setting(10, _number(0, 3_600), "running talks get so long to end when the app is told to stop, in seconds")
+    idle_limit_s: int = _setting(
+        120, _number(5, 3_600), "a talk in which the user says nothing for this long ends"
+    )
+    drain_s: int = _setting(
+        10, _number(0, 3_600), "running talks get so long to end when the app is told to stop, in seconds"
+    )
     data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
     auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
-    api_key: str = _setting("", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True)
-    adapters: str = _setting("", str, "YAML file of the gateway's adapters, added to the personas or put in their place")
-    gateway_key: str = _setting("", str, "key that the gateway's adapters take which ask for one, besides the app's own", secret=True)
-    allowed_origins: tuple[str, ...] = _setting((), _origins, "other sites whose pages may connect, comma-separated")
+    api_key: str = _setting(
+        "", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True
+    )
+    adapters: str = _setting(
+        "", str, "YAML file of the gateway's adapters, added to the personas or put in their place"
+    )
+    gateway_key: str = _setting(
+        "", str, "key that the gateway's adapters take which ask for one, besides the app's own", secret=True
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), _origins, "other sites whose pages may connect, comma-separated"
+    )
     connects_per_minute: int = _setting(60, _number(1, 10_000), "talks one address may begin in a minute")
     llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
     llm_key: str = _setting("", str, "its key", secret=True)
@@ -176,16 +243,23 @@ class Settings:
     judge_url: str = _setting("", _url, "OpenAI-compatible endpoint that judges answers in evaluate run")
     judge_key: str = _setting("", str, "its key", secret=True)
     judge_model: str = _setting("", str, "the model to ask it for")
-    votes_dataset: str = _setting("", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to")
+    votes_dataset: str = _setting(
+        "", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to"
+    )
     log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
 
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
-            raise SettingsError(f"{given} is given without {missing}; give both, or --ssl alone for a self-signed certificate.")
+            raise SettingsError(
+                f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"
+                " certificate."
+            )
         if self.share and (self.ssl or self.ssl_cert):
-            raise SettingsError("--share has https of its own and cannot reach an app that has it too; leave --ssl out.")
+            raise SettingsError(
+                "--share has https of its own and cannot reach an app that has it too; leave --ssl out."
+            )
 
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:

@@ -1,4 +1,6 @@
-"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any download is."""
+"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any
+download is.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,16 @@ CLONE_LUFS = -24.0
 MAX_CLONE_BYTES = 64 * 2**10
 CLONE_PREFIX = "clone:"
 """Begins a cloned voice's name on the wire; its id follows."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice a person can choose. `family` groups voices in the gallery."""
+
+    name: str
+    title: str
+    description: str
+    family: str
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,20 @@ def family_of(name: str) -> Family:
     raise UnknownVoice(f"There is no voice {shorten(name)}. {hint}")
 
 
+def released_voice(name: str) -> Voice:
+    """Return a voice of the release as the gallery shows it.
+
+    Raises: UnknownVoice.
+    """
+    family = family_of(name)
+    return Voice(
+        name, f"{family.title} {int(name[len(family.prefix) :]) + 1}", family.description, family.title
+    )
+
+
 def read_archive(path: Path) -> dict[str, bytes]:
-    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and nothing is ever extracted.
+    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and
+    nothing is ever extracted.
 
     Raises: WeightsError when it is not such an archive, or one that unpacks to more than it may.
     """
@@ -70,9 +94,13 @@ def read_archive(path: Path) -> dict[str, bytes]:
                     raise WeightsError(f"{path.name} holds the voice {name} twice. Download it again.")
                 voices[name] = content
     except FileNotFoundError as error:
-        raise WeightsError(f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository.") from error
+        raise WeightsError(
+            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
+        ) from error
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError) as error:
-        raise WeightsError(f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again.") from error
+        raise WeightsError(
+            f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again."
+        ) from error
     if not voices:
         raise WeightsError(f"{path.name} holds none of the {len(NAMES)} voices. Download it again.")
     return voices
@@ -83,12 +111,18 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
-                raise WeightsError(f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download it again.")
+                raise WeightsError(
+                    f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download"
+                    " it again."
+                )
             name = wanted.get(member.name.removeprefix("./"))
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:
-                raise WeightsError(f"{path.name}: {name}.pt has {member.size:,} bytes; a voice has at most {MAX_VOICE_BYTES:,}.")
+                raise WeightsError(
+                    f"{path.name}: {name}.pt has {member.size:,} bytes; a voice has at most"
+                    f" {MAX_VOICE_BYTES:,}."
+                )
             content = archive.extractfile(member)
             if content is not None:
                 yield name, content.read(MAX_VOICE_BYTES)
@@ -98,7 +132,9 @@ class _Bounded(io.RawIOBase):
     """Reads on until the limit, whatever the headers promise."""
 
     def __init__(self, inner: gzip.GzipFile, name: str) -> None:
-        self._inner, self._name, self._left_bytes = inner, name, MAX_ARCHIVE_BYTES
+        self._inner = inner
+        self._name = name
+        self._left_bytes = MAX_ARCHIVE_BYTES
 
     def readable(self) -> bool:
         return True
@@ -107,5 +143,7 @@ class _Bounded(io.RawIOBase):
         data = self._inner.read(min(size, MAX_ARCHIVE_BYTES) if size >= 0 else MAX_ARCHIVE_BYTES)
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
-            raise WeightsError(f"{self._name} unpacks to more than {MAX_ARCHIVE_BYTES:,} bytes. Download it again.")
+            raise WeightsError(
+                f"{self._name} unpacks to more than {MAX_ARCHIVE_BYTES:,} bytes. Download it again."
+            )
         return data

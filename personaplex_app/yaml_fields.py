@@ -1,4 +1,6 @@
-"""YAML read by hand, so that whatever is wrong in somebody's file is told with its line and its field."""
+"""YAML files: ours as they are, somebody's by hand, so that whatever is wrong in it is told with its line and
+field.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .errors import BadInput, SettingsFileError, shorten
+from .errors import BadInput, SettingsError, SettingsFileError, shorten
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 20
@@ -23,7 +25,8 @@ class Fields:
 
         Raises: SettingsFileError when it is no mapping, or names a field twice.
         """
-        self._file, self._within = file, within
+        self._file = file
+        self._within = within
         self._mark = node.start_mark
         self._nodes: dict[str, yaml.Node] = {}
         self._inner: list[Fields] = []
@@ -41,7 +44,8 @@ class Fields:
     def take(self, name: str, parse: Callable[[Any], T], default: T) -> T:
         """Return a field's value, parsed; `default` where it is absent or empty.
 
-        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value must be, BadInput a sentence.
+        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value
+        must be, BadInput a sentence.
         """
         node = self._nodes.pop(name, None)
         if node is None or node.tag == "tag:yaml.org,2002:null":
@@ -55,7 +59,9 @@ class Fields:
         try:
             return parse(value)
         except ValueError as error:
-            raise _wrong(self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}") from None
+            raise _wrong(
+                self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}"
+            ) from None
         except BadInput as error:
             raise _wrong(self._file, node, self._path(name), str(error).rstrip(".")) from None
 
@@ -75,15 +81,21 @@ class Fields:
         node = self._nodes.pop(name, None)
         if not isinstance(node, yaml.SequenceNode):
             raise SettingsFileError(
-                f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field {self._path(name)}: give a list."
+                f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field"
+                f" {self._path(name)}: give a list."
             )
-        found = [Fields(self._file, each, f"{self._path(name)}[{number}]") for number, each in enumerate(node.value)]
+        found = [
+            Fields(self._file, each, f"{self._path(name)}[{number}]")
+            for number, each in enumerate(node.value)
+        ]
         self._inner += found
         return found
 
     def refused(self, name: str, why: str) -> SettingsFileError:
         """Return the error for a field that is wrong beside others, at the line where its mapping begins."""
-        return SettingsFileError(f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}.")
+        return SettingsFileError(
+            f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}."
+        )
 
     def unused(self) -> list[str]:
         """Return where the fields are that nobody took, here and further in."""
@@ -101,11 +113,14 @@ def read_fields(path: Path) -> Fields:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise SettingsFileError(f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit.")
+            raise SettingsFileError(
+                f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit."
+            )
         node = yaml.compose(path.read_text("utf-8"), _LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFileError(
-            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is UTF-8."
+            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is"
+            " UTF-8."
         ) from None
     except RecursionError:
         raise SettingsFileError(f"The file {path.name} is nested too deeply; fix its YAML.") from None
@@ -118,6 +133,19 @@ def read_fields(path: Path) -> Fields:
     if node is None:
         raise SettingsFileError(f"The file {path.name} is empty.")
     return Fields(path.name, node, "")
+
+
+def load_yaml(path: Path) -> Any:
+    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
+
+    Raises: SettingsError when the file cannot be read.
+    """
+    try:
+        return yaml.load(path.read_text("utf-8"), _LOADER)  # noqa: S506 (both are safe loaders)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"The file {path.name} cannot be read ({type(error).__name__}); restore it or fix its YAML."
+        ) from error
 
 
 def text(value: Any) -> str:
@@ -139,7 +167,12 @@ def number(low: float, high: float, whole: bool = False) -> Callable[[Any], Any]
 
     def parse(value: Any) -> float | int:
         # a comparison with what is not a number is False
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or (whole and value != int(value)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+            or (whole and value != int(value))
+        ):
             raise ValueError(f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}")
         return int(value) if whole else value
 

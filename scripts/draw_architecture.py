@@ -63,7 +63,9 @@ def draw() -> str:
     ]
     for number, floor in reversed(list(enumerate(FLOORS, 1))):
         y = 62 + (len(FLOORS) - number) * (BAND + GAP)
-        out.append(f'<rect class="band" x="{LEFT - 8}" y="{y}" width="{WIDTH - 2 * LEFT + 16}" height="{BAND}" rx="8"/>')
+        out.append(
+            f'<rect class="band" x="{LEFT - 8}" y="{y}" width="{WIDTH - 2 * LEFT + 16}" height="{BAND}" rx="8"/>'
+        )
         out.append(f'<text class="n" x="{LEFT + 4}" y="{y + BAND / 2 + 4:g}">{number}</text>')
         out += _floor([room for room in ROOMS if room in floor] + sorted(floor - set(ROOMS)), y)
     return "\n".join([*out, "</svg>", ""])
@@ -76,7 +78,9 @@ def _floor(rooms: list[str], y: int) -> list[str]:
     for room, share in zip(rooms, shares, strict=True):
         wide = room_px * share / sum(shares)
         about = ROOMS.get(room, ("",))[0]
-        out.append(f'<rect class="box" x="{left:.1f}" y="{y + 8}" width="{wide:.1f}" height="{BAND - 16}" rx="6"/>')
+        out.append(
+            f'<rect class="box" x="{left:.1f}" y="{y + 8}" width="{wide:.1f}" height="{BAND - 16}" rx="6"/>'
+        )
         if room in WALK:
             for colour, x in (("user", left), ("agent", left + 6)):
                 out.append(f'<rect class="{colour}" x="{x:.1f}" y="{y + 8}" width="4" height="{BAND - 16}"/>')

@@ -27,9 +27,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from personaplex_app.units import SAMPLE_RATE_HZ  # noqa: E402
-from tests.browser import MICROPHONE_HZ, chromium, open_page, start_talk, stop_talk, visitor, write_microphone  # noqa: E402
-from tests.served import App, served  # noqa: E402
-from tests.speech import speak  # noqa: E402
+from tests.support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    open_page,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)  # noqa: E402
+from tests.support.app_process import App, app_process  # noqa: E402
+from tests.support.speech import speak  # noqa: E402
 
 ASSETS = ROOT / "assets"
 QUESTION = "How much is the compost bin?"
@@ -62,7 +70,10 @@ def main(names: list[str]) -> int:
     sf.write(ASSETS / "question.wav", speak(QUESTION), SAMPLE_RATE_HZ, subtype="PCM_16")
     with TemporaryDirectory() as folder:
         microphone = write_microphone(Path(folder) / "microphone.wav", _microphone())
-        with served(Path(folder), engine="classic", connects_per_minute=600) as app, chromium(microphone) as browser:
+        with (
+            app_process(Path(folder), engine="classic", connects_per_minute=600) as app,
+            chromium(microphone) as browser,
+        ):
             app.until_ready()
             for name in names or makers:
                 makers[name](browser, app)
@@ -99,7 +110,9 @@ def respond(browser: Browser, app: App) -> None:
         expect(page.locator("#respond-prompt textarea")).to_have_value(re.compile("CityClean"))
         page.click("#respond-start")
         card = page.locator(".session").first
-        expect(card.locator('.caption[data-speaker="agent"]').last).to_contain_text("eight dollars", timeout=60_000)
+        expect(card.locator('.caption[data-speaker="agent"]').last).to_contain_text(
+            "eight dollars", timeout=60_000
+        )
         page.wait_for_timeout(500)
         pictures(page, "respond", full_page=True)
 
@@ -115,7 +128,9 @@ def compare(browser: Browser, app: App) -> None:
             page.locator(f'input[name="voice"][value="{voice}"]').check()
         page.click("#compare-render")
         expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=90_000)
-        expect(page.locator(".compare-cell .compare-facts")).to_have_count(page.locator(".compare-cell").count(), timeout=20_000)
+        expect(page.locator(".compare-cell .compare-facts")).to_have_count(
+            page.locator(".compare-cell").count(), timeout=20_000
+        )
         page.locator(".compare-run").scroll_into_view_if_needed()
         page.wait_for_timeout(500)
         pictures(page, "compare", at=".compare-run")
@@ -175,9 +190,14 @@ def pictures(
         page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
         for scheme in schemes:
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
+            page.wait_for_function(
+                "dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark"
+            )
             page.wait_for_timeout(400)
-            page.evaluate("at => scrollTo(0, at ? document.querySelector(at).getBoundingClientRect().top + scrollY - 20 : 0)", at)
+            page.evaluate(
+                "at => scrollTo(0, at ? document.querySelector(at).getBoundingClientRect().top + scrollY - 20 : 0)",
+                at,
+            )
             page.wait_for_timeout(100)
             path = ASSETS / f"{name}-{size}-{scheme}.png"
             path.write_bytes(small(page.screenshot(full_page=full_page)))
@@ -198,13 +218,17 @@ def small(png: bytes) -> bytes:
 
 def caption(page: Page, speaker: str, pattern: str) -> None:
     """Wait for words of one side."""
-    found = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(has_text=re.compile(pattern, re.IGNORECASE))
+    found = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(
+        has_text=re.compile(pattern, re.IGNORECASE)
+    )
     expect(found.last).to_be_visible(timeout=60_000)
 
 
 def choose_kinds(page: Page, *titles: str) -> None:
     """Tick kinds of scenarios until Gradio, which may still be being built, leaves them ticked."""
-    boxes = {box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()}
+    boxes = {
+        box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()
+    }
     while not all(box.is_checked() == (title in titles) for title, box in boxes.items()):
         for title, box in boxes.items():
             box.set_checked(title in titles)
@@ -231,7 +255,9 @@ def lane_svg(lane: dict[str, Any], length_s: float = 13.5) -> str:
                 bars.append(f"M{at(first / lane['peaks_per_s']) + 1:g} {axis + sign * 3}v{sign * tall:.1f}")
         out.append(f'<path class="{side} bars" d="{"".join(bars)}"/>')
         row, ends = 0, [0.0, 0.0]
-        for text, start_s, _ in [word for each in lane["utterances"] if each["speaker"] == side for word in each["words"]]:
+        for text, start_s, _ in [
+            word for each in lane["utterances"] if each["speaker"] == side for word in each["words"]
+        ]:
             if not from_s <= start_s < to_s:
                 continue
             # text runs on in one row while it stays near its time
@@ -275,7 +301,9 @@ def width_px(text: str) -> float:
 
 
 def _microphone() -> np.ndarray:
-    parts = [np.zeros(int(part * SAMPLE_RATE_HZ), np.float32) if isinstance(part, float) else part for part in SAID]
+    parts = [
+        np.zeros(int(part * SAMPLE_RATE_HZ), np.float32) if isinstance(part, float) else part for part in SAID
+    ]
     return soxr.resample(np.concatenate(parts), SAMPLE_RATE_HZ, MICROPHONE_HZ)
 
 

@@ -1,6 +1,8 @@
-"""What holds for every test: the model hub, its cache and its login are never this machine's own, and a core does one thing.
+"""What holds for every test: the model hub, its cache and its login are never this machine's own, and a core
+does one thing.
 
-And what tests of several files share: the embedded engine behind its page, a browser whose microphone plays a tone, a Hub.
+And what tests of several files share: the embedded engine behind its page, a browser whose microphone plays a
+tone, a Hub.
 """
 
 import os
@@ -15,8 +17,8 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
     from personaplex_app.model.hub_repo import HubAccess
 
-    from .hub_server import Hub
-    from .served import App
+    from .support.app_process import AppProcess
+    from .support.hub_server import Hub
 
 
 def pytest_configure() -> None:
@@ -25,34 +27,40 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ["HF_HOME"] = str(Path(__file__).parent / ".cache" / "hub")
     os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nobody answers there
-    # the tests run several at a time, and threads that wait for each other on busy cores take twenty times as long
+    # the tests run several at a time, and threads that wait for each other on busy cores take twenty times as
+    # long
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the app is started dozens of times and need not be compiled each time
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # files are handed out in this order; those that take longest come first, so that no worker is left alone with one at the end
+    # files are handed out in this order; those that take longest come first, so that no worker is left alone
+    # with one at the end
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
+def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[AppProcess]":
     """The embedded engine behind its page, ready; a file whose app differs makes its own.
 
     Its log and data are of all tests in this process: look in them only for what is the test's own.
     """
-    from .served import served
+    from .support.app_process import app_process
 
-    with served(tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600) as running:
+    with app_process(
+        tmp_path_factory.mktemp("classic"), engine="classic", connects_per_minute=600
+    ) as running:
         running.until_ready()
         yield running
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
-    """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop running meanwhile."""
-    from .browser import chromium, tone, write_microphone
+    """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop
+    running meanwhile.
+    """
+    from .support.browser import chromium, tone, write_microphone
 
     with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:
         yield running
@@ -63,7 +71,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[Hub]":
     """A Hub that holds the tiny checkpoint; nothing of the machine's own login is read."""
     from huggingface_hub import constants
 
-    from .tiny_hub import tiny_hub
+    from .support.tiny_hub import tiny_hub
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from personaplex_app.adapters import SessionLimits, load_adapters
 from personaplex_app.errors import BadInput, NotFound, SettingsError
+from personaplex_app.gateway.adapters import SessionLimits, load_adapters
 from personaplex_app.personas import load_personas
 
-from .served import ROOT
+from .support.app_process import ROOT
 from .test_personas import GATEWAY_VOICES
 
 pytestmark = pytest.mark.unit
@@ -66,12 +66,21 @@ def test_adapters_file_adds_and_changes(tmp_path):
     desk = found.find("parcel-desk")
     assert (desk.persona.voice, desk.persona.classic_voice, desk.needs_key) == ("VARM3", "deep", True)
     assert desk.persona.prompt == "You work for Swift Parcel and your name is Ida."
-    assert (desk.sampling, desk.chunk_ms, desk.max_sessions) == ({"audio_temperature": 0.6, "seed": 7}, 100, 1)
+    assert (desk.sampling, desk.chunk_ms, desk.max_sessions) == (
+        {"audio_temperature": 0.6, "seed": 7},
+        100,
+        1,
+    )
     assert (desk.talk_s, desk.idle_s, found.ping_s, found.limits.sessions) == (120, 30, 5, 3)
     with pytest.raises(BadInput, match="switched off"):
         found.find("personaplex-storyteller")
     chat = found.find("personaplex-chat")
-    assert (chat.persona.voice, chat.persona.classic_voice, chat.talk_s, chat.idle_s) == ("NATM3", "deep", 900, 60)
+    assert (chat.persona.voice, chat.persona.classic_voice, chat.talk_s, chat.idle_s) == (
+        "NATM3",
+        "deep",
+        900,
+        60,
+    )
     assert "June" in chat.persona.prompt
     assert found.find("personaplex-assistant").talk_s == 900
     assert found.unused == (
@@ -86,16 +95,40 @@ def test_adapters_file_adds_and_changes(tmp_path):
         ("true\n    persona", "yes please\n    persona", 4, "adapters[0].enabled", "true or false"),
         ("VARM3.pt", "VARM9.pt", 6, "adapters[0].persona.voice_prompt", "no voice 'VARM9'"),
         ("VARM3.pt", "[1]", 6, "adapters[0].persona.voice_prompt", "a single value"),
-        ("You work for Swift Parcel and your name is Ida.", "x" * 2001, 7, "adapters[0].persona.text_prompt", "2,000"),
-        ("You work for Swift Parcel and your name is Ida.", "7", 7, "adapters[0].persona.text_prompt", "text"),
-        ("      text_prompt: You work for Swift Parcel and your name is Ida.\n", "", 6, "adapters[0].persona.text_prompt", "missing"),
+        (
+            "You work for Swift Parcel and your name is Ida.",
+            "x" * 2001,
+            7,
+            "adapters[0].persona.text_prompt",
+            "2,000",
+        ),
+        (
+            "You work for Swift Parcel and your name is Ida.",
+            "7",
+            7,
+            "adapters[0].persona.text_prompt",
+            "text",
+        ),
+        (
+            "      text_prompt: You work for Swift Parcel and your name is Ida.\n",
+            "",
+            6,
+            "adapters[0].persona.text_prompt",
+            "missing",
+        ),
         ("name: parcel-desk", "name: a/b", 2, "adapters[0].name", "letters, digits"),
         ("- name: parcel-desk", "- title: x", 2, "adapters[0].name", "missing"),
         ("personaplex-chat", "parcel-desk", 20, "adapters[2].name", "twice"),
         ("0.6", ".nan", 11, "adapters[0].sampling.audio_temperature", "a number from 0 to 2"),
         ("seed: 7", "seed: 7.5", 11, "adapters[0].sampling.seed", "a whole number"),
         ("120", "-1", 13, "adapters[0].config.max_session_duration_seconds", "10 to 86400"),
-        ("max_concurrent_sessions: 3", "max_concurrent_sessions: many", 25, "session.max_concurrent_sessions", "a whole number"),
+        (
+            "max_concurrent_sessions: 3",
+            "max_concurrent_sessions: many",
+            25,
+            "session.max_concurrent_sessions",
+            "a whole number",
+        ),
         ("  idle_timeout: 60", "  max_duration: 60", 24, "session.max_duration", "twice"),
         ("adapters:", "adapter:", 1, "adapters", "give a list"),
         ("session:", "- x\nsession:", 22, None, "not YAML"),
@@ -113,7 +146,9 @@ def test_adapters_bad_file_names_line_and_field(tmp_path, before, after, line, f
 
 
 def test_adapters_file_of_the_documentation_is_read_whole(tmp_path):
-    example = re.search(r"<!-- test: adapters -->\n```yaml\n(.*?)```", (ROOT / "docs" / "protocol.md").read_text(), re.DOTALL)
+    example = re.search(
+        r"<!-- test: adapters -->\n```yaml\n(.*?)```", (ROOT / "docs" / "protocol.md").read_text(), re.DOTALL
+    )
     found = load(tmp_path, example[1])
     assert found.unused == ()
     assert found.find("parcel-desk").needs_key
@@ -121,7 +156,9 @@ def test_adapters_file_of_the_documentation_is_read_whole(tmp_path):
 
 
 def test_adapters_that_ask_for_a_key_where_there_is_none_are_refused(tmp_path):
-    with pytest.raises(SettingsError, match=r"line 2, field adapters\[0\].capabilities.*PERSONAPLEX_GATEWAY_KEY"):
+    with pytest.raises(
+        SettingsError, match=r"line 2, field adapters\[0\].capabilities.*PERSONAPLEX_GATEWAY_KEY"
+    ):
         load(tmp_path, GOOD, keyed=False)
 
 

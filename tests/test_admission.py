@@ -96,7 +96,14 @@ def test_admission_waiting_caller_is_told_at_once_on_change_and_every_5_s():
         _, second, third = line = await callers(admission, 12, 12, 12)
         await asyncio.gather(*(c.task for c in line))
         assert [at for at, _ in second.told] == [0, 5, 10]
-        assert [(at, place.ahead) for at, place in third.told] == [(0, 1), (5, 1), (10, 1), (12, 0), (17, 0), (22, 0)]
+        assert [(at, place.ahead) for at, place in third.told] == [
+            (0, 1),
+            (5, 1),
+            (10, 1),
+            (12, 0),
+            (17, 0),
+            (22, 0),
+        ]
 
     run(main())
 
@@ -160,7 +167,9 @@ def test_admission_caller_cancelled_when_its_turn_comes_passes_the_slot_on():
     async def main():
         admission = Admission(1, talk_limit_s=60)
         holder, leaver, last = line = await callers(admission, 12, 12, 12)
-        holder.task.add_done_callback(lambda _: leaver.task.cancel())  # the slot is already the leaver's, which has not run yet
+        holder.task.add_done_callback(
+            lambda _: leaver.task.cancel()
+        )  # the slot is already the leaver's, which has not run yet
         await asyncio.gather(*(c.task for c in line), return_exceptions=True)
         assert leaver.in_at_s is None
         assert last.in_at_s == 12
@@ -276,7 +285,10 @@ class Spare:
     """Takes spare slots one after another for `work_s` each, and gives one back when it is wanted."""
 
     def __init__(self, admission, work_s):
-        self.told, self.in_at_s, self.out_at_s, self.error = [], [], [], None
+        self.told = []
+        self.in_at_s = []
+        self.out_at_s = []
+        self.error = None
         self.task = asyncio.ensure_future(self._work(admission, work_s))
 
     async def _work(self, admission, work_s):
@@ -332,7 +344,7 @@ def test_spare_work_waits_behind_every_talk_and_is_fair_among_itself():
     run(main())
 
 
-def test_spare_work_ends_when_the_house_drains():
+def test_spare_work_ends_when_the_app_drains():
     async def main():
         admission = Admission(1, 60)
         running, waiting = Spare(admission, 100), Spare(admission, 100)

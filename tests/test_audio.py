@@ -51,7 +51,9 @@ def test_level_of_silence_and_full_scale_is_in_db():
 
 
 def test_peaks_last_part_second_is_kept():
-    assert audio.peaks(np.array([0.1, -0.5, 0.2, 0.3, -0.9]), per_s=2, sample_rate_hz=4).tolist() == pytest.approx([0.5, 0.3, 0.9])
+    assert audio.peaks(
+        np.array([0.1, -0.5, 0.2, 0.3, -0.9]), per_s=2, sample_rate_hz=4
+    ).tolist() == pytest.approx([0.5, 0.3, 0.9])
 
 
 @given(st.integers(0, 10**6))
@@ -77,13 +79,17 @@ def recorded(container, codec, seconds=0.5, channels=1):
     return file.getvalue()
 
 
-@pytest.mark.parametrize(("container", "codec", "channels"), [("ipod", "aac", 2), ("webm", "libopus", 1), ("adts", "aac", 1)])
+@pytest.mark.parametrize(
+    ("container", "codec", "channels"), [("ipod", "aac", 2), ("webm", "libopus", 1), ("adts", "aac", 1)]
+)
 def test_decode_what_phones_and_browsers_record(container, codec, channels):
     samples = audio.decode(recorded(container, codec, channels=channels), 2.0)
     assert samples.dtype == np.float32
     assert len(samples) == pytest.approx(12_000, abs=2_500)
     middle = samples[4_000:8_000]
-    assert 2 * np.abs(np.mean(middle * np.exp(-2j * np.pi * 440 * np.arange(4_000) / 24_000))) == pytest.approx(0.5, abs=0.05)
+    assert 2 * np.abs(
+        np.mean(middle * np.exp(-2j * np.pi * 440 * np.arange(4_000) / 24_000))
+    ) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("webm", "libopus")])

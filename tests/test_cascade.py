@@ -1,4 +1,6 @@
-"""Whole talks with the real models: sound in, sound and words out, in lockstep so that they run as fast as the machine allows."""
+"""Whole talks with the real models: sound in, sound and words out, in lockstep so that they run as fast as
+the machine allows.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,27 @@ import pytest
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.synthesiser import TIMBRES
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from . import tiny
-from .fakes import ScriptedResponder
-from .speech import recognise, speak
+from .support import tiny
+from .support.fakes import ScriptedResponder
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 
 GREETING = "Hello, this is Anna."
-LONG = ("We collect the compost bin every Tuesday morning before seven, rain or shine.", "The depot is open on all days but Sunday.")
+LONG = (
+    "We collect the compost bin every Tuesday morning before seven, rain or shine.",
+    "The depot is open on all days but Sunday.",
+)
 QUESTION = "How much is the compost bin?"
 
 
 @pytest.fixture(scope="module")
-def house():
+def classic():
     """An engine whose next talk gets the responder that the test puts into the list."""
     responders: list[ScriptedResponder] = []
     engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2)
@@ -41,11 +46,11 @@ def house():
 class Talk:
     """One talk and all that came of it."""
 
-    def __init__(self, house, responder: ScriptedResponder) -> None:
-        engine, responders = house
+    def __init__(self, classic, responder: ScriptedResponder) -> None:
+        engine, responders = classic
         responders.append(responder)
         self.responder = responder
-        self.session = engine.open(SessionConfig("natural", "You are a helpful person.", paced=False))
+        self.session = engine.open(SessionConfig("natural", "You are a helpful person.", realtime=False))
         self.sound = np.zeros(0, np.float32)
         self.text = ""
         self.events: list[tuple[float, Event]] = []
@@ -73,7 +78,9 @@ class Talk:
         return self.feed(np.zeros(int(seconds * SAMPLE_RATE_HZ), np.float32))
 
     def final(self, speaker: str) -> list[str]:
-        return [e.text for _, e in self.events if isinstance(e, Utterance) and e.speaker == speaker and e.final]
+        return [
+            e.text for _, e in self.events if isinstance(e, Utterance) and e.speaker == speaker and e.final
+        ]
 
     def marks(self, speaker: str) -> list[str]:
         return [e.kind for _, e in self.events if isinstance(e, Mark) and e.speaker == speaker]
@@ -86,11 +93,11 @@ class Talk:
 
 
 @pytest.fixture
-def talk(house) -> Iterator:
+def talk(classic) -> Iterator:
     talks: list[Talk] = []
 
     def begin(responder: ScriptedResponder) -> Talk:
-        talks.append(Talk(house, responder))
+        talks.append(Talk(classic, responder))
         return talks[-1]
 
     yield begin
@@ -116,7 +123,9 @@ def test_talk_question_is_heard_and_answered_aloud(talk):
 
 
 def test_talk_captions_grow_while_the_user_speaks(talk):
-    done = talk(ScriptedResponder()).wait(0.5).say("I would like to know when you are open on Sunday.").wait(1.0)
+    done = (
+        talk(ScriptedResponder()).wait(0.5).say("I would like to know when you are open on Sunday.").wait(1.0)
+    )
     shown = [e for _, e in done.events if isinstance(e, Utterance) and e.speaker == "user"]
     assert len({e.id for e in shown}) == 1
     assert [e.final for e in shown] == [False] * (len(shown) - 1) + [True]
@@ -134,7 +143,11 @@ def test_talk_agent_greets_first_and_only_greets_in_silence(talk):
 
 
 def test_talk_noise_before_the_greeting_only_puts_it_off(talk):
-    done = talk(ScriptedResponder(greeting="Hello, this is the depot.")).feed(tiny.user_wav()[: 2 * SAMPLE_RATE_HZ]).wait(5.0)
+    done = (
+        talk(ScriptedResponder(greeting="Hello, this is the depot."))
+        .feed(tiny.user_wav()[: 2 * SAMPLE_RATE_HZ])
+        .wait(5.0)
+    )
     assert done.final("agent") == ["Hello, this is the depot."]
     assert not done.responder.asked
 
@@ -163,7 +176,12 @@ def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk
 
 
 def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
-    done = talk(ScriptedResponder(greeting="I am so sorry about this.", answer=LONG)).wait(4.0).say(QUESTION).wait(3.4)
+    done = (
+        talk(ScriptedResponder(greeting="I am so sorry about this.", answer=LONG))
+        .wait(4.0)
+        .say(QUESTION)
+        .wait(3.4)
+    )
     onset_s = done.now_s
     done.say("So sorry,").wait(0.4).say("I have to stop you there.").wait(1.0)
     assert done.silent_from(onset_s) - onset_s <= 0.5
@@ -173,14 +191,23 @@ def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
 
 @pytest.mark.parametrize("voice", ["warm", "deep", "bright"])
 def test_talk_backchannel_does_not_stop_the_agent(talk, voice):
-    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)
+    done = (
+        talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Mm-hm.", voice).wait(10.0)
+    )
     assert done.responder.said == [(" ".join(LONG), False)]
     assert done.marks("user") == ["backchannel"]
     assert done.text == " " + " ".join(LONG)
 
 
 def test_talk_long_backchannel_lets_the_agent_finish(talk):
-    done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(3.0).say("Yeah, okay, right.").wait(12.0)
+    done = (
+        talk(ScriptedResponder(answer=LONG))
+        .wait(0.5)
+        .say(QUESTION)
+        .wait(3.0)
+        .say("Yeah, okay, right.")
+        .wait(12.0)
+    )
     assert done.responder.said == [(" ".join(LONG), False)]
     assert done.text == " " + " ".join(LONG)
     assert "Sunday" in recognise(done.sound)
@@ -190,11 +217,15 @@ def test_talk_slow_speaker_is_waited_for_and_encouraged(talk):
     done = talk(ScriptedResponder()).wait(0.5).say("I would like to").wait(1.0).say("order a big").wait(0.4)
     assert done.responder.said == []
     done.say("bowl of soup for my mother.").wait(5.0)
-    assert plain_words(done.responder.asked[-1]) == plain_words("I would like to order a big bowl of soup for my mother.")
+    assert plain_words(done.responder.asked[-1]) == plain_words(
+        "I would like to order a big bowl of soup for my mother."
+    )
     assert len(done.responder.said) == 1
     assert done.marks("agent") == ["backchannel"]
     hum = next(e for _, e in done.events if isinstance(e, Mark))
-    assert np.abs(done.sound[int(hum.start_s * SAMPLE_RATE_HZ) : int(hum.end_s * SAMPLE_RATE_HZ)]).max() > 0.01
+    assert (
+        np.abs(done.sound[int(hum.start_s * SAMPLE_RATE_HZ) : int(hum.end_s * SAMPLE_RATE_HZ)]).max() > 0.01
+    )
 
 
 def _noise() -> np.ndarray:
@@ -204,7 +235,12 @@ def _noise() -> np.ndarray:
 def _music() -> np.ndarray:
     t = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
     pitches = (220, 277, 330, 440, 392, 349, 262, 294)
-    return np.concatenate([0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * p * k * t) / k for k in (1, 2, 3)) for p in pitches * 3])
+    return np.concatenate(
+        [
+            0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * p * k * t) / k for k in (1, 2, 3))
+            for p in pitches * 3
+        ]
+    )
 
 
 @pytest.mark.parametrize("sound", [_noise(), _music()], ids=["noise", "music"])
@@ -225,7 +261,10 @@ def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
 
 
 def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):
-    part = "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a map that day"
+    part = (
+        "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a"
+        " map that day"
+    )
     done = talk(ScriptedResponder()).wait(0.5)
     while done.now_s < 30.0:
         done.say(part).wait(0.2)
@@ -294,7 +333,7 @@ def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
     assert sound.wait(0.5).say(QUESTION).wait(4.0).text
 
 
-def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
+def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
     release = threading.Event()
 
     class Hanging(ScriptedResponder):
@@ -304,7 +343,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
 
     before = set(threading.enumerate())
     responder = Hanging()
-    session = CascadeSession(house[0]._models, TIMBRES[0], responder, deque())
+    session = CascadeSession(classic[0]._models, TIMBRES[0], responder, deque())
     session.step(np.zeros(FRAME_SAMPLES, np.float32))
     session.close()
     assert not release.is_set()
@@ -314,25 +353,29 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(house):
     assert responder.closed
 
 
-def test_talk_responder_notice_reaches_the_person(house):
-    session = CascadeSession(house[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."]))
+def test_talk_responder_notice_reaches_the_person(classic):
+    session = CascadeSession(
+        classic[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."])
+    )
     try:
         events = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
         assert Notice("responder", "The language model is away.") in events
-        assert not any(isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events)
+        assert not any(
+            isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
+        )
     finally:
         session.close()
 
 
-def test_engine_each_voice_has_a_sample(house):
+def test_engine_each_voice_has_a_sample(classic):
     for timbre in TIMBRES:
-        assert recognise(house[0].sample(timbre.voice.name)).startswith("Hello")
-    assert house[0].sample("nobody") is None
+        assert recognise(classic[0].sample(timbre.voice.name)).startswith("Hello")
+    assert classic[0].sample("nobody") is None
 
 
-def test_engine_full_house_then_a_place_again(house, talk):
+def test_engine_when_full_then_a_place_again(classic, talk):
     talks = [talk(ScriptedResponder()) for _ in range(2)]
-    engine, responders = house
+    engine, responders = classic
     with pytest.raises(CapacityError, match="2 places"):
         engine.open(SessionConfig("natural", "x"))
     talks[0].session.close()
@@ -341,14 +384,14 @@ def test_engine_full_house_then_a_place_again(house, talk):
     engine.open(SessionConfig("natural", "x")).close()
 
 
-def test_engine_unknown_voice_names_the_voices(house):
+def test_engine_unknown_voice_names_the_voices(classic):
     with pytest.raises(UnknownVoice, match="'NATF0'; choose one of: natural, "):
-        house[0].open(SessionConfig("NATF0", "x"))
+        classic[0].open(SessionConfig("NATF0", "x"))
 
 
-def test_engine_prompt_too_long_names_the_limit(house):
+def test_engine_prompt_too_long_names_the_limit(classic):
     with pytest.raises(BadPrompt, match="2001 characters; the limit is 2000"):
-        house[0].open(SessionConfig("natural", "x" * 2001))
+        classic[0].open(SessionConfig("natural", "x" * 2001))
 
 
 def test_engine_not_loaded_cannot_open():
@@ -356,7 +399,9 @@ def test_engine_not_loaded_cannot_open():
         ClassicEngine(lambda config, notify: ScriptedResponder()).open(SessionConfig("natural", "x"))
 
 
-@pytest.mark.parametrize("frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"])
+@pytest.mark.parametrize(
+    "frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"]
+)
 def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
     done = talk(ScriptedResponder(GREETING))
     with pytest.raises(BadAudio):
@@ -364,9 +409,9 @@ def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
     assert done.wait(3.0).text == f" {GREETING}"
 
 
-def test_talk_closed_ends_its_thread_and_its_responder(house):
+def test_talk_closed_ends_its_thread_and_its_responder(classic):
     before = set(threading.enumerate())
-    done = Talk(house, ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.0)
+    done = Talk(classic, ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.0)
     assert set(threading.enumerate()) - before
     done.session.close()
     done.session.close()

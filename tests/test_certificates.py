@@ -1,4 +1,6 @@
-"""Keys and certificates: what cannot be served is a sentence, and a self-signed one is made, kept and made again."""
+"""Keys and certificates: what cannot be served is a sentence, and a self-signed one is made, kept and made
+again.
+"""
 
 import os
 from datetime import datetime, timedelta, timezone
@@ -7,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from personaplex_app.doctor import https_of
+from personaplex_app.cli.doctor import https_of
 from personaplex_app.errors import SettingsError
 from personaplex_app.server import certificates
 from personaplex_app.server.certificates import advice, certificate_of, names_of_this_machine
@@ -86,7 +88,14 @@ def test_certificate_made_here_is_made_again_for_another_name_or_when_broken(tmp
 def test_certificate_advice_says_what_browsers_show_and_how_to_go_on(tmp_path):
     made = made_in(tmp_path)
     said = advice(made, "0.0.0.0", 7860)
-    for part in ("ERR_CERT_AUTHORITY_INVALID", "Proceed", "Accept the Risk", "visit this website", made.fingerprint, ":7860"):
+    for part in (
+        "ERR_CERT_AUTHORITY_INVALID",
+        "Proceed",
+        "Accept the Risk",
+        "visit this website",
+        made.fingerprint,
+        ":7860",
+    ):
         assert part in said
     assert "https://127" not in said
     assert "--host 0.0.0.0" in advice(made, "127.0.0.1", 7860)
@@ -97,7 +106,11 @@ def bad_files(tmp_path, pair):
     locked = tmp_path / "locked.pem"
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     locked.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"sesame"))
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"sesame"),
+        )
     )
     absent, binary = tmp_path / "absent.pem", tmp_path / "binary.pem"
     binary.write_bytes(os.urandom(500))
@@ -113,7 +126,16 @@ def bad_files(tmp_path, pair):
     }
 
 
-CASES = ("mismatched", "locked key", "absent key", "absent certificate", "folder", "swapped", "binary key", "binary certificate")
+CASES = (
+    "mismatched",
+    "locked key",
+    "absent key",
+    "absent certificate",
+    "folder",
+    "swapped",
+    "binary key",
+    "binary certificate",
+)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -123,7 +145,10 @@ def test_certificate_that_cannot_be_served_is_a_sentence(tmp_path, pair, case):
         given(*files)
 
 
-@pytest.mark.parametrize(("day", "said"), [(826, r"ended on 20\d\d-\d\d-\d\d; renew"), (-3, r"holds from 20\d\d-\d\d-\d\d on; .*clock")])
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [(826, r"ended on 20\d\d-\d\d-\d\d; renew"), (-3, r"holds from 20\d\d-\d\d-\d\d on; .*clock")],
+)
 def test_certificate_out_of_its_time_is_a_sentence(pair, monkeypatch, day, said):
     at(monkeypatch, day)
     with pytest.raises(SettingsError, match=said):
@@ -152,7 +177,12 @@ def test_doctor_tells_what_https_is_served_with_and_makes_nothing(tmp_path, pair
 
 
 def test_serve_with_a_bad_certificate_is_one_line_and_exit_1(tmp_path, pair):
-    done = run("serve", f"--ssl-key={pair.key}", f"--ssl-cert={tmp_path / 'absent.pem'}", f"--data={tmp_path / 'data'}")
+    done = run(
+        "serve",
+        f"--ssl-key={pair.key}",
+        f"--ssl-cert={tmp_path / 'absent.pem'}",
+        f"--data={tmp_path / 'data'}",
+    )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "absent.pem cannot be read (No such file or directory)" in done.stderr
     assert not (tmp_path / "data").exists()

@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
+from personaplex_app import launch
 from personaplex_app.protocol import Kind, Message, pack
-from personaplex_app.server import channel, launch
+from personaplex_app.server import channel
 from personaplex_app.server.channel import HttpChannel
 
 pytestmark = pytest.mark.unit

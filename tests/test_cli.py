@@ -11,17 +11,21 @@ import pytest
 
 from personaplex_app.__main__ import main
 
-from .served import ROOT, served
+from .support.app_process import ROOT, app_process
 
 pytestmark = pytest.mark.unit
 
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "personaplex_app", *args]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60
+    )
 
 
-@pytest.mark.parametrize("args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help"), ("evaluate", "score", "--help")])
+@pytest.mark.parametrize(
+    "args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help"), ("evaluate", "score", "--help")]
+)
 def test_cli_help_or_no_command_explains_itself(args):
     done = run(*args)
     assert done.returncode == (0 if args else 2)
@@ -58,7 +62,11 @@ def test_cli_doctor_json_names_engine_and_weights():
     assert found["weights"]
     assert set(found["weights"].values()) == {"as expected"}
     assert found["packages"]["gradio"].startswith("6.")
-    assert (found["gateway"]["adapters"], found["gateway"]["off"], found["metrics"]["path"]) == (18, 0, "/metrics")
+    assert (found["gateway"]["adapters"], found["gateway"]["off"], found["metrics"]["path"]) == (
+        18,
+        0,
+        "/metrics",
+    )
 
 
 def test_cli_doctor_text_says_why(tmp_path, monkeypatch, capsys):
@@ -77,7 +85,7 @@ def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with served(tmp_path, port=port) as app:
+        with app_process(tmp_path, port=port) as app:
             log = app.log.read_text()
             assert f"Port {port} is in use; taking " in log
             assert not log.endswith(f":{port}")

@@ -1,4 +1,6 @@
-"""Cloned voices as files and in the engine: exact with the reference, told by content, and hostile files refused."""
+"""Cloned voices as files and in the engine: exact with the reference, told by content, and hostile files
+refused.
+"""
 
 import json
 import struct
@@ -12,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from personaplex_app.engine.batch_scheduler import BatchScheduler
 from personaplex_app.engine.contract import Clone, Sampling, SessionConfig
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
-from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
 from personaplex_app.errors import BadAudio, BadVoiceFile, EngineError
 from personaplex_app.model.cloning import FORMAT, codec_sha256, from_file, to_file
@@ -22,7 +24,7 @@ from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.voices import MAX_CLONE_BYTES
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 CARD = 2048
@@ -34,7 +36,9 @@ NOTES = {"format": FORMAT, "codec": CODEC}
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2)
+    )
     made.load(lambda state: None)
     yield made
     made.close()
@@ -55,7 +59,9 @@ def heard(engine, clone: Clone, prompt: str = "Be kind.", frames: int = 8) -> li
 def test_engine_cloned_voice_is_the_references(engine):
     about, arrays = tiny.case("clone_wav")
     clone = Clone("Mine", engine.clone(golden_speech()))
-    session = engine.open(SessionConfig("clone:x", about["text_prompt"], sampling=Sampling(0.0, 0.0), clone=clone))
+    session = engine.open(
+        SessionConfig("clone:x", about["text_prompt"], sampling=Sampling(0.0, 0.0), clone=clone)
+    )
     golden = arrays["pcm"].reshape(-1, 1920)
     for t, user in enumerate(tiny.user_wav().reshape(-1, 1920)[:40]):
         step = session.step(user)
@@ -93,7 +99,7 @@ def test_slots_work_that_fails_is_told_and_a_fault_is_survived():
     def refuse():
         raise BadAudio("No.")
 
-    slots = Slots(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 64)
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 64)
     assert slots.call(lambda: 5) == 5
     with pytest.raises(BadAudio):
         slots.call(refuse)
@@ -154,7 +160,10 @@ HOSTILE = {
     "has a header beyond its end": (struct.pack("<Q", 2**62) + b"{}", OURS),
     "has a header that is no object": (with_header(b"[1, 2]"), OURS),
     "has a header of brackets": (with_header(b"[" * 30_000), OURS),
-    "has offsets beyond its end": (with_header({"codes": {"dtype": "I16", "shape": [8, 50], "data_offsets": [0, 800]}}, bytes(10)), OURS),
+    "has offsets beyond its end": (
+        with_header({"codes": {"dtype": "I16", "shape": [8, 50], "data_offsets": [0, 800]}}, bytes(10)),
+        OURS,
+    ),
     "has offsets that overlap": (
         with_header(
             {
@@ -183,7 +192,10 @@ HOSTILE = {
     "has too many frames": (file(torch.zeros(8, 751, dtype=torch.int16)), r"\[8, 751\]"),
     "is one number": (file(torch.zeros((), dtype=torch.int16)), r"\[\]"),
     "has codes below zero": (file(-CODES.to(torch.int16)), "outside 0 to 2047"),
-    "has codes beyond the tables": (file(CODES.to(torch.int16) + 1 + 2047 - CODES.max().to(torch.int16)), "outside 0 to 2047"),
+    "has codes beyond the tables": (
+        file(CODES.to(torch.int16) + 1 + 2047 - CODES.max().to(torch.int16)),
+        "outside 0 to 2047",
+    ),
 }
 
 

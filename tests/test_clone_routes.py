@@ -1,4 +1,6 @@
-"""Cloning over the real application interface on the golden checkpoint: consent, preview, talk, keep, export, import, delete."""
+"""Cloning over the real application interface on the golden checkpoint: consent, preview, talk, keep, export,
+import, delete.
+"""
 
 import base64
 import io
@@ -13,28 +15,29 @@ import pytest
 import soundfile
 from starlette.applications import Starlette
 
-from personaplex_app.cloning.voices import PASSING_AGE_S, ClonedVoices
-from personaplex_app.engine.choose import Choice
+from personaplex_app.cloning.voices import TEMPORARY_AGE_S, ClonedVoices
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import UnknownVoice
 from personaplex_app.logs import JsonLines
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import parse_query
-from personaplex_app.server import clone_routes as routes
+from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import ConnectRate, HttpChannels
-from personaplex_app.server.clone_routes import clone_routes
-from personaplex_app.server.house import EngineHost, House
-from personaplex_app.server.live import Conversation
-from personaplex_app.server.status_routes import status_routes
+from personaplex_app.server.engine_supervisor import EngineSupervisor
+from personaplex_app.server.routes import clone as routes
+from personaplex_app.server.routes.clone import clone_routes
+from personaplex_app.server.routes.status import status_routes
+from personaplex_app.server.talk import Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.settings import Settings
 
-from . import tiny
-from .fakes import FakeChannel
-from .speech import speak
+from .support import tiny
+from .support.fakes import FakeChannel
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 ME, YOU = "m" * 32, "y" * 32
@@ -51,7 +54,9 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", 2)
+    )
     made.load(lambda state: None)
     yield made
     made.close()
@@ -62,7 +67,9 @@ def _log_names_nobody(caplog):
     """Of httpx there is only the test's own client here."""
     caplog.set_level(logging.DEBUG)
     yield
-    told = "\n".join(JsonLines().format(record) for record in caplog.get_records("call") if record.name != "httpx")
+    told = "\n".join(
+        JsonLines().format(record) for record in caplog.get_records("call") if record.name != "httpx"
+    )
     assert YES["name"] not in told
     assert not [key for key in (ME, YOU) if key in told]
 
@@ -77,37 +84,37 @@ def wav() -> bytes:
     return file.getvalue()
 
 
-def house_of(engine, tmp_path, clock=None) -> House:
-    house = House(
+def app_state_of(engine, tmp_path, clock=None) -> AppState:
+    app_state = AppState(
         settings=Settings(data=tmp_path, connects_per_minute=100),
-        host=EngineHost(engine, Choice(engine.name, "for the test")),
+        supervisor=EngineSupervisor(engine, Choice(engine.name, "for the test")),
         personas=load_personas(),
         admission=Admission(2, talk_limit_s=60),
-        library=Library(None, passing_root=tmp_path),
+        library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
         rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(3),
         clones=ClonedVoices(tmp_path / "clones", lambda data: None, clock or Clock()),
     )
-    house.host.start()  # the engine is loaded already: ready at once
-    return house
+    app_state.supervisor.start()  # the engine is loaded already: ready at once
+    return app_state
 
 
 @pytest.fixture
-def house(engine, tmp_path):
-    made = house_of(engine, tmp_path)
+def app_state(engine, tmp_path):
+    made = app_state_of(engine, tmp_path)
     yield made
     made.library.close()
 
 
-def client_of(house: House) -> httpx.AsyncClient:
-    app = Starlette(routes=[*clone_routes(house), *status_routes(house)])
+def client_of(app_state: AppState) -> httpx.AsyncClient:
+    app = Starlette(routes=[*clone_routes(app_state), *status_routes(app_state)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=MINE)
 
 
 @pytest.fixture
-async def client(house):
-    async with client_of(house) as client:
+async def client(app_state):
+    async with client_of(app_state) as client:
         yield client
 
 
@@ -117,12 +124,20 @@ def refused(answer, status, code):
     return answer.json()["message"]
 
 
-def talk(house: House, voice: str, owner: str = ME, frames: int = 10) -> tuple[list[str], np.ndarray]:
-    """What a talk in that voice says, and its sound: equal to 1e-4 where the tokens are, whoever else talks in the same batch."""
+def talk(app_state: AppState, voice: str, owner: str = ME, frames: int = 10) -> tuple[list[str], np.ndarray]:
+    """What a talk in that voice says, and its sound: equal to 1e-4 where the tokens are, whoever else talks
+    in the same batch.
+    """
     request = parse_query(
-        {"voice_prompt": voice, "owner": owner, "text_prompt": "Be kind.", "audio_temperature": "0", "text_temperature": "0"}
+        {
+            "voice_prompt": voice,
+            "owner": owner,
+            "text_prompt": "Be kind.",
+            "audio_temperature": "0",
+            "text_temperature": "0",
+        }
     )
-    session = house.host.engine.open(house.session_config(request))
+    session = app_state.supervisor.engine.open(app_state.session_config(request))
     steps = [session.step(frame) for frame in tiny.user_wav().reshape(-1, 1920)[:frames]]
     session.close()
     return [step.text for step in steps], np.concatenate([step.agent for step in steps])
@@ -149,90 +164,114 @@ async def test_clones_preview_is_what_was_picked_at_its_loudness(client, wav):
     assert (await client.get("/api/clones")).json()["voices"] == []
 
 
-async def test_clones_life_from_recording_to_talk_to_deletion(client, house, wav, tmp_path):
+async def test_clones_life_from_recording_to_talk_to_deletion(client, app_state, wav, tmp_path):
     made = await client.post("/api/clones", params=YES, content=wav)
     assert made.status_code == 201
     voice, id_ = made.json()["name"], made.json()["clone"]["id"]
     assert (made.json()["title"], made.json()["clone"]["kept"]) == ("Anna", False)
     listed = [each["name"] for each in (await client.get("/voice/status")).json()["voices"]]
     assert (listed[:3], listed[-1]) == (["NATF0", "NATM1", "VARF2"], voice)
-    spoken = talk(house, voice)
-    assert not alike(spoken, talk(house, "NATF0"))
+    spoken = talk(app_state, voice)
+    assert not alike(spoken, talk(app_state, "NATF0"))
     assert not [*tmp_path.rglob("*.safetensors")]
     assert (await client.post(f"/api/clones/{id_}/keep")).json() == {"kept": True}
     assert len([*tmp_path.rglob("*.safetensors")]) == 1
-    config = house.session_config(parse_query({"voice_prompt": voice, "owner": ME}))
+    config = app_state.session_config(parse_query({"voice_prompt": voice, "owner": ME}))
     assert TalkMeta.of("personaplex", config).voice == "Anna"
 
     exported = await client.get(f"/api/clones/{id_}/export.safetensors")
     assert exported.headers["content-disposition"] == 'attachment; filename="Anna.safetensors"'
-    again = await client.post("/api/clones/import", params={"consent": "1", "name": "Her twin"}, content=exported.content, headers=YOURS)
+    again = await client.post(
+        "/api/clones/import",
+        params={"consent": "1", "name": "Her twin"},
+        content=exported.content,
+        headers=YOURS,
+    )
     assert again.status_code == 201
-    assert alike(talk(house, again.json()["name"], YOU), spoken)
+    assert alike(talk(app_state, again.json()["name"], YOU), spoken)
 
     assert (await client.delete(f"/api/clones/{id_}")).json() == {"deleted": 1}
     assert not [*tmp_path.rglob("*.safetensors")]
     with pytest.raises(UnknownVoice, match="not among yours"):
-        talk(house, voice)
-    assert alike(talk(house, again.json()["name"], YOU), spoken)
+        talk(app_state, voice)
+    assert alike(talk(app_state, again.json()["name"], YOU), spoken)
 
 
-async def test_clones_of_others_do_not_exist(client, house, wav):
+async def test_clones_of_others_do_not_exist(client, app_state, wav):
     made = (await client.post("/api/clones", params={**YES, "keep": "1"}, content=wav)).json()
     one = f"/api/clones/{made['clone']['id']}"
     for method, path in (("DELETE", one), ("POST", one + "/keep"), ("GET", one + "/export.safetensors")):
         refused(await client.request(method, path, headers=YOURS), 404, "not_found")
-        refused(await client.request(method, path.replace(made["clone"]["id"], "0" * 16), headers=MINE), 404, "not_found")
+        refused(
+            await client.request(method, path.replace(made["clone"]["id"], "0" * 16), headers=MINE),
+            404,
+            "not_found",
+        )
     assert (await client.get("/api/clones", headers=YOURS)).json()["voices"] == []
     for headers in (YOURS, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}):
         voices = (await client.get("/voice/status", headers=headers)).json()["voices"]
         assert made["name"] not in [each["name"] for each in voices]
     for owner in (YOU, "", "short"):
         with pytest.raises(UnknownVoice, match="not among yours"):
-            house.session_config(parse_query({"voice_prompt": made["name"], "owner": owner}))
-    assert house.session_config(parse_query({"voice_prompt": made["name"], "owner": ME})).clone
+            app_state.session_config(parse_query({"voice_prompt": made["name"], "owner": owner}))
+    assert app_state.session_config(parse_query({"voice_prompt": made["name"], "owner": ME})).clone
 
 
 async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, wav):
     clock = Clock()
-    house = house_of(engine, tmp_path, clock)
-    async with client_of(house) as client:
+    app_state = app_state_of(engine, tmp_path, clock)
+    async with client_of(app_state) as client:
         made = (await client.post("/api/clones", params=YES, content=wav)).json()
-    clock.now_s += PASSING_AGE_S + 1
+    clock.now_s += TEMPORARY_AGE_S + 1
     channel = FakeChannel()
-    await Conversation(channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), house).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), app_state
+    ).run()
     assert channel.errors == [
-        "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose another, or clone it again."
+        "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose"
+        " another, or clone it again."
     ]
-    house.library.close()
+    app_state.library.close()
 
 
-async def test_clones_kept_with_another_model_is_told_in_the_talk(client, house):
-    voice = house.clones.add(ME, "Old", b"made by another version", keep=False)
+async def test_clones_kept_with_another_model_is_told_in_the_talk(client, app_state):
+    voice = app_state.clones.add(ME, "Old", b"made by another version", keep=False)
     channel = FakeChannel()
-    await Conversation(channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), house).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
+    ).run()
     assert channel.errors == ["That is not a safetensors file; choose a voice that was exported here."]
 
 
 @pytest.mark.parametrize("path", ["", "/preview", "/import"])
-async def test_clones_without_consent_or_key_are_not_made(client, house, wav, path):
+async def test_clones_without_consent_or_key_are_not_made(client, app_state, wav, path):
     for params in ({"name": "Anna"}, {**YES, "consent": "0"}, {**YES, "consent": ""}):
-        assert "only with consent" in refused(await client.post("/api/clones" + path, params=params, content=wav), 400, "bad_input")
+        assert "only with consent" in refused(
+            await client.post("/api/clones" + path, params=params, content=wav), 400, "bad_input"
+        )
     for key in ("", "short", "k" * 300):
-        answer = await client.post("/api/clones" + path, params=YES, content=wav, headers={"X-Owner-Key": key})
+        answer = await client.post(
+            "/api/clones" + path, params=YES, content=wav, headers={"X-Owner-Key": key}
+        )
         assert "owner key" in refused(answer, 400, "bad_input")
-    assert house.clones.all(ME) == []
+    assert app_state.clones.all(ME) == []
 
 
 async def test_clones_bad_recordings_files_and_names_get_sentences(client, wav):
     noise = io.BytesIO()
     soundfile.write(noise, np.random.default_rng(1).uniform(-0.3, 0.3, 240_000), 24_000, format="WAV")
-    assert "no speech" in refused(await client.post("/api/clones/preview", params=YES, content=noise.getvalue()), 400, "bad_audio")
+    assert "no speech" in refused(
+        await client.post("/api/clones/preview", params=YES, content=noise.getvalue()), 400, "bad_audio"
+    )
     refused(await client.post("/api/clones", params=YES, content=b"nothing"), 400, "bad_audio")
     refused(await client.post("/api/clones/import", params=YES, content=wav[:60_000]), 400, "bad_voice_file")
-    assert "65536" in refused(await client.post("/api/clones/import", params=YES, content=wav), 400, "bad_input")
+    assert "65536" in refused(
+        await client.post("/api/clones/import", params=YES, content=wav), 400, "bad_input"
+    )
     for name in ("", "x" * 41, "a\nb\0"):
-        assert "1 to 40" in refused(await client.post("/api/clones", params={**YES, "name": name}, content=wav), 400, "bad_input")
+        assert "1 to 40" in refused(
+            await client.post("/api/clones", params={**YES, "name": name}, content=wav), 400, "bad_input"
+        )
 
 
 async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypatch):
@@ -244,7 +283,9 @@ async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypat
             sent.append(1)
             yield bytes(4096)
 
-    assert "100000" in refused(await client.post("/api/clones", params=YES, content=endless()), 400, "bad_input")
+    assert "100000" in refused(
+        await client.post("/api/clones", params=YES, content=endless()), 400, "bad_input"
+    )
     assert len(sent) < 40
 
 
@@ -270,22 +311,32 @@ async def test_clones_too_many_or_too_slow_uploads_are_told(client, monkeypatch)
 
 
 async def test_clones_are_counted_by_address(engine, tmp_path):
-    house = house_of(engine, tmp_path)
-    house.settings = Settings(data=tmp_path, connects_per_minute=2)
-    async with client_of(house) as client:
+    app_state = app_state_of(engine, tmp_path)
+    app_state.settings = Settings(data=tmp_path, connects_per_minute=2)
+    async with client_of(app_state) as client:
         for _ in range(2):
             refused(await client.post("/api/clones", params=YES, content=b""), 400, "bad_audio")
-        assert "More than 2 voices a minute" in refused(await client.post("/api/clones", params=YES, content=b""), 429, "capacity")
-    house.library.close()
+        assert "More than 2 voices a minute" in refused(
+            await client.post("/api/clones", params=YES, content=b""), 429, "capacity"
+        )
+    app_state.library.close()
 
 
-async def test_clones_work_is_never_done_on_the_event_loop(client, house, wav, monkeypatch):
+async def test_clones_work_is_never_done_on_the_event_loop(client, app_state, wav, monkeypatch):
     loop_thread, threads = threading.get_ident(), set()
-    real = type(house.host.engine).clone
-    monkeypatch.setattr(type(house.host.engine), "clone", lambda *args: threads.add(threading.get_ident()) or real(*args))
+    real = type(app_state.supervisor.engine).clone
+    monkeypatch.setattr(
+        type(app_state.supervisor.engine),
+        "clone",
+        lambda *args: threads.add(threading.get_ident()) or real(*args),
+    )
     for name in ("decode", "at_loudness"):
         called = getattr(routes.audio, name)
-        monkeypatch.setattr(routes.audio, name, lambda *args, called=called: threads.add(threading.get_ident()) or called(*args))
+        monkeypatch.setattr(
+            routes.audio,
+            name,
+            lambda *args, called=called: threads.add(threading.get_ident()) or called(*args),
+        )
     await client.post("/api/clones/preview", params=YES, content=wav)
     assert (await client.post("/api/clones", params=YES, content=wav)).status_code == 201
     assert threads
@@ -293,14 +344,20 @@ async def test_clones_work_is_never_done_on_the_event_loop(client, house, wav, m
 
 
 async def test_clones_where_the_engine_cannot_are_refused_with_a_sentence(tmp_path, wav):
-    house = house_of(EchoEngine(), tmp_path)
-    async with client_of(house) as client:
+    app_state = app_state_of(EchoEngine(), tmp_path)
+    async with client_of(app_state) as client:
         for method, path in (("GET", ""), ("POST", ""), ("POST", "/preview"), ("POST", "/import")):
-            answer = await client.request(method, "/api/clones" + path, params=YES, content=wav if method == "POST" else None)
+            answer = await client.request(
+                method, "/api/clones" + path, params=YES, content=wav if method == "POST" else None
+            )
             assert "Echo cannot clone voices" in refused(answer, 400, "no_cloning")
-        voice = house.clones.add(ME, "Anna", b"x", keep=False)
-        assert voice.wire_name not in [each["name"] for each in (await client.get("/voice/status")).json()["voices"]]
+        voice = app_state.clones.add(ME, "Anna", b"x", keep=False)
+        assert voice.wire_name not in [
+            each["name"] for each in (await client.get("/voice/status")).json()["voices"]
+        ]
     channel = FakeChannel()
-    await Conversation(channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), house).run()
+    await Talk(
+        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
+    ).run()
     assert "cannot clone voices" in channel.errors[0]
-    house.library.close()
+    app_state.library.close()

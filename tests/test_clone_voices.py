@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from personaplex_app.cloning import voices
-from personaplex_app.cloning.voices import MAX_OF_OWNER, PASSING_AGE_S, ClonedVoices
+from personaplex_app.cloning.voices import MAX_OF_OWNER, TEMPORARY_AGE_S, ClonedVoices
 from personaplex_app.errors import BadInput, NotFound, StorageError, StorageFull
 
 pytestmark = pytest.mark.unit
@@ -58,14 +58,14 @@ def test_voices_are_their_owners_only(kept):
 def test_voices_not_kept_go_an_hour_after_their_last_use(kept):
     used, unused = (kept.voices.add(ME, name, name.encode(), keep=False) for name in ("used", "unused"))
     staying = kept.voices.add(ME, "staying", b"staying", keep=True)
-    kept.clock.now_s += PASSING_AGE_S - 1
+    kept.clock.now_s += TEMPORARY_AGE_S - 1
     kept.voices.get(ME, used.id)
     kept.clock.now_s += 2
     assert [voice.name for voice in kept.voices.all(ME)] == ["used", "staying"]
     assert kept.gone == [b"unused"]
     with pytest.raises(NotFound):
         kept.voices.get(ME, unused.id)
-    kept.clock.now_s += 100 * PASSING_AGE_S
+    kept.clock.now_s += 100 * TEMPORARY_AGE_S
     assert [voice.id for voice in kept.voices.all(ME)] == [staying.id]
     assert kept.files() == [f"{staying.id}.json", f"{staying.id}.safetensors"]
 
@@ -74,7 +74,7 @@ def test_voices_kept_are_there_after_a_restart(kept):
     first = kept.voices.add(ME, "first", b"one", keep=True)
     kept.clock.now_s += 1
     second = kept.voices.add(ME, "second", b"two", keep=False)
-    kept.voices.add(ME, "passing", b"three", keep=False)
+    kept.voices.add(ME, "temporary", b"three", keep=False)
     kept.voices.keep(ME, second.id)
     kept.voices.keep(ME, second.id)
     found = kept.open().all(ME)
@@ -88,8 +88,8 @@ def test_voices_kept_are_there_after_a_restart(kept):
 
 
 def test_voices_deleted_leave_nothing(kept):
-    passing, staying = (kept.voices.add(ME, "x", b"data", keep=keep) for keep in (False, True))
-    for voice in (passing, staying):
+    temporary, staying = (kept.voices.add(ME, "x", b"data", keep=keep) for keep in (False, True))
+    for voice in (temporary, staying):
         kept.voices.delete(ME, voice.id)
     assert kept.gone == [b"data", b"data"]
     assert kept.voices.all(ME) == kept.open().all(ME) == []
@@ -122,15 +122,18 @@ def test_voices_are_few_for_each_and_bounded_for_all(kept, monkeypatch):
 
 
 def test_voices_altered_or_half_written_are_not_offered(kept):
-    good, altered, unnamed, half = (kept.voices.add(ME, name, name.encode(), keep=True) for name in ("good", "altered", "unnamed", "half"))
+    made = {
+        name: kept.voices.add(ME, name, name.encode(), keep=True)
+        for name in ("good", "altered", "unnamed", "half")
+    }
     owner = next(kept.folder.iterdir())
-    (owner / f"{altered.id}.safetensors").write_bytes(b"other")
-    (owner / f"{unnamed.id}.json").write_text("[")
-    (owner / f"{half.id}.json").unlink()
-    (owner / f"{half.id}.part").write_bytes(b"x")
+    (owner / f"{made['altered'].id}.safetensors").write_bytes(b"other")
+    (owner / f"{made['unnamed'].id}.json").write_text("[")
+    (owner / f"{made['half'].id}.json").unlink()
+    (owner / f"{made['half'].id}.part").write_bytes(b"x")
     (owner / "stranger.json").write_text(json.dumps({"name": "x"}))
-    assert [voice.id for voice in kept.open().all(ME)] == [good.id]
-    assert not [name for name in kept.files() if name.startswith(half.id)]
+    assert [voice.id for voice in kept.open().all(ME)] == [made["good"].id]
+    assert not [name for name in kept.files() if name.startswith(made["half"].id)]
 
 
 def test_voices_where_nothing_can_be_written_are_not_lost(tmp_path):

@@ -1,4 +1,6 @@
-"""Comparing over the real application interface: render, hear at equal loudness, vote blind, and every refusal a sentence."""
+"""Comparing over the real application interface: render, hear at equal loudness, vote blind, and every
+refusal a sentence.
+"""
 
 import asyncio
 import io
@@ -16,23 +18,25 @@ import pytest
 import soundfile
 from starlette.applications import Starlette
 
-from personaplex_app.engine.choose import Choice
-from personaplex_app.engine.contract import Step, Voice
+from personaplex_app.engine.contract import Step
 from personaplex_app.engine.echo import EchoEngine, EchoSession
-from personaplex_app.evaluation.listening_test import ListeningTests
+from personaplex_app.engine_choice import Choice
+from personaplex_app.evaluation.blind_test.store import BlindTests
 from personaplex_app.evaluation.loudness import gain_db, true_peak_db
 from personaplex_app.personas import load_personas
 from personaplex_app.server import comparisons as comparing
+from personaplex_app.server.app_state import RENDERINGS_KEPT_S, AppState
 from personaplex_app.server.channel import ConnectRate, HttpChannels
-from personaplex_app.server.compare_routes import compare_routes
 from personaplex_app.server.comparisons import Comparisons
-from personaplex_app.server.house import RENDERINGS_KEPT_S, EngineHost, House
+from personaplex_app.server.engine_supervisor import EngineSupervisor
+from personaplex_app.server.routes.compare import compare_routes
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
+from personaplex_app.voices import Voice
 
-from .listeners import Clock
-from .speech import speak
+from .support.blind_test_voters import Clock
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 MINE, YOURS = {"X-Owner-Key": "m" * 32}, {"X-Owner-Key": "y" * 32}
@@ -76,28 +80,30 @@ def clock():
 @pytest.fixture(scope="module")
 def wav() -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, speak("Good morning, how are you?", pause_s=0.5), 24_000, format="WAV", subtype="PCM_16")
+    soundfile.write(
+        file, speak("Good morning, how are you?", pause_s=0.5), 24_000, format="WAV", subtype="PCM_16"
+    )
     return file.getvalue()
 
 
 @pytest.fixture
 async def comparisons(engine, clock, tmp_path):
-    house = House(
+    app_state = AppState(
         settings=Settings(data=tmp_path / "data", connects_per_minute=100),
-        host=EngineHost(engine, Choice("echo", "for the test")),
+        supervisor=EngineSupervisor(engine, Choice("echo", "for the test")),
         personas=load_personas(),
         admission=Admission(2, talk_limit_s=60),
-        library=Library(None, passing_root=tmp_path),
+        library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
         rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(3),
     )
-    made = Comparisons(house)
-    made.tests = ListeningTests(tmp_path / "data" / "tests", clock=clock)
+    made = Comparisons(app_state)
+    made.tests = BlindTests(tmp_path / "data" / "tests", clock=clock)
     opened, over = anyio.Event(), anyio.Event()
 
-    async def keep() -> None:  # a fixture's two halves are two tasks, and a house is open in one
-        async with house.open():
+    async def keep() -> None:  # a fixture's two halves are two tasks, and an app is open in one
+        async with app_state.open():
             opened.set()
             await over.wait()
 
@@ -124,7 +130,12 @@ async def recording(client, wav) -> str:
 
 
 async def started(client, wav, **more) -> str:
-    asked = {"inputs": [{"recording": await recording(client, wav)}], "voices": list(GAINS), "room_s": 0.5, **more}
+    asked = {
+        "inputs": [{"recording": await recording(client, wav)}],
+        "voices": list(GAINS),
+        "room_s": 0.5,
+        **more,
+    }
     answer = await client.post("/api/compare/runs", json=asked)
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
@@ -194,7 +205,7 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
     await until(client, run, "done")
     before = (await client.get(f"/api/compare/runs/{run}/cells/0/1/both.wav")).content
     engine.gate.clear()  # nobody could render anything now
-    again = Comparisons(comparisons.house)  # it remembers nothing but the disk
+    again = Comparisons(comparisons.app_state)  # it remembers nothing but the disk
     transport = httpx.ASGITransport(Starlette(routes=compare_routes(again)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=MINE) as late:
         assert "begin it again" in refused(await late.get(f"/api/compare/runs/{run}"), 404, "not_found")
@@ -205,9 +216,11 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
     again.close()
 
 
-async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(client, comparisons, engine, tmp_path):
+async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(
+    client, comparisons, engine, tmp_path
+):
     engine.capabilities = replace(engine.capabilities, cloning=True)
-    clone = comparisons.house.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
+    clone = comparisons.app_state.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain", clone.wire_name]}
     run = (await client.post("/api/compare/runs", json=asked)).json()["id"]
     assert (await until(client, run, "done"))["cells"] == [[{"ready": True}] * 2]
@@ -224,13 +237,19 @@ async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):
     await client.post(f"/api/compare/runs/{run}/cancel")
     engine.gate.set()
     await until(client, run, "cancelled")
-    assert "not rendered yet" in refused(await client.get(f"/api/compare/runs/{run}/cells/0/0"), 404, "not_found")
-    assert "every voice's answer" in refused(await client.post(f"/api/compare/runs/{run}/test"), 400, "bad_input")
+    assert "not rendered yet" in refused(
+        await client.get(f"/api/compare/runs/{run}/cells/0/0"), 404, "not_found"
+    )
+    assert "every voice's answer" in refused(
+        await client.post(f"/api/compare/runs/{run}/test"), 400, "bad_input"
+    )
     assert await started(client, wav) == run
     await until(client, run, "done")
 
 
-async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(client, wav, engine, comparisons, monkeypatch):
+async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
+    client, wav, engine, comparisons, monkeypatch
+):
     monkeypatch.setattr(comparing, "MAX_ACTIVE", 1)
     engine.gate.clear()
     first = await started(client, wav)
@@ -283,7 +302,9 @@ async def test_compare_recording_is_kept_nowhere(client, wav, comparisons, tmp_p
     ],
 )
 async def test_compare_request_that_cannot_be_used_gets_a_sentence(client, wrong, sentence):
-    answer = await client.post("/api/compare/runs", json={"inputs": [{"scenario": "turn-short"}], "voices": ["plain"], **wrong})
+    answer = await client.post(
+        "/api/compare/runs", json={"inputs": [{"scenario": "turn-short"}], "voices": ["plain"], **wrong}
+    )
     if answer.status_code == 201:  # what takes looking up is told by the run
         found = await until(client, answer.json()["id"], "failed")
         assert sentence in found["problem"]
@@ -328,7 +349,12 @@ async def blind(client, wav) -> str:
 
 def ballot(state, choice="left", heard_s=9.0):
     both = {"left": heard_s, "right": heard_s}
-    return {"token": state["trial"]["token"], "choice": choice, "heard_s": both, "plays": {"left": 1, "right": 1}}
+    return {
+        "token": state["trial"]["token"],
+        "choice": choice,
+        "heard_s": both,
+        "plays": {"left": 1, "right": 1},
+    }
 
 
 async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_before(client, wav, clock):
@@ -343,7 +369,9 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
         assert [loudness_lufs(each[:, 1]) for each in sides] == pytest.approx([-23] * 2, abs=0.2)
         assert "finish your round" in refused(await client.get(f"{test}/results"), 400, "bad_input")
         refused(await client.get(f"{test}/export.csv"), 400, "bad_input")
-        assert "Listen to both" in refused(await client.post(f"{test}/vote", json=ballot(state, heard_s=0.2)), 400, "bad_vote")
+        assert "Listen to both" in refused(
+            await client.post(f"{test}/vote", json=ballot(state, heard_s=0.2)), 400, "bad_vote"
+        )
         clock.now_s += 60
         state = (await client.post(f"{test}/vote", json=ballot(state))).json()
         assert (state["done"], state["can_undo"]) == (number + 1, True)
@@ -366,14 +394,14 @@ async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, compariso
     test = await blind(client, wav)
     state = (await client.post(f"{test}/begin", json={"trials": 1})).json()
     long_ago_s = time.time() - RENDERINGS_KEPT_S - 60
-    files = list(comparisons.house.renderings._folder.iterdir())
+    files = list(comparisons.app_state.renderings._folder.iterdir())
     assert len(files) >= 4
     for path in files:
         os.utime(path, (long_ago_s, long_ago_s))
     await client.get(f"{test}/trials/{state['trial']['token']}/left.wav")
-    comparisons.house.renderings.purge()
+    comparisons.app_state.renderings.purge()
     design = comparisons.tests.get(state["test"]).design
-    assert all(comparisons.house.renderings.has(clip.audio) for row in design.clips for clip in row)
+    assert all(comparisons.app_state.renderings.has(clip.audio) for row in design.clips for clip in row)
 
 
 async def test_blind_test_another_listener_has_a_round_of_their_own(client, wav, clock):
@@ -400,7 +428,9 @@ async def test_blind_test_refusals_are_sentences(client, wav):
         assert (await client.get(f"/api/compare/tests/{id_}")).status_code == 404
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)])
+@pytest.mark.parametrize(
+    "samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)]
+)
 def test_gain_of_what_cannot_be_measured_is_none(samples):
     assert gain_db(samples.astype(np.float32)) == 0.0
 

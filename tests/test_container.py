@@ -1,4 +1,6 @@
-"""The container: its files linted and checked against their schema, its steps run in a clean folder, and what they make started."""
+"""The container: its files linted and checked against their schema, its steps run in a clean folder, and what
+they make started.
+"""
 
 import os
 import signal
@@ -10,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from personaplex_app.server.live import GOODBYE_S
+from personaplex_app.server.talk import GOODBYE_S
 from personaplex_app.settings import Settings
 
-from .image import build, commands
-from .served import ROOT, free_port
+from .support.app_process import ROOT, free_port
+from .support.dockerfile import build, commands
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +36,9 @@ def files(folder):
 
 
 def test_dockerfile_has_nothing_to_lint():
-    done = subprocess.run([BIN / "hadolint", "--no-color", "Dockerfile"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [BIN / "hadolint", "--no-color", "Dockerfile"], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -46,7 +50,10 @@ def test_compose_file_fits_the_published_schema():
 
 def test_compose_has_a_profile_for_a_cpu_and_one_for_a_gpu(image):
     services = COMPOSE["services"]
-    assert {name: service["profiles"] for name, service in services.items()} == {"cpu": ["cpu"], "gpu": ["gpu"]}
+    assert {name: service["profiles"] for name, service in services.items()} == {
+        "cpu": ["cpu"],
+        "gpu": ["gpu"],
+    }
     (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
     assert "deploy" not in services["cpu"]
@@ -67,7 +74,9 @@ def test_image_runs_as_nobody_special_and_installs_what_was_pinned(image):
     assert min(user, group) > 0
     pip = Path(image.path.split(os.pathsep)[0], "pip.log").read_text()
     assert pip == "install --no-cache-dir --requirement requirements.txt\n"
-    assert (image.workdir / "requirements.txt").read_bytes() == (ROOT / "deploy" / "requirements.txt").read_bytes()
+    assert (image.workdir / "requirements.txt").read_bytes() == (
+        ROOT / "deploy" / "requirements.txt"
+    ).read_bytes()
     for path in (*image.volumes, image.env["HOME"]):
         assert image.inside(path).stat().st_mode & 0o777 == 0o777
     assert {image.env["HF_HOME"], image.env["PERSONAPLEX_DATA"]} == set(image.volumes)
@@ -80,7 +89,13 @@ def test_image_started_is_healthy_and_ends_on_sigterm_having_written_to_its_volu
     given = {"PERSONAPLEX_PORT": str(free_port()), "PERSONAPLEX_ENGINE": "echo", "OMP_NUM_THREADS": "1"}
 
     def healthy(**secret):
-        done = subprocess.run(image.health, cwd=image.workdir, env=image.environ(**given, **secret), capture_output=True, text=True)
+        done = subprocess.run(
+            image.health,
+            cwd=image.workdir,
+            env=image.environ(**given, **secret),
+            capture_output=True,
+            text=True,
+        )
         assert not done.stderr
         return done.returncode == 0
 

@@ -38,9 +38,14 @@ for n in range(5_000):
 
 
 def record_and_kill(folder, after_steps):
-    """Kill the program when it has told of `after_steps` steps; return the talk's id, its last step and the seconds it called saved."""
+    """Kill the program when it has told of `after_steps` steps; return the talk's id, its last step and the
+    seconds it called saved.
+    """
     program = subprocess.Popen(
-        [sys.executable, "-c", RECORDING, folder, KEY], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1], text=True
+        [sys.executable, "-c", RECORDING, folder, KEY],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+        text=True,
     )
     lines = [program.stdout.readline() for _ in range(after_steps + 1)]
     os.kill(program.pid, signal.SIGKILL)

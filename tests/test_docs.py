@@ -11,12 +11,12 @@ import pytest
 import soundfile as sf
 
 from personaplex_app import errors, protocol
-from personaplex_app.__main__ import _parser
+from personaplex_app.cli.main import _parser
 from personaplex_app.server import channel
 from personaplex_app.settings import Settings
 
-from .served import ROOT
-from .speech import recognise, speak
+from .support.app_process import ROOT
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 
@@ -52,7 +52,11 @@ def table(title: str, text: str = PROTOCOL) -> dict[str, list[str]]:
     """Return the table under a heading: the other cells of each row by its first, without the ticks of code."""
     section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     assert section, title
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in section[1].splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in section[1].splitlines()
+        if line.startswith("|")
+    ]
     return {name: rest for first, *rest in rows[2:] for name in re.sub("[`| ]", "", first).split(",")}
 
 
@@ -134,8 +138,16 @@ def all_options() -> list[set[str]]:
     """Return the options of each command of ours."""
 
     def of(parser) -> list[set[str]]:
-        inner = [each for action in parser._actions if isinstance(action.choices, dict) for each in action.choices.values()]
-        return [{option for action in parser._actions for option in action.option_strings}, *(o for each in inner for o in of(each))]
+        inner = [
+            each
+            for action in parser._actions
+            if isinstance(action.choices, dict)
+            for each in action.choices.values()
+        ]
+        return [
+            {option for action in parser._actions for option in action.option_strings},
+            *(o for each in inner for o in of(each)),
+        ]
 
     return of(_parser())
 
@@ -143,7 +155,9 @@ def all_options() -> list[set[str]]:
 @each_page
 def test_page_shows_commands_that_are_understood(page):
     for command in commands(page):
-        if not (found := re.search(r"(?:-m personaplex_app|personaplex-app) (.*)", command)) or command.startswith("docker"):
+        if not (
+            found := re.search(r"(?:-m personaplex_app|personaplex-app) (.*)", command)
+        ) or command.startswith("docker"):
             continue
         arguments = found[1].split(" && ")[0].replace('"', "").split()
         if "--text-prompt" in arguments:  # a sentence in quotes
@@ -156,13 +170,19 @@ def test_page_shows_commands_that_are_understood(page):
 
 
 @pytest.mark.parametrize(
-    ("schema", "pattern"), [("github-workflows", ".github/workflows/*.yml"), ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml")]
+    ("schema", "pattern"),
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+    ],
 )
 def test_github_reads_our_files(schema, pattern):
     paths = sorted(ROOT.glob(pattern))
     assert paths
     checker = Path(sys.executable).with_name("check-jsonschema")
-    done = subprocess.run([checker, "--builtin-schema", f"vendor.{schema}", *paths], capture_output=True, text=True)
+    done = subprocess.run(
+        [checker, "--builtin-schema", f"vendor.{schema}", *paths], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -190,7 +210,9 @@ def test_protocol_page_has_the_error_codes_with_their_statuses():
 
 
 def test_protocol_page_has_the_close_codes():
-    codes = {value for name, value in vars(channel).items() if name.startswith("CLOSE_") and isinstance(value, int)}
+    codes = {
+        value for name, value in vars(channel).items() if name.startswith("CLOSE_") and isinstance(value, int)
+    }
     assert {int(code) for code in table("Close codes")} == codes
 
 
@@ -199,7 +221,9 @@ def test_protocol_page_has_the_kinds_and_the_sampling_limits():
     assert kinds == {kind.value: kind.name.lower() for kind in protocol.Kind}
     query = table("Connecting")
     for name, (least, most, whole) in protocol.SAMPLING_LIMITS.items():
-        assert query[name][0] == f"{'whole number' if whole else 'number'}, {least:g} to {most}".replace(".0", "")
+        assert query[name][0] == f"{'whole number' if whole else 'number'}, {least:g} to {most}".replace(
+            ".0", ""
+        )
 
 
 def test_protocol_page_names_every_route():

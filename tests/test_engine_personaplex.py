@@ -1,4 +1,6 @@
-"""The PersonaPlex engine on the golden checkpoint: exact frame by frame, shared by many, and alive after faults."""
+"""The PersonaPlex engine on the golden checkpoint: exact frame by frame, shared by many, and alive after
+faults.
+"""
 
 import math
 import random
@@ -12,21 +14,28 @@ import pytest
 import torch
 
 from personaplex_app.audio import level_db
+from personaplex_app.engine.batch_scheduler import BatchScheduler
 from personaplex_app.engine.captions import Captions
-from personaplex_app.engine.contract import Notice, Pace, Paced, Sampling, SessionConfig
-from personaplex_app.engine.hush import MOST_FRAMES, PAUSE_FRAMES, Hush
-from personaplex_app.engine.pace import PaceMeter
+from personaplex_app.engine.contract import Notice, Sampling, SessionConfig, StepTiming, TimedEngine
+from personaplex_app.engine.interruption_mute import MOST_FRAMES, PAUSE_FRAMES, InterruptionMute
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.engine.personaplex_session import duration
-from personaplex_app.engine.slots import Slots
 from personaplex_app.engine.snapshots import Snapshots
-from personaplex_app.errors import BadPrompt, CapacityError, EngineError, SettingsError, UnknownVoice, WeightsError
+from personaplex_app.engine.step_timing import StepTimer
+from personaplex_app.errors import (
+    BadPrompt,
+    CapacityError,
+    EngineError,
+    SettingsError,
+    UnknownVoice,
+    WeightsError,
+)
 from personaplex_app.model.compute import pick
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 SLOTS = 3
@@ -43,10 +52,17 @@ def wait_until(condition):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    made = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS))
+    made = PersonaplexEngine(
+        PersonaplexSettings(str(tiny.GOLDEN), tmp_path_factory.mktemp("voices"), "cpu", "float32", SLOTS)
+    )
     stages = []
     made.load(stages.append)
-    assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == ["loading", "loading", "self_test", "warming_up"]
+    assert [stage.stage for stage in stages if stage.progress in (None, 0.0, 1.0)] == [
+        "loading",
+        "loading",
+        "self_test",
+        "warming_up",
+    ]
     yield made
     made.close()
     made.close()
@@ -122,7 +138,7 @@ def test_engine_same_voice_and_role_starts_from_a_snapshot(engine):
     assert engine.snapshots.bytes > 0
 
 
-def test_engine_full_house_refuses_and_a_leaver_makes_room_at_once(engine):
+def test_engine_when_full_refuses_and_a_leaver_makes_room_at_once(engine):
     sessions = [engine.open(config_of("voice_only")) for _ in range(SLOTS)]
     with pytest.raises(CapacityError, match="All 3 places are taken"):
         engine.open(config_of("voice_only"))
@@ -138,7 +154,11 @@ def test_engine_full_house_refuses_and_a_leaver_makes_room_at_once(engine):
     ("config", "error", "said"),
     [
         (SessionConfig("NATX", ""), UnknownVoice, "There is no voice 'NATX'"),
-        (SessionConfig("VARM4", ""), UnknownVoice, "This checkpoint has no voice 'VARM4'; choose one of: NATF0, NATM1, VARF2."),
+        (
+            SessionConfig("VARM4", ""),
+            UnknownVoice,
+            "This checkpoint has no voice 'VARM4'; choose one of: NATF0, NATM1, VARF2.",
+        ),
         (SessionConfig("NATF0", "x 1 " * 2000), BadPrompt, "the limit is 1,000"),
     ],
 )
@@ -185,7 +205,9 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(engine._slots._duplex, "step", fail.__get__(engine._slots._duplex))
-        with pytest.raises(EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"):
+        with pytest.raises(
+            EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"
+        ):
             session.step(frames()[0])
     wait_until(lambda: engine._slots._broken is None)
     with pytest.raises(EngineError, match="start a new talk"):
@@ -208,7 +230,7 @@ def test_engine_that_cannot_be_made_ready_again_says_so_to_everybody():
             raise RuntimeError("device lost")
         return Duplex(tiny.checkpoint(), 1)
 
-    slots = Slots(build, Snapshots(0), 64)
+    slots = BatchScheduler(build, Snapshots(0), 64)
     slot = slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
     with pytest.raises(EngineError, match="stopped with an error"):
         slot.step(np.zeros(7, np.float32))  # not a frame: the codec fails
@@ -220,7 +242,7 @@ def test_engine_that_cannot_be_made_ready_again_says_so_to_everybody():
 
 
 def test_slots_closing_tells_those_who_wait():
-    slots = Slots(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 1)
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 1), Snapshots(0), 1)
     slot = slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
     slots.close()
     with pytest.raises(EngineError, match="has been closed"):
@@ -232,7 +254,9 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     """With a chunk of 1, a prompt of 60 positions leaves room for about 60 frames of somebody else."""
     order = []
     plain_step, plain_prefill = Duplex.step, Duplex.prefill
-    monkeypatch.setattr(Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_))
+    monkeypatch.setattr(
+        Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_)
+    )
 
     def prefill(self, row, prompt, chunk):
         for done in plain_prefill(self, row, prompt, chunk):
@@ -240,7 +264,7 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
             yield done
 
     monkeypatch.setattr(Duplex, "prefill", prefill)
-    slots = Slots(lambda: Duplex(tiny.checkpoint(), 2), Snapshots(0), 1)
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 2), Snapshots(0), 1)
     first = slots.take("a", tiny.prompt("NATF0", ""), GREEDY)
     order.clear()
     with ThreadPoolExecutor(1) as pool:
@@ -269,35 +293,37 @@ def test_session_sampling_changes_while_talking(engine):
 
 def test_engine_tells_its_pace_and_how_many_more_it_carries(engine):
     session = engine.open(config_of("voice_only"))
-    before = engine.pace().steps if engine.pace() else 0
+    before = engine.step_timing().steps if engine.step_timing() else 0
     for user in frames()[:4]:
         session.step(user)
-    pace = engine.pace()
-    assert isinstance(engine, Paced)
-    assert pace.steps == before + 4
-    assert 0 < pace.p50_ms <= pace.p95_ms <= pace.p99_ms
-    assert pace.headroom == pytest.approx(1 - pace.p95_ms / 80, abs=1e-3)
-    assert pace.more_sessions == max(min(pace.carries, SLOTS) - 1, 0)
+    timing = engine.step_timing()
+    assert isinstance(engine, TimedEngine)
+    assert timing.steps == before + 4
+    assert 0 < timing.p50_ms <= timing.p95_ms <= timing.p99_ms
+    assert timing.headroom == pytest.approx(1 - timing.p95_ms / 80, abs=1e-3)
+    assert timing.more_sessions == max(min(timing.carries, SLOTS) - 1, 0)
     session.close()
 
 
 def test_pace_counts_misses_and_never_offers_more_than_is_free_or_carried():
-    meter = PaceMeter(carries=4)
+    meter = StepTimer(carries=4)
     assert meter.read(0, 8) is None
     for took_ms in (10.0, 20.0, 90.0):
         meter.add(took_ms)
-    assert meter.read(1, 7) == Pace(3, 20.0, 83.0, 88.6, 1, -0.038, 4, 3)
+    assert meter.read(1, 7) == StepTiming(3, 20.0, 83.0, 88.6, 1, -0.038, 4, 3)
     assert meter.read(5, 3).more_sessions == 0
     assert meter.read(1, 2).more_sessions == 2
 
 
 def test_slots_that_no_step_can_serve_in_time_carry_nobody(monkeypatch):
     timed = []
-    monkeypatch.setattr(Duplex, "longest_ms", lambda self, rows: timed.append(rows) or (30.0, 79.0, 81.0)[len(timed) - 1])
-    slots = Slots(lambda: Duplex(tiny.checkpoint(), 8), Snapshots(0), 64)
+    monkeypatch.setattr(
+        Duplex, "longest_ms", lambda self, rows: timed.append(rows) or (30.0, 79.0, 81.0)[len(timed) - 1]
+    )
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 8), Snapshots(0), 64)
     slots.take("key", tiny.prompt("NATF0", ""), GREEDY).step(np.zeros(1920, np.float32))
     assert timed == [1, 2, 4]
-    assert (slots.pace().carries, slots.pace().more_sessions) == (2, 1)
+    assert (slots.step_timing().carries, slots.step_timing().more_sessions) == (2, 1)
     slots.close()
 
 
@@ -334,7 +360,14 @@ def test_captions_pieces_become_words_and_a_pause_ends_the_utterance():
     captions = Captions()
     said = [" Hel", "lo", "", " there", "."] + [""] * 14 + ["Yes"]
     events = [event for piece in said for event in captions.step(piece)]
-    assert [event.text for event in events] == ["Hel", "Hello", "Hello there", "Hello there.", "Hello there.", "Yes"]
+    assert [event.text for event in events] == [
+        "Hel",
+        "Hello",
+        "Hello there",
+        "Hello there.",
+        "Hello there.",
+        "Yes",
+    ]
     assert [event.final for event in events] == [False, False, False, False, True, False]
     assert [event.id for event in events] == [0, 0, 0, 0, 0, 1]
     done = events[4]
@@ -367,12 +400,18 @@ def test_snapshots_keep_the_last_used_within_their_bytes():
 
 def test_session_past_the_window_says_once_that_early_context_fades(engine):
     session = engine.open(SessionConfig(NO_VOICE, "", sampling=ARGMAX))
-    told = [[event for event in session.step(user).events if isinstance(event, Notice)] for user in frames()[:60]]
+    told = [
+        [event for event in session.step(user).events if isinstance(event, Notice)] for user in frames()[:60]
+    ]
     session.close()
     prompt = tiny.prompt(None, "").positions
     assert [len(notices) for notices in told].index(1) == tiny.checkpoint().lm.config.context - prompt
     (notice,) = (event for notices in told for event in notices)
-    assert notice.text == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from now on."
+    assert (
+        notice.text
+        == "The model looks back on 40 frames, the last 3 seconds: early context, its role too, fades from"
+        " now on."
+    )
     assert duration(240.0) == "4 minutes"
 
 
@@ -382,25 +421,27 @@ def test_engine_out_of_memory_while_loading_says_what_to_do(monkeypatch, tmp_pat
 
     monkeypatch.setattr("personaplex_app.engine.personaplex.load_checkpoint", full)
     engine = PersonaplexEngine(PersonaplexSettings(str(tiny.GOLDEN), tmp_path, "cpu", "float32", 1))
-    with pytest.raises(EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"):
+    with pytest.raises(
+        EngineError, match=r"The memory of cpu ran out while the model was loaded\. Take --quantize int8"
+    ):
         engine.load(lambda state: None)
     engine.close()
 
 
 def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
     loud, quiet = np.full(1920, 0.1, np.float32), np.zeros(1920, np.float32)
-    hush = Hush()
+    mute = InterruptionMute()
 
     def left_out(frame):
-        sound, text = hush.heard(frame, "word")
+        sound, text = mute.heard(frame, "word")
         assert sound.any() == (text == "word") or frame is quiet
         return text == ""
 
     assert not left_out(loud)
-    hush.begin()
+    mute.begin()
     said = [loud] * 5 + [quiet] * (PAUSE_FRAMES - 1) + [loud] + [quiet] * PAUSE_FRAMES + [loud]
     assert [left_out(frame) for frame in said] == [True] * (len(said) - 1) + [False]
-    hush.begin()
+    mute.begin()
     assert sum(left_out(loud) for _ in range(2 * MOST_FRAMES)) == MOST_FRAMES
 
 

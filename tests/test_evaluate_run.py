@@ -1,4 +1,6 @@
-"""`evaluate run` with the embedded engine: units that resume, a stop that keeps what is done, a judge on a real server, and the report."""
+"""`evaluate run` with the embedded engine: units that resume, a stop that keeps what is done, a judge on a
+real server, and the report.
+"""
 
 import csv
 import json
@@ -15,26 +17,26 @@ import pytest
 
 from personaplex_app.__main__ import main
 from personaplex_app.classic.engine import ClassicEngine
-from personaplex_app.classic.llm import LlmSettings
-from personaplex_app.classic.responder import make_responder
 from personaplex_app.engine.contract import Sampling, Step
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadInput, EngineError, UnknownVoice
 from personaplex_app.evaluation.conversation import Stopped, play_live
+from personaplex_app.evaluation.conversation_folder import CONVERSATIONS, read_results, read_sides
+from personaplex_app.evaluation.fdb.score import score_folder
 from personaplex_app.evaluation.judge import Judge
 from personaplex_app.evaluation.report import FILES, figures_csv, write_report
-from personaplex_app.evaluation.run import Bench, Plan, run, session_config
+from personaplex_app.evaluation.run import Evaluator, RunPlan, run, session_config
 from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
-from personaplex_app.evaluation.score import score_folder
 from personaplex_app.evaluation.summary import cases, cell_of, summarise
 from personaplex_app.evaluation.summary_text import text_of
-from personaplex_app.evaluation.unit_files import UNITS, read_sides, read_units
+from personaplex_app.responder.llm import LlmSettings
+from personaplex_app.responder.rules import make_responder
 
-from .fakes import ScriptedEngine, silence
-from .served import ROOT
+from .support.app_process import ROOT
+from .support.fakes import ScriptedEngine, silence
+from .support.tiny import GOLDEN
 from .test_llm import serving
-from .tiny import GOLDEN
 
 pytestmark = pytest.mark.unit
 
@@ -48,29 +50,29 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def bench():
-    return Bench(dnsmos=False)
+def evaluator():
+    return Evaluator(dnsmos=False)
 
 
-def plan_of(*names: str, voices=("natural",), seeds=(0,), **options) -> Plan:
-    return Plan(choose_scenarios(names, load_scenarios()), voices, seeds, **options)
+def plan_of(*names: str, voices=("natural",), seeds=(0,), **options) -> RunPlan:
+    return RunPlan(choose_scenarios(names, load_scenarios()), voices, seeds, **options)
 
 
 @pytest.fixture(scope="module")
-def ran(engine, bench, tmp_path_factory):
+def ran(engine, evaluator, tmp_path_factory):
     """Three scenarios with two voices, held once for all tests that read."""
     out = tmp_path_factory.mktemp("run")
     plan = plan_of("turn-question", "interrupt-topic", voices=("natural", "deep"))
     told = []
-    assert run(plan, engine, out, told.append, bench) == []
+    assert run(plan, engine, out, told.append, evaluator) == []
     write_report(out, "the command")
     return out, plan, told
 
 
 def test_run_measures_what_the_embedded_engine_does(ran):
     out, plan, told = ran
-    results = {(r.scenario, r.voice): r for r in read_units(out)}
-    assert len(results) == len(plan.units) == 4
+    results = {(r.scenario, r.voice): r for r in read_results(out)}
+    assert len(results) == len(plan.conversations) == 4
     answer = results["turn-question", "natural"]
     assert answer.values["replies"] == [1]
     assert 0.2 < answer.values["turn_latency_s"][0] < 1.5
@@ -84,67 +86,82 @@ def test_run_measures_what_the_embedded_engine_does(ran):
     assert told[-1].left_s == 0
 
 
-def test_run_same_take_has_one_user_sound_for_every_voice_and_another_for_another_seed(ran, bench):
-    results = [r for r in read_units(ran[0]) if r.scenario == "turn-question"]
+def test_run_same_take_has_one_user_sound_for_every_voice_and_another_for_another_seed(ran, evaluator):
+    results = [r for r in read_results(ran[0]) if r.scenario == "turn-question"]
     assert len({r.user_sha256 for r in results}) == 1
     assert len({r.agent_sha256 for r in results}) == 2
     scenario = choose_scenarios(["turn-question"], load_scenarios())[0]
-    assert bench.say(scenario, 1).sha256 != results[0].user_sha256
+    assert evaluator.say(scenario, 1).sha256 != results[0].user_sha256
 
 
 def test_run_folders_are_full_duplex_bench_samples(ran, tmp_path):
-    for result in read_units(ran[0]):
+    for result in read_results(ran[0]):
         if result.scenario == "turn-question":
-            (tmp_path / result.voice).symlink_to(ran[0] / UNITS / result.unit.name)
+            (tmp_path / result.voice).symlink_to(ran[0] / CONVERSATIONS / result.conversation.name)
     scores = score_folder("smooth_turn_taking", tmp_path)
     assert len(scores.per_sample) == 2
     assert all(0.2 < sample["corrected"]["latency_s"] < 1.5 for sample in scores.per_sample.values())
 
 
-def test_run_again_holds_only_what_is_missing_or_changed(ran, engine, bench, tmp_path):
+def test_run_again_holds_only_what_is_missing_or_changed(ran, engine, evaluator, tmp_path):
     out = tmp_path / "out"
     plan = plan_of("turn-short", "silence-long")
-    assert run(plan, engine, out, bench=bench) == []
+    assert run(plan, engine, out, evaluator=evaluator) == []
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("units/*/unit.json")}
-    (out / UNITS / "turn-short--natural--0" / "unit.json").write_text("{")
-    (out / UNITS / "silence-long--natural--0.part").mkdir()
+    (out / CONVERSATIONS / "turn-short--natural--0" / "unit.json").write_text("{")
+    (out / CONVERSATIONS / "silence-long--natural--0.part").mkdir()
     told = []
-    assert run(plan, engine, out, told.append, bench) == []
+    assert run(plan, engine, out, told.append, evaluator) == []
     assert [progress.kept for progress in told] == [1, 1]
     again = {path for path in stamps if path.stat().st_mtime_ns != stamps[path]}
     assert [path.parent.name for path in again] == ["turn-short--natural--0"]
     changed = replace(plan, scenarios=(replace(plan.scenarios[0], inverted=("x",)), plan.scenarios[1]))
-    run(changed, engine, out, told.append, bench)
+    run(changed, engine, out, told.append, evaluator)
     assert told[-1].kept == 1
 
 
-def test_run_other_conditions_in_one_folder_are_refused(ran, engine, bench):
-    with pytest.raises(BadInput, match="holds conversations with another clock and sampling; give a new folder"):
-        run(replace(ran[1], live=True, sampling=Sampling(text_temperature=0.1)), engine, ran[0], bench=bench)
+def test_run_other_conditions_in_one_folder_are_refused(ran, engine, evaluator):
+    with pytest.raises(
+        BadInput, match="holds conversations with another clock and sampling; give a new folder"
+    ):
+        run(
+            replace(ran[1], live=True, sampling=Sampling(text_temperature=0.1)),
+            engine,
+            ran[0],
+            evaluator=evaluator,
+        )
     with pytest.raises(BadInput, match="another engine"):
-        run(plan_of("turn-short", voices=("echo",)), EchoEngine(), ran[0], bench=bench)
+        run(plan_of("turn-short", voices=("echo",)), EchoEngine(), ran[0], evaluator=evaluator)
 
 
-def test_run_unknown_voice_and_no_unit_are_refused(engine, bench, tmp_path):
+def test_run_unknown_voice_and_no_conversation_are_refused(engine, evaluator, tmp_path):
     with pytest.raises(UnknownVoice, match="choose of: natural, warm"):
-        run(plan_of("turn-short", voices=("nobody",)), engine, tmp_path, bench=bench)
+        run(plan_of("turn-short", voices=("nobody",)), engine, tmp_path, evaluator=evaluator)
     with pytest.raises(BadInput, match="That makes 0 conversations"):
-        run(plan_of("turn-short", seeds=()), engine, tmp_path, bench=bench)
+        run(plan_of("turn-short", seeds=()), engine, tmp_path, evaluator=evaluator)
 
 
-def test_run_a_failing_conversation_costs_only_itself(bench, tmp_path):
+def test_run_a_failing_conversation_costs_only_itself(evaluator, tmp_path):
     def fails(frame: int) -> Step:
         raise EngineError("The model ran out of memory; choose fewer slots.")
 
     engine = ScriptedEngine(fails, silence)
-    failures = run(plan_of("turn-short", "silence-long", voices=("echo",)), engine, tmp_path, bench=bench, parallel=1)
-    assert [(unit.scenario, str(error)) for unit, error in failures] == [("turn-short", "The model ran out of memory; choose fewer slots.")]
-    assert [result.scenario for result in read_units(tmp_path)] == ["silence-long"]
+    failures = run(
+        plan_of("turn-short", "silence-long", voices=("echo",)),
+        engine,
+        tmp_path,
+        evaluator=evaluator,
+        parallel=1,
+    )
+    assert [(unit.scenario, str(error)) for unit, error in failures] == [
+        ("turn-short", "The model ran out of memory; choose fewer slots.")
+    ]
+    assert [result.scenario for result in read_results(tmp_path)] == ["silence-long"]
     assert all(session.closed for session in engine.sessions)
     assert "1 conversations failed" in write_report(tmp_path).read_text()
 
 
-def test_run_stopped_keeps_what_is_done_and_goes_on_later(engine, bench, tmp_path):
+def test_run_stopped_keeps_what_is_done_and_goes_on_later(engine, evaluator, tmp_path):
     stop = threading.Event()
     plan = plan_of("turn-short", "turn-question", "silence", "noise")
 
@@ -153,30 +170,42 @@ def test_run_stopped_keeps_what_is_done_and_goes_on_later(engine, bench, tmp_pat
             stop.set()
 
     with pytest.raises(Stopped):
-        run(plan, engine, tmp_path, tell, bench, parallel=1, stop=stop)
-    kept = len(read_units(tmp_path))
+        run(plan, engine, tmp_path, tell, evaluator, parallel=1, stop=stop)
+    kept = len(read_results(tmp_path))
     assert 1 <= kept < 5
     assert not list(tmp_path.glob("units/*.part"))
-    assert run(plan, engine, tmp_path, bench=bench) == []
-    assert len(read_units(tmp_path)) == 5
+    assert run(plan, engine, tmp_path, evaluator=evaluator) == []
+    assert len(read_results(tmp_path)) == 5
 
 
-def test_run_live_is_paced_and_has_wall_clock_latencies(engine, bench, tmp_path):
-    scenario = replace(choose_scenarios(["turn-short"], load_scenarios())[0], script=load_scenarios()[4].script[:1])
-    spoken = bench.say(scenario, 0)
+def test_run_live_is_in_real_time_and_has_wall_clock_latencies(engine, evaluator, tmp_path):
+    scenario = replace(
+        choose_scenarios(["turn-short"], load_scenarios())[0], script=load_scenarios()[4].script[:1]
+    )
+    spoken = evaluator.say(scenario, 0)
     plan = plan_of("turn-short", live=True)
     user = np.concatenate([spoken.samples[156_000:], np.zeros(12_000, np.float32)])
     began_s = time.perf_counter()
-    heard = play_live(engine, user, session_config(plan, plan.units[0], scenario), threading.Event())
+    heard = play_live(engine, user, session_config(plan, plan.conversations[0], scenario), threading.Event())
     frames = -(-len(user) // 1920)
     assert time.perf_counter() - began_s >= frames * 0.08
     assert len(heard.ready_s) == len(heard.step_ms) == frames
     assert all(ready_s >= (index + 1) * 0.08 for index, ready_s in enumerate(heard.ready_s))
-    bench.keep(tmp_path, plan.units[0], replace(spoken, samples=user), heard)
-    assert read_units(tmp_path)[0].ready_s == list(heard.ready_s)
+    evaluator.keep(tmp_path, plan.conversations[0], replace(spoken, samples=user), heard)
+    assert read_results(tmp_path)[0].ready_s == list(heard.ready_s)
 
 
-COMMAND = [sys.executable, "-m", "personaplex_app", "evaluate", "run", "--engine", "echo", "--no-dnsmos", "--out"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "personaplex_app",
+    "evaluate",
+    "run",
+    "--engine",
+    "echo",
+    "--no-dnsmos",
+    "--out",
+]
 
 
 PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
@@ -191,18 +220,20 @@ def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 1
     assert "Stopped. What is done is kept; the same command goes on from there." in lines[-1]
-    assert 2 <= len(read_units(tmp_path / "out")) < len(load_scenarios())
+    assert 2 <= len(read_results(tmp_path / "out")) < len(load_scenarios())
 
 
-def test_run_personaplex_engine_is_held_and_measured_like_any_other(bench, tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(str(GOLDEN), tmp_path / "voices", device="cpu", dtype="float32", slots=2))
+def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, tmp_path):
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(GOLDEN), tmp_path / "voices", device="cpu", dtype="float32", slots=2)
+    )
     engine.load(lambda state: None)
     try:
         voice = engine.voices[0].name
         plan = plan_of("silence-long", voices=(voice,), seeds=(0, 1))
         plan = replace(plan, scenarios=(replace(plan.scenarios[0], script=(Part("wait", length_s=0.2),)),))
-        assert run(plan, engine, tmp_path / "out", bench=bench) == []
-        results = read_units(tmp_path / "out")
+        assert run(plan, engine, tmp_path / "out", evaluator=evaluator) == []
+        results = read_results(tmp_path / "out")
         # the model samples: another seed is another answer
         assert len({result.agent_sha256 for result in results}) == len(results) == 2
         assert all(len(result.step_ms) == round(result.duration_s / 0.08) for result in results)
@@ -211,7 +242,8 @@ def test_run_personaplex_engine_is_held_and_measured_like_any_other(bench, tmp_p
         engine.close()
 
 
-# -- the judge ------------------------------------------------------------------------------------------------------------
+# -- the judge
+# ------------------------------------------------------------------------------------------------------------
 
 
 def reply_with(content: str):
@@ -221,20 +253,22 @@ def reply_with(content: str):
 def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp_path):
     with serving(reply_with('Sure: {"score": 4, "reason": "right"}')) as (server, url):
         judge = Judge(LlmSettings(url, key="sk-secret", model="strict-1"))
-        judged = Bench(dnsmos=False, judge=judge)
-        assert run(plan_of("turn-question"), engine, tmp_path, bench=judged, judge=judge) == []
+        judged = Evaluator(dnsmos=False, judge=judge)
+        assert run(plan_of("turn-question"), engine, tmp_path, evaluator=judged, judge=judge) == []
         judge.close()
     asked = json.dumps(server.asked[0])
     assert server.asked[0]["model"] == "strict-1"
     assert "Where can I take my old batteries?" in asked
     assert "depot" in asked
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
-    result = read_units(tmp_path)[0]
+    result = read_results(tmp_path)[0]
     assert result.values["judge_score"] == [4]
     assert result.judgement == {
         "model": "strict-1",
         "prompt_sha256": judge.prompt_sha256,
-        "raw_reply": json.dumps({"choices": [{"message": {"content": 'Sure: {"score": 4, "reason": "right"}'}}]}),
+        "raw_reply": json.dumps(
+            {"choices": [{"message": {"content": 'Sure: {"score": 4, "reason": "right"}'}}]}
+        ),
         "score": 4.0,
         "problem": "",
     }
@@ -253,8 +287,8 @@ def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp
         (reply_with("no"), 401, "status 401"),
     ],
 )
-def test_judge_bad_reply_is_a_problem_and_no_score(bench, script, status, problem):
-    spoken = bench.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
+def test_judge_bad_reply_is_a_problem_and_no_score(evaluator, script, status, problem):
+    spoken = evaluator.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
     with serving(script, status) as (_, url):
         judge = Judge(LlmSettings(url))
         judgement = judge.ask(spoken, "A role.", "Hello.")
@@ -263,14 +297,15 @@ def test_judge_bad_reply_is_a_problem_and_no_score(bench, script, status, proble
     assert problem in judgement.problem
 
 
-def test_judge_nobody_there_is_a_problem_and_no_score(bench):
-    spoken = bench.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
+def test_judge_nobody_there_is_a_problem_and_no_score(evaluator):
+    spoken = evaluator.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
     judge = Judge(LlmSettings("http://127.0.0.1:9"))
     assert "connection failed" in judge.ask(spoken, "A role.", "Hello.").problem
     judge.close()
 
 
-# -- the report -----------------------------------------------------------------------------------------------------------
+# -- the report
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_report_is_one_file_that_needs_nothing_else(ran):
@@ -291,20 +326,20 @@ def test_report_is_one_file_that_needs_nothing_else(ran):
         "deep",
     ):
         assert told in page
-    for result in read_units(ran[0]):
+    for result in read_results(ran[0]):
         assert result.user_sha256[:16] in page
         assert result.agent_sha256[:16] in page
 
 
 def test_report_escapes_what_was_said(ran, tmp_path):
     out, _, _ = ran
-    (tmp_path / UNITS).mkdir()
+    (tmp_path / CONVERSATIONS).mkdir()
     (tmp_path / "run.json").write_text((out / "run.json").read_text())
     name = "turn-question--natural--0"
-    (tmp_path / UNITS / name).mkdir()
-    for path in (out / UNITS / name).iterdir():
-        (tmp_path / UNITS / name / path.name).write_bytes(path.read_bytes())
-    about = tmp_path / UNITS / name / "unit.json"
+    (tmp_path / CONVERSATIONS / name).mkdir()
+    for path in (out / CONVERSATIONS / name).iterdir():
+        (tmp_path / CONVERSATIONS / name / path.name).write_bytes(path.read_bytes())
+    about = tmp_path / CONVERSATIONS / name / "unit.json"
     told = json.loads(about.read_text())
     told["agent_words"][0]["text"] = told["title"] = "<script>alert(1)</script>"
     about.write_text(json.dumps(told))
@@ -319,17 +354,25 @@ def test_report_csv_and_json_have_every_figure(ran):
     replies = [row for row in rows if row["metric"] == "replies"]
     assert {row["voice"] for row in replies} == {"natural", "deep", "all"}
     assert [int(row["events"]) for row in replies] == [2, 2, 4]
-    assert all((row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies)  # hidden: fewer than ten events
+    assert all(
+        (row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies
+    )  # hidden: fewer than ten events
     assert told["metrics"]["replies"]["all"]["value"] == 1
     assert told["metrics"]["replies"]["all"]["shown"] is False
     by_name = {(row["metric"], row["voice"]): row for row in rows}
     speed = told["speed"]["deep"]
-    for name, value in (("step_p95_ms", speed["p95_ms"]), ("rtf", speed["rtf"]), ("stall_80_ms", speed["underruns"][0]["stall_ms"])):
+    for name, value in (
+        ("step_p95_ms", speed["p95_ms"]),
+        ("rtf", speed["rtf"]),
+        ("stall_80_ms", speed["underruns"][0]["stall_ms"]),
+    ):
         assert float(by_name[name, "deep"]["value"]) == pytest.approx(value)
     assert int(by_name["memory_peak_bytes", "all"]["value"]) == told["memory"]["peak_bytes"] > 1e8
     conversations = list(csv.DictReader((ran[0] / "conversations.csv").read_text().splitlines()))
     assert len(conversations) == len(told["per_conversation"]) == 4
-    assert {row["agent_sha256"] for row in conversations} == {each["agent_sha256"] for each in told["per_conversation"]}
+    assert {row["agent_sha256"] for row in conversations} == {
+        each["agent_sha256"] for each in told["per_conversation"]
+    }
 
 
 def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
@@ -338,7 +381,12 @@ def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
     summary["metrics"] = {"replies": {**summary["metrics"]["replies"], "by_voice": {}, "all": cell}}
     summary["alike"] = {"same": {"deep": 0.93, "natural": None}, "cross": {"deep | natural": 0.7}}
     rows = {(row["metric"], row["voice"]): row for row in csv.DictReader(figures_csv(summary).splitlines())}
-    assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == ["0.5", "0.2", "0.7", "1"]
+    assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == [
+        "0.5",
+        "0.2",
+        "0.7",
+        "1",
+    ]
     assert rows["voice_same", "deep"]["value"] == "0.93"
     assert ("voice_same", "natural") not in rows
     assert rows["voice_cross", "deep | natural"]["value"] == "0.7"
@@ -363,10 +411,12 @@ def test_report_hides_figures_of_few_events_and_names_what_is_not_measured(ran):
 
 
 def test_cell_interval_resamples_scenarios_whole(ran):
-    results = read_units(ran[0])
+    results = read_results(ran[0])
     base = results[0]
     ways = [(name, value, seed) for name, value in (("a", 1), ("b", 0)) for seed in range(10)]
-    alike = [replace(base, scenario=name, seed=seed, values={"replies": [value]}) for name, value, seed in ways]
+    alike = [
+        replace(base, scenario=name, seed=seed, values={"replies": [value]}) for name, value, seed in ways
+    ]
     cell = cell_of("replies", alike)
     assert (cell["value"], cell["events"], cell["shown"]) == (0.5, 20, True)
     # two scenarios that each always go one way: ten seeds of one are no ten observations
@@ -374,7 +424,7 @@ def test_cell_interval_resamples_scenarios_whole(ran):
 
 
 def test_cases_worst_has_what_went_wrong_and_no_scenario_twice(ran):
-    base = read_units(ran[0])[0]
+    base = read_results(ran[0])[0]
     bad, good = {"replies": [0, 0]}, {"replies": [1, 1]}
     results = [replace(base, scenario=f"s{i}", values=bad if i < 2 else good) for i in range(6)]
     results += [replace(base, scenario="s0", seed=1, values=bad)]
@@ -386,7 +436,7 @@ def test_cases_worst_has_what_went_wrong_and_no_scenario_twice(ran):
 
 @pytest.mark.parametrize(("count", "shown"), [(1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (9, (3, 3))])
 def test_cases_of_a_few_conversations_are_halved_the_worst_never_missing(ran, count, shown):
-    base = read_units(ran[0])[0]
+    base = read_results(ran[0])[0]
     results = [replace(base, scenario=f"s{i}", values={"replies": [int(i > 0)]}) for i in range(count)]
     worst, best = cases(results)
     assert (len(worst), len(best)) == shown
@@ -411,4 +461,4 @@ def test_read_sides_missing_sound_is_a_sentence(ran, tmp_path):
     from personaplex_app.errors import StorageError
 
     with pytest.raises(StorageError, match="delete its folder and run again"):
-        read_sides(tmp_path, read_units(ran[0])[0])
+        read_sides(tmp_path, read_results(ran[0])[0])

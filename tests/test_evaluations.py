@@ -1,16 +1,19 @@
-"""Evaluations of the page: held in free slots, one at a time, the last few kept; and zips of somebody's outputs, within limits."""
+"""Evaluations of the page: held in free slots, one at a time, the last few kept; and zips of somebody's
+outputs, within limits.
+"""
 
 import zipfile
 
 import pytest
 
-from personaplex_app.engine.choose import Choice
+from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import BadInput, CapacityError, NotFound, UnknownVoice
-from personaplex_app.evaluation import archive as archives
-from personaplex_app.evaluation.archive import unpack
+from personaplex_app.evaluation.fdb import archive as archives
+from personaplex_app.evaluation.fdb.archive import unpack
+from personaplex_app.evaluation.run import RunPlan
 from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
-from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations, Plan
-from personaplex_app.server.house import House
+from personaplex_app.server.app_state import AppState
+from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations
 from personaplex_app.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -34,13 +37,23 @@ def unpacked(tmp_path, files: dict[str, bytes]):
 
 @pytest.mark.parametrize("above", ["", "root/", "a/root/"])
 def test_unpack_samples_are_found_wherever_they_lie(tmp_path, above):
-    root = unpacked(tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"})
+    root = unpacked(
+        tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"}
+    )
     assert sorted(path.name for path in root.iterdir()) == ["1", "2"]
     assert [path.name for path in (root / "2").iterdir()] == ["output.json"]
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.json", "/etc/evil.json", "a/../../evil.json", "..\\evil.json", "a/b/c/d/e/deep.json", ".hidden/x.json"]
+    "name",
+    [
+        "../evil.json",
+        "/etc/evil.json",
+        "a/../../evil.json",
+        "..\\evil.json",
+        "a/b/c/d/e/deep.json",
+        ".hidden/x.json",
+    ],
 )
 def test_unpack_names_that_lead_elsewhere_are_left_out(tmp_path, name):
     root = unpacked(tmp_path, {name: b"{}", "1/output.json": b"{}", "2/output.json": b"{}"})
@@ -62,12 +75,16 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
         unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into", no_note)
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     with pytest.raises(BadInput, match="3 files; at most 2"):
-        unpack(zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note)
+        unpack(
+            zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note
+        )
 
 
 def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1 << 20)
-    path = zipped(tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}", "2/output.wav": bytes(2 << 20)})
+    path = zipped(
+        tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}", "2/output.wav": bytes(2 << 20)}
+    )
     with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
         file.writestr("1/output.json", b"[]")
     notes = []
@@ -81,19 +98,20 @@ def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, 
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = House.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
-    yield house
-    house.library.close()
+def app_state(tmp_path):
+    app_state = AppState.build(Settings(engine="echo", data=tmp_path), Choice("echo", ""))
+    yield app_state
+    app_state.library.close()
 
 
 @pytest.fixture
-def evaluations(house):
-    return Evaluations(house)
+def evaluations(app_state):
+    return Evaluations(app_state)
 
 
 @pytest.mark.parametrize(
-    ("run_id", "name"), [("../../etc", "report.html"), ("0" * 32, "report.html"), ("0" * 32, "../secret"), ("x", "run.json")]
+    ("run_id", "name"),
+    [("../../etc", "report.html"), ("0" * 32, "report.html"), ("0" * 32, "../secret"), ("x", "run.json")],
 )
 def test_file_of_no_report_is_not_found(evaluations, tmp_path, run_id, name):
     (tmp_path / "evaluations" / ("0" * 32)).mkdir(parents=True)
@@ -104,17 +122,17 @@ def test_file_of_no_report_is_not_found(evaluations, tmp_path, run_id, name):
 
 async def test_run_with_too_many_conversations_says_what_may_be_asked(evaluations):
     with pytest.raises(BadInput, match="90 conversations; the page holds up to 60"):
-        async for _ in evaluations.run(Plan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
+        async for _ in evaluations.run(RunPlan(load_scenarios(), ("echo",), (0, 1, 2)), dnsmos=False):
             pass
 
 
 async def told(evaluations, *names: str, voices=("echo",)) -> list:
-    plan = Plan(choose_scenarios(names, load_scenarios()), voices, (0,))
+    plan = RunPlan(choose_scenarios(names, load_scenarios()), voices, (0,))
     return [each async for each in evaluations.run(plan, dnsmos=False)]
 
 
-async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, house):
-    async with house.open():
+async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, app_state):
+    async with app_state.open():
         first = await told(evaluations, "noise-knocks", "turn-short")
         page = evaluations.file(first[-1].report, "report.html")
         assert "Knocks on the table" in page.read_text()
@@ -125,11 +143,11 @@ async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, hous
         assert {path: path.stat().st_mtime_ns for path in held} == held
 
 
-async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, house, tmp_path):
+async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, app_state, tmp_path):
     for number in range(RUNS_KEPT + 2):
         (tmp_path / "evaluations" / f"{number:032x}" / "units").mkdir(parents=True)
-    async with house.open():
-        plan = Plan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
+    async with app_state.open():
+        plan = RunPlan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
         running = evaluations.run(plan, dnsmos=False)
         await anext(running)
         with pytest.raises(CapacityError, match="Another evaluation is running"):
@@ -142,7 +160,7 @@ async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluatio
     assert len(kept) == RUNS_KEPT
 
 
-async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, house):
-    async with house.open():
+async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, app_state):
+    async with app_state.open():
         with pytest.raises(UnknownVoice, match="choose of: echo"):
             await told(evaluations, "turn-short", voices=("nobody",))

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
-from personaplex_app.sessions.export import clock, file_name, lane, srt_time, to_json, to_srt, to_txt, write_flac
+from personaplex_app.sessions.export import (
+    clock,
+    file_name,
+    lane,
+    srt_time,
+    to_json,
+    to_srt,
+    to_txt,
+    write_flac,
+)
 from personaplex_app.sessions.recording import Recorder
 from personaplex_app.sessions.records import TalkMeta, TalkRecord
 from personaplex_app.units import SAMPLE_RATE_HZ
@@ -37,7 +46,15 @@ def record(utterances=UTTERANCES, **changes):
         "kept": True,
         "has_audio": True,
     }
-    return TalkRecord(**{**values, "latencies": turns, "utterances": utterances, "marks": (Mark("overlap", "user", 6.9, 7.04),), **changes})
+    return TalkRecord(
+        **{
+            **values,
+            "latencies": turns,
+            "utterances": utterances,
+            "marks": (Mark("overlap", "user", 6.9, 7.04),),
+            **changes,
+        }
+    )
 
 
 @pytest.fixture
@@ -76,7 +93,20 @@ def test_srt_overlapping_speech_gives_overlapping_cues():
 
 
 TIMES_S = st.floats(-1, 30_000)
-SPOKEN = st.builds(Utterance, st.integers(0, 999), st.sampled_from(["user", "agent"]), st.text(), TIMES_S, TIMES_S, st.just(True))
+SPOKEN = st.builds(
+    Utterance,
+    st.integers(0, 999),
+    st.sampled_from(["user", "agent"]),
+    st.text(),
+    TIMES_S,
+    TIMES_S,
+    st.just(True),
+)
+
+
+def whole_ms(hours: int, minutes: int, seconds: int, thousandths: int) -> int:
+    assert max(minutes, seconds) < 60
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths
 
 
 def read_srt(text):
@@ -86,9 +116,8 @@ def read_srt(text):
         index, times, words = block.split("\n")
         assert index == str(number)
         found = re.fullmatch(r"(\d\d+):(\d\d):(\d\d),(\d{3}) --> (\d\d+):(\d\d):(\d\d),(\d{3})", times)
-        h, m, s, ms, h2, m2, s2, ms2 = map(int, found.groups())
-        assert max(m, s, m2, s2) < 60
-        cues.append((((h * 60 + m) * 60 + s) * 1000 + ms, ((h2 * 60 + m2) * 60 + s2) * 1000 + ms2, words))
+        start_ms, end_ms = (whole_ms(*map(int, found.groups()[first : first + 4])) for first in (0, 4))
+        cues.append((start_ms, end_ms, words))
     return cues
 
 
@@ -108,7 +137,8 @@ def test_srt_time_is_read_back_as_it_was(milliseconds):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "00:00.0"), (59.96, "01:00.0"), (65.24, "01:05.2"), (3725.0, "62:05.0"), (-0.1, "00:00.0")]
+    ("seconds", "text"),
+    [(0, "00:00.0"), (59.96, "01:00.0"), (65.24, "01:05.2"), (3725.0, "62:05.0"), (-0.1, "00:00.0")],
 )
 def test_clock_rounds_to_tenths_without_sixty_seconds(seconds, text):
     assert clock(seconds) == text
@@ -152,6 +182,12 @@ def test_lane_without_sound_has_words_only():
     assert (drawn["user"], drawn["agent"], len(drawn["utterances"])) == ([], [], 3)
 
 
-@pytest.mark.parametrize(("voice", "part"), [("Nora", "-Nora"), ("Zoë / \r\n x", "-Zo-x"), ("声", "-talk"), ("a" * 99, "-" + "a" * 30)])
+@pytest.mark.parametrize(
+    ("voice", "part"),
+    [("Nora", "-Nora"), ("Zoë / \r\n x", "-Zo-x"), ("声", "-talk"), ("a" * 99, "-" + "a" * 30)],
+)
 def test_file_name_is_plain_ascii(voice, part):
-    assert file_name(record(meta=TalkMeta("classic", voice)), "flac") == f"personaplex-2025-11-21-0440{part}.flac"
+    assert (
+        file_name(record(meta=TalkMeta("classic", voice)), "flac")
+        == f"personaplex-2025-11-21-0440{part}.flac"
+    )

@@ -14,13 +14,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from personaplex_app.errors import BadInput
-from personaplex_app.gateway import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
+from personaplex_app.gateway.wire import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
 from personaplex_app.protocol import Kind, Message, metadata
-from personaplex_app.server.gateway_routes import Allowance
+from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .peers import tone
-from .served import served
+from .support.app_process import app_process
+from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 
@@ -48,7 +48,8 @@ def samples_of(message) -> np.ndarray:
     return np.frombuffer(base64.b64decode(message["data"]), "<f4")
 
 
-# -- without I/O ----------------------------------------------------------------------------------------------------------
+# -- without I/O
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [0, 1, 2400, 1920, 48_000])
@@ -98,7 +99,9 @@ def test_gateway_wire_numbers_chunks_of_any_size_without_gaps_and_drops_the_rest
     assert np.array_equal(np.concatenate([samples_of(t) for t in told]), frames.reshape(-1)[:9600])
     # one more chunk is begun when the interrupt comes
     wire.write(Message(Kind.AUDIO, frames[5].tobytes()))
-    assert [json.loads(t) for t in wire.write(metadata("interrupted"))] == [{"type": "interrupted", "reason": "user_request"}]
+    assert [json.loads(t) for t in wire.write(metadata("interrupted"))] == [
+        {"type": "interrupted", "reason": "user_request"}
+    ]
     after = [json.loads(t) for frame in frames[6:8] for t in wire.write(Message(Kind.AUDIO, frame.tobytes()))]
     assert [t["chunk_index"] for t in after] == [4]
     assert samples_of(after[0])[0] == 6 * FRAME_SAMPLES
@@ -109,22 +112,40 @@ def test_gateway_wire_tells_captions_once_and_pieces_where_there_are_none():
     wire = GatewayWire("a", "b")
     assert json.loads(wire.write(metadata("ready", **ready))[0])["capabilities"]["backchannels"] is True
     said = metadata("utterance", id=1, speaker="user", text="Hi", final=False, start_s=0, end_s=1, words=[])
-    assert json.loads(wire.write(said)[0]) == {"type": "transcription", "text": "Hi", "partial": True, "role": "user"}
+    assert json.loads(wire.write(said)[0]) == {
+        "type": "transcription",
+        "text": "Hi",
+        "partial": True,
+        "role": "user",
+    }
     assert wire.write(Message(Kind.TEXT, b"Hello")) == []
     plain = GatewayWire("a", "b").write(Message(Kind.TEXT, b"Hello"))
-    assert json.loads(plain[0]) == {"type": "transcription", "text": "Hello", "partial": False, "role": "assistant"}
-    assert not any(wire.write(metadata(type_)) for type_ in ("preparing", "queued", "stats", "saved", "mark", "limit"))
+    assert json.loads(plain[0]) == {
+        "type": "transcription",
+        "text": "Hello",
+        "partial": False,
+        "role": "assistant",
+    }
+    assert not any(
+        wire.write(metadata(type_)) for type_ in ("preparing", "queued", "stats", "saved", "mark", "limit")
+    )
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("idle", True), ("time_limit", True), ("draining", True), ("stopped", False), ("lost", False)]
+    ("reason", "told"),
+    [("idle", True), ("time_limit", True), ("draining", True), ("stopped", False), ("lost", False)],
 )
 def test_gateway_wire_tells_an_end_that_its_client_did_not_ask_for(reason, told):
     said = GatewayWire("a", "b").write(metadata("ended", reason=reason, text="It is over.", talk_id=None))
-    assert [json.loads(text) for text in said] == ([{"type": "error", "message": "It is over."}] if told else [])
+    assert [json.loads(text) for text in said] == (
+        [{"type": "error", "message": "It is over."}] if told else []
+    )
 
 
-@pytest.mark.parametrize(("asked", "echoed"), [("call-7_a.b:c", True), ("", False), ("a b", False), ("x" * 129, False), ("é", False)])
+@pytest.mark.parametrize(
+    ("asked", "echoed"),
+    [("call-7_a.b:c", True), ("", False), ("a b", False), ("x" * 129, False), ("é", False)],
+)
 def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
     assert (session_id_of(asked) == asked) is echoed
     assert session_id_of(session_id_of(asked))
@@ -132,14 +153,15 @@ def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
 
 def test_gateway_allowance_refills_with_time(monkeypatch):
     now_s = [0.0]
-    monkeypatch.setattr("personaplex_app.server.gateway_routes.time.monotonic", lambda: now_s[0])
-    allowance = Allowance(2, 3)
+    monkeypatch.setattr("personaplex_app.server.routes.gateway.time.monotonic", lambda: now_s[0])
+    allowance = TokenBucket(2, 3)
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]
     now_s[0] = 1.0
     assert [allowance.take() for _ in range(3)] == [True, True, False]
 
 
-# -- over the route -------------------------------------------------------------------------------------------------------
+# -- over the route
+# -------------------------------------------------------------------------------------------------------
 
 
 class Client:
@@ -188,7 +210,9 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     (folder / "adapters.yaml").write_text(ADAPTERS)
     env = {"PERSONAPLEX_GATEWAY_KEY": KEY}
-    with served(folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml") as app:
+    with app_process(
+        folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml"
+    ) as app:
         app.until_ready()
         yield app
     log = app.log.read_text()

@@ -1,4 +1,6 @@
-"""The gateway's two example clients against the real app: a program, and a page of another site in Chromium."""
+"""The gateway's two example clients against the real app: a program, and a page of another site in
+Chromium.
+"""
 
 import subprocess
 import sys
@@ -13,8 +15,8 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import expect
 
-from .browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
-from .served import ROOT, served
+from .support.app_process import ROOT, app_process
+from .support.browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +49,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def app(site, tmp_path_factory):
-    with served(tmp_path_factory.mktemp("app"), allowed_origins=site) as running:
+    with app_process(tmp_path_factory.mktemp("app"), allowed_origins=site) as running:
         running.until_ready()
         yield running
 
@@ -70,7 +72,15 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
     sf.write(tmp_path / "question.wav", spoken, 24_000, subtype="FLOAT")
     address = app.url.replace("http", "ws")
     quick = "import gateway_client as c, sys, asyncio; c.LISTEN_S = 0.5; asyncio.run(c.ask(*sys.argv[1:]))"
-    command = [sys.executable, "-c", quick, address, str(tmp_path / "question.wav"), str(tmp_path / "answer.wav"), "personaplex-chat"]
+    command = [
+        sys.executable,
+        "-c",
+        quick,
+        address,
+        str(tmp_path / "question.wav"),
+        str(tmp_path / "answer.wav"),
+        "personaplex-chat",
+    ]
     done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=60, check=True)
     assert "connected to personaplex-chat as example" in done.stdout
     assert "closed: 1000 The talk is over." in done.stdout
@@ -84,7 +94,9 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
 
 def test_gateway_example_page_talks_from_another_site(app, site, browser):
     with visitor(browser) as page:
-        page.goto(f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}&adapter=personaplex-storyteller")
+        page.goto(
+            f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}&adapter=personaplex-storyteller"
+        )
         page.click("#start")
         expect(page.locator("#status")).to_have_text("Connected to personaplex-storyteller.")
         wait_for(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)

@@ -9,7 +9,7 @@ from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY, RowSampling
 from personaplex_app.model.graphs import cuda_graphs
 
-from . import tiny
+from .support import tiny
 
 pytestmark = [
     pytest.mark.gpu,

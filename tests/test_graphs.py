@@ -1,4 +1,7 @@
-"""Recorded frames. A CUDA graph repeats kernels on fixed places; the tape here repeats PyTorch's operations in the same way."""
+"""Recorded frames.
+
+A CUDA graph repeats kernels on fixed places; the tape here repeats PyTorch's operations in the same way.
+"""
 
 import numpy as np
 import pytest
@@ -13,15 +16,24 @@ from personaplex_app.model.generation import GREEDY, RowSampling
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.mimi import Mimi
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
-WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::is_nonzero", "aten::equal")
+WAITS = (
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::_unique2",
+    "aten::is_nonzero",
+    "aten::equal",
+)
 FROM_HOST = ("aten::lift_fresh", "aten::lift", "aten::_to_copy.device")
 
 
 class Tape(TorchDispatchMode):
-    """Notes every operation with the very tensors it was given; `replay` does them again, on what lies there by then."""
+    """Notes every operation with the very tensors it was given; `replay` does them again, on what lies there
+    by then.
+    """
 
     def __init__(self):
         super().__init__()
@@ -48,7 +60,8 @@ class Tape(TorchDispatchMode):
 
     def shapes(self):
         return [
-            (func, [tuple(x.shape) for x in tree_iter((args, made)) if isinstance(x, torch.Tensor)]) for func, args, _, made in self.steps
+            (func, [tuple(x.shape) for x in tree_iter((args, made)) if isinstance(x, torch.Tensor)])
+            for func, args, _, made in self.steps
         ]
 
 
@@ -104,14 +117,33 @@ def test_duplex_step_is_the_same_operations_whatever_lies_on_the_device():
 
 
 def test_duplex_step_never_leaves_its_device():
-    """On the device without numbers, every question to it is an error, and every tensor that comes from the host is seen."""
+    """On the device without numbers, every question to it is an error, and every tensor that comes from the
+    host is seen.
+    """
     with torch.device("meta"):
-        lm = Lm(LmConfig(48, 3, 2, 88, 40, depformer_width=32, depformer_heads=2, depformer_layers=1, depformer_hidden=88).trimmed())
+        lm = Lm(
+            LmConfig(
+                48,
+                3,
+                2,
+                88,
+                40,
+                depformer_width=32,
+                depformer_heads=2,
+                depformer_layers=1,
+                depformer_hidden=88,
+            ).trimmed()
+        )
         mimi = Mimi(MimiConfig(filters=2, width=16, hidden=24, heads=2, layers=1))
     duplex = Duplex(Checkpoint(None, lm, mimi, None), 2)
     with torch.inference_mode(), Tape() as steps:
         duplex._compute(Shape(2, 39, 32, 256))
-    tensors = [x for _, args, kwargs, made in steps.steps for x in tree_iter((args, kwargs, made)) if isinstance(x, torch.Tensor)]
+    tensors = [
+        x
+        for _, args, kwargs, made in steps.steps
+        for x in tree_iter((args, kwargs, made))
+        if isinstance(x, torch.Tensor)
+    ]
     assert {x.device.type for x in tensors} == {"meta"}
 
 

@@ -1,4 +1,6 @@
-"""A checkpoint from the Hub: what is asked for, brought whole, checked, resumed where the connection was cut."""
+"""A checkpoint from the Hub: what is asked for, brought whole, checked, resumed where the connection
+was cut.
+"""
 
 import logging
 import os
@@ -20,10 +22,10 @@ from personaplex_app.model.config import LM_FILE, MIMI_FILE
 from personaplex_app.model.hub import fetch
 from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo, cached, parse
 
-from . import tiny
-from .hub_server import large, sha256
-from .served import ROOT
-from .tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
+from .support import tiny
+from .support.app_process import ROOT
+from .support.hub_server import large, sha256
+from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
 
 pytestmark = pytest.mark.unit
 
@@ -48,7 +50,9 @@ def test_parse_repository_with_and_without_revision(text, meant):
     assert bool(repo.sha256) == (meant[1] == RELEASED_REVISION)
 
 
-@pytest.mark.parametrize("text", ["/a/b", "./a/b", "a", "a/b/c", "../b", "a/b@../../x", "a--b/c", "~/b", "a/b@/etc"])
+@pytest.mark.parametrize(
+    "text", ["/a/b", "./a/b", "a", "a/b/c", "../b", "a/b@../../x", "a--b/c", "~/b", "a/b@/etc"]
+)
 def test_parse_anything_else_is_a_folder(text):
     assert isinstance(parse(text), Path)
 
@@ -67,11 +71,17 @@ def test_fetch_brings_only_what_is_needed_into_the_hubs_own_cache(server, access
     assert whole(folder, server)
     assert sorted(os.listdir(folder)) == sorted(NEEDED)
     # other programs find it, and nothing else lies in their cache
-    assert huggingface_hub.snapshot_download(NAME, cache_dir=access.cache, local_files_only=True) == str(folder)
+    assert huggingface_hub.snapshot_download(NAME, cache_dir=access.cache, local_files_only=True) == str(
+        folder
+    )
     scanned = huggingface_hub.scan_cache_dir(access.cache)
     assert not scanned.warnings
     [repo] = scanned.repos
-    assert (repo.repo_id, repo.nb_files, {name for r in repo.revisions for name in r.refs}) == (NAME, len(NEEDED), {"main"})
+    assert (repo.repo_id, repo.nb_files, {name for r in repo.revisions for name in r.refs}) == (
+        NAME,
+        len(NEEDED),
+        {"main"},
+    )
     assert not parts(access)
 
 
@@ -92,7 +102,10 @@ def test_fetch_second_time_asks_the_hub_nothing_when_the_commit_is_named(server,
     server.seen.clear()
     reports = []
     assert fetch(REPO, access, lambda *report: reports.append(report)) == first
-    assert (server.seen, reports) == ([], [])  # nor is anything read again: the receipts say that it was checked
+    assert (server.seen, reports) == (
+        [],
+        [],
+    )  # nor is anything read again: the receipts say that it was checked
 
 
 def test_fetch_of_a_branch_follows_it(server, access):
@@ -106,13 +119,17 @@ def test_fetch_of_a_branch_follows_it(server, access):
     assert not server.gets(LM_FILE)  # the same file is not brought twice
 
 
-def test_fetch_gated_repository_with_its_token_never_shows_it_to_the_file_host_or_the_log(server, access, caplog):
+def test_fetch_gated_repository_with_its_token_never_shows_it_to_the_file_host_or_the_log(
+    server, access, caplog
+):
     caplog.set_level(logging.DEBUG)
     server.gated = True
     assert whole(fetch(REPO, replace(access, token=GOOD), quiet), server)
     asked = [(path, headers.get("Authorization")) for _, path, headers in server.seen]
     assert all(shown == f"Bearer {GOOD}" for path, shown in asked if not path.startswith("/cdn"))
-    assert [shown for path, shown in asked if path.startswith("/cdn")] == [None] * sum(large(server.files[name]) for name in NEEDED)
+    assert [shown for path, shown in asked if path.startswith("/cdn")] == [None] * sum(
+        large(server.files[name]) for name in NEEDED
+    )
     assert GOOD not in caplog.text
     assert GOOD not in repr(replace(access, token=GOOD))
 
@@ -128,12 +145,16 @@ def test_fetch_takes_the_token_of_the_environment_or_the_login(server, access, m
 
 
 def test_fetched_checkpoint_speaks(server, access, tmp_path):
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
     stages = []
     engine.load(lambda state: stages.append(state.stage))
     assert list(dict.fromkeys(stages)) == ["downloading", "loading", "self_test", "warming_up"]
     about, _ = tiny.case("voice_only")
-    config = SessionConfig(about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=Sampling(0.0, 0.0))
+    config = SessionConfig(
+        about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=Sampling(0.0, 0.0)
+    )
     session = engine.open(config)
     said = [session.step(frame).text for frame in tiny.user_wav().reshape(-1, 1920)[:10]]
     session.close()

@@ -1,4 +1,6 @@
-"""The program and its engine bring a checkpoint from the Hub: progress, no second download, an end in the middle."""
+"""The program and its engine bring a checkpoint from the Hub: progress, no second download, an end in the
+middle.
+"""
 
 import json
 import logging
@@ -11,15 +13,15 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from personaplex_app.engine.choose import Choice
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
+from personaplex_app.engine_choice import Choice
 from personaplex_app.model.config import LM_FILE
-from personaplex_app.server.house import EngineHost
+from personaplex_app.server.engine_supervisor import EngineSupervisor
 
-from . import tiny
-from .hub_server import Hub
-from .served import ROOT, served
-from .tiny_hub import COMMIT, GOOD, NAME, REPO, parts
+from .support import tiny
+from .support.app_process import ROOT, app_process
+from .support.hub_server import Hub
+from .support.tiny_hub import COMMIT, GOOD, NAME, REPO, parts
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +32,17 @@ def env_of(server: Hub, home: Path, **more: str) -> dict[str, str]:
 
 
 def offline(server: Hub, folder: Path, **more: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "personaplex_app", "offline", "--hf-repo", f"{NAME}@main", "--greedy", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "personaplex_app",
+        "offline",
+        "--hf-repo",
+        f"{NAME}@main",
+        "--greedy",
+        "--device",
+        "cpu",
+    ]
     command += ["--voice-prompt", "NATF0.pt", "--text-prompt", "", "--input-wav", str(folder / "in.wav")]
     command += ["--output-wav", str(folder / "out.wav"), "--output-text", str(folder / "out.json")]
     env = env_of(server, folder / "home", PERSONAPLEX_DATA=str(folder / "data"), **more)
@@ -56,7 +68,9 @@ def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, 
 def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp_path):
     server.fault(LM_FILE).pause_s = 0.02
     env = env_of(server, tmp_path / "home", HF_TOKEN=GOOD)
-    with served(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app:
+    with app_process(
+        tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
+    ) as app:
         seen = []
         deadline_s = time.monotonic() + 60
         while (state := app.get("/voice/status").json()["engine"])["stage"] != "ready":
@@ -76,26 +90,30 @@ def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp
 def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     server.fault(LM_FILE).pause_s = 0.02
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
-    host = EngineHost(engine, Choice("personaplex", "asked for"))
-    host.start()
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
+    supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
+    supervisor.start()
     deadline_s = time.monotonic() + 20
-    while LM_FILE not in host.state.detail:
+    while LM_FILE not in supervisor.state.detail:
         assert time.monotonic() < deadline_s
         time.sleep(0.005)
-    host.close()
+    supervisor.close()
     assert "its loading was broken off" in caplog.text
     assert [part.stat().st_size < len(server.files[LM_FILE]) for part in parts(access)] == [True]
 
 
 def test_host_shows_why_a_download_failed(server, access, tmp_path):
     server.gated = True
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
-    host = EngineHost(engine, Choice("personaplex", "asked for"))
-    host.start()
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
+    supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
+    supervisor.start()
     deadline_s = time.monotonic() + 20
-    while host.state.stage != "failed":
+    while supervisor.state.stage != "failed":
         assert time.monotonic() < deadline_s
         time.sleep(0.005)
-    assert "Accept the licence at" in host.state.detail
-    host.close()
+    assert "Accept the licence at" in supervisor.state.detail
+    supervisor.close()

@@ -1,4 +1,6 @@
-"""A checkpoint that the Hub, the disk or its own bytes refuse: a sentence for each; and the cache that serves without the Hub."""
+"""A checkpoint that the Hub, the disk or its own bytes refuse: a sentence for each; and the cache that serves
+without the Hub.
+"""
 
 import errno
 import hashlib
@@ -17,8 +19,8 @@ from personaplex_app.model.hub import fetch
 from personaplex_app.model.hub_errors import unwritable
 from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo, cached, parse
 
-from .hub_server import sha256
-from .tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, STRANGE, parts, quiet, refusal, whole
+from .support.hub_server import sha256
+from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, STRANGE, parts, quiet, refusal, whole
 
 pytestmark = pytest.mark.unit
 
@@ -29,18 +31,26 @@ pytestmark = pytest.mark.unit
 def test_fetch_gated_without_token_says_licence_and_token(server, access):
     server.gated = True
     said = refusal(REPO, access)
-    assert f"Accept the licence at https://huggingface.co/{NAME}, set HF_TOKEN to a token of that account" in said
+    assert (
+        f"Accept the licence at https://huggingface.co/{NAME}, set HF_TOKEN to a token of that account"
+        in said
+    )
     assert "no token is set (401)" in said
 
 
 def test_fetch_gated_licence_not_accepted_says_so(server, access):
     server.gated = True
     said = refusal(REPO, replace(access, token=STRANGE))
-    assert f"The token's account may not read {NAME} (403). Accept the licence at https://huggingface.co/{NAME} with that account" in said
+    assert (
+        f"The token's account may not read {NAME} (403). Accept the licence at https://huggingface.co/{NAME}"
+        " with that account" in said
+    )
 
 
 def test_fetch_unknown_token_says_so(server, access):
-    assert "The Hub does not know the token (401). Make a new one" in refusal(REPO, replace(access, token="hf_expired"))
+    assert "The Hub does not know the token (401). Make a new one" in refusal(
+        REPO, replace(access, token="hf_expired")
+    )
 
 
 def test_fetch_refused_on_a_space_names_the_spaces_own_settings(server, access, monkeypatch):
@@ -49,11 +59,15 @@ def test_fetch_refused_on_a_space_names_the_spaces_own_settings(server, access, 
     assert step in refusal(REPO, replace(access, token="hf_expired"))
     server.gated = True
     said = refusal(REPO, access)
-    assert f"Accept the licence at https://huggingface.co/{NAME}, add a token of that account as the secret HF_TOKEN" in said
+    assert (
+        f"Accept the licence at https://huggingface.co/{NAME}, add a token of that account as the secret"
+        " HF_TOKEN" in said
+    )
 
 
 @pytest.mark.parametrize(
-    ("token", "said"), [("", "or it is private and no token is set"), (GOOD, "(404): there is none by that name; nor")]
+    ("token", "said"),
+    [("", "or it is private and no token is set"), (GOOD, "(404): there is none by that name; nor")],
 )
 def test_fetch_wrong_repository_names_it(server, access, token, said):
     text = refusal(HubRepo("somebody/tiny-flex"), replace(access, token=token))
@@ -71,7 +85,9 @@ def test_fetch_repository_of_something_else_says_what_is_missing(server, access)
     assert "has no voices.tgz: it is not a whole PersonaPlex checkpoint" in refusal(REPO, access)
 
 
-@pytest.mark.parametrize("body", [b"<html>portal</html>", b"[]", b'{"id": "a/b", "sha": "../../x", "siblings": []}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>portal</html>", b"[]", b'{"id": "a/b", "sha": "../../x", "siblings": []}']
+)
 def test_fetch_something_that_is_no_hub_says_so(server, access, body):
     server.api_body = body
     assert f"What answers at {server.url} is not a Hub. Unset HF_ENDPOINT" in refusal(REPO, access)
@@ -89,7 +105,9 @@ def test_fetch_checks_the_disk_before_anything_large_is_brought(server, access):
     assert not server.gets(MIMI_FILE)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which answers like a full disk")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="there is no /dev/full, which answers like a full disk"
+)
 def test_fetch_full_disk_says_so(server, access):
     blobs = access.folder(REPO) / "blobs"
     blobs.mkdir(parents=True)
@@ -100,7 +118,9 @@ def test_fetch_full_disk_says_so(server, access):
 def test_fetch_cache_that_cannot_be_written_says_so(server, access, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert "The checkpoint cannot be written to" in refusal(REPO, access)
-    assert "Permission denied" in str(unwritable(PermissionError(errno.EACCES, "Permission denied"), tmp_path))
+    assert "Permission denied" in str(
+        unwritable(PermissionError(errno.EACCES, "Permission denied"), tmp_path)
+    )
 
 
 # truncated, altered, of wrong shapes
@@ -109,7 +129,9 @@ def test_fetch_cache_that_cannot_be_written_says_so(server, access, tmp_path):
 def test_fetch_altered_file_is_thrown_away(server, access):
     server.fault(LM_FILE).flip_byte = 4_000_000
     said = refusal(REPO, access)
-    assert f"model.safetensors arrived altered: expected {sha256(server.files[LM_FILE])[:16]}…, found " in said
+    assert (
+        f"model.safetensors arrived altered: expected {sha256(server.files[LM_FILE])[:16]}…, found " in said
+    )
     assert not parts(access)
     assert cached(REPO, access) is None
     server.fault(LM_FILE).flip_byte = None
@@ -132,7 +154,10 @@ def test_fetch_altered_beginning_of_a_cut_file_is_found(server, access):
 
 def test_fetch_file_cut_off_at_its_source_says_so(server, access):
     server.fault(LM_FILE).ends_at_byte = 5_000_000
-    assert "model.safetensors is cut off where it comes from: it ends after 5,000,000 of 8,380,864 bytes" in refusal(REPO, access)
+    assert (
+        "model.safetensors is cut off where it comes from: it ends after 5,000,000 of 8,380,864 bytes"
+        in refusal(REPO, access)
+    )
     assert not parts(access)
 
 
@@ -156,7 +181,9 @@ def test_fetch_altered_cache_is_named_and_deleting_it_helps(server, access, size
 
 def test_fetch_checks_what_other_programs_cached(server, access):
     for name in NEEDED:
-        huggingface_hub.hf_hub_download(NAME, name, revision=COMMIT, cache_dir=access.cache, endpoint=server.url)
+        huggingface_hub.hf_hub_download(
+            NAME, name, revision=COMMIT, cache_dir=access.cache, endpoint=server.url
+        )
     server.seen.clear()
     reports = []
     assert whole(fetch(REPO, access, lambda *report: reports.append(report)), server)
@@ -171,7 +198,8 @@ def test_fetch_tokenizer_that_is_not_the_known_one_is_refused(server, access):
     server.name, server.commit = RELEASED, RELEASED_REVISION
     said = refusal(parse(""), access)
     assert (
-        f"{TOKENIZER_FILE} of {RELEASED}@{RELEASED_REVISION} is not the one that was published: expected sha256 78d4336533ddc26f…" in said
+        f"{TOKENIZER_FILE} of {RELEASED}@{RELEASED_REVISION} is not the one that was published: expected"
+        " sha256 78d4336533ddc26f…" in said
     )
     assert not server.gets(LM_FILE)
 
@@ -188,8 +216,12 @@ def test_load_checkpoint_of_wrong_shapes_from_the_hub_names_the_tensor(server, a
     state = load(server.files[LM_FILE])
     state["out_norm.alpha"] = state["out_norm.alpha"][..., :-1].contiguous()
     server.files[LM_FILE] = save(state)
-    engine = PersonaplexEngine(PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access))
-    with pytest.raises(WeightsError, match=r"out_norm\.alpha has the shape \[1, 1, 47\]; it must be \[1, 1, 48\]"):
+    engine = PersonaplexEngine(
+        PersonaplexSettings(str(REPO), tmp_path / "voices", "cpu", "float32", 1, access)
+    )
+    with pytest.raises(
+        WeightsError, match=r"out_norm\.alpha has the shape \[1, 1, 47\]; it must be \[1, 1, 48\]"
+    ):
         engine.load(lambda state: None)
 
 

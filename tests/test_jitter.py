@@ -1,4 +1,6 @@
-"""The buffer between sound that comes when it comes and frames that are due: late, early, drifting, too much."""
+"""The buffer between sound that comes when it comes and frames that are due: late, early, drifting,
+too much.
+"""
 
 import numpy as np
 import pytest
@@ -55,8 +57,13 @@ def test_jitter_late_sound_is_silence_and_counted_and_nothing_before_the_first()
     assert np.array_equal(buffer.take(0.0).sound, LOUD)
 
 
-@pytest.mark.parametrize(("sound", "spare", "left"), [(QUIET, 2, 0), (LOUD, LOUD_FRAMES - 1, LOUD_FRAMES - 1), (LOUD, LOUD_FRAMES, 0)])
-def test_jitter_spare_sound_is_cut_after_a_calm_time_at_once_only_where_it_is_quiet_or_too_much(sound, spare, left):
+@pytest.mark.parametrize(
+    ("sound", "spare", "left"),
+    [(QUIET, 2, 0), (LOUD, LOUD_FRAMES - 1, LOUD_FRAMES - 1), (LOUD, LOUD_FRAMES, 0)],
+)
+def test_jitter_spare_sound_is_cut_after_a_calm_time_at_once_only_where_it_is_quiet_or_too_much(
+    sound, spare, left
+):
     clock = Clock()
     buffer = JitterBuffer(now=clock)
     for _ in range(spare):

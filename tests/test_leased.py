@@ -15,7 +15,7 @@ from personaplex_app.engine.leased import LeasedEngine
 from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES
 
-from .fakes import ScriptedEngine, silence
+from .support.fakes import ScriptedEngine, silence
 
 pytestmark = pytest.mark.unit
 CONFIG = SessionConfig("echo", "")

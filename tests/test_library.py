@@ -1,4 +1,4 @@
-"""All talks of a program: the kept, the passing, and what happens where neither can be."""
+"""All talks of a program: the kept, the temporary, and what happens where neither can be."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ import soundfile
 
 from personaplex_app.engine.contract import Mark, Notice, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
-from personaplex_app.sessions.library import MAX_PASSING, Library
+from personaplex_app.sessions.library import MAX_TEMPORARY, Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
@@ -26,23 +26,27 @@ ME, YOU = "my-browser-key-0123", "your-browser-key-01"
 META = TalkMeta("classic", "Nora", "You are a wise teacher.")
 FRAME = np.full(FRAME_SAMPLES, 0.25, np.float32)
 QUIET = Step(np.zeros(FRAME_SAMPLES, np.float32))
-TOLD = Step(QUIET.agent, "Hi", (Utterance(1, "user", "Hel", 0, 0.2, False), Utterance(2, "agent", "Good day.", 0.4, 0.9, True)))
+TOLD = Step(
+    QUIET.agent,
+    "Hi",
+    (Utterance(1, "user", "Hel", 0, 0.2, False), Utterance(2, "agent", "Good day.", 0.4, 0.9, True)),
+)
 MARKED = Step(QUIET.agent, "", (Mark("overlap", "user", 0.5, 0.6), TurnLatency(0.1, 0.4), Notice("x", "y")))
 
 
 @pytest.fixture
 def open_library(tmp_path):
     opened = []
-    (tmp_path / "passing").mkdir()
+    (tmp_path / "temporary").mkdir()
 
     def make(folder=tmp_path / "kept", **options):
-        opened.append(Library(folder, **{"passing_root": tmp_path / "passing", **options}))
+        opened.append(Library(folder, **{"temporary_root": tmp_path / "temporary", **options}))
         return opened[-1]
 
     yield make
     for library in opened:
         library.close()
-    assert list((tmp_path / "passing").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def talk(library, owner=ME, keep=False, steps=(TOLD, MARKED), reason="stopped"):
@@ -93,10 +97,10 @@ def test_library_talk_not_kept_leaves_nothing_in_the_data_folder_and_no_words_on
     assert b"wise teacher" not in data
 
 
-def test_library_passing_folder_is_private_and_gone_after_close(open_library, tmp_path):
+def test_library_temporary_folder_is_private_and_gone_after_close(open_library, tmp_path):
     library = open_library()
     log = talk(library)
-    (folder,) = (tmp_path / "passing").iterdir()
+    (folder,) = (tmp_path / "temporary").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [p.name for p in folder.iterdir()] == [f"{log.id}.wav"]
     library.close()
@@ -108,7 +112,7 @@ import sys
 from pathlib import Path
 from personaplex_app.sessions.library import Library
 from tests.test_library import ME, talk
-library = Library(None, passing_root=Path(sys.argv[1]))
+library = Library(None, temporary_root=Path(sys.argv[1]))
 talk(library)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -117,7 +121,13 @@ sys.stdin.readline()
 
 def start_running(root):
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", RUNNING, root], stdin=pipe, stdout=pipe, cwd=Path(__file__).parents[1], text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNING, root],
+        stdin=pipe,
+        stdout=pipe,
+        cwd=Path(__file__).parents[1],
+        text=True,
+    )
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -127,8 +137,10 @@ def end(process, how):
     process.communicate()
 
 
-def test_library_passing_talks_go_at_exit_and_those_of_a_killed_program_at_the_next_start(open_library, tmp_path):
-    root = tmp_path / "passing"
+def test_library_temporary_talks_go_at_exit_and_those_of_a_killed_program_at_the_next_start(
+    open_library, tmp_path
+):
+    root = tmp_path / "temporary"
     leaver, killed, alive = (start_running(root) for _ in range(3))
     assert len(list(root.iterdir())) == 3
     end(leaver, None)
@@ -140,7 +152,7 @@ def test_library_passing_talks_go_at_exit_and_those_of_a_killed_program_at_the_n
     end(alive, None)
 
 
-def test_library_passing_talks_go_when_old_or_many(open_library):
+def test_library_temporary_talks_go_when_old_or_many(open_library):
     now_s = [1e9]
     library = open_library(clock=lambda: now_s[0])
     first = talk(library)
@@ -151,15 +163,15 @@ def test_library_passing_talks_go_when_old_or_many(open_library):
     assert [t.id for t in library.talks(ME)] == [second.id]
     with pytest.raises(NotFound):
         library.open_audio(ME, first.id)
-    for _ in range(MAX_PASSING):
+    for _ in range(MAX_TEMPORARY):
         newest = talk(library, steps=())
     found = library.talks(ME)
-    assert (len(found), found[0].id) == (MAX_PASSING, newest.id)
+    assert (len(found), found[0].id) == (MAX_TEMPORARY, newest.id)
     assert second.id not in {t.id for t in found}
 
 
-def test_library_passing_talks_make_room_for_newer_ones(open_library):
-    library = open_library(talk_limit_s=20, max_passing_bytes=6_000_000)  # a talk sets 2.9 MB aside
+def test_library_temporary_talks_make_room_for_newer_ones(open_library):
+    library = open_library(talk_limit_s=20, max_temporary_bytes=6_000_000)  # a talk sets 2.9 MB aside
     ended = [talk(library, steps=[QUIET] * 250) for _ in range(3)]  # 1.9 MB each
     live = library.begin(ME, False, META)
     assert live.problem is None
@@ -263,7 +275,7 @@ def test_library_with_a_full_data_folder_records_without_keeping(open_library):
 
 
 def test_library_with_no_folder_at_all_lets_people_talk(tmp_path):
-    library = Library(None, passing_root=tmp_path / "absent")
+    library = Library(None, temporary_root=tmp_path / "absent")
     log = library.begin(ME, False, META)
     assert log.problem
     assert log.step(FRAME, TOLD) is None
@@ -275,7 +287,7 @@ def test_library_with_no_folder_at_all_lets_people_talk(tmp_path):
 def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path):
     library = open_library()
     running = library.begin(ME, True, META)
-    for folder in (tmp_path / "kept", *(tmp_path / "passing").iterdir()):
+    for folder in (tmp_path / "kept", *(tmp_path / "temporary").iterdir()):
         shutil.rmtree(folder)
     log = library.begin(ME, True, META)
     assert (log.id, log.recording) == (None, False)

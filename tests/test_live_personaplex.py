@@ -1,4 +1,6 @@
-"""The PersonaPlex engine behind the real server: a moshi-family client gets the reference's words, two callers at once."""
+"""The PersonaPlex engine behind the real server: a moshi-family client gets the reference's words, two
+callers at once.
+"""
 
 import threading
 import time
@@ -10,9 +12,9 @@ from gradio_client import Client, handle_file
 
 from personaplex_app.protocol import Kind
 
-from . import tiny
-from .peers import Caller, call
-from .served import served
+from .support import tiny
+from .support.app_process import app_process
+from .support.peers import Caller, call
 
 pytestmark = pytest.mark.unit
 GREEDY = {"codec": "pcm", "audio_temperature": 0, "text_temperature": 0}
@@ -22,7 +24,9 @@ AHEAD_S = 1.5
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, connects_per_minute=1000) as app:
+    with app_process(
+        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, connects_per_minute=1000
+    ) as app:
         app.until_ready()
         yield app
 
@@ -37,7 +41,9 @@ def speak_user_wav(caller: Caller, frames: int) -> None:
 
 
 def sampled(app, change_at: int, **change) -> tuple[list[bytes], str]:
-    """Talk with a seed and change the sampling after a number of frames; return each frame's sound, and the text."""
+    """Talk with a seed and change the sampling after a number of frames; return each frame's sound, and the
+    text.
+    """
     with call(app.url, voice_prompt="NATF0", codec="pcm", events=1, seed=5, text_prompt="Be kind.") as caller:
         assert caller.until_event("ready")["sampling"]["seed"] == 5
         samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="int16")
@@ -66,7 +72,10 @@ def test_live_sampling_out_of_bounds_is_refused_and_the_talk_goes_on(app):
         caller.until(Kind.HANDSHAKE)
         for order, said in [
             ({"audio_temperature": 9}, "audio_temperature must be a number from 0.0 to 2.0; '9' came."),
-            ({"seed": 4}, "The seed is chosen when a talk begins and stays; start a new talk with another one."),
+            (
+                {"seed": 4},
+                "The seed is chosen when a talk begins and stays; start a new talk with another one.",
+            ),
             ({}, "changes at least one of audio_temperature, text_temperature, audio_topk, text_topk."),
         ]:
             caller.events.clear()
@@ -90,7 +99,9 @@ def test_live_talk_without_voice_and_role_begins(app):
 
 
 def golden_text(name: str, frames: int) -> str:
-    return "".join(text for text in tiny.case(name)[0]["text"][:frames] if text not in ("PAD", "EPAD", "BOS", "EOS"))
+    return "".join(
+        text for text in tiny.case(name)[0]["text"][:frames] if text not in ("PAD", "EPAD", "BOS", "EOS")
+    )
 
 
 def test_live_two_callers_at_once_each_get_the_references_words(app):
@@ -99,10 +110,14 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
     def talk(name: str) -> None:
         about, _ = tiny.case(name)
         try:
-            with call(app.url, voice_prompt=about["voice"], text_prompt=about["text_prompt"], **GREEDY) as caller:
+            with call(
+                app.url, voice_prompt=about["voice"], text_prompt=about["text_prompt"], **GREEDY
+            ) as caller:
                 caller.until(Kind.HANDSHAKE)
                 speak_user_wav(caller, frames)
-                while len(caller.heard()) < 1920 * frames or len(caller.text) < len(golden_text(name, frames)):
+                while len(caller.heard()) < 1920 * frames or len(caller.text) < len(
+                    golden_text(name, frames)
+                ):
                     caller.take()
                 said[name] = caller.text
         except Exception as error:
@@ -118,7 +133,16 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
     assert said == {name: golden_text(name, frames) for name in names}
     pace = httpx.get(app.url + "/voice/status").json()["engine"]["pace"]
     assert pace["steps"] >= frames
-    assert set(pace) == {"steps", "p50_ms", "p95_ms", "p99_ms", "misses", "headroom", "carries", "more_sessions"}
+    assert set(pace) == {
+        "steps",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "misses",
+        "headroom",
+        "carries",
+        "more_sessions",
+    }
 
 
 def test_live_status_names_the_engine_and_the_checkpoints_voices(app):
@@ -135,7 +159,10 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
     # the page may have offered it before the checkpoint was there, and can say what it got instead
     with call(app.url, voice_prompt="VARM3.pt", events=1, **GREEDY) as caller:
         assert caller.until_event("ready")["voice"] == "NATF0"
-        assert caller.until_event("notice")["text"] == "PersonaPlex has no voice VARM3 here; you hear NATF0 in its place."
+        assert (
+            caller.until_event("notice")["text"]
+            == "PersonaPlex has no voice VARM3 here; you hear NATF0 in its place."
+        )
 
 
 def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_seed(app, tmp_path):
@@ -143,13 +170,24 @@ def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_se
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
     client = Client(app.url, verbose=False)
     try:
-        asked = {"clip": handle_file(tmp_path / "user.wav"), "voice": "NATF0", "prompt": "Be kind.", "api_name": "/respond"}
-        first, again, other = (client.predict(**asked, room_s=room_s, seed=seed)[0] for room_s, seed in ((0, 1), (0.08, 1), (0, 2)))
+        asked = {
+            "clip": handle_file(tmp_path / "user.wav"),
+            "voice": "NATF0",
+            "prompt": "Be kind.",
+            "api_name": "/respond",
+        }
+        first, again, other = (
+            client.predict(**asked, room_s=room_s, seed=seed)[0]
+            for room_s, seed in ((0, 1), (0.08, 1), (0, 2))
+        )
     finally:
         client.close()
     # the same frames again, and one more
     assert again["key"] != first["key"]
-    words, more = ([word for said in told["utterances"] if said["speaker"] == "agent" for word in said["words"]] for told in (first, again))
+    words, more = (
+        [word for said in told["utterances"] if said["speaker"] == "agent" for word in said["words"]]
+        for told in (first, again)
+    )
     assert words[:-1] == more[: len(words) - 1]
     assert other["utterances"] != first["utterances"]
     assert first["sampling"]["seed"] == 1

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from personaplex_app.classic.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
-from personaplex_app.classic.responder import make_responder
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
+from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
+from personaplex_app.responder.rules import make_responder
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +23,10 @@ BY_RULES = ["A rye loaf costs four dollars."]
 
 
 def event(text=None, finish=None):
-    return f"data: {json.dumps({'choices': [{'delta': {'content': text} if text else {}, 'finish_reason': finish}]})}\n\n".encode()
+    return (
+        "data:"
+        f" {json.dumps({'choices': [{'delta': {'content': text} if text else {}, 'finish_reason': finish}]})}\n\n".encode()
+    )
 
 
 class Server:
@@ -94,7 +97,10 @@ def says(*pieces):
 
 
 def test_llm_streams_sentences_with_prompt_history_and_key():
-    with serving(says("Hel", "lo the", "re. How a", "re you? ", "Fine")) as (server, url), talking(url) as (responder, notices):
+    with (
+        serving(says("Hel", "lo the", "re. How a", "re you? ", "Fine")) as (server, url),
+        talking(url) as (responder, notices),
+    ):
         assert list(responder.reply("Hi")) == ["Hello there.", "How are you?", "Fine"]
         responder.heard("Hello there.", True)
         list(responder.reply("And now?"))

@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .served import ROOT
+from .support.app_process import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,10 +50,16 @@ def test_lock_is_of_the_ranges_in_the_requirements_files(packages):
 
 
 def test_lock_holds_versions_within_the_ranges(packages):
-    for requirement in chain.from_iterable(map(ranges_of, {name for names in EXTRAS.values() for name in names})):
-        versions = [each["version"] for each in packages if each["name"] == canonicalize_name(requirement.name)]
+    for requirement in chain.from_iterable(
+        map(ranges_of, {name for names in EXTRAS.values() for name in names})
+    ):
+        versions = [
+            each["version"] for each in packages if each["name"] == canonicalize_name(requirement.name)
+        ]
         assert versions, requirement
-        assert all(requirement.specifier.contains(version) for version in versions), f"{requirement}: {versions}"
+        assert all(requirement.specifier.contains(version) for version in versions), (
+            f"{requirement}: {versions}"
+        )
 
 
 def test_lock_names_the_public_index_alone():

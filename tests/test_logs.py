@@ -10,9 +10,9 @@ import anyio.to_thread
 import pytest
 
 from personaplex_app import logs
-from personaplex_app.classic.jobs import Lane
+from personaplex_app.classic.workers import Worker
 
-from .served import ROOT
+from .support.app_process import ROOT
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,13 @@ def fault() -> ValueError:
 def test_logs_json_line_holds_the_event_and_its_fields():
     line = json.loads(logs.JsonLines().format(record(fields={"reason": "stopped", "duration_s": 1.5})))
     assert line.pop("time").endswith("Z")
-    assert line == {"level": "warning", "logger": "app.part", "message": "It rained on Monday.", "reason": "stopped", "duration_s": 1.5}
+    assert line == {
+        "level": "warning",
+        "logger": "app.part",
+        "message": "It rained on Monday.",
+        "reason": "stopped",
+        "duration_s": 1.5,
+    }
 
 
 @pytest.mark.parametrize("form", [logs.JsonLines(), logs.TextLines()])
@@ -51,11 +57,13 @@ def test_logs_exception_is_told_by_type_and_place_without_its_message(form):
 
 
 async def test_logs_talk_id_follows_into_threads_and_stays_within_its_task():
-    lane = Lane("test")
+    lane = Worker("test")
 
     async def talk(id_: str, found: list):
         logs.TALK.set(id_)
-        found.append(await anyio.to_thread.run_sync(lambda: json.loads(logs.JsonLines().format(record()))["talk"]))
+        found.append(
+            await anyio.to_thread.run_sync(lambda: json.loads(logs.JsonLines().format(record()))["talk"])
+        )
         found.append(lane.submit(lambda: logs.TextLines().format(record())).result().split()[-1])
 
     one, two = [], []
@@ -79,7 +87,9 @@ warnings.warn("careful")
 threading.Thread(target=lambda: {}["my secret"]).start()
 raise ValueError("my other secret")
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["logger"] for line in lines] == ["stdout", "py.warnings", "fault", "fault"]
     assert lines[0]["message"] == "one two"

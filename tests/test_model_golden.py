@@ -6,7 +6,7 @@ import torch
 
 from personaplex_app.model.generation import GREEDY, Rows
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 STORED = [name for name in tiny.CASES if not (tiny.case(name)[0]["voice"] or "").endswith(".wav")]

@@ -11,15 +11,23 @@ from safetensors.torch import load_file, save_file
 from benchmarks import full_size
 from personaplex_app.errors import BadPrompt, WeightsError
 from personaplex_app.model.checkpoint import CheckpointFiles, load_checkpoint
-from personaplex_app.model.config import LM_FILE, MIMI_FILE, TOKENIZER_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
+from personaplex_app.model.config import (
+    LM_FILE,
+    MIMI_FILE,
+    TOKENIZER_FILE,
+    LmConfig,
+    MimiConfig,
+    read_lm_config,
+    read_mimi_config,
+)
 from personaplex_app.model.generation import GREEDY, Rows
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.quantize import SLAB_WEIGHTS
 
-from . import tiny
-from .served import ROOT
+from .support import tiny
+from .support.app_process import ROOT
 
 pytestmark = pytest.mark.unit
 MANIFEST = ROOT.parent / "shared" / "checkpoint" / "manifest.json"
@@ -43,7 +51,9 @@ def spoil(folder, change, file=LM_FILE):
     save_file(state, folder / file)
 
 
-@pytest.mark.skipif(not MANIFEST.exists(), reason="the list of the released file's tensors is not beside this checkout")
+@pytest.mark.skipif(
+    not MANIFEST.exists(), reason="the list of the released file's tensors is not beside this checkout"
+)
 def test_lm_of_the_7b_constants_has_the_released_files_tensors():
     manifest = json.loads(MANIFEST.read_text())
     with torch.device("meta"):
@@ -76,7 +86,8 @@ def test_load_keeps_8_of_16_steps_and_speaks_the_same_from_a_file_with_8(folder)
             if key.startswith("depformer.layers") and parts[3] == "self_attn":
                 state[key] = state[key][: len(state[key]) // 2].clone()
             elif (key.startswith("depformer.layers") and parts[3] == "gating" and int(parts[4]) > 7) or (
-                parts[0] in ("depformer_in", "linears", "depformer_emb") and int(parts[1]) > (6 if parts[0] == "depformer_emb" else 7)
+                parts[0] in ("depformer_in", "linears", "depformer_emb")
+                and int(parts[1]) > (6 if parts[0] == "depformer_emb" else 7)
             ):
                 del state[key]
 
@@ -134,22 +145,47 @@ def changed(**values):
         (gone(TOKENIZER_FILE), "tokenizer_spm_32k_3.model is missing"),
         (cut(LM_FILE), "model.safetensors is cut off or not a safetensors file"),
         (cut(MIMI_FILE), "checkpoint125.safetensors is cut off or not a safetensors file"),
-        (overwritten(LM_FILE, b"<html>403</html>" * 9), "model.safetensors is cut off or not a safetensors file"),
+        (
+            overwritten(LM_FILE, b"<html>403</html>" * 9),
+            "model.safetensors is cut off or not a safetensors file",
+        ),
         (overwritten(TOKENIZER_FILE, b"nonsense"), "tokenizer_spm_32k_3.model is not a SentencePiece model"),
         (overwritten("config.json", b"{"), "config.json cannot be read as JSON"),
         (overwritten("config.json", b"[]"), "config.json must hold a JSON object"),
         (overwritten("mimi.json", b"{}"), "mimi.json has no section seanet"),
         (changed(dim="wide"), "has dim = 'wide'; it must be a positive whole number"),
         (changed(norm="layer_norm"), "has norm = 'layer_norm'; this program implements 'rms_norm_f32' only"),
-        (changed(mimi_config_name="../mimi.json"), "names the codec file '../mimi.json'; it must be a plain file name"),
-        (changed(num_layers=4), "model.safetensors lacks tensors 'transformer.layers.3.gating.linear_in.weight'"),
-        (changed(text_card=511), "text_emb.weight has the shape [513, 48]; it must be [512, 48]"),
-        (lambda f: spoil(f, lambda s: s.pop("out_norm.alpha")), "model.safetensors lacks tensor 'out_norm.alpha'."),
-        (lambda f: spoil(f, lambda s: s.update(extra=torch.zeros(1))), "model.safetensors has the unknown tensor 'extra'."),
-        (lambda f: spoil(f, lambda s: s.update({"out_norm.alpha": torch.zeros(48)})), "out_norm.alpha has the shape [48]"),
-        (lambda f: spoil(f, lambda s: s.update({"out_norm.alpha": torch.zeros(1, 1, 48, dtype=torch.int8)})), "out_norm.alpha is I8"),
         (
-            lambda f: spoil(f, lambda s: s.update({"depformer.layers.0.self_attn.in_proj_weight": torch.zeros(960, 32)})),
+            changed(mimi_config_name="../mimi.json"),
+            "names the codec file '../mimi.json'; it must be a plain file name",
+        ),
+        (
+            changed(num_layers=4),
+            "model.safetensors lacks tensors 'transformer.layers.3.gating.linear_in.weight'",
+        ),
+        (changed(text_card=511), "text_emb.weight has the shape [513, 48]; it must be [512, 48]"),
+        (
+            lambda f: spoil(f, lambda s: s.pop("out_norm.alpha")),
+            "model.safetensors lacks tensor 'out_norm.alpha'.",
+        ),
+        (
+            lambda f: spoil(f, lambda s: s.update(extra=torch.zeros(1))),
+            "model.safetensors has the unknown tensor 'extra'.",
+        ),
+        (
+            lambda f: spoil(f, lambda s: s.update({"out_norm.alpha": torch.zeros(48)})),
+            "out_norm.alpha has the shape [48]",
+        ),
+        (
+            lambda f: spoil(
+                f, lambda s: s.update({"out_norm.alpha": torch.zeros(1, 1, 48, dtype=torch.int8)})
+            ),
+            "out_norm.alpha is I8",
+        ),
+        (
+            lambda f: spoil(
+                f, lambda s: s.update({"depformer.layers.0.self_attn.in_proj_weight": torch.zeros(960, 32)})
+            ),
             "has 960 rows in depformer.layers.0.self_attn.in_proj_weight; 8 or 16 steps",
         ),
         (
@@ -188,19 +224,34 @@ def test_tokenizer_tagged_prompt_is_not_tagged_again():
     assert tokenizer.prompt_tokens("") == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak of memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak of memory"
+)
 @pytest.mark.parametrize("quantize", ["none", "int8"])
 def test_load_holds_one_tensor_beside_what_it_loads(tmp_path, quantize):
     """The peak counts the mapped file's pages too."""
-    names = {"dim": 1024, "num_heads": 8, "num_layers": 3, "depformer_dim": 32, "depformer_num_heads": 2, "depformer_num_layers": 2}
+    names = {
+        "dim": 1024,
+        "num_heads": 8,
+        "num_layers": 3,
+        "depformer_dim": 32,
+        "depformer_num_heads": 2,
+        "depformer_num_layers": 2,
+    }
     (tmp_path / "config.json").write_text(json.dumps(names))
     file_bytes = full_size.write_weights(tmp_path, read_lm_config(tmp_path))
     largest_bytes = 32_001 * 1024 * 2
-    load_lm(tiny.GOLDEN, tiny.CPU, torch.bfloat16, quantize=quantize)  # what torch makes at first use is not the file's
+    load_lm(
+        tiny.GOLDEN, tiny.CPU, torch.bfloat16, quantize=quantize
+    )  # what torch makes at first use is not the file's
     before = full_size.memory_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     lm = load_lm(tmp_path, tiny.CPU, torch.bfloat16, quantize=quantize)
-    above = full_size.memory_bytes("VmHWM") - before - sum(t.numel() * t.element_size() for t in (*lm.parameters(), *lm.buffers()))
+    above = (
+        full_size.memory_bytes("VmHWM")
+        - before
+        - sum(t.numel() * t.element_size() for t in (*lm.parameters(), *lm.buffers()))
+    )
     assert file_bytes > 3 * largest_bytes
     # quantising copies the tensor and works in float32, a slab at a time
     assert above < (1.3 * largest_bytes if quantize == "none" else 2 * largest_bytes + 5 * 4 * SLAB_WEIGHTS)

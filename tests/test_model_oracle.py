@@ -1,4 +1,6 @@
-"""The model against the `moshi` package on random tiny checkpoints, before its window (which differs by one key) wraps."""
+"""The model against the `moshi` package on random tiny checkpoints, before its window (which differs by one
+key) wraps.
+"""
 
 import json
 from collections.abc import Callable
@@ -17,14 +19,20 @@ from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.prompt import Prompt
 
-from . import oracle, tiny
+from .support import oracle, tiny
 
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]  # the package's own warnings are not ours
+pytestmark = [
+    pytest.mark.unit,
+    pytest.mark.filterwarnings("ignore"),
+]  # the package's own warnings are not ours
 if not oracle.FOLDER.is_dir():
     pytest.skip("the moshi package is not installed: `make test` does that", allow_module_level=True)
 
 FEW = settings(
-    max_examples=6, deadline=None, phases=[Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -102,7 +110,9 @@ def test_lm_random_checkpoint_gives_the_oracles_logits(tmp_path, shapes, prompt_
     (tmp_path / "config.json").write_text(json.dumps(names))
     ours = load_lm(tmp_path, tiny.CPU, torch.float32)
     assert ours.config == replace(config, depformer_steps=8)
-    theirs = LMModel(device="cpu", dtype=torch.float32, causal=True, depformer_context=config.depformer_steps, **names).eval()
+    theirs = LMModel(
+        device="cpu", dtype=torch.float32, causal=True, depformer_context=config.depformer_steps, **names
+    ).eval()
     theirs.load_state_dict(state)
 
     generator = torch.Generator().manual_seed(seed)
@@ -136,17 +146,39 @@ def test_lm_random_checkpoint_gives_the_oracles_logits(tmp_path, shapes, prompt_
     st.integers(1, 9),
     st.integers(0, 2**31),
 )
-def test_mimi_random_checkpoint_gives_the_oracles_codes_and_sound(tmp_path, size, heads, layers, codebooks, frames, seed):
+def test_mimi_random_checkpoint_gives_the_oracles_codes_and_sound(
+    tmp_path, size, heads, layers, codebooks, frames, seed
+):
     from moshi.models.loaders import get_mimi
 
     filters, width = size
     config = MimiConfig(
-        filters=filters, width=width, codebook_width=8, codebooks=codebooks, card=64, heads=heads, layers=layers, hidden=24, context=20
+        filters=filters,
+        width=width,
+        codebook_width=8,
+        codebooks=codebooks,
+        card=64,
+        heads=heads,
+        layers=layers,
+        hidden=24,
+        context=20,
     )
     names = json.loads((tiny.GOLDEN / "mimi.json").read_text())
     names["seanet"] |= {"n_filters": filters, "dimension": width}
-    names["quantizer"] |= {"dimension": 8, "n_q": codebooks, "bins": 64, "input_dimension": width, "output_dimension": width}
-    names["transformer"] |= {"d_model": width, "num_heads": heads, "num_layers": layers, "dim_feedforward": 24, "context": 20}
+    names["quantizer"] |= {
+        "dimension": 8,
+        "n_q": codebooks,
+        "bins": 64,
+        "input_dimension": width,
+        "output_dimension": width,
+    }
+    names["transformer"] |= {
+        "d_model": width,
+        "num_heads": heads,
+        "num_layers": layers,
+        "dim_feedforward": 24,
+        "context": 20,
+    }
     names["transformer"] |= {"input_dimension": width, "output_dimensions": [width]}
     state = random_weights(lambda: Mimi(config), seed)
     save_file(state, tmp_path / MIMI_FILE)

@@ -13,7 +13,7 @@ from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY, Rows, RowSampling
 from personaplex_app.model.sampling import sample
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 ROWS = 4
@@ -24,7 +24,11 @@ SAMPLINGS = [
     RowSampling(audio_temperature=1.3, text_temperature=0.4, audio_topk=20, text_topk=0, seed=2**62 + 5),
     RowSampling(audio_temperature=0.7, text_temperature=0.0, audio_topk=0, text_topk=3, seed=-9),
 ]
-PROMPTS = [("NATF0", "You enjoy having a good conversation."), ("VARF2", ""), (None, "You are a wise and friendly teacher.")]
+PROMPTS = [
+    ("NATF0", "You enjoy having a good conversation."),
+    ("VARF2", ""),
+    (None, "You are a wise and friendly teacher."),
+]
 
 
 def user(number: int) -> torch.Tensor:
@@ -47,7 +51,11 @@ def alone():
 
 @settings(max_examples=8, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 11), st.integers(0, ROWS - 1), st.integers(0, 25), st.integers(1, FRAMES)), min_size=3, max_size=7)
+    st.lists(
+        st.tuples(st.integers(0, 11), st.integers(0, ROWS - 1), st.integers(0, 25), st.integers(1, FRAMES)),
+        min_size=3,
+        max_size=7,
+    )
 )
 def test_rows_joining_and_leaving_each_speak_as_alone(alone, visits):
     """A visit is who comes, to which row, how many frames after the last one came, and for how long."""
@@ -118,7 +126,9 @@ def test_rows_prefill_in_any_chunks_equals_stepping_through(chunk):
         inputs = torch.cat([prompt.embeddings.float(), lm.embed(prompt.columns)])
         stepped = lm.empty_cache(1)
         for position, x in enumerate(inputs):
-            span = lm.span(torch.tensor([position]), tiny.ONE, stepped.window, stepped.read_slots(position + 1))
+            span = lm.span(
+                torch.tensor([position]), tiny.ONE, stepped.window, stepped.read_slots(position + 1)
+            )
             lm.transformer(x[None, None], stepped, span)
         list(rows.prefill_chunks(0, prompt, chunk))
     window = stepped.window
@@ -131,7 +141,12 @@ def test_rows_idle_row_keeps_everything():
     rows.prefill(1, tiny.prompt(*PROMPTS[1]))
     state = rows.state
     window = state.cache.window
-    before = [state.cache.data[:, :, 1, :window].clone(), state.column[1].clone(), state.delayed[1].clone(), state.position[1].clone()]
+    before = [
+        state.cache.data[:, :, 1, :window].clone(),
+        state.column[1].clone(),
+        state.delayed[1].clone(),
+        state.position[1].clone(),
+    ]
     rows.prefill(0, tiny.prompt(*PROMPTS[0]))
     for t in range(5):
         rows.step(user(0)[:, t].expand(2, 8), torch.tensor([True, False]), [0])
@@ -193,7 +208,11 @@ def test_sample_streams_seeds_and_positions_are_independent():
     flat = torch.zeros(4000, 64)
     ones, none = torch.ones(4000), torch.full((4000,), 64)
     position = torch.arange(4000)
-    draws = [sample(flat, ones, none, 64, torch.full((4000,), seed), position, stream) for seed in (0, 1) for stream in (0, 1)]
+    draws = [
+        sample(flat, ones, none, 64, torch.full((4000,), seed), position, stream)
+        for seed in (0, 1)
+        for stream in (0, 1)
+    ]
     for a in range(4):
         for b in range(a):
             assert (draws[a] == draws[b]).float().mean() < 0.03

@@ -1,4 +1,6 @@
-"""Both notebooks are executed as they are, their choices set to what is quick; and their form is what it should be."""
+"""Both notebooks are executed as they are, their choices set to what is quick; and their form is what it
+should be.
+"""
 
 import json
 import os
@@ -14,17 +16,20 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from personaplex_app import notebook
 from personaplex_app.errors import BadInput, EngineError
-from personaplex_app.evaluation.unit_files import read_units
-from personaplex_app.notebook_votes import Ballots
+from personaplex_app.evaluation.conversation_folder import read_results
+from personaplex_app.notebook import study
+from personaplex_app.notebook.blind_test import NotebookBlindTest
 
-from .listeners import Clock
-from .resolving import resolve
-from .served import ROOT
+from .support.app_process import ROOT
+from .support.blind_test_voters import Clock
+from .support.pip_resolution import resolve
 
 # the kernel and its sockets are another program's, as are their warnings
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")]
+pytestmark = [
+    pytest.mark.unit,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 BOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -34,11 +39,18 @@ def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices
     book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
     for cell in book.cells:
         for key, value in choices.items():
-            cell.source = re.sub(rf"^{key} = .*?( #@param.*)$", lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}", cell.source, flags=re.M)
+            cell.source = re.sub(
+                rf"^{key} = .*?( #@param.*)$",
+                lambda m, k=key, v=value: f"{k} = {v!r}{m[1]}",
+                cell.source,
+                flags=re.M,
+            )
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(folder))  # where the app's log goes
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
     return [
         "".join(str(out.get("text", "")) + str(out.get("data", "")) for out in cell.outputs)
         for cell in book.cells
@@ -56,24 +68,48 @@ def test_notebook_has_no_outputs_one_call_a_cell_and_a_text_before_each(path):
     # nothing that it installs is torch, and what it adds to the app is what the model needs beside it
     line = next(line for line in code[1].source.splitlines() if "%pip install" in line)
     assert "-c kept.txt" in line
-    beside = [each for each in (ROOT / "requirements-personaplex.txt").read_text().splitlines() if not each.startswith(("#", "torch"))]
+    beside = [
+        each
+        for each in (ROOT / "requirements-personaplex.txt").read_text().splitlines()
+        if not each.startswith(("#", "torch"))
+    ]
     assert re.findall(r'"(\w+[<>=][^"]+)"', line) == beside
     for before, cell in zip(book.cells, book.cells[1:], strict=False):
         if cell.cell_type == "code" and "ranking" not in cell.source:
             assert before.cell_type == "markdown"
     for cell in code[2:]:
-        assert 1 <= len(re.findall(r"^(?:[\w.]+ = )?(?:notebook|study|app)\.\w+\(", cell.source, flags=re.M)) <= 2
+        assert (
+            1
+            <= len(re.findall(r"^(?:[\w.]+ = )?(?:notebook|study|app)\.\w+\(", cell.source, flags=re.M))
+            <= 2
+        )
 
 
 def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monkeypatch):
-    told = executed("personaplex_evaluation.ipynb", tmp_path, monkeypatch, KINDS="silence", VOICES="natural, deep", CHOICE="tie")
+    told = executed(
+        "personaplex_evaluation.ipynb",
+        tmp_path,
+        monkeypatch,
+        KINDS="silence",
+        VOICES="natural, deep",
+        CHOICE="tie",
+    )
     everything = "\n".join(told)
-    expected = ("Engine ", "2 conversations, about", "2 of 2 done", "Silence", "Pair 1 of 3", "Preliminary", "report.html", "The app is at")
+    expected = (
+        "Engine ",
+        "2 conversations, about",
+        "2 of 2 done",
+        "Silence",
+        "Pair 1 of 3",
+        "Preliminary",
+        "report.html",
+        "The app is at",
+    )
     for sentence in (*expected, "Nothing was counted: this pair is shown only now"):
         assert sentence in everything, sentence
     assert "<svg" in everything
     assert "data:audio/mpeg" in everything
-    assert len(read_units(tmp_path / "study")) == 2
+    assert len(read_results(tmp_path / "study")) == 2
     assert {path.name for path in (tmp_path / "study").iterdir()} >= {"report.html", "report.json", "votes"}
     assert (tmp_path / "study.zip").stat().st_size > 100_000
     assert_votes_follow_the_rules(tmp_path / "study")
@@ -82,7 +118,7 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
 def assert_votes_follow_the_rules(folder: Path) -> None:
     clock = Clock()
     clock.now_s = time.time()
-    ballots = Ballots(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
+    ballots = NotebookBlindTest(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
     assert "Pair 1 of 3" in ballots.take("")
     clock.now_s += 60
     assert "Pair 2 of 3" in (shown := ballots.take("A"))
@@ -100,10 +136,14 @@ def assert_votes_follow_the_rules(folder: Path) -> None:
     assert "natural" in told
     assert "Hidden checks" in told
     assert "1 votes" in ballots.ranking()
-    votes = [json.loads(line) for line in next((folder / "votes").glob("*/votes.jsonl")).read_text().splitlines()]
+    votes = [
+        json.loads(line) for line in next((folder / "votes").glob("*/votes.jsonl")).read_text().splitlines()
+    ]
     vote = next(each for each in votes if each["kind"] == "vote")
     assert (vote["heard_s"], vote["time_to_vote_s"] >= 60) == (None, True)
-    with pytest.raises(BadInput, match="CHOICE is 'C'; it must be one of A, B, tie, both bad, undo, reveal, or empty"):
+    with pytest.raises(
+        BadInput, match="CHOICE is 'C'; it must be one of A, B, tie, both bad, undo, reveal, or empty"
+    ):
         ballots.take("C")
 
 
@@ -112,8 +152,12 @@ def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch)
     assert re.search(r"The app is at http://localhost:\d+", "\n".join(told))
 
 
-def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(tmp_path, monkeypatch):
-    """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine with Colab's versions."""
+def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(
+    tmp_path, monkeypatch
+):
+    """The cell itself, its installer noting what it is asked; then what pip would do with it, for a machine
+    with Colab's versions.
+    """
     cell = next(cell for cell in nbformat.read(BOOKS[0], as_version=4).cells if cell.id == "cell-03")
     source = re.sub(r"%pip (.*)", lambda m: f"asked = f{m[1]!r}", cell.source)
     monkeypatch.chdir(tmp_path)
@@ -122,10 +166,14 @@ def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_o
     exec(source, told)
     assert f'"{ROOT}"' in told["asked"]
     assert {"torch": version("torch"), "numpy": version("numpy")}.items() <= told["kept"].items()
-    assert (tmp_path / "kept.txt").read_text().splitlines() == [f"{name}=={kept}" for name, kept in told["kept"].items()]
+    assert (tmp_path / "kept.txt").read_text().splitlines() == [
+        f"{name}=={kept}" for name, kept in told["kept"].items()
+    ]
 
     colab = tmp_path / "colab.txt"  # of June 2026, as far as they are asked for
-    colab.write_text("torch==2.11.0\nnumpy==2.0.2\nscipy==1.16.3\npandas==2.2.2\nhttpx==0.28.1\nprotobuf==5.29.6\npydantic==2.12.3\n")
+    colab.write_text(
+        "torch==2.11.0\nnumpy==2.0.2\nscipy==1.16.3\npandas==2.2.2\nhttpx==0.28.1\nprotobuf==5.29.6\npydantic==2.12.3\n"
+    )
     wanted = tmp_path / "wanted.txt"
     wanted.write_text("\n".join(shlex.split(told["asked"].split(str(ROOT))[1][1:])))
     resolved = resolve([ROOT / "requirements.txt", wanted], "3.12.13", "--constraints", colab)
@@ -144,21 +192,23 @@ def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_o
 )
 def test_use_colab_token_that_cannot_be_had_says_what_to_do(error, said, colab, capsys):
     colab(type(error, (Exception,), {})("hf_never_shown"))
-    notebook.use_colab_token()
+    study.use_colab_token()
     out = capsys.readouterr().out
     assert re.search(said, out)
     assert "hf_never_shown" not in out
     assert "HF_TOKEN" not in os.environ
 
 
-def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(colab, capsys, monkeypatch):
+def test_use_colab_token_takes_the_secret_once_and_elsewhere_says_where_a_token_goes(
+    colab, capsys, monkeypatch
+):
     colab("hf_from_colab")
-    notebook.use_colab_token()
+    study.use_colab_token()
     assert os.environ["HF_TOKEN"] == "hf_from_colab"
-    notebook.use_colab_token()
+    study.use_colab_token()
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setitem(sys.modules, "google.colab", None)
-    notebook.use_colab_token()
+    study.use_colab_token()
     out = capsys.readouterr().out
     assert out.splitlines()[:2] == ["HF_TOKEN comes from Colab's secrets.", "HF_TOKEN is set already."]
     assert "This is not Colab; " in out
@@ -187,9 +237,9 @@ def colab(monkeypatch):
 
 def test_prepare_unknown_mode_is_refused():
     with pytest.raises(BadInput, match="MODE is 'cloud'; it must be one of demo, gpu, checkpoint"):
-        notebook.prepare("cloud")
+        study.prepare("cloud")
 
 
 def test_open_app_that_cannot_start_shows_the_end_of_its_log():
     with pytest.raises(EngineError, match="The app did not start; its log ends with"):
-        notebook.open_app("opera")
+        study.open_app("opera")

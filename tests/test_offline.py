@@ -9,7 +9,7 @@ import soundfile
 
 from personaplex_app.__main__ import main
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 USER = str(tiny.GOLDEN / "user.wav")
@@ -45,18 +45,45 @@ def check(tmp_path, case: str, name: str = "answer") -> None:
 @pytest.mark.parametrize("case", tiny.CASES)
 def test_offline_golden_case_is_the_reference(tmp_path, case):
     about, _ = tiny.case(case)
-    args = ["--checkpoint", str(tiny.GOLDEN), "--greedy", "--input-wav", USER, "--text-prompt", about["text_prompt"], *voice_of(about)]
+    args = [
+        "--checkpoint",
+        str(tiny.GOLDEN),
+        "--greedy",
+        "--input-wav",
+        USER,
+        "--text-prompt",
+        about["text_prompt"],
+        *voice_of(about),
+    ]
     assert offline(tmp_path, *args) == 0
     check(tmp_path, case)
 
 
 def test_offline_several_inputs_each_answer_as_alone(tmp_path):
     about, _ = tiny.case("voice_and_text")
-    paths = {flag: [str(tmp_path / f"{n}.{kind}") for n in "ab"] for flag, kind in (("--output-wav", "wav"), ("--output-text", "json"))}
+    paths = {
+        flag: [str(tmp_path / f"{n}.{kind}") for n in "ab"]
+        for flag, kind in (("--output-wav", "wav"), ("--output-text", "json"))
+    }
     role = ["--voice-prompt", "NATF0.pt", "--text-prompt", about["text_prompt"]]
     outputs = [part for flag, files in paths.items() for part in (flag, *files)]
     assert (
-        main(["offline", "--checkpoint", str(tiny.GOLDEN), "--greedy", "--device", "cpu", "--input-wav", USER, USER, *outputs, *role]) == 0
+        main(
+            [
+                "offline",
+                "--checkpoint",
+                str(tiny.GOLDEN),
+                "--greedy",
+                "--device",
+                "cpu",
+                "--input-wav",
+                USER,
+                USER,
+                *outputs,
+                *role,
+            ]
+        )
+        == 0
     )
     for name in "ab":
         check(tmp_path, "voice_and_text", name)
@@ -75,13 +102,35 @@ def test_offline_single_files_and_a_voice_folder_replace_the_checkpoints(tmp_pat
         *("--mimi-weight", str(tiny.GOLDEN / "tokenizer-e351c8d8-checkpoint125.safetensors")),
         *("--voice-prompt-dir", str(tmp_path / "voices"), "--voice-prompt", about["voice"]),
     ]
-    assert offline(tmp_path, "--checkpoint", str(folder), "--greedy", "--input-wav", USER, "--text-prompt", "", *files) == 0
+    assert (
+        offline(
+            tmp_path,
+            "--checkpoint",
+            str(folder),
+            "--greedy",
+            "--input-wav",
+            USER,
+            "--text-prompt",
+            "",
+            *files,
+        )
+        == 0
+    )
     check(tmp_path, "voice_only")
 
 
 def test_offline_same_seed_gives_the_same_answer(tmp_path):
     for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        args = ["--checkpoint", str(tiny.GOLDEN), "--seed", seed, "--input-wav", USER, "--voice-prompt", "NATM1"]
+        args = [
+            "--checkpoint",
+            str(tiny.GOLDEN),
+            "--seed",
+            seed,
+            "--input-wav",
+            USER,
+            "--voice-prompt",
+            "NATM1",
+        ]
         assert offline(tmp_path, *args, name=name) == 0
     assert np.array_equal(answered(tmp_path, "a")[0], answered(tmp_path, "b")[0])
     assert not np.array_equal(answered(tmp_path, "a")[0], answered(tmp_path, "c")[0])
@@ -106,18 +155,51 @@ def test_offline_classic_engine_needs_no_checkpoint(tmp_path):
     ("args", "code", "said"),
     [
         (["--checkpoint", "nowhere", "--input-wav", USER], 1, "There is no checkpoint folder 'nowhere'"),
-        (["--engine", "personaplex", "--input-wav", USER], 1, "The Hub cannot be reached (ConnectError) and nvidia/personaplex-7b-v1@fdaf"),
-        (["--checkpoint", str(tiny.GOLDEN), "--input-wav", "none.wav"], 1, "'none.wav' cannot be read as audio"),
-        (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "VARM4.pt"], 1, "has no voice VARM4; it has: NATF0"),
-        (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "../../x.pt"], 1, "There is no voice '../../x'"),
-        (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "none.wav"], 1, "'none.wav' cannot be read"),
         (
-            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt-dir", "x", "--voice-prompt", "a.pt"],
+            ["--engine", "personaplex", "--input-wav", USER],
+            1,
+            "The Hub cannot be reached (ConnectError) and nvidia/personaplex-7b-v1@fdaf",
+        ),
+        (
+            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", "none.wav"],
+            1,
+            "'none.wav' cannot be read as audio",
+        ),
+        (
+            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "VARM4.pt"],
+            1,
+            "has no voice VARM4; it has: NATF0",
+        ),
+        (
+            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "../../x.pt"],
+            1,
+            "There is no voice '../../x'",
+        ),
+        (
+            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "none.wav"],
+            1,
+            "'none.wav' cannot be read",
+        ),
+        (
+            [
+                "--checkpoint",
+                str(tiny.GOLDEN),
+                "--input-wav",
+                USER,
+                "--voice-prompt-dir",
+                "x",
+                "--voice-prompt",
+                "a.pt",
+            ],
             1,
             "no voice file a.pt",
         ),
         (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, USER], 2, "Give as many --output-wav"),
-        (["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--dtype", "int3"], 2, "--dtype is 'int3'; it must be one of auto"),
+        (
+            ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--dtype", "int3"],
+            2,
+            "--dtype is 'int3'; it must be one of auto",
+        ),
     ],
 )
 def test_offline_bad_use_is_one_clear_line(tmp_path, capsys, args, code, said):
@@ -135,9 +217,23 @@ def test_offline_bad_flags_exit_2(tmp_path, capsys, args):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("seconds", "level", "said"), [(0.2, 0.1, "is 0.2 s long"), (61, 0.1, "is 61.0 s long"), (2, 0.0, "is silent")])
+@pytest.mark.parametrize(
+    ("seconds", "level", "said"),
+    [(0.2, 0.1, "is 0.2 s long"), (61, 0.1, "is 61.0 s long"), (2, 0.0, "is silent")],
+)
 def test_offline_recording_that_is_no_voice_is_refused(tmp_path, capsys, seconds, level, said):
     rng = np.random.default_rng(1)
     soundfile.write(tmp_path / "voice.wav", level * rng.uniform(-1, 1, int(24_000 * seconds)), 24_000)
-    assert offline(tmp_path, "--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", str(tmp_path / "voice.wav")) == 1
+    assert (
+        offline(
+            tmp_path,
+            "--checkpoint",
+            str(tiny.GOLDEN),
+            "--input-wav",
+            USER,
+            "--voice-prompt",
+            str(tmp_path / "voice.wav"),
+        )
+        == 1
+    )
     assert said in capsys.readouterr().err

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from personaplex_app import doctor
-from personaplex_app.__main__ import _parser
+from personaplex_app.cli import doctor
+from personaplex_app.cli.main import _parser
 from personaplex_app.model.config import LmConfig, MimiConfig
 from personaplex_app.model.generation import Rows, RowSampling
 from personaplex_app.model.loading import load_lm
@@ -12,7 +12,7 @@ from personaplex_app.model.offload import spread
 from personaplex_app.model.plan import plan_memory, read_sizes, sizes_of
 from personaplex_app.settings import Settings
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GIB = 2**30
@@ -26,10 +26,14 @@ def said(rows: Rows, frames: int) -> list[list[int]]:
 
 @pytest.mark.parametrize(("quantize", "away"), [("none", 1), ("none", 2), ("none", 3), ("int8", 2)])
 def test_lm_with_layers_away_says_the_same(quantize, away):
-    here, apart = (Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, away=n), 1) for n in (0, away))
+    here, apart = (
+        Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, away=n), 1) for n in (0, away)
+    )
     assert said(apart, 10) == said(here, 10)
     stream = apart.lm.transformer.stream
-    assert len({id(layer) for layer in stream} - {id(layer) for layer in apart.lm.transformer.layers}) == min(away, 2)
+    assert len({id(layer) for layer in stream} - {id(layer) for layer in apart.lm.transformer.layers}) == min(
+        away, 2
+    )
     assert stream.bytes == away * read_sizes(tiny.GOLDEN).layer_bytes(quantize, 4)
 
 
@@ -80,6 +84,10 @@ def test_doctor_and_every_command_know_cpu_offload():
     text = doctor.report(Settings(cpu_offload=True), as_json=False, gpu_gib=12)
     assert "layers in host memory" in text
     assert "takes unquantised" in text
-    for command in (["serve"], ["doctor"], ["offline", "--input-wav", "a", "--output-wav", "b", "--output-text", "c"]):
+    for command in (
+        ["serve"],
+        ["doctor"],
+        ["offline", "--input-wav", "a", "--output-wav", "b", "--output-text", "c"],
+    ):
         args = _parser().parse_args([*command, "--cpu-offload"])
         assert Settings.read({}, vars(args)).cpu_offload

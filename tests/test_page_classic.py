@@ -1,4 +1,6 @@
-"""A visitor talks with the embedded engine: a spoken question, an audible answer with the fact in it, an interruption."""
+"""A visitor talks with the embedded engine: a spoken question, an audible answer with the fact in it, an
+interruption.
+"""
 
 import json
 import re
@@ -13,9 +15,19 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
-from .served import ROOT, App, served
-from .speech import recognise, speak
+from .support.app_process import ROOT, AppProcess, app_process
+from .support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    open_page,
+    played,
+    screenshot,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
 
@@ -23,8 +35,8 @@ HUMAN = ROOT.parent / "shared" / "audio"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), engine="auto") as running:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with app_process(tmp_path_factory.mktemp("app"), engine="auto") as running:
         yield running
 
 
@@ -37,7 +49,10 @@ class Microphone:
 
     def says(self, *parts: np.ndarray | float) -> None:
         """Take speech at 24 kHz, and numbers for seconds of silence."""
-        samples = [np.zeros(int(part * SAMPLE_RATE_HZ), np.float32) if isinstance(part, float) else part for part in parts]
+        samples = [
+            np.zeros(int(part * SAMPLE_RATE_HZ), np.float32) if isinstance(part, float) else part
+            for part in parts
+        ]
         write_microphone(self.path, soxr.resample(np.concatenate(samples), SAMPLE_RATE_HZ, MICROPHONE_HZ))
 
 
@@ -54,7 +69,9 @@ def browser(microphone: Microphone) -> Iterator[Browser]:
 
 def said(page: Page, speaker: str, pattern: str, timeout_s: float = 40.0) -> None:
     """Wait for a caption that matches."""
-    captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(has_text=re.compile(pattern, re.IGNORECASE))
+    captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(
+        has_text=re.compile(pattern, re.IGNORECASE)
+    )
     expect(captions.first).to_be_visible(timeout=timeout_s * 1000)
 
 
@@ -70,7 +87,9 @@ def taken_home(page: Page) -> dict:
     return json.loads(download.value.path().read_text())
 
 
-def test_classic_spoken_question_is_answered_with_the_fact(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_spoken_question_is_answered_with_the_fact(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
     microphone.says(6.5, speak("How much is the compost bin?"), 20.0)
     with visitor(browser) as page:
         open_page(page, app.url)
@@ -92,7 +111,7 @@ def test_classic_spoken_question_is_answered_with_the_fact(app: App, browser: Br
     assert "CityClean" not in app.log.read_text()
 
 
-def test_classic_human_voice_is_understood(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_human_voice_is_understood(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
     if not HUMAN.exists():
         pytest.skip("the human recording is not beside this checkout")
     recording, rate_hz = sf.read(HUMAN / "input_service.wav", dtype="float32")
@@ -108,8 +127,16 @@ def test_classic_human_voice_is_understood(app: App, browser: Browser, microphon
         stop_talk(page)
 
 
-def test_classic_agent_stops_when_interrupted(app: App, browser: Browser, microphone: Microphone) -> None:
-    parts = (5.5, speak("Tell me a story about a dragon."), 8.5, speak("Hold on a second, I would like to ask you something else."), 20.0)
+def test_classic_agent_stops_when_interrupted(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
+    parts = (
+        5.5,
+        speak("Tell me a story about a dragon."),
+        8.5,
+        speak("Hold on a second, I would like to ask you something else."),
+        20.0,
+    )
     microphone.says(*parts)
     with visitor(browser, viewport={"width": 390, "height": 844}) as page:
         open_page(page, app.url)
@@ -120,13 +147,21 @@ def test_classic_agent_stops_when_interrupted(app: App, browser: Browser, microp
         screenshot(page, "classic-interrupted-phone")
         stop_talk(page)
         talk = taken_home(page)
-    (cut,) = [mark for mark in talk["marks"] if mark["kind"] == "interruption" and mark["speaker"] == "user"][:1]
-    speaking = [u for u in talk["utterances"] if u["speaker"] == "agent" and u["start_s"] < cut["start_s"] < u["end_s"] + 1.0]
+    (cut,) = [mark for mark in talk["marks"] if mark["kind"] == "interruption" and mark["speaker"] == "user"][
+        :1
+    ]
+    speaking = [
+        u
+        for u in talk["utterances"]
+        if u["speaker"] == "agent" and u["start_s"] < cut["start_s"] < u["end_s"] + 1.0
+    ]
     assert speaking, "the agent was not speaking when it was interrupted"
     assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
 
 
-def test_classic_voice_is_heard_and_chosen_before_a_talk(app: App, browser: Browser, microphone: Microphone) -> None:
+def test_classic_voice_is_heard_and_chosen_before_a_talk(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
     with visitor(browser) as page:
         app.until_ready()
         open_page(page, app.url)

@@ -1,4 +1,6 @@
-"""A visitor clones a voice on the golden checkpoint: consent, a recording, its preview, a talk in it, keeping, export, deletion."""
+"""A visitor clones a voice on the golden checkpoint: consent, a recording, its preview, a talk in it,
+keeping, export, deletion.
+"""
 
 import io
 from collections.abc import Iterator
@@ -10,11 +12,21 @@ import soundfile as sf
 import soxr
 from playwright.sync_api import Browser, Page, expect
 
-from . import tiny
-from .browser import MICROPHONE_HZ, chromium, open_page, played, screenshot, start_talk, stop_talk, visitor, write_microphone
-from .looks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
-from .served import App, served
-from .speech import speak
+from .support import tiny
+from .support.app_process import AppProcess, app_process
+from .support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    open_page,
+    played,
+    screenshot,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)
+from .support.page_checks import NAMELESS, TARGETS, WIDTHS, assert_fits, assert_readable
+from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WORDS = "The river ran slowly past the old mill, and nobody had opened its door for years."
@@ -27,9 +39,11 @@ def spoken() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("app")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600) as running:
+    with app_process(
+        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600
+    ) as running:
         running.until_ready()
         yield running
 
@@ -37,7 +51,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, spoken: np.ndarray) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("microphone")
-    with chromium(write_microphone(folder / "speech.wav", soxr.resample(spoken, 24_000, MICROPHONE_HZ))) as running:
+    with chromium(
+        write_microphone(folder / "speech.wav", soxr.resample(spoken, 24_000, MICROPHONE_HZ))
+    ) as running:
         yield running
 
 
@@ -52,11 +68,11 @@ def open_sheet(page: Page) -> None:
     expect(page.locator("#clone-dialog")).to_be_visible()
 
 
-def kept_files(app: App) -> list[Path]:
+def kept_files(app: AppProcess) -> list[Path]:
     return sorted((app.log.parent / "data" / "clones").rglob("*.safetensors"))
 
 
-def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoken: np.ndarray) -> None:
+def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser, spoken: np.ndarray) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         open_sheet(page)
@@ -67,7 +83,9 @@ def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoke
         page.keyboard.press("Space")  # the box has the focus
         expect(page.locator("#clone-upload")).to_be_enabled()
 
-        page.set_input_files("#clone-recording-file", {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"nothing"})
+        page.set_input_files(
+            "#clone-recording-file", {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"nothing"}
+        )
         expect(page.locator("#clone-status")).to_contain_text("cannot be read as a recording")
         expect(page.locator('[data-part="clone-form"]')).to_be_hidden()
         page.set_input_files("#clone-recording-file", upload(spoken))
@@ -97,7 +115,9 @@ def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoke
         page.click("#tab-compare-button")
         expect(page.locator('.compare [aria-label="Your voices"] .card')).to_contain_text("Aunt Clara")
         page.click("#tab-respond-button")
-        expect(page.locator("#respond-voice")).to_contain_text("Voices that you cloned answer in Talk and Compare.")
+        expect(page.locator("#respond-voice")).to_contain_text(
+            "Voices that you cloned answer in Talk and Compare."
+        )
         page.click("#tab-talk-button")
 
         assert not kept_files(app)
@@ -117,10 +137,14 @@ def test_clone_from_upload_to_talk_to_deletion(app: App, browser: Browser, spoke
 
         open_sheet(page)
         page.check("#clone-consent")
-        page.set_input_files("#clone-voice-file", {"name": "x.safetensors", "mimeType": "", "buffer": exported[:-9]})
+        page.set_input_files(
+            "#clone-voice-file", {"name": "x.safetensors", "mimeType": "", "buffer": exported[:-9]}
+        )
         page.click("#clone-make")
         expect(page.locator("#clone-status")).to_contain_text("not a safetensors file")
-        page.set_input_files("#clone-voice-file", {"name": "Back again.safetensors", "mimeType": "", "buffer": exported})
+        page.set_input_files(
+            "#clone-voice-file", {"name": "Back again.safetensors", "mimeType": "", "buffer": exported}
+        )
         page.fill("#clone-name", "Back again")
         page.check("#clone-keep")
         page.keyboard.press("Tab")
@@ -141,7 +165,7 @@ def drawn(page: Page) -> int:
     }""")
 
 
-def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: App, browser: Browser) -> None:
+def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: AppProcess, browser: Browser) -> None:
     with visitor(browser, color_scheme="dark", viewport={"width": 390, "height": 844}) as page:
         open_page(page, app.url)
         open_sheet(page)

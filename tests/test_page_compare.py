@@ -1,4 +1,6 @@
-"""The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the results."""
+"""The Compare tab in a real browser: a choice, the answers, a whole blind round with a reload in it, the
+results.
+"""
 
 import re
 from pathlib import Path
@@ -7,10 +9,10 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import open_page, screenshot, visitor
-from .looks import CONTRASTS, NAMELESS, assert_fits
-from .served import App
-from .speech import speak
+from .support.app_process import AppProcess
+from .support.browser import open_page, screenshot, visitor
+from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
+from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
@@ -50,7 +52,9 @@ def expect_pair(page: Page, number: int) -> None:
     page.wait_for_function("() => document.querySelector('.player-time').textContent.includes('/')")
 
 
-def test_compare_from_a_recording_to_results_over_a_reload(app: App, browser: Browser, tmp_path: Path) -> None:
+def test_compare_from_a_recording_to_results_over_a_reload(
+    app: AppProcess, browser: Browser, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "hello.wav", speak("Hello?", pause_s=0.1), 24_000)
     with visitor(browser) as page:
         open_page(page, app.url)
@@ -106,17 +110,23 @@ def test_compare_from_a_recording_to_results_over_a_reload(app: App, browser: Br
             page.click('[data-export="csv"]')
         assert Path(download.value.path()).read_text().count("\n") == 5
         test = page.evaluate("() => JSON.parse(sessionStorage.getItem('personaplex.compare')).test")
-        for recording, told in (("scenario", "turn-short"), ("recording", "f" * 32)):  # as after a restart of the server
+        for recording, told in (
+            ("scenario", "turn-short"),
+            ("recording", "f" * 32),
+        ):  # as after a restart of the server
             asked = {"inputs": [{recording: told}], "voices": ["deep"], "seeds": [0], "persona": ""}
             page.evaluate(
-                "(known) => sessionStorage.setItem('personaplex.compare', JSON.stringify(known))", {"run": "0" * 32, "asked": asked}
+                "(known) => sessionStorage.setItem('personaplex.compare', JSON.stringify(known))",
+                {"run": "0" * 32, "asked": asked},
             )
             page.reload()
             page.click("#tab-compare-button")
             if recording == "scenario":
                 expect(page.locator(".compare-run h2").last).to_have_text("One short word", timeout=30_000)
             else:
-                expect(page.locator('.compare [data-part="notice"]')).to_contain_text("That recording is no longer here")
+                expect(page.locator('.compare [data-part="notice"]')).to_contain_text(
+                    "That recording is no longer here"
+                )
                 expect(page.locator("#compare-render")).to_be_enabled()
     with visitor(browser, color_scheme="dark") as page:
         page.goto(f"{app.url}/?compare={test}")

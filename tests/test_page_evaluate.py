@@ -1,4 +1,6 @@
-"""The Evaluate tab: scenarios are held with progress, cancelled and gone on with, reported and downloaded; other outputs are scored."""
+"""The Evaluate tab: scenarios are held with progress, cancelled and gone on with, reported and downloaded;
+other outputs are scored.
+"""
 
 import json
 import re
@@ -9,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import screenshot, visitor
-from .looks import assert_fits_everywhere, assert_readable
-from .samples import chunks, every, write
-from .served import App
+from .support.app_process import AppProcess
+from .support.browser import screenshot, visitor
+from .support.fdb_samples import chunks, every, write
+from .support.page_checks import assert_fits_everywhere, assert_readable
 
 pytestmark = pytest.mark.browser
 
@@ -24,30 +26,40 @@ def open_tab(page: Page, url: str) -> None:
 
 
 def choose(page: Page, *titles: str) -> None:
-    boxes = {box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()}
+    boxes = {
+        box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()
+    }
     for _ in range(5):
         for title, box in boxes.items():
             box.set_checked(title in titles)
-        page.wait_for_timeout(500)  # Gradio takes a change up a moment later, and while it is still being built it takes it back
+        page.wait_for_timeout(
+            500
+        )  # Gradio takes a change up a moment later, and while it is still being built it takes it back
         if all(box.is_checked() == (title in titles) for title, box in boxes.items()):
             return
     raise AssertionError("the choice is taken back again and again")
 
 
-def kept(app: App) -> list[Path]:
+def kept(app: AppProcess) -> list[Path]:
     units = (app.log.parent / "data" / "evaluations").glob("*/units/*/unit.json")
     return [path for path in units if path.parent.suffix != ".part"]
 
 
-def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App, browser: Browser) -> None:
+def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(
+    app: AppProcess, browser: Browser
+) -> None:
     with visitor(browser) as page:
         open_tab(page, app.url)
         choose(page)
         page.click("#evaluate-start")
-        expect(page.locator("#evaluate-state .notice")).to_contain_text("Nothing is chosen yet", timeout=10_000)
+        expect(page.locator("#evaluate-state .notice")).to_contain_text(
+            "Nothing is chosen yet", timeout=10_000
+        )
         choose(page, "Noise", "Silence", "Ends of turns")
         page.click("#evaluate-start")
-        expect(page.locator("#evaluate-state")).to_contain_text(re.compile(r"[0-6] of 7 conversations"), timeout=40_000)
+        expect(page.locator("#evaluate-state")).to_contain_text(
+            re.compile(r"[0-6] of 7 conversations"), timeout=40_000
+        )
         screenshot(page, "evaluate-running")
         deadline_s = time.monotonic() + 40
         while len(kept(app)) < 2:
@@ -66,7 +78,9 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
             page.get_by_role("link", name="JSON").click()
         told = json.loads(download.value.path().read_text())
         assert told["conversations"] == 7
-        assert all(path.stat().st_mtime_ns == held_ns for path, held_ns in before.items())  # what was kept was not held again
+        assert all(
+            path.stat().st_mtime_ns == held_ns for path, held_ns in before.items()
+        )  # what was kept was not held again
         assert told["metrics"]["answers_noise"]["all"]["events"] == 2
         screenshot(page, "evaluate-done", full_page=True)
         frame.locator("audio").first.evaluate("(audio) => audio.play()")
@@ -77,9 +91,12 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(app: App
         assert_readable(page)
 
 
-def test_evaluate_others_outputs_are_scored_and_bad_files_named(app: App, browser: Browser, tmp_path: Path) -> None:
+def test_evaluate_others_outputs_are_scored_and_bad_files_named(
+    app: AppProcess, browser: Browser, tmp_path: Path
+) -> None:
     folder = write(
-        tmp_path / "root" / "1", {"output.json": chunks(*every(0.25, 5.2, 8.0)), "turn_taking.json": [{"timestamp": [5.0, None]}]}
+        tmp_path / "root" / "1",
+        {"output.json": chunks(*every(0.25, 5.2, 8.0)), "turn_taking.json": [{"timestamp": [5.0, None]}]},
     ).parent
     write(folder / "2", {"output.json": {"no": "chunks"}})
     archive = tmp_path / "outputs.zip"

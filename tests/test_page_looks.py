@@ -1,4 +1,6 @@
-"""How the page looks and behaves: widths, themes, contrast, reach, settings, limits, a server that goes away."""
+"""How the page looks and behaves: widths, themes, contrast, reach, settings, limits, a server that
+goes away.
+"""
 
 import re
 import signal
@@ -7,17 +9,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from personaplex_app.classic.weights import SYNTHESISER
+from personaplex_app.speech.weights import SYNTHESISER
 
-from .browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
-from .looks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
-from .served import App, served
+from .support.app_process import AppProcess, app_process
+from .support.browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
+from .support.page_checks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, scheme: str) -> None:
+def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Browser, scheme: str) -> None:
     with visitor(browser, color_scheme=scheme) as page:
         open_page(page, app.url)
         assert_fits_everywhere(page, f"idle-{scheme}")
@@ -37,16 +39,22 @@ def test_page_at_every_width_fits_and_is_readable(app: App, browser: Browser, sc
         assert_readable(page)
 
 
-def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) -> None:
-    with visitor(browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3) as page:
+def test_page_by_hand_and_by_ear_reaches_everything(app: AppProcess, browser: Browser) -> None:
+    with visitor(
+        browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3
+    ) as page:
         open_page(page, app.url)
         small = [each for each in page.evaluate(TARGETS) if each[1] < 44]
         assert not small
         assert not page.evaluate(NAMELESS)
         for width in (360, 390):  # no tab hides in a menu
             page.set_viewport_size({"width": width, "height": 844})
-            expect(page.get_by_role("tab")).to_have_text(["Talk", "Respond", "Compare", "Evaluate", "Sessions"])
-        expect(page.locator("#talk-lane")).to_have_attribute("aria-label", "Two empty lanes on one time axis: you above, the agent below.")
+            expect(page.get_by_role("tab")).to_have_text(
+                ["Talk", "Respond", "Compare", "Evaluate", "Sessions"]
+            )
+        expect(page.locator("#talk-lane")).to_have_attribute(
+            "aria-label", "Two empty lanes on one time axis: you above, the agent below."
+        )
         expect(page.locator("#talk-status")).to_have_attribute("aria-live", "polite")
         # the lane is as sharp as the screen
         assert page.evaluate(
@@ -54,7 +62,7 @@ def test_page_by_hand_and_by_ear_reaches_everything(app: App, browser: Browser) 
         ) == pytest.approx(3, abs=0.02)
 
 
-def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Browser) -> None:
+def test_setup_by_persona_fills_prompt_voice_and_examples(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
@@ -68,10 +76,13 @@ def test_setup_by_persona_fills_prompt_voice_and_examples(app: App, browser: Bro
         expect(page.locator("#clone-open")).to_be_hidden()  # this engine cannot clone
 
 
-def test_start_with_a_bad_prompt_says_what_is_wrong(app: App, browser: Browser) -> None:
+def test_start_with_a_bad_prompt_says_what_is_wrong(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
-        for prompt, sentence in (("x" * 2001, "2001 characters; the limit is 2000"), ("  ", "role prompt is empty")):
+        for prompt, sentence in (
+            ("x" * 2001, "2001 characters; the limit is 2000"),
+            ("  ", "role prompt is empty"),
+        ):
             page.fill("#talk-prompt", prompt)
             page.click("#talk-start")
             expect(page.locator('.talk [data-part="notice"]')).to_contain_text(sentence)
@@ -88,7 +99,10 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         copy.symlink_to(each)
     (spoiled / SYNTHESISER.path).unlink()
     (spoiled / SYNTHESISER.path).write_bytes(b"cut off")
-    with served(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app, visitor(browser) as page:
+    with (
+        app_process(tmp_path, engine="classic", env={"PYTHONPATH": str(spoiled.parent)}) as app,
+        visitor(browser) as page,
+    ):
         open_page(page, app.url)
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
@@ -97,8 +111,14 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         screenshots(page, "failed")
 
 
-def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path, idle_limit_s=5, drain_s=5) as app, visitor(browser) as page, visitor(browser) as late:
+def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        app_process(tmp_path, idle_limit_s=5, drain_s=5) as app,
+        visitor(browser) as page,
+        visitor(browser) as late,
+    ):
         open_page(page, app.url)
         notice = page.locator('.talk [data-part="notice"]')
         start_talk(page)
@@ -121,11 +141,15 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(b
         assert app.process.wait(timeout=10) == 0
 
 
-def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
+def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with app_process(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
-        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("its time is nearly over", timeout=9000)
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(
+            "its time is nearly over", timeout=9000
+        )
         expect_state(page, "ended", timeout_s=12)
         expect(page.locator("#talk-status")).to_contain_text("time for this talk is over")
         start_talk(page)

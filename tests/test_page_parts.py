@@ -1,4 +1,6 @@
-"""The page's parts without the page: the jitter ring, the resampler, the protocol, the lane's data, run in the browser they are for."""
+"""The page's parts without the page: the jitter ring, the resampler, the protocol, the lane's data, run in
+the browser they are for.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .browser import chromium, tone, write_microphone
+from .support.browser import chromium, tone, write_microphone
 
 pytestmark = pytest.mark.browser
 
@@ -22,9 +24,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], di
         page = browser.new_page()
         # straight from the folder: these parts need no server
         page.route(
-            f"{ORIGIN}/*.js", lambda route: route.fulfill(path=STATIC / route.request.url.rsplit("/", 1)[1], content_type="text/javascript")
+            f"{ORIGIN}/*.js",
+            lambda route: route.fulfill(
+                path=STATIC / route.request.url.rsplit("/", 1)[1], content_type="text/javascript"
+            ),
         )
-        page.route(f"{ORIGIN}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+        page.route(
+            f"{ORIGIN}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html")
+        )
         page.goto(f"{ORIGIN}/")
         code = Path(__file__).with_name("page_parts.js").read_text()
         call = """async ([code, name, folder]) => {
@@ -38,7 +45,9 @@ def test_jitter_ring_follows_the_network_without_hard_cuts(run: Callable[[str], 
     found = run("ring")
     steepest = 3000 / 32768 * 2 * 3.1416 * 220 / 24000
     for name, one in found.items():
-        assert one["worst"] < 2.5 * steepest, name  # no click anywhere: no step much steeper than the wave itself
+        assert one["worst"] < 2.5 * steepest, (
+            name
+        )  # no click anywhere: no step much steeper than the wave itself
     assert found["calm"]["underruns"] == 0
     assert found["calm"]["buffer_ms"] < 75  # 40 of it is the mean of a frame on its way through
     assert found["jitter"]["after"] <= 2
@@ -57,6 +66,9 @@ def test_parts_of_the_page_keep_their_word(run: Callable[[str], dict[str, Any]])
     assert found["count"] == pytest.approx(400 * 128 * 24000 / 44100, abs=40)
     assert found["amplitude"] == pytest.approx(1, abs=0.01)
     assert abs(found["rest"]) < 1e-4
-    assert found["summary"] == "A talk of 1 minute 5 seconds on one time axis: you spoke 1 time, the agent 0 times; 2 overlaps."
+    assert (
+        found["summary"]
+        == "A talk of 1 minute 5 seconds on one time axis: you spoke 1 time, the agent 0 times; 2 overlaps."
+    )
     assert found["peak"] == 0.5
     assert found["length"] <= 3600 * 50

@@ -1,4 +1,6 @@
-"""A visitor meets PersonaPlex, on the tiny golden checkpoint: brought from a Hub, refused by it, talked with, and sampled while talking."""
+"""A visitor meets PersonaPlex, on the tiny golden checkpoint: brought from a Hub, refused by it, talked with,
+and sampled while talking.
+"""
 
 import io
 import json
@@ -14,11 +16,22 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.model.config import LM_FILE
 
-from . import tiny
-from .browser import MICROPHONE_HZ, chromium, expect_state, open_page, played, screenshots, start_talk, stop_talk, visitor, write_microphone
-from .hub_server import Hub
-from .served import App, served
-from .tiny_hub import COMMIT, GOOD, NAME
+from .support import tiny
+from .support.app_process import AppProcess, app_process
+from .support.browser import (
+    MICROPHONE_HZ,
+    chromium,
+    expect_state,
+    open_page,
+    played,
+    screenshots,
+    start_talk,
+    stop_talk,
+    visitor,
+    write_microphone,
+)
+from .support.hub_server import Hub
+from .support.tiny_hub import COMMIT, GOOD, NAME
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +52,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def env_of(server: Hub, folder: Path, **more: str) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": "1", "HF_ENDPOINT": server.url, "HF_HOME": str(folder / "home"), "HF_HUB_ETAG_TIMEOUT": "60", **more}
+    return {
+        "OMP_NUM_THREADS": "1",
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_ETAG_TIMEOUT": "60",
+        **more,
+    }
 
 
 def status(page: Page):
@@ -50,7 +69,12 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
     server.answers.clear()
     server.fault(LM_FILE).pause_s = 0.03
     env = env_of(server, tmp_path, HF_TOKEN=GOOD)
-    with served(tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu") as app, visitor(browser) as page:
+    with (
+        app_process(
+            tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
+        ) as app,
+        visitor(browser) as page,
+    ):
         open_page(page, app.url)
         expect(status(page)).to_contain_text("PersonaPlex is starting")
         expect(page.locator("#talk-voice optgroup")).to_have_count(5)
@@ -59,7 +83,9 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         page.click("#talk-start")
         expect_state(page, "preparing")
         server.answers.set()
-        expect(status(page)).to_contain_text(re.compile(r"is being downloaded \(\d+ %\): model.safetensors, \d"))
+        expect(status(page)).to_contain_text(
+            re.compile(r"is being downloaded \(\d+ %\): model.safetensors, \d")
+        )
         expect(page.locator("#talk-status progress")).to_be_visible()
         screenshots(page, "downloading")
         expect_state(page, "live")
@@ -68,9 +94,18 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         assert len(set(shares)) > 3
         assert shares == sorted(shares)
         stages = [
-            stage for each in said for stage in ("starting", "downloaded", "loading", "testing itself", "warming up") if stage in each
+            stage
+            for each in said
+            for stage in ("starting", "downloaded", "loading", "testing itself", "warming up")
+            if stage in each
         ]
-        assert list(dict.fromkeys(stages)) == ["starting", "downloaded", "loading", "testing itself", "warming up"]
+        assert list(dict.fromkeys(stages)) == [
+            "starting",
+            "downloaded",
+            "loading",
+            "testing itself",
+            "warming up",
+        ]
         stop_talk(page)
         page.reload()
         expect(status(page)).to_contain_text("Ready when you are")
@@ -80,10 +115,14 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         screenshots(page, "ready")
 
 
-def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser, server: Hub, tmp_path: Path) -> None:
+def test_refused_licence_is_told_and_the_embedded_engine_speaks(
+    browser: Browser, server: Hub, tmp_path: Path
+) -> None:
     server.gated = True
     with (
-        served(tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu") as app,
+        app_process(
+            tmp_path, engine="personaplex", env=env_of(server, tmp_path), checkpoint=NAME, device="cpu"
+        ) as app,
         visitor(browser) as page,
     ):
         app.until_ready()
@@ -91,7 +130,9 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
         assert (health["engine"], health["instead_of"]) == ("classic", "personaplex")
         open_page(page, app.url)
         fallback = page.locator('[data-part="fallback"]')
-        expect(fallback).to_contain_text("PersonaPlex is not speaking. somebody/tiny-plex is only given to those who accepted its licence")
+        expect(fallback).to_contain_text(
+            "PersonaPlex is not speaking. somebody/tiny-plex is only given to those who accepted its licence"
+        )
         expect(fallback).to_contain_text("set HF_TOKEN to a token of that account")
         expect(fallback.locator("a")).to_have_attribute("href", re.compile("somebody/tiny-plex$"))
         expect(page.locator("#talk-engine")).to_contain_text("Will speak: Embedded engine (classic)")
@@ -104,9 +145,11 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(browser: Browser
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
-    with served(tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1) as running:
+    with app_process(
+        tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1
+    ) as running:
         running.until_ready()
         yield running
 
@@ -117,7 +160,7 @@ def taken_home(page: Page) -> dict:
     return json.loads(download.value.path().read_text())
 
 
-def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browser: Browser) -> None:
+def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.get_by_role("radio", name="Varied, female 3").check(force=True)
@@ -125,23 +168,31 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browse
         page.get_by_label("Seed").fill("11")
         page.get_by_label("Text top-k").fill("0")
         page.click("#talk-start")
-        expect(page.locator('.talk [data-part="notice"]')).to_contain_text("Text top-k must be a whole number from 1 to 32,000")
+        expect(page.locator('.talk [data-part="notice"]')).to_contain_text(
+            "Text top-k must be a whole number from 1 to 32,000"
+        )
         page.get_by_label("Text top-k").fill("")
         screenshots(page, "personaplex-setup")
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
         expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
-        page.wait_for_function("() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
+        )
         expect(page.get_by_text("Seed of this talk: 11")).to_be_visible()
         expect(page.get_by_label("Seed")).to_be_disabled()
         page.get_by_role("slider", name="Audio temperature").fill("0.3")
         in_force = page.locator('[data-part="sampling"]')
-        expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_temperature":0.3,"text_temperature":0.7'))
+        expect(in_force).to_have_attribute(
+            "data-in-force", re.compile('"audio_temperature":0.3,"text_temperature":0.7')
+        )
         page.get_by_label("Audio top-k").fill("40")
         expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_topk":40'))
         screenshots(page, "personaplex-live")
         page.click('[data-part="sampling-reset"]')
-        expect(in_force).to_have_attribute("data-in-force", re.compile('"audio_temperature":0.8,.*"audio_topk":250'))
+        expect(in_force).to_have_attribute(
+            "data-in-force", re.compile('"audio_temperature":0.8,.*"audio_topk":250')
+        )
         _, heard = played(page)
         assert np.abs(heard).max() > 0.01
         stop_talk(page)
@@ -151,7 +202,9 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: App, browse
     assert {each["speaker"] for each in talk["utterances"]} == {"agent"}
 
 
-def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(app: App, browser: Browser) -> None:
+def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(
+    app: AppProcess, browser: Browser
+) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         app.until_free()

@@ -1,4 +1,6 @@
-"""The page behind a real nginx, the README's and worse ones, and over the app's own https: it talks by name, under a prefix."""
+"""The page behind a real nginx, the README's and worse ones, and over the app's own https: it talks by name,
+under a prefix.
+"""
 
 import base64
 import hashlib
@@ -19,9 +21,19 @@ from playwright.sync_api import Browser, Page, expect
 from personaplex_app.server.certificates import Certificate, certificate_of
 from personaplex_app.settings import Settings
 
-from .browser import SECURE_HOST, chromium, expect_state, open_page, start_talk, stop_talk, tone, visitor, write_microphone
-from .nginx import ABSENT, NGINX, nginx, readme_servers
-from .served import App, free_port, served
+from .support.app_process import AppProcess, app_process, free_port
+from .support.browser import (
+    SECURE_HOST,
+    chromium,
+    expect_state,
+    open_page,
+    start_talk,
+    stop_talk,
+    tone,
+    visitor,
+    write_microphone,
+)
+from .support.nginx import ABSENT, NGINX, nginx, readme_servers
 from .test_page_respond import choose_clip, open_tab
 from .test_page_talk import wait_for_tone
 
@@ -85,16 +97,18 @@ def browser(folder: Path, certificate: Certificate) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def app(folder: Path) -> Iterator[App]:
-    with served(folder, slots=1, connects_per_minute=600, drain_s=0, trusted_proxies="127.0.0.1") as running:
+def app(folder: Path) -> Iterator[AppProcess]:
+    with app_process(
+        folder, slots=1, connects_per_minute=600, drain_s=0, trusted_proxies="127.0.0.1"
+    ) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def own(folder: Path, certificate: Certificate) -> Iterator[App]:
+def own(folder: Path, certificate: Certificate) -> Iterator[AppProcess]:
     """An app with https of its own, under a path."""
     settings = {"root_path": "/voice", "trusted_proxies": "127.0.0.2", "connects_per_minute": 2, "drain_s": 0}
-    with served(folder, env={"PERSONAPLEX_SSL": "1"}, **settings) as running:
+    with app_process(folder, env={"PERSONAPLEX_SSL": "1"}, **settings) as running:
         yield running
 
 
@@ -107,9 +121,14 @@ class Proxies:
 
 
 @pytest.fixture(scope="module")
-def proxies(folder: Path, app: App, own: App, certificate: Certificate) -> Iterator[Proxies]:
+def proxies(folder: Path, app: AppProcess, own: AppProcess, certificate: Certificate) -> Iterator[Proxies]:
     good, bad = free_port(), free_port()
-    servers = readme_servers(listen=f"listen 127.0.0.1:{good} ssl", certificate=certificate.chain, key=certificate.key, app=f"{app.url}/")
+    servers = readme_servers(
+        listen=f"listen 127.0.0.1:{good} ssl",
+        certificate=certificate.chain,
+        key=certificate.key,
+        app=f"{app.url}/",
+    )
     with nginx(folder, servers + WORSE.format(port=bad, app=f"{app.url}/", whole=own.url)):
         yield Proxies(f"https://{SECURE_HOST}:{good}/personaplex/", f"http://localhost:{bad}")
 
@@ -119,13 +138,15 @@ def strangers_of(page: Page, base: str) -> list[str]:
     found: list[str] = []
     # browsers ask a site for its icon by themselves
     known = (base, "blob:", "data:", f"{base.rsplit('/', 2)[0]}/favicon.ico")
-    page.on("request", lambda request: found.append(request.url) if not request.url.startswith(known) else None)
+    page.on(
+        "request", lambda request: found.append(request.url) if not request.url.startswith(known) else None
+    )
     return found
 
 
 @needs_nginx
 def test_readmes_proxy_ends_tls_under_a_prefix_for_a_talk_and_a_large_recording(
-    app: App, proxies: Proxies, browser: Browser, folder: Path
+    app: AppProcess, proxies: Proxies, browser: Browser, folder: Path
 ) -> None:
     clip = folder / "clip.wav"
     sf.write(clip, np.stack([tone(seconds=10.0)] * 2, axis=1), 48_000)
@@ -149,7 +170,9 @@ def test_readmes_proxy_ends_tls_under_a_prefix_for_a_talk_and_a_large_recording(
 
 @needs_nginx
 @pytest.mark.parametrize(("path", "transport"), [("/idle/deep/", "socket"), ("/cut/", "HTTP")])
-def test_worse_proxy_is_talked_through_muted_and_queued(app: App, proxies: Proxies, browser: Browser, path: str, transport: str) -> None:
+def test_worse_proxy_is_talked_through_muted_and_queued(
+    app: AppProcess, proxies: Proxies, browser: Browser, path: str, transport: str
+) -> None:
     url = proxies.worse + path
     with visitor(browser) as first, visitor(browser) as second:
         open_page(first, url)
@@ -174,12 +197,16 @@ def test_worse_proxy_is_talked_through_muted_and_queued(app: App, proxies: Proxi
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["/voice", "/off"])
-def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(proxies: Proxies, path: str) -> None:
+def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(
+    proxies: Proxies, path: str
+) -> None:
     assert httpx.get(f"{proxies.worse}{path}/health").json()["engine"] == "echo"
     assert httpx.get(f"{proxies.worse}{path}/config").json()["root"] == "https://localhost:8443/voice"
 
 
-def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(own: App, browser: Browser) -> None:
+def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(
+    own: AppProcess, browser: Browser
+) -> None:
     assert own.url.startswith("https://localhost:")
     base = f"https://{SECURE_HOST}:{own.url.rsplit(':', 1)[1]}/voice/"
     with visitor(browser) as page:
@@ -198,7 +225,9 @@ def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(own: 
     assert "--host 0.0.0.0" in log
 
 
-def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(own: App, certificate: Certificate) -> None:
+def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(
+    own: AppProcess, certificate: Certificate
+) -> None:
     def begin(peer: str, said: str) -> int:
         with httpx.Client(transport=httpx.HTTPTransport(verify=trust, local_address=peer)) as client:
             talks = f"{own.url}/voice/api/chat/http"

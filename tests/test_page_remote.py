@@ -6,9 +6,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from .browser import chromium, expect_state, open_page, played, screenshots, start_talk, tone, tone_level, visitor, write_microphone
-from .moshi_servers import Talk, moshi_server
-from .served import served
+from .support.app_process import app_process
+from .support.browser import (
+    chromium,
+    expect_state,
+    open_page,
+    played,
+    screenshots,
+    start_talk,
+    tone,
+    tone_level,
+    visitor,
+    write_microphone,
+)
+from .support.moshi_servers import Talk, moshi_server
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +37,7 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
     microphone = write_microphone(tmp_path / "tone.wav", tone())
     with (
         moshi_server(echo_until_over) as server,
-        served(tmp_path, engine="remote", remote_url=server.url, drain_s=1) as app,
+        app_process(tmp_path, engine="remote", remote_url=server.url, drain_s=1) as app,
         chromium(microphone) as browser,
         visitor(browser) as page,
     ):
@@ -45,9 +56,16 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
         expect_state(page, "error")
         said = page.locator("#talk-status")
         expect(said).to_contain_text(
-            f"The talk with the remote server {host} has ended. It closed the connection (code 1001, 'maintenance')."
+            f"The talk with the remote server {host} has ended. It closed the connection (code 1001,"
+            " 'maintenance')."
         )
         rate_hz, heard = played(page)
         # a busy machine begins to play later
-        assert max(tone_level(heard[at : at + rate_hz], rate_hz) for at in range(0, len(heard) - rate_hz, rate_hz // 4)) > 0.1
+        assert (
+            max(
+                tone_level(heard[at : at + rate_hz], rate_hz)
+                for at in range(0, len(heard) - rate_hz, rate_hz // 4)
+            )
+            > 0.1
+        )
         assert len(server.asked) == 1

@@ -1,4 +1,6 @@
-"""A visitor's recording is answered in the Respond tab: drawn with its words, heard, taken home, and again with another voice."""
+"""A visitor's recording is answered in the Respond tab: drawn with its words, heard, taken home, and again
+with another voice.
+"""
 
 import json
 import re
@@ -9,10 +11,10 @@ import pytest
 import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
-from .browser import screenshot, visitor
-from .looks import assert_fits_everywhere, assert_readable
-from .served import App
-from .speech import recognise, speak
+from .support.app_process import AppProcess
+from .support.browser import screenshot, visitor
+from .support.page_checks import assert_fits_everywhere, assert_readable
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
 NAMELESS = """() => [...document.querySelectorAll('#respond-form :is(button, input, textarea), .respond :is(button, select)')]
@@ -35,7 +37,11 @@ def open_tab(page: Page, url: str) -> None:
 
 def choose_clip(page: Page, path: Path) -> None:
     page.locator("#respond-clip input[type=file]").set_input_files(path)
-    expect(page.locator("#respond-clip [data-testid=waveform-Your\\ side], #respond-clip .waveform-container").first).to_be_visible()
+    expect(
+        page.locator(
+            "#respond-clip [data-testid=waveform-Your\\ side], #respond-clip .waveform-container"
+        ).first
+    ).to_be_visible()
 
 
 def choose_persona(page: Page, title: str) -> None:
@@ -50,7 +56,9 @@ def taken_home(page: Page, form: str) -> Path:
     return download.value.path()
 
 
-def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_voice(app: App, browser: Browser, question: Path) -> None:
+def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_voice(
+    app: AppProcess, browser: Browser, question: Path
+) -> None:
     with visitor(browser) as page:
         open_tab(page, app.url)
         page.click("#respond-start")
@@ -64,8 +72,13 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         expect(page.locator("#respond-status")).to_contain_text("as fast as it is spoken")
         expect(card.locator('.caption[data-speaker="user"]')).to_contain_text("compost bin")
         expect(card.locator('.caption[data-speaker="agent"]')).to_contain_text("eight dollars")
-        expect(card.locator(".lane")).to_have_attribute("aria-label", re.compile("you spoke 1 time, the agent 1 time"))
-        assert page.evaluate("() => { const c = document.querySelector('.session canvas'); return c.width > 300 && c.height > 100; }")
+        expect(card.locator(".lane")).to_have_attribute(
+            "aria-label", re.compile("you spoke 1 time, the agent 1 time")
+        )
+        assert page.evaluate(
+            "() => { const c = document.querySelector('.session canvas'); return c.width > 300 && c.height >"
+            " 100; }"
+        )
         card.get_by_role("button", name="Play the recording").click()
         expect(card.locator(".player-time")).not_to_have_text(re.compile("^0:00 "))
         card.get_by_role("button", name="Agent alone", exact=True).click()
@@ -95,14 +108,22 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         assert not page.evaluate(NAMELESS)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(f"() => document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}")
+            page.wait_for_function(
+                f"() => document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}"
+            )
             assert_fits_everywhere(page, f"respond-{scheme}")
             assert_readable(page)
     assert "compost" not in app.log.read_text()
 
 
-def test_respond_long_recording_shows_progress_and_can_be_cancelled(app: App, browser: Browser, tmp_path: Path) -> None:
-    sf.write(tmp_path / "long.flac", np.tile(speak("Tell me a story about a dragon.", pause_s=2.0), 25)[: 24_000 * 100], 24_000)
+def test_respond_long_recording_shows_progress_and_can_be_cancelled(
+    app: AppProcess, browser: Browser, tmp_path: Path
+) -> None:
+    sf.write(
+        tmp_path / "long.flac",
+        np.tile(speak("Tell me a story about a dragon.", pause_s=2.0), 25)[: 24_000 * 100],
+        24_000,
+    )
     with visitor(browser, viewport={"width": 390, "height": 844}) as page:
         open_tab(page, app.url)
         choose_clip(page, tmp_path / "long.flac")

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .browser import (
+from .support.app_process import AppProcess, app_process
+from .support.browser import (
     INSECURE_HOST,
     expect_state,
     forget_played,
@@ -25,8 +26,7 @@ from .browser import (
     tone_level,
     visitor,
 )
-from .served import App, served
-from .wires import Wire, wired
+from .support.faulty_proxy import LinkFaults, faulty_proxy
 
 pytestmark = pytest.mark.browser
 
@@ -34,13 +34,13 @@ LOUD = 0.05
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with served(tmp_path_factory.mktemp("app"), slots=1, connects_per_minute=600) as running:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with app_process(tmp_path_factory.mktemp("app"), slots=1, connects_per_minute=600) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _free_slots(app: App) -> Iterator[None]:
+def _free_slots(app: AppProcess) -> Iterator[None]:
     yield
     app.until_free()
 
@@ -59,18 +59,25 @@ def wait_for_tone(page: Page, heard: bool, patience_s: float = 10.0) -> None:
     raise AssertionError(f"the tone was {'not heard' if heard else 'still heard'}: its level was {level:.4f}")
 
 
-def test_talk_spoken_comes_back_and_is_taken_home(app: App, browser: Browser) -> None:
+def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         strangers: list[str] = []
         page.on(
-            "request", lambda request: strangers.append(request.url) if not request.url.startswith((app.url, "blob:", "data:")) else None
+            "request",
+            lambda request: (
+                strangers.append(request.url)
+                if not request.url.startswith((app.url, "blob:", "data:"))
+                else None
+            ),
         )
         open_page(page, app.url)
         expect(page.locator("#talk-engine")).to_contain_text("Echo")
         start_talk(page)
         wait_for_tone(page, heard=True)
         for side in ("user", "agent"):
-            page.wait_for_function(f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2")
+            page.wait_for_function(
+                f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2"
+            )
         expect(page.locator('[data-readout="transport"]')).to_have_text("socket")
         expect(page.locator('[data-readout="buffer"]')).to_contain_text("ms")
         expect(page.locator('[data-readout="left"]')).to_contain_text(":")
@@ -99,7 +106,9 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: App, browser: Browser) ->
 
 
 @pytest.mark.parametrize("tracks", [True, False])
-def test_microphone_is_read_from_its_track_or_through_web_audio_where_it_gives_none(app: App, browser: Browser, tracks: bool) -> None:
+def test_microphone_is_read_from_its_track_or_through_web_audio_where_it_gives_none(
+    app: AppProcess, browser: Browser, tracks: bool
+) -> None:
     with visitor(browser) as page:
         if not tracks:
             page.add_init_script("delete window.MediaStreamTrackProcessor")
@@ -112,7 +121,7 @@ def test_microphone_is_read_from_its_track_or_through_web_audio_where_it_gives_n
         stop_talk(page)
 
 
-def test_mute_sends_silence_until_unmuted(app: App, browser: Browser) -> None:
+def test_mute_sends_silence_until_unmuted(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
@@ -127,7 +136,7 @@ def test_mute_sends_silence_until_unmuted(app: App, browser: Browser) -> None:
 
 
 @contextmanager
-def full_house(app: App, browser: Browser) -> Iterator[tuple[Page, Page]]:
+def full_house(app: AppProcess, browser: Browser) -> Iterator[tuple[Page, Page]]:
     """One visitor who talks and one who waits for the only slot."""
     with visitor(browser) as first, visitor(browser) as second:
         open_page(first, app.url)
@@ -138,7 +147,7 @@ def full_house(app: App, browser: Browser) -> Iterator[tuple[Page, Page]]:
         yield first, second
 
 
-def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Browser) -> None:
+def test_second_caller_is_told_the_queue_and_gets_in_alone(app: AppProcess, browser: Browser) -> None:
     with full_house(app, browser) as (first, second):
         expect(second.locator("#talk-status")).to_contain_text("You are next")
         screenshot(second, "queued")
@@ -148,7 +157,7 @@ def test_second_caller_is_told_the_queue_and_gets_in_alone(app: App, browser: Br
         stop_talk(second)
 
 
-def test_cancel_in_the_queue_leaves_it(app: App, browser: Browser) -> None:
+def test_cancel_in_the_queue_leaves_it(app: AppProcess, browser: Browser) -> None:
     with full_house(app, browser) as (first, second):
         second.click("#talk-stop")
         expect_state(second, "idle")
@@ -159,7 +168,7 @@ def test_cancel_in_the_queue_leaves_it(app: App, browser: Browser) -> None:
         stop_talk(first)
 
 
-def test_microphone_refused_says_how_to_allow_it(app: App, browser: Browser) -> None:
+def test_microphone_refused_says_how_to_allow_it(app: AppProcess, browser: Browser) -> None:
     with visitor(browser, microphone=False) as page:
         open_page(page, app.url)
         page.click("#talk-start")
@@ -170,16 +179,19 @@ def test_microphone_refused_says_how_to_allow_it(app: App, browser: Browser) -> 
         screenshot(page, "refused")
 
 
-def test_microphone_missing_says_so(app: App, browser: Browser) -> None:
+def test_microphone_missing_says_so(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
-        page.add_init_script("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none', 'NotFoundError'); }")
+        page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('none',"
+            " 'NotFoundError'); }"
+        )
         open_page(page, app.url)
         page.click("#talk-start")
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("No microphone was found")
 
 
-def test_insecure_page_names_https_and_localhost(app: App, browser: Browser) -> None:
+def test_insecure_page_names_https_and_localhost(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, f"http://{INSECURE_HOST}:{app.url.rsplit(':', 1)[1]}")
         page.click("#talk-start")
@@ -188,7 +200,7 @@ def test_insecure_page_names_https_and_localhost(app: App, browser: Browser) -> 
         expect(page.locator("#talk-status")).to_contain_text("http://localhost")
 
 
-def test_reload_in_mid_talk_brings_the_recording(app: App, browser: Browser) -> None:
+def test_reload_in_mid_talk_brings_the_recording(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
@@ -206,8 +218,11 @@ def test_reload_in_mid_talk_brings_the_recording(app: App, browser: Browser) -> 
         stop_talk(page)
 
 
-def test_network_without_websockets_talks_over_http(app: App, browser: Browser) -> None:
-    with wired("127.0.0.1", int(app.url.rsplit(":", 1)[1]), Wire(websockets=False)) as port, visitor(browser) as page:
+def test_network_without_websockets_talks_over_http(app: AppProcess, browser: Browser) -> None:
+    with (
+        faulty_proxy("127.0.0.1", int(app.url.rsplit(":", 1)[1]), LinkFaults(websockets=False)) as port,
+        visitor(browser) as page,
+    ):
         open_page(page, f"http://localhost:{port}")
         start_talk(page)
         expect(page.locator('[data-readout="transport"]')).to_have_text("HTTP")
@@ -215,7 +230,7 @@ def test_network_without_websockets_talks_over_http(app: App, browser: Browser) 
         stop_talk(page)
 
 
-def test_keyboard_alone_starts_mutes_and_stops(app: App, browser: Browser) -> None:
+def test_keyboard_alone_starts_mutes_and_stops(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.keyboard.press("Space")
@@ -237,7 +252,7 @@ def test_keyboard_alone_starts_mutes_and_stops(app: App, browser: Browser) -> No
         expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
 
 
-def test_recording_is_rated_kept_listed_and_deleted(app: App, browser: Browser) -> None:
+def test_recording_is_rated_kept_listed_and_deleted(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
         open_page(page, app.url)
         page.click("#tab-sessions-button")
@@ -267,7 +282,7 @@ def test_recording_is_rated_kept_listed_and_deleted(app: App, browser: Browser) 
         expect(page.locator('.sessions [data-part="empty"]')).to_be_visible()
 
 
-def test_sessions_of_another_browser_are_not_shown(app: App, browser: Browser) -> None:
+def test_sessions_of_another_browser_are_not_shown(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as first, visitor(browser) as second:
         open_page(first, app.url)
         start_talk(first)

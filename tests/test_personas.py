@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from personaplex_app.errors import BadPrompt, SettingsError, UnknownPersona
-from personaplex_app.personas import ASSETS, CLASSIC_VOICES, check_prompt, find, load_personas
+from personaplex_app.personas import CLASSIC_VOICES, PERSONAS_FILE, check_prompt, find, load_personas
 
 pytestmark = pytest.mark.unit
 
@@ -134,10 +134,12 @@ def test_check_prompt_strips_and_keeps_the_limit():
 
 
 def test_personas_file_lies_inside_the_package():
-    assert (ASSETS / "personas.yaml").is_file()
-    assert ASSETS.parent.name == "personaplex_app"
+    assert PERSONAS_FILE.is_file()
+    assert PERSONAS_FILE.parent.name == "personaplex_app"
 
 
 def test_personas_know_the_embedded_voices_by_name():
-    synthesiser = pytest.importorskip("personaplex_app.classic.synthesiser", reason="the speech packages are not installed")
+    synthesiser = pytest.importorskip(
+        "personaplex_app.speech.synthesiser", reason="the speech packages are not installed"
+    )
     assert {timbre.voice.name for timbre in synthesiser.TIMBRES} == set(CLASSIC_VOICES)

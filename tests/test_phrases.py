@@ -35,14 +35,23 @@ def test_ending_tells_a_finished_text_from_one_that_goes_on(text, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Mm-hmm.", True), ("Yeah, right.", True), ("I see.", True), ("Okay", True), ("I", False), ("Okay, but why?", False), ("", False)],
+    [
+        ("Mm-hmm.", True),
+        ("Yeah, right.", True),
+        ("I see.", True),
+        ("Okay", True),
+        ("I", False),
+        ("Okay, but why?", False),
+        ("", False),
+    ],
 )
 def test_backchannel_only_says_go_on(text, expected):
     assert is_backchannel(text) is expected
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("Stop.", True), ("Wait a second", True), ("Please stop.", True), ("Yeah", False), ("", False)]
+    ("text", "expected"),
+    [("Stop.", True), ("Wait a second", True), ("Please stop.", True), ("Yeah", False), ("", False)],
 )
 def test_stop_asks_for_silence(text, expected):
     assert is_stop(text) is expected
@@ -68,7 +77,12 @@ def test_echo_is_the_agents_own_words(text, loud_room, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("costs $8 a month we collect", False), ("costs $8 a month we please stop talking now", True), ("please", False), ("", False)],
+    [
+        ("costs $8 a month we collect", False),
+        ("costs $8 a month we please stop talking now", True),
+        ("please", False),
+        ("", False),
+    ],
 )
 def test_fresh_words_are_not_the_agents(text, expected):
     assert is_fresh(text, PLAYED) is expected

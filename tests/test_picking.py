@@ -1,4 +1,6 @@
-"""Recordings of every kind decoded within limits, and the speech in them picked: real words with silence around, and what is refused."""
+"""Recordings of every kind decoded within limits, and the speech in them picked: real words with silence
+around, and what is refused.
+"""
 
 import io
 import struct
@@ -16,8 +18,8 @@ from personaplex_app.cloning.picking import MAX_SPEECH_S, MIN_SPEECH_S, Picker
 from personaplex_app.errors import BadAudio
 from personaplex_app.voices import CLONE_LUFS
 
-from .served import ROOT
-from .speech import recognise, speak
+from .support.app_process import ROOT
+from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.unit
 RATE_HZ = 24_000
@@ -95,7 +97,17 @@ def lying_header() -> bytes:
         (recording(np.array([0.0, np.inf]), subtype="FLOAT"), "not numbers"),
     ],
     # a file written now holds the time: it names no test
-    ids=["nothing", "a page", "half a header", "no samples", "too long", "three channels", "a low rate", "not a number", "infinite"],
+    ids=[
+        "nothing",
+        "a page",
+        "half a header",
+        "no samples",
+        "too long",
+        "three channels",
+        "a low rate",
+        "not a number",
+        "infinite",
+    ],
 )
 def test_decode_what_is_no_recording_gets_a_sentence(data, said):
     with pytest.raises(BadAudio, match=said):
@@ -107,7 +119,11 @@ def test_decode_header_that_lies_gives_what_is_there():
 
 
 @settings(max_examples=60, deadline=None)
-@given(kind=st.sampled_from(["WAV", "FLAC", "OGG"]), place=st.integers(0, 2**13), noise=st.binary(min_size=1, max_size=8))
+@given(
+    kind=st.sampled_from(["WAV", "FLAC", "OGG"]),
+    place=st.integers(0, 2**13),
+    noise=st.binary(min_size=1, max_size=8),
+)
 def test_decode_with_bytes_changed_is_refused_or_bounded(kind, place, noise):
     data = bytearray(recording(tone(0.3), kind=kind))
     place %= len(data)
@@ -140,7 +156,11 @@ def test_pick_joins_what_lies_apart_in_its_order(picker, spoken):
     parts = [silence(2), spoken[:cut], silence(3), spoken[cut:], silence(2)]
     picked = picker.pick(np.concatenate(parts))
     assert len(picked.spans) >= 2
-    assert all(a < b for span in zip(picked.spans, picked.spans[1:], strict=False) for a, b in [(span[0][1], span[1][0])])
+    assert all(
+        a < b
+        for span in zip(picked.spans, picked.spans[1:], strict=False)
+        for a, b in [(span[0][1], span[1][0])]
+    )
     assert sum(end - start for start, end in picked.spans) == pytest.approx(picked.duration_s, abs=1e-3)
     assert MIN_SPEECH_S <= picked.duration_s <= len(spoken) / RATE_HZ + 1.0
 
@@ -153,7 +173,9 @@ def test_pick_from_a_long_recording_is_ten_seconds_at_most(picker, spoken):
 def test_loudness_of_what_is_picked_is_the_models(picker, spoken):
     for gain in (0.05, 1.0):
         levelled = at_loudness(picker.pick(spoken * np.float32(gain)).samples, CLONE_LUFS)
-        assert pyloudnorm.Meter(RATE_HZ).integrated_loudness(levelled.astype(np.float64)) == pytest.approx(CLONE_LUFS, abs=0.1)
+        assert pyloudnorm.Meter(RATE_HZ).integrated_loudness(levelled.astype(np.float64)) == pytest.approx(
+            CLONE_LUFS, abs=0.1
+        )
 
 
 def test_pick_from_a_human_recording_is_the_human(picker):
@@ -180,7 +202,10 @@ def clipped(samples: np.ndarray, gain: float) -> np.ndarray:
         (lambda s: noisy(s, 6.0), "too noisy: the voice is . dB above the noise, and 12 dB are needed"),
         (lambda s: clipped(s, 4.0), "clipped"),
         # turned down and resampled after it was clipped, as a telephone does
-        (lambda s: 0.3 * soxr.resample(soxr.resample(clipped(s, 4.0), 24_000, 44_100), 44_100, 24_000), "clipped"),
+        (
+            lambda s: 0.3 * soxr.resample(soxr.resample(clipped(s, 4.0), 24_000, 44_100), 44_100, 24_000),
+            "clipped",
+        ),
         (lambda s: s[: 2 * RATE_HZ], r"only [12]\.\d s of speech were found; a voice needs 3 s"),
         (lambda s: silence(5), "no speech was found"),
         (lambda s: silence(0.001), "no speech was found"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import full_size
-from personaplex_app import doctor
+from personaplex_app.cli import doctor
 from personaplex_app.engine import personaplex
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import EngineError
@@ -20,7 +20,7 @@ from personaplex_app.model.plan import plan_memory, read_sizes, sizes_of
 from personaplex_app.model.quantize import Int8Weight
 from personaplex_app.settings import Settings
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GIB = 2**30
@@ -52,7 +52,15 @@ def test_plan_of_the_released_model_has_the_known_figures(sizes):
 
 @pytest.mark.parametrize(
     ("gib", "form", "talks"),
-    [(139, "none", 64), (48, "none", 20), (24, "none", 4), (16, "int8", 4), (15, "int8", 3), (12, "int8", 1), (8, "int4", 1)],
+    [
+        (139, "none", 64),
+        (48, "none", 20),
+        (24, "none", 4),
+        (16, "int8", 4),
+        (15, "int8", 3),
+        (12, "int8", 1),
+        (8, "int4", 1),
+    ],
 )
 def test_plan_takes_the_most_exact_form_that_fits(sizes, gib, form, talks):
     plan = plan_memory(sizes, gib * GIB, 2, talks=64)
@@ -60,7 +68,11 @@ def test_plan_takes_the_most_exact_form_that_fits(sizes, gib, form, talks):
     assert min(plan.chosen.slots, 64) == talks
     assert plan.chosen.needed_bytes <= plan.usable_bytes < gib * GIB
     held = plan.chosen.weights_bytes + plan.codec_bytes + plan.snapshot_bytes + plan.reserve_bytes
-    assert held + plan.chosen.slots * plan.slot_bytes <= plan.usable_bytes < held + (plan.chosen.slots + 1) * plan.slot_bytes
+    assert (
+        held + plan.chosen.slots * plan.slot_bytes
+        <= plan.usable_bytes
+        < held + (plan.chosen.slots + 1) * plan.slot_bytes
+    )
 
 
 def test_plan_int8_with_one_talk_takes_at_most_11_5_gb_on_a_16_gb_card(sizes):
@@ -84,7 +96,11 @@ def test_doctor_on_a_t4_plans_float16_with_int8_weights(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(14.6 * GIB), 15 * GIB))
     plan = doctor.examine(Settings())["memory_plan"]
     assert "float16: this GPU has no bfloat16" in plan["device"]
-    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["layers_away"]) == (2, "int8", 0)
+    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["layers_away"]) == (
+        2,
+        "int8",
+        0,
+    )
     assert plan["chosen"]["slots"] == 3
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=8, minor=0))
     assert "bfloat16: as released" in doctor.examine(Settings())["memory_plan"]["device"]
@@ -102,12 +118,17 @@ def test_plan_bytes_are_those_of_the_loaded_model(quantize, dtype):
 def test_plan_slot_and_codec_bytes_are_those_of_a_loaded_talk():
     sizes, checkpoint = read_sizes(tiny.GOLDEN), tiny.checkpoint()
     mimi = checkpoint.mimi
-    assert sizes.codec_bytes == sum(t.numel() * t.element_size() for t in (*mimi.parameters(), *mimi.buffers()))
+    assert sizes.codec_bytes == sum(
+        t.numel() * t.element_size() for t in (*mimi.parameters(), *mimi.buffers())
+    )
     one, two = (Duplex(checkpoint, rows) for rows in (1, 2))
 
     def held(duplex):
         states = (duplex._encoder, duplex._decoder)
-        tensors = [duplex.rows.state.cache.data, *(t for s in states for t in (s.position, s.cache.data, *s.memory.values()))]
+        tensors = [
+            duplex.rows.state.cache.data,
+            *(t for s in states for t in (s.position, s.cache.data, *s.memory.values())),
+        ]
         return sum(t.numel() * t.element_size() for t in tensors)
 
     assert held(two) - held(one) == sizes.slot_bytes(4)
@@ -159,7 +180,10 @@ def test_engine_without_room_refuses_before_loading(monkeypatch, tmp_path):
 
 def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine():
     text = doctor.report(Settings(), as_json=False, gpu_gib=16)
-    assert "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has 16.74 GB" in text
+    assert (
+        "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has"
+        " 16.74 GB" in text
+    )
     assert "int8: weights 8.01 GB, 11.16 GB with one talk, moves 7.38 GB a frame: 4 talks fit" in text
     assert "takes int8: unquantised with one talk needs 18.5 GB and 16.7 GB are usable" in text
     plan = json.loads(doctor.report(Settings(), as_json=True))["memory_plan"]
@@ -179,4 +203,6 @@ def test_doctor_plans_the_given_checkpoint_and_says_what_is_wrong_with_it(tmp_pa
     settings = replace(Settings(), checkpoint=str(tiny.GOLDEN))
     assert doctor.examine(settings, 8)["memory_plan"]["file_bytes"] == read_sizes(tiny.GOLDEN).file_bytes
     (tmp_path / "config.json").write_text("{")
-    assert "Memory     not planned: config.json cannot be read" in doctor.report(replace(settings, checkpoint=str(tmp_path)), False)
+    assert "Memory     not planned: config.json cannot be read" in doctor.report(
+        replace(settings, checkpoint=str(tmp_path)), False
+    )

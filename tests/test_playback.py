@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.playback import Playback, first_audible_s
-from personaplex_app.classic.synthesiser import Clip
 from personaplex_app.engine.contract import Word
+from personaplex_app.speech.synthesiser import SpeechClip
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
 
 
-def clip(frames: int = 10, *words: tuple[str, float, float]) -> Clip:
-    return Clip(np.full(frames * FRAME_SAMPLES, 0.5, np.float32), tuple(Word(*word) for word in words))
+def clip(frames: int = 10, *words: tuple[str, float, float]) -> SpeechClip:
+    return SpeechClip(np.full(frames * FRAME_SAMPLES, 0.5, np.float32), tuple(Word(*word) for word in words))
 
 
 def pull(playback: Playback, count: int, first: int = 0) -> tuple[np.ndarray, list[Word]]:
@@ -22,7 +22,7 @@ def pull(playback: Playback, count: int, first: int = 0) -> tuple[np.ndarray, li
 
 def test_playback_clips_follow_without_a_gap_and_words_begin_in_their_frames():
     playback = Playback()
-    playback.say(Clip(np.full(2_000, 0.5, np.float32), (Word("one", 0.01, 0.05),)))
+    playback.say(SpeechClip(np.full(2_000, 0.5, np.float32), (Word("one", 0.01, 0.05),)))
     playback.say(clip(1, ("two", 0.02, 0.08)))
     sound, words = pull(playback, 3, first=10)
     assert np.count_nonzero(sound) == 2_000 + FRAME_SAMPLES
@@ -110,4 +110,6 @@ def test_playback_aside_is_soft_and_beside_the_rest():
 
 
 def test_first_audible_skips_the_silence():
-    assert first_audible_s(Clip(np.concatenate([np.zeros(2_400), np.ones(10)]).astype(np.float32), ())) == pytest.approx(0.1)
+    assert first_audible_s(
+        SpeechClip(np.concatenate([np.zeros(2_400), np.ones(10)]).astype(np.float32), ())
+    ) == pytest.approx(0.1)

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personaplex_app.errors import BadInput, ProtocolError
-from personaplex_app.protocol import MAX_MESSAGE_BYTES, MAX_PROMPT_CHARS, Kind, Message, decode, metadata, pack, parse_query, unpack
+from personaplex_app.protocol import (
+    MAX_MESSAGE_BYTES,
+    MAX_PROMPT_CHARS,
+    Kind,
+    Message,
+    decode,
+    metadata,
+    pack,
+    parse_query,
+    unpack,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -35,7 +45,12 @@ def test_unpack_anything_gives_messages_or_a_protocol_error(body):
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [("hello", "binary"), (b"", "empty"), (b"\x09x", "kind 9"), (b"\x01" * (MAX_MESSAGE_BYTES + 1), str(MAX_MESSAGE_BYTES))],
+    [
+        ("hello", "binary"),
+        (b"", "empty"),
+        (b"\x09x", "kind 9"),
+        (b"\x01" * (MAX_MESSAGE_BYTES + 1), str(MAX_MESSAGE_BYTES)),
+    ],
     ids=["text", "nothing", "unknown kind", "oversize"],
 )
 def test_decode_bad_message_says_what_is_wrong(data, said):
@@ -62,7 +77,12 @@ def test_query_of_the_reference_client_is_understood():
         "audio_topk": "250",
     }
     request = parse_query({**query, "seed": "-1", "repetition_penalty": "1.0"})
-    assert (request.voice, request.prompt, request.codec, request.events) == ("NATF2", query["text_prompt"], "opus", False)
+    assert (request.voice, request.prompt, request.codec, request.events) == (
+        "NATF2",
+        query["text_prompt"],
+        "opus",
+        False,
+    )
     assert request.sampling == {"audio_temperature": 0.8, "audio_topk": 250}
 
 
@@ -92,14 +112,29 @@ def test_query_with_bad_field_names_it(query, said):
 def test_start_message_fills_the_request():
     request = parse_query({"codec": "pcm", "events": "1", "config": "message"})
     assert request.config_follows
-    start = {"type": "start", "text_prompt": "Be kind.", "voice_prompt": "clear", "owner": "k" * 32, "keep": True, "seed": 7}
+    start = {
+        "type": "start",
+        "text_prompt": "Be kind.",
+        "voice_prompt": "clear",
+        "owner": "k" * 32,
+        "keep": True,
+        "seed": 7,
+    }
     started = request.configured(start)
-    assert (started.prompt, started.voice, started.keep, started.codec, started.events) == ("Be kind.", "clear", True, "pcm", True)
+    assert (started.prompt, started.voice, started.keep, started.codec, started.events) == (
+        "Be kind.",
+        "clear",
+        True,
+        "pcm",
+        True,
+    )
     assert started.sampling == {"seed": 7}
     assert not started.config_follows
 
 
-@pytest.mark.parametrize("start", [{"text_prompt": 3}, {"keep": "yes please"}, {"seed": True}, {"voice_prompt": ["a"]}])
+@pytest.mark.parametrize(
+    "start", [{"text_prompt": 3}, {"keep": "yes please"}, {"seed": True}, {"voice_prompt": ["a"]}]
+)
 def test_start_message_with_wrong_type_is_refused(start):
     with pytest.raises(BadInput, match=next(iter(start))):
         parse_query({}).configured(start)

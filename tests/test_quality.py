@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 import soxr
 
-from personaplex_app.evaluation.folders import Sound
-from personaplex_app.evaluation.quality import Dnsmos, clipping_share, silence_share
 from personaplex_app.evaluation.similarity import VoiceEncoder, similarity
+from personaplex_app.speech.quality import Dnsmos, clipping_share, silence_share
+from personaplex_app.speech.sound import Sound
 
-from . import oracle  # noqa: F401 - Resemblyzer lies in its folder
-from .samples import tone
-from .speech import speak
+from .support import oracle  # noqa: F401 - Resemblyzer lies in its folder
+from .support.fdb_samples import tone
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 
 TEXTS = (
-    "Could you tell me when the museum opens tomorrow morning, please? I would like to go there with my two children.",
+    (
+        "Could you tell me when the museum opens tomorrow morning, please? I would like to go there with my"
+        " two children."
+    ),
     "It opens at nine, and the tour of the old town begins an hour later at the main gate.",
 )
 
@@ -72,17 +75,29 @@ def encoder() -> VoiceEncoder:
 
 def test_voice_encoder_makes_what_the_package_makes(encoder):
     at_s = np.arange(40_000) / 16_000
-    hum = sum(np.sin(2 * np.pi * (140 + 15 * np.sin(3 * at_s)) * k * at_s) / k for k in range(1, 25)) * 0.1 * (1 + np.sin(11 * at_s))
+    hum = (
+        sum(np.sin(2 * np.pi * (140 + 15 * np.sin(3 * at_s)) * k * at_s) / k for k in range(1, 25))
+        * 0.1
+        * (1 + np.sin(11 * at_s))
+    )
     found = encoder.embed_speech(hum.astype(np.float32))
     assert np.linalg.norm(found) == pytest.approx(1.0, abs=1e-6)
     # the six largest of what Resemblyzer 0.1.4 with librosa 0.11 returned for this sound
-    for place, value in {246: 0.22724, 36: 0.21588, 218: 0.20326, 10: 0.19751, 182: 0.19004, 158: 0.17796}.items():
+    for place, value in {
+        246: 0.22724,
+        36: 0.21588,
+        218: 0.20326,
+        10: 0.19751,
+        182: 0.19004,
+        158: 0.17796,
+    }.items():
         assert found[place] == pytest.approx(value, abs=2e-5)
 
 
 def test_voice_encoder_tells_voices_apart(encoder):
     one, same, other = (
-        encoder.embed(Sound(speak(text, voice), 24_000, 1)) for text, voice in ((TEXTS[0], "warm"), (TEXTS[1], "warm"), (TEXTS[1], "light"))
+        encoder.embed(Sound(speak(text, voice), 24_000, 1))
+        for text, voice in ((TEXTS[0], "warm"), (TEXTS[1], "warm"), (TEXTS[1], "light"))
     )
     assert similarity(one, same) > 0.9
     assert similarity(one, other) < 0.8

@@ -13,9 +13,17 @@ from personaplex_app.model.config import LmConfig, gated_width
 from personaplex_app.model.generation import GREEDY, Rows
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm, quantize_in_place
-from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works, linear, quantized, scheme_of, stored_bytes
+from personaplex_app.model.quantize import (
+    Int4Weight,
+    Int8Weight,
+    integer_works,
+    linear,
+    quantized,
+    scheme_of,
+    stored_bytes,
+)
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 ROWS = slice(64, 192)
@@ -99,7 +107,11 @@ def test_scheme_spares_embeddings_norms_and_the_small_parts():
     assert scheme_of("transformer.layers.3.gating.linear_in.weight", (8, 8), "int4") == "int4"
     assert scheme_of("depformer.layers.0.self_attn.in_proj_weight", (8, 8), "int4") == "int8"
     assert scheme_of("text_linear.weight", (8, 8), "int4") == "int8"
-    for key, shape in (("emb.3.weight", (8, 8)), ("depformer_text_emb.weight", (8, 8)), ("out_norm.alpha", (1, 1, 8))):
+    for key, shape in (
+        ("emb.3.weight", (8, 8)),
+        ("depformer_text_emb.weight", (8, 8)),
+        ("out_norm.alpha", (1, 1, 8)),
+    ):
         assert scheme_of(key, shape, "int8") == "none"
 
 
@@ -118,8 +130,15 @@ def test_load_int8_and_int4_speak_and_mostly_agree_with_float():
 
 def mid_lm():
     """Wide enough for quantisation to be what it is in a large model."""
-    sizes = {"depformer_width": 128, "depformer_heads": 2, "depformer_layers": 2, "depformer_hidden": gated_width(128, 528)}
-    config = LmConfig(512, 8, 4, gated_width(512, 2112), 40, text_card=1000, card=512, depformer_steps=8, **sizes)
+    sizes = {
+        "depformer_width": 128,
+        "depformer_heads": 2,
+        "depformer_layers": 2,
+        "depformer_hidden": gated_width(128, 528),
+    }
+    config = LmConfig(
+        512, 8, 4, gated_width(512, 2112), 40, text_card=1000, card=512, depformer_steps=8, **sizes
+    )
     torch.manual_seed(0)
     lm = Lm(config).eval().requires_grad_(False)
     for name, tensor in lm.named_parameters():

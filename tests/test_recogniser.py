@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from personaplex_app.classic.recogniser import Recogniser, is_believable, window_frames
+from personaplex_app.speech.recogniser import Recogniser, is_believable, window_frames
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +27,8 @@ def test_recogniser_runs_on_the_pinned_feature_extractor():
 
 
 @pytest.mark.parametrize(
-    ("clip_frames", "window"), [(1, 1_000), (1_000, 1_000), (1_001, 1_500), (1_500, 1_500), (1_501, 3_000), (9_000, 3_000)]
+    ("clip_frames", "window"),
+    [(1, 1_000), (1_000, 1_000), (1_001, 1_500), (1_500, 1_500), (1_501, 3_000), (9_000, 3_000)],
 )
 def test_window_is_the_shortest_that_holds_the_clip(clip_frames, window):
     assert window_frames(clip_frames) == window
@@ -49,7 +50,13 @@ def test_recogniser_words_have_the_times_they_were_said(recogniser):
 
 
 def test_recogniser_more_than_thirty_seconds_hears_the_last_thirty(recogniser):
-    clip = np.concatenate([speak("Bananas."), np.zeros(33 * SAMPLE_RATE_HZ, np.float32), speak("We open at nine in the morning.")])
+    clip = np.concatenate(
+        [
+            speak("Bananas."),
+            np.zeros(33 * SAMPLE_RATE_HZ, np.float32),
+            speak("We open at nine in the morning."),
+        ]
+    )
     text = recogniser.transcribe(clip).text
     assert "morning" in text
     assert "anana" not in text

@@ -125,13 +125,20 @@ def test_recorder_never_writes_over_another_recording(tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(cut_bytes=st.integers(0, HEADER_BYTES + 15 * FRAME_SAMPLES * SAMPLE_BYTES), header=st.binary(max_size=HEADER_BYTES))
+@given(
+    cut_bytes=st.integers(0, HEADER_BYTES + 15 * FRAME_SAMPLES * SAMPLE_BYTES),
+    header=st.binary(max_size=HEADER_BYTES),
+)
 def test_recover_part_cut_anywhere_plays_what_is_there(cut_bytes, header):
     both = frames(15)
     with TemporaryDirectory() as folder:
         wav = Path(folder) / "a.wav"
         record(wav, both, durable=False).finish()
-        data = header + wav.read_bytes()[len(header) : cut_bytes] if cut_bytes > len(header) else wav.read_bytes()[:cut_bytes]
+        data = (
+            header + wav.read_bytes()[len(header) : cut_bytes]
+            if cut_bytes > len(header)
+            else wav.read_bytes()[:cut_bytes]
+        )
         wav.unlink()
         part_path(wav).write_bytes(data)
         expected = max(0, cut_bytes - HEADER_BYTES) // SAMPLE_BYTES

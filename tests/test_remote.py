@@ -1,4 +1,6 @@
-"""The remote engine against servers over real sockets: those that talk, and each way in which one can fail."""
+"""The remote engine against servers over real sockets: those that talk, and each way in which one can
+fail.
+"""
 
 import asyncio
 import json
@@ -17,29 +19,47 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from personaplex_app import doctor
+from personaplex_app.cli import doctor
 from personaplex_app.codec import make_codec
 from personaplex_app.engine import remote as remote_module
 from personaplex_app.engine import remote_session
-from personaplex_app.engine.choose import build, choose, remote_settings
-from personaplex_app.engine.contract import Bridge, Capabilities, EngineState, Notice, Sampling, SessionConfig, Utterance
+from personaplex_app.engine.contract import (
+    Capabilities,
+    EngineState,
+    LinkStats,
+    Notice,
+    Sampling,
+    SessionConfig,
+    Utterance,
+)
 from personaplex_app.engine.jitter import JitterBuffer
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.engine.remote_line import Line, Timeouts
+from personaplex_app.engine.remote_connection import RemoteConnection, Timeouts
 from personaplex_app.engine.remote_upstreams import Access, read_status
-from personaplex_app.errors import BadInput, BadPrompt, CapacityError, EngineError, EngineUnavailable, SettingsError, UnknownVoice
+from personaplex_app.engine_choice import build, choose, remote_settings
+from personaplex_app.errors import (
+    BadInput,
+    BadPrompt,
+    CapacityError,
+    EngineError,
+    EngineUnavailable,
+    SettingsError,
+    UnknownVoice,
+)
 from personaplex_app.protocol import Kind
 from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NAMES
 
-from .moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
-from .peers import tone
-from .served import free_port
+from .support.app_process import free_port
+from .support.moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
+from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 
-QUICK = RemoteSettings((), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01)
+QUICK = RemoteSettings(
+    (), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01
+)
 CONFIG = SessionConfig("NATF2", "You are a secret gardener.", sampling=Sampling(0.7, 0.6, 100, 20, 7))
 SAID = tone(2.0).reshape(-1, FRAME_SAMPLES)
 QUIET = np.zeros(FRAME_SAMPLES, np.float32)
@@ -82,7 +102,7 @@ def step_until_it_ends(session, most=200) -> str:
 
 def test_remote_talk_that_is_interrupted_is_silent_until_the_agent_pauses():
     with moshi_server(echo) as server, remote(server.url) as engine:
-        session = engine.open(replace(CONFIG, paced=False))
+        session = engine.open(replace(CONFIG, realtime=False))
         sounding = [session.step(frame).agent.any() for frame in SAID[:10]]
         session.interrupt()
         after = [session.step(frame).agent.any() for frame in SAID[10:20]]
@@ -94,7 +114,10 @@ def test_remote_talk_that_is_interrupted_is_silent_until_the_agent_pauses():
 def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     caplog.set_level(logging.DEBUG)
     access = Access({"Authorization": "Bearer k-123", "X-Extra": "yes"})
-    with moshi_server(key="k-123") as server, remote(server.url + "?worker=4&seed=9", access=access) as engine:
+    with (
+        moshi_server(key="k-123") as server,
+        remote(server.url + "?worker=4&seed=9", access=access) as engine,
+    ):
         engine.open(CONFIG).close()
         query, headers = server.asked[0]
     assert query == {
@@ -112,8 +135,8 @@ def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     assert not [word for word in ("gardener", "k-123") if word in caplog.text]
 
 
-@pytest.mark.parametrize("paced", [True, False])
-def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
+@pytest.mark.parametrize("realtime", [True, False])
+def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime):
     def answer(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
@@ -122,13 +145,13 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
                 talk.say(Kind.TEXT, [b" Good", b" day"][n - 3])
 
     with moshi_server(answer) as server, remote(server.url) as engine:
-        session = engine.open(replace(CONFIG, paced=paced))
+        session = engine.open(replace(CONFIG, realtime=realtime))
         steps = []
         for frame in SAID:
             steps.append(session.step(frame))
-            if paced:
+            if realtime:
                 time.sleep(0.02)
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
         session.close()
         assert "a round trip takes" in engine.about
@@ -141,11 +164,11 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(paced):
     assert "".join(step.text for step in steps) == " Good day"
     said = [event for step in steps for event in step.events if isinstance(event, Utterance)]
     assert (said[-1].text, said[-1].speaker) == ("Good day", "agent")
-    assert (bridge.skipped_frames, bridge.trimmed_ms) == (0, 0)
-    assert 0 < bridge.round_trip_ms < 500
+    assert (stats.skipped_frames, stats.trimmed_ms) == (0, 0)
+    assert 0 < stats.round_trip_ms < 500
 
 
-def test_remote_unpaced_talk_keeps_the_servers_own_delay_and_makes_up_nothing():
+def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_nothing():
     def three_later(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
@@ -154,12 +177,12 @@ def test_remote_unpaced_talk_keeps_the_servers_own_delay_and_makes_up_nothing():
                 talk.speak(frame)
 
     with moshi_server(three_later) as server, remote(server.url, timeouts=Timeouts()) as engine:
-        session = engine.open(replace(CONFIG, paced=False))
+        session = engine.open(replace(CONFIG, realtime=False))
         loud = [float(np.abs(session.step(frame).agent).max()) > 0.1 for frame in SAID[:18]]
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
     assert loud == [False] * 3 + [True] * 15
-    assert bridge.late_frames == 0
+    assert stats.late_frames == 0
 
 
 def test_remote_sampling_of_a_running_talk_stays():
@@ -191,11 +214,17 @@ def shut(talk: Talk) -> None:
 
 BEGINNINGS = {
     "nothing": (hang, "did not begin the talk within 0.4 s"),
-    "error": (lambda talk: talk.say(Kind.ERROR, b"The voice is\x00 unknown."), 'refused the talk. It says: "The voice is unknown."'),
+    "error": (
+        lambda talk: talk.say(Kind.ERROR, b"The voice is\x00 unknown."),
+        'refused the talk. It says: "The voice is unknown."',
+    ),
     "text": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
     "unknown kind": (lambda talk: talk.socket.send(b"\x4dabc"), "not the moshi protocol. (Message kind 77"),
     "closing": (shut, "closed the connection (code 1013, 'try later') before the talk began"),
-    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off before"),
+    "broken off": (
+        lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR),
+        "broke the connection off before",
+    ),
 }
 
 
@@ -271,10 +300,16 @@ ENDS = {
     "pages without sound": (endless_page, "not the moshi protocol"),
     "text message": (lambda talk: talk.socket.send("hello"), "not the moshi protocol"),
     "empty message": (lambda talk: talk.socket.send(b""), "not the moshi protocol"),
-    "too large": (lambda talk: talk.say(Kind.TEXT, bytes(100_000)), "sent a message of more than 65,536 bytes"),
+    "too large": (
+        lambda talk: talk.say(Kind.TEXT, bytes(100_000)),
+        "sent a message of more than 65,536 bytes",
+    ),
     "too much": (flood, "s of sound in a talk of"),
     "error": (lambda talk: talk.say(Kind.ERROR, b"Out of memory"), 'It says: "Out of memory"'),
-    "closing": (lambda talk: talk.socket.close(1000, "time is over"), "closed the connection (code 1000, 'time is over')"),
+    "closing": (
+        lambda talk: talk.socket.close(1000, "time is over"),
+        "closed the connection (code 1000, 'time is over')",
+    ),
     "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off"),
 }
 
@@ -310,13 +345,13 @@ def test_remote_server_that_is_too_slow_is_not_sent_more_and_the_person_is_told(
     with moshi_server(slow) as server, remote(server.url) as engine:
         session = engine.open(CONFIG)
         steps = [session.step(QUIET) for _ in range(40)]
-        bridge = session.bridge()
+        stats = session.link_stats()
         session.close()
     notices = [event for step in steps for event in step.events if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == ["remote_slow"]
-    assert bridge.late_frames > 5
+    assert stats.late_frames > 5
     # what was sent and what was left out is all there was
-    assert 10 < bridge.skipped_frames <= 40 - len(heard)
+    assert 10 < stats.skipped_frames <= 40 - len(heard)
 
 
 def test_remote_server_that_takes_no_sound_ends_the_talk_before_much_of_it_waits():
@@ -340,9 +375,9 @@ def test_remote_server_that_takes_no_sound_ends_the_talk_before_much_of_it_waits
         def abort(self) -> None:
             self.aborted = True
 
-    async def talk() -> tuple[Line, Stuck]:
+    async def talk() -> tuple[RemoteConnection, Stuck]:
         socket = Stuck()
-        line = Line(socket, make_codec("pcm"), JitterBuffer(), lambda trip_ms: None)  # type: ignore[arg-type]
+        line = RemoteConnection(socket, make_codec("pcm"), JitterBuffer(), lambda trip_ms: None)  # type: ignore[arg-type]
         running = asyncio.ensure_future(line.run())
         for _ in range(200):
             line.send(QUIET)
@@ -383,7 +418,11 @@ def test_remote_talk_goes_where_others_talk_least():
     def told(used: int):
         return lambda: (200, json.dumps(status(slots={"used": used, "total": 3})).encode())
 
-    with moshi_server(status=told(2)) as busy, moshi_server(status=told(1)) as free, remote(busy.url, free.url) as engine:
+    with (
+        moshi_server(status=told(2)) as busy,
+        moshi_server(status=told(1)) as free,
+        remote(busy.url, free.url) as engine,
+    ):
         sessions = [engine.open(replace(CONFIG, voice="warm")) for _ in range(2)]
         assert [len(each.asked) for each in (busy, free)] == [0, 2]
         for session in sessions:
@@ -439,10 +478,25 @@ def test_remote_servers_that_stay_away_are_lost(monkeypatch):
 
 
 def status(**changed) -> dict:
-    voices = [{"name": name, "title": name.title(), "description": "", "family": "All"} for name in ("warm", "bright", "clone:1")]
-    capabilities = {**asdict(Capabilities()), "agent_captions": True, "role_prompt": True, "user_captions": True, "cloning": True}
+    voices = [
+        {"name": name, "title": name.title(), "description": "", "family": "All"}
+        for name in ("warm", "bright", "clone:1")
+    ]
+    capabilities = {
+        **asdict(Capabilities()),
+        "agent_captions": True,
+        "role_prompt": True,
+        "user_captions": True,
+        "cloning": True,
+    }
     engine = {"title": "Embedded", "stage": "ready", "detail": "", "capabilities": capabilities}
-    return {"available": True, "engine": engine, "voices": voices, "slots": {"used": 1, "total": 3}, **changed}
+    return {
+        "available": True,
+        "engine": engine,
+        "voices": voices,
+        "slots": {"used": 1, "total": 3},
+        **changed,
+    }
 
 
 def test_remote_server_of_this_program_tells_its_voices_places_and_what_it_can():
@@ -487,7 +541,10 @@ def test_remote_status_of_another_form_tells_nothing(body):
 
 
 def test_remote_status_of_a_hostile_server_is_cut_to_what_can_be_shown():
-    voices = [{"name": f"v{k}", "title": "x\n" * 1000, "description": "\x1b[2J", "family": ""} for k in range(10_000)]
+    voices = [
+        {"name": f"v{k}", "title": "x\n" * 1000, "description": "\x1b[2J", "family": ""}
+        for k in range(10_000)
+    ]
     told = read_status(json.dumps(status(voices=voices, slots={"used": -5, "total": 10**12})).encode())
     assert (len(told.voices), told.places, told.used) == (256, 1000, 0)
     assert len(told.voices[0].title) <= 200
@@ -502,7 +559,12 @@ def certificate(folder) -> ssl.SSLContext:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(timezone.utc)
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1)).sign(key, hashes.SHA256())
+    made = (
+        made.serial_number(1)
+        .not_valid_before(now - timedelta(1))
+        .not_valid_after(now + timedelta(1))
+        .sign(key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "both.pem").write_bytes(private + made.public_bytes(pem))
@@ -542,7 +604,9 @@ def test_remote_settings_take_any_spelling_of_an_address():
     )
     assert settings.remote_url == ("wss://a.example/api/chat", "ws://b.example:8998/x/api/chat?worker=1")
     assert remote_settings(settings).access == Access({"Authorization": "Bearer k", "X-A": "b"})
-    assert not [secret for secret in ("'k'", "X-A") if secret in repr(settings) + repr(remote_settings(settings))]
+    assert not [
+        secret for secret in ("'k'", "X-A") if secret in repr(settings) + repr(remote_settings(settings))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -580,12 +644,21 @@ def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
         found, told = doctor.examine(settings), doctor.report(settings, as_json=False)
     assert f"Remote     {server.url[5:-9]} answers in" in told
     assert found["engine"]["name"] == "remote"
-    assert [(each["host"], each["answers"]) for each in found["remote"]] == [(server.url[5:-9], True), (f"127.0.0.1:{port}", False)]
+    assert [(each["host"], each["answers"]) for each in found["remote"]] == [
+        (server.url[5:-9], True),
+        (f"127.0.0.1:{port}", False),
+    ]
     assert "cannot be reached" in found["remote"][1]["detail"]
 
 
 def test_bridge_is_plain_data_for_the_page():
-    assert set(asdict(Bridge(1.0, 2.0, 0, 0, 0))) == {"round_trip_ms", "buffer_ms", "late_frames", "trimmed_ms", "skipped_frames"}
+    assert set(asdict(LinkStats(1.0, 2.0, 0, 0, 0))) == {
+        "round_trip_ms",
+        "buffer_ms",
+        "late_frames",
+        "trimmed_ms",
+        "skipped_frames",
+    }
 
 
 def test_remote_server_without_a_known_name_is_told(monkeypatch):

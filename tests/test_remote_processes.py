@@ -1,4 +1,6 @@
-"""The bridge between real processes, both ways: the `moshi` package's server behind our app, its client before it."""
+"""The bridge between real processes, both ways: the `moshi` package's server behind our app, its client
+before it.
+"""
 
 import os
 import subprocess
@@ -11,12 +13,12 @@ import soundfile
 
 from personaplex_app.engine.contract import Sampling, SessionConfig
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
-from personaplex_app.evaluation.render import render, request
 from personaplex_app.protocol import Kind
+from personaplex_app.rendering.render import render, request
 
-from . import oracle, tiny
-from .peers import call, tone
-from .served import free_port, served
+from .support import oracle, tiny
+from .support.app_process import app_process, free_port
+from .support.peers import call, tone
 
 pytestmark = pytest.mark.unit
 if not oracle.FOLDER.is_dir():
@@ -30,7 +32,9 @@ def moshi_port(tmp_path_factory):
     """The package's server, while it still starts: a tiny model with random weights."""
     folder, port = tmp_path_factory.mktemp("moshi"), free_port()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, PACKAGE / "serve.py", folder, str(port)], stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, PACKAGE / "serve.py", folder, str(port)], stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             yield port
         finally:
@@ -42,7 +46,9 @@ def moshi_port(tmp_path_factory):
 def golden(tmp_path_factory):
     """Our app with the golden checkpoint: what a PersonaPlex server is to a client."""
     folder = tmp_path_factory.mktemp("golden")
-    with served(folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1) as app:
+    with app_process(
+        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", slots=2, drain_s=1
+    ) as app:
         yield app
 
 
@@ -50,7 +56,7 @@ def golden(tmp_path_factory):
 def face(tmp_path_factory, moshi_port, golden):
     """Our app before the package's server; `golden` starts beside the two."""
     folder = tmp_path_factory.mktemp("face")
-    with served(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
+    with app_process(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
         app.until_ready()
         yield app
 
@@ -62,7 +68,9 @@ def test_bridge_before_the_packages_server_talks_as_its_own_engine(face):
     assert "answers in" in status["engine"]["about"]
     assert len(status["voices"]) == 18
     assert not any(each["now"] for each in status["sampling"].values())
-    with call(app.url, voice_prompt="NATF0", text_prompt="You are a lighthouse.", codec="pcm", events=1) as caller:
+    with call(
+        app.url, voice_prompt="NATF0", text_prompt="You are a lighthouse.", codec="pcm", events=1
+    ) as caller:
         caller.until(Kind.HANDSHAKE)
         caller.speak(tone(2.0))
         while len(caller.audio) < 25 or not caller.text:
@@ -99,7 +107,9 @@ def test_bridge_gives_the_references_words_of_a_server_that_talks_as_the_referen
 
 
 def package_client(url: str, folder: Path) -> tuple[str, str, np.ndarray]:
-    """Let the package's client talk for two seconds; return what it printed, what it logged, and what it played."""
+    """Let the package's client talk for two seconds; return what it printed, what it logged, and what it
+    played.
+    """
     soundfile.write(folder / "said.wav", tone(2.4), 24_000)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), str(oracle.FOLDER)])}
     env |= {"SOUND_IN": str(folder / "said.wav"), "SOUND_OUT": str(folder / "heard.wav")}

@@ -1,4 +1,6 @@
-"""The Respond tab for programs: behind the door, through gradio_client, cancelled, and with all that can be wrong told in sentences."""
+"""The Respond tab for programs: behind the door, through gradio_client, cancelled, and with all that can be
+wrong told in sentences.
+"""
 
 import time
 
@@ -11,8 +13,8 @@ from gradio_client.exceptions import AppError
 
 from personaplex_app.protocol import Kind
 
-from .peers import call
-from .served import served
+from .support.app_process import app_process
+from .support.peers import call
 
 pytestmark = pytest.mark.unit
 KEY = {"X-API-Key": "sesame"}
@@ -21,7 +23,7 @@ KEY = {"X-API-Key": "sesame"}
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     env = {"PERSONAPLEX_API_KEY": "sesame"}
-    with served(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
+    with app_process(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
         running._until(lambda: running.get("/health", headers=KEY).json()["status"] == "ok", 30)
         yield running
 
@@ -36,14 +38,18 @@ def client(app):
 @pytest.fixture
 def clip(tmp_path):
     def write(seconds: float, name: str = "clip.wav", seed: int = 1) -> str:
-        sf.write(tmp_path / name, 0.1 * np.random.default_rng(seed).standard_normal(int(24_000 * seconds)), 24_000)
+        sf.write(
+            tmp_path / name, 0.1 * np.random.default_rng(seed).standard_normal(int(24_000 * seconds)), 24_000
+        )
         return str(tmp_path / name)
 
     return write
 
 
 def respond(client: Client, path: str, **fields):
-    return client.predict(clip=handle_file(path), **{"voice": "echo", "room_s": 0, **fields}, api_name="/respond")
+    return client.predict(
+        clip=handle_file(path), **{"voice": "echo", "room_s": 0, **fields}, api_name="/respond"
+    )
 
 
 def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client, clip):
@@ -105,7 +111,9 @@ def test_respond_bad_recording_is_told(client, clip, tmp_path):
 def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client, clip):
     with call(app.url, api_key="sesame", codec="pcm") as caller:
         caller.until(Kind.HANDSHAKE)
-        job = client.submit(clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond")
+        job = client.submit(
+            clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond"
+        )
         deadline_s = time.monotonic() + 20
         while not any("Every place is taken by talks" in str(output) for output in job.outputs()):
             assert time.monotonic() < deadline_s
@@ -116,7 +124,11 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
 
 
 @pytest.mark.parametrize(
-    "data", [["a role that is secret"], [None, "a role that is secret", None, None, None, None, None, None, None, None]]
+    "data",
+    [
+        ["a role that is secret"],
+        [None, "a role that is secret", None, None, None, None, None, None, None, None],
+    ],
 )
 def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(app, data):
     url = app.url + "/gradio_api/call/respond"

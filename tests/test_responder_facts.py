@@ -1,4 +1,7 @@
-"""Does the embedded responder answer from its role prompt, and from nothing else? Questions are in data/responder_questions.yaml."""
+"""Does the embedded responder answer from its role prompt, and from nothing else?
+
+Questions are in data/responder_questions.yaml.
+"""
 
 import re
 from pathlib import Path
@@ -6,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from personaplex_app.classic.responder import RuleResponder
-from personaplex_app.classic.spoken import figures
 from personaplex_app.personas import find
+from personaplex_app.responder.numbers import figures
+from personaplex_app.responder.rules import RuleResponder
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +43,9 @@ def ask_all(prompt, questions):
         responder = RuleResponder(prompt)
         responder.heard(responder.greet(), False)
         answer = " ".join(responder.reply(question))
-        assert figures(answer) <= figures(prompt) | figures(question), f"{question!r}: invented a figure in {answer!r}"
+        assert figures(answer) <= figures(prompt) | figures(question), (
+            f"{question!r}: invented a figure in {answer!r}"
+        )
         if not holds(answer, wanted, question):
             wrong.append((question, wanted, answer))
     return wrong

@@ -1,20 +1,36 @@
-"""Our own scenarios: the shipped file, true times that the sound bears out, the same samples each time, and what a broken file is told."""
+"""Our own scenarios: the shipped file, true times that the sound bears out, the same samples each time, and
+what a broken file is told.
+"""
 
 import numpy as np
 import pytest
 import yaml
 
-from personaplex_app.classic.synthesiser import TIMBRES
 from personaplex_app.errors import BadInput, SettingsError
-from personaplex_app.evaluation.folders import Sound
-from personaplex_app.evaluation.scenarios import AUDIBLE, KINDS, LEAD_S, choose_scenarios, load_scenarios, speak, user_timbre
-from personaplex_app.evaluation.speech import SpeechFinder
+from personaplex_app.evaluation.scenarios import (
+    AUDIBLE,
+    KINDS,
+    LEAD_S,
+    choose_scenarios,
+    load_scenarios,
+    speak,
+    user_timbre,
+)
+from personaplex_app.speech.sound import Sound
+from personaplex_app.speech.speech_finder import SpeechFinder
+from personaplex_app.speech.synthesiser import TIMBRES
 
-from .speech import synthesiser
+from .support.speech import synthesiser
 
 pytestmark = pytest.mark.unit
 
-GOOD = {"name": "one", "kind": "turn_end", "title": "One", "persona": "chat", "script": [{"say": "Hello."}, {"wait": 3}]}
+GOOD = {
+    "name": "one",
+    "kind": "turn_end",
+    "title": "One",
+    "persona": "chat",
+    "script": [{"say": "Hello."}, {"wait": 3}],
+}
 
 
 def scenario(name: str):
@@ -92,7 +108,10 @@ def test_speak_aside_is_quieter_and_noise_is_no_speech():
 def test_choose_scenarios_takes_names_kinds_and_all():
     scenarios = load_scenarios()
     assert choose_scenarios([], scenarios) == scenarios
-    assert [each.name for each in choose_scenarios(["silence", "turn-short"], scenarios)] == ["turn-short", "silence-long"]
+    assert [each.name for each in choose_scenarios(["silence", "turn-short"], scenarios)] == [
+        "turn-short",
+        "silence-long",
+    ]
     with pytest.raises(BadInput, match=r"no scenario 'opera'; give names .* or kinds: pause, turn_end"):
         choose_scenarios(["opera"], scenarios)
 

@@ -1,4 +1,6 @@
-"""The owner's routes over the real application interface: every answer is JSON or a file, every refusal a sentence."""
+"""The owner's routes over the real application interface: every answer is JSON or a file, every refusal a
+sentence.
+"""
 
 import io
 import threading
@@ -9,7 +11,7 @@ import pytest
 import soundfile
 from starlette.applications import Starlette
 
-from personaplex_app.server.session_routes import MAX_BODY_BYTES, session_routes
+from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 
@@ -40,7 +42,7 @@ class OffTheLoop:
 
 @pytest.fixture
 def library(tmp_path):
-    library = Library(tmp_path / "kept", passing_root=tmp_path)
+    library = Library(tmp_path / "kept", temporary_root=tmp_path)
     yield library
     library.close()
 
@@ -60,12 +62,12 @@ def refused(answer, status, code):
 
 
 async def test_sessions_list_shows_ones_own_talks(client, library):
-    kept, passing, _ = talk(library, keep=True), talk(library), talk(library, YOU)
+    kept, temporary, _ = talk(library, keep=True), talk(library), talk(library, YOU)
     answer = await client.get("/api/sessions", headers=MINE)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["keep_problem"] is None
     assert [(t["id"], t["kept"], t["status"], t["has_audio"]) for t in answer.json()["talks"]] == [
-        (passing.id, False, "done", True),
+        (temporary.id, False, "done", True),
         (kept.id, True, "done", True),
     ]
     assert "utterances" not in answer.json()["talks"][0]
@@ -78,15 +80,26 @@ async def test_sessions_one_talk_comes_with_its_lane(client, library):
     assert [u["text"] for u in found["utterances"]] == ["Hel", "Good day."]  # the end cut the first one off
     assert [m["kind"] for m in found["marks"]] == ["overlap"]
     assert found["turn_latencies"][0]["latency_s"] == 0.3
-    assert (found["lane"]["peaks_per_s"], found["lane"]["user"], found["lane"]["agent"]) == (50, [0.25] * 8, [0.0] * 8)
+    assert (found["lane"]["peaks_per_s"], found["lane"]["user"], found["lane"]["agent"]) == (
+        50,
+        [0.25] * 8,
+        [0.0] * 8,
+    )
 
 
 async def test_sessions_running_talk_shows_words_but_no_sound_yet(client, library):
     log = library.begin(ME, False, META)
     log.step(np.zeros(FRAME_SAMPLES, np.float32), TOLD)
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
-    assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == ("live", False, [], 1)
-    assert "Stop it first" in refused(await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE), 409, "talk_running")
+    assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == (
+        "live",
+        False,
+        [],
+        1,
+    )
+    assert "Stop it first" in refused(
+        await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE), 409, "talk_running"
+    )
     refused(await client.delete(f"/api/sessions/{log.id}", headers=MINE), 409, "talk_running")
     kept = await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)
     assert kept.json() == {"kept": False, "at_end": True}
@@ -108,7 +121,10 @@ async def test_sessions_sound_export_is_the_recording(client, library, kind):
     assert np.abs(samples - [0.25, 0.0]).max() < 1e-4
 
 
-@pytest.mark.parametrize(("kind", "part"), [("txt", "[00:00.4] Agent: Good day."), ("srt", "00:00:00,400 -->"), ("json", '"Good day."')])
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("txt", "[00:00.4] Agent: Good day."), ("srt", "00:00:00,400 -->"), ("json", '"Good day."')],
+)
 async def test_sessions_text_export_holds_what_was_said(client, library, kind, part):
     answer = await client.get(f"/api/sessions/{talk(library).id}/export.{kind}", headers=MINE)
     assert answer.status_code == 200
@@ -124,13 +140,26 @@ async def test_sessions_unknown_export_names_those_there_are(client, library):
 async def test_sessions_rating_is_stored_and_shown(client, library):
     log = talk(library)
     rating = {"stars": 5, "comment": "näht"}
-    assert (await client.post(f"/api/sessions/{log.id}/rating", headers=MINE, json=rating)).json() == {"rated": True}
+    assert (await client.post(f"/api/sessions/{log.id}/rating", headers=MINE, json=rating)).json() == {
+        "rated": True
+    }
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
     assert (found["stars"], found["comment"]) == (5, "näht")
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"5", b"[]", b"{", b"\xff", b'{"stars": 9}', b'{"stars": "5"}', b'{"comment": "x"}', b'{"stars": 5, "comment": 3}']
+    "body",
+    [
+        b"",
+        b"5",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"stars": 9}',
+        b'{"stars": "5"}',
+        b'{"comment": "x"}',
+        b'{"stars": 5, "comment": 3}',
+    ],
 )
 async def test_sessions_rating_that_is_none_gets_a_sentence(client, library, body):
     log = talk(library)
@@ -154,13 +183,16 @@ async def test_sessions_endless_body_is_refused_before_its_end(client, library):
 async def test_sessions_keep_moves_the_talk_to_stay(client, library):
     log = talk(library)
     for _ in range(2):
-        assert (await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)).json() == {"kept": True, "at_end": False}
+        assert (await client.post(f"/api/sessions/{log.id}/keep", headers=MINE)).json() == {
+            "kept": True,
+            "at_end": False,
+        }
     assert library.get(ME, log.id).kept
     assert (await client.get(f"/api/sessions/{log.id}/export.wav", headers=MINE)).status_code == 200
 
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
-    library = Library(None, passing_root=tmp_path)
+    library = Library(None, temporary_root=tmp_path)
     transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
@@ -169,7 +201,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
-    library = Library(tmp_path / "kept", max_kept_bytes=100_000, passing_root=tmp_path)
+    library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
     transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)
@@ -211,7 +243,9 @@ async def test_sessions_other_peoples_talks_are_as_absent_as_none(client, librar
     assert (found.kept, found.stars) == (False, None)
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}, {"X-Owner-Key": "k" * 300}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Owner-Key": ""}, {"X-Owner-Key": "short"}, {"X-Owner-Key": "k" * 300}]
+)
 async def test_sessions_without_a_proper_key_get_a_sentence(client, headers):
     for method, path in [("GET", ""), ("DELETE", ""), ("GET", f"/{'0' * 16}"), ("POST", f"/{'0' * 16}/keep")]:
         refused(await client.request(method, "/api/sessions" + path, headers=headers), 400, "bad_input")

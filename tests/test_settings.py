@@ -13,7 +13,9 @@ def test_settings_of_empty_environment_are_the_defaults():
 
 
 def test_settings_flag_goes_before_the_environment():
-    settings = Settings.read({"PERSONAPLEX_PORT": "8000", "PERSONAPLEX_SLOTS": "3"}, {"port": "9000", "slots": None})
+    settings = Settings.read(
+        {"PERSONAPLEX_PORT": "8000", "PERSONAPLEX_SLOTS": "3"}, {"port": "9000", "slots": None}
+    )
     assert (settings.port, settings.slots) == (9000, 3)
 
 
@@ -50,6 +52,11 @@ def test_settings_bad_secret_is_not_repeated():
 
 def test_settings_secrets_stay_out_of_repr():
     settings = Settings.read(
-        {"PERSONAPLEX_AUTH": "ann:hunter2", "PERSONAPLEX_API_KEY": "sesame", "PERSONAPLEX_LLM_KEY": "sk-1", "PERSONAPLEX_HF_TOKEN": "hf_1"}
+        {
+            "PERSONAPLEX_AUTH": "ann:hunter2",
+            "PERSONAPLEX_API_KEY": "sesame",
+            "PERSONAPLEX_LLM_KEY": "sk-1",
+            "PERSONAPLEX_HF_TOKEN": "hf_1",
+        }
     )
     assert not any(secret in repr(settings) for secret in ("hunter2", "sesame", "sk-1", "hf_1"))

@@ -15,14 +15,14 @@ import yaml
 from packaging.requirements import Requirement
 
 from personaplex_app.__main__ import main
+from personaplex_app.cli.space import MANIFEST, push_space, write_space
 from personaplex_app.errors import BadInput, SpaceRefused
 from personaplex_app.model.hub_repo import HubAccess
 from personaplex_app.settings import Settings
-from personaplex_app.space import MANIFEST, push_space, write_space
 
-from .commit_hub import commit_hub
-from .resolving import resolve
-from .served import ROOT, free_port
+from .support.app_process import ROOT, free_port
+from .support.commit_hub import commit_hub
+from .support.pip_resolution import resolve
 
 pytestmark = pytest.mark.unit
 
@@ -49,12 +49,17 @@ def metadata(folder):
 
 def requirements(path):
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return {made.name.lower(): made for made in (Requirement(line) for line in lines if line and not line.startswith("-"))}
+    return {
+        made.name.lower(): made
+        for made in (Requirement(line) for line in lines if line and not line.startswith("-"))
+    }
 
 
 def test_space_has_all_that_runs_and_nothing_else(space):
     written = {str(path.relative_to(space)) for path in space.rglob("*") if path.is_file()}
-    tracked = subprocess.run(["git", "ls-files", "personaplex_app"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files", "personaplex_app"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert written - {MANIFEST} == {"README.md", "requirements.txt", "app.py", "LICENSE"} | set(tracked)
     assert (space / "app.py").read_text() == (ROOT / "app.py").read_text()
 
@@ -66,7 +71,16 @@ def test_space_metadata_is_what_the_hub_takes_and_agrees_with_the_requirements(s
     assert str(next(iter(pinned["gradio"].specifier))) == f"=={about['sdk_version']}"
     assert about["python_version"] == "3.12.12"
     assert about["models"] == ["nvidia/personaplex-7b-v1"]
-    assert {about["colorFrom"], about["colorTo"]} <= {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {about["colorFrom"], about["colorTo"]} <= {
+        "red",
+        "yellow",
+        "green",
+        "blue",
+        "indigo",
+        "purple",
+        "pink",
+        "gray",
+    }
     assert len(about["short_description"]) <= 60
 
 
@@ -86,14 +100,18 @@ def test_space_requirements_pin_every_dependency_within_its_bounds(space):
         (only,) = requirement.specifier
         assert only.operator == "=="
         assert name not in wanted or wanted[name].specifier.contains(only.version), name
-    assert str(pinned["torch"].specifier) == "==2.11.0"  # the only one that ZeroGPU lists and that is within the bounds
+    assert (
+        str(pinned["torch"].specifier) == "==2.11.0"
+    )  # the only one that ZeroGPU lists and that is within the bounds
 
 
 def test_space_requirements_resolve_for_its_python_beside_what_the_image_installs(space, tmp_path):
     about = metadata(space)
     # the image installs its SDK in the same call, with these extras
     image = tmp_path / "image.txt"
-    image.write_text(f"gradio[oauth,mcp]=={about['sdk_version']}\nuvicorn>=0.14.0\nwebsockets>=10.4\nspaces\n")
+    image.write_text(
+        f"gradio[oauth,mcp]=={about['sdk_version']}\nuvicorn>=0.14.0\nwebsockets>=10.4\nspaces\n"
+    )
     resolved = resolve([space / "requirements.txt", image], about["python_version"])
     assert resolved["torch"] == "2.11.0"
     assert "spaces" in resolved
@@ -102,7 +120,9 @@ def test_space_requirements_resolve_for_its_python_beside_what_the_image_install
 
 def test_write_space_into_a_folder_of_somebody_else_is_refused_and_touches_nothing(tmp_path):
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(BadInput, match="is not empty and was not written by this command; give a new or an empty folder"):
+    with pytest.raises(
+        BadInput, match="is not empty and was not written by this command; give a new or an empty folder"
+    ):
         write_space(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
     with pytest.raises(BadInput, match="is a file; give a new or an empty folder"):
@@ -127,8 +147,8 @@ def test_write_space_again_replaces_what_it_wrote_and_keeps_the_rest(tmp_path):
 
 
 def test_write_space_without_a_checkout_says_to_clone_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("personaplex_app.space.PROJECT", tmp_path)
-    monkeypatch.setattr("personaplex_app.space.PACKAGE", tmp_path / "personaplex_app")
+    monkeypatch.setattr("personaplex_app.cli.space.PROJECT", tmp_path)
+    monkeypatch.setattr("personaplex_app.cli.space.PACKAGE", tmp_path / "personaplex_app")
     with pytest.raises(BadInput, match="clone the project and run this command there"):
         write_space(tmp_path / "made")
     assert not (tmp_path / "made").exists()
@@ -151,7 +171,7 @@ def test_push_space_again_removes_what_the_package_no_longer_has_and_leaves_the_
     write_space(tmp_path)
     push_space(tmp_path, REPO, HubAccess(TOKEN, endpoint=server.url))
     assert "personaplex_app/old.py" not in server.files[REPO]
-    assert {"video.mp4", "personaplex_app/space.py", "app.py"} <= set(server.files[REPO])
+    assert {"video.mp4", "personaplex_app/cli/space.py", "app.py"} <= set(server.files[REPO])
     assert not server.private[REPO]
     assert server.commits == 1
 
@@ -160,7 +180,11 @@ def test_push_space_again_removes_what_the_package_no_longer_has_and_leaves_the_
     ("token", "repo", "said"),
     [
         ("hf_expired", REPO, r"The Hub does not know the token \(401\)"),
-        (TOKEN, "nvidia/talk", r"may not write to nvidia/talk \(403\). Take one with write permission for nvidia"),
+        (
+            TOKEN,
+            "nvidia/talk",
+            r"may not write to nvidia/talk \(403\). Take one with write permission for nvidia",
+        ),
     ],
 )
 def test_push_space_that_the_hub_refuses_says_what_to_do(server, space, token, repo, said):
@@ -181,20 +205,27 @@ def test_push_space_to_a_hub_in_trouble_or_out_of_reach_keeps_the_folder(server,
 def test_push_space_with_bad_metadata_says_what_the_hub_says(server, tmp_path):
     write_space(tmp_path)
     readme = (tmp_path / "README.md").read_text()
-    (tmp_path / "README.md").write_text(re.sub("short_description: .*", "short_description: " + "long " * 20, readme))
+    (tmp_path / "README.md").write_text(
+        re.sub("short_description: .*", "short_description: " + "long " * 20, readme)
+    )
     with pytest.raises(SpaceRefused, match="short_description"):
         push_space(tmp_path, REPO, HubAccess(TOKEN, endpoint=server.url))
 
 
 def test_space_command_without_a_token_or_with_a_wrong_name_fails_in_one_line(tmp_path, capsys):
-    for repo, said in (("talk", "'talk' cannot be a Space's name; give OWNER/NAME"), (REPO, "There is no token to upload with")):
+    for repo, said in (
+        ("talk", "'talk' cannot be a Space's name; give OWNER/NAME"),
+        (REPO, "There is no token to upload with"),
+    ):
         assert main(["space", str(tmp_path / "made"), "--push", repo]) == 1
         err = capsys.readouterr().err
         assert said in err
         assert err.count("\n") == 1
 
 
-def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells_its_owner_what_to_do(space, tmp_path):
+def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells_its_owner_what_to_do(
+    space, tmp_path
+):
     started(space, sys.executable, tmp_path)
 
 
@@ -202,7 +233,9 @@ def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells
 def test_space_installed_by_pip_alone_starts_as_the_hub_starts_it(space, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", space / "requirements.txt"], check=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--requirement", space / "requirements.txt"], check=True
+    )
     subprocess.run([python, "-m", "pip", "check"], check=True)
     started(space, python, tmp_path)
 
@@ -211,13 +244,29 @@ def started(space, python, tmp_path):
     """Start a written Space as the Hub does, look at what it says, and stop it."""
     port = free_port()
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PERSONAPLEX_", "PYTHONPATH"))},
-        **{"SYSTEM": "spaces", "SPACE_ID": REPO, "SPACE_HOST": "somebody-talk.hf.space", "SPACE_AUTHOR_NAME": "somebody"},
-        **{"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(port), "GRADIO_NUM_PORTS": "1", "GRADIO_ALLOW_FLAGGING": "never"},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PERSONAPLEX_", "PYTHONPATH"))
+        },
+        **{
+            "SYSTEM": "spaces",
+            "SPACE_ID": REPO,
+            "SPACE_HOST": "somebody-talk.hf.space",
+            "SPACE_AUTHOR_NAME": "somebody",
+        },
+        **{
+            "GRADIO_SERVER_NAME": "0.0.0.0",
+            "GRADIO_SERVER_PORT": str(port),
+            "GRADIO_NUM_PORTS": "1",
+            "GRADIO_ALLOW_FLAGGING": "never",
+        },
     }
     log = tmp_path / "log"
     with log.open("wb") as out:
-        process = subprocess.Popen([python, "app.py"], cwd=space, env=environ, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [python, "app.py"], cwd=space, env=environ, stdout=out, stderr=subprocess.STDOUT
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         deadline_s = time.monotonic() + 120
@@ -227,11 +276,19 @@ def started(space, python, tmp_path):
             time.sleep(0.1)
         engine = httpx.get(url + "/voice/status").json()["engine"]
         assert engine["name"] == "classic"
-        assert "the owner of this Space must accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1" in engine["next_step"]
-        assert "as the secret HF_TOKEN (Settings → Variables and secrets), and choose a GPU (Settings → Hardware)" in engine["next_step"]
+        assert (
+            "the owner of this Space must accept the licence at"
+            " https://huggingface.co/nvidia/personaplex-7b-v1" in engine["next_step"]
+        )
+        assert (
+            "as the secret HF_TOKEN (Settings → Variables and secrets), and choose a GPU (Settings →"
+            " Hardware)" in engine["next_step"]
+        )
         # its own page, by whatever name the Hub's proxy calls the app; and a page of somebody else
         for origin, status in (("https://somebody-talk.hf.space", 200), ("https://elsewhere.example", 403)):
-            answer = httpx.get(url, headers={"Host": "10.1.2.3:7860", "Origin": origin, "X-Forwarded-Proto": "https"})
+            answer = httpx.get(
+                url, headers={"Host": "10.1.2.3:7860", "Origin": origin, "X-Forwarded-Proto": "https"}
+            )
             assert answer.status_code == status
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=15) == 0

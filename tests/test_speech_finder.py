@@ -5,17 +5,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from personaplex_app.evaluation.folders import Sound
-from personaplex_app.evaluation.speech import SpeechFinder, at_the_sound
+from personaplex_app.speech.sound import Sound
+from personaplex_app.speech.speech_finder import SpeechFinder, at_the_sound
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
-SAYINGS = ("Hi, this is the museum. How can I help you today?", "Your appointment is on Thursday.", "What about Sunday?")
+SAYINGS = (
+    "Hi, this is the museum. How can I help you today?",
+    "Your appointment is on Thursday.",
+    "What about Sunday?",
+)
 
 
 def spoken(text: str, voice: str, noise: float) -> tuple[Sound, float, float]:
-    """Somebody speaking in the middle of a quiet or noisy recording, with the first and last moment that can be heard."""
+    """Somebody speaking in the middle of a quiet or noisy recording, with the first and last moment that can
+    be heard.
+    """
     clip = speak(text, voice, pause_s=0)
     samples = np.random.default_rng(0).normal(0, noise, 48_000 + len(clip) + 48_000).astype(np.float32)
     samples[48_000 : 48_000 + len(clip)] += clip

@@ -1,4 +1,6 @@
-"""Told to stop, the real process with people in it: who is told what, when it is gone, and with which code."""
+"""Told to stop, the real process with people in it: who is told what, when it is gone, and with which
+code.
+"""
 
 import signal
 import subprocess
@@ -11,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_SAMPLES
 
-from .peers import OWNER, call, tone
-from .served import ROOT, free_port, served
+from .support.app_process import ROOT, app_process, free_port
+from .support.peers import OWNER, call, tone
 
 pytestmark = pytest.mark.unit
 
@@ -20,11 +22,12 @@ pytestmark = pytest.mark.unit
 HANGING = """
 import sys, threading
 from pathlib import Path
-from personaplex_app.server import launch, signals
-from personaplex_app.server.house import House
+from personaplex_app import launch
+from personaplex_app.server import signals
+from personaplex_app.server.app_state import AppState
 from personaplex_app.settings import Settings
 signals.AT_ONCE_S = 0.5
-House.close = lambda self: threading.Event().wait()
+AppState.close = lambda self: threading.Event().wait()
 launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2])))
 """
 
@@ -32,7 +35,7 @@ launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2
 @contextmanager
 def talking(folder, **settings):
     """An app with one place, and somebody in it who keeps the talk."""
-    with served(folder, slots=1, **settings) as app:
+    with app_process(folder, slots=1, **settings) as app:
         app.until_ready()
         with call(app.url, codec="pcm", events=1, config="message") as caller:
             caller.order("start", owner=OWNER, keep=True)
@@ -63,7 +66,10 @@ def test_app_told_to_stop_begins_no_talk_and_ends_with_the_last_one(tmp_path):
         assert caller.until_closed() == 1000
         assert caller.until_event("ended")["kept"]
         assert app.process.wait(timeout=20) == 0
-    assert "Callers still here: 3. Their talks end within 600 s; ctrl-C again ends them now." in app.log.read_text()
+    assert (
+        "Callers still here: 3. Their talks end within 600 s; ctrl-C again ends them now."
+        in app.log.read_text()
+    )
 
 
 def test_app_told_to_stop_twice_tells_who_talks_and_ends_at_once(tmp_path):

@@ -11,7 +11,8 @@ import soundfile
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
-from personaplex_app.sessions.records import TalkMeta, owner_hash
+from personaplex_app.owners import owner_hash
+from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.sessions.store import DATABASE_NAME, Store
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -66,7 +67,8 @@ def test_store_finished_talk_comes_back_as_it_was(store):
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"), [("time_limit", "done"), ("idle", "done"), ("lost", "interrupted"), ("fault", "interrupted")]
+    ("reason", "status"),
+    [("time_limit", "done"), ("idle", "done"), ("lost", "interrupted"), ("fault", "interrupted")],
 )
 def test_store_end_reason_decides_whether_a_talk_was_interrupted(store, reason, status):
     assert store.get(OWNER, talk(store, reason=reason)).status == status
@@ -77,7 +79,9 @@ def test_store_list_is_newest_first_and_only_ones_own(store):
     assert [t.id for t in store.talks(OWNER)] == [second, first]
 
 
-@pytest.mark.parametrize("talk_id", ["another's", "0" * 16, "", "../../etc/passwd", "a" * 15 + "\n", "' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "talk_id", ["another's", "0" * 16, "", "../../etc/passwd", "a" * 15 + "\n", "' OR 1=1 --"]
+)
 def test_store_others_and_absent_talks_are_the_same_not_found(store, talk_id):
     anothers = talk(store, OTHER)
     talk_id = anothers if talk_id == "another's" else talk_id
@@ -103,7 +107,16 @@ def test_store_rating_is_checked_and_replaced(store):
     assert (store.get(OWNER, talk_id).stars, store.get(OWNER, talk_id).comment) == (4, "good ? pace")
     store.rate(OWNER, talk_id, 2)
     assert (store.get(OWNER, talk_id).stars, store.get(OWNER, talk_id).comment) == (2, "")
-    for stars, comment in [(0, ""), (6, ""), (True, ""), (3.0, ""), ("4", ""), (None, ""), (4, "x" * 501), (4, None)]:
+    for stars, comment in [
+        (0, ""),
+        (6, ""),
+        (True, ""),
+        (3.0, ""),
+        ("4", ""),
+        (None, ""),
+        (4, "x" * 501),
+        (4, None),
+    ]:
         with pytest.raises(BadInput):
             store.rate(OWNER, talk_id, stars, comment)
     assert store.get(OWNER, talk_id).stars == 2
@@ -130,20 +143,26 @@ def test_store_talk_without_sound_says_that_only_the_transcript_is_there(store):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_store_deleted_talks_leave_no_byte_in_the_folder(store, tmp_path, seed):
-    """Talks run at once and end in any order, so that their rows lie mixed in the file and are moved about in it."""
+    """Talks run at once and end in any order, so that their rows lie mixed in the file and are moved about in
+    it.
+    """
     chance = random.Random(seed)
     secrets: dict[str, list[str]] = {}
     running = {}
     for number in range(400):
         secret = f"SECRET{chance.getrandbits(80):020x}"
         if len(running) < 5:
-            talk_id, running[talk_id] = store.begin(OWNER, TalkMeta("classic", "Nora", prompt=secret), limit_s=60)
+            talk_id, running[talk_id] = store.begin(
+                OWNER, TalkMeta("classic", "Nora", prompt=secret), limit_s=60
+            )
             secrets[talk_id] = [secret]
         else:
             talk_id = chance.choice(list(running))
             secrets[talk_id].append(secret)
             text = secret + "x" * chance.choice([5, 50, 500, 2_000])
-            said = Utterance(number, "user", text, number, number + 1, True, (Word(secret, number, number + 1),))
+            said = Utterance(
+                number, "user", text, number, number + 1, True, (Word(secret, number, number + 1),)
+            )
             store.add(talk_id, [said], latencies=[TurnLatency(number, number + 1)] * chance.randint(0, 30))
         if chance.random() < 0.05:
             gone = chance.choice(list(running))
@@ -221,7 +240,9 @@ def test_store_two_threads_write_two_talks_at_once(store):
     for thread in threads:
         thread.join()
     for speaker, talk_id in ids.items():
-        assert [u.text for u in store.get(OWNER, talk_id).utterances] == [f"{speaker} {step}" for step in range(100)]
+        assert [u.text for u in store.get(OWNER, talk_id).utterances] == [
+            f"{speaker} {step}" for step in range(100)
+        ]
         assert soundfile.info(store.audio(OWNER, talk_id)).frames == 100 * FRAME_SAMPLES
 
 
@@ -309,44 +330,44 @@ def test_store_full_disk_stops_nothing_that_runs_and_still_deletes(store, tmp_pa
 
 
 @pytest.fixture
-def passing(tmp_path):
-    store = Store(tmp_path / "passing", passing=True)
+def temporary(tmp_path):
+    store = Store(tmp_path / "temporary", temporary=True)
     yield store
     store.close()
 
 
-def test_adopt_moves_rows_and_sound_in_one(store, passing, tmp_path):
-    talk_id = talk(passing)
-    passing.rate(OWNER, talk_id, 5, "lovely")
-    before = passing.get(OWNER, talk_id)
-    store.adopt(passing, OWNER, talk_id)
+def test_adopt_moves_rows_and_sound_in_one(store, temporary, tmp_path):
+    talk_id = talk(temporary)
+    temporary.rate(OWNER, talk_id, 5, "lovely")
+    before = temporary.get(OWNER, talk_id)
+    store.adopt(temporary, OWNER, talk_id)
     after = store.get(OWNER, talk_id)
     assert (before.kept, after.kept) == (False, True)
     assert (after.meta, after.utterances, after.stars, after.comment) == (META, SAID, 5, "lovely")
     assert soundfile.info(store.audio(OWNER, talk_id)).frames == 5 * FRAME_SAMPLES
-    assert list((tmp_path / "passing").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     with pytest.raises(NotFound):
-        passing.get(OWNER, talk_id)
+        temporary.get(OWNER, talk_id)
 
 
-def test_adopt_what_is_anothers_or_runs_is_refused(store, passing):
-    talk_id, (live_id, recorder) = talk(passing), passing.begin(OWNER, META, limit_s=60)
+def test_adopt_what_is_anothers_or_runs_is_refused(store, temporary):
+    talk_id, (live_id, recorder) = talk(temporary), temporary.begin(OWNER, META, limit_s=60)
     with pytest.raises(NotFound):
-        store.adopt(passing, OTHER, talk_id)
+        store.adopt(temporary, OTHER, talk_id)
     with pytest.raises(TalkRunning):
-        store.adopt(passing, OWNER, live_id)
+        store.adopt(temporary, OWNER, live_id)
     assert store.talks(OWNER) == []
     recorder.abandon()
 
 
-def test_adopt_without_room_leaves_the_talk_where_it_was(passing, tmp_path):
+def test_adopt_without_room_leaves_the_talk_where_it_was(temporary, tmp_path):
     small = Store(tmp_path / "small", max_bytes=300_000)
-    talk_id = talk(passing, steps=50)
+    talk_id = talk(temporary, steps=50)
     with pytest.raises(StorageFull):
-        small.adopt(passing, OWNER, talk_id)
+        small.adopt(temporary, OWNER, talk_id)
     assert small.talks(OWNER) == []
     assert {p.suffix for p in (tmp_path / "small").iterdir()} == {".sqlite3", ".sqlite3-wal"}
-    assert passing.get(OWNER, talk_id).has_audio
+    assert temporary.get(OWNER, talk_id).has_audio
     small.close()
 
 
@@ -370,13 +391,15 @@ def test_store_recording_cut_off_in_the_last_rename_is_found(tmp_path):
     path = tmp_path / "kept" / f"{talk_id}.wav"
     path.rename(path.with_name(path.name + ".part"))
     store = Store(tmp_path / "kept")
-    assert soundfile.info(store.audio(OWNER, talk_id)).duration == pytest.approx(25 * FRAME_SAMPLES / SAMPLE_RATE_HZ)
+    assert soundfile.info(store.audio(OWNER, talk_id)).duration == pytest.approx(
+        25 * FRAME_SAMPLES / SAMPLE_RATE_HZ
+    )
     store.close()
 
 
 def test_expire_removes_the_old_and_the_many_but_never_the_running(tmp_path):
     now_s = [1000.0]
-    store = Store(tmp_path / "passing", passing=True, clock=lambda: now_s[0])
+    store = Store(tmp_path / "temporary", temporary=True, clock=lambda: now_s[0])
     ids = []
     for _ in range(4):
         ids.append(talk(store))

@@ -1,4 +1,4 @@
-"""The house is built as drawn: each module imports only from the floors below its own."""
+"""The rooms of the package: every import points to a floor below, so no two rooms can need each other."""
 
 import ast
 from pathlib import Path
@@ -9,47 +9,105 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "personaplex_app"
+# A room is a module or a folder of the package, or a folder of a folder. A module may import from its own
+# room, and from the rooms of the floors strictly below.
 FLOORS = [
-    {"errors", "hosting", "logs", "settings", "units"},
-    {"audio", "codec", "protocol", "gateway", "yaml_fields"},
-    {"personas", "voices", "adapters"},
-    {"model"},
-    {"engine", "classic"},
-    {"sessions", "metrics", "evaluation", "cloning"},
-    {"server", "ui"},
-    {"doctor", "bench", "notebook", "notebook_votes", "space", "__main__"},
+    {"errors", "intervals", "logs", "platform_detection", "units"},
+    {"audio", "metrics", "owners", "protocol", "settings", "voices", "yaml_fields"},
+    {"codec", "model", "personas"},
+    {"engine", "gateway"},
+    {"sessions", "speech"},
+    {"cloning", "rendering", "responder"},
+    {"classic", "evaluation/blind_test", "evaluation/fdb"},
+    {"engine_choice", "evaluation"},
+    {"engine_bench", "server", "ui/static"},
+    {"server/routes", "ui"},
+    {"launch"},
+    {"cli"},
+    {"notebook", "__main__"},
 ]
-FORBIDDEN = {1: {"numpy", "torch", "asyncio", "gradio"}, 2: {"torch", "asyncio", "gradio"}}
+ROOMS = set().union(*FLOORS)
+FORBIDDEN = {
+    **dict.fromkeys(
+        ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"),
+        {"torch", "asyncio", "gradio"},
+    ),
+    **dict.fromkeys(
+        ("errors", "settings", "units", "logs", "owners"), {"numpy", "torch", "asyncio", "gradio"}
+    ),
+    **dict.fromkeys(
+        ("model", "engine", "speech", "responder", "classic", "sessions"), {"gradio", "starlette"}
+    ),
+}
 
 
-def floor_of(part: str) -> int:
-    return next(n for n, parts in enumerate(FLOORS, 1) if part in parts)
+def room_of(parts: tuple[str, ...]) -> str:
+    """Return the room that a module belongs to, given as its path below the package."""
+    inner = "/".join(parts[:2])
+    return inner if inner in ROOMS else parts[0]
+
+
+def floor_of(room: str) -> int:
+    return next(n for n, rooms in enumerate(FLOORS, 1) if room in rooms)
 
 
 def imports_of(path: Path) -> set[tuple[str, ...]]:
-    """The modules that a file imports, ours as ("personaplex_app", part, …)."""
+    """Return what a file imports, each name with its module: ours as ("personaplex_app", part, …)."""
     package = ("personaplex_app", *path.relative_to(PACKAGE).parent.parts)
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {tuple(alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = (*base, *(node.module.split(".") if node.module else ()))
-            found |= {(*module, alias.name) if len(module) == 1 else module for alias in node.names}
+            found |= {(*module, alias.name) for alias in node.names}
     return found
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_module_imports_only_from_floors_at_or_below_its_own(path):
-    floor = floor_of(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+def test_module_imports_only_from_its_room_and_the_floors_below(path):
+    room = room_of(path.relative_to(PACKAGE).with_suffix("").parts)
     for module in imports_of(path):
         if module[0] == "personaplex_app" and module[1:2] not in ((), ("__version__",)):
-            assert floor_of(module[1]) <= floor, f"{path.name} is on floor {floor} and imports {'.'.join(module)}"
-        assert module[0] not in FORBIDDEN.get(floor, set()), f"{path.name} is on floor {floor} and imports {module[0]}"
+            other = room_of(module[1:])
+            assert other == room or floor_of(other) < floor_of(room), (
+                f"{path.name} is in {room} and imports {'.'.join(module)}"
+            )
+        assert module[0] not in FORBIDDEN.get(room, set()), (
+            f"{path.name} is in {room} and imports {module[0]}"
+        )
+
+
+def test_every_room_has_a_floor_and_every_floor_its_rooms():
+    there = {room_of(path.relative_to(PACKAGE).with_suffix("").parts) for path in MODULES}
+    assert there == ROOMS
+
+
+SOURCES = sorted(
+    path for folder in ("personaplex_app", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def names_in(target: ast.expr) -> int:
+    return sum(map(names_in, target.elts)) if isinstance(target, ast.Tuple | ast.List) else 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_assignment_gives_values_to_at_most_three_names(path):
+    """Counted are the names on the left of one `=`, whatever is on the right; a loop's own are not."""
+    targets = [
+        t
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+    ]
+    assert [target.lineno for target in targets if names_in(target) > 3] == []
 
 
 def test_app_fits_a_screen():
@@ -57,5 +115,7 @@ def test_app_fits_a_screen():
 
 
 def test_no_module_is_longer_than_500_lines():
-    long = [path.name for path in [*MODULES, *PACKAGE.rglob("*.js")] if len(path.read_text().splitlines()) > 500]
+    long = [
+        path.name for path in [*MODULES, *PACKAGE.rglob("*.js")] if len(path.read_text().splitlines()) > 500
+    ]
     assert not long

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.recogniser import Recogniser
-from personaplex_app.classic.synthesiser import TIMBRES, Synthesiser
+from personaplex_app.speech.recogniser import Recogniser
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
 pytestmark = pytest.mark.unit
 
-SENTENCES = ("The compost bin costs eight dollars a month.", "Tell me a story about the sea and a small wooden boat.")
+SENTENCES = (
+    "The compost bin costs eight dollars a month.",
+    "Tell me a story about the sea and a small wooden boat.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +56,13 @@ def test_voices_differ_in_pitch_by_a_clear_margin(synthesiser):
 @pytest.mark.parametrize("timbre", TIMBRES, ids=lambda timbre: timbre.voice.name)
 def test_voice_is_understood(synthesiser, recogniser, timbre):
     for sentence in SENTENCES:
-        heard = recogniser.transcribe(np.pad(synthesiser.speak(sentence, timbre).samples, SAMPLE_RATE_HZ // 5)).text
-        said, got = plain_words(sentence.replace("eight dollars", "8")), plain_words(heard.replace("eight dollars", "8"))
+        heard = recogniser.transcribe(
+            np.pad(synthesiser.speak(sentence, timbre).samples, SAMPLE_RATE_HZ // 5)
+        ).text
+        said, got = (
+            plain_words(sentence.replace("eight dollars", "8")),
+            plain_words(heard.replace("eight dollars", "8")),
+        )
         assert len(set(said) ^ set(got)) <= 1, heard
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from personaplex_app.classic.vad import CHUNK_S, ON, Chunk, SpeechGate, VadModel, VadStream, speech_end
+from personaplex_app.speech.vad import CHUNK_S, ON, Chunk, SpeechGate, VadModel, VadStream, speech_end
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .speech import speak
+from .support.speech import speak
 
 pytestmark = pytest.mark.unit
 
@@ -18,7 +18,11 @@ def model():
 
 def chunks_of(model: VadModel, samples: np.ndarray, size: int = FRAME_SAMPLES) -> list[Chunk]:
     stream = VadStream(model)
-    return [chunk for at in range(0, len(samples), size) for chunk in stream.push(samples[at : at + size].astype(np.float32))]
+    return [
+        chunk
+        for at in range(0, len(samples), size)
+        for chunk in stream.push(samples[at : at + size].astype(np.float32))
+    ]
 
 
 def gate_of(probabilities: list[float]) -> SpeechGate:
@@ -46,13 +50,16 @@ def _noise() -> np.ndarray:
 def _music() -> np.ndarray:
     t = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
     notes = [
-        0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * pitch * k * t) / k for k in (1, 2, 3)) for pitch in (220, 277, 330, 440, 392, 349)
+        0.2 * np.exp(-2 * t) * sum(np.sin(2 * np.pi * pitch * k * t) / k for k in (1, 2, 3))
+        for pitch in (220, 277, 330, 440, 392, 349)
     ]
     return np.concatenate(notes * 2)
 
 
 @pytest.mark.parametrize(
-    ("sound", "most_chunks"), [(np.zeros(5 * SAMPLE_RATE_HZ), 0), (_noise(), 0), (_music(), 6)], ids=["silence", "noise", "music"]
+    ("sound", "most_chunks"),
+    [(np.zeros(5 * SAMPLE_RATE_HZ), 0), (_noise(), 0), (_music(), 6)],
+    ids=["silence", "noise", "music"],
 )
 def test_vad_no_speech_is_not_taken_for_speech(model, sound, most_chunks):
     assert sum(chunk.probability > ON for chunk in chunks_of(model, sound)) <= most_chunks

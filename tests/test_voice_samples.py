@@ -14,7 +14,7 @@ from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NO_VOICE
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,9 @@ def make(tmp_path):
     engines = []
 
     def made(checkpoint=tiny.GOLDEN) -> PersonaplexEngine:
-        engines.append(PersonaplexEngine(PersonaplexSettings(str(checkpoint), tmp_path / "voices", "cpu", "float32", 1)))
+        engines.append(
+            PersonaplexEngine(PersonaplexSettings(str(checkpoint), tmp_path / "voices", "cpu", "float32", 1))
+        )
         engines[-1].load(lambda state: None)
         return engines[-1]
 

@@ -17,10 +17,23 @@ from personaplex_app.errors import UnknownVoice, WeightsError
 from personaplex_app.model.config import LmConfig
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm
-from personaplex_app.model.voice_files import from_safetensors, open_voices, parse_pt, self_test, to_safetensors
-from personaplex_app.voices import FAMILIES, MAX_ARCHIVE_BYTES, MAX_VOICE_BYTES, NAMES, family_of, read_archive
+from personaplex_app.model.voice_files import (
+    from_safetensors,
+    open_voices,
+    parse_pt,
+    self_test,
+    to_safetensors,
+)
+from personaplex_app.voices import (
+    FAMILIES,
+    MAX_ARCHIVE_BYTES,
+    MAX_VOICE_BYTES,
+    NAMES,
+    family_of,
+    read_archive,
+)
 
-from . import tiny
+from .support import tiny
 
 pytestmark = pytest.mark.unit
 GOOD = read_archive(tiny.GOLDEN / "voices.tgz")
@@ -29,11 +42,14 @@ CONFIG = tiny.checkpoint().lm.config
 
 def test_voices_are_the_18_of_the_release():
     assert len(NAMES) == len(set(NAMES)) == 18
-    assert [family_of(name).prefix for name in ("NATF3", "NATM0", "VARF4", "VARM4")] == [family.prefix for family in FAMILIES]
+    assert [family_of(name).prefix for name in ("NATF3", "NATM0", "VARF4", "VARM4")] == [
+        family.prefix for family in FAMILIES
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("natf0", "Did you mean NATF0"), ("NATF4", "Did you mean NATF"), ("../x", "There are: NATF0, NATF1")]
+    ("name", "hint"),
+    [("natf0", "Did you mean NATF0"), ("NATF4", "Did you mean NATF"), ("../x", "There are: NATF0, NATF1")],
 )
 def test_voices_unknown_name_gets_the_closest(name, hint):
     with pytest.raises(UnknownVoice, match=hint):
@@ -115,7 +131,10 @@ def cut(path):
     ("make", "said"),
     [
         (lambda p: archive(p, [member("voices/NATF0.pt", bytes(10))]), "holds the voice NATF0 twice"),
-        (lambda p: archive(p, [member("voices/NATF1.pt", bytes(MAX_VOICE_BYTES + 1))]), "NATF1.pt has 4,194,305 bytes"),
+        (
+            lambda p: archive(p, [member("voices/NATF1.pt", bytes(MAX_VOICE_BYTES + 1))]),
+            "NATF1.pt has 4,194,305 bytes",
+        ),
         (lambda p: archive(p, [member(f"m{k}") for k in range(1001)]), "has more than 1,000 members"),
         (lambda p: archive(p, [], good=False), "holds none of the 18 voices"),
         (bomb, "unpacks to more than 67,108,864 bytes"),
@@ -154,7 +173,10 @@ def saved(content) -> bytes:
 
 
 def voice(**parts) -> dict:
-    good = {"embeddings": torch.zeros(43, 1, 1, CONFIG.width, dtype=torch.bfloat16), "cache": torch.zeros(1, 17, 4, dtype=torch.int64)}
+    good = {
+        "embeddings": torch.zeros(43, 1, 1, CONFIG.width, dtype=torch.bfloat16),
+        "cache": torch.zeros(1, 17, 4, dtype=torch.int64),
+    }
     return good | parts
 
 
@@ -175,9 +197,15 @@ def touch(path) -> Calls:
 PICKLES = {
     "runs a command": lambda marker: saved(touch(marker)),
     "runs a command inside a voice": lambda marker: saved(voice(extra=touch(marker))),
-    "runs a command in another protocol": lambda marker: rezipped(lambda _: pickle.dumps(touch(marker), protocol=4)),
-    "evaluates": lambda marker: rezipped(lambda _: pickle.dumps(Calls(eval, f"open({str(marker)!r}, 'w')"), protocol=2)),
-    "asks for endless memory": lambda marker: rezipped(lambda _: pickle.dumps(Calls(bytearray, 10**12), protocol=2)),
+    "runs a command in another protocol": lambda marker: rezipped(
+        lambda _: pickle.dumps(touch(marker), protocol=4)
+    ),
+    "evaluates": lambda marker: rezipped(
+        lambda _: pickle.dumps(Calls(eval, f"open({str(marker)!r}, 'w')"), protocol=2)
+    ),
+    "asks for endless memory": lambda marker: rezipped(
+        lambda _: pickle.dumps(Calls(bytearray, 10**12), protocol=2)
+    ),
     "is a bare pickle": lambda marker: pickle.dumps(touch(marker)),
     "is a numpy array": lambda marker: saved(voice(cache=torch.zeros(1, 17, 4).numpy())),
     "is compressed": lambda marker: rezipped(lambda data: data, zipfile.ZIP_DEFLATED),
@@ -190,12 +218,20 @@ PICKLES = {
     "is a list": lambda marker: saved([1, 2]),
     "holds numbers instead of tensors": lambda marker: saved({"embeddings": 1, "cache": 2}),
     "is of another width": lambda marker: saved(voice(embeddings=torch.zeros(43, 1, 1, 47))),
-    "is a giant made of nothing": lambda marker: saved(voice(embeddings=torch.zeros(1).expand(10**9, 1, 1, CONFIG.width))),
+    "is a giant made of nothing": lambda marker: saved(
+        voice(embeddings=torch.zeros(1).expand(10**9, 1, 1, CONFIG.width))
+    ),
     "is sparse": lambda marker: saved(voice(embeddings=torch.zeros(43, 1, 1, CONFIG.width).to_sparse())),
-    "is a meta tensor": lambda marker: saved(voice(embeddings=torch.zeros(43, 1, 1, CONFIG.width, device="meta"))),
+    "is a meta tensor": lambda marker: saved(
+        voice(embeddings=torch.zeros(43, 1, 1, CONFIG.width, device="meta"))
+    ),
     "has no frames": lambda marker: saved(voice(embeddings=torch.zeros(0, 1, 1, CONFIG.width))),
-    "is not a number": lambda marker: saved(voice(embeddings=torch.full((43, 1, 1, CONFIG.width), torch.nan))),
-    "has whole numbers": lambda marker: saved(voice(embeddings=torch.zeros(43, 1, 1, CONFIG.width, dtype=torch.int64))),
+    "is not a number": lambda marker: saved(
+        voice(embeddings=torch.full((43, 1, 1, CONFIG.width), torch.nan))
+    ),
+    "has whole numbers": lambda marker: saved(
+        voice(embeddings=torch.zeros(43, 1, 1, CONFIG.width, dtype=torch.int64))
+    ),
     "has float tokens": lambda marker: saved(voice(cache=torch.zeros(1, 17, 4))),
     "has tokens below zero": lambda marker: saved(voice(cache=torch.full((1, 17, 4), -2))),
     "has tokens beyond the tables": lambda marker: saved(voice(cache=torch.full((1, 17, 4), 2049))),
@@ -251,7 +287,9 @@ def test_pt_good_voice_is_the_stored_tensors_and_survives_export():
             assert torch.equal(voice_.columns, raw.columns)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", bytes(MAX_VOICE_BYTES + 1), to_safetensors(tiny.voice("NATF0"))[:-5]])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", bytes(MAX_VOICE_BYTES + 1), to_safetensors(tiny.voice("NATF0"))[:-5]]
+)
 def test_safetensors_voice_that_is_none_is_refused(data):
     with pytest.raises(WeightsError, match=r"The voice file 'mine'"):
         from_safetensors("mine", data, CONFIG)
@@ -261,7 +299,10 @@ def test_store_is_made_once_and_again_when_anything_changed(tmp_path, monkeypatc
     source, store = tmp_path / "voices.tgz", tmp_path / "store"
     source.write_bytes((tiny.GOLDEN / "voices.tgz").read_bytes())
     reads = []
-    monkeypatch.setattr("personaplex_app.model.voice_files.read_archive", lambda path: reads.append(path) or read_archive(path))
+    monkeypatch.setattr(
+        "personaplex_app.model.voice_files.read_archive",
+        lambda path: reads.append(path) or read_archive(path),
+    )
 
     def opened() -> int:
         before = len(reads)
@@ -294,8 +335,22 @@ def test_self_test_golden_voices_pass_in_every_number_type():
 
 
 def test_self_test_swapped_tables_or_altered_voice_fail_by_name():
-    lm = Lm(LmConfig(width=48, heads=3, layers=1, hidden=8, text_card=512, depformer_width=8, depformer_heads=1, depformer_layers=1))
-    lm.load_state_dict({k: v for k, v in tiny.checkpoint().lm.state_dict().items() if "emb." in k and "depformer" not in k}, strict=False)
+    lm = Lm(
+        LmConfig(
+            width=48,
+            heads=3,
+            layers=1,
+            hidden=8,
+            text_card=512,
+            depformer_width=8,
+            depformer_heads=1,
+            depformer_layers=1,
+        )
+    )
+    lm.load_state_dict(
+        {k: v for k, v in tiny.checkpoint().lm.state_dict().items() if "emb." in k and "depformer" not in k},
+        strict=False,
+    )
     voices = {name: tiny.voice(name) for name in GOOD}
     self_test(lm, voices)
     lm.emb[0], lm.emb[9] = lm.emb[9], lm.emb[0]

@@ -1,16 +1,18 @@
-"""Votes to a Hub's private dataset: whole, by themselves, never to a public one, and never in the way of a vote."""
+"""Votes to a Hub's private dataset: whole, by themselves, never to a public one, and never in the way of a
+vote.
+"""
 
 import time
 
 import huggingface_hub
 import pytest
 
-from personaplex_app.evaluation.listening_test import ListeningTests
-from personaplex_app.evaluation.votes import LOG_NAME
-from personaplex_app.evaluation.votes_upload import NotPrivate, VoteUpload
+from personaplex_app.evaluation.blind_test.store import BlindTests
+from personaplex_app.evaluation.blind_test.vote_log import LOG_NAME
+from personaplex_app.evaluation.blind_test.votes_upload import NotPrivate, VoteUpload
 
-from .commit_hub import commit_hub
-from .listeners import Clock, design, vote
+from .support.blind_test_voters import Clock, design, vote
+from .support.commit_hub import commit_hub
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +42,7 @@ def logs(server):
 def test_upload_makes_a_private_dataset_and_sends_whole_logs(folder, server):
     clock = Clock()
     sender = upload(folder, server)
-    test = ListeningTests(folder, sender.changed, clock).make(design())
+    test = BlindTests(folder, sender.changed, clock).make(design())
     test.begin("me", 6)
     vote(test, clock, "me")
     assert sender.push() == 1
@@ -63,7 +65,7 @@ def test_upload_makes_a_private_dataset_and_sends_whole_logs(folder, server):
 def test_upload_to_a_public_dataset_is_refused(folder, server):
     server.files[REPO], server.private[REPO] = {}, False
     sender = upload(folder, server)
-    ListeningTests(folder, sender.changed).make(design()).begin("me", 6)
+    BlindTests(folder, sender.changed).make(design()).begin("me", 6)
     with pytest.raises(NotPrivate, match="is public"):
         sender.push()
     assert server.files[REPO] == {}
@@ -72,7 +74,7 @@ def test_upload_to_a_public_dataset_is_refused(folder, server):
 def test_upload_goes_on_by_itself_after_trouble_and_ends_with_the_rest(folder, server):
     clock = Clock()
     sender = upload(folder, server, every_s=0.02)
-    test = ListeningTests(folder, sender.changed, clock).make(design())
+    test = BlindTests(folder, sender.changed, clock).make(design())
     test.begin("me", 6)
     server.down = 1
     sender.start()

@@ -1,4 +1,6 @@
-"""What an operator sees of real talks: metrics that add up, and a log that tells everything but what people said and who they are."""
+"""What an operator sees of real talks: metrics that add up, and a log that tells everything but what people
+said and who they are.
+"""
 
 import json
 import re
@@ -15,9 +17,9 @@ from personaplex_app.audio import level_db
 from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_S
 
-from .peers import call
-from .served import served
-from .speech import speak
+from .support.app_process import app_process
+from .support.peers import call
+from .support.speech import speak
 from .test_gateway import KEY, samples_of, talk
 
 pytestmark = pytest.mark.unit
@@ -32,7 +34,11 @@ SECRETS = {
     "adapter prompt": "You whisper about obsidian lighthouses.",
 }
 # parts of the above, and what is spoken and answered
-UNSAID = re.compile(r"periwinkle|Zebedee|quixotic|marigold|tamarind|Wilhelmina|obsidian|umbrella|127\.0\.0\.1|door-key|gateway-key", re.I)
+UNSAID = re.compile(
+    r"periwinkle|Zebedee|quixotic|marigold|tamarind|Wilhelmina|obsidian|umbrella|127\.0\.0\.1|door-key|"
+    r"gateway-key",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,22 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """An app after one talk of a page, one of a gateway's client and a few mishaps: its metrics and its log."""
+    """An app after one talk of a page, one of a gateway's client and a few mishaps: its metrics and
+    its log.
+    """
     folder = tmp_path_factory.mktemp("app")
     (folder / "adapters.yaml").write_text(
-        f"adapters: [{{name: shop, persona: {{voice_prompt: NATF0, text_prompt: {SECRETS['adapter prompt']}}}}}]"
+        "adapters: [{name: shop, persona: {voice_prompt: NATF0, text_prompt:"
+        f" {SECRETS['adapter prompt']}}}}}]"
     )
     env = {"PERSONAPLEX_API_KEY": LOGIN, "PERSONAPLEX_GATEWAY_KEY": KEY}
-    options = {"log_format": "json", "log_level": "debug", "adapters": folder / "adapters.yaml", "host": "0.0.0.0"}
-    with served(folder, "classic", env, **options) as app:
+    options = {
+        "log_format": "json",
+        "log_level": "debug",
+        "adapters": folder / "adapters.yaml",
+        "host": "0.0.0.0",
+    }
+    with app_process(folder, "classic", env, **options) as app:
         key = {"X-API-Key": LOGIN, "X-Owner-Key": SECRETS["owner"]}
         while app.get("/health", headers=key).json()["status"] != "ok":
             time.sleep(0.1)
@@ -69,7 +83,9 @@ def watched(tmp_path_factory):
             page.until(Kind.AUDIO)
             page.order("stop")
             page.until_closed()
-        with talk(app, "shop", api_key=LOGIN, user_id=SECRETS["user"], session_id=SECRETS["session"]) as client:
+        with talk(
+            app, "shop", api_key=LOGIN, user_id=SECRETS["user"], session_id=SECRETS["session"]
+        ) as client:
             client.until("connected")
             client.socket.send("periwinkle")
             client.until("error")
@@ -88,14 +104,18 @@ def watched(tmp_path_factory):
         gateway = client.messages
         with talk(app, "marigold", api_key=LOGIN) as client:
             client.until_closed()
-        with call(app.url, codec="pcm", api_key=LOGIN, voice_prompt="clone:Wilhelmina", owner=SECRETS["owner"]) as caller:
+        with call(
+            app.url, codec="pcm", api_key=LOGIN, voice_prompt="clone:Wilhelmina", owner=SECRETS["owner"]
+        ) as caller:
             caller.until_closed()
         clones = f"/api/clones?consent=1&name={SECRETS['clone']}"
         assert app.get("/voice/samples/Wilhelmina.wav", headers=key).status_code == 404
         assert httpx.post(app.url + clones, headers=key).status_code == 400
         assert app.get("/metrics").status_code == 401
         metrics = app.get("/metrics", headers={"Authorization": f"Bearer {LOGIN}"})
-        open_metrics = app.get("/metrics", headers={**key, "Accept": "application/openmetrics-text; version=1.0.0"})
+        open_metrics = app.get(
+            "/metrics", headers={**key, "Accept": "application/openmetrics-text; version=1.0.0"}
+        )
     return Watched(metrics, open_metrics, app.log.read_text(), talk_id, gateway)
 
 
@@ -113,10 +133,15 @@ def test_metrics_after_real_talks_add_up(watched):
 
     assert value("talks_total", engine="classic", face="chat", reason="stopped") == 1
     assert value("talks_total", engine="classic", face="gateway", reason="stopped") == 1
-    left_s = [line["duration_s"] for line in map(json.loads, watched.log.splitlines()) if "duration_s" in line]
+    left_s = [
+        line["duration_s"] for line in map(json.loads, watched.log.splitlines()) if "duration_s" in line
+    ]
     assert value("step_seconds_count", engine="classic") == round(sum(left_s) / FRAME_S)
     below_80_ms = value("step_seconds_bucket", engine="classic", le="0.08")
-    assert value("deadline_misses_total", engine="classic") == value("step_seconds_count", engine="classic") - below_80_ms
+    assert (
+        value("deadline_misses_total", engine="classic")
+        == value("step_seconds_count", engine="classic") - below_80_ms
+    )
     assert 1 <= value("late_frames_total", engine="classic") < 100
     assert value("underruns_total") == 5
     assert (value("errors_total", kind="protocol"), value("errors_total", kind="not_found")) == (1, 2)
@@ -149,11 +174,21 @@ def test_gateway_client_of_a_speaking_engine_reads_both_sides_and_can_interrupt(
     connected, *messages = watched.gateway
     assert connected["capabilities"] == {"full_duplex": True, "interruption": True, "backchannels": True}
     said = [m for m in messages if m["type"] == "transcription"]
-    assert {(m["role"], m["partial"]) for m in said} >= {("assistant", True), ("assistant", False), ("user", False)}
-    assert re.search("umbrella", next(m["text"] for m in said if m["role"] == "user" and not m["partial"]), re.I)
+    assert {(m["role"], m["partial"]) for m in said} >= {
+        ("assistant", True),
+        ("assistant", False),
+        ("user", False),
+    }
+    assert re.search(
+        "umbrella", next(m["text"] for m in said if m["role"] == "user" and not m["partial"]), re.I
+    )
     at = next(number for number, m in enumerate(messages) if m["type"] == "interrupted")
-    before, after = ([samples_of(m) for m in part if m["type"] == "audio_chunk"] for part in (messages[:at], messages[at:]))
+    before, after = (
+        [samples_of(m) for m in part if m["type"] == "audio_chunk"] for part in (messages[:at], messages[at:])
+    )
     assert level_db(before[-1]) > -40
     # one frame may have been under way
     assert max(level_db(samples) for samples in after[1:6]) < -60
-    assert [m["chunk_index"] for m in messages if m["type"] == "audio_chunk"] == list(range(len(before) + len(after)))
+    assert [m["chunk_index"] for m in messages if m["type"] == "audio_chunk"] == list(
+        range(len(before) + len(after))
+    )

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from personaplex_app.classic import weights
 from personaplex_app.errors import WeightsError
+from personaplex_app.speech import weights
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,10 @@ def test_weights_other_content_names_file_expected_and_found(tmp_path):
 
 
 def test_weights_missing_file_names_file_and_remedy():
-    with pytest.raises(WeightsError, match=r"gone\.onnx cannot be read.*pip install --force-reinstall faster-whisper==1\.2\.1"):
+    with pytest.raises(
+        WeightsError,
+        match=r"gone\.onnx cannot be read.*pip install --force-reinstall faster-whisper==1\.2\.1",
+    ):
         replace(weights.VAD, path="assets/gone.onnx").verified()
 
 

@@ -1,4 +1,5 @@
-"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint, real forks.
+"""The app as on a ZeroGPU Space: the real `spaces` package, an API played by the test, the tiny checkpoint,
+real forks.
 
 One app for all: by the wire, as the page speaks it, and in the page.
 """
@@ -18,10 +19,19 @@ from websockets.exceptions import ConnectionClosed
 
 from personaplex_app.protocol import Kind
 
-from . import tiny
-from .browser import chromium, expect_state, open_page, screenshots, stop_talk, tone, visitor, write_microphone
-from .peers import call
-from .zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
+from .support import tiny
+from .support.browser import (
+    chromium,
+    expect_state,
+    open_page,
+    screenshots,
+    stop_talk,
+    tone,
+    visitor,
+    write_microphone,
+)
+from .support.peers import call
+from .support.zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
 pytestmark = pytest.mark.browser
 FRAME = bytes(3840)
@@ -75,7 +85,12 @@ def golden_talk(app) -> str:
     """Hold the golden conversation on a lent GPU; return what the agent said."""
     about, _ = tiny.case("voice_and_text")
     samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="int16")
-    start = {"voice_prompt": about["voice"], "text_prompt": about["text_prompt"], "audio_temperature": 0, "text_temperature": 0}
+    start = {
+        "voice_prompt": about["voice"],
+        "text_prompt": about["text_prompt"],
+        "audio_temperature": 0,
+        "text_temperature": 0,
+    }
     with leased_talk(app, lease_s=30, **start) as caller:
         assert caller.until_event("ready")["limit_s"] == 30
         speak(caller, *(samples[1920 * t : 1920 * (t + 1)].astype("<i2").tobytes() for t in range(30)))
@@ -85,7 +100,11 @@ def golden_talk(app) -> str:
 
 
 def test_zero_gpu_talks_in_one_worker_each_say_the_references_words_and_give_their_gpu_back(app, api):
-    said = "".join(text for text in tiny.case("voice_and_text")[0]["text"][:30] if text not in ("PAD", "EPAD", "BOS", "EOS"))
+    said = "".join(
+        text
+        for text in tiny.case("voice_and_text")[0]["text"][:30]
+        if text not in ("PAD", "EPAD", "BOS", "EOS")
+    )
     api.idle = False  # a fresh worker first, then the same again
     assert golden_talk(app) == said
     api.until_released()
@@ -213,7 +232,13 @@ def test_zero_gpu_recording_is_answered_on_a_lent_gpu_once(app, api, tmp_path):
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
     client = Client(app.url, verbose=False, headers={"X-IP-Token": ip_token()})
     try:
-        asked = {"clip": handle_file(tmp_path / "user.wav"), "voice": "NATF0", "prompt": "Be kind.", "room_s": 0, "api_name": "/respond"}
+        asked = {
+            "clip": handle_file(tmp_path / "user.wav"),
+            "voice": "NATF0",
+            "prompt": "Be kind.",
+            "room_s": 0,
+            "api_name": "/respond",
+        }
         told = client.predict(**asked, seed=1)[0]
         assert told["engine"] == "personaplex"
         assert api.until_released() == ["released"]
@@ -247,7 +272,9 @@ def test_page_talk_on_a_lent_gpu_counts_down_and_gives_it_back(app, api, browser
         page.click("#talk-start")
         expect_state(page, "live")
         expect(page.locator("[data-readout=left]")).to_have_text(re.compile("0:[012][0-9]"))
-        page.wait_for_function("() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.02")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.02"
+        )
         expect(page.locator("#talk-beside")).to_be_hidden()
         stop_talk(page)
         assert api.until_released() == ["released"]

@@ -1,4 +1,6 @@
-"""What ZeroGPU's refusals mean for a visitor: the API's answers, through the real package, to our sentences."""
+"""What ZeroGPU's refusals mean for a visitor: the API's answers, through the real package, to our
+sentences.
+"""
 
 import gc
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ from spaces.zero.gradio import error
 from personaplex_app.engine.zero_gpu import ZeroGpu
 from personaplex_app.errors import GpuUnavailable
 
-from .zero_gpu import ip_token, zero_gpu_api
+from .support.zero_gpu import ip_token, zero_gpu_api
 
 pytestmark = [
     pytest.mark.unit,
@@ -28,7 +30,9 @@ class Headers(dict):
 
 def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
     """Ask the package for a GPU, and return what it raises."""
-    request = SimpleNamespace(headers=Headers({"x-ip-token": token} if token else {}, **{"x-gradio-user": "app"}))
+    request = SimpleNamespace(
+        headers=Headers({"x-ip-token": token} if token else {}, **{"x-gradio-user": "app"})
+    )
     with zero_gpu_api() as api:
         api.answer = answer
         monkeypatch.setattr(Config, "zero_device_api_url", api.url)
@@ -41,16 +45,55 @@ def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
 @pytest.mark.parametrize(
     ("answer", "token", "sentence"),
     [
-        ("over-quota", ip_token(), "You have 12 s of GPU time left, and this needs 60 s. Come back in 1 h 24 min."),
-        ("over-quota-days", ip_token(), "You have 0 s of GPU time left, and this needs 60 s. Come back in 25 h 1 min."),
-        ("over-quota", "", "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub."),
-        ("runs", ip_token(), "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more."),
-        ("pending", ip_token(), "Too much of your GPU time is taken by tasks that still run. Come back when one has ended."),
-        ("illegal-duration", ip_token(), "So long a talk on the GPU is not allowed for you. Choose a shorter one."),
+        (
+            "over-quota",
+            ip_token(),
+            "You have 12 s of GPU time left, and this needs 60 s. Come back in 1 h 24 min.",
+        ),
+        (
+            "over-quota-days",
+            ip_token(),
+            "You have 0 s of GPU time left, and this needs 60 s. Come back in 25 h 1 min.",
+        ),
+        (
+            "over-quota",
+            "",
+            "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub.",
+        ),
+        (
+            "runs",
+            ip_token(),
+            (
+                "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub"
+                " for more."
+            ),
+        ),
+        (
+            "pending",
+            ip_token(),
+            "Too much of your GPU time is taken by tasks that still run. Come back when one has ended.",
+        ),
+        (
+            "illegal-duration",
+            ip_token(),
+            "So long a talk on the GPU is not allowed for you. Choose a shorter one.",
+        ),
         ("busy", ip_token(), "No GPU is free: none became so within a minute. Come back in a few minutes."),
-        ("queue-failed", ip_token(), "No GPU is free: none became so within a minute. Come back in a few minutes."),
-        ("expired", ip_token(), "This page has been open too long for the GPU. Load it again, and start once more."),
-        ("broken", ip_token(), "No GPU could be had ('ZeroGPU API /schedule error: 500'). Try again in a few minutes."),
+        (
+            "queue-failed",
+            ip_token(),
+            "No GPU is free: none became so within a minute. Come back in a few minutes.",
+        ),
+        (
+            "expired",
+            ip_token(),
+            "This page has been open too long for the GPU. Load it again, and start once more.",
+        ),
+        (
+            "broken",
+            ip_token(),
+            "No GPU could be had ('ZeroGPU API /schedule error: 500'). Try again in a few minutes.",
+        ),
     ],
 )
 def test_zero_gpu_refusal_is_a_sentence_with_the_way_on(monkeypatch, answer, token, sentence):

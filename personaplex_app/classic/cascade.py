@@ -12,18 +12,21 @@ import numpy as np
 from ..audio import checked
 from ..engine.contract import Event, Notice, Step
 from ..errors import BadAudio, EngineError, PersonaplexError
+from ..responder.contract import Responder
+from ..speech.recogniser import Recogniser
+from ..speech.synthesiser import Synthesiser, Timbre
+from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
-from .dialogue import Responder
-from .jobs import Jobs, Lane
-from .listening import Listener
-from .recogniser import Recogniser
-from .speaking import Speaker
-from .synthesiser import Synthesiser, Timbre
-from .turns import Action, Do, Phase, Turns
-from .vad import VadModel, VadStream
+from .reply_player import ReplyPlayer
+from .turns import Action, ActionKind, Phase, Turns
+from .user_recognition import UserRecognition
+from .workers import Worker, WorkQueue
 
-_LOUD_ROOM = "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
-# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at the very most.
+_LOUD_ROOM = (
+    "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
+)
+# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at
+# the very most.
 _ECHO_DELAY_S = 2.0
 
 
@@ -33,17 +36,25 @@ class Models:
 
     vad: VadModel
     recogniser: Recogniser
-    recognition: Lane
+    recognition: Worker
     synthesiser: Synthesiser
-    synthesis: Lane
+    synthesis: Worker
 
 
 class CascadeSession:
-    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as fast as the machine
-    allows and comes out the same each time; without it, results are taken up when they are there."""
+    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as
+    fast as the machine allows and comes out the same each time; without it, results are taken up when they
+    are there."""
 
-    def __init__(self, models: Models, timbre: Timbre, responder: Responder, notices: deque[str], lockstep: bool = False) -> None:
-        self._jobs = Jobs(lockstep)
+    def __init__(
+        self,
+        models: Models,
+        timbre: Timbre,
+        responder: Responder,
+        notices: deque[str],
+        lockstep: bool = False,
+    ) -> None:
+        self._work_queue = WorkQueue(lockstep)
         self._turns = Turns()
         self._vad = VadStream(models.vad)
         self._events: list[Event] = []
@@ -57,15 +68,22 @@ class CascadeSession:
         def next_id() -> int:
             return next(ids)
 
-        self._listener = Listener(
-            models.recogniser, models.recognition, self._jobs, lockstep, next_id, self._events.append, self._on_pause, self._on_partial
+        self._listener = UserRecognition(
+            models.recogniser,
+            models.recognition,
+            self._work_queue,
+            lockstep,
+            next_id,
+            self._events.append,
+            self._on_pause,
+            self._on_partial,
         )
-        self._speaker = Speaker(
+        self._speaker = ReplyPlayer(
             responder,
             models.synthesiser,
             models.synthesis,
             timbre,
-            self._jobs,
+            self._work_queue,
             next_id,
             self._events.append,
             self._on_ready,
@@ -96,7 +114,9 @@ class CascadeSession:
         except PersonaplexError:
             raise
         except Exception as error:
-            raise EngineError(f"The embedded engine failed in this talk ({type(error).__name__}); start a new one.") from error
+            raise EngineError(
+                f"The embedded engine failed in this talk ({type(error).__name__}); start a new one."
+            ) from error
 
     def _advance(self, user: np.ndarray) -> Step:
         self._events.clear()
@@ -110,7 +130,7 @@ class CascadeSession:
             self._stop.clear()
             self._do(self._turns.stop(self._now_s))
             self._speaker.discard()
-        self._jobs.poll(self._frame)
+        self._work_queue.poll(self._frame)
         while self._notices:
             self._events.append(Notice("responder", self._notices.popleft()))
         self._do(self._turns.hear(self._now_s))
@@ -126,48 +146,50 @@ class CascadeSession:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        speaker, listener, gate = self._speaker, self._listener, self._turns.gate
+        speaker = self._speaker
+        listener = self._listener
+        gate = self._turns.gate
         match action.do:
-            case Do.BEGIN:
+            case ActionKind.BEGIN:
                 self._user_spoke = True
                 listener.begin(action.turn_id, gate.onset_s)
-            case Do.RESUME_TURN:
+            case ActionKind.RESUME_TURN:
                 listener.resume()
-            case Do.PARTIAL:
+            case ActionKind.PARTIAL:
                 listener.recognise_partial(self._now_s)
-            case Do.PAUSE:
+            case ActionKind.PAUSE:
                 listener.recognise_pause(action.turn_id, action.pause, self._now_s)
-            case Do.PREPARE:
+            case ActionKind.PREPARE:
                 speaker.prepare(action.turn_id, action.text)
-            case Do.DISCARD:
+            case ActionKind.DISCARD:
                 speaker.discard()
-            case Do.ANSWER:
+            case ActionKind.ANSWER:
                 user_end_s = listener.voice_end_s(gate.voice_end_s)
                 listener.close(user_end_s)
                 speaker.begin(self._frame * FRAME_S, user_end_s)
                 self._understood = True
-            case Do.CLOSE:
+            case ActionKind.CLOSE:
                 listener.close(gate.voice_end_s)
                 self._understood = True
-            case Do.FORGET:
+            case ActionKind.FORGET:
                 listener.forget()
                 self._user_spoke = self._understood
                 if self._greeting_missed and not self._understood:
                     self._greeting_missed = False
                     speaker.prepare_greeting()
-            case Do.DUCK | Do.UNDUCK:
-                speaker.playback.duck(action.do is Do.DUCK)
-            case Do.CUT:
+            case ActionKind.DUCK | ActionKind.UNDUCK:
+                speaker.playback.duck(action.do is ActionKind.DUCK)
+            case ActionKind.CUT:
                 speaker.playback.cut()
-            case Do.RESUME:
+            case ActionKind.RESUME:
                 speaker.playback.resume()
-            case Do.SETTLE:
+            case ActionKind.SETTLE:
                 self._turns.said(speaker.settle(self._now_s))
-            case Do.HUM:
+            case ActionKind.HUM:
                 self._text += speaker.hum(self._frame * FRAME_S)
-            case Do.LOUD_ROOM:
+            case ActionKind.LOUD_ROOM:
                 self._events.append(Notice("loud_room", _LOUD_ROOM))
-            case Do.MARK if action.mark is not None:
+            case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
 
     def _played(self) -> str:
@@ -208,5 +230,5 @@ class CascadeSession:
         """End the talk and its thread. May be called twice."""
         if not self._closed:
             self._closed = True
-            self._jobs.close()
+            self._work_queue.close()
             self._speaker.close()

@@ -1,4 +1,6 @@
-"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their packages."""
+"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their
+packages.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,19 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import __version__
-from ..engine.contract import Capabilities, EngineState, SessionConfig, Voice
+from ..engine.contract import Capabilities, EngineState, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..personas import MAX_PROMPT_CHARS
+from ..responder.contract import MakeResponder
+from ..speech.recogniser import Recogniser
+from ..speech.synthesiser import TIMBRES, Synthesiser
+from ..speech.vad import VadModel
+from ..speech.weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
 from ..units import SAMPLE_RATE_HZ
+from ..voices import Voice
 from .cascade import CascadeSession, Models
-from .dialogue import MakeResponder
-from .jobs import Lane
 from .phrases import plain_words
-from .recogniser import Recogniser
-from .synthesiser import TIMBRES, Synthesiser
-from .vad import VadModel
-from .weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
+from .workers import Worker
 
 _SESSIONS_PER_CORE = 2
 _MOST_SESSIONS = 8
@@ -31,14 +34,19 @@ _SAMPLE = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
-    """Talks on a plain CPU. The models are loaded once and shared; each talk has its own state and responder."""
+    """Talks on a plain CPU.
+
+    The models are loaded once and shared; each talk has its own state and responder.
+    """
 
     name = "classic"
     capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
     about = ""
     lost = ""
 
-    def __init__(self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules") -> None:
+    def __init__(
+        self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules"
+    ) -> None:
         """`responder` names what `make_responder` makes, for the engine's identity."""
         weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, SPELLING, VAD))
         self.identity = f"classic {__version__} {responder} {weights}"
@@ -60,14 +68,16 @@ class ClassicEngine:
         return self._max_sessions
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown voice."""
+        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown
+        voice.
+        """
         return self._samples.get(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Load and try the models; once is enough.
 
-        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right one, EngineError when
-        the models do not understand each other.
+        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right
+        one, EngineError when the models do not understand each other.
         """
         if self._models:
             return
@@ -80,12 +90,13 @@ class ClassicEngine:
             synthesiser = Synthesiser()
         except ImportError as error:
             raise EngineUnavailable(
-                f"The embedded engine needs the package {error.name}, which is not installed; run: pip install -r requirements.txt"
+                f"The embedded engine needs the package {error.name}, which is not installed; run: pip"
+                " install -r requirements.txt"
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
         self._samples = {timbre.voice.name: synthesiser.speak(_SAMPLE, timbre).samples for timbre in TIMBRES}
-        self._models = Models(vad, recogniser, Lane("recognition"), synthesiser, Lane("synthesis"))
+        self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
         """Begin a talk.
@@ -95,17 +106,24 @@ class ClassicEngine:
         timbre = next((timbre for timbre in TIMBRES if timbre.voice.name == config.voice), None)
         if timbre is None:
             names = ", ".join(timbre.voice.name for timbre in TIMBRES)
-            raise UnknownVoice(f"The embedded engine has no voice {shorten(config.voice)}; choose one of: {names}.")
+            raise UnknownVoice(
+                f"The embedded engine has no voice {shorten(config.voice)}; choose one of: {names}."
+            )
         if len(config.prompt) > MAX_PROMPT_CHARS:
-            raise BadPrompt(f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}. Shorten it.")
+            raise BadPrompt(
+                f"The role prompt has {len(config.prompt)} characters; the limit is {MAX_PROMPT_CHARS}."
+                " Shorten it."
+            )
         if self._models is None:
             raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
-                raise CapacityError(f"All {self._max_sessions} places are taken; try again when a talk has ended.")
+                raise CapacityError(
+                    f"All {self._max_sessions} places are taken; try again when a talk has ended."
+                )
             notices: deque[str] = deque(maxlen=_MOST_NOTICES)
             responder = self._make_responder(config, notices.append)
-            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.paced)
+            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
             session.on_close = self._closed
             self._sessions.add(session)
         return session
@@ -120,7 +138,8 @@ class ClassicEngine:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
-        models, self._models = self._models, None
+        models = self._models
+        self._models = None
         if models:
             models.recognition.close()
             models.synthesis.close()
@@ -144,5 +163,6 @@ def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:
     understood = recogniser.transcribe(np.concatenate([pad, clip.samples, pad])).text
     if plain_words(understood) != plain_words(_SELF_TEST):
         raise EngineError(
-            "The embedded engine did not understand its own voice in the self-test; reinstall with: pip install -r requirements.txt"
+            "The embedded engine did not understand its own voice in the self-test; reinstall with: pip"
+            " install -r requirements.txt"
         )

@@ -1,4 +1,7 @@
-"""What a turn's words tell about the turn: is it finished, a backchannel, a call to stop, an echo. Pure functions of text."""
+"""What a turn's words tell about the turn: is it finished, a backchannel, a call to stop, an echo.
+
+Pure functions of text.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ _STOP = _words("""
     stop wait no nope sorry pardon quiet enough what hey hold hang listen actually excuse shush cancel pause
 """)
 # "I have a question." is not the question.
-_ANNOUNCES = re.compile(r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you something)\W*$")
+_ANNOUNCES = re.compile(
+    r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you"
+    r" something)\W*$"
+)
 _MAX_BACKCHANNEL_WORDS = 4
 _ECHO_SHARE = 0.7
 _FRESH_WORDS = 2
@@ -75,7 +81,12 @@ def ending(text: str) -> Ending:
         return Ending.OPEN
     if text.endswith("?") or (words[-1] in _CLOSED and len(words) <= 3):
         return Ending.DONE
-    if words[-1] in _SELDOM_LAST or _ANNOUNCES.search(text.lower()) or words[-1].isdigit() or _is_rising_list(text):
+    if (
+        words[-1] in _SELDOM_LAST
+        or _ANNOUNCES.search(text.lower())
+        or words[-1].isdigit()
+        or _is_rising_list(text)
+    ):
         return Ending.LOOSE
     if text.endswith((".", "!")) and len(words) >= 3 and _has_verb(words):
         return Ending.DONE
@@ -96,7 +107,11 @@ def _is_rising_list(text: str) -> bool:
 def is_backchannel(text: str) -> bool:
     """Return whether `text` only says "go on, I am listening"."""
     words = plain_words(text)
-    return 0 < len(words) <= _MAX_BACKCHANNEL_WORDS and all(word in _BACKCHANNEL for word in words) and not all(w == "i" for w in words)
+    return (
+        0 < len(words) <= _MAX_BACKCHANNEL_WORDS
+        and all(word in _BACKCHANNEL for word in words)
+        and not all(w == "i" for w in words)
+    )
 
 
 def is_stop(text: str) -> bool:
@@ -106,25 +121,31 @@ def is_stop(text: str) -> bool:
 
 
 def is_echo(text: str, played: str, loud_room: bool = False) -> bool:
-    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those just played.
+    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those
+    just played.
 
     In a room known to be loud, words that only sound alike count as well, in any order.
     """
-    heard, said = plain_words(text), plain_words(played)
+    heard = plain_words(text)
+    said = plain_words(played)
     if loud_room:
         letters = _without_figures(heard)
         return not letters or sum(_sounds_like(word, said) for word in letters) >= _ECHO_SHARE * len(letters)
-    return _shares(heard, said) or (len(heard) > 2 and _shares(heard[:-1], said))  # the last word may have been cut in two
+    return _shares(heard, said) or (
+        len(heard) > 2 and _shares(heard[:-1], said)
+    )  # the last word may have been cut in two
 
 
 def _shares(heard: list[str], said: list[str]) -> bool:
-    shared = sum(block.size for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks())
+    shared = sum(
+        block.size for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
+    )
     return bool(heard) and shared >= _ECHO_SHARE * len(heard)
 
 
 def is_fresh(text: str, played: str) -> bool:
-    """Return whether the last words of a text that still grows are the user's own, not the agent's come back. The very last may
-    be cut in two, and proves nothing."""
+    """Return whether the last words of a text that still grows are the user's own, not the agent's come back.
+    The very last may be cut in two, and proves nothing."""
     said = plain_words(played)
     last = _without_figures(plain_words(text)[:-1])[-_FRESH_LOOK_WORDS:]
     return sum(not _sounds_like(word, said) for word in last) >= _FRESH_WORDS

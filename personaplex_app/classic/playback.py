@@ -1,4 +1,6 @@
-"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way back from it."""
+"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way
+back from it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..engine.contract import Word
+from ..speech.synthesiser import SpeechClip
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from .synthesiser import Clip
 
 _DUCK = 10 ** (-12 / 20)
 _ASIDE = 10 ** (-7 / 20)
@@ -21,7 +23,7 @@ MAX_CLIPS = 2
 
 @dataclass
 class _Playing:
-    clip: Clip
+    clip: SpeechClip
     at_samples: int = 0
     next_word: int = 0
 
@@ -70,13 +72,17 @@ class Playback:
     @property
     def upcoming(self) -> list[str]:
         """The words of the clip that plays which have not begun yet."""
-        return [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]] if self._clips else []
+        return (
+            [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]]
+            if self._clips
+            else []
+        )
 
-    def say(self, clip: Clip) -> None:
+    def say(self, clip: SpeechClip) -> None:
         """Queue a clip behind the one that plays."""
         self._clips.append(_Playing(clip))
 
-    def say_aside(self, clip: Clip) -> None:
+    def say_aside(self, clip: SpeechClip) -> None:
         """Play a short sound softly, beside everything else."""
         self._aside = _Playing(clip)
 
@@ -85,9 +91,12 @@ class Playback:
         self._ducked = on
 
     def cut(self) -> None:
-        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again on `resume`."""
+        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again
+        on `resume`.
+        """
         if not self._suspended:
-            self._suspended, self._fading = True, bool(self._clips)
+            self._suspended = True
+            self._fading = bool(self._clips)
 
     def resume(self) -> None:
         """Go on from the word that was cut."""
@@ -95,7 +104,9 @@ class Playback:
         self._gain = 1.0
 
     def drop(self) -> None:
-        """Forget what was not played, and the words of what was; a cut that has not sounded yet still fades."""
+        """Forget what was not played, and the words of what was; a cut that has not sounded yet still
+        fades.
+        """
         self.words = []
         self._dropped = True
         if not self._fading:
@@ -173,7 +184,7 @@ def _begun(playing: _Playing, samples: int, at_s: float) -> list[Word]:
     return words
 
 
-def first_audible_s(clip: Clip) -> float:
+def first_audible_s(clip: SpeechClip) -> float:
     """Return when a clip becomes audible, in seconds from its first sample."""
     loud = np.flatnonzero(np.abs(clip.samples) > _AUDIBLE)
     return float(loud[0]) / SAMPLE_RATE_HZ if len(loud) else 0.0

@@ -8,13 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..classic.vad import CHUNK_S, VadModel, VadStream
 from ..errors import BadAudio
+from ..speech.vad import CHUNK_S, VadModel, VadStream
 from ..units import SAMPLE_RATE_HZ
 
 MIN_SPEECH_S = 3.0
 MAX_SPEECH_S = 10.0
-SPEECH_ON, SPEECH_OFF = 0.5, 0.35
+SPEECH_ON = 0.5
+SPEECH_OFF = 0.35
 GAP_S = 0.5
 """A shorter silence is a pause within speech."""
 EDGE_S = 0.15
@@ -27,7 +28,9 @@ CUT_WITHIN_S = 1.5
 BLOCK_S = 0.02
 MIN_SNR_DB = 12.0
 MIN_HEADROOM = 1.2
-"""Loudest samples (1 in 2,000) over the loudest hundredth: 1.4 and more in clean speech, 1.0 where the tops are cut off."""
+"""Loudest samples (1 in 2,000) over the loudest hundredth: 1.4 and more in clean speech, 1.0 where the tops
+are cut off.
+"""
 
 Span = tuple[int, int]
 """First sample and the one after the last."""
@@ -63,13 +66,15 @@ class Picker:
         if found_s < MIN_SPEECH_S:
             heard = f"only {found_s:.1f} s of speech were" if found else "no speech was"
             raise BadAudio(
-                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {heard} found; a voice needs {MIN_SPEECH_S:.0f} s at least. "
-                "Record 10 to 20 s of one person talking."
+                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {heard} found; a voice needs"
+                f" {MIN_SPEECH_S:.0f} s at least. Record 10 to 20 s of one person talking."
             )
         spans = _best(found, recording)
         samples = np.concatenate([_faded(recording[start:stop]) for start, stop in spans])
         _check(samples)
-        return Picked(samples, tuple((start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ) for start, stop in spans))
+        return Picked(
+            samples, tuple((start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ) for start, stop in spans)
+        )
 
     def _speech(self, recording: np.ndarray) -> Iterator[Span]:
         """Yield the spans of speech, pauses within it included."""
@@ -99,11 +104,16 @@ def _best(found: list[Span], recording: np.ndarray) -> list[Span]:
     if sum(stop - start for start, stop in long_enough) >= MIN_SPEECH_S * SAMPLE_RATE_HZ:
         found = long_enough
     runs = [_run(found[first:], recording) for first in range(len(found))]
-    return max(runs, key=lambda run: sum(stop - start for start, stop in run) / SAMPLE_RATE_HZ - JOIN_COST_S * len(run))
+    return max(
+        runs,
+        key=lambda run: sum(stop - start for start, stop in run) / SAMPLE_RATE_HZ - JOIN_COST_S * len(run),
+    )
 
 
 def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
-    """Return the first of the spans, the last one cut short in its quietest place where it would be too much."""
+    """Return the first of the spans, the last one cut short in its quietest place where it would be
+    too much.
+    """
     left = round(MAX_SPEECH_S * SAMPLE_RATE_HZ)
     run: list[Span] = []
     for start, stop in found:
@@ -112,7 +122,12 @@ def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
             left -= stop - start
             continue
         if left >= 2 * CUT_WITHIN_S * SAMPLE_RATE_HZ:
-            run.append((start, _quietest(recording, start + left - round(CUT_WITHIN_S * SAMPLE_RATE_HZ), start + left)))
+            run.append(
+                (
+                    start,
+                    _quietest(recording, start + left - round(CUT_WITHIN_S * SAMPLE_RATE_HZ), start + left),
+                )
+            )
         break
     return run
 
@@ -140,13 +155,14 @@ def _check(speech: np.ndarray) -> None:
     loudest, loud = np.quantile(np.abs(speech), [0.9995, 0.99])
     if loudest < MIN_HEADROOM * loud:
         raise BadAudio(
-            "The recording is clipped: its loudest parts are cut off. Move away from the microphone or turn it down, and try again."
+            "The recording is clipped: its loudest parts are cut off. Move away from the microphone or turn"
+            " it down, and try again."
         )
     # speech has pauses of a few hundredths of a second everywhere, and there the room is heard
     powers = _block_powers(speech)
     snr_db = 10.0 * float(np.log10(powers.mean() + 1e-12) - np.log10(np.percentile(powers, 5) + 1e-12))
     if snr_db < MIN_SNR_DB:
         raise BadAudio(
-            f"The recording is too noisy: the voice is {max(0.0, snr_db):.0f} dB above the noise, and {MIN_SNR_DB:.0f} dB are needed. "
-            "Record in a quieter place, closer to the microphone."
+            f"The recording is too noisy: the voice is {max(0.0, snr_db):.0f} dB above the noise, and"
+            f" {MIN_SNR_DB:.0f} dB are needed. Record in a quieter place, closer to the microphone."
         )

@@ -1,7 +1,8 @@
 """Whose cloned voices there are: in memory for a while, on the disk where their owner chose to keep them.
 
-A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices lie in `<owner>/<id>.safetensors` with
-name and sha256 beside them in `<id>.json`, and are all read at the start: each is a few kilobytes.
+A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices lie in
+`<owner>/<id>.safetensors` with name and sha256 beside them in `<id>.json`, and are all read at the start:
+each is a few kilobytes.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import BadInput, NotFound, StorageError, StorageFull, shorten
-from ..sessions.records import owner_hash
+from ..owners import owner_hash
 from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)
 
 MAX_OF_OWNER = 12
-MAX_PASSING = 512
+MAX_TEMPORARY = 512
 MAX_KEPT = 2_000
-PASSING_AGE_S = 60 * 60
+TEMPORARY_AGE_S = 60 * 60
 """How long a voice that is not kept stays after its last use."""
 MAX_NAME_CHARS = 40
 MAX_INDEX_BYTES = 4_096
@@ -59,14 +60,21 @@ class _Entry:
 
 
 class ClonedVoices:
-    """The voices of a running program. Every method may be called from any thread; those that keep or delete wait for the disk.
+    """The voices of a running program. Every method may be called from any thread; those that keep or delete
+    wait for the disk.
 
     `forget` is told the content of every voice that is gone.
     """
 
-    def __init__(self, folder: Path | None, forget: Callable[[bytes], None], clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._forget, self._clock = folder, forget, clock
-        self._lock = threading.Lock()  # of the entries; never held while the disk works, for `get` is called on the event loop
+    def __init__(
+        self, folder: Path | None, forget: Callable[[bytes], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._folder = folder
+        self._forget = forget
+        self._clock = clock
+        self._lock = (
+            threading.Lock()
+        )  # of the entries; never held while the disk works, for `get` is called on the event loop
         self._disk = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         for owner, voice in _read_all(folder) if folder else ():
@@ -75,14 +83,17 @@ class ClonedVoices:
     def add(self, owner_key: str, name: str, data: bytes, keep: bool) -> ClonedVoice:
         """Take in a voice, for its owner only.
 
-        Raises: BadInput for a name or an owner key that is none, or where the owner has too many; StorageFull, StorageError.
+        Raises: BadInput for a name or an owner key that is none, or where the owner has too many;
+        StorageFull, StorageError.
         """
         owner = owner_hash(owner_key)
         voice = ClonedVoice(secrets.token_hex(8), checked_name(name), data, self._clock(), keep)
         with self._disk:
             with self._lock:
                 if len(self._of(owner)) >= MAX_OF_OWNER:
-                    raise BadInput(f"You have {MAX_OF_OWNER} cloned voices, which is the most; delete one first.")
+                    raise BadInput(
+                        f"You have {MAX_OF_OWNER} cloned voices, which is the most; delete one first."
+                    )
             if keep:
                 self._write(owner, voice)
             with self._lock:
@@ -140,25 +151,39 @@ class ClonedVoices:
         self._forget(entry.voice.data)
 
     def purge(self) -> None:
-        """Let go of voices that were not used for too long, and of the longest unused where there are too many. Call it now and then."""
+        """Let go of voices that were not used for too long, and of the longest unused where there are too
+        many. Call it now and then.
+        """
         with self._lock:
-            passing = sorted((entry for entry in self._entries.values() if not entry.voice.kept), key=lambda entry: entry.used_at_s)
-            oldest_s, too_many = self._clock() - PASSING_AGE_S, len(passing) - MAX_PASSING
-            gone = [entry for place, entry in enumerate(passing) if place < too_many or entry.used_at_s < oldest_s]
+            temporary = sorted(
+                (entry for entry in self._entries.values() if not entry.voice.kept),
+                key=lambda entry: entry.used_at_s,
+            )
+            oldest_s = self._clock() - TEMPORARY_AGE_S
+            too_many = len(temporary) - MAX_TEMPORARY
+            gone = [
+                entry
+                for place, entry in enumerate(temporary)
+                if place < too_many or entry.used_at_s < oldest_s
+            ]
             for entry in gone:
                 del self._entries[entry.voice.id]
         for entry in gone:
             self._forget(entry.voice.data)
 
     def _of(self, owner: str) -> list[_Entry]:
-        return sorted((entry for entry in self._entries.values() if entry.owner == owner), key=lambda entry: entry.voice.made_at_s)
+        return sorted(
+            (entry for entry in self._entries.values() if entry.owner == owner),
+            key=lambda entry: entry.voice.made_at_s,
+        )
 
     def _entry(self, owner_key: str, voice_id: str) -> _Entry:
         owner = owner_hash(owner_key)
         entry = self._entries.get(voice_id)
         if entry is None or entry.owner != owner:
             raise NotFound(
-                "There is no such cloned voice among yours. It may have been deleted, or not kept; choose another or make it again."
+                "There is no such cloned voice among yours. It may have been deleted, or not kept; choose"
+                " another or make it again."
             )
         return entry
 
@@ -168,17 +193,27 @@ class ClonedVoices:
         with self._lock:
             kept = sum(entry.voice.kept for entry in self._entries.values())
         if kept >= MAX_KEPT:
-            raise StorageFull(f"{MAX_KEPT:,} voices are kept here, which is the most; this one was not kept. Export it instead.")
+            raise StorageFull(
+                f"{MAX_KEPT:,} voices are kept here, which is the most; this one was not kept. Export it"
+                " instead."
+            )
         folder = self._folder / owner
-        index = {"name": voice.name, "made_at_s": voice.made_at_s, "sha256": hashlib.sha256(voice.data).hexdigest()}
+        index = {
+            "name": voice.name,
+            "made_at_s": voice.made_at_s,
+            "sha256": hashlib.sha256(voice.data).hexdigest(),
+        }
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_file(folder / f"{voice.id}.safetensors", voice.data)
-            _write_file(folder / f"{voice.id}.json", json.dumps(index).encode())  # last: what has no index is not there
+            _write_file(
+                folder / f"{voice.id}.json", json.dumps(index).encode()
+            )  # last: what has no index is not there
             _sync(folder)
         except OSError as error:
             raise StorageError(
-                f"The voice cannot be kept: {error.strerror}. Make the data folder writable, or go on without keeping it."
+                f"The voice cannot be kept: {error.strerror}. Make the data folder writable, or go on without"
+                " keeping it."
             ) from error
 
 
@@ -189,18 +224,23 @@ def checked_name(name: str) -> str:
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        raise BadInput(f"The voice's name is {shorten(name)}; give one of 1 to {MAX_NAME_CHARS} printable characters.")
+        raise BadInput(
+            f"The voice's name is {shorten(name)}; give one of 1 to {MAX_NAME_CHARS} printable characters."
+        )
     return name
 
 
 def _read_all(folder: Path) -> Iterator[tuple[str, ClonedVoice]]:
-    """Yield the kept voices with their owners; what was altered is passed over, what is half written or half deleted is erased."""
+    """Yield the kept voices with their owners; what was altered is passed over, what is half written or half
+    deleted is erased.
+    """
     for path in [*folder.glob("*/*.safetensors"), *folder.glob("*/*.part")]:
         if not path.with_suffix(".json").exists():
             with suppress(OSError):
                 path.unlink()
     for path in sorted(folder.glob("*/*.json"))[:MAX_KEPT]:
-        owner, id_ = path.parent.name, path.stem
+        owner = path.parent.name
+        id_ = path.stem
         if not (re.fullmatch(r"[0-9a-f]{64}", owner) and re.fullmatch(r"[0-9a-f]{16}", id_)):
             continue
         try:
@@ -208,7 +248,10 @@ def _read_all(folder: Path) -> Iterator[tuple[str, ClonedVoice]]:
             data = _read_file(path.with_suffix(".safetensors"), MAX_CLONE_BYTES)
             if hashlib.sha256(data).hexdigest() != index["sha256"]:
                 raise ValueError("altered")
-            yield owner, ClonedVoice(id_, checked_name(index["name"]), data, float(index["made_at_s"]), kept=True)
+            yield (
+                owner,
+                ClonedVoice(id_, checked_name(index["name"]), data, float(index["made_at_s"]), kept=True),
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadInput) as error:
             log.warning("the kept voice %s cannot be used (%s)", id_, type(error).__name__)
 
@@ -239,7 +282,9 @@ def _erase(folder: Path, voice_id: str) -> None:
         if not any(folder.iterdir()):
             folder.rmdir()
     except OSError as error:
-        raise StorageError(f"The voice cannot be deleted: {error.strerror}. Make the data folder writable and try again.") from error
+        raise StorageError(
+            f"The voice cannot be deleted: {error.strerror}. Make the data folder writable and try again."
+        ) from error
 
 
 def _sync(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """What every engine is to the rest of the program.
 
-An engine lists its voices and capabilities and opens sessions. A session takes one 80 ms frame of the user and returns one of the
-agent, with the text and events that belong to it. Calls block and are made from one worker thread per session, never from an event
-loop; two sessions may be stepped from two threads at once.
+An engine lists its voices and capabilities and opens sessions. A session takes one 80 ms frame of the user
+and returns one of the agent, with the text and events that belong to it. Calls block and are made from one
+worker thread per session, never from an event loop; two sessions may be stepped from two threads at once.
 """
 
 from __future__ import annotations
@@ -14,19 +14,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..voices import Voice
+
 Speaker = Literal["user", "agent"]
 MarkKind = Literal["interruption", "backchannel", "overlap"]
 Stage = Literal["starting", "downloading", "loading", "self_test", "warming_up", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A voice a person can choose. `family` groups voices in the gallery."""
-
-    name: str
-    title: str
-    description: str
-    family: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +60,9 @@ class Clone:
 class SessionConfig:
     """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
 
-    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not `paced` is stepped as fast as
-    the machine allows: nothing in it may depend on the clock, and the same frames and seed give the same answer.
+    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not
+    `realtime` is stepped as fast as the machine allows: nothing in it may depend on the clock, and the same
+    frames and seed give the same answer.
     """
 
     voice: str
@@ -77,7 +70,7 @@ class SessionConfig:
     persona: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
-    paced: bool = True
+    realtime: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,8 +84,8 @@ class Word:
 class Utterance:
     """One turn's words so far, on the session's clock (frame 0 begins at 0 s).
 
-    The same `id` is sent again as the text grows; `final` comes once and last. For the agent the words are those already played:
-    a barged-in utterance ends where the sound ended.
+    The same `id` is sent again as the text grows; `final` comes once and last. For the agent the words are
+    those already played: a barged-in utterance ends where the sound ended.
     """
 
     id: int
@@ -141,7 +134,8 @@ Event = Utterance | Mark | TurnLatency | Notice
 class Step:
     """What one frame of the user brought back.
 
-    Shapes: `agent` is float32 [1920] in [-1, 1]. `text` is the agent's text that begins in this frame, "" for none.
+    Shapes: `agent` is float32 [1920] in [-1, 1]. `text` is the agent's text that begins in this frame, "" for
+    none.
     """
 
     agent: np.ndarray
@@ -150,11 +144,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepTiming:
     """How quick a device is that all sessions share: its last steps, and what it could carry.
 
-    `headroom` is the share of a frame's 80 ms that 95 of 100 steps leave free, below 0 where they take longer. `carries` is the most
-    sessions whose step in one batch, at the far end of a talk, was measured to stay within a frame.
+    `headroom` is the share of a frame's 80 ms that 95 of 100 steps leave free, below 0 where they take
+    longer. `carries` is the most sessions whose step in one batch, at the far end of a talk, was measured to
+    stay within a frame.
     """
 
     steps: int
@@ -168,11 +163,12 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class LinkStats:
     """What the way to a server and back adds to a talk.
 
-    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here. `late_frames` were silence
-    because theirs had not come, `trimmed_ms` of sound were left out to catch up, and `skipped_frames` of the user were not sent.
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here.
+    `late_frames` were silence because theirs had not come, `trimmed_ms` of sound were left out to catch up,
+    and `skipped_frames` of the user were not sent.
     """
 
     round_trip_ms: float | None
@@ -207,7 +203,8 @@ class SampledSession(Session, Protocol):
     """A session of an engine that declares `sampling`."""
 
     def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called while a step runs.
+        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called
+        while a step runs.
 
         Raises: BadInput when this session's stay what they were.
         """
@@ -215,10 +212,10 @@ class SampledSession(Session, Protocol):
 
 
 @runtime_checkable
-class BridgedSession(Session, Protocol):
+class LinkedSession(Session, Protocol):
     """A session that is held elsewhere, and measures the way there."""
 
-    def bridge(self) -> Bridge:
+    def link_stats(self) -> LinkStats:
         """Return what the way costs by now. May be called while a step runs."""
         ...
 
@@ -251,12 +248,16 @@ class Engine(Protocol):
 
     @property
     def about(self) -> str:
-        """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to say."""
+        """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to
+        say.
+        """
         ...
 
     @property
     def identity(self) -> str:
-        """What, besides a session's configuration and sound, its answers depend on: program, weights, number type. Known once loaded."""
+        """What, besides a session's configuration and sound, its answers depend on: program, weights, number
+        type. Known once loaded.
+        """
         ...
 
     @property
@@ -265,7 +266,9 @@ class Engine(Protocol):
         ...
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand, or not yet."""
+        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand,
+        or not yet.
+        """
         ...
 
     def load(self, report: Callable[[EngineState], None]) -> None:
@@ -311,7 +314,10 @@ class CloningEngine(Engine, Protocol):
 
 
 class Lease(Protocol):
-    """A device that is lent for a while. `engine` opens sessions on it, one at a time; it may be used by one thread at a time."""
+    """A device that is lent for a while.
+
+    `engine` opens sessions on it, one at a time; it may be used by one thread at a time.
+    """
 
     @property
     def token(self) -> str:
@@ -360,16 +366,16 @@ class LeasingEngine(Engine, Protocol):
     def hold(self, token: str) -> Iterator[None]:
         """Take a lease's device and keep it until the lease ends, yielding about once a second.
 
-        To be iterated where a visitor's own event runs: the device is lent to that visitor. A token that is not known is nothing to
-        hold; what goes wrong is told to whoever waits for the lease.
+        To be iterated where a visitor's own event runs: the device is lent to that visitor. A token that is
+        not known is nothing to hold; what goes wrong is told to whoever waits for the lease.
         """
         ...
 
 
 @runtime_checkable
-class Paced(Protocol):
+class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 
-    def pace(self) -> Pace | None:
+    def step_timing(self) -> StepTiming | None:
         """Return how quick the device is, None before the first step."""
         ...

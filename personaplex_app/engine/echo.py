@@ -1,4 +1,6 @@
-"""An engine that says back what it heard, one frame later: a microphone check, and the measure of the live path."""
+"""An engine that says back what it heard, one frame later: a microphone check, and the measure of the live
+path.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..units import FRAME_SAMPLES
-from .contract import Capabilities, EngineState, SessionConfig, Step, Voice
+from ..voices import Voice
+from .contract import Capabilities, EngineState, SessionConfig, Step
 
 
 class EchoSession:
@@ -21,7 +24,8 @@ class EchoSession:
 
         Shapes: `user` and the result's `agent` are float32 [1920].
         """
-        held, self._held = self._held, user.astype(np.float32, copy=True)
+        held = self._held
+        self._held = user.astype(np.float32, copy=True)
         return Step(held)
 
     def interrupt(self) -> None:

@@ -24,7 +24,9 @@ FADE_SAMPLES = 240
 
 @dataclass(frozen=True)
 class Taken:
-    """One frame out of the buffer: float32 [1920], the text that belongs to it, and whether it had to be made up of silence."""
+    """One frame out of the buffer: float32 [1920], the text that belongs to it, and whether it had to be made
+    up of silence.
+    """
 
     sound: np.ndarray
     text: str
@@ -34,21 +36,28 @@ class Taken:
 class JitterBuffer:
     """Written by one thread, read by another.
 
-    A frame that has not come in time is silence, and counted; when it comes after all it delays everything behind it. So the buffer
-    watches how much it held that was never needed, and cuts that away: after a calm time, which grows when that was wrong.
+    A frame that has not come in time is silence, and counted; when it comes after all it delays everything
+    behind it. So the buffer watches how much it held that was never needed, and cuts that away: after a calm
+    time, which grows when that was wrong.
     """
 
     def __init__(self, trim: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         """`trim` cuts spare sound; without it every sample is given out, however late."""
-        self._trim, self._now = trim, now
+        self._trim = trim
+        self._now = now
         self._sound = np.zeros(0, np.float32)
         self._texts: deque[tuple[int, str]] = deque(maxlen=MOST_TEXTS)
         self._changed = threading.Condition()
         self._over = False
-        # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody needed in the one before
-        self._in_time_samples, self._deadline_s = MOST_SAMPLES, 0.0
-        self._least_samples, self._steps, self._calm_steps = MOST_SAMPLES, 0, CALM_STEPS[0]
-        self._spare_frames, self._has_cut = 0, False
+        # sound that was there when a step's patience ended, the least of it in the calm time, and what nobody
+        # needed in the one before
+        self._in_time_samples = MOST_SAMPLES
+        self._deadline_s = 0.0
+        self._least_samples = MOST_SAMPLES
+        self._steps = 0
+        self._calm_steps = CALM_STEPS[0]
+        self._spare_frames = 0
+        self._has_cut = False
         self._read_samples = 0
         self.written_samples = self.trimmed_samples = self.late_frames = 0
 
@@ -68,7 +77,10 @@ class JitterBuffer:
             self._changed.notify()
 
     def write_text(self, piece: str) -> None:
-        """Add text that belongs to the sound written last. It is given out with the frame after it, whichever came first."""
+        """Add text that belongs to the sound written last.
+
+        It is given out with the frame after it, whichever came first.
+        """
         with self._changed:
             self._texts.append((self.written_samples, piece))
 
@@ -94,7 +106,8 @@ class JitterBuffer:
                     self._in_time_samples = MOST_SAMPLES
                     self._begin_calm(0)
             else:
-                frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
+                frame = self._sound[:FRAME_SAMPLES]
+                self._sound = self._sound[FRAME_SAMPLES:]
                 self._read_samples += FRAME_SAMPLES
             text = ""
             while self._texts and self._texts[0][0] < self._read_samples:
@@ -104,7 +117,8 @@ class JitterBuffer:
     def _settle(self, deadline_s: float) -> None:
         """Cut what has not been needed for a calm time."""
         self._least_samples = min(self._least_samples, self._in_time_samples)
-        self._in_time_samples, self._deadline_s = len(self._sound), deadline_s
+        self._in_time_samples = len(self._sound)
+        self._deadline_s = deadline_s
         self._steps += 1
         if not self._trim:
             return
@@ -114,19 +128,24 @@ class JitterBuffer:
             if not self._spare_frames:
                 self._has_cut = False
                 self._calm_steps = max(self._calm_steps // 2, CALM_STEPS[0])
-        if self._spare_frames >= LOUD_FRAMES or (self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB):
+        if self._spare_frames >= LOUD_FRAMES or (
+            self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB
+        ):
             self._cut(self._spare_frames * FRAME_SAMPLES)
             self._in_time_samples = len(self._sound)
             self._begin_calm(0)
             self._has_cut = True
 
     def _begin_calm(self, spare_frames: int) -> None:
-        self._spare_frames, self._steps, self._least_samples = spare_frames, 0, MOST_SAMPLES
+        self._spare_frames = spare_frames
+        self._steps = 0
+        self._least_samples = MOST_SAMPLES
 
     def _cut(self, samples: int) -> None:
         """Leave out the oldest samples without a click."""
         samples = min(samples, len(self._sound))
-        before, after = self._sound[:samples], self._sound[samples:].copy()
+        before = self._sound[:samples]
+        after = self._sound[samples:].copy()
         fade = min(FADE_SAMPLES, len(before), len(after))
         rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
         after[:fade] = before[:fade] * (1 - rise) + after[:fade] * rise

@@ -1,8 +1,10 @@
-"""An engine on a device that is lent for a while: its sessions live in a worker process, their frames go over a Unix socket.
+"""An engine on a device that is lent for a while: its sessions live in a worker process, their frames go over
+a Unix socket.
 
-This process loads the weights and forks; a fork has the device as long as the lease runs, and may be used again for the next one. The
-worker runs `_serve`, which connects to the lease's socket and answers requests: pickles, for both ends are this program. No end of
-file crosses a fork (a later worker inherits our ends of earlier sockets), so the end is a message of its own, and silence ends too.
+This process loads the weights and forks; a fork has the device as long as the lease runs, and may be used
+again for the next one. The worker runs `_serve`, which connects to the lease's socket and answers requests:
+pickles, for both ends are this program. No end of file crosses a fork (a later worker inherits our ends of
+earlier sockets), so the end is a message of its own, and silence ends too.
 """
 
 from __future__ import annotations
@@ -28,27 +30,28 @@ import numpy as np
 import torch
 
 from ..errors import BadInput, EngineError, GpuUnavailable, PersonaplexError
-from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step, Voice
-from .lent import LentEngine
+from ..voices import Voice
+from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step
 
 log = logging.getLogger(__name__)
 
 LENGTHS_S = (60, 30, 120)
 MARGIN_S = 15
-"""What a lease is longer than its talk: the worker's start, the weights' way to the device, the prompt phase."""
+"""What a lease is longer than its talk: the worker's start, the weights' way to the device, the prompt phase.
+"""
 GOODBYE_S = 1.0
 YIELD_EVERY_S = 1.0
 SILENT_S = 20.0
 OPEN_PATIENCE_S = 60.0
 STEP_PATIENCE_S = 10.0
 MEET_PATIENCE_S = 5.0
-MAX_WISHES = 64
+MAX_LEASE_REQUESTS = 64
 OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."
 
 
 @dataclass(frozen=True)
-class At:
+class WorkerLease:
     """Where a worker is: `ends_s` is when its lease ends, on the monotonic clock that all processes share."""
 
     pid: int
@@ -56,7 +59,7 @@ class At:
 
 
 # a worker's work: the path of a lease's socket, and for how many seconds the device is lent
-Serve = Callable[[str, float], Iterator[At]]
+Serve = Callable[[str, float], Iterator[WorkerLease]]
 
 
 class RestingEngine(Engine, Protocol):
@@ -86,14 +89,15 @@ class LeasedEngine:
     lost = ""
 
     def __init__(self, engine: RestingEngine, lender: Lender, most: int) -> None:
-        self._engine, self._lender = engine, lender
+        self._engine = engine
+        self._lender = lender
         self.max_sessions = most
         self.name = engine.name
         self._run = lender.lend(self._serve)
         self._home_pid = os.getpid()
         self._fresh = True
-        self._wishes: dict[str, _Lease] = {}
-        self._workers: deque[int] = deque(maxlen=MAX_WISHES)
+        self._lease_requests: dict[str, _Lease] = {}
+        self._workers: deque[int] = deque(maxlen=MAX_LEASE_REQUESTS)
         self._lock = threading.Lock()
         # a socket's path has at most 107 bytes, so the folder is not in one of ours
         self._folder = tempfile.TemporaryDirectory(prefix="lease-")
@@ -120,7 +124,8 @@ class LeasedEngine:
         return None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load the weights, once. Where a platform emulates its device, that is on the main thread before the page is launched.
+        """Load the weights, once. Where a platform emulates its device, that is on the main thread before the
+        page is launched.
 
         Raises: EngineError.
         """
@@ -128,13 +133,16 @@ class LeasedEngine:
 
     def open(self, config: SessionConfig) -> Session:
         """Refuse: there is no device without a lease."""
-        raise GpuUnavailable("PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there.")
+        raise GpuUnavailable(
+            "PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there."
+        )
 
     def close(self) -> None:
         """End every lease and every worker, and let go of the weights. May be called twice."""
         with self._lock:
-            wishes, self._wishes = list(self._wishes.values()), {}
-        for lease in wishes:
+            lease_requests = list(self._lease_requests.values())
+            self._lease_requests = {}
+        for lease in lease_requests:
             lease.end()
         for child in multiprocessing.active_children():
             # they outlive their leases, and this program's end would wait for them: they do not hear SIGTERM
@@ -144,19 +152,27 @@ class LeasedEngine:
         self._folder.cleanup()
 
     def lease(self, length_s: float) -> _Lease:
-        """Wish for a device for so long (see the contract). Raises: BadInput, GpuUnavailable when too many wait."""
+        """Wish for a device for so long (see the contract).
+
+        Raises: BadInput, GpuUnavailable when too many wait.
+        """
         if not 0 < length_s <= max(LENGTHS_S):
-            raise BadInput(f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for.")
+            raise BadInput(
+                f"A GPU is lent for at most {max(LENGTHS_S)} s here; {length_s:g} s were asked for."
+            )
         with self._lock:
-            if len(self._wishes) >= MAX_WISHES:
-                raise GpuUnavailable(f"{MAX_WISHES} visitors wait for a GPU here, which is the most. Try again in a few minutes.")
+            if len(self._lease_requests) >= MAX_LEASE_REQUESTS:
+                raise GpuUnavailable(
+                    f"{MAX_LEASE_REQUESTS} visitors wait for a GPU here, which is the most. Try again in a"
+                    " few minutes."
+                )
             lease = _Lease(self, length_s, Path(self._folder.name) / secrets.token_hex(8), self._forget)
-            self._wishes[lease.token] = lease
+            self._lease_requests[lease.token] = lease
         return lease
 
     def hold(self, token: str) -> Iterator[None]:
         """Take a lease's device and keep it until the lease ends (see the contract)."""
-        lease = self._wishes.get(token)
+        lease = self._lease_requests.get(token)
         if lease is None or not lease.claim():
             return
         values = self._run(lease.path, lease.length_s + MARGIN_S)
@@ -175,14 +191,14 @@ class LeasedEngine:
 
     def _forget(self, lease: _Lease) -> None:
         with self._lock:
-            self._wishes.pop(lease.token, None)
+            self._lease_requests.pop(lease.token, None)
 
     # in the worker
 
-    def _serve(self, path: str, lease_s: float) -> Iterator[At]:
+    def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
         """Open and step sessions for whoever listens at `path`."""
         fresh = self._fresh and os.getpid() != self._home_pid
-        at = At(os.getpid(), time.monotonic() + lease_s - (_age_s() if fresh else 0.0))
+        at = WorkerLease(os.getpid(), time.monotonic() + lease_s - (_age_s() if fresh else 0.0))
         if fresh:
             torch.set_num_threads(1)  # the threads that the parent computed with are not in a fork
         self._fresh = False
@@ -190,7 +206,7 @@ class LeasedEngine:
             connection = Client(path, "AF_UNIX")
         except OSError:
             return  # nobody waits any more
-        with closing(connection), closing(_Desk(self._engine)) as desk:
+        with closing(connection), closing(_LeaseWorker(self._engine)) as desk:
             yield at
             heard_s = told_s = time.monotonic()
             while (now_s := time.monotonic()) < at.ends_s and now_s - heard_s < SILENT_S:
@@ -212,7 +228,7 @@ class LeasedEngine:
             raise EngineError(self._engine.lost)
 
 
-class _Desk:
+class _LeaseWorker:
     """The worker's end of a lease: one session of the engine at a time."""
 
     def __init__(self, engine: Engine) -> None:
@@ -240,7 +256,8 @@ class _Desk:
         return None
 
     def close(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
+        self._session = None
         if session:
             session.close()
 
@@ -248,12 +265,15 @@ class _Desk:
 class _Lease:
     """Our end of a lease, from the wish to the end."""
 
-    def __init__(self, leased: LeasedEngine, length_s: float, path: Path, forget: Callable[[_Lease], None]) -> None:
+    def __init__(
+        self, leased: LeasedEngine, length_s: float, path: Path, forget: Callable[[_Lease], None]
+    ) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.path, self.length_s = str(path), length_s
+        self.path = str(path)
+        self.length_s = length_s
         self.granted: Future[None] = Future()
         self.held = False
-        self.engine = LentEngine(leased, self._open)
+        self.engine = LeasedEngineView(leased, self._open)
         self._forget = forget
         self._ends_s = 0.0
         self._ended = False
@@ -273,7 +293,8 @@ class _Lease:
     def claim(self) -> bool:
         """Take the lease for the one who holds it; False when somebody has, or when it is over."""
         with self._state:
-            mine, self.held = not (self.held or self._ended), True
+            mine = not (self.held or self._ended)
+            self.held = True
             return mine
 
     def meet(self, ends_s: float) -> bool:
@@ -284,7 +305,8 @@ class _Lease:
             if self._connection is None:
                 met, _ = self._listener.accept()
                 met.setblocking(True)
-                self._connection, self._ends_s = Connection(met.detach()), ends_s
+                self._connection = Connection(met.detach())
+                self._ends_s = ends_s
                 self.granted.set_result(None)
         return True
 
@@ -331,7 +353,8 @@ class _Lease:
         return answer
 
     def _hang_up(self, tell: bool = False) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
+        self._connection = None
         if connection is None:
             return
         try:
@@ -346,6 +369,50 @@ class _Lease:
         self.granted.result()
         self.ask(OPEN_PATIENCE_S, "open", config)
         return _LeasedSession(self)
+
+
+class LeasedEngineView:
+    """An engine as the holder of a lease sees it: the same, but its sessions open on the leased device, one
+    at a time.
+    """
+
+    max_sessions = 1
+    lost = ""
+
+    def __init__(self, engine: Engine, open_: Callable[[SessionConfig], Session]) -> None:
+        self._engine = engine
+        self._open = open_
+        self.name = engine.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        return self._engine.voices
+
+    @property
+    def about(self) -> str:
+        return self._engine.about
+
+    @property
+    def identity(self) -> str:
+        return self._engine.identity
+
+    def sample(self, voice: str) -> np.ndarray | None:
+        """Return how a voice sounds, as the engine does."""
+        return self._engine.sample(voice)
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        """Do nothing: it is loaded, or there would be no lease."""
+
+    def open(self, config: SessionConfig) -> Session:
+        """Begin a conversation on the lent device."""
+        return self._open(config)
+
+    def close(self) -> None:
+        """Do nothing: the lease is ended by who has it."""
 
 
 class _LeasedSession:
@@ -368,7 +435,8 @@ class _LeasedSession:
 
     def close(self) -> None:
         """Free what the worker holds. May be called twice."""
-        lease, self._lease = self._lease, None
+        lease = self._lease
+        self._lease = None
         if lease:
             try:
                 lease.ask(STEP_PATIENCE_S, "close")

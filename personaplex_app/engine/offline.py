@@ -1,4 +1,6 @@
-"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded once for all inputs."""
+"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded
+once for all inputs.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ Answer = Callable[[Iterable[np.ndarray]], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
-class Job:
+class OfflineTask:
     """One recording and where its answer goes."""
 
     input_wav: Path
@@ -42,7 +44,7 @@ class Role:
     voice_folder: Path | None = None
 
 
-def answer_all(jobs: Iterable[Job], answer: Answer) -> None:
+def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
     """Answer each recording and write sound and text.
 
     Raises: BadAudio for a recording that cannot be read, StorageError for an answer that cannot be written.
@@ -55,10 +57,13 @@ def answer_all(jobs: Iterable[Job], answer: Answer) -> None:
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:
             soundfile.write(job.output_wav, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-            job.output_text.write_text(json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8")
+            job.output_text.write_text(
+                json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8"
+            )
         except (OSError, soundfile.LibsndfileError) as error:
             raise StorageError(
-                f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be written."
+                f"The answer cannot be written to {shorten(job.output_wav)}; choose a folder that can be"
+                " written."
             ) from error
 
 
@@ -68,7 +73,7 @@ def engine_answer(engine: Engine, role: Role) -> Answer:
     voice = role.voice if role.voice in names else names[0]
 
     def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:
-        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling, paced=False))
+        session = engine.open(SessionConfig(voice, role.text_prompt, sampling=role.sampling, realtime=False))
         try:
             for frame in frames:
                 step = session.step(frame)
@@ -87,11 +92,15 @@ def read_wav(path: Path) -> np.ndarray:
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise BadAudio(f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists.") from error
+        raise BadAudio(
+            f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists."
+        ) from error
     if not len(samples):
         raise BadAudio(f"{shorten(path)} holds no sound.")
     mono = np.ascontiguousarray(samples[:, 0])
-    return mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    return (
+        mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    )
 
 
 @contextmanager
@@ -104,7 +113,12 @@ def state_line() -> Iterator[Callable[[EngineState], None]]:
         step = state.stage, int((state.progress or 0.0) * (1000 if sys.stderr.isatty() else 10))
         if step != shown:
             text = f"{state.stage}: {state.detail}"
-            print(f"\r{text:<78}" if sys.stderr.isatty() else text, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+            print(
+                f"\r{text:<78}" if sys.stderr.isatty() else text,
+                end="" if sys.stderr.isatty() else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         shown = step
 
     try:

@@ -1,4 +1,6 @@
-"""Offline answers of the PersonaPlex model: any voice file or wav, any checkpoint file, as the reference takes them."""
+"""Offline answers of the PersonaPlex model: any voice file or wav, any checkpoint file, as the reference
+takes them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from ..model.cloning import voice_codes
 from ..model.compute import pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
+from ..model.hub_repo import hub_access
 from ..model.prompt import Prompt, build_prompt
 from ..model.voice_files import parse_pt
 from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
-from .choose import hub_access
 from .offline import Answer, Frame, Role, read_wav, state_line
 from .personaplex import bring, divide
 from .personaplex_session import row_sampling
@@ -48,7 +50,8 @@ def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
 
 
 def _prompt(checkpoint: Checkpoint, role: Role) -> Prompt:
-    config, files = checkpoint.lm.config, checkpoint.files
+    config = checkpoint.lm.config
+    files = checkpoint.files
     tokens = checkpoint.tokenizer.prompt_tokens(role.text_prompt)
     if not role.voice:
         return build_prompt(config, tokens)
@@ -61,7 +64,9 @@ def _prompt(checkpoint: Checkpoint, role: Role) -> Prompt:
     archive = read_archive(files.folder / VOICES_FILE)
     if name not in archive:
         family_of(name)
-        raise WeightsError(f"{VOICES_FILE} of this checkpoint has no voice {name}; it has: {', '.join(sorted(archive))}.")
+        raise WeightsError(
+            f"{VOICES_FILE} of this checkpoint has no voice {name}; it has: {', '.join(sorted(archive))}."
+        )
     return build_prompt(config, tokens, parse_pt(name, archive[name], config))
 
 
@@ -71,10 +76,14 @@ def _voice_file(folder: Path, name: str) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_VOICE_BYTES)
     except OSError as error:
-        raise BadInput(f"There is no voice file {path.name} in {shorten(folder)}; look at --voice-prompt-dir.") from error
+        raise BadInput(
+            f"There is no voice file {path.name} in {shorten(folder)}; look at --voice-prompt-dir."
+        ) from error
 
 
-def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None, mimi_weight: str | None) -> Checkpoint:
+def load_for(
+    settings: Settings, tokenizer: str | None, moshi_weight: str | None, mimi_weight: str | None
+) -> Checkpoint:
     """Load the checkpoint of the settings, from the Hub where it is a repository, with single files replaced.
 
     Raises: EngineUnavailable, WeightsError, SettingsError, EngineError.
@@ -85,4 +94,6 @@ def load_for(settings: Settings, tokenizer: str | None, moshi_weight: str | None
     files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     _, form = divide(files, compute, settings.quantize, 1, settings.cpu_offload)
-    return load_checkpoint(files, compute.device, compute.dtype, quantize=form.quantize, away=form.layers_away)
+    return load_checkpoint(
+        files, compute.device, compute.dtype, quantize=form.quantize, away=form.layers_away
+    )

@@ -24,32 +24,37 @@ from ..model.duplex import Duplex
 from ..model.graphs import cuda_graphs
 from ..model.hub import fetch
 from ..model.hub_repo import HubAccess, parse
-from ..model.plan import MAX_SNAPSHOT_BYTES, Option, Plan, plan_memory, read_sizes
+from ..model.plan import MAX_SNAPSHOT_BYTES, MemoryPlan, Option, plan_memory, read_sizes
 from ..model.prompt import VoicePrompt, build_prompt
 from ..model.voice_files import open_voices, self_test, to_safetensors
 from ..units import FRAME_SAMPLES
-from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, family_of
-from .contract import Capabilities, EngineState, Pace, Sampling, SessionConfig, Voice
+from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, Voice, family_of, released_voice
+from .batch_scheduler import BatchScheduler
+from .contract import Capabilities, EngineState, Sampling, SessionConfig, StepTiming
 from .personaplex_session import PersonaplexSession, row_sampling
-from .released import released_voice
-from .slots import Slots
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
 from .voice_samples import SEED as SAMPLE_SEED
-from .voice_samples import Speaker, VoiceSamples
+from .voice_samples import SampledVoice, VoiceSamples
 
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
-    NO_VOICE, "One of its own", "No voice prompt: the model finds a voice by itself, another one in each talk.", "Without a voice"
+    NO_VOICE,
+    "One of its own",
+    "No voice prompt: the model finds a voice by itself, another one in each talk.",
+    "Without a voice",
 )
 
 
 @dataclass(frozen=True)
 class PersonaplexSettings:
-    """What the engine is made from: a folder or a Hub repository. `store` is where checked voices are kept, and what was measured."""
+    """What the engine is made from: a folder or a Hub repository.
+
+    `store` is where checked voices are kept, and what was measured.
+    """
 
     checkpoint: str
     store: Path
@@ -66,7 +71,13 @@ class PersonaplexEngine:
 
     name = "personaplex"
     capabilities = Capabilities(
-        sampling=True, resampling=True, cloning=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True
+        sampling=True,
+        resampling=True,
+        cloning=True,
+        backchannels=True,
+        agent_captions=True,
+        role_prompt=True,
+        roleless=True,
     )
 
     def __init__(self, settings: PersonaplexSettings) -> None:
@@ -76,7 +87,7 @@ class PersonaplexEngine:
         self._voices: dict[str, VoicePrompt] = {}
         self._codec = ""
         self._model = b""
-        self._slots: Slots | None = None
+        self._slots: BatchScheduler | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
         self._lock = threading.Lock()
@@ -84,13 +95,16 @@ class PersonaplexEngine:
         self._saying = threading.Lock()
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
-        self.plan: Plan | None = None
+        self.plan: MemoryPlan | None = None
         self.identity = ""
 
     @property
     def voices(self) -> tuple[Voice, ...]:
         """The released voices, once loaded those of this checkpoint, and none."""
-        return (*(released_voice(name) for name in NAMES if not self._voices or name in self._voices), _NO_VOICE)
+        return (
+            *(released_voice(name) for name in NAMES if not self._voices or name in self._voices),
+            _NO_VOICE,
+        )
 
     @property
     def max_sessions(self) -> int:
@@ -108,30 +122,33 @@ class PersonaplexEngine:
         return self._slots.lost if self._slots else ""
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has it made."""
+        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has
+        it made.
+        """
         known = voice == NO_VOICE or voice in self._voices
         return self._samples.get(voice) if self._samples and known else None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         """Download what is not here yet, load, test and warm up; once is enough.
 
-        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled, SettingsError for a device that
-        is not there, EngineError where memory ends.
+        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled,
+        SettingsError for a device that is not there, EngineError where memory ends.
         """
         if not self._slots:
             self.rest(report)
-            self._told_of_memory(lambda: self._wake(report))
+            self._reported_memory(lambda: self._wake(report))
 
     def rest(self, report: Callable[[EngineState], None]) -> None:
-        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes on from there, which may
-        be in a fork of this process. Nothing is computed that only a real device can, and no thread is started.
+        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes
+        on from there, which may be in a fork of this process. Nothing is computed that only a real device
+        can, and no thread is started.
 
         Raises: what `load` raises.
         """
         if not self._checkpoint:
-            self._told_of_memory(lambda: self._bring(report))
+            self._reported_memory(lambda: self._bring(report))
 
-    def _told_of_memory(self, work: Callable[[], None]) -> None:
+    def _reported_memory(self, work: Callable[[], None]) -> None:
         try:
             work()
         except (MemoryError, RuntimeError) as error:
@@ -139,8 +156,8 @@ class PersonaplexEngine:
                 raise
             device = self.compute.device if self.compute else "this machine"
             raise EngineError(
-                f"The memory of {device} ran out while the model was loaded. Take --quantize int8 or int4, fewer --slots, or close other "
-                "programs there; then start again."
+                f"The memory of {device} ran out while the model was loaded. Take --quantize int8 or int4,"
+                " fewer --slots, or close other programs there; then start again."
             ) from error
 
     def _bring(self, report: Callable[[EngineState], None]) -> None:
@@ -149,7 +166,9 @@ class PersonaplexEngine:
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         asked = self._settings
         agreements = known_agreements(asked.store, files.lm)
-        self.plan, form = divide(files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements)
+        self.plan, form = divide(
+            files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements
+        )
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
         self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
@@ -169,15 +188,20 @@ class PersonaplexEngine:
         self._model = fingerprint(files.lm, files.mimi)
         weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
-        self._checkpoint, self._voices = checkpoint, voices
+        self._checkpoint = checkpoint
+        self._voices = voices
 
     def _wake(self, report: Callable[[EngineState], None]) -> None:
         assert self._checkpoint, "rest comes first"
-        checkpoint, voices, rows = self._checkpoint, self._voices, self._rows
+        checkpoint = self._checkpoint
+        voices = self._voices
+        rows = self._rows
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
-        self._slots = Slots(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
-        self._samples = VoiceSamples(self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks)
+        self._slots = BatchScheduler(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._samples = VoiceSamples(
+            self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks
+        )
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
         """Begin a talk.
@@ -197,17 +221,20 @@ class PersonaplexEngine:
             self._left()
             raise
 
-    def _seat(self, config: SessionConfig, left: Callable[[], None], passing: bool = False) -> PersonaplexSession:
-        """Take a place; `passing` says that nobody comes again for the same voice and role."""
+    def _seat(
+        self, config: SessionConfig, left: Callable[[], None], temporary: bool = False
+    ) -> PersonaplexSession:
+        """Take a place; `temporary` says that nobody comes again for the same voice and role."""
         if self._slots is None or self._checkpoint is None:
             raise EngineError(NOT_LOADED)
-        lm, clone = self._checkpoint.lm.config, config.clone
+        lm = self._checkpoint.lm.config
+        clone = config.clone
         voice = None if clone else self._stored_voice(config.voice)
         codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
         prompt = build_prompt(lm, tokens, voice, codes)
         made_of = _clone_key(clone.data) if clone else config.voice
-        key = None if passing else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
+        key = None if temporary else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
@@ -216,7 +243,7 @@ class PersonaplexEngine:
         with self._lock:
             self._talks -= 1
 
-    def _speaker(self, name: str) -> Speaker:
+    def _speaker(self, name: str) -> SampledVoice:
         """Return what says a voice's sample, in a place of its own."""
         voice = self._stored_voice(name)
 
@@ -225,7 +252,11 @@ class PersonaplexEngine:
             try:
                 if self._talks:
                     raise CapacityError("Somebody talks.")
-                return self._seat(SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)), self._saying.release, True)
+                return self._seat(
+                    SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)),
+                    self._saying.release,
+                    True,
+                )
             except CapacityError:
                 self._saying.release()
                 return None
@@ -233,7 +264,7 @@ class PersonaplexEngine:
                 self._saying.release()
                 raise
 
-        return Speaker(to_safetensors(voice) if voice else b"", say)
+        return SampledVoice(to_safetensors(voice) if voice else b"", say)
 
     def _stored_voice(self, name: str) -> VoicePrompt | None:
         """Return the voice of that name, None for a talk without one.
@@ -244,7 +275,9 @@ class PersonaplexEngine:
             return None
         family_of(name)
         if name not in self._voices:
-            raise UnknownVoice(f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}.")
+            raise UnknownVoice(
+                f"This checkpoint has no voice {shorten(name)}; choose one of: {', '.join(self._voices)}."
+            )
         return self._voices[name]
 
     def clone(self, speech: np.ndarray) -> bytes:
@@ -253,7 +286,8 @@ class PersonaplexEngine:
         Shapes: `speech` is float32 [N] at 24 kHz.
         Raises: BadAudio, EngineError.
         """
-        slots, checkpoint = self._slots, self._checkpoint
+        slots = self._slots
+        checkpoint = self._checkpoint
         if slots is None or checkpoint is None:
             raise EngineError(NOT_LOADED)
 
@@ -261,7 +295,9 @@ class PersonaplexEngine:
             try:
                 return voice_codes(checkpoint.mimi, speech)
             except torch.OutOfMemoryError as error:
-                raise EngineError("There is no memory left on the device to make a voice; try again when a talk has ended.") from error
+                raise EngineError(
+                    "There is no memory left on the device to make a voice; try again when a talk has ended."
+                ) from error
 
         return to_file(slots.call(encode), self._codec)
 
@@ -282,15 +318,16 @@ class PersonaplexEngine:
             raise EngineError(NOT_LOADED)
         return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
-    def pace(self) -> Pace | None:
+    def step_timing(self) -> StepTiming | None:
         """Return how quick the device is, None before the first step."""
-        return self._slots.pace() if self._slots else None
+        return self._slots.step_timing() if self._slots else None
 
     def close(self) -> None:
         """End every talk, the device's thread, and let go of the weights. May be called twice."""
         if self._samples:
             self._samples.close()
-        slots, self._slots = self._slots, None
+        slots = self._slots
+        self._slots = None
         if slots:
             slots.close()
         self._checkpoint = None
@@ -319,8 +356,13 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def divide(
-    files: CheckpointFiles, compute: Compute, quantize: str, talks: int, cpu_offload: bool, agreements: Mapping[str, float] | None = None
-) -> tuple[Plan, Option]:
+    files: CheckpointFiles,
+    compute: Compute,
+    quantize: str,
+    talks: int,
+    cpu_offload: bool,
+    agreements: Mapping[str, float] | None = None,
+) -> tuple[MemoryPlan, Option]:
     """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
 
     Raises: EngineError when nothing fits.
@@ -328,13 +370,17 @@ def divide(
     device = compute.device
     # on a CPU there is no other place to keep layers in
     offload = cpu_offload and device.type != "cpu"
-    sizes, memory = read_sizes(files.folder), memory_bytes(device)
+    sizes = read_sizes(files.folder)
+    memory = memory_bytes(device)
     plan = plan_memory(sizes, memory, compute.dtype.itemsize, quantize, talks, offload, agreements)
     if plan.chosen is None:
         raise EngineError(f"The memory of {device} is too small: {plan.why}")
     host = memory_bytes(torch.device("cpu"))
     if plan.chosen.away_bytes > host:
-        raise EngineError(f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or int4.")
+        raise EngineError(
+            f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or"
+            " int4."
+        )
     return plan, plan.chosen
 
 
@@ -352,8 +398,15 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
         pass
     for _ in range(WARM_UP_FRAMES):
         if not duplex.step({0: np.zeros(FRAME_SAMPLES, np.float32)})[0].finite:
-            raise EngineError("The model's numbers overflow on silence in this number type; try --dtype float32 or bfloat16.")
+            raise EngineError(
+                "The model's numbers overflow on silence in this number type; try --dtype float32 or"
+                " bfloat16."
+            )
     # a copy ahead of its use reaches into the next frame, which no record can
-    if device.type == "cuda" and not checkpoint.lm.transformer.stream and (reason := duplex.record(cuda_graphs(device))):
+    if (
+        device.type == "cuda"
+        and not checkpoint.lm.transformer.stream
+        and (reason := duplex.record(cuda_graphs(device)))
+    ):
         log.warning("steps are launched kernel by kernel, CUDA graphs cannot be recorded: %s", reason)
     return duplex

@@ -17,8 +17,9 @@ import httpx
 from .. import __version__
 from ..codec import make_codec
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
-from .contract import Capabilities, EngineState, SessionConfig, Voice
-from .remote_line import Line, LineError, Refused, Timeouts, dial
+from ..voices import Voice
+from .contract import Capabilities, EngineState, SessionConfig
+from .remote_connection import Refused, RemoteConnection, ServerFault, Timeouts, dial
 from .remote_session import RemoteSession
 from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_turn, client_of
 
@@ -51,7 +52,10 @@ class RemoteSettings:
 
 
 class RemoteEngine:
-    """Talks through servers: the least busy one first, one that fails left alone for a while. A talk stays where it began."""
+    """Talks through servers: the least busy one first, one that fails left alone for a while.
+
+    A talk stays where it began.
+    """
 
     name = "remote"
 
@@ -76,7 +80,10 @@ class RemoteEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What all servers can do; those that do not tell are taken for PersonaPlex. None clones, or sends the user's words."""
+        """What all servers can do; those that do not tell are taken for PersonaPlex.
+
+        None clones, or sends the user's words.
+        """
         told = [each.told.capabilities for each in self._known] or [PLAIN]
         return Capabilities(**{name: all(getattr(each, name) for each in told) for name in vars(PLAIN)})
 
@@ -84,7 +91,14 @@ class RemoteEngine:
     def voices(self) -> tuple[Voice, ...]:
         """The voices that all servers have: the released ones where a server does not tell."""
         told = [each.told.voices for each in self._known] or [RELEASED]
-        return tuple(voice for voice in told[0] if all(voice.name in {other.name for other in others} for others in told)) or told[0]
+        return (
+            tuple(
+                voice
+                for voice in told[0]
+                if all(voice.name in {other.name for other in others} for others in told)
+            )
+            or told[0]
+        )
 
     @property
     def max_sessions(self) -> int:
@@ -107,7 +121,9 @@ class RemoteEngine:
         Raises: EngineUnavailable when none does.
         """
         if not self._upstreams:
-            raise EngineUnavailable("No remote server is named; set --remote-url to the address of one, such as wss://gpu.example:8998")
+            raise EngineUnavailable(
+                "No remote server is named; set --remote-url to the address of one, such as wss://gpu.example:8998"
+            )
         if self._thread:
             return
         self._start()
@@ -132,16 +148,27 @@ class RemoteEngine:
         """
         names = [voice.name for voice in self.voices]
         if config.voice not in names:
-            raise UnknownVoice(f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}.")
+            raise UnknownVoice(
+                f"The remote server has no voice {shorten(config.voice)}; choose one of: {', '.join(names)}."
+            )
         if any(len(each.talk_url(config)) > MAX_ADDRESS_CHARS for each in self._upstreams):
-            raise BadPrompt("The role prompt is too long for a remote server, which takes it in its address; shorten it.")
+            raise BadPrompt(
+                "The role prompt is too long for a remote server, which takes it in its address; shorten it."
+            )
         upstream, line = self._run(self._begin(config))
-        return RemoteSession(line, upstream.host, config.paced, self._settings.timeouts.silent_s, lambda: self._leave(upstream))
+        return RemoteSession(
+            line,
+            upstream.host,
+            config.realtime,
+            self._settings.timeouts.silent_s,
+            lambda: self._leave(upstream),
+        )
 
     def close(self) -> None:
         """End every talk and the thread that carries them. May be called twice."""
         with self._lock:
-            loop, self._loop = self._loop, None
+            loop = self._loop
+            self._loop = None
             if loop and self._over:
                 loop.call_soon_threadsafe(self._over.set)
         if self._thread:
@@ -153,7 +180,8 @@ class RemoteEngine:
         running = threading.Event()
 
         async def carry() -> None:
-            self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+            self._loop = asyncio.get_running_loop()
+            self._over = asyncio.Event()
             running.set()
             await self._over.wait()
             # a task that is cancelled may leave others behind
@@ -202,7 +230,7 @@ class RemoteEngine:
 
         self._looking = asyncio.ensure_future(look())
 
-    async def _begin(self, config: SessionConfig) -> tuple[Upstream, Line]:
+    async def _begin(self, config: SessionConfig) -> tuple[Upstream, RemoteConnection]:
         """Ask the servers in turn, those that cannot be reached up to three times."""
         timeouts = self._settings.timeouts
         began_s = time.monotonic()
@@ -213,7 +241,9 @@ class RemoteEngine:
             for upstream in by_turn(self._upstreams, time.monotonic()):
                 # who has waited long for one has no patience left for the others
                 waited_s = time.monotonic() - began_s
-                if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (0 if attempt else timeouts.handshake_s):
+                if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (
+                    0 if attempt else timeouts.handshake_s
+                ):
                     continue
                 asked.add(upstream.url)
                 upstream.talks += 1
@@ -221,24 +251,29 @@ class RemoteEngine:
                     return upstream, await self._dial(upstream, config)
                 except Refused as error:
                     refusal = f"The remote server {upstream.host} refused the talk. {error}"
-                except LineError as error:
+                except ServerFault as error:
                     log.warning("remote server %s: %s", upstream.host, error)
                     upstream.failed(str(error), time.monotonic(), in_talk=True)
                 upstream.talks -= 1
             if refusal:
                 raise EngineError(refusal)
         if not asked:
-            raise CapacityError("All places of the remote servers are taken; try again when a talk has ended.")
+            raise CapacityError(
+                "All places of the remote servers are taken; try again when a talk has ended."
+            )
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
-    async def _dial(self, upstream: Upstream, config: SessionConfig) -> Line:
+    async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
         def note(trip_ms: float) -> None:
             upstream.round_trip_ms = round(trip_ms, 1)
 
-        access, timeouts = self._settings.access, self._settings.timeouts
+        access = self._settings.access
+        timeouts = self._settings.timeouts
         try:
-            line = await dial(upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.paced, note)
-        except LineError:
+            line = await dial(
+                upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note
+            )
+        except ServerFault:
             raise
         except BaseException:
             upstream.talks -= 1

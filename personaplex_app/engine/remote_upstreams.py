@@ -1,4 +1,6 @@
-"""The servers behind the remote engine: where each one is, what it told, whether it answers, and who is asked next."""
+"""The servers behind the remote engine: where each one is, what it told, whether it answers, and who is asked
+next.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,8 @@ import anyio
 import httpx
 
 from ..errors import shorten
-from ..voices import CLONE_PREFIX, NAMES
-from .contract import Capabilities, SessionConfig, Voice
-from .released import released_voice
+from ..voices import CLONE_PREFIX, NAMES, Voice, released_voice
+from .contract import Capabilities, SessionConfig
 
 CHAT_PATH = "/api/chat"
 STATUS_PATH = "/voice/status"
@@ -49,7 +50,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Told:
+class ServerStatus:
     """What a server of this program tells of itself; servers of the moshi family tell nothing."""
 
     title: str = ""
@@ -67,7 +68,7 @@ class Upstream:
 
     url: str
     places: int = 1
-    told: Told = field(default_factory=Told)
+    told: ServerStatus = field(default_factory=ServerStatus)
     talks: int = 0
     why: str = "It has not been asked yet."
     answer_ms: float | None = None
@@ -97,16 +98,22 @@ class Upstream:
 
     def worked(self) -> None:
         """Note that it does what it should."""
-        self.why, self._failures, self._skipped_until_s, self._failed_in_talk = "", 0, 0.0, False
+        self.why = ""
+        self._failures = 0
+        self._skipped_until_s = 0.0
+        self._failed_in_talk = False
 
     def failed(self, why: str, now_s: float, in_talk: bool = False) -> None:
         """Note what went wrong: it is left alone for a while, longer each time."""
-        self.why, self._failed_in_talk = why, in_talk
+        self.why = why
+        self._failed_in_talk = in_talk
         self._skipped_until_s = now_s + min(RETRY_S[0] * 2**self._failures, RETRY_S[1])
         self._failures = min(self._failures + 1, 10)
 
     def talk_url(self, config: SessionConfig) -> str:
-        """Return where to talk in a voice and role; what the server's own address says already stays as it says."""
+        """Return where to talk in a voice and role; what the server's own address says already stays as it
+        says.
+        """
         parts = urlsplit(self.url)
         asked = {
             "voice_prompt": f"{config.voice}.pt" if config.voice in NAMES else config.voice,
@@ -117,7 +124,9 @@ class Upstream:
             "text_topk": config.sampling.text_topk,
             "seed": -1 if config.sampling.seed is None else config.sampling.seed,
         }
-        return urlunsplit(parts._replace(query=urlencode(asked | dict(parse_qsl(parts.query, keep_blank_values=True)))))
+        return urlunsplit(
+            parts._replace(query=urlencode(asked | dict(parse_qsl(parts.query, keep_blank_values=True))))
+        )
 
     @property
     def codec(self) -> Literal["opus", "pcm"]:
@@ -125,10 +134,19 @@ class Upstream:
         return "pcm" if dict(parse_qsl(urlsplit(self.url).query)).get("codec") == "pcm" else "opus"
 
     async def probe(self, client: httpx.AsyncClient) -> None:
-        """Ask how it is; the answer, or why there was none, is noted here. Any answer of a web server will do."""
+        """Ask how it is; the answer, or why there was none, is noted here.
+
+        Any answer of a web server will do.
+        """
         parts = urlsplit(self.url)
         status = urlunsplit(
-            ("https" if parts.scheme == "wss" else "http", parts.netloc, parts.path.removesuffix(CHAT_PATH) + STATUS_PATH, "", "")
+            (
+                "https" if parts.scheme == "wss" else "http",
+                parts.netloc,
+                parts.path.removesuffix(CHAT_PATH) + STATUS_PATH,
+                "",
+                "",
+            )
         )
         before_s = time.perf_counter()
         try:
@@ -157,7 +175,10 @@ class Upstream:
             self.worked()
 
 
-ASKS_FOR_A_KEY = "It refuses without the right key (HTTP {status}); set PERSONAPLEX_REMOTE_KEY or PERSONAPLEX_REMOTE_HEADERS."
+ASKS_FOR_A_KEY = (
+    "It refuses without the right key (HTTP {status}); set PERSONAPLEX_REMOTE_KEY or"
+    " PERSONAPLEX_REMOTE_HEADERS."
+)
 
 
 def by_turn(upstreams: list[Upstream], now_s: float) -> list[Upstream]:
@@ -175,8 +196,8 @@ def sentence_of(error: BaseException) -> str:
     for each in _causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
-                f"Its certificate cannot be verified ({each.verify_message}). Name its authority's file in SSL_CERT_FILE, or give "
-                "--remote-insecure to do without the check."
+                f"Its certificate cannot be verified ({each.verify_message}). Name its authority's file in"
+                " SSL_CERT_FILE, or give --remote-insecure to do without the check."
             )
         if isinstance(each, ssl.SSLError):
             return "It does not speak TLS; begin its address with ws:// if that is meant."
@@ -192,17 +213,29 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen = 0
     while error is not None and seen < 10:
         yield error
-        error, seen = error.__cause__ or error.__context__, seen + 1
+        error = error.__cause__ or error.__context__
+        seen = seen + 1
 
 
-def read_status(body: bytes) -> Told | None:
-    """Return what a `/voice/status` of this program says, None for anything else. Nothing in it is trusted to have its form."""
+def read_status(body: bytes) -> ServerStatus | None:
+    """Return what a `/voice/status` of this program says, None for anything else.
+
+    Nothing in it is trusted to have its form.
+    """
     try:
         status = json.loads(body)
-        engine, slots = status["engine"], status["slots"]
-        voices = tuple(_voice(each) for each in status["voices"][:MAX_VOICES] if not str(each["name"]).startswith(CLONE_PREFIX))
-        can = {name: engine["capabilities"][name] is True for name in ("sampling", "backchannels", "agent_captions", "role_prompt")}
-        return Told(
+        engine = status["engine"]
+        slots = status["slots"]
+        voices = tuple(
+            _voice(each)
+            for each in status["voices"][:MAX_VOICES]
+            if not str(each["name"]).startswith(CLONE_PREFIX)
+        )
+        can = {
+            name: engine["capabilities"][name] is True
+            for name in ("sampling", "backchannels", "agent_captions", "role_prompt")
+        }
+        return ServerStatus(
             title=plain(engine["title"]),
             available=status["available"] is True,
             detail=plain(engine["detail"] or engine["stage"]),

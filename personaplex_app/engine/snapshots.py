@@ -1,4 +1,6 @@
-"""Prompt phases already computed, kept for the next caller with the same voice and role, within a limit of bytes."""
+"""Prompt phases already computed, kept for the next caller with the same voice and role, within a limit of
+bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How the voices of a checkpoint sound: each said once by the model itself when nobody talks, then kept on the disk."""
+"""How the voices of a checkpoint sound: each said once by the model itself when nobody talks, then kept on
+the disk.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from .contract import Session
 
 log = logging.getLogger(__name__)
 
-PROMPT = "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has been."
+PROMPT = (
+    "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has"
+    " been."
+)
 SEED = 7
 MAX_FRAMES = 75
 SILENT_DB = -50.0
@@ -34,21 +39,31 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """A voice to be heard. `content` is what it is made of; `open` begins a talk in it and returns None when there is no room."""
+class SampledVoice:
+    """A voice to be heard.
+
+    `content` is what it is made of; `open` begins a talk in it and returns None when there is no room.
+    """
 
     content: bytes
     open: Callable[[], Session | None]
 
 
 class VoiceSamples:
-    """Makes the samples that were asked for, one at a time, on a thread of its own that lives while there is something to make.
+    """Makes the samples that were asked for, one at a time, on a thread of its own that lives while there is
+    something to make.
 
-    `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as somebody does.
+    `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as
+    somebody does.
     """
 
-    def __init__(self, folder: Path, model: bytes, speaker: Callable[[str], Speaker], free: Callable[[], bool]) -> None:
-        self._folder, self._model, self._speaker, self._free = folder, model, speaker, free
+    def __init__(
+        self, folder: Path, model: bytes, speaker: Callable[[str], SampledVoice], free: Callable[[], bool]
+    ) -> None:
+        self._folder = folder
+        self._model = model
+        self._speaker = speaker
+        self._free = free
         self._made: dict[str, np.ndarray | None] = {}
         self._wanted: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
@@ -57,7 +72,9 @@ class VoiceSamples:
         self._slow = False
 
     def get(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, float32 [N]; None where it is not made yet, which asks for it, or where it cannot be."""
+        """Return a voice's sample, float32 [N]; None where it is not made yet, which asks for it, or where it
+        cannot be.
+        """
         with self._lock:
             if voice in self._made or self._closing.is_set():
                 return self._made.get(voice)
@@ -81,7 +98,8 @@ class VoiceSamples:
                 sample, done = self._make(self._speaker(voice))
             except PersonaplexError as error:
                 log.warning("no sample of the voice %s: %s", voice, type(error).__name__)
-                sample, done = None, True
+                sample = None
+                done = True
             if not done:
                 self._closing.wait(RETRY_S)
                 continue
@@ -96,7 +114,7 @@ class VoiceSamples:
                 self._thread = None
             return voice
 
-    def _make(self, speaker: Speaker) -> tuple[np.ndarray | None, bool]:
+    def _make(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
         """Return a voice's sample, None where it cannot be had, and whether that is the last word."""
         path = self._folder / f"{self._key(speaker)}.wav"
         if (kept := _read(path)) is not None:
@@ -108,7 +126,7 @@ class VoiceSamples:
             _write(path, sample)
         return sample, done
 
-    def _say(self, speaker: Speaker) -> tuple[np.ndarray | None, bool]:
+    def _say(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
         """Return what was said, None for nothing audible, and whether it was said to the end."""
         session = speaker.open() if self._free() else None
         if session is None:
@@ -129,21 +147,27 @@ class VoiceSamples:
         loud = [k for k, frame in enumerate(frames) if level_db(frame) > SILENT_DB]
         return (np.concatenate(frames[loud[0] : loud[-1] + 1]) if loud else None), True
 
-    def _key(self, speaker: Speaker) -> str:
-        return hashlib.sha256(b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))).hexdigest()[:32]
+    def _key(self, speaker: SampledVoice) -> str:
+        return hashlib.sha256(
+            b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))
+        ).hexdigest()[:32]
 
 
 def _read(path: Path) -> np.ndarray | None:
     """Return a kept sample; None where there is none, or none of ours."""
     try:
-        samples, rate_hz = sf.read(io.BytesIO(path.read_bytes()), frames=MAX_FRAMES * FRAME_SAMPLES, dtype="float32")
+        samples, rate_hz = sf.read(
+            io.BytesIO(path.read_bytes()), frames=MAX_FRAMES * FRAME_SAMPLES, dtype="float32"
+        )
     except (OSError, sf.LibsndfileError):
         return None
     return samples if rate_hz == SAMPLE_RATE_HZ and samples.ndim == 1 and len(samples) else None
 
 
 def _write(path: Path, samples: np.ndarray) -> None:
-    """Keep a sample, letting go of the oldest where there are many; a folder that cannot be written costs making it again."""
+    """Keep a sample, letting go of the oldest where there are many; a folder that cannot be written costs
+    making it again.
+    """
     wav = io.BytesIO()
     sf.write(wav, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     try:

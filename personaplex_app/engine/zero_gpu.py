@@ -1,8 +1,9 @@
 """ZeroGPU: GPUs that the Hub lends for seconds, through the `spaces` package, to visitors of a Space.
 
-Imported only where the platform says that it is one (`hosting.here`). What holds there: the weights go to an emulated `cuda` on the
-main thread before the page is launched, and to the device in the worker; nothing is compiled; CUDA graphs are recorded in each fresh
-worker after its fork, since a record belongs to the process that made it, and this process has no device to record on.
+Imported only where the platform says that it is one (`hosting.here`). What holds there: the weights go to an
+emulated `cuda` on the main thread before the page is launched, and to the device in the worker; nothing is
+compiled; CUDA graphs are recorded in each fresh worker after its fork, since a record belongs to the process
+that made it, and this process has no device to record on.
 Source: the `spaces` package 0.51.
 """
 
@@ -12,13 +13,14 @@ import re
 from collections.abc import Iterator
 
 from ..errors import EngineError, EngineUnavailable, GpuUnavailable, shorten
-from .leased import At, Serve
+from .leased import Serve, WorkerLease
 
 try:
     import spaces
 except ImportError as error:
     raise EngineUnavailable(
-        f"SPACES_ZERO_GPU is set but the package {error.name} is missing; run: pip install -r requirements-zerogpu.txt"
+        f"SPACES_ZERO_GPU is set but the package {error.name} is missing; run: pip install -r"
+        " requirements-zerogpu.txt"
     ) from error
 
 QUOTA = re.compile(r"\((?P<asked_s>-?\d+)s requested vs\. (?P<left_s>-?\d+)s left\)")
@@ -33,11 +35,15 @@ class ZeroGpu:
         return spaces.GPU(serve, duration=lambda path, lease_s: round(lease_s))
 
     def explain(self, error: Exception) -> EngineError:
-        """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's answer."""
-        title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
+        """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's
+        answer.
+        """
+        title = str(getattr(error, "title", ""))
+        message = str(getattr(error, "message", error))
         if quota := QUOTA.search(message):
             return GpuUnavailable(
-                f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come back {_when(message)}."
+                f"You have {quota['left_s']} s of GPU time left, and this needs {quota['asked_s']} s. Come"
+                f" back {_when(message)}."
             )
         for known, sentence in SENTENCES.items():
             if known in f"{title}: {message}":
@@ -48,27 +54,39 @@ class ZeroGpu:
 
 
 SENTENCES = {
-    "runs limit": "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more.",
+    "runs limit": (
+        "You have used the GPU as often as you may for now. Come back later, or sign in to the Hub for more."
+    ),
     "illegal duration": "So long a talk on the GPU is not allowed for you. Choose a shorter one.",
-    "reached its GPU limit": "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub.",
-    "pending credits": "Too much of your GPU time is taken by tasks that still run. Come back when one has ended.",
+    "reached its GPU limit": (
+        "The GPU time of this Space is used up for now. Come back later, or sign in to the Hub."
+    ),
+    "pending credits": (
+        "Too much of your GPU time is taken by tasks that still run. Come back when one has ended."
+    ),
     "No GPU was available": "No GPU is free: none became so within a minute. Come back in a few minutes.",
-    "Expired ZeroGPU proxy token": "This page has been open too long for the GPU. Load it again, and start once more.",
+    "Expired ZeroGPU proxy token": (
+        "This page has been open too long for the GPU. Load it again, and start once more."
+    ),
 }
 """What the package says, and what it means for a visitor; the first that fits counts."""
+
+_UNITS_S = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
 def _when(message: str) -> str:
     found = WAIT.search(message)
     if not found:
         return "later"
-    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
-    total_minutes = -(-((days * 24 + hours) * 3600 + minutes * 60 + seconds) // 60)
+    seconds = sum(int(found[unit] or 0) * length_s for unit, length_s in _UNITS_S.items())
+    total_minutes = -(-seconds // 60)
     told = [f"{total_minutes // 60} h"] if total_minutes >= 60 else []
     return f"in {' '.join([*told, f'{total_minutes % 60} min'])}"
 
 
 @spaces.GPU
-def _nothing() -> Iterator[At]:
-    """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no other."""
+def _nothing() -> Iterator[WorkerLease]:
+    """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no
+    other.
+    """
     yield from ()

@@ -1,3 +1,1 @@
-"""Scores of conversations: Full-Duplex-Bench's metrics, the checks before them, their intervals, and the ranking of a listening test."""
-
-TASK_NAMES: tuple[str, ...] = ("pause_handling", "smooth_turn_taking", "user_interruption", "backchannel", "timing")
+"""Conversations held with an engine and measured, and the report of them."""

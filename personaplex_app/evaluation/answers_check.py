@@ -1,4 +1,6 @@
-"""Whether an answer is right without a judge: facts as numbers and words, ways to decline, phrases of the other role."""
+"""Whether an answer is right without a judge: facts as numbers and words, ways to decline, phrases of the
+other role.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Iterable
 
 from rapidfuzz import fuzz
 
-from ..classic.spoken import figures
-from ..classic.words import Lexicon
+from ..responder.lexicon import Lexicon
+from ..responder.numbers import figures
 
 MIN_ALIKE = 85.0
 # said to be heard, not to be answered
@@ -16,8 +18,10 @@ _CUTS_IN = frozenset(("wait", "hold", "stop", "enough"))
 _DECLINES = re.compile(
     r"\b(i('m| am) (not sure|afraid|unable)|i (do not|don't|can't|cannot|couldn't)"
     r" (know|have|say|tell|promise|answer|confirm|find|share|help)"
-    r"|(isn't|is not|aren't|are not|not) (in|part of|on|among) (my|our|the) (notes|information|menu)|notes don't|no (information|idea)"
-    r"|not (allowed|able|available|possible)|(don't|do not|doesn't|does not) (have|offer|cover|serve|know)|rather not"
+    r"|(isn't|is not|aren't|are not|not) (in|part of|on|among) (my|our|the) (notes|information|menu)|notes"
+    r" don't|no (information|idea)"
+    r"|not (allowed|able|available|possible)|(don't|do not|doesn't|does not)"
+    r" (have|offer|cover|serve|know)|rather not"
     r"|unfortunately|sorry, (but )?(i|we|my|that))\b"
 )
 
@@ -28,9 +32,15 @@ def plain(text: str) -> str:
 
 
 def holds(answer: str, facts: Iterable[int | str]) -> bool:
-    """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it that `|` parts."""
-    text, numbers = plain(answer), figures(answer)
-    return all(fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|")) for fact in facts)
+    """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it
+    that `|` parts.
+    """
+    text = plain(answer)
+    numbers = figures(answer)
+    return all(
+        fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|"))
+        for fact in facts
+    )
 
 
 def _said(way: str, text: str) -> bool:
@@ -44,7 +54,9 @@ def declines(answer: str) -> bool:
 
 
 def relevance(asked: str, answer: str) -> float | None:
-    """Return the share of what was asked about, its content words, that an answer takes up; None where it names nothing."""
+    """Return the share of what was asked about, its content words, that an answer takes up; None where it
+    names nothing.
+    """
     lexicon = Lexicon.load()
     wanted = set(lexicon.content(asked)) - _CUTS_IN
     return len(wanted & set(lexicon.content(answer))) / len(wanted) if wanted else None

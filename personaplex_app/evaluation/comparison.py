@@ -1,4 +1,7 @@
-"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words. Every call blocks."""
+"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words.
+
+Every call blocks.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ import numpy as np
 import soundfile
 
 from ..audio import float_to_pcm16
+from ..rendering.render import Rendering
 from ..sessions import export
 from ..units import SAMPLE_RATE_HZ
-from .listening import Clip
+from .blind_test.design import TrialClip
 from .loudness import amplified, gain_db
-from .render import Rendering
 
 Channels = Literal["both", "agent"]
 
@@ -36,7 +39,11 @@ class Matched:
     def wav(self, channels: Channels = "both") -> bytes:
         """Return the sound: the user left and the agent right, or the agent alone."""
         agent = amplified(self.rendering.agent, self.agent_gain_db)
-        sound = agent if channels == "agent" else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
+        sound = (
+            agent
+            if channels == "agent"
+            else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
+        )
         out = io.BytesIO()
         soundfile.write(out, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         return out.getvalue()
@@ -46,17 +53,21 @@ class Matched:
         drawn = export.lane(self.rendering.as_talk(), io.BytesIO(self.wav()))
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
-    def clip(self) -> Clip:
+    def clip(self) -> TrialClip:
         """Return it as a clip of a blind test."""
         meta = self.rendering.meta
         sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
-        return Clip(meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256)
+        return TrialClip(
+            meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256
+        )
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:
     """Return the median turn latency, the agent's words, and what a second of sound took to compute."""
     latencies_s = [each.latency_s for each in rendering.turn_latencies]
-    said = " ".join(each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip())
+    said = " ".join(
+        each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip()
+    )
     return {
         "turn_latency_s": round(float(np.median(latencies_s)), 3) if latencies_s else None,
         "turns": len(latencies_s),

@@ -1,4 +1,6 @@
-"""A scenario played to an engine, frame by frame: on the timeline as fast as the machine allows, or in real time on the wall clock."""
+"""A scenario played to an engine, frame by frame: on the timeline as fast as the machine allows, or in real
+time on the wall clock.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine.contract import Engine, SessionConfig, Utterance, Word
+from ..rendering.render import Render, Rendering, request
 from ..units import FRAME_S, FRAME_SAMPLES
-from .measures import Heard
-from .render import Render, Rendering, request
+from .measures import AgentSide
 
 _LOOK_EVERY_S = 0.25
 
@@ -20,12 +22,12 @@ class Stopped(Exception):
     """Somebody asked to stop; what is whole stays."""
 
 
-def heard_in(rendering: Rendering) -> Heard:
+def heard_in(rendering: Rendering) -> AgentSide:
     """Return the agent's side of a rendering."""
-    return Heard(rendering.agent, _agent_words(rendering.utterances), rendering.step_ms)
+    return AgentSide(rendering.agent, _agent_words(rendering.utterances), rendering.step_ms)
 
 
-def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> Heard:
+def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> AgentSide:
     """Play a recording on the timeline.
 
     Shapes: `user` is float32 [N] at 24 kHz.
@@ -41,21 +43,23 @@ def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threadin
         under_way.close()
 
 
-def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> Heard:
+def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> AgentSide:
     """Play a recording in real time: each frame is given when its last sample would have been said.
 
     Shapes: `user` is float32 [N] at 24 kHz.
     Raises: Stopped, UnknownVoice, BadPrompt, CapacityError, EngineError.
     """
     asked_s = time.perf_counter()
-    session = engine.open(replace(config, paced=True))
+    session = engine.open(replace(config, realtime=True))
     agent: list[np.ndarray] = []
     said: dict[int, Utterance] = {}
     step_ms: list[float] = []
     ready_s: list[float] = []
     try:
         began_s = time.perf_counter()
-        for index, frame in enumerate(np.pad(user, (0, -len(user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)):
+        for index, frame in enumerate(
+            np.pad(user, (0, -len(user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+        ):
             due_s = began_s + (index + 1) * FRAME_S
             if stop.wait(max(0.0, due_s - time.perf_counter())):
                 raise Stopped
@@ -65,10 +69,20 @@ def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: thr
             step_ms.append(round((back_s - given_s) * 1000, 3))
             ready_s.append(round(back_s - began_s, 6))
             agent.append(step.agent)
-            said |= {event.id: event for event in step.events if isinstance(event, Utterance) and event.speaker == "agent"}
+            said |= {
+                event.id: event
+                for event in step.events
+                if isinstance(event, Utterance) and event.speaker == "agent"
+            }
     finally:
         session.close()
-    return Heard(np.concatenate(agent)[: len(user)], _agent_words(said.values()), tuple(step_ms), tuple(ready_s), began_s - asked_s)
+    return AgentSide(
+        np.concatenate(agent)[: len(user)],
+        _agent_words(said.values()),
+        tuple(step_ms),
+        tuple(ready_s),
+        began_s - asked_s,
+    )
 
 
 def _agent_words(utterances) -> tuple[Word, ...]:

@@ -1,4 +1,7 @@
-"""What listens to the agent's sound. What is not installed is named, with the sentence that says how to get it, and measured nothing."""
+"""What listens to the agent's sound.
+
+What is not installed is named, with the sentence that says how to get it, and measured nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import EngineError
+from ..speech.quality import Dnsmos, clipping_share, silence_share
+from ..speech.sound import Sound, Span
+from ..speech.speech_finder import SpeechFinder, at_the_sound
 from ..units import SAMPLE_RATE_HZ
-from .duplex_bench import Span
-from .folders import Sound
-from .measures import Heard, Values, spoken_part
-from .quality import Dnsmos, clipping_share, silence_share
+from .measures import AgentSide, Values, spoken_part
 from .similarity import VoiceEncoder, similarity
-from .speech import SpeechFinder, at_the_sound
 
 PART_S = 10.0
 MIN_DRIFT_S = 2 * PART_S
@@ -50,7 +52,7 @@ class Instruments:
         with self._lock:
             return at_the_sound(self._finder.segments(sound), sound)
 
-    def sound(self, heard: Heard, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
+    def sound(self, heard: AgentSide, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
         """Return the figures of the agent's sound, and its voice as float32 [256] where that can be told."""
         values: Values = {
             "clipping_share": [clipping_share(heard.samples)],
@@ -58,13 +60,18 @@ class Instruments:
         }
         voice = None
         with self._lock:
-            if self._dnsmos and speech and (mos := self._dnsmos.score(spoken_part(heard.samples, speech), SAMPLE_RATE_HZ)):
+            if (
+                self._dnsmos
+                and speech
+                and (mos := self._dnsmos.score(spoken_part(heard.samples, speech), SAMPLE_RATE_HZ))
+            ):
                 values |= {"dnsmos_overall": [mos.overall], "dnsmos_signal": [mos.signal]}
             if self._encoder:
                 voice = self._embed(heard.samples)
                 if len(heard.samples) >= MIN_DRIFT_S * SAMPLE_RATE_HZ:
                     part = int(PART_S * SAMPLE_RATE_HZ)
-                    first, last = self._embed(heard.samples[:part]), self._embed(heard.samples[-part:])
+                    first = self._embed(heard.samples[:part])
+                    last = self._embed(heard.samples[-part:])
                     if first is not None and last is not None:
                         values["voice_drift"] = [similarity(first, last)]
         return {key: [round(float(value), 6) for value in each] for key, each in values.items()}, voice

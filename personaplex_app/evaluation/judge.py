@@ -1,4 +1,6 @@
-"""A language model's opinion of a conversation, from any OpenAI-compatible endpoint; its raw reply is kept beside its score."""
+"""A language model's opinion of a conversation, from any OpenAI-compatible endpoint; its raw reply is kept
+beside its score.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,16 @@ from dataclasses import dataclass
 
 import httpx
 
-from ..classic.llm import LlmSettings
-from .scenarios import Spoken
+from ..responder.llm import LlmSettings
+from .scenarios import SpokenScenario
 
 MAX_REPLY_BYTES = 65_536
 MAX_SAID_CHARS = 4_000
 PROMPT = (
-    "You judge a spoken agent. You get its role, what the user said, and what the agent said. Ignore spelling, cut-off words and "
-    "timing: the text comes from a live talk. Judge whether the agent answered what was asked, correctly by its role, and stayed in its "
-    'role. Reply with JSON alone: {"score": N, "reason": "one sentence"}, N from 1 (wrong, or out of its role) to 5 (fully right).'
+    "You judge a spoken agent. You get its role, what the user said, and what the agent said. Ignore"
+    " spelling, cut-off words and timing: the text comes from a live talk. Judge whether the agent answered"
+    ' what was asked, correctly by its role, and stayed in its role. Reply with JSON alone: {"score": N,'
+    ' "reason": "one sentence"}, N from 1 (wrong, or out of its role) to 5 (fully right).'
 )
 
 
@@ -50,11 +53,20 @@ class Judge:
         """The hash of the instructions: another prompt is another judge."""
         return hashlib.sha256(PROMPT.encode()).hexdigest()
 
-    def ask(self, spoken: Spoken, role: str, agent_text: str) -> Judgement:
-        """Return the opinion. Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does."""
+    def ask(self, spoken: SpokenScenario, role: str, agent_text: str) -> Judgement:
+        """Return the opinion.
+
+        Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does.
+        """
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
-        told = f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT: {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
-        body = {"messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}], "temperature": 0}
+        told = (
+            f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT:"
+            f" {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
+        )
+        body = {
+            "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}],
+            "temperature": 0,
+        }
         if self._settings.model:
             body["model"] = self._settings.model
         try:
@@ -62,7 +74,11 @@ class Judge:
         except httpx.TimeoutException:
             return self._judgement("", None, "the judge took too long")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            status = f"status {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else "the connection failed"
+            status = (
+                f"status {error.response.status_code}"
+                if isinstance(error, httpx.HTTPStatusError)
+                else "the connection failed"
+            )
             return self._judgement("", None, f"the judge could not be asked ({status})")
         try:
             content = json.loads(raw)["choices"][0]["message"]["content"]

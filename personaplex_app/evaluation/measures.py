@@ -1,7 +1,9 @@
-"""What is measured in one conversation: the agent's words and sound against what truly happened on the user's side.
+"""What is measured in one conversation: the agent's words and sound against what truly happened on the user's
+side.
 
-Every figure is a list of events, one number each, so that figures of many conversations can be joined and resampled whole.
-Latencies here are on the audio timeline unless their name begins with `wall_`; the two are never in one column.
+Every figure is a list of events, one number each, so that figures of many conversations can be joined and
+resampled whole. Latencies here are on the audio timeline unless their name begins with `wall_`; the two are
+never in one column.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..classic.spoken import figures
 from ..engine.contract import Word
+from ..responder.numbers import figures
+from ..speech.sound import AGENT_GAP_S, Span, merged
 from ..units import FRAME_S, SAMPLE_RATE_HZ
-from . import duplex_bench as bench
 from .answers_check import declines, holds, inverts, relevance
-from .duplex_bench import Span
-from .scenarios import Happened, Spoken
+from .fdb import metrics
+from .scenarios import SpokenScenario, UserEvent
 
 Values = dict[str, list[float]]
 Note = Callable[[str, float | None], None]
@@ -26,11 +28,12 @@ GOES_ON_S = 2.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class AgentSide:
     """The agent's side of one conversation.
 
-    Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each frame came back, counted from
-    the moment its recording began; it is empty for one on the timeline. `opened_s` is how long the session took to open before that.
+    Shapes: `samples` is float32 [N] at 24 kHz. `ready_s` says, of a conversation in real time, when each
+    frame came back, counted from the moment its recording began; it is empty for one on the timeline.
+    `opened_s` is how long the session took to open before that.
     """
 
     samples: np.ndarray
@@ -40,10 +43,12 @@ class Heard:
     opened_s: float = 0.0
 
 
-def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: str) -> Values:
+def measure_turns(spoken: SpokenScenario, heard: AgentSide, speech: Sequence[Span], prompt: str) -> Values:
     """Return the figures of turn taking and persona. `speech` is where the agent speaks."""
-    words = [word for part in bench.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part]
-    segments = bench.merged(speech, bench.AGENT_GAP_S)
+    words = [
+        word for part in metrics.utterances(heard.words) if part[0].start_s >= spoken.from_s for word in part
+    ]
+    segments = merged(speech, AGENT_GAP_S)
     values: Values = {}
 
     def note(key: str, value: float | None) -> None:
@@ -60,7 +65,7 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
         if happened.facts or happened.unknown or spoken.scenario.kind == "persona":
             _answer(note, happened, said, prompt, " ".join(each.text for each in acts[: index + 1]))
     for pause in (each for each in spoken.happened if each.what == "pause"):
-        note("takes_pause", bench.take_over_in_pause(words, [(pause.start_s, pause.end_s)]))
+        note("takes_pause", metrics.take_over_in_pause(words, [(pause.start_s, pause.end_s)]))
     if spoken.scenario.inverted:
         note("inverts_role", inverts(" ".join(word.text for word in words), spoken.scenario.inverted))
     if heard.ready_s:
@@ -68,53 +73,65 @@ def measure_turns(spoken: Spoken, heard: Heard, speech: Sequence[Span], prompt: 
     return values
 
 
-def _turn(note: Note, turn: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
-    reply = bench.reply_to_turn(said, turn.end_s)
+def _turn(note: Note, turn: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
+    reply = metrics.reply_to_turn(said, turn.end_s)
     note("replies", reply.tor)
     note("reply_latency_s", reply.latency_s)
     if reply.tor:
         note("turn_latency_s", _onset_after(segments, turn.end_s, until_s))
 
 
-def _interruption(note: Note, cut: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
-    reply = bench.reply_to_interruption(said, cut.end_s)
+def _interruption(note: Note, cut: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
+    reply = metrics.reply_to_interruption(said, cut.end_s)
     note("replies_interruption", reply.tor)
     note("reply_after_interruption_s", reply.latency_s)
-    note("stop_after_onset_s", bench.stop_after_onset_s(segments, cut.start_s))
+    note("stop_after_onset_s", metrics.stop_after_onset_s(segments, cut.start_s))
     if reply.tor:
-        note("keyword_relevance", relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)))
+        note(
+            "keyword_relevance",
+            relevance(cut.text, " ".join(word.text for word in said if word.start_s >= cut.end_s)),
+        )
 
 
-def _hum(note: Note, hum: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _hum(note: Note, hum: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     if _speaks_at(segments, hum.start_s):
         note("goes_on_after_hum", _goes_on(segments, hum.end_s))
 
 
-def _aside(note: Note, aside: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _aside(note: Note, aside: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     if _speaks_at(segments, aside.start_s):
         note("goes_on_after_aside", _goes_on(segments, aside.end_s))
     else:
         note("answers_aside", _begins(said, aside.start_s, aside.end_s + RESPONSE_S))
 
 
-def _noise(note: Note, noise: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _noise(note: Note, noise: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     note("answers_noise", _begins(said, noise.start_s, noise.end_s + RESPONSE_S))
 
 
-def _silence(note: Note, silence: Happened, said: list[Word], segments: list[Span], until_s: float) -> None:
+def _silence(note: Note, silence: UserEvent, said: list[Word], segments: list[Span], until_s: float) -> None:
     note("speaks_into_silence", _begins(said, silence.start_s, silence.end_s))
 
 
-_ACTS = {"turn": _turn, "interruption": _interruption, "hum": _hum, "aside": _aside, "noise": _noise, "silence": _silence}
+_ACTS = {
+    "turn": _turn,
+    "interruption": _interruption,
+    "hum": _hum,
+    "aside": _aside,
+    "noise": _noise,
+    "silence": _silence,
+}
 
 
-def _listening(note: Note, turn: Happened, words: list[Word], speech: Sequence[Span]) -> None:
-    found = bench.true_backchannels([span for span in speech if turn.start_s <= span[0] < turn.end_s], words)
+def _listening(note: Note, turn: UserEvent, words: list[Word], speech: Sequence[Span]) -> None:
+    found = metrics.true_backchannels(
+        [span for span in speech if turn.start_s <= span[0] < turn.end_s], words
+    )
     note("backchannels_per_min", len(found.spans) / (turn.end_s - turn.start_s) * 60)
     note("talks_over_turn", found.tor)
 
 
-def _answer(note: Note, asked: Happened, said: list[Word], prompt: str, user_text: str) -> None:
+def _answer(note: Note, asked: UserEvent, said: list[Word], prompt: str, user_text: str) -> None:
     answer = " ".join(word.text for word in said if word.start_s > asked.start_s)
     right = holds(answer, asked.facts)
     if asked.facts:
@@ -126,8 +143,12 @@ def _answer(note: Note, asked: Happened, said: list[Word], prompt: str, user_tex
         note("invents_figure", bool(figures(answer) - figures(prompt) - figures(user_text)))
 
 
-def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_s: float, heard: Heard) -> None:
-    """Note the same moments as they came: a sample can be played when its frame is back, at its place in the frame."""
+def _wall_clock(
+    note: Note, acts: Sequence[UserEvent], segments: list[Span], end_s: float, heard: AgentSide
+) -> None:
+    """Note the same moments as they came: a sample can be played when its frame is back, at its place in the
+    frame.
+    """
     ready_s = heard.ready_s
 
     def played_at_s(at_s: float) -> float:
@@ -140,7 +161,10 @@ def _wall_clock(note: Note, acts: Sequence[Happened], segments: list[Span], end_
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else end_s
         if act.what == "turn" and (latency_s := _onset_after(segments, act.end_s, until_s)) is not None:
             note("wall_turn_latency_s", played_at_s(act.end_s + latency_s) - act.end_s)
-        if act.what == "interruption" and (stop_s := bench.stop_after_onset_s(segments, act.start_s)) is not None:
+        if (
+            act.what == "interruption"
+            and (stop_s := metrics.stop_after_onset_s(segments, act.start_s)) is not None
+        ):
             note("wall_stop_after_onset_s", played_at_s(act.start_s + stop_s) - act.start_s)
 
 
@@ -153,20 +177,27 @@ def _speaks_at(segments: Sequence[Span], at_s: float) -> bool:
 
 
 def _goes_on(segments: Sequence[Span], from_s: float) -> bool:
-    spoken_s = sum(max(0.0, min(end_s, from_s + GOES_ON_S) - max(start_s, from_s)) for start_s, end_s in segments)
+    spoken_s = sum(
+        max(0.0, min(end_s, from_s + GOES_ON_S) - max(start_s, from_s)) for start_s, end_s in segments
+    )
     return spoken_s >= GOES_ON_S / 2
 
 
 def _begins(words: Sequence[Word], from_s: float, to_s: float) -> bool:
-    return any(bench.take_over(part) and from_s <= part[0].start_s < to_s for part in bench.utterances(words))
+    return any(
+        metrics.take_over(part) and from_s <= part[0].start_s < to_s for part in metrics.utterances(words)
+    )
 
 
-# -- speed ----------------------------------------------------------------------------------------------------------------
+# -- speed
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Underruns:
-    """What a listener with a start buffer would have heard: how often the sound ran out, and for how long in all."""
+    """What a listener with a start buffer would have heard: how often the sound ran out, and for how long in
+    all.
+    """
 
     buffer_ms: int
     count: int
@@ -174,8 +205,11 @@ class Underruns:
 
 
 def ready_of(step_ms: Sequence[float]) -> list[float]:
-    """Return when each frame would be back if the frames came in real time to an engine of its own, from the recording's begin."""
-    ready, done_s = [], 0.0
+    """Return when each frame would be back if the frames came in real time to an engine of its own, from the
+    recording's begin.
+    """
+    ready = []
+    done_s = 0.0
     for index, ms in enumerate(step_ms):
         done_s = max(done_s, (index + 1) * FRAME_S) + ms / 1000
         ready.append(done_s)
@@ -183,8 +217,11 @@ def ready_of(step_ms: Sequence[float]) -> list[float]:
 
 
 def underruns(ready_s: Sequence[float], buffer_ms: int) -> Underruns:
-    """Play frames that are ready at `ready_s`, beginning `buffer_ms` after the first; a late one stalls all that follow."""
-    count, stalled_s = 0, 0.0
+    """Play frames that are ready at `ready_s`, beginning `buffer_ms` after the first; a late one stalls all
+    that follow.
+    """
+    count = 0
+    stalled_s = 0.0
     begin_s = ready_s[0] + buffer_ms / 1000 if ready_s else 0.0
     for index, at_s in enumerate(ready_s):
         late_s = at_s - (begin_s + index * FRAME_S + stalled_s)
@@ -205,4 +242,8 @@ def longest_late_run(step_ms: Sequence[float]) -> int:
 
 def spoken_part(samples: np.ndarray, speech: Sequence[Span]) -> np.ndarray:
     """Return the agent's sound from its first to its last speech. Shapes: float32 [N] at 24 kHz."""
-    return samples[int(speech[0][0] * SAMPLE_RATE_HZ) : int(speech[-1][1] * SAMPLE_RATE_HZ)] if speech else samples[:0]
+    return (
+        samples[int(speech[0][0] * SAMPLE_RATE_HZ) : int(speech[-1][1] * SAMPLE_RATE_HZ)]
+        if speech
+        else samples[:0]
+    )

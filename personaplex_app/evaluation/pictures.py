@@ -1,4 +1,6 @@
-"""Still pictures for a report: the duplex lane of a conversation, and figures with their intervals, as inline SVG."""
+"""Still pictures for a report: the duplex lane of a conversation, and figures with their intervals, as inline
+SVG.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from ..audio import peaks
 from ..units import SAMPLE_RATE_HZ
-from .unit_files import Result
+from .conversation_folder import Result
 
 PX_PER_S = 60
 PITCH_PX = 3
@@ -22,7 +24,14 @@ LETTER_PX = 7.9
 RUN_ON_PX = 56
 GAP_PX = 5
 MARK_PX = 15
-NAMES = {"pause": "pause", "interruption": "interrupts", "hum": "mm-hm", "aside": "somebody else", "noise": "noise", "silence": "silence"}
+NAMES = {
+    "pause": "pause",
+    "interruption": "interrupts",
+    "hum": "mm-hm",
+    "aside": "somebody else",
+    "noise": "noise",
+    "silence": "silence",
+}
 
 
 def lane(result: Result, user: np.ndarray, agent: np.ndarray) -> str:
@@ -31,16 +40,20 @@ def lane(result: Result, user: np.ndarray, agent: np.ndarray) -> str:
     Shapes: `user` and `agent` are float32 [N] at 24 kHz.
     """
     words_px = MARK_PX + ROWS * ROW_PX + 4
-    axis, width = HALF_PX + words_px, int(result.duration_s * PX_PER_S) + 90
+    axis = HALF_PX + words_px
+    width = int(result.duration_s * PX_PER_S) + 90
     title = f"{result.title}: {result.duration_s:.0f} seconds, the user above, the agent below"
     parts = [
-        f'<svg class="lane" viewBox="0 0 {width} {2 * axis}" width="{width}" height="{2 * axis}" role="img" aria-label="{escape(title)}" '
-        f'data-px-per-s="{PX_PER_S}">'
+        f'<svg class="lane" viewBox="0 0 {width} {2 * axis}" width="{width}" height="{2 * axis}" role="img"'
+        f' aria-label="{escape(title)}" data-px-per-s="{PX_PER_S}">'
     ]
     parts += [_band(each, axis) for each in result.happened if each["what"] in NAMES]
     ticks = "".join(f"M{second * PX_PER_S} {axis - 4}v8" for second in range(0, width // PX_PER_S, 2))
     parts.append(f'<path class="axis" d="M0 {axis}H{width}{ticks}"/>')
-    parts += [f'<path class="{side}" d="{_bars(sound, axis, sign)}"/>' for side, sound, sign in (("user", user, -1), ("agent", agent, 1))]
+    parts += [
+        f'<path class="{side}" d="{_bars(sound, axis, sign)}"/>'
+        for side, sound, sign in (("user", user, -1), ("agent", agent, 1))
+    ]
     parts += [_words(result.user_words, "user", axis, -1), _words(result.agent_words, "agent", axis, 1)]
     parts.append(f'<line class="playhead" x1="0" x2="0" y1="2" y2="{2 * axis - 2}"/></svg>')
     return "".join(parts)
@@ -57,17 +70,22 @@ def _bars(samples: np.ndarray, axis: int, sign: int) -> str:
 
 
 def _band(happened: dict[str, Any], axis: int) -> str:
-    x, wide = happened["start_s"] * PX_PER_S, (happened["end_s"] - happened["start_s"]) * PX_PER_S
+    x = happened["start_s"] * PX_PER_S
+    wide = (happened["end_s"] - happened["start_s"]) * PX_PER_S
     name = f'<text class="mark" x="{x + 2:.1f}" y="{axis - HALF_PX - 5}">{NAMES[happened["what"]]}</text>'
     if happened["what"] == "interruption":
         return f'<path class="cut" d="M{x:.1f} {axis - HALF_PX}v{2 * HALF_PX}"/>{name}'
-    return f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, wide):.1f}" height="{2 * HALF_PX}"/>{name}'
+    return (
+        f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, wide):.1f}"'
+        f' height="{2 * HALF_PX}"/>{name}'
+    )
 
 
 def _words(words: Sequence[dict[str, Any]], side: str, axis: int, sign: int) -> str:
     """Return the words near their times; fast speech goes on in the other row, and no word covers another."""
     ends = [-1e9] * ROWS
-    row, told = 0, []
+    row = 0
+    told = []
     for word in words:
         x = word["start_s"] * PX_PER_S
         # text runs on in one row for as long as it stays near its time
@@ -90,25 +108,39 @@ def intervals_plot(metric: dict[str, Any]) -> str:
         cells = [(name, cell) for name, cell in cells[-1:] if cell["interval"]]
     if not any(cell["interval"] for _, cell in cells):
         return ""
-    ends = [each for _, cell in cells for each in (cell["interval"] or [cell["value"]])] + [cell["value"] for _, cell in cells]
+    ends = [each for _, cell in cells for each in cell["interval"] or [cell["value"]]] + [
+        cell["value"] for _, cell in cells
+    ]
     scales = {"rate": (0.0, 1.0), "share": (0.0, 1.0), "cosine": (0.0, 1.0), "1 to 5": (1.0, 5.0)}
     low, high = scales.get(metric["unit"], (min(0.0, *ends), max(*ends) * 1.08 or 1.0))
-    left, width, line = 132, 460, 24
+    left = 132
+    width = 460
+    line = 24
 
     def x(value: float) -> float:
         return left + (value - low) / (high - low) * (width - left - 56)
 
     parts = [
-        f'<svg class="plot" viewBox="0 0 {width} {line * len(cells) + 20}" role="img" aria-label="{escape(metric["title"])} by voice">'
+        f'<svg class="plot" viewBox="0 0 {width} {line * len(cells) + 20}" role="img"'
+        f' aria-label="{escape(metric["title"])} by voice">'
     ]
     foot = line * len(cells) + 2
-    parts.append(f'<path class="axis" d="M{left} {foot}H{width - 56}M{x(low):.1f} {foot}v4M{x(high):.1f} {foot}v4"/>')
-    parts += [f'<text class="tick" x="{x(at):.1f}" y="{foot + 15}" text-anchor="middle">{at:.2g}</text>' for at in (low, high)]
+    parts.append(
+        f'<path class="axis" d="M{left} {foot}H{width - 56}M{x(low):.1f} {foot}v4M{x(high):.1f} {foot}v4"/>'
+    )
+    parts += [
+        f'<text class="tick" x="{x(at):.1f}" y="{foot + 15}" text-anchor="middle">{at:.2g}</text>'
+        for at in (low, high)
+    ]
     for index, (name, cell) in enumerate(cells):
         y = index * line + 13
         if cell["interval"]:
-            parts.append(f'<path class="span" d="M{x(cell["interval"][0]):.1f} {y}H{x(cell["interval"][1]):.1f}"/>')
-        parts.append(f'<text class="name" x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+            parts.append(
+                f'<path class="span" d="M{x(cell["interval"][0]):.1f} {y}H{x(cell["interval"][1]):.1f}"/>'
+            )
+        parts.append(
+            f'<text class="name" x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
+        )
         parts.append(f'<circle class="dot" cx="{x(cell["value"]):.1f}" cy="{y}" r="5"/>')
         parts.append(f'<text class="value" x="{width - 48}" y="{y + 4}">{cell["value"]:.2f}</text>')
     return "".join([*parts, "</svg>"])

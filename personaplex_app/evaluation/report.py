@@ -1,4 +1,6 @@
-"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside it."""
+"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,31 +18,54 @@ import numpy as np
 import soundfile
 from markupsafe import Markup
 
+from .. import intervals
 from ..errors import StorageError, shorten
-from ..personas import ASSETS
 from ..units import SAMPLE_RATE_HZ
-from . import intervals
-from .catalogue import GROUPS, METRICS
+from .conversation_folder import Result, read_sides
+from .metric_definitions import GROUPS, METRICS
 from .pictures import intervals_plot, lane
 from .summary import Cell, cases, remarks, summarise
-from .unit_files import Result, read_sides
 
-HTML, JSON, FIGURES, CONVERSATIONS = "report.html", "report.json", "figures.csv", "conversations.csv"
+HTML = "report.html"
+JSON = "report.json"
+FIGURES = "figures.csv"
+CONVERSATIONS = "conversations.csv"
 FILES = (HTML, JSON, FIGURES, CONVERSATIONS)
 _MP3_QUALITY = 0.85
 _PUBLISHED = (
     # as published, and what of ours is nearest
-    ("Pause: takes the turn", "takes_pause", lambda row: " / ".join(f"{each:.3f}" for each in row["pause_tor"])),
+    (
+        "Pause: takes the turn",
+        "takes_pause",
+        lambda row: " / ".join(f"{each:.3f}" for each in row["pause_tor"]),
+    ),
     ("Long turn: takes over", "talks_over_turn", lambda row: f"{row['backchannel']['tor']:.3f}"),
-    ("Backchannels", "backchannels_per_min", lambda row: f"{row['backchannel']['frequency_hz']:.3f} a second"),
+    (
+        "Backchannels",
+        "backchannels_per_min",
+        lambda row: f"{row['backchannel']['frequency_hz']:.3f} a second",
+    ),
     ("Turn: answers", "replies", lambda row: f"{row['turn']['tor']:.3f}"),
     ("Turn: latency", "reply_latency_s", lambda row: f"{row['turn']['latency_s']:.3f} s"),
     ("Interruption: answers", "replies_interruption", lambda row: f"{row['interruption']['tor']:.3f}"),
-    ("Interruption: latency", "reply_after_interruption_s", lambda row: f"{row['interruption']['latency_s']:.3f} s"),
+    (
+        "Interruption: latency",
+        "reply_after_interruption_s",
+        lambda row: f"{row['interruption']['latency_s']:.3f} s",
+    ),
     ("Interruption: judged", "judge_score", lambda row: f"{row['interruption']['gpt_score']:.2f} of 5"),
     ("Likeness of the voice", "", lambda row: f"{row['speaker_similarity']:.2f}"),
 )
-_SPEED = ("p50_ms", "p95_ms", "p99_ms", "max_ms", "rtf", "headroom", "deadline_attainment", "longest_late_run_frames")
+_SPEED = (
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "max_ms",
+    "rtf",
+    "headroom",
+    "deadline_attainment",
+    "longest_late_run_frames",
+)
 
 
 def write_report(out: Path, command: str = "") -> Path:
@@ -57,7 +82,9 @@ def write_report(out: Path, command: str = "") -> Path:
         _write(out / FIGURES, figures_csv(summary))
         _write(out / CONVERSATIONS, conversations_csv(results))
     except OSError as error:
-        raise StorageError(f"The report cannot be written to {shorten(out)} ({error.strerror}); make room and try again.") from None
+        raise StorageError(
+            f"The report cannot be written to {shorten(out)} ({error.strerror}); make room and try again."
+        ) from None
     return out / HTML
 
 
@@ -67,7 +94,12 @@ def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
     Raises: StorageError when the sound of a case cannot be read.
     """
     worst, best = cases(results)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     metrics = [metric for metric in summary["metrics"].values() if metric["all"]["events"]]
     return environment.get_template("report.html").render(
         summary=summary,
@@ -86,7 +118,10 @@ def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
 def _beside(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     rows = summary["published"]["rows"]
     ours = [metric_text(summary["metrics"][key]) if key else _same_voice(summary) for _, key, _ in _PUBLISHED]
-    return [(name, here, [tell(row) for row in rows]) for (name, _, tell), here in zip(_PUBLISHED, ours, strict=True)]
+    return [
+        (name, here, [tell(row) for row in rows])
+        for (name, _, tell), here in zip(_PUBLISHED, ours, strict=True)
+    ]
 
 
 def _same_voice(summary: dict[str, Any]) -> str:
@@ -103,21 +138,22 @@ def _case(out: Path, result: Result) -> dict[str, Any]:
 
 def mp3(user: np.ndarray, agent: np.ndarray) -> str:
     """Return both sides as a data address: the user left, the agent right, each a little in the other ear."""
-    near, far = 0.85, 0.15
+    near = 0.85
+    far = 0.15
     both = np.column_stack((near * user + far * agent, far * user + near * agent))
     file = io.BytesIO()
     soundfile.write(file, np.clip(both, -1, 1), SAMPLE_RATE_HZ, format="MP3", compression_level=_MP3_QUALITY)
     return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def cell_text(cell: Cell, unit: str) -> str:
+def cell_text(cell: Cell, conversation: str) -> str:
     """Return a figure for a reader: a dash for none, and for one that rests on too few events."""
     if cell["value"] is None or not cell["shown"]:
         return "–"
-    return f"{cell['value']:.0%}" if unit in ("rate", "share") else f"{cell['value']:.2f}"
+    return f"{cell['value']:.0%}" if conversation in ("rate", "share") else f"{cell['value']:.2f}"
 
 
-def span_text(cell: Cell, unit: str) -> str:
+def span_text(cell: Cell, conversation: str) -> str:
     """Return a figure's interval, or why it is not shown."""
     if not cell["events"]:
         return ""
@@ -125,7 +161,9 @@ def span_text(cell: Cell, unit: str) -> str:
         return f"{cell['events']} of {intervals.MIN_EVENTS} events"
     if not cell["interval"]:
         return f"n {cell['events']}"
-    low, high = (f"{each:.0%}" if unit in ("rate", "share") else f"{each:.2f}" for each in cell["interval"])
+    low, high = (
+        f"{each:.0%}" if conversation in ("rate", "share") else f"{each:.2f}" for each in cell["interval"]
+    )
     return f"{low} … {high}, n {cell['events']}"
 
 
@@ -140,38 +178,87 @@ def metric_text(metric: dict[str, Any]) -> str:
 
 
 def figures_csv(summary: dict[str, Any]) -> str:
-    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few events has no value."""
+    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few
+    events has no value.
+    """
     rows: list[tuple] = [("metric", "unit", "voice", "value", "low", "high", "events", "shown")]
     for metric in summary["metrics"].values():
         for voice, cell in [*metric["by_voice"].items(), ("all", metric["all"])]:
             low, high = (cell["shown"] and cell["interval"]) or ("", "")
             value = cell["value"] if cell["shown"] else ""
-            rows.append((metric["key"], metric["unit"], voice, value, low, high, cell["events"], int(cell["shown"])))
+            rows.append(
+                (metric["key"], metric["unit"], voice, value, low, high, cell["events"], int(cell["shown"]))
+            )
     for voice, speed in summary["speed"].items():
         if speed["steps"]:
             figures = {f"step_{key}" if key.endswith("_ms") else key: speed[key] for key in _SPEED}
             for each in speed["underruns"]:
-                figures |= {f"underruns_{each['buffer_ms']}_ms": each["count"], f"stall_{each['buffer_ms']}_ms": each["stall_ms"]}
-            rows += [(key, _speed_unit(key), voice, value, "", "", speed["steps"], 1) for key, value in figures.items()]
+                figures |= {
+                    f"underruns_{each['buffer_ms']}_ms": each["count"],
+                    f"stall_{each['buffer_ms']}_ms": each["stall_ms"],
+                }
+            rows += [
+                (key, _speed_unit(key), voice, value, "", "", speed["steps"], 1)
+                for key, value in figures.items()
+            ]
     for kind, values in (summary["alike"] or {}).items():
-        rows += [(f"voice_{kind}", "cosine", voice, value, "", "", "", 1) for voice, value in values.items() if value is not None]
-    rows += [(f"memory_{key}", "bytes", "all", value, "", "", "", 1) for key, value in summary["memory"].items() if value is not None]
+        rows += [
+            (f"voice_{kind}", "cosine", voice, value, "", "", "", 1)
+            for voice, value in values.items()
+            if value is not None
+        ]
+    rows += [
+        (f"memory_{key}", "bytes", "all", value, "", "", "", 1)
+        for key, value in summary["memory"].items()
+        if value is not None
+    ]
     return _csv(rows)
 
 
 def _speed_unit(key: str) -> str:
     if key.startswith(("step_", "stall_")):
         return "ms"
-    return {"longest_late_run_frames": "frames", "deadline_attainment": "share", "rtf": "", "headroom": "share"}.get(key, "count")
+    return {
+        "longest_late_run_frames": "frames",
+        "deadline_attainment": "share",
+        "rtf": "",
+        "headroom": "share",
+    }.get(key, "count")
 
 
 def conversations_csv(results: list[Result]) -> str:
     """Return every conversation, one a line: its hashes, and the mean of each of its figures."""
     keys = [metric.key for metric in METRICS]
-    rows: list[tuple] = [("scenario", "kind", "voice", "seed", "user_voice", "duration_s", "user_sha256", "agent_sha256", *keys)]
+    rows: list[tuple] = [
+        (
+            "scenario",
+            "kind",
+            "voice",
+            "seed",
+            "user_voice",
+            "duration_s",
+            "user_sha256",
+            "agent_sha256",
+            *keys,
+        )
+    ]
     for r in results:
-        means = [round(sum(r.values[key]) / len(r.values[key]), 6) if r.values.get(key) else "" for key in keys]
-        rows.append((r.scenario, r.kind, r.voice, r.seed, r.user_voice, r.duration_s, r.user_sha256, r.agent_sha256, *means))
+        means = [
+            round(sum(r.values[key]) / len(r.values[key]), 6) if r.values.get(key) else "" for key in keys
+        ]
+        rows.append(
+            (
+                r.scenario,
+                r.kind,
+                r.voice,
+                r.seed,
+                r.user_voice,
+                r.duration_s,
+                r.user_sha256,
+                r.agent_sha256,
+                *means,
+            )
+        )
     return _csv(rows)
 
 

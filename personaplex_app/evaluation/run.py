@@ -1,4 +1,6 @@
-"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by one."""
+"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,28 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..classic.synthesiser import Synthesiser
 from ..engine.contract import Engine, Sampling, SessionConfig
 from ..errors import BadInput, PersonaplexError, UnknownVoice, shorten
+from ..speech.synthesiser import Synthesiser
 from .conversation import Stopped, play, play_live
-from .folders import read_json
+from .conversation_folder import SCHEMA, Conversation, read_results, result_of, write_conversation, write_json
+from .fdb.folders import read_json
 from .instruments import Instruments
 from .judge import Judge
 from .machine import MemoryUse, memory_use
-from .measures import Heard, measure_turns
-from .scenarios import Scenario, Spoken, persona_prompt, speak
-from .unit_files import SCHEMA, Unit, read_units, result_of, write_json, write_unit
+from .measures import AgentSide, measure_turns
+from .scenarios import Scenario, SpokenScenario, persona_prompt, speak
 
 ABOUT_RUN = "run.json"
-MAX_UNITS = 20_000
+MAX_CONVERSATIONS = 20_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What to hold. A seed is one take: it sets the model's sampling and whose voice the user has.
 
-    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the machine allows.
+    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the
+    machine allows.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -41,11 +44,18 @@ class Plan:
     sampling: Sampling = field(default_factory=Sampling)
 
     @property
-    def units(self) -> list[Unit]:
-        """Every conversation, the first voice's and seed's first: an early stop leaves something of each scenario."""
-        return [Unit(s.name, voice, seed) for seed in self.seeds for voice in self.voices for s in self.scenarios]
+    def conversations(self) -> list[Conversation]:
+        """Every conversation, the first voice's and seed's first: an early stop leaves something of each
+        scenario.
+        """
+        return [
+            Conversation(s.name, voice, seed)
+            for seed in self.seeds
+            for voice in self.voices
+            for s in self.scenarios
+        ]
 
-    def checked(self, engine: Engine) -> Plan:
+    def checked(self, engine: Engine) -> RunPlan:
         """Return the plan when an engine can follow it.
 
         Raises: UnknownVoice, BadInput.
@@ -53,14 +63,19 @@ class Plan:
         known = [voice.name for voice in engine.voices]
         for voice in self.voices:
             if voice not in known:
-                raise UnknownVoice(f"The engine has no voice {shorten(voice)}; choose of: {', '.join(known)}.")
-        if not 0 < len(self.units) <= MAX_UNITS:
-            raise BadInput(f"That makes {len(self.units):,} conversations; from 1 to {MAX_UNITS:,} can be held. Choose otherwise.")
+                raise UnknownVoice(
+                    f"The engine has no voice {shorten(voice)}; choose of: {', '.join(known)}."
+                )
+        if not 0 < len(self.conversations) <= MAX_CONVERSATIONS:
+            raise BadInput(
+                f"That makes {len(self.conversations):,} conversations; from 1 to {MAX_CONVERSATIONS:,} can"
+                " be held. Choose otherwise."
+            )
         return self
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is. `left_s` is None until it can be told."""
 
     done: int
@@ -71,8 +86,11 @@ class Progress:
     last: str = ""
 
 
-class Bench:
-    """What holds and measures conversations: the user's voice and the instruments, loaded once. May be shared by threads."""
+class Evaluator:
+    """What holds and measures conversations: the user's voice and the instruments, loaded once.
+
+    May be shared by threads.
+    """
 
     def __init__(self, dnsmos: bool = True, judge: Judge | None = None) -> None:
         self.instruments = Instruments(dnsmos)
@@ -80,12 +98,12 @@ class Bench:
         self._judge = judge
         self._lock = threading.Lock()
 
-    def say(self, scenario: Scenario, take: int) -> Spoken:
+    def say(self, scenario: Scenario, take: int) -> SpokenScenario:
         """Return the user's side of a scenario."""
         with self._lock:
             return speak(scenario, take, self._synthesiser)
 
-    def keep(self, out: Path, unit: Unit, spoken: Spoken, heard: Heard) -> None:
+    def keep(self, out: Path, conversation: Conversation, spoken: SpokenScenario, heard: AgentSide) -> None:
         """Measure a conversation and write its folder.
 
         Raises: StorageError.
@@ -99,15 +117,28 @@ class Bench:
             text = " ".join(word.text for word in heard.words if word.start_s >= spoken.from_s)
             judgement = self._judge.ask(spoken, prompt, text)
             values |= {"judge_score": [judgement.score]} if judgement.score is not None else {}
-        write_unit(out, spoken, heard, result_of(unit, spoken, heard, prompt, speech, values | sound, judgement), voice)
+        write_conversation(
+            out,
+            spoken,
+            heard,
+            result_of(conversation, spoken, heard, prompt, speech, values | sound, judgement),
+            voice,
+        )
 
 
-def session_config(plan: Plan, unit: Unit, scenario: Scenario) -> SessionConfig:
+def session_config(plan: RunPlan, conversation: Conversation, scenario: Scenario) -> SessionConfig:
     """Return what a unit's conversation is opened with."""
-    return SessionConfig(unit.voice, persona_prompt(scenario), scenario.persona, replace(plan.sampling, seed=unit.seed))
+    return SessionConfig(
+        conversation.voice,
+        persona_prompt(scenario),
+        scenario.persona,
+        replace(plan.sampling, seed=conversation.seed),
+    )
 
 
-def begin(out: Path, plan: Plan, engine: Engine, bench: Bench, judge: Judge | None = None) -> list[Unit]:
+def begin(
+    out: Path, plan: RunPlan, engine: Engine, evaluator: Evaluator, judge: Judge | None = None
+) -> list[Conversation]:
     """Make the folder ready and return what is not yet in it.
 
     Raises: BadInput when the folder holds conversations that were held otherwise, StorageError.
@@ -124,65 +155,87 @@ def begin(out: Path, plan: Plan, engine: Engine, bench: Bench, judge: Judge | No
         about = read_json(path)
         differs = [key for key, value in conditions.items() if about.get("conditions", {}).get(key) != value]
         if differs:
-            raise BadInput(f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder with --out.")
+            raise BadInput(
+                f"{shorten(out)} holds conversations with another {' and '.join(differs)}; give a new folder"
+                " with --out."
+            )
     else:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"{shorten(out)} cannot be made ({error.strerror}); give another folder.") from None
-    write_json(path, {**about, "conditions": conditions, "engine_name": engine.name, "not_measured": bench.instruments.absent})
+            raise BadInput(
+                f"{shorten(out)} cannot be made ({error.strerror}); give another folder."
+            ) from None
+    write_json(
+        path,
+        {
+            **about,
+            "conditions": conditions,
+            "engine_name": engine.name,
+            "not_measured": evaluator.instruments.absent,
+        },
+    )
     scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
-    there = {result.unit for result in read_units(out) if scripts.get(result.scenario) == result.script_sha256}
-    return [unit for unit in plan.units if unit not in there]
+    there = {
+        result.conversation
+        for result in read_results(out)
+        if scripts.get(result.scenario) == result.script_sha256
+    }
+    return [conversation for conversation in plan.conversations if conversation not in there]
 
 
 def run(
-    plan: Plan,
+    plan: RunPlan,
     engine: Engine,
     out: Path,
-    tell: Callable[[Progress], None] = lambda progress: None,
-    bench: Bench | None = None,
+    tell: Callable[[RunProgress], None] = lambda progress: None,
+    evaluator: Evaluator | None = None,
     judge: Judge | None = None,
     parallel: int = 0,
     stop: threading.Event | None = None,
-) -> list[tuple[Unit, PersonaplexError]]:
-    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the engine's slots.
+) -> list[tuple[Conversation, PersonaplexError]]:
+    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the
+    engine's slots.
 
-    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays and is not done again.
+    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays
+    and is not done again.
     Raises: UnknownVoice, BadInput, KeyboardInterrupt, Stopped.
     """
     plan = plan.checked(engine)
-    bench = bench or Bench(judge=judge)
-    missing = begin(out, plan, engine, bench, judge)
+    evaluator = evaluator or Evaluator(judge=judge)
+    missing = begin(out, plan, engine, evaluator, judge)
     stop = stop or threading.Event()
     by_name = {scenario.name: scenario for scenario in plan.scenarios}
-    tally = _Tally(len(plan.units), len(plan.units) - len(missing))
+    tally = _Tally(len(plan.conversations), len(plan.conversations) - len(missing))
     tell(tally.progress())
 
-    def hold(unit: Unit) -> None:
-        spoken = bench.say(by_name[unit.scenario], unit.seed)
-        heard = (play_live if plan.live else play)(engine, spoken.samples, session_config(plan, unit, spoken.scenario), stop)
+    def hold(conversation: Conversation) -> None:
+        spoken = evaluator.say(by_name[conversation.scenario], conversation.seed)
+        heard = (play_live if plan.live else play)(
+            engine, spoken.samples, session_config(plan, conversation, spoken.scenario), stop
+        )
         if stop.is_set():
             raise Stopped
-        bench.keep(out, unit, spoken, heard)
+        evaluator.keep(out, conversation, spoken, heard)
 
-    failures: list[tuple[Unit, PersonaplexError]] = []
+    failures: list[tuple[Conversation, PersonaplexError]] = []
     before = memory_use()
     workers = min(parallel or (1 if plan.live else engine.max_sessions), max(1, len(missing)))
     with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
-        waiting, running = deque(missing), {}
+        waiting = deque(missing)
+        running = {}
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
-                    unit = waiting.popleft()
-                    running[pool.submit(hold, unit)] = unit
+                    conversation = waiting.popleft()
+                    running[pool.submit(hold, conversation)] = conversation
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
-                    unit = running.pop(future)
+                    conversation = running.pop(future)
                     try:
                         future.result()
                     except PersonaplexError as error:
-                        failures.append((unit, error))
-                    tally.over(unit, len(failures))
+                        failures.append((conversation, error))
+                    tally.over(conversation, len(failures))
                     tell(tally.progress())
         finally:
             stop.set() if running else None
@@ -190,13 +243,19 @@ def run(
     return failures
 
 
-def note_run(out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Unit, PersonaplexError]]) -> None:
+def note_run(
+    out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Conversation, PersonaplexError]]
+) -> None:
     """Add to the run's file what was measured of the whole process."""
     about = read_json(out / ABOUT_RUN)
     after = memory_use()
-    about["memory"] = {"before_bytes": before.now_bytes, "peak_bytes": after.peak_bytes, "gpu_peak_bytes": after.gpu_peak_bytes}
+    about["memory"] = {
+        "before_bytes": before.now_bytes,
+        "peak_bytes": after.peak_bytes,
+        "gpu_peak_bytes": after.gpu_peak_bytes,
+    }
     about["parallel"] = workers
-    about["failures"] = [{"unit": unit.name, "why": str(error)} for unit, error in failures]
+    about["failures"] = [{"unit": conversation.name, "why": str(error)} for conversation, error in failures]
     write_json(out / ABOUT_RUN, about)
 
 
@@ -204,14 +263,21 @@ class _Tally:
     """Counts units and estimates what is left from those held in this run."""
 
     def __init__(self, total: int, kept: int) -> None:
-        self._total, self._kept = total, kept
-        self._over, self._failed, self._last = 0, 0, ""
+        self._total = total
+        self._kept = kept
+        self._over = 0
+        self._failed = 0
+        self._last = ""
         self._began_s = time.monotonic()
 
-    def over(self, unit: Unit, failed: int) -> None:
-        self._over, self._failed, self._last = self._over + 1, failed, unit.name
+    def over(self, conversation: Conversation, failed: int) -> None:
+        self._over = self._over + 1
+        self._failed = failed
+        self._last = conversation.name
 
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         left = self._total - self._kept - self._over
         left_s = (time.monotonic() - self._began_s) / self._over * left if self._over else None
-        return Progress(self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last)
+        return RunProgress(
+            self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last
+        )

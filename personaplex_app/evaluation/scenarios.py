@@ -1,6 +1,8 @@
-"""Our own conversations: the user's side, spoken by the embedded synthesiser from `assets/scenarios.yaml`, with its true times.
+"""Our own conversations: the user's side, spoken by the embedded synthesiser from `scenarios.yaml`, with its
+true times.
 
-They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices, other noise.
+They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices,
+other noise.
 """
 
 from __future__ import annotations
@@ -17,13 +19,26 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..audio import float_to_pcm16
-from ..classic.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..engine.contract import Word
 from ..errors import BadInput, SettingsError, shorten
-from ..personas import ASSETS, find, load_personas, load_yaml
+from ..personas import find, load_personas
+from ..speech.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
+from ..yaml_fields import load_yaml
 
-Kind = Literal["pause", "turn_end", "interruption", "user_backchannel", "agent_backchannel", "side_speech", "silence", "noise", "persona"]
+SCENARIOS_FILE = Path(__file__).with_name("scenarios.yaml")
+
+Kind = Literal[
+    "pause",
+    "turn_end",
+    "interruption",
+    "user_backchannel",
+    "agent_backchannel",
+    "side_speech",
+    "silence",
+    "noise",
+    "persona",
+]
 KINDS: tuple[str, ...] = get_args(Kind)
 SPOKEN = ("say", "interrupt", "hum", "aside")
 TIMED = ("pause", "wait")
@@ -40,7 +55,9 @@ _NOISE_LEVEL = 10 ** (-34 / 20)
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that the user does: spoken (`say`, `interrupt`, `hum`, `aside`), silent (`pause`, `wait`) or `noise`."""
+    """One thing that the user does: spoken (`say`, `interrupt`, `hum`, `aside`), silent (`pause`, `wait`) or
+    `noise`.
+    """
 
     do: str
     text: str = ""
@@ -67,7 +84,7 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Happened:
+class UserEvent:
     """Something on the user's side and its true times: from the first audible sample to the last."""
 
     what: str
@@ -79,7 +96,7 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenScenario:
     """A scenario as the user says it.
 
     Shapes: `samples` is float32 [N] at 24 kHz.
@@ -89,7 +106,7 @@ class Spoken:
     take: int
     user_voice: str
     samples: np.ndarray
-    happened: tuple[Happened, ...]
+    happened: tuple[UserEvent, ...]
     words: tuple[Word, ...]
 
     @property
@@ -107,10 +124,11 @@ class Spoken:
         return self.happened[0].start_s
 
 
-# -- reading the scripts --------------------------------------------------------------------------------------------------
+# -- reading the scripts
+# --------------------------------------------------------------------------------------------------
 
 
-def load_scenarios(path: Path = ASSETS / "scenarios.yaml") -> tuple[Scenario, ...]:
+def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
     """Return the scenarios of a file, in its order.
 
     Raises: SettingsError naming the scenario and what is wrong with it.
@@ -119,10 +137,15 @@ def load_scenarios(path: Path = ASSETS / "scenarios.yaml") -> tuple[Scenario, ..
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"The scenarios file {path.name} must be a list with at least one scenario.")
     personas = load_personas()
-    found = tuple(_scenario(entry, number, {persona.name for persona in personas}) for number, entry in enumerate(entries, 1))
+    found = tuple(
+        _scenario(entry, number, {persona.name for persona in personas})
+        for number, entry in enumerate(entries, 1)
+    )
     names = [scenario.name for scenario in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise SettingsError(f"Scenario {shorten(twice)}: there are {names.count(twice)} of that name; names must differ.")
+        raise SettingsError(
+            f"Scenario {shorten(twice)}: there are {names.count(twice)} of that name; names must differ."
+        )
     return found
 
 
@@ -134,17 +157,23 @@ def choose_scenarios(names: Iterable[str], scenarios: tuple[Scenario, ...]) -> t
     wanted = set(names)
     if unknown := wanted - {s.name for s in scenarios} - {s.kind for s in scenarios}:
         known = ", ".join(dict.fromkeys(s.kind for s in scenarios))
-        raise BadInput(f"There is no scenario {shorten(min(unknown))}; give names of assets/scenarios.yaml or kinds: {known}.")
+        raise BadInput(
+            f"There is no scenario {shorten(min(unknown))}; give names of scenarios.yaml or kinds: {known}."
+        )
     return tuple(s for s in scenarios if not wanted or s.name in wanted or s.kind in wanted)
 
 
 def _scenario(entry: Any, number: int, personas: set[str]) -> Scenario:
     who = f"Scenario {shorten(entry.get('name') if isinstance(entry, dict) else number)}"
     if not isinstance(entry, dict) or set(entry) - {"name", "kind", "title", "persona", "script", "inverted"}:
-        raise SettingsError(f"{who}: it must be a mapping of name, kind, title, persona, script and perhaps inverted.")
+        raise SettingsError(
+            f"{who}: it must be a mapping of name, kind, title, persona, script and perhaps inverted."
+        )
     for field in ("name", "kind", "title", "persona"):
         if not isinstance(entry.get(field), str) or not entry[field].strip():
-            raise SettingsError(f"{who}, field {field}: it must be text and not empty, not {shorten(entry.get(field))}.")
+            raise SettingsError(
+                f"{who}, field {field}: it must be text and not empty, not {shorten(entry.get(field))}."
+            )
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry["name"]):
         raise SettingsError(f"{who}, field name: use lower-case letters, digits and single hyphens.")
     if entry["kind"] not in KINDS:
@@ -166,19 +195,32 @@ def _scenario(entry: Any, number: int, personas: set[str]) -> Scenario:
 def _part(entry: Any, who: str) -> Part:
     kinds = [do for do in (*SPOKEN, *TIMED, "noise") if isinstance(entry, dict) and do in entry]
     if len(kinds) != 1 or set(entry) - {kinds[0], "facts", "unknown", "seconds"}:
-        raise SettingsError(f"{who}: the part {shorten(entry)} must have one of {', '.join((*SPOKEN, *TIMED, 'noise'))}.")
-    do, value = kinds[0], entry[kinds[0]]
+        raise SettingsError(
+            f"{who}: the part {shorten(entry)} must have one of {', '.join((*SPOKEN, *TIMED, 'noise'))}."
+        )
+    do = kinds[0]
+    value = entry[kinds[0]]
     if do in SPOKEN:
         if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CHARS:
-            raise SettingsError(f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(value)}.")
+            raise SettingsError(
+                f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(value)}."
+            )
         return Part(do, value, facts=tuple(entry.get("facts", ())), unknown=bool(entry.get("unknown", False)))
     length = entry.get("seconds") if do == "noise" else value
-    if not isinstance(length, int | float) or not 0 < length <= MAX_PART_S or (do == "noise" and value not in NOISES):
-        raise SettingsError(f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is {' or '.join(NOISES)}.")
+    if (
+        not isinstance(length, int | float)
+        or not 0 < length <= MAX_PART_S
+        or (do == "noise" and value not in NOISES)
+    ):
+        raise SettingsError(
+            f"{who}: {do} {shorten(value)} must last from 0 to {MAX_PART_S:g} seconds; a noise is"
+            f" {' or '.join(NOISES)}."
+        )
     return Part(do, value if do == "noise" else "", float(length))
 
 
-# -- saying them ----------------------------------------------------------------------------------------------------------
+# -- saying them
+# ----------------------------------------------------------------------------------------------------------
 
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:
@@ -191,7 +233,7 @@ def persona_prompt(scenario: Scenario) -> str:
     return find(scenario.persona).prompt
 
 
-def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> Spoken:
+def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScenario:
     """Return the user's side of a take: the same samples each time on the same machine."""
     timbre = user_timbre(scenario, take)
     other = TIMBRES[(TIMBRES.index(timbre) + 2) % len(TIMBRES)]
@@ -201,12 +243,14 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> Spoken:
     words: list[Word] = []
     at_s = LEAD_S
     for part in scenario.script:
-        sound, audible_s = _silence(part.length_s), (0.0, part.length_s)
+        sound = _silence(part.length_s)
+        audible_s = (0.0, part.length_s)
         if part.do in SPOKEN:
             clip = synthesiser.speak(part.text, other if part.do == "aside" else timbre)
             words += [Word(word.text, at_s + word.start_s, at_s + word.end_s) for word in clip.words]
             loud = np.flatnonzero(np.abs(clip.samples) > AUDIBLE) / SAMPLE_RATE_HZ
-            sound, audible_s = clip.samples * (_ASIDE_GAIN if part.do == "aside" else 1.0), (float(loud[0]), float(loud[-1]))
+            sound = clip.samples * (_ASIDE_GAIN if part.do == "aside" else 1.0)
+            audible_s = (float(loud[0]), float(loud[-1]))
         elif part.do == "noise":
             sound = _noise(part, rng)
         timed.append((part, at_s + audible_s[0], at_s + audible_s[1]))
@@ -214,33 +258,36 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> Spoken:
         at_s += len(sound) / SAMPLE_RATE_HZ
     samples = np.concatenate(sounds)
     samples = np.clip(samples + rng.normal(0.0, _FLOOR, len(samples)), -1.0, 1.0).astype(np.float32)
-    return Spoken(scenario, take, timbre.voice.name, samples, _happened(timed), tuple(words))
+    return SpokenScenario(scenario, take, timbre.voice.name, samples, _happened(timed), tuple(words))
 
 
 def _silence(length_s: float) -> np.ndarray:
     return np.zeros(int(length_s * SAMPLE_RATE_HZ), np.float32)
 
 
-def _happened(timed: list[tuple[Part, float, float]]) -> tuple[Happened, ...]:
-    """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone is a silence."""
-    told: list[Happened] = []
-    turn: Happened | None = None
+def _happened(timed: list[tuple[Part, float, float]]) -> tuple[UserEvent, ...]:
+    """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone
+    is a silence.
+    """
+    told: list[UserEvent] = []
+    turn: UserEvent | None = None
     for part, start_s, end_s in timed:
         if part.do == "wait":
             turn = None
         elif part.do == "pause":
             # it begins and ends where the speech around it can be heard
-            told.append(Happened("pause", turn.end_s if turn else start_s, end_s))
+            told.append(UserEvent("pause", turn.end_s if turn else start_s, end_s))
         elif part.do == "say" and turn:
             told[-1] = replace(told[-1], end_s=start_s) if told[-1].what == "pause" else told[-1]
-            text, facts = f"{turn.text} {part.text}", turn.facts + part.facts
+            text = f"{turn.text} {part.text}"
+            facts = turn.facts + part.facts
             longer = replace(turn, end_s=end_s, text=text, facts=facts, unknown=turn.unknown or part.unknown)
             told[told.index(turn)] = turn = longer
         else:
             what = {"say": "turn", "interrupt": "interruption"}.get(part.do, part.do)
-            told.append(Happened(what, start_s, end_s, part.text, part.facts, part.unknown))
+            told.append(UserEvent(what, start_s, end_s, part.text, part.facts, part.unknown))
             turn = told[-1] if part.do == "say" else None
-    return tuple(told) or (Happened("silence", timed[0][1], timed[-1][2]),)
+    return tuple(told) or (UserEvent("silence", timed[0][1], timed[-1][2]),)
 
 
 def _noise(part: Part, rng: np.random.Generator) -> np.ndarray:
@@ -253,5 +300,7 @@ def _noise(part: Part, rng: np.random.Generator) -> np.ndarray:
     sound = np.zeros(samples, np.float32)
     decay = np.exp(-np.arange(int(0.08 * SAMPLE_RATE_HZ)) / (0.012 * SAMPLE_RATE_HZ))
     for start in range(0, samples - len(decay), int(0.7 * SAMPLE_RATE_HZ)):
-        sound[start : start + len(decay)] += (0.4 * decay * rng.normal(0.0, 1.0, len(decay))).astype(np.float32)
+        sound[start : start + len(decay)] += (0.4 * decay * rng.normal(0.0, 1.0, len(decay))).astype(
+            np.float32
+        )
     return np.clip(sound, -0.9, 0.9)

@@ -1,14 +1,16 @@
-"""Whether two recordings have one voice: the GE2E encoder of the Resemblyzer package, run here without that package's own imports."""
+"""Whether two recordings have one voice: the GE2E encoder of the Resemblyzer package, run here without that
+package's own imports.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import soxr
 
-from ..classic.weights import PackagedWeights
 from ..errors import EngineUnavailable
-from .folders import Sound
-from .speech import SpeechFinder
+from ..speech.sound import Sound
+from ..speech.speech_finder import SpeechFinder
+from ..speech.weights import PackagedWeights
 
 ENCODER = PackagedWeights(
     "resemblyzer",
@@ -41,7 +43,9 @@ class VoiceEncoder:
         try:
             import torch
         except ImportError as error:
-            raise EngineUnavailable("Voices are compared with torch; run: pip install -r requirements-personaplex.txt") from error
+            raise EngineUnavailable(
+                "Voices are compared with torch; run: pip install -r requirements-personaplex.txt"
+            ) from error
 
         self._torch = torch
         self._finder = SpeechFinder()
@@ -49,12 +53,18 @@ class VoiceEncoder:
         self._lstm = torch.nn.LSTM(_MELS, _WIDTH, _LAYERS, batch_first=True)
         self._linear = torch.nn.Linear(_WIDTH, _WIDTH)
         for name, module in (("lstm.", self._lstm), ("linear.", self._linear)):
-            module.load_state_dict({key.removeprefix(name): value for key, value in state.items() if key.startswith(name)})
+            module.load_state_dict(
+                {key.removeprefix(name): value for key, value in state.items() if key.startswith(name)}
+            )
         self._filters = mel_filters()
 
     def embed(self, sound: Sound) -> np.ndarray | None:
         """Return the voice as a unit vector, float32 [256]; None with less than a second of speech."""
-        samples = sound.samples if sound.rate_hz == RATE_HZ else soxr.resample(sound.samples, sound.rate_hz, RATE_HZ)
+        samples = (
+            sound.samples
+            if sound.rate_hz == RATE_HZ
+            else soxr.resample(sound.samples, sound.rate_hz, RATE_HZ)
+        )
         spans = self._finder.segments(Sound(samples, RATE_HZ, 1))
         spoken = [samples[int(start_s * RATE_HZ) : int(end_s * RATE_HZ)] for start_s, end_s in spans]
         if sum(map(len, spoken)) < MIN_SPEECH_S * RATE_HZ:
@@ -69,7 +79,9 @@ class VoiceEncoder:
         starts = list(range(0, max(1, frames - _PART_FRAMES + _STEP_FRAMES + 1), _STEP_FRAMES))
         if len(starts) > 1 and len(speech) / _HOP_SAMPLES - starts[-1] < _MIN_COVERAGE * _PART_FRAMES:
             starts.pop()
-        mels = self._mels(np.pad(speech, (0, max(0, (starts[-1] + _PART_FRAMES) * _HOP_SAMPLES - len(speech)))))
+        mels = self._mels(
+            np.pad(speech, (0, max(0, (starts[-1] + _PART_FRAMES) * _HOP_SAMPLES - len(speech))))
+        )
         parts = np.stack([mels[start : start + _PART_FRAMES] for start in starts])
         with self._torch.inference_mode():
             _, (hidden, _) = self._lstm(self._torch.from_numpy(parts))
@@ -85,13 +97,19 @@ class VoiceEncoder:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the cosine of two voices, from 0 to 1: about 0.9 and more for one voice, 0.75 and less for two."""
+    """Return the cosine of two voices, from 0 to 1: about 0.9 and more for one voice, 0.75 and less
+    for two.
+    """
     return float(a @ b)
 
 
 def mel_filters() -> np.ndarray:
-    """Return 40 triangles of equal area on Slaney's mel scale, linear below 1 kHz. Shapes: float [201, 40]."""
-    log_step, bend_mel = np.log(6.4) / 27, 15.0
+    """Return 40 triangles of equal area on Slaney's mel scale, linear below 1 kHz.
+
+    Shapes: float [201, 40].
+    """
+    log_step = np.log(6.4) / 27
+    bend_mel = 15.0
     top_mel = bend_mel + np.log(RATE_HZ / 2 / 1000) / log_step
     mel = np.linspace(0, top_mel, _MELS + 2)
     edges_hz = np.where(mel < bend_mel, mel * 200 / 3, 1000 * np.exp(log_step * (mel - bend_mel)))

@@ -1,4 +1,6 @@
-"""What many measured conversations say together: every figure by voice with its interval, speed, and how alike the voices are."""
+"""What many measured conversations say together: every figure by voice with its interval, speed, and how
+alike the voices are.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +13,32 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, intervals
 from ..errors import BadInput, shorten
 from ..units import FRAME_MS
-from . import intervals
-from .catalogue import METRICS, Metric
-from .folders import read_json
+from .conversation_folder import Result, read_results, read_voice
+from .fdb.folders import read_json
+from .fdb.published import NOTE, ROWS, SOURCE
 from .machine import gpu_name, machine, versions
 from .measures import longest_late_run, ready_of, underruns
-from .published import NOTE, ROWS, SOURCE
+from .metric_definitions import METRICS, Metric
 from .run import ABOUT_RUN
 from .similarity import similarity
-from .unit_files import Result, read_units, read_voice
 
 OURS = (
-    "These scenarios are our own, spoken by the embedded synthesiser. Figures made from them are not Full-Duplex-Bench scores "
-    "and can be compared only with figures from the same scenarios, takes and version."
+    "These scenarios are our own, spoken by the embedded synthesiser. Figures made from them are not"
+    " Full-Duplex-Bench scores and can be compared only with figures from the same scenarios, takes and"
+    " version."
 )
 CLOCKS = {
     "timeline": (
-        "Conversations were held as fast as the machine allows, and every latency is on the audio timeline: no network, queue, computing or"
-        " playback is in it. The embedded engine then takes two frames for every piece of work, however long it really takes."
+        "Conversations were held as fast as the machine allows, and every latency is on the audio timeline:"
+        " no network, queue, computing or playback is in it. The embedded engine then takes two frames for"
+        " every piece of work, however long it really takes."
     ),
     "live": (
-        "Conversations were held in real time. Latencies on the timeline count frames; those on the wall clock add framing and computing. "
-        "Neither has network or playback buffers in it."
+        "Conversations were held in real time. Latencies on the timeline count frames; those on the wall"
+        " clock add framing and computing. Neither has network or playback buffers in it."
     ),
 }
 NOT_LIVE = "Wall-clock latencies need conversations in real time: evaluate run --live."
@@ -49,9 +52,12 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
 
     Raises: BadInput when there is none.
     """
-    results = read_units(out)
+    results = read_results(out)
     if not results:
-        raise BadInput(f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out {shorten(out)}")
+        raise BadInput(
+            f"{shorten(out)} holds no measured conversations; make some with: evaluate run --out"
+            f" {shorten(out)}"
+        )
     about = read_json(out / ABOUT_RUN) if (out / ABOUT_RUN).exists() else {}
     clock = about.get("conditions", {}).get("clock", "timeline")
     voices = list(dict.fromkeys(result.voice for result in sorted(results, key=lambda result: result.voice)))
@@ -79,7 +85,10 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
         "scenarios": _scenarios(results),
         "failures": about.get("failures", []),
         "metrics": {metric.key: _metric(metric, results, voices) for metric in METRICS},
-        "speed": {voice: _speed([r for r in results if r.voice == voice]) for voice in voices} | {"all": _speed(results)},
+        "speed": (
+            {voice: _speed([r for r in results if r.voice == voice]) for voice in voices}
+            | {"all": _speed(results)}
+        ),
         "alike": _alike(out, results, voices),
         "not_measured": absent,
         "published": {"source": SOURCE, "note": NOTE, "rows": [asdict(row) for row in ROWS]},
@@ -87,7 +96,10 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
 
 
 def _scenarios(results: Sequence[Result]) -> list[dict[str, str]]:
-    found = {r.scenario: {"name": r.scenario, "kind": r.kind, "title": r.title, "script_sha256": r.script_sha256} for r in results}
+    found = {
+        r.scenario: {"name": r.scenario, "kind": r.kind, "title": r.title, "script_sha256": r.script_sha256}
+        for r in results
+    }
     return list(found.values())
 
 
@@ -97,12 +109,16 @@ def _metric(metric: Metric, results: Sequence[Result], voices: Sequence[str]) ->
 
 
 def cell_of(key: str, results: Iterable[Result]) -> Cell:
-    """Return one figure with its interval. Conversations of one scenario are resampled together, being much alike."""
+    """Return one figure with its interval.
+
+    Conversations of one scenario are resampled together, being much alike.
+    """
     groups: dict[str, list[float]] = {}
     for result in results:
         groups.setdefault(result.scenario, []).extend(result.values.get(key, []))
     events = sum(map(len, groups.values()))
-    value, interval = intervals.mean(list(groups.values())), intervals.mean_interval(list(groups.values()))
+    value = intervals.mean(list(groups.values()))
+    interval = intervals.mean_interval(list(groups.values()))
     return {
         "value": None if value is None else round(value, 6),
         "interval": None if interval is None else [round(each, 6) for each in interval],
@@ -118,7 +134,13 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
     p50, p95, p99 = np.percentile(step_ms, (50, 95, 99))
     heard = [result.ready_s or ready_of(result.step_ms) for result in results]
     ran_out = [[underruns(ready_s, buffer_ms) for ready_s in heard] for buffer_ms in BUFFERS_MS]
-    figures = {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": step_ms.max(), "rtf": step_ms.mean() / FRAME_MS}
+    figures = {
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "max_ms": step_ms.max(),
+        "rtf": step_ms.mean() / FRAME_MS,
+    }
     return {
         "steps": len(step_ms),
         **{name: round(float(value), 4) for name, value in figures.items()},
@@ -126,14 +148,20 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
         "deadline_attainment": round(float(np.mean(step_ms <= FRAME_MS)), 6),
         "longest_late_run_frames": max(longest_late_run(result.step_ms) for result in results),
         "underruns": [
-            {"buffer_ms": ms, "count": sum(each.count for each in of), "stall_ms": round(sum(each.stall_ms for each in of), 1)}
+            {
+                "buffer_ms": ms,
+                "count": sum(each.count for each in of),
+                "stall_ms": round(sum(each.stall_ms for each in of), 1),
+            }
             for ms, of in zip(BUFFERS_MS, ran_out, strict=True)
         ],
     }
 
 
 def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[str, Any] | None:
-    """Return the mean cosine of each pair of voices over different conversations, None where no voice was measured."""
+    """Return the mean cosine of each pair of voices over different conversations, None where no voice was
+    measured.
+    """
     known: dict[str, list[np.ndarray]] = {voice: [] for voice in voices}
     for result in results:
         if (vector := read_voice(out, result)) is not None:
@@ -146,11 +174,14 @@ def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[
         return round(float(np.mean(cosines)), 4) if cosines else None
 
     same = {voice: mean(combinations(vectors, 2)) for voice, vectors in known.items()}
-    cross = {f"{a} | {b}": mean((x, y) for x in known[a] for y in known[b]) for a, b in combinations(voices, 2)}
+    cross = {
+        f"{a} | {b}": mean((x, y) for x in known[a] for y in known[b]) for a, b in combinations(voices, 2)
+    }
     return {"same": same, "cross": cross}
 
 
-# -- cases worth hearing --------------------------------------------------------------------------------------------------
+# -- cases worth hearing
+# --------------------------------------------------------------------------------------------------
 
 
 def _wrong(metric: Metric, value: float) -> float | None:
@@ -165,16 +196,21 @@ def _wrong(metric: Metric, value: float) -> float | None:
 
 
 def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go wrong is neither."""
+    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go
+    wrong is neither.
+    """
 
     def badness(result: Result) -> tuple[float, int] | None:
         found = [_wrong(metric, value) for metric in METRICS for value in result.values.get(metric.key, [])]
         judged = [wrong for wrong in found if wrong is not None]
         return (sum(judged) / len(judged), -len(judged)) if judged else None
 
-    judged = [(bad, result.unit.name, result) for result in results if (bad := badness(result)) is not None]
+    judged = [
+        (bad, result.conversation.name, result) for result in results if (bad := badness(result)) is not None
+    ]
     ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
-    worst, best = _distinct(ranked[::-1]), _distinct(ranked)
+    worst = _distinct(ranked[::-1])
+    best = _distinct(ranked)
     # of a few, half are the worst and the other half the best
     worst = worst[: min(MOST_CASES, (len(worst) + 1) // 2)]
     return worst, [result for result in best if result not in worst][:MOST_CASES]

@@ -12,8 +12,10 @@ def text_of(summary: dict[str, Any]) -> str:
     """Return the figures over all voices as text; those of too few events are hidden."""
     voices = summary["voices"]
     lines = [
-        f"{summary['conversations']} conversations with {summary['engine']}, {len(summary['scenarios'])} scenarios of our own, "
-        f"voices {', '.join(voices)}, clock {summary['clock']['name']}",
+        (
+            f"{summary['conversations']} conversations with {summary['engine']}, {len(summary['scenarios'])}"
+            f" scenarios of our own, voices {', '.join(voices)}, clock {summary['clock']['name']}"
+        ),
         *textwrap.wrap(summary["note"], 100),
         "",
     ]
@@ -25,7 +27,10 @@ def text_of(summary: dict[str, Any]) -> str:
             group = metric["group"]
             lines.append(f"{group}:")
         name = metric["title"] + (", s" if metric["unit"] == "s" else "")
-        lines.append(f"  {name:44}{cell_text(metric['all'], metric['unit']):>8}  {span_text(metric['all'], metric['unit'])}")
+        lines.append(
+            f"  {name:44}{cell_text(metric['all'], metric['unit']):>8} "
+            f" {span_text(metric['all'], metric['unit'])}"
+        )
     speed = summary["speed"]["all"]
     if speed["steps"]:
         rest = f"{speed['p95_ms']:.1f}, {speed['p99_ms']:.1f}, {speed['max_ms']:.1f}"
@@ -35,14 +40,24 @@ def text_of(summary: dict[str, Any]) -> str:
             f"  {'step, ms: p50, p95, p99, longest':44}{speed['p50_ms']:>8.1f}  {rest}",
             f"  {'real-time factor; headroom; steps in 80 ms':44}{speed['rtf']:>8.3f}  {in_time}",
             f"  {'underruns, simulated, by start buffer':44}{'':8}  "
-            + ", ".join(f"{each['count']} ({each['stall_ms']:.0f} ms) at {each['buffer_ms']} ms" for each in speed["underruns"]),
+            + ", ".join(
+                f"{each['count']} ({each['stall_ms']:.0f} ms) at {each['buffer_ms']} ms"
+                for each in speed["underruns"]
+            ),
         ]
     if peak_bytes := summary["memory"].get("peak_bytes"):
         lines.append(f"  {'peak memory, MB':44}{peak_bytes / 1e6:>8.0f}")
     for kind, values in (summary["alike"] or {}).items():
         known = [value for value in values.values() if value is not None]
         if known:
-            name = {"same": "likeness of one voice with itself", "cross": "likeness of different voices"}[kind]
-            lines.append(f"  {name:44}{sum(known) / len(known):>8.2f}  {min(known):.2f} … {max(known):.2f} over {len(known)}")
-    lines += [f"Not measured: {what.replace('_', ' ')}: {why}" for what, why in summary["not_measured"].items()]
+            name = {"same": "likeness of one voice with itself", "cross": "likeness of different voices"}[
+                kind
+            ]
+            lines.append(
+                f"  {name:44}{sum(known) / len(known):>8.2f}  {min(known):.2f} … {max(known):.2f} over"
+                f" {len(known)}"
+            )
+    lines += [
+        f"Not measured: {what.replace('_', ' ')}: {why}" for what, why in summary["not_measured"].items()
+    ]
     return "\n".join(lines)

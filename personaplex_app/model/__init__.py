@@ -1,1 +1,4 @@
-"""The PersonaPlex model in plain PyTorch: language model, Mimi codec, loading, KV cache, sampling. It knows no sessions."""
+"""The PersonaPlex model in plain PyTorch: language model, Mimi codec, loading, KV cache, sampling.
+
+It knows no sessions.
+"""

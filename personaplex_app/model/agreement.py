@@ -1,4 +1,5 @@
-"""How often another form of the same model chooses the same token: greedy, every position fed the reference's own past.
+"""How often another form of the same model chooses the same token: greedy, every position fed the reference's
+own past.
 
 What was measured of a checkpoint is kept in a file, under the fingerprint of its weights.
 """
@@ -58,17 +59,23 @@ def greedy_choices(lm: Lm, columns: Tensor) -> Tensor:
     Shapes: `columns` int64 [T + 1, 17] → int64 [T, 9], text and the agent's codebooks.
     """
     run = _Run(lm)
-    return torch.stack([run.step(column, after[: 1 + AGENT_CODEBOOKS]) for column, after in pairwise(columns)])
+    return torch.stack(
+        [run.step(column, after[: 1 + AGENT_CODEBOOKS]) for column, after in pairwise(columns)]
+    )
 
 
 def agreement(columns: Tensor, choices: Tensor) -> Agreement:
     """Compare the reference's columns (`greedy_columns`) with another model's choices (`greedy_choices`)."""
     equal = (columns[1:, : 1 + AGENT_CODEBOOKS] == choices).float()
-    return Agreement(float(equal[:, 0].mean()), float(equal[:, 1].mean()), float(equal[:, 2:].mean()), equal.numel())
+    return Agreement(
+        float(equal[:, 0].mean()), float(equal[:, 1].mean()), float(equal[:, 2:].mean()), equal.numel()
+    )
 
 
 def known_agreements(store: Path, weights: Path) -> dict[str, float]:
-    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1; empty where nothing was."""
+    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1;
+    empty where nothing was.
+    """
     try:
         found = _kept(store)[fingerprint(weights).hex()]
         return {str(form): float(share) for form, share in found.items()}
@@ -95,7 +102,8 @@ def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -
         os.replace(new, path)
     except OSError as error:
         raise StorageError(
-            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with --data."
+            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with"
+            " --data."
         ) from error
     return path
 
@@ -119,11 +127,13 @@ class _Run:
 
     @torch.inference_mode()
     def step(self, column: Tensor, forced: Tensor | None) -> Tensor:
-        """Return the choices after a column. Each codebook is chosen after `forced` ones, or after the choices themselves.
+        """Return the choices after a column. Each codebook is chosen after `forced` ones, or after the
+        choices themselves.
 
         Shapes: `column` int64 [17], `forced` int64 [9] or None → int64 [9] on the CPU.
         """
-        lm, cache = self._lm, self._cache
+        lm = self._lm
+        cache = self._cache
         self._steps += 1
         span = lm.span(self._position, self._active, cache.window, cache.read_slots(self._steps))
         hidden, text_logits = lm.step(column[None].to(lm.device), cache, span)

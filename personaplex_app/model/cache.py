@@ -1,8 +1,9 @@
 """The KV cache: a ring per session that holds exactly what the reference lets a query see.
 
-The reference keeps `context` slots and hides the oldest: after a block of positions ending at S, a query q sees the keys at
-S − context + 2 … q. A ring of `context − 1` slots therefore *is* the window: what it holds is visible, up to q. One more slot
-takes the writes of rows that do not take part in a step, so that masking a row costs no copy of its cache.
+The reference keeps `context` slots and hides the oldest: after a block of positions ending at S, a query q
+sees the keys at S − context + 2 … q. A ring of `context − 1` slots therefore *is* the window: what it holds
+is visible, up to q. One more slot takes the writes of rows that do not take part in a step, so that masking a
+row costs no copy of its cache.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ class KVCache:
     data: Tensor
 
     @classmethod
-    def empty(cls, layers: int, rows: int, context: int, heads: int, head_width: int, device: torch.device, dtype: torch.dtype) -> KVCache:
+    def empty(
+        cls,
+        layers: int,
+        rows: int,
+        context: int,
+        heads: int,
+        head_width: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> KVCache:
         """Return a cache of zeros."""
         return cls(torch.zeros(layers, 2, rows, context, heads, head_width, device=device, dtype=dtype))
 
@@ -61,11 +71,14 @@ class KVCache:
 
 @dataclass(frozen=True)
 class Span:
-    """Where a block of new positions lies: what to rotate by, where to write, what to see. Computed once for all layers.
+    """Where a block of new positions lies: what to rotate by, where to write, what to see. Computed once for
+    all layers.
 
-    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `slots` [B, T'] with T' ≤ T the last positions that stay in the ring;
+    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `slots` [B, T'] with T' ≤ T the last positions that stay
+    in the ring;
     `mask` [B, 1, T, keys] or None for plain causal attention among the new positions.
-    `read` slots of the ring are looked at; `prefill` looks at them before the new keys are written, and at the new keys beside them.
+    `read` slots of the ring are looked at; `prefill` looks at them before the new keys are written, and at
+    the new keys beside them.
     """
 
     cos: Tensor
@@ -77,7 +90,8 @@ class Span:
 
 
 def ring_positions(last: Tensor, slots: int, window: int) -> Tensor:
-    """Return the position that each of the first `slots` slots holds once `last` is written, negative for none.
+    """Return the position that each of the first `slots` slots holds once `last` is written, negative for
+    none.
 
     Shapes: `last` int64 [B] → [B, slots].
     """
@@ -96,10 +110,13 @@ def rotation(positions: Tensor, head_width: int, period: float) -> tuple[Tensor,
     return torch.cos(angle), torch.sin(angle)
 
 
-def step_span(position: Tensor, active: Tensor, block: int, window: int, read: int, head_width: int, period: float) -> Span:
+def step_span(
+    position: Tensor, active: Tensor, block: int, window: int, read: int, head_width: int, period: float
+) -> Span:
     """Return the span of one step of `block` positions per row.
 
-    Shapes: `position` int64 [B] is where each row's block begins, `active` bool [B] says which rows take part.
+    Shapes: `position` int64 [B] is where each row's block begins, `active` bool [B] says which rows take
+    part.
     """
     steps = torch.arange(block, device=position.device)
     new = position[:, None] + steps
@@ -112,8 +129,12 @@ def step_span(position: Tensor, active: Tensor, block: int, window: int, read: i
     return Span(cos, sin, slots, visible[:, None], read, prefill=False)
 
 
-def prefill_span(start: int, length: int, block: int, window: int, head_width: int, period: float, device: torch.device) -> Span:
-    """Return the span of one row's `length` positions from `start` on, each seeing what it would see step by step."""
+def prefill_span(
+    start: int, length: int, block: int, window: int, head_width: int, period: float, device: torch.device
+) -> Span:
+    """Return the span of one row's `length` positions from `start` on, each seeing what it would see step by
+    step.
+    """
     new = torch.arange(start, start + length, device=device)
     cos, sin = rotation(new[None], head_width, period)
     slots = torch.remainder(new[-window:], window)[None]

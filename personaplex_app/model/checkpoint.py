@@ -37,7 +37,10 @@ class CheckpointFiles:
         Raises: WeightsError when there is no such folder.
         """
         if not folder.is_dir():
-            raise WeightsError(f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a Hub repository.")
+            raise WeightsError(
+                f"There is no checkpoint folder {shorten(folder)}. Give a folder that holds {LM_FILE}, or a"
+                " Hub repository."
+            )
         return cls(folder, folder / LM_FILE, folder / MIMI_FILE, folder / TOKENIZER_FILE)
 
 
@@ -59,7 +62,8 @@ def load_checkpoint(
     quantize: str = "none",
     away: int = 0,
 ) -> Checkpoint:
-    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in host memory.
+    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in
+    host memory.
 
     Raises: WeightsError, EngineError.
     """
@@ -69,13 +73,15 @@ def load_checkpoint(
     lm = load_lm(files.folder, device, dtype, files.lm, report, quantize, away)
     if len(tokenizer) != lm.config.text_card:
         raise WeightsError(
-            f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they belong to different checkpoints."
+            f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they"
+            " belong to different checkpoints."
         )
     return Checkpoint(files, lm, mimi, tokenizer)
 
 
 def fingerprint(*files: Path) -> bytes:
-    """Return a hash of the files' content: of all of it where it is small, else of its size, its beginning and blocks spread over it.
+    """Return a hash of the files' content: of all of it where it is small, else of its size, its beginning
+    and blocks spread over it.
 
     Weights that were trained further differ everywhere, and reading 17 GB takes as long as loading them.
     """

@@ -1,4 +1,6 @@
-"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file and back."""
+"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file
+and back.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def voice_codes(mimi: Mimi, samples: np.ndarray) -> Tensor:
     """
     seconds = len(samples) / SAMPLE_RATE_HZ
     if not MIN_VOICE_S <= seconds <= MAX_VOICE_S:
-        raise BadAudio(f"The voice recording is {seconds:.1f} s long; it must be between {MIN_VOICE_S} and {MAX_VOICE_S:.0f} s.")
+        raise BadAudio(
+            f"The voice recording is {seconds:.1f} s long; it must be between {MIN_VOICE_S} and"
+            f" {MAX_VOICE_S:.0f} s."
+        )
     scaled = at_loudness(samples, CLONE_LUFS)
     pcm = torch.from_numpy(np.pad(scaled, (0, -len(scaled) % FRAME_SAMPLES))).to(mimi.device)
     one = torch.ones(1, dtype=torch.bool, device=mimi.device)
@@ -64,23 +69,46 @@ def from_file(data: bytes, codec: str, card: int) -> Tensor:
     Raises: BadVoiceFile when it is anything else, or made with another codec.
     """
     if len(data) > MAX_CLONE_BYTES:
-        raise BadVoiceFile(f"The voice file has {len(data):,} bytes; the limit is {MAX_CLONE_BYTES:,}. Choose one that was exported here.")
+        raise BadVoiceFile(
+            f"The voice file has {len(data):,} bytes; the limit is {MAX_CLONE_BYTES:,}. Choose one that was"
+            " exported here."
+        )
     try:
         content = load(data)
         metadata = _metadata(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadVoiceFile("That is not a safetensors file; choose a voice that was exported here.") from error
+        raise BadVoiceFile(
+            "That is not a safetensors file; choose a voice that was exported here."
+        ) from error
     codes = content.get("codes")
-    if codes is None or len(content) != 1 or metadata.get("format") != FORMAT or set(metadata) != {"format", "codec"}:
+    if (
+        codes is None
+        or len(content) != 1
+        or metadata.get("format") != FORMAT
+        or set(metadata) != {"format", "codec"}
+    ):
         raise BadVoiceFile("That safetensors file is not a cloned voice; choose one that was exported here.")
     if metadata["codec"] != codec:
-        raise BadVoiceFile("That voice was made with another model, whose codes mean other sounds here. Clone it again from its recording.")
+        raise BadVoiceFile(
+            "That voice was made with another model, whose codes mean other sounds here. Clone it again from"
+            " its recording."
+        )
     shape = tuple(codes.shape)
-    if codes.dtype != torch.int16 or len(shape) != 2 or shape[0] != AGENT_CODEBOOKS or not 1 <= shape[1] <= MAX_VOICE_FRAMES:
+    if (
+        codes.dtype != torch.int16
+        or len(shape) != 2
+        or shape[0] != AGENT_CODEBOOKS
+        or not 1 <= shape[1] <= MAX_VOICE_FRAMES
+    ):
         limit = f"int16 [{AGENT_CODEBOOKS}, 1 to {MAX_VOICE_FRAMES}]"
-        raise BadVoiceFile(f"The voice's codes are {shorten(codes.dtype)} {list(shape)}; they must be {limit}. Export it again.")
+        raise BadVoiceFile(
+            f"The voice's codes are {shorten(codes.dtype)} {list(shape)}; they must be {limit}. Export it"
+            " again."
+        )
     if codes.min() < 0 or codes.max() >= card:
-        raise BadVoiceFile(f"The voice holds codes outside 0 to {card - 1}, which the model does not have. Export it again.")
+        raise BadVoiceFile(
+            f"The voice holds codes outside 0 to {card - 1}, which the model does not have. Export it again."
+        )
     return codes.long()
 
 
@@ -89,5 +117,8 @@ def _metadata(data: bytes) -> dict[str, str]:
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     found = header.get("__metadata__") or {}
     if sum(len(key) + len(value) for key, value in found.items()) > MAX_METADATA_CHARS:
-        raise BadVoiceFile(f"The voice file's notes are longer than {MAX_METADATA_CHARS:,} characters. Choose one that was exported here.")
+        raise BadVoiceFile(
+            f"The voice file's notes are longer than {MAX_METADATA_CHARS:,} characters. Choose one that was"
+            " exported here."
+        )
     return found

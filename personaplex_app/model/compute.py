@@ -12,7 +12,9 @@ from ..errors import SettingsError, shorten
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 CPU_FLOAT32_SHARE = 0.6
-"""On a CPU float32 is exact and as quick; it is taken where the weights leave this much of the memory to the rest."""
+"""On a CPU float32 is exact and as quick; it is taken where the weights leave this much of the memory to the
+rest.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Compute:
 
 
 def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
-    """Return what `auto` means on this machine for weights of `weights_bytes` in bfloat16, or what was asked for.
+    """Return what `auto` means on this machine for weights of `weights_bytes` in bfloat16, or what was asked
+    for.
 
     Raises: SettingsError when this machine does not have the device.
     """
@@ -33,16 +36,25 @@ def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
         place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         why = "the GPU of this machine" if place.type == "cuda" else "no GPU here"
     else:
-        place, why = _named(device), "asked for"
+        place = _named(device)
+        why = "asked for"
     if dtype != "auto":
         return Compute(place, DTYPES[dtype], f"{place}: {why}; {dtype}: asked for.")
     if place.type == "cuda":
         capable = torch.cuda.is_bf16_supported(including_emulation=False)
         chosen = "bfloat16" if capable else "float16"
-        return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.")
+        return Compute(
+            place,
+            DTYPES[chosen],
+            f"{place}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.",
+        )
     roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * _whole_bytes()
     chosen = "float32" if roomy else "bfloat16"
-    return Compute(place, DTYPES[chosen], f"{place}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.")
+    return Compute(
+        place,
+        DTYPES[chosen],
+        f"{place}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.",
+    )
 
 
 def memory_bytes(device: torch.device) -> int:
@@ -67,6 +79,8 @@ def _named(device: str) -> torch.device:
         raise SettingsError(f"There is no device {shorten(device)}; use auto, cpu, cuda or cuda:N.") from None
     if place.type not in ("cpu", "cuda"):
         raise SettingsError(f"The device {shorten(device)} is not supported; use auto, cpu, cuda or cuda:N.")
-    if place.type == "cuda" and (not torch.cuda.is_available() or (place.index or 0) >= torch.cuda.device_count()):
+    if place.type == "cuda" and (
+        not torch.cuda.is_available() or (place.index or 0) >= torch.cuda.device_count()
+    ):
         raise SettingsError(f"This machine has no {device}; use --device auto or cpu.")
     return place

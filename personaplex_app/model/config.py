@@ -1,4 +1,6 @@
-"""Architecture constants of the language model and the codec, as released or as a checkpoint folder's JSON files say."""
+"""Architecture constants of the language model and the codec, as released or as a checkpoint folder's JSON
+files say.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ COLUMN_ROWS = 1 + AGENT_CODEBOOKS + USER_CODEBOOKS
 CACHE_COLUMNS = 4
 """Columns that a voice file keeps, as a ring."""
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
-PAD, EPAD = 3, 0
+PAD = 3
+EPAD = 0
 AGENT_SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
 USER_TONE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
 """Codes of a 440 Hz tone: what the user's rows hold during the prompt phase."""
@@ -32,7 +35,8 @@ CONFIG_FILE = "config.json"
 def gated_width(width: int, feedforward: float) -> int:
     """Return the hidden width of a gated feed-forward layer.
 
-    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal width is four times it, else two thirds of the nominal.
+    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal width is four times it, else two
+    thirds of the nominal.
     """
     return 21 * width // 8 if int(feedforward) == 4 * width else 2 * int(feedforward) // 3
 
@@ -118,10 +122,25 @@ def read_lm_config(folder: Path) -> LmConfig:
     if "dim" not in data:
         return LmConfig()
     where = f"The architecture in {CONFIG_FILE}"
-    _expect(where, data, {"delays": list(DELAYS), "n_q": 16, "gating": "silu", "norm": "rms_norm_f32", "positional_embedding": "rope"})
-    _expect(where, data, {"depformer_pos_emb": "none", "depformer_multi_linear": True, "depformer_weights_per_step": True})
+    _expect(
+        where,
+        data,
+        {
+            "delays": list(DELAYS),
+            "n_q": 16,
+            "gating": "silu",
+            "norm": "rms_norm_f32",
+            "positional_embedding": "rope",
+        },
+    )
+    _expect(
+        where,
+        data,
+        {"depformer_pos_emb": "none", "depformer_multi_linear": True, "depformer_weights_per_step": True},
+    )
     get = _Numbers(where, data)
-    width, depformer_width = get("dim"), get("depformer_dim")
+    width = get("dim")
+    depformer_width = get("depformer_dim")
     scale = float(data.get("hidden_scale", 4.125))
     return LmConfig(
         width=width,
@@ -135,7 +154,9 @@ def read_lm_config(folder: Path) -> LmConfig:
         depformer_width=depformer_width,
         depformer_heads=get("depformer_num_heads"),
         depformer_layers=get("depformer_num_layers"),
-        depformer_hidden=gated_width(depformer_width, get("depformer_dim_feedforward", int(scale * depformer_width))),
+        depformer_hidden=gated_width(
+            depformer_width, get("depformer_dim_feedforward", int(scale * depformer_width))
+        ),
         depformer_steps=get("dep_q", 16),
     )
 
@@ -157,9 +178,19 @@ def read_mimi_config(folder: Path) -> MimiConfig:
         parts[section] = part
     where = f"The codec in {name}"
     _expect(where, data, {"sample_rate": 24_000, "channels": 1, "frame_rate": 12.5})
-    _expect(where, parts["seanet"], {"activation": "ELU", "norm": "none", "pad_mode": "constant", "true_skip": True, "causal": True})
-    _expect(where, parts["transformer"], {"gating": "none", "norm": "layer_norm", "positional_embedding": "rope", "causal": True})
-    seanet, quantizer, transformer = (_Numbers(where, parts[key]) for key in ("seanet", "quantizer", "transformer"))
+    _expect(
+        where,
+        parts["seanet"],
+        {"activation": "ELU", "norm": "none", "pad_mode": "constant", "true_skip": True, "causal": True},
+    )
+    _expect(
+        where,
+        parts["transformer"],
+        {"gating": "none", "norm": "layer_norm", "positional_embedding": "rope", "causal": True},
+    )
+    seanet, quantizer, transformer = (
+        _Numbers(where, parts[key]) for key in ("seanet", "quantizer", "transformer")
+    )
     config = MimiConfig(
         filters=seanet("n_filters"),
         width=seanet("dimension"),
@@ -179,20 +210,31 @@ def read_mimi_config(folder: Path) -> MimiConfig:
         context=transformer("context"),
         rope_period=float(transformer("max_period", 10_000)),
     )
-    if config.hop_samples * 2 != 1920 or transformer("d_model") != config.width or config.codebooks < AGENT_CODEBOOKS:
-        raise WeightsError(f"{where} does not turn 1920 samples into one frame of {AGENT_CODEBOOKS} codebooks; take Mimi's own file.")
+    if (
+        config.hop_samples * 2 != 1920
+        or transformer("d_model") != config.width
+        or config.codebooks < AGENT_CODEBOOKS
+    ):
+        raise WeightsError(
+            f"{where} does not turn 1920 samples into one frame of {AGENT_CODEBOOKS} codebooks; take Mimi's"
+            " own file."
+        )
     return config
 
 
 def mimi_config_file(folder: Path) -> str | None:
-    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi is meant.
+    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi
+    is meant.
 
     Raises: WeightsError when it is no plain file name.
     """
     path = folder / CONFIG_FILE
     name = read_json(path).get("mimi_config_name") if path.exists() else None
     if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
-        raise WeightsError(f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same folder.")
+        raise WeightsError(
+            f"{CONFIG_FILE} names the codec file {shorten(name)}; it must be a plain file name in the same"
+            " folder."
+        )
     return name
 
 
@@ -200,19 +242,29 @@ class _Numbers:
     """Reads positive whole numbers out of one JSON object."""
 
     def __init__(self, where: str, data: Mapping[str, Any]) -> None:
-        self._where, self._data = where, data
+        self._where = where
+        self._data = data
 
     def __call__(self, key: str, default: int | None = None) -> int:
         value = self._data.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or not 0 < value < 10**7:
-            raise WeightsError(f"{self._where} has {key} = {shorten(value)}; it must be a positive whole number.")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or value != int(value)
+            or not 0 < value < 10**7
+        ):
+            raise WeightsError(
+                f"{self._where} has {key} = {shorten(value)}; it must be a positive whole number."
+            )
         return int(value)
 
 
 def _expect(where: str, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for key, value in wanted.items():
         if key in data and data[key] != value:
-            raise WeightsError(f"{where} has {key} = {shorten(data[key])}; this program implements {shorten(value)} only.")
+            raise WeightsError(
+                f"{where} has {key} = {shorten(data[key])}; this program implements {shorten(value)} only."
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -222,10 +274,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > 1_000_000:
-            raise WeightsError(f"{path.name} is larger than 1 MB; a configuration is a few lines. Download it again.")
+            raise WeightsError(
+                f"{path.name} is larger than 1 MB; a configuration is a few lines. Download it again."
+            )
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path.name} cannot be read as JSON ({type(error).__name__}); download the checkpoint again.") from error
+        raise WeightsError(
+            f"{path.name} cannot be read as JSON ({type(error).__name__}); download the checkpoint again."
+        ) from error
     if not isinstance(data, dict):
         raise WeightsError(f"{path.name} must hold a JSON object; download the checkpoint again.")
     return data

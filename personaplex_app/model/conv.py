@@ -44,10 +44,19 @@ class _ConvTranspose(nn.Module):
 
 
 class StreamConv(Streaming):
-    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample repeated."""
+    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample
+    repeated.
+    """
 
     def __init__(
-        self, channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1, bias: bool = True, repeat_first: bool = False
+        self,
+        channels: int,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        bias: bool = True,
+        repeat_first: bool = False,
     ) -> None:
         super().__init__()
         self.conv = _Conv(nn.Conv1d(channels, out, kernel, stride, dilation=dilation, bias=bias))
@@ -64,21 +73,27 @@ class StreamConv(Streaming):
             x = torch.cat([left, x], dim=-1)
             keep(held, x[..., -self.left_samples :], active)
         inner = self.conv.conv
-        kernel, stride = inner.kernel_size[0], inner.stride[0]
+        kernel = inner.kernel_size[0]
+        stride = inner.stride[0]
         if inner.dilation[0] > 1 or x.shape[-1] > PRODUCT_SAMPLES * stride:
             return inner(x)
-        # few outputs from many channels: one matrix product, several times quicker on a CPU than the library's
+        # few outputs from many channels: one matrix product, several times quicker on a CPU than the
+        # library's
         windows = x.unfold(-1, kernel, stride).transpose(1, 2).flatten(2)
         y = linear(windows, inner.weight.flatten(1)).transpose(1, 2)
         return y if inner.bias is None else y + inner.bias[:, None]
 
 
 class StreamConvTranspose(Streaming):
-    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and keeps its own."""
+    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and
+    keeps its own.
+    """
 
     def __init__(self, channels: int, out: int, stride: int, groups: int = 1, bias: bool = True) -> None:
         super().__init__()
-        self.convtr = _ConvTranspose(nn.ConvTranspose1d(channels, out, 2 * stride, stride, groups=groups, bias=bias))
+        self.convtr = _ConvTranspose(
+            nn.ConvTranspose1d(channels, out, 2 * stride, stride, groups=groups, bias=bias)
+        )
         self.overhang_samples = stride
 
     def shape(self) -> tuple[int, int]:
@@ -89,14 +104,16 @@ class StreamConvTranspose(Streaming):
         stride = inner.stride[0]
         parts = self._parts(x)
         # what each input adds to its own samples, and to those of the input after it
-        own, later = parts[..., :stride], parts[..., stride:]
+        own = parts[..., :stride]
+        later = parts[..., stride:]
         later = torch.cat([memory[self.key][:, :, None, :], later], dim=2)
         y = (own + later[:, :, :-1]).flatten(2)
         keep(memory[self.key], later[:, :, -1], active)
         return y if inner.bias is None else y + inner.bias[:, None]
 
     def _parts(self, x: Tensor) -> Tensor:
-        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than the library's.
+        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than
+        the library's.
 
         Shapes: `x` [B, C, T] → [B, out, T, kernel].
         """
@@ -132,7 +149,14 @@ class Residual(nn.Module):
     def __init__(self, channels: int, kernel: int, dilation: int, compress: int) -> None:
         super().__init__()
         hidden = channels // compress
-        self.block = nn.ModuleList([Elu(), StreamConv(channels, hidden, kernel, dilation=dilation), Elu(), StreamConv(hidden, channels, 1)])
+        self.block = nn.ModuleList(
+            [
+                Elu(),
+                StreamConv(channels, hidden, kernel, dilation=dilation),
+                Elu(),
+                StreamConv(hidden, channels, 1),
+            ]
+        )
 
     def forward(self, x: Tensor, memory: Memory, first: Tensor, active: Tensor) -> Tensor:
         y = x
@@ -142,7 +166,9 @@ class Residual(nn.Module):
 
 
 def settle_products(root: nn.Module) -> None:
-    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their shape stays."""
+    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their
+    shape stays.
+    """
     for module in root.modules():
         if isinstance(module, nn.ConvTranspose1d) and module.groups == 1:
             module.weight.data = module.weight.data.permute(1, 2, 0).contiguous().permute(2, 0, 1)
@@ -158,4 +184,6 @@ def name_all(root: nn.Module) -> None:
 def empty_memory(root: nn.Module, rows: int, device: torch.device, dtype: torch.dtype) -> Memory:
     """Return the memory of streams that have not begun."""
     streaming = [m for m in root.modules() if isinstance(m, Streaming)]
-    return {m.key: torch.zeros(rows, *m.shape(), device=device, dtype=dtype) for m in streaming if m.shape()[1]}
+    return {
+        m.key: torch.zeros(rows, *m.shape(), device=device, dtype=dtype) for m in streaming if m.shape()[1]
+    }

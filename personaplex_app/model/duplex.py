@@ -1,4 +1,7 @@
-"""Whole frames for many rows: the user's sound in, the agent's sound and text out. One codec, one model, one wait for the device."""
+"""Whole frames for many rows: the user's sound in, the agent's sound and text out.
+
+One codec, one model, one wait for the device.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ from .generation import Rows, RowSampling, Snapshot, advance
 from .graphs import Record, Work
 from .prompt import Prompt
 
-RECORDED_TEXT_WIDEST, RECORDED_AUDIO_WIDEST = 32, 256
-"""The usual top-k (25 and 250), and anything below is recorded; wider choices are computed without a record."""
+RECORDED_TEXT_WIDEST = 32
+RECORDED_AUDIO_WIDEST = 256
+"""The usual top-k (25 and 250), and anything below is recorded; wider choices are computed without a record.
+"""
 
 TIMED_STEPS = 3
 
@@ -28,7 +33,8 @@ TIMED_STEPS = 3
 class Spoken:
     """What one row said in one frame.
 
-    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes. `finite` is False where the row's numbers broke: its sound means nothing.
+    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes. `finite` is False where the row's numbers
+    broke: its sound means nothing.
     """
 
     pcm: np.ndarray
@@ -39,7 +45,9 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which kernels a step runs: how many rows, how much of their caches, how wide a choice of tokens."""
+    """What decides which kernels a step runs: how many rows, how much of their caches, how wide a choice of
+    tokens.
+    """
 
     batch: int
     read: int
@@ -50,8 +58,9 @@ class Shape:
 class Duplex:
     """Rows of conversations, each with its streams through the codec and its place in the language model.
 
-    A step runs on the first 1, 2, 4, … rows that hold all the speaking ones, so that one talk among many places costs what one talk costs.
-    It reads and writes the same buffers every time: what it does can be recorded once and replayed (`graphs`).
+    A step runs on the first 1, 2, 4, … rows that hold all the speaking ones, so that one talk among many
+    places costs what one talk costs. It reads and writes the same buffers every time: what it does can be
+    recorded once and replayed (`graphs`).
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: int) -> None:
@@ -60,7 +69,8 @@ class Duplex:
         self._encoder = checkpoint.mimi.empty_encoder_state(rows)
         self._decoder = checkpoint.mimi.empty_decoder_state(rows)
         device = checkpoint.lm.device
-        self._heard, self._said = _Heard.on(device, rows), _Said.on(device, rows)
+        self._heard = _Heard.on(device, rows)
+        self._said = _Said.on(device, rows)
         # what the host fills and reads; the same ones where the model runs on the CPU
         pinned = device.type == "cuda"
         self._host_heard = _Heard.on(torch.device("cpu"), rows, pinned) if pinned else self._heard
@@ -102,10 +112,13 @@ class Duplex:
     def record(self, how: Record) -> str:
         """Record the steps of every usual shape; return "" or the reason why all steps stay as they are."""
         batches = sorted({self.batch_of(rows) for rows in range(1, self.count + 1)})
-        cache, widest = self.rows.state.cache, self._usual_widest()
+        cache = self.rows.state.cache
+        widest = self._usual_widest()
         self._heard.active.zero_()  # nobody's state moves meanwhile
         try:
-            for shape in (Shape(batch, read, *widest) for batch in batches for read in cache.recorded_reads()):
+            for shape in (
+                Shape(batch, read, *widest) for batch in batches for read in cache.recorded_reads()
+            ):
                 self._recorded[shape] = how(lambda shape=shape: self._compute(shape))
         except RuntimeError as error:
             # ending a capture that failed raises again, and only says that it failed; the shapes recorded before it stay
@@ -140,7 +153,8 @@ class Duplex:
         heard.pcm.zero_()
         heard.active.zero_()
         for row, frame in frames.items():
-            heard.pcm[row], heard.active[row] = torch.from_numpy(frame), True
+            heard.pcm[row] = torch.from_numpy(frame)
+            heard.active[row] = True
         self._heard.view(batch).take(heard)
         self._run(Shape(batch, *self.rows.reach(frames)))
         self.rows.moved(frames)
@@ -149,11 +163,15 @@ class Duplex:
         said.take(self._said.view(batch))
         if self._host_said is not self._said:
             torch.cuda.current_stream(self._said.tokens.device).synchronize()
-        tokens, sound = said.tokens.tolist(), said.sound.numpy()
+        tokens = said.tokens.tolist()
+        sound = said.sound.numpy()
         for row in frames:
             if not tokens[row][-1]:
                 self.rows.state.cache.clear(row)
-        return {row: Spoken(sound[row].copy(), tokens[row][0], tuple(tokens[row][1:-1]), bool(tokens[row][-1])) for row in frames}
+        return {
+            row: Spoken(sound[row].copy(), tokens[row][0], tuple(tokens[row][1:-1]), bool(tokens[row][-1]))
+            for row in frames
+        }
 
     def _run(self, shape: Shape) -> None:
         """Compute a step as recorded where a record covers its shape."""
@@ -172,12 +190,19 @@ class Duplex:
             self._compute(shape)
 
     def _compute(self, shape: Shape) -> None:
-        """Compute a step from `_heard` to `_said`. Knows nothing but the shape and what lies on the device."""
-        batch, mimi = shape.batch, self.checkpoint.mimi
-        heard, said = self._heard.view(batch), self._said.view(batch)
+        """Compute a step from `_heard` to `_said`.
+
+        Knows nothing but the shape and what lies on the device.
+        """
+        batch = shape.batch
+        mimi = self.checkpoint.mimi
+        heard = self._heard.view(batch)
+        said = self._said.view(batch)
         codes = mimi.encode(heard.pcm, self._encoder.view(batch), heard.active)[:, :, 0]
         state = self.rows.state.view(batch)
-        step = advance(self.checkpoint.lm, state, codes, heard.active, shape.read, shape.text_widest, shape.audio_widest)
+        step = advance(
+            self.checkpoint.lm, state, codes, heard.active, shape.read, shape.text_widest, shape.audio_widest
+        )
         said.sound.copy_(mimi.decode(step.codes[:, :, None], self._decoder.view(batch), heard.active))
         said.tokens.copy_(torch.cat([step.text[:, None], step.codes, step.finite[:, None]], dim=1))
 
@@ -204,7 +229,9 @@ class _Heard:
 
 @dataclass(frozen=True)
 class _Said:
-    """Shapes: `tokens` int64 [rows, 10] are text, 8 codes, and whether the row's numbers were finite; `sound` float32 [rows, 1920]."""
+    """Shapes: `tokens` int64 [rows, 10] are text, 8 codes, and whether the row's numbers were finite; `sound`
+    float32 [rows, 1920].
+    """
 
     tokens: Tensor
     sound: Tensor

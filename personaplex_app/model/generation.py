@@ -39,7 +39,8 @@ GREEDY = RowSampling(audio_temperature=0.0, text_temperature=0.0)
 class LmState:
     """Everything the language model knows about its rows, on its device.
 
-    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input of the next step;
+    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input
+    of the next step;
     `delayed` int64 [rows, 17] what is already known of the column after it, −1 where it is to be sampled;
     `temperature` float32 [rows, 2], `topk` int64 [rows, 2] (text, audio); `seed` int64 [rows].
     """
@@ -79,7 +80,8 @@ class Snapshot:
 class LmStep:
     """One step of all rows.
 
-    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False where a logit was not;
+    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False
+    where a logit was not;
     `text_logits` float32 [B, text card], `audio_logits` float32 [B, card] for each codebook.
     """
 
@@ -93,7 +95,8 @@ class LmStep:
 class Rows:
     """A batch of rows over one language model.
 
-    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking the device.
+    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking
+    the device.
     """
 
     def __init__(self, lm: Lm, rows: int) -> None:
@@ -115,8 +118,10 @@ class Rows:
 
     def set_sampling(self, row: int, sampling: RowSampling) -> None:
         """Choose how a row samples from its next step on."""
-        config, state = self.lm.config, self.state
-        text, audio = sampling.text_topk or config.text_card, sampling.audio_topk or config.card
+        config = self.lm.config
+        state = self.state
+        text = sampling.text_topk or config.text_card
+        audio = sampling.audio_topk or config.card
         self.sampling[row] = sampling
         state.temperature[row] = torch.tensor([sampling.text_temperature, sampling.audio_temperature])
         state.topk[row] = torch.tensor([min(text, config.text_card), min(audio, config.card)])
@@ -130,8 +135,11 @@ class Rows:
 
     @torch.inference_mode()
     def prefill_chunks(self, row: int, prompt: Prompt, chunk: int) -> Iterator[int]:
-        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be stepped in between."""
-        lm, cache = self.lm, self.state.cache.rows(row, row + 1)
+        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be
+        stepped in between.
+        """
+        lm = self.lm
+        cache = self.state.cache.rows(row, row + 1)
         inputs = lm.embed(prompt.columns.to(lm.device))
         if prompt.embeddings is not None:
             inputs = torch.cat([prompt.embeddings.to(lm.device, lm.stream_dtype), inputs])
@@ -169,14 +177,19 @@ class Rows:
     def step(self, user_codes: Tensor, active: Tensor, active_rows: Collection[int]) -> LmStep:
         """Advance the active rows by one frame; the others are left as they are.
 
-        Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same on the host.
+        Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same
+        on the host.
         """
-        step = advance(self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.reach(active_rows))
+        step = advance(
+            self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.reach(active_rows)
+        )
         self.moved(active_rows)
         return step
 
     def reach(self, active_rows: Collection[int]) -> tuple[int, int, int]:
-        """Return how many slots the next step of these rows reads, and its widest choices of text and of audio (see `advance`)."""
+        """Return how many slots the next step of these rows reads, and its widest choices of text and of
+        audio (see `advance`).
+        """
         positions = max((self.positions[row] + 1 for row in active_rows), default=1)
         return self.state.cache.read_slots(positions), *self._widest(active_rows)
 
@@ -187,23 +200,43 @@ class Rows:
 
     def _widest(self, active_rows: Collection[int]) -> tuple[int, int]:
         config = self.lm.config
-        text = [min(s.text_topk or config.text_card, config.text_card) for r in active_rows if (s := self.sampling[r]).text_temperature > 0]
-        audio = [min(s.audio_topk or config.card, config.card) for r in active_rows if (s := self.sampling[r]).audio_temperature > 0]
+        text = [
+            min(s.text_topk or config.text_card, config.text_card)
+            for r in active_rows
+            if (s := self.sampling[r]).text_temperature > 0
+        ]
+        audio = [
+            min(s.audio_topk or config.card, config.card)
+            for r in active_rows
+            if (s := self.sampling[r]).audio_temperature > 0
+        ]
         return max(text, default=0), max(audio, default=0)
 
 
-def advance(lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int) -> LmStep:
-    """Run one position of every row and move the active ones on. Never waits for the device nor brings it anything from the host."""
+def advance(
+    lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int
+) -> LmStep:
+    """Run one position of every row and move the active ones on.
+
+    Never waits for the device nor brings it anything from the host.
+    """
     span = lm.span(state.position, active, state.cache.window, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
     # rows that do not sample as widely as the widest still need a valid place in its list
-    topk = torch.stack([state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))], dim=1)
-    text = sample(text_logits, state.temperature[:, 0], topk[:, 0], text_widest, state.seed, state.position, TEXT_STREAM)
+    topk = torch.stack(
+        [state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))],
+        dim=1,
+    )
+    text = sample(
+        text_logits, state.temperature[:, 0], topk[:, 0], text_widest, state.seed, state.position, TEXT_STREAM
+    )
     audio_logits: list[Tensor] = []
 
     def choose(k: int, logits: Tensor) -> Tensor:
         audio_logits.append(logits)
-        chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, state.seed, state.position, k + 1)
+        chosen = sample(
+            logits, state.temperature[:, 1], topk[:, 1], audio_widest, state.seed, state.position, k + 1
+        )
         forced = state.delayed[:, 1 + k]
         return torch.where(forced >= 0, forced, chosen)
 
@@ -215,7 +248,9 @@ def advance(lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: in
     out_text = state.column[:, 0].clone()
     delayed = torch.full_like(new_column, FREE)
     delayed[:, DELAYED_USER_ROWS] = user_codes[:, 1:]
-    finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(torch.stack([a.sum(dim=-1) for a in audio_logits])).all(dim=0)
+    finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(
+        torch.stack([a.sum(dim=-1) for a in audio_logits])
+    ).all(dim=0)
     state.column.copy_(torch.where(active[:, None], new_column, state.column))
     state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))
     state.position.add_(active)

@@ -7,14 +7,19 @@ from collections.abc import Callable
 import torch
 
 Work = Callable[[], None]
-"""What reads and writes the same places at every call, decides nothing by what it reads, and never waits for the device."""
+"""What reads and writes the same places at every call, decides nothing by what it reads, and never waits for
+the device.
+"""
 Record = Callable[[Work], Work]
 """Takes work and returns what does it again."""
 WARM_UP_RUNS = 2
 
 
 def cuda_graphs(device: torch.device) -> Record:
-    """Return how work is recorded on a GPU. All graphs share their intermediate memory, so one may run at a time."""
+    """Return how work is recorded on a GPU.
+
+    All graphs share their intermediate memory, so one may run at a time.
+    """
     pool = torch.cuda.graph_pool_handle()
     stream = torch.cuda.Stream(device)
 

@@ -1,7 +1,9 @@
-"""A checkpoint from a Hub repository: only its needed files, resumed after a cut, checked byte for byte, in the Hub's own cache.
+"""A checkpoint from a Hub repository: only its needed files, resumed after a cut, checked byte for byte, in
+the Hub's own cache.
 
-Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache; a blob is named by its sha256 (large files) or
-its git object id (small ones), which is how a cached file can be checked without the Hub.
+Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache; a blob is named by
+its sha256 (large files) or its git object id (small ones), which is how a cached file can be checked without
+the Hub.
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ class HubFile:
 
 
 def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
-    """Return the folder of a whole checkpoint whose files are the published ones, downloading what is not in the cache.
+    """Return the folder of a whole checkpoint whose files are the published ones, downloading what is not in
+    the cache.
 
-    Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each with the next step.
+    Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each
+    with the next step.
     """
-    folder, receipts = cached(repo, access), _Receipts(access.receipts)
+    folder = cached(repo, access)
+    receipts = _Receipts(access.receipts)
     if not (folder and COMMIT.fullmatch(repo.revision)):
         try:
             folder = _brought(repo, access, receipts, report)
@@ -82,9 +87,13 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
     """Return the commit that the revision means, and its files."""
     api = HfApi(endpoint=access.endpoint, token=access.any_token() or False)
     try:
-        info = api.model_info(repo.name, revision=repo.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        info = api.model_info(
+            repo.name, revision=repo.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
         listing = {
-            each.rfilename: HubFile(each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else each.blob_id or "")
+            each.rfilename: HubFile(
+                each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else each.blob_id or ""
+            )
             for each in info.siblings or ()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,13 +134,17 @@ class _Bringing:
 
     def _check_room(self, files: list[HubFile]) -> None:
         held = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
-        needed_bytes = sum(max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0) for part, file in held.items())
+        needed_bytes = sum(
+            max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0)
+            for part, file in held.items()
+        )
         place = next(parent for parent in self.folder.parents if parent.exists())
         free_bytes = shutil.disk_usage(place).free
         if needed_bytes and needed_bytes + SPARE_BYTES > free_bytes:
             raise EngineUnavailable(
-                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {place}, and {free_bytes / 1e9:,.1f} GB are "
-                "free. Make room there, or set HF_HOME to a folder on a larger disk, and start again."
+                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {place}, and"
+                f" {free_bytes / 1e9:,.1f} GB are free. Make room there, or set HF_HOME to a folder on a"
+                " larger disk, and start again."
             )
 
     def _tell(self, doing: str, at_bytes: int) -> None:
@@ -141,22 +154,33 @@ class _Bringing:
         self.report("downloading", f"{doing}, {amount}", reached_bytes / max(self.total_bytes, 1))
 
     def _bring(self, file: HubFile) -> None:
-        blob, pointer = self._blob(file), self.folder / file.name
+        blob = self._blob(file)
+        pointer = self.folder / file.name
         lock = self.access.folder(self.repo).parent / ".locks" / blob.parent.parent.name / f"{file.hash}.lock"
         for path in (blob, pointer, lock):
             path.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(lock):
             if not blob.exists():
                 part = _part(blob)
-                url = hf_hub_url(self.repo.name, file.name, revision=self.folder.name, endpoint=self.access.endpoint)
+                url = hf_hub_url(
+                    self.repo.name, file.name, revision=self.folder.name, endpoint=self.access.endpoint
+                )
                 headers = build_hf_headers(token=self.access.any_token() or False)
-                download(Source(file.name, url, headers, file.size_bytes), part, self.access.pauses_s, lambda at: self._tell(file.name, at))
-                found = digest(part, file.hash, lambda at: self._tell(f"checking {file.name}", file.size_bytes))
+                download(
+                    Source(file.name, url, headers, file.size_bytes),
+                    part,
+                    self.access.pauses_s,
+                    lambda at: self._tell(file.name, at),
+                )
+                found = digest(
+                    part, file.hash, lambda at: self._tell(f"checking {file.name}", file.size_bytes)
+                )
                 if found != file.hash:
                     part.unlink()
                     raise WeightsError(
-                        f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…. Nothing of it was kept. Start "
-                        "again; if it happens twice, something between here and the Hub changes files: try another network."
+                        f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…."
+                        " Nothing of it was kept. Start again; if it happens twice, something between here"
+                        " and the Hub changes files: try another network."
                     )
                 _check_known(self.repo, file.name, part)
                 part.replace(blob)
@@ -194,7 +218,11 @@ def _check_cached(repo: HubRepo, folder: Path, receipts: _Receipts, report: Repo
         if not _HASH.fullmatch(expected) or receipts.has(path, expected):
             continue
         size_bytes = max(path.stat().st_size, 1)
-        found = digest(path, expected, lambda at, name=name, size=size_bytes: report("loading", f"checking {name}", at / size))
+        found = digest(
+            path,
+            expected,
+            lambda at, name=name, size=size_bytes: report("loading", f"checking {name}", at / size),
+        )
         if found != expected:
             raise WeightsError(
                 f"{name} in the cache is cut off or altered: expected {expected[:16]}…, found {found[:16]}…. "
@@ -207,8 +235,9 @@ def _check_known(repo: HubRepo, name: str, path: Path) -> None:
     known = repo.sha256.get(name)
     if known and (found := digest(path, known, lambda at: None)) != known:
         raise WeightsError(
-            f"{name} of {repo} is not the one that was published: expected sha256 {known[:16]}…, found {found[:16]}…. "
-            "Do not use it. Unset HF_ENDPOINT if it names a mirror, or set PERSONAPLEX_CHECKPOINT to a folder that you trust."
+            f"{name} of {repo} is not the one that was published: expected sha256 {known[:16]}…, found"
+            f" {found[:16]}…. Do not use it. Unset HF_ENDPOINT if it names a mirror, or set"
+            " PERSONAPLEX_CHECKPOINT to a folder that you trust."
         )
 
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from ..errors import EngineUnavailable, shorten
-from ..hosting import here
+from ..platform_detection import this_platform
 from .hub_repo import RELEASED, HubAccess, HubRepo
 
 log = logging.getLogger(__name__)
@@ -26,61 +26,74 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
         return folder
     if isinstance(error, OfflineModeIsEnabled):
         raise EngineUnavailable(
-            f"{repo} is not whole in the cache and HF_HUB_OFFLINE forbids to download it. Unset HF_HUB_OFFLINE once, "
-            "or set PERSONAPLEX_CHECKPOINT to a folder that holds it."
+            f"{repo} is not whole in the cache and HF_HUB_OFFLINE forbids to download it. Unset"
+            " HF_HUB_OFFLINE once, or set PERSONAPLEX_CHECKPOINT to a folder that holds it."
         ) from error
-    cause = f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
+    cause = (
+        f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
+    )
     raise EngineUnavailable(
-        f"The Hub cannot be reached ({cause}) and {repo} is not whole in the cache. Check the network and start again; "
-        "what has been downloaded is kept."
+        f"The Hub cannot be reached ({cause}) and {repo} is not whole in the cache. Check the network and"
+        " start again; what has been downloaded is kept."
     ) from error
 
 
 def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUnavailable:
     """Return what the Hub's refusal means for a person. Source: the Hub's X-Error-Code header."""
-    status, code = error.response.status_code, error.response.headers.get("X-Error-Code", "")
-    token_step = here().token_step
+    status = error.response.status_code
+    code = error.response.headers.get("X-Error-Code", "")
+    token_step = this_platform().token_step
     licence = f"Accept the licence at {repo.page}"
     if status == 401 and access.any_token():
         return EngineUnavailable(
-            "The Hub does not know the token (401). Make a new one at https://huggingface.co/settings/tokens with the account that "
-            f"accepted the licence at {repo.page}, {token_step}, and start again."
+            "The Hub does not know the token (401). Make a new one at https://huggingface.co/settings/tokens"
+            f" with the account that accepted the licence at {repo.page}, {token_step}, and start again."
         )
     if code == "GatedRepo" and status == 401:
         return EngineUnavailable(
-            f"{repo.name} is only given to those who accepted its licence, and no token is set (401). {licence}, "
-            f"{token_step}, and start again."
+            f"{repo.name} is only given to those who accepted its licence, and no token is set (401)."
+            f" {licence}, {token_step}, and start again."
         )
     if code == "GatedRepo" or status == 403:
         return EngineUnavailable(
-            f"The token's account may not read {repo.name} ({status}). {licence} with that account; a fine-grained token also needs "
-            "the permission to read gated repositories. Then start again."
+            f"The token's account may not read {repo.name} ({status}). {licence} with that account; a"
+            " fine-grained token also needs the permission to read gated repositories. Then start again."
         )
     if code == "RevisionNotFound":
         return EngineUnavailable(
-            f"{repo.name} has no revision {shorten(repo.revision, 60)} (404). Look at {repo.page}/commits/main, or leave the revision out."
+            f"{repo.name} has no revision {shorten(repo.revision, 60)} (404). Look at"
+            f" {repo.page}/commits/main, or leave the revision out."
         )
     if status in (401, 404):
-        why = "there is none by that name, or it is private and no token is set" if status == 401 else "there is none by that name"
+        why = (
+            "there is none by that name, or it is private and no token is set"
+            if status == 401
+            else "there is none by that name"
+        )
         return EngineUnavailable(
             f"The Hub gives no repository {repo.name} ({status}): {why}; nor is it a folder here. "
             f"Check --checkpoint; the released one is {RELEASED}."
         )
     return EngineUnavailable(
-        f"The Hub refuses {repo} with status {status}. Wait a few minutes and start again; what was downloaded is kept."
+        f"The Hub refuses {repo} with status {status}. Wait a few minutes and start again; what was"
+        " downloaded is kept."
     )
 
 
 def no_hub(access: HubAccess) -> EngineUnavailable:
     """Return what an answer that is not the Hub's means."""
-    return EngineUnavailable(f"What answers at {access.endpoint or constants.ENDPOINT} is not a Hub. Unset HF_ENDPOINT and start again.")
+    return EngineUnavailable(
+        f"What answers at {access.endpoint or constants.ENDPOINT} is not a Hub. Unset HF_ENDPOINT and start"
+        " again."
+    )
 
 
 def unwritable(error: OSError, folder: Path) -> EngineUnavailable:
     """Return what an error of the disk means for a person."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EngineUnavailable(
-            f"The disk of {folder} is full. What was downloaded is kept: make room there and start again; it goes on from there."
+            f"The disk of {folder} is full. What was downloaded is kept: make room there and start again; it"
+            " goes on from there."
         )
     return EngineUnavailable(
         f"The checkpoint cannot be written to {folder} ({error.strerror or type(error).__name__}). "

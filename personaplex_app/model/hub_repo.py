@@ -1,4 +1,5 @@
-"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the network.
+"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the
+network.
 
 Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from huggingface_hub import constants, get_token
 
 from ..errors import WeightsError
+from ..settings import Settings
 from .config import CONFIG_FILE, LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE, mimi_config_file
 from .transfer import PAUSES_S
 
@@ -64,7 +66,9 @@ class HubAccess:
 
 
 def parse(text: str) -> Path | HubRepo:
-    """Return the folder, or the repository where there is no such folder; the released model at its pinned revision for nothing."""
+    """Return the folder, or the repository where there is no such folder; the released model at its pinned
+    revision for nothing.
+    """
     if text and (Path(text).exists() or not _REPO.fullmatch(text)):
         return Path(text).expanduser()
     name, _, revision = (text or RELEASED).partition("@")
@@ -82,7 +86,11 @@ def cached(repo: HubRepo, access: HubAccess) -> Path | None:
         except (OSError, ValueError):
             return None
     folder = access.folder(repo) / "snapshots" / commit
-    whole = commit and all((folder / name).is_file() for name in FILES) and all((folder / name).is_file() for name in named_files(folder))
+    whole = (
+        commit
+        and all((folder / name).is_file() for name in FILES)
+        and all((folder / name).is_file() for name in named_files(folder))
+    )
     return folder if whole else None
 
 
@@ -93,3 +101,8 @@ def named_files(folder: Path) -> tuple[str, ...]:
     except WeightsError:  # said when the checkpoint is loaded
         return ()
     return (name,) if name else ()
+
+
+def hub_access(settings: Settings) -> HubAccess:
+    """Return how these settings reach the Hub."""
+    return HubAccess(settings.hf_token, settings.data / "checkpoints")

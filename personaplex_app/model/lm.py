@@ -1,4 +1,6 @@
-"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of one column."""
+"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of
+one column.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,14 @@ class Lm(nn.Module):
     def __init__(self, config: LmConfig) -> None:
         super().__init__()
         self.config = config
-        width, small, steps = config.width, config.depformer_width, config.depformer_steps
+        width = config.width
+        small = config.depformer_width
+        steps = config.depformer_steps
         self.emb = nn.ModuleList([nn.Embedding(config.card + 1, width) for _ in range(COLUMN_ROWS - 1)])
         self.text_emb = nn.Embedding(config.text_card + 1, width)
-        self.transformer = Transformer([LmLayer(width, config.heads, config.hidden) for _ in range(config.layers)])
+        self.transformer = Transformer(
+            [LmLayer(width, config.heads, config.hidden) for _ in range(config.layers)]
+        )
         self.out_norm = RmsNorm(width)
         self.text_linear = Linear(width, config.text_card)
         self.depformer_in = nn.ModuleList([Linear(width, small) for _ in range(steps)])
@@ -41,7 +47,9 @@ class Lm(nn.Module):
 
     @property
     def stream_dtype(self) -> torch.dtype:
-        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep model leaves."""
+        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep
+        model leaves.
+        """
         return torch.float32 if self.dtype == torch.float16 else self.dtype
 
     def empty_cache(self, rows: int) -> KVCache:
@@ -65,7 +73,9 @@ class Lm(nn.Module):
         Shapes: `embeddings` [1, T, D]; `cache` has one row.
         """
         c = self.config
-        span = prefill_span(start, embeddings.shape[1], 1, cache.window, c.head_width, c.rope_period, self.device)
+        span = prefill_span(
+            start, embeddings.shape[1], 1, cache.window, c.head_width, c.rope_period, self.device
+        )
         self.transformer.prefill(embeddings, cache, span)
 
     def span(self, position: Tensor, active: Tensor, window: int, read: int) -> Span:
@@ -87,11 +97,18 @@ class Lm(nn.Module):
         Shapes: `hidden` [B, D], `text` int64 [B] → int64 [B, steps].
         """
         config = self.config
-        batch, steps = hidden.shape[0], config.depformer_steps
+        batch = hidden.shape[0]
+        steps = config.depformer_steps
         state = hidden.new_empty(
-            config.depformer_layers, 2, batch, steps, config.depformer_heads, config.depformer_width // config.depformer_heads
+            config.depformer_layers,
+            2,
+            batch,
+            steps,
+            config.depformer_heads,
+            config.depformer_width // config.depformer_heads,
         )
-        before, chosen = self.depformer_text_emb(text), []
+        before = self.depformer_text_emb(text)
+        chosen = []
         for k in range(steps):
             x = self.depformer(self.depformer_in[k](hidden) + before, k, state)
             chosen.append(choose(k, self.linears[k](x).float()))
@@ -101,7 +118,9 @@ class Lm(nn.Module):
 
 
 class Depformer(nn.Module):
-    """A small transformer with its own weights for every step, no positions, and a state that lasts one frame."""
+    """A small transformer with its own weights for every step, no positions, and a state that lasts one
+    frame.
+    """
 
     def __init__(self, config: LmConfig) -> None:
         super().__init__()
@@ -120,7 +139,8 @@ class Depformer(nn.Module):
 class DepformerLayer(nn.Module):
     def __init__(self, config: LmConfig) -> None:
         super().__init__()
-        width, steps = config.depformer_width, config.depformer_steps
+        width = config.depformer_width
+        steps = config.depformer_steps
         self.self_attn = StepAttention(width, config.depformer_heads, steps)
         self.gating = nn.ModuleList([Gating(width, config.depformer_hidden) for _ in range(steps)])
         self.norm1 = RmsNorm(width)
@@ -136,7 +156,8 @@ class StepAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
-        self.heads, self.width = heads, width
+        self.heads = heads
+        self.width = width
         self.in_proj_weight = nn.Parameter(torch.empty(steps * 3 * width, width))
         self.out_proj = Linear(width, steps * width)
 
@@ -144,6 +165,7 @@ class StepAttention(nn.Module):
         width = self.width
         projected = linear(x, self.in_proj_weight, slice(3 * width * k, 3 * width * (k + 1)))
         q, keys, values = projected.view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
-        state[0, :, k], state[1, :, k] = keys[:, 0], values[:, 0]
+        state[0, :, k] = keys[:, 0]
+        state[1, :, k] = values[:, 0]
         mixed = attend(q, state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
         return linear(mixed, self.out_proj.weight, slice(width * k, width * (k + 1)))

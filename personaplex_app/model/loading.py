@@ -33,7 +33,8 @@ def load_lm(
     quantize: str = "none",
     away: int = 0,
 ) -> Lm:
-    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as it is read.
+    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as
+    it is read.
 
     `away` layers stay in host memory and are brought over for every step.
 
@@ -49,7 +50,16 @@ def load_lm(
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
         layers_away = spread(config.layers, away)
-        _fill(path, lm, shapes, device, dtype, report, quantize, tuple(f"transformer.layers.{k}." for k in layers_away))
+        _fill(
+            path,
+            lm,
+            shapes,
+            device,
+            dtype,
+            report,
+            quantize,
+            tuple(f"transformer.layers.{k}." for k in layers_away),
+        )
     if away:
         lm.transformer.stream = LayerStream(list(lm.transformer.layers), layers_away, device)
     return lm.eval().requires_grad_(False)
@@ -91,20 +101,28 @@ def _used(config: MimiConfig) -> MimiConfig:
 @contextmanager
 def _opened(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
-        raise WeightsError(f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub repository.")
+        raise WeightsError(
+            f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub"
+            " repository."
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as weights:
             yield weights
     except SafetensorError as error:
-        raise WeightsError(f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}") from error
+        raise WeightsError(
+            f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}"
+        ) from error
     except OSError as error:
         raise WeightsError(
-            f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try again."
+            f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try"
+            " again."
         ) from error
 
 
 def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
-    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3 · width."""
+    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3
+    · width.
+    """
     key = "depformer.layers.0.self_attn.in_proj_weight"
     if key not in weights.keys():  # noqa: SIM118 (not a dict)
         raise WeightsError(f"{path.name} has no {key}: it is not a PersonaPlex language model. {NEXT_STEP}")
@@ -112,7 +130,8 @@ def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
     steps, rest = divmod(rows, 3 * config.depformer_width)
     if rest or steps not in (8, 16):
         raise WeightsError(
-            f"{path.name} has {rows} rows in {key}; 8 or 16 steps of {3 * config.depformer_width} rows are known. {NEXT_STEP}"
+            f"{path.name} has {rows} rows in {key}; 8 or 16 steps of {3 * config.depformer_width} rows are"
+            f" known. {NEXT_STEP}"
         )
     return steps
 
@@ -123,13 +142,19 @@ def _check_keys(path: Path, weights: safe_open, shapes: dict[str, tuple[int, ...
         if keys:
             listed = ", ".join(shorten(key, 80) for key in sorted(keys)[:MAX_LISTED_KEYS])
             more = f" and {len(keys) - MAX_LISTED_KEYS} more" if len(keys) > MAX_LISTED_KEYS else ""
-            raise WeightsError(f"{path.name} {kind} tensor{'s' if len(keys) > 1 else ''} {listed}{more}. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name} {kind} tensor{'s' if len(keys) > 1 else ''} {listed}{more}. {NEXT_STEP}"
+            )
     for key, shape in shapes.items():
         view = weights.get_slice(key)
         if tuple(view.get_shape()) != shape:
-            raise WeightsError(f"{path.name}: {key} has the shape {view.get_shape()}; it must be {list(shape)}. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name}: {key} has the shape {view.get_shape()}; it must be {list(shape)}. {NEXT_STEP}"
+            )
         if not re.fullmatch(r"BF16|F16|F32", view.get_dtype()):
-            raise WeightsError(f"{path.name}: {key} is {view.get_dtype()}; BF16, F16 and F32 are read. {NEXT_STEP}")
+            raise WeightsError(
+                f"{path.name}: {key} is {view.get_dtype()}; BF16, F16 and F32 are read. {NEXT_STEP}"
+            )
 
 
 def _fill(
@@ -142,7 +167,10 @@ def _fill(
     quantize: str = "none",
     away: tuple[str, ...] = (),
 ) -> None:
-    """Move one tensor at a time, so that no second copy of the weights is ever held. What begins with `away` stays on the host."""
+    """Move one tensor at a time, so that no second copy of the weights is ever held.
+
+    What begins with `away` stays on the host.
+    """
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
     done = 0
@@ -158,11 +186,15 @@ def _fill(
                 stored = to_host(stored, device)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
-            needed = sum(stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items())
-            smaller = "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
+            needed = sum(
+                stored_bytes(tuple(t.shape), schemes[name], dtype.itemsize) for name, t in wanted.items()
+            )
+            smaller = (
+                "" if quantize == "int4" else f"--quantize {'int8' if quantize == 'none' else 'int4'}, or "
+            )
             raise EngineError(
-                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room ({shorten(error, 60)}). "
-                f"Use {smaller}a device with more memory."
+                f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room"
+                f" ({shorten(error, 60)}). Use {smaller}a device with more memory."
             ) from error
         _place(model, key, stored)
         done += empty.numel()
@@ -171,8 +203,8 @@ def _fill(
 
 
 def _read(path: Path, key: str, rows: int | None) -> torch.Tensor:
-    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go with the view, so that host
-    memory holds one tensor at a time."""
+    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go
+    with the view, so that host memory holds one tensor at a time."""
     with _opened(path) as weights:
         return weights.get_tensor(key) if rows is None else weights.get_slice(key)[:rows]
 

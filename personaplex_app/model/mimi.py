@@ -1,6 +1,7 @@
 """The Mimi codec, streaming: one frame of 1920 samples to 8 codes and back, for many rows at once.
 
-SEANet convolutions, a transformer on each side that runs two positions a frame, and a split residual vector quantiser.
+SEANet convolutions, a transformer on each side that runs two positions a frame, and a split residual vector
+quantiser.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from torch import Tensor, nn
 from ..units import FRAME_SAMPLES
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import AGENT_CODEBOOKS, MimiConfig
-from .conv import Elu, Memory, Residual, StreamConv, StreamConvTranspose, StreamSequence, empty_memory, name_all, settle_products
+from .conv import (
+    Elu,
+    Memory,
+    Residual,
+    StreamConv,
+    StreamConvTranspose,
+    StreamSequence,
+    empty_memory,
+    name_all,
+    settle_products,
+)
 from .transformer import CodecLayer, Transformer
 
 BLOCK = 2
@@ -50,7 +61,10 @@ class MimiState:
 
 
 class Mimi(nn.Module):
-    """Module names are the released file's keys. Always float32: the codec is small and its codes must be exact."""
+    """Module names are the released file's keys.
+
+    Always float32: the codec is small and its codes must be exact.
+    """
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()
@@ -113,13 +127,16 @@ class Mimi(nn.Module):
         return y
 
     def _span(self, length: int, state: MimiState, active: Tensor) -> Span:
-        c, window = self.config, state.cache.window
+        c = self.config
+        window = state.cache.window
         head_width = c.width // c.heads
         if length == BLOCK:
             return step_span(state.position, active, BLOCK, window, window, head_width, c.rope_period)
         if len(state.position) != 1:
             raise ValueError("several frames at once are for a single row")
-        return prefill_span(int(state.position[0]), length, BLOCK, window, head_width, c.rope_period, self.device)
+        return prefill_span(
+            int(state.position[0]), length, BLOCK, window, head_width, c.rope_period, self.device
+        )
 
 
 class Side(nn.Module):
@@ -127,7 +144,9 @@ class Side(nn.Module):
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()
-        self.transformer = Transformer([CodecLayer(config.width, config.heads, config.hidden) for _ in range(config.layers)])
+        self.transformer = Transformer(
+            [CodecLayer(config.width, config.heads, config.hidden) for _ in range(config.layers)]
+        )
 
 
 class Downsample(nn.Module):
@@ -202,7 +221,9 @@ class Codebooks(nn.Module):
         """Compute the vectors from what was loaded."""
         state = [dict(layer.named_buffers()) for layer in self.layers]
         usage = [s["_codebook.cluster_usage"].clamp(min=USAGE_FLOOR)[:, None] for s in state]
-        self.vectors = torch.stack([s["_codebook.embedding_sum"] / u for s, u in zip(state, usage, strict=True)])
+        self.vectors = torch.stack(
+            [s["_codebook.embedding_sum"] / u for s, u in zip(state, usage, strict=True)]
+        )
         self.half_norms = self.vectors.square().sum(dim=-1) / 2
 
 
@@ -236,7 +257,11 @@ def _encoder(config: MimiConfig) -> StreamSequence:
     channels = config.filters
     modules: list[nn.Module] = [StreamConv(1, channels, config.kernel)]
     for ratio in reversed(config.ratios):
-        modules += [*_residuals(config, channels), Elu(), StreamConv(channels, 2 * channels, 2 * ratio, ratio)]
+        modules += [
+            *_residuals(config, channels),
+            Elu(),
+            StreamConv(channels, 2 * channels, 2 * ratio, ratio),
+        ]
         channels *= 2
     return StreamSequence([*modules, Elu(), StreamConv(channels, config.width, config.last_kernel)])
 
@@ -245,6 +270,10 @@ def _decoder(config: MimiConfig) -> StreamSequence:
     channels = config.filters * 2 ** len(config.ratios)
     modules: list[nn.Module] = [StreamConv(config.width, channels, config.kernel)]
     for ratio in config.ratios:
-        modules += [Elu(), StreamConvTranspose(channels, channels // 2, ratio), *_residuals(config, channels // 2)]
+        modules += [
+            Elu(),
+            StreamConvTranspose(channels, channels // 2, ratio),
+            *_residuals(config, channels // 2),
+        ]
         channels //= 2
     return StreamSequence([*modules, Elu(), StreamConv(channels, 1, config.last_kernel)])

@@ -1,4 +1,6 @@
-"""Layers that do not fit on the device: kept in host memory and copied over, one ahead of the other, for every pass."""
+"""Layers that do not fit on the device: kept in host memory and copied over, one ahead of the other, for
+every pass.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ BUFFERS = 2
 
 
 def spread(layers: int, away: int) -> frozenset[int]:
-    """Return which layers are kept away, evenly spread so that copies run while the layers between them compute."""
+    """Return which layers are kept away, evenly spread so that copies run while the layers between them
+    compute.
+    """
     return frozenset(k * layers // away for k in range(away)) if away else frozenset()
 
 
@@ -30,7 +34,10 @@ def _host(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 class LayerStream:
-    """A stack's layers in order, each where it can compute. The copies go round: the end of a pass fetches the next one's beginning."""
+    """A stack's layers in order, each where it can compute.
+
+    The copies go round: the end of a pass fetches the next one's beginning.
+    """
 
     def __init__(self, layers: Sequence[nn.Module], away: frozenset[int], device: torch.device) -> None:
         self._layers = list(layers)

@@ -1,4 +1,6 @@
-"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes, before anything is loaded."""
+"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes,
+before anything is loaded.
+"""
 
 from __future__ import annotations
 
@@ -41,23 +43,35 @@ class Sizes:
 
     def weights_bytes(self, quantize: str, element_bytes: int) -> int:
         """Return what the loaded language model takes, the unused depformer steps left out."""
-        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in self.shapes.items())
+        return sum(
+            stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
+            for key, shape in self.shapes.items()
+        )
 
     def frame_bytes(self, quantize: str, element_bytes: int) -> int:
-        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its time is this over bandwidth."""
+        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its
+        time is this over bandwidth.
+        """
         total = 0
         for key, shape in self.shapes.items():
             if "emb" in key.split(".")[0]:
                 continue
             scheme = scheme_of(key, shape, quantize)
             # unpacked by separate kernels: read and shifted as bytes, written and read again as numbers
-            total += torch.Size(shape).numel() * (4 + 2 * element_bytes) if scheme == "int4" else stored_bytes(shape, scheme, element_bytes)
+            total += (
+                torch.Size(shape).numel() * (4 + 2 * element_bytes)
+                if scheme == "int4"
+                else stored_bytes(shape, scheme, element_bytes)
+            )
         return total
 
     def layer_bytes(self, quantize: str, element_bytes: int) -> int:
         """Return what one layer of the temporal stack takes."""
         layer = {key: shape for key, shape in self.shapes.items() if key.startswith("transformer.layers.0.")}
-        return sum(stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes) for key, shape in layer.items())
+        return sum(
+            stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
+            for key, shape in layer.items()
+        )
 
     def slot_bytes(self, element_bytes: int) -> int:
         """Return what one talk takes beside the weights."""
@@ -68,8 +82,9 @@ class Sizes:
 class Option:
     """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself.
 
-    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame. `agreement` is the share of greedy
-    tokens that are those of the unquantised weights, None where nobody measured it on this checkpoint.
+    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame.
+    `agreement` is the share of greedy tokens that are those of the unquantised weights, None where nobody
+    measured it on this checkpoint.
     """
 
     quantize: str
@@ -87,12 +102,15 @@ class Option:
         if self.quantize == "none":
             return ""
         if self.agreement is None:
-            return "how many of its tokens are those of the unquantised weights has not been measured (bench --agreement)"
+            return (
+                "how many of its tokens are those of the unquantised weights has not been measured (bench"
+                " --agreement)"
+            )
         return f"{self.agreement:.1%} of its tokens are those of the unquantised weights"
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """The memory of one device, divided. `needed_bytes` of an option is everything with one talk."""
 
     memory_bytes: int
@@ -116,12 +134,15 @@ def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
         loaded = {key: tuple(tensor.shape) for key, tensor in Lm(lm.trimmed()).state_dict().items()}
         codec = Mimi(replace(mimi, codebooks=AGENT_CODEBOOKS))
         streams = _state_bytes(codec.empty_encoder_state(1)) + _state_bytes(codec.empty_decoder_state(1))
-    codec_bytes = sum(tensor.numel() * tensor.element_size() for tensor in (*codec.parameters(), *codec.buffers()))
+    codec_bytes = sum(
+        tensor.numel() * tensor.element_size() for tensor in (*codec.parameters(), *codec.buffers())
+    )
     return Sizes(lm, loaded, parameters, codec_bytes, streams)
 
 
 def read_sizes(folder: Path) -> Sizes:
-    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names none.
+    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names
+    none.
 
     Raises: WeightsError when its configuration is spoiled.
     """
@@ -136,28 +157,33 @@ def plan_memory(
     talks: int = 1,
     offload: bool = False,
     agreements: Mapping[str, float] | None = None,
-) -> Plan:
-    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is how many are wanted.
+) -> MemoryPlan:
+    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is
+    how many are wanted.
 
-    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are those measured of each
-    form (`agreement.known_agreements`).
+    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are
+    those measured of each form (`agreement.known_agreements`).
     """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
     slot = sizes.slot_bytes(element_bytes)
     options = []
     for form in QUANTIZATIONS:
-        weights, layer = sizes.weights_bytes(form, element_bytes), sizes.layer_bytes(form, element_bytes)
+        weights = sizes.weights_bytes(form, element_bytes)
+        layer = sizes.layer_bytes(form, element_bytes)
         fixed = weights + sizes.codec_bytes + snapshots + RESERVE_BYTES
         away = -(-(fixed + slot - usable) // layer) + BUFFERS if offload and fixed + slot > usable else 0
         if away > sizes.lm.layers:
             away = 0
         fixed -= max(away - BUFFERS, 0) * layer
-        frame, room = sizes.frame_bytes(form, element_bytes), max((usable - fixed) // slot, 0)
-        options.append(Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form)))
+        frame = sizes.frame_bytes(form, element_bytes)
+        room = max((usable - fixed) // slot, 0)
+        options.append(
+            Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form))
+        )
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
-    return Plan(
+    return MemoryPlan(
         memory_bytes=memory_bytes,
         usable_bytes=usable,
         element_bytes=element_bytes,
@@ -179,8 +205,8 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
         least = asked[-1]
         way_out = "--quantize auto or int4, or " if quantize in ("none", "int8") else ""
         return (
-            f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not fit. "
-            f"Take {way_out}a device with more memory."
+            f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not"
+            f" fit. Take {way_out}a device with more memory."
         )
     fits = f"{chosen.slots} talk{'' if chosen.slots == 1 else 's'}"
     fits += f" of the {talks} asked for" if chosen.slots < talks else ""
@@ -200,8 +226,9 @@ def _away(chosen: Option, layers: int) -> str:
         return ""
     fetch_s = chosen.away_bytes / HOST_LINK_BYTES_PER_S
     return (
-        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to bring over for every frame: "
-        f"{fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s, {fetch_s / FRAME_S:.1f} times real time."
+        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to"
+        f" bring over for every frame: {fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s,"
+        f" {fetch_s / FRAME_S:.1f} times real time."
     )
 
 

@@ -1,4 +1,7 @@
-"""The prompt phase as one list of columns: voice, silence, role text, silence. Everything in it is forced, so it needs no sampling."""
+"""The prompt phase as one list of columns: voice, silence, role text, silence.
+
+Everything in it is forced, so it needs no sampling.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import AGENT_CODEBOOKS, AGENT_SILENCE, CACHE_COLUMNS, COLUMN_ROWS, DELAYS, PAD, USER_TONE, LmConfig
+from .config import (
+    AGENT_CODEBOOKS,
+    AGENT_SILENCE,
+    CACHE_COLUMNS,
+    COLUMN_ROWS,
+    DELAYS,
+    PAD,
+    USER_TONE,
+    LmConfig,
+)
 
 SILENCE_FRAMES = 6
 """Half a second, as whole frames: int(0.5 · 12.5)."""
@@ -31,7 +43,8 @@ class Prompt:
     """What the prompt phase feeds the model, and where it leaves the conversation.
 
     Shapes: `embeddings` [T, D] come first (None without a stored voice), then `columns` int64 [n, 17];
-    `last` int64 [17] is the input of the first live step, `delayed` int64 [17] the delayed rows of the column after it.
+    `last` int64 [17] is the input of the first live step, `delayed` int64 [17] the delayed rows of the column
+    after it.
     """
 
     embeddings: Tensor | None
@@ -51,7 +64,12 @@ def wrap(text: str) -> str:
     return text if text.startswith("<system>") and text.endswith("<system>") else f"<system> {text} <system>"
 
 
-def build_prompt(config: LmConfig, text_tokens: list[int], voice: VoicePrompt | None = None, voice_codes: Tensor | None = None) -> Prompt:
+def build_prompt(
+    config: LmConfig,
+    text_tokens: list[int],
+    voice: VoicePrompt | None = None,
+    voice_codes: Tensor | None = None,
+) -> Prompt:
     """Return the prompt phase of a stored voice, of a voice's codes, or of neither.
 
     Shapes: `voice_codes` int64 [8, T].
@@ -59,7 +77,8 @@ def build_prompt(config: LmConfig, text_tokens: list[int], voice: VoicePrompt | 
     frames = _frames(text_tokens, voice_codes)
     columns = _delay(frames)
     if voice is None:
-        # the first frame is lost to the start tokens: only its delayed rows would remain, and those are start tokens too
+        # the first frame is lost to the start tokens: only its delayed rows would remain, and those are start
+        # tokens too
         start = torch.full((COLUMN_ROWS,), config.audio_start)
         start[0] = config.text_start
         columns[0] = start
@@ -87,7 +106,9 @@ def _frames(text_tokens: list[int], voice_codes: Tensor | None) -> Tensor:
 
 
 def _delay(frames: Tensor) -> Tensor:
-    """Return the columns of the frames, one more than there are frames; the delayed rows of the first are not yet known."""
+    """Return the columns of the frames, one more than there are frames; the delayed rows of the first are not
+    yet known.
+    """
     padded = torch.cat([frames, frames[-1:]])
     shifted = torch.cat([frames[:1], frames])
     return torch.where(DELAYED, shifted, padded)

@@ -1,10 +1,12 @@
-"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further packages.
+"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further
+packages.
 
-int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second holding what the first
-rounds away, about 15 bits in all: both meet the weights in one integer product, which reads one byte a weight and sums exactly in
-int32. A row's result therefore does not depend on its batch, and no number can overflow on the way.
-int4 is symmetric with a scale per group of 64 inputs and is unpacked before every product, a slab at a time: it saves memory, and costs
-time, for without a fused kernel some eight bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
+int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second
+holding what the first rounds away, about 15 bits in all: both meet the weights in one integer product, which
+reads one byte a weight and sums exactly in int32. A row's result therefore does not depend on its batch, and
+no number can overflow on the way. int4 is symmetric with a scale per group of 64 inputs and is unpacked
+before every product, a slab at a time: it saves memory, and costs time, for without a fused kernel some eight
+bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ SLAB_WEIGHTS = 1 << 24
 INTEGER_ROWS = 32
 """CUDA's integer product wants more than 16 rows, and K and N in multiples of 8."""
 HALF_REACH = 16.0
-"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave float16's range."""
+"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave
+float16's range.
+"""
 TINY = 1e-30
 
 
 def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
-    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the temporal stack.
+    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the
+    temporal stack.
 
-    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the tokens.
+    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the
+    tokens.
     """
     if quantize == "none" or len(shape) != 2 or "emb" in key.split(".")[0]:
         return "none"
@@ -49,7 +55,9 @@ def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int
 
 
 def quantized(tensor: Tensor, scheme: str, integer: bool) -> Int8Weight | Int4Weight:
-    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see `integer_works`)."""
+    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see
+    `integer_works`).
+    """
     return Int8Weight(tensor, integer) if scheme == "int8" else Int4Weight(tensor)
 
 
@@ -84,7 +92,8 @@ def linear(x: Tensor, weight: Tensor | Int8Weight | Int4Weight, rows: slice = sl
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
     if x.dtype == weight.dtype:
-        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of the memory's speed
+        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of
+        # the memory's speed
         quick = _onednn_linear() if x.dtype == torch.float32 and x.device.type == "cpu" else None
         return quick(x, weight, None, "none", [], "") if quick else F.linear(x, weight)
     # float16 weights in a float32 stream
@@ -95,7 +104,9 @@ def _product(x: Tensor, weight: Tensor) -> Tensor:
 @cache
 def _onednn_linear() -> Callable[..., Tensor] | None:
     """Return oneDNN's linear layer, None where this PyTorch comes without it."""
-    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    found = (
+        getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    )
     return found.default if found else None
 
 
@@ -125,7 +136,8 @@ class Int8Weight(nn.Module):
 
     def times(self, x: Tensor, rows: slice) -> Tensor:
         """Return `x` times some rows (see `linear`)."""
-        codes, scale = self.codes[rows], self.scale[rows]
+        codes = self.codes[rows]
+        scale = self.scale[rows]
         if not self._integer or len(codes) % 8:
             return _product(x, codes.to(self._kind) * scale[:, None].to(self._kind))
         y = _integer_product(x.reshape(-1, x.shape[-1]).float(), codes) * scale
@@ -139,14 +151,17 @@ def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
     high = (x / high_scale).round()
     low_scale = high_scale / 254
     low = ((x - high * high_scale) / low_scale).round().clamp(-127, 127)
-    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(torch.int8)
+    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(
+        torch.int8
+    )
     sums = torch._int_mm(both, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
     # what is not a number is none in int8: the scale carries it on
     return sums[:batch] * high_scale + sums[batch:] * low_scale
 
 
 class Int4Weight(nn.Module):
-    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones, both signed.
+    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones,
+    both signed.
 
     Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
     """
@@ -161,10 +176,14 @@ class Int4Weight(nn.Module):
         padded = self.columns + -self.columns % (2 * GROUP)
         self.register_buffer("codes", torch.empty(rows, padded // 2, dtype=torch.int8, device=weight.device))
         # float16 holds neither a very small nor a very large scale, bfloat16 every one
-        self.register_buffer("scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device))
+        self.register_buffer(
+            "scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
+        )
         slabs = _slabs(rows, padded)
         for start in slabs:
-            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(1, (-1, GROUP))
+            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(
+                1, (-1, GROUP)
+            )
             # the number furthest from zero becomes −8, so that all sixteen codes are used
             furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
             scale = (furthest / -8).to(torch.bfloat16)
@@ -175,13 +194,18 @@ class Int4Weight(nn.Module):
 
     def times(self, x: Tensor, rows: slice) -> Tensor:
         """Return `x` times some rows (see `linear`)."""
-        codes, scale = self.codes[rows], self.scale[rows]
+        codes = self.codes[rows]
+        scale = self.scale[rows]
         high, low = F.pad(x, (0, 2 * codes.shape[1] - self.columns)).chunk(2, dim=-1)
         slabs = _slabs(len(codes), self.columns)
         parts = []
         for s in slabs:
-            part, scales = codes[s : s + slabs.step], scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
-            parts.append(_product(high, _scaled(part >> 4, scales[0])) + _product(low, _scaled((part << 4) >> 4, scales[1])))
+            part = codes[s : s + slabs.step]
+            scales = scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
+            parts.append(
+                _product(high, _scaled(part >> 4, scales[0]))
+                + _product(low, _scaled((part << 4) >> 4, scales[1]))
+            )
         return torch.cat(parts, dim=-1)
 
 

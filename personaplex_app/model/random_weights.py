@@ -1,4 +1,6 @@
-"""Models of any size with random weights: speed and memory can be measured where the released weights are out of reach."""
+"""Models of any size with random weights: speed and memory can be measured where the released weights are out
+of reach.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from .prompt import Prompt, VoicePrompt, build_prompt
 
 Model = TypeVar("Model", bound=nn.Module)
 SIZES = {
-    "tiny": LmConfig(48, 3, 3, 132, depformer_width=32, depformer_heads=2, depformer_layers=2, depformer_hidden=88, text_card=512),
+    "tiny": LmConfig(
+        48,
+        3,
+        3,
+        132,
+        depformer_width=32,
+        depformer_heads=2,
+        depformer_layers=2,
+        depformer_hidden=88,
+        text_card=512,
+    ),
     "mid": LmConfig(
         *(1024, 16, 8, gated_width(1024, 4.125 * 1024)),
         depformer_width=512,
@@ -37,7 +49,9 @@ def random_lm(config: LmConfig, device: torch.device, dtype: torch.dtype) -> Lm:
 
 def random_mimi(device: torch.device, config: MimiConfig | None = None) -> Mimi:
     """Return a codec, of the released size unless told otherwise, with the codebooks that are used."""
-    mimi = _filled(lambda: Mimi(replace(config or MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32)
+    mimi = _filled(
+        lambda: Mimi(replace(config or MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32
+    )
     settle(mimi)
     return mimi
 
@@ -46,7 +60,9 @@ def random_prompt(config: LmConfig, positions: int) -> Prompt:
     """Return the prompt phase of a made-up voice and role."""
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(VOICE_FRAMES, config.width, generator=generator) * 0.1
-    columns = torch.randint(min(config.card, config.text_card), (COLUMN_ROWS, CACHE_COLUMNS), generator=generator)
+    columns = torch.randint(
+        min(config.card, config.text_card), (COLUMN_ROWS, CACHE_COLUMNS), generator=generator
+    )
     tokens = torch.randint(config.text_card, (positions - VOICE_FRAMES - 12,), generator=generator).tolist()
     return build_prompt(config, tokens, VoicePrompt(embeddings, columns))
 

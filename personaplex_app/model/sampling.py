@@ -1,7 +1,8 @@
 """Choosing tokens: every row has its own temperature, top-k and random stream.
 
-The random numbers are a hash of (seed, position, codebook, token): no generator to keep, to copy into a snapshot or to step in
-order, the same on every device, and no row's draw depends on which other rows share its batch.
+The random numbers are a hash of (seed, position, codebook, token): no generator to keep, to copy into a
+snapshot or to step in order, the same on every device, and no row's draw depends on which other rows share
+its batch.
 """
 
 from __future__ import annotations
@@ -35,10 +36,20 @@ def gumbel(seed: Tensor, position: Tensor, stream: int, token: Tensor) -> Tensor
     return -torch.log(-torch.log(uniform))
 
 
-def sample(logits: Tensor, temperature: Tensor, topk: Tensor, widest: int, seed: Tensor, position: Tensor, stream: int) -> Tensor:
-    """Choose a token per row: the most likely one where the temperature is 0, else one of the `topk` most likely.
+def sample(
+    logits: Tensor,
+    temperature: Tensor,
+    topk: Tensor,
+    widest: int,
+    seed: Tensor,
+    position: Tensor,
+    stream: int,
+) -> Tensor:
+    """Choose a token per row: the most likely one where the temperature is 0, else one of the `topk` most
+    likely.
 
-    Shapes: `logits` float32 [B, card]; `temperature` float32 [B]; `topk` int64 [B], each from 1 to `widest` → int64 [B].
+    Shapes: `logits` float32 [B, card]; `temperature` float32 [B]; `topk` int64 [B], each from 1 to `widest` →
+    int64 [B].
     """
     greedy = logits.argmax(dim=-1)
     if not widest:

@@ -19,12 +19,15 @@ class TextTokenizer:
     def __init__(self, path: Path) -> None:
         """Raises: WeightsError when the file is not a SentencePiece model."""
         if not path.is_file():
-            raise WeightsError(f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository.")
+            raise WeightsError(
+                f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
+            )
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
         except (OSError, RuntimeError) as error:
             raise WeightsError(
-                f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint again."
+                f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint"
+                " again."
             ) from error
 
     def __len__(self) -> int:
@@ -39,7 +42,10 @@ class TextTokenizer:
             return []
         tokens = self._pieces.encode(wrap(text))
         if len(tokens) > MAX_PROMPT_TOKENS:
-            raise BadPrompt(f"The role prompt has {len(tokens):,} tokens; the limit is {MAX_PROMPT_TOKENS:,}. Shorten it and try again.")
+            raise BadPrompt(
+                f"The role prompt has {len(tokens):,} tokens; the limit is {MAX_PROMPT_TOKENS:,}. Shorten it"
+                " and try again."
+            )
         return tokens
 
     def piece(self, token: int) -> str:

@@ -15,7 +15,9 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 from ..errors import EngineUnavailable, WeightsError
 
 HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
-"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's from 2 on."""
+"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's
+from 2 on.
+"""
 CHUNK_BYTES = 1 << 20
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Waited after each failure in a row; a byte that arrives begins the row anew."""
@@ -37,19 +39,21 @@ class Source:
 def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell) -> None:
     """Bring `part` to the size of its source, from where it ends.
 
-    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError when the file
-    is shorter there than published, OSError of the disk.
+    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError
+    when the file is shorter there than published, OSError of the disk.
     """
     if _size(part) > source.size_bytes or not part.exists():
         part.write_bytes(b"")
     failures = most_bytes = 0
     while _size(part) < source.size_bytes:
-        short, cause = False, ""
+        short = False
+        cause = ""
         try:
             _stream(source, part, tell)
             short = True
         except HfHubHTTPError as error:
-            short, cause = error.response.status_code == 416, f"status {error.response.status_code}"
+            short = error.response.status_code == 416
+            cause = f"status {error.response.status_code}"
             if not short and error.response.status_code not in BUSY:
                 raise
         except HTTPError as error:
@@ -68,7 +72,9 @@ def _stream(source: Source, part: Path, tell: Tell) -> None:
     wanted = {**source.headers, "Accept-Encoding": "identity"}
     if have_bytes := _size(part):
         wanted["Range"] = f"bytes={have_bytes}-"
-    with get_session().stream("GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+    with get_session().stream(
+        "GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+    ) as response:
         hf_raise_for_status(response)
         tell(have_bytes)
         # a server that does not know ranges begins anew
@@ -84,15 +90,16 @@ def _cut_off(source: Source, part: Path) -> WeightsError:
     amount = f"{_size(part):,} of {source.size_bytes:,} bytes"
     part.unlink(missing_ok=True)
     return WeightsError(
-        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start again later, or unset "
-        "HF_ENDPOINT if it names a mirror."
+        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start"
+        " again later, or unset HF_ENDPOINT if it names a mirror."
     )
 
 
 def _cut(source: Source, part: Path, cause: str) -> EngineUnavailable:
     return EngineUnavailable(
-        f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of {source.size_bytes:,} bytes of {source.name} are "
-        "here. Check the network and start again; it goes on from there."
+        f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of"
+        f" {source.size_bytes:,} bytes of {source.name} are here. Check the network and start again; it goes"
+        " on from there."
     )
 
 
@@ -110,7 +117,10 @@ def digest(path: Path, like: str, tell: Tell) -> str:
                 sums.update(block)
                 tell(file.tell())
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start again.") from error
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start"
+            " again."
+        ) from error
     return sums.hexdigest()
 
 

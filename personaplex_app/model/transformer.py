@@ -74,7 +74,9 @@ class Attention(nn.Module):
         """
         batch, length, _ = x.shape
         q, k, v = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
-        q, k, v = (y.to(cache.dtype) for y in (rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin), v))
+        q, k, v = (
+            y.to(cache.dtype) for y in (rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin), v)
+        )
         if span.prefill:
             keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
             mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
@@ -87,16 +89,23 @@ class Attention(nn.Module):
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
         """Write keys and values where nobody needs the block's output."""
         batch, length, width = x.shape
-        k, v = linear(x, self.in_proj_weight, slice(width, None)).view(batch, length, 2, self.heads, -1).unbind(2)
+        k, v = (
+            linear(x, self.in_proj_weight, slice(width, None))
+            .view(batch, length, 2, self.heads, -1)
+            .unbind(2)
+        )
         write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span.slots)
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
     """Return scaled dot-product attention with the heads joined.
 
-    Shapes: `q` [B, T, heads, head width], `keys` and `values` [B, S, heads, head width] → [B, T, heads · head width].
+    Shapes: `q` [B, T, heads, head width], `keys` and `values` [B, S, heads, head width] → [B, T, heads · head
+    width].
     """
-    mixed = F.scaled_dot_product_attention(q.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, is_causal=causal)
+    mixed = F.scaled_dot_product_attention(
+        q.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, is_causal=causal
+    )
     return mixed.transpose(1, 2).flatten(2)
 
 

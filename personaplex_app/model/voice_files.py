@@ -1,4 +1,6 @@
-"""Voice files: a released `.pt` is a pickle and treated as hostile; ours are safetensors with a known sha256."""
+"""Voice files: a released `.pt` is a pickle and treated as hostile; ours are safetensors with a known
+sha256.
+"""
 
 from __future__ import annotations
 
@@ -41,28 +43,54 @@ def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a spoiled file makes the reader raise
-        raise WeightsError(f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again.") from error
+        raise WeightsError(
+            f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."
+        ) from error
     if not isinstance(content, dict) or set(content) != {"embeddings", "cache"}:
-        raise WeightsError(f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download voices.tgz again.")
+        raise WeightsError(
+            f"The voice file {name}.pt does not hold embeddings and cache and nothing else. Download"
+            " voices.tgz again."
+        )
     return _checked(name, content["embeddings"], content["cache"], config)
 
 
 def _check_pickle(name: str, data: bytes) -> None:
-    """Refuse, before anything is unpickled, what a voice has no need of: other names, packed or outsized records."""
+    """Refuse, before anything is unpickled, what a voice has no need of: other names, packed or outsized
+    records.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             records = archive.infolist()
             packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
             if packed or sum(record.file_size for record in records) > MAX_VOICE_BYTES:
-                raise WeightsError(f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again.")
+                raise WeightsError(
+                    f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again."
+                )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
         for opcode, argument, _ in pickletools.genops(pickles[0]):
             if opcode.name in NAMING_OPCODES and (opcode.name != "GLOBAL" or argument not in ALLOWED_GLOBALS):
-                raise WeightsError(f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is not loaded.")
+                raise WeightsError(
+                    f"The voice file {name}.pt calls {shorten(argument)}, which a voice has no need of: it is"
+                    " not loaded."
+                )
         if len(pickles) != 1:
-            raise WeightsError(f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz again.")
-    except (zipfile.BadZipFile, ValueError, IndexError, EOFError, OSError, RuntimeError, OverflowError, NotImplementedError) as error:
-        raise WeightsError(f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again.") from error
+            raise WeightsError(
+                f"The voice file {name}.pt holds {len(pickles)} pickles instead of one. Download voices.tgz"
+                " again."
+            )
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        IndexError,
+        EOFError,
+        OSError,
+        RuntimeError,
+        OverflowError,
+        NotImplementedError,
+    ) as error:
+        raise WeightsError(
+            f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."
+        ) from error
 
 
 def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> VoicePrompt:
@@ -74,19 +102,35 @@ def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> 
     shape = tuple(embeddings.shape)
     if len(shape) != 4 or not 2 <= shape[0] <= MAX_VOICE_FRAMES or shape[1:] != (1, 1, config.width):
         limit = f"[2 to {MAX_VOICE_FRAMES}, 1, 1, {config.width}]"
-        raise WeightsError(f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to another model.")
-    if embeddings.dtype not in (torch.bfloat16, torch.float16, torch.float32) or not torch.isfinite(embeddings).all():
-        raise WeightsError(f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download voices.tgz again.")
+        raise WeightsError(
+            f"The voice {name}: embeddings has the shape {list(shape)}; it must be {limit}. It belongs to"
+            " another model."
+        )
+    if (
+        embeddings.dtype not in (torch.bfloat16, torch.float16, torch.float32)
+        or not torch.isfinite(embeddings).all()
+    ):
+        raise WeightsError(
+            f"The voice {name}: embeddings must be finite bfloat16, float16 or float32 numbers. Download"
+            " voices.tgz again."
+        )
     if tuple(cache.shape) != (1, COLUMN_ROWS, CACHE_COLUMNS) or cache.dtype != torch.int64:
-        raise WeightsError(f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz again.")
-    text, audio = cache[0, 0], cache[0, 1:]
+        raise WeightsError(
+            f"The voice {name}: cache must be int64 [1, {COLUMN_ROWS}, {CACHE_COLUMNS}]. Download voices.tgz"
+            " again."
+        )
+    text = cache[0, 0]
+    audio = cache[0, 1:]
     if cache.min() < 0 or text.max() > config.text_card or audio.max() > config.card:
-        raise WeightsError(f"The voice {name}: cache holds tokens that the model does not have. It belongs to another model.")
+        raise WeightsError(
+            f"The voice {name}: cache holds tokens that the model does not have. It belongs to another model."
+        )
     return VoicePrompt(embeddings[:, 0, 0].contiguous(), cache[0].contiguous())
 
 
 def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
-    """Prove key order and number type on the voices: their first and last embeddings follow from the model's own tables.
+    """Prove key order and number type on the voices: their first and last embeddings follow from the model's
+    own tables.
 
     Raises: WeightsError naming the first voice that does not fit.
     Source: every voice begins at the start tokens; the last input is column (T − 1) mod 4.
@@ -110,7 +154,12 @@ def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
 
 def to_safetensors(voice: VoicePrompt) -> bytes:
     """Return a voice as a file of ours."""
-    return save({"embeddings": voice.embeddings[:, None, None].contiguous(), "cache": voice.columns[None].contiguous()})
+    return save(
+        {
+            "embeddings": voice.embeddings[:, None, None].contiguous(),
+            "cache": voice.columns[None].contiguous(),
+        }
+    )
 
 
 def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
@@ -119,20 +168,27 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
     Raises: WeightsError when it is not one.
     """
     if len(data) > MAX_VOICE_BYTES:
-        raise WeightsError(f"The voice file {shorten(name)} has {len(data):,} bytes; the limit is {MAX_VOICE_BYTES:,}.")
+        raise WeightsError(
+            f"The voice file {shorten(name)} has {len(data):,} bytes; the limit is {MAX_VOICE_BYTES:,}."
+        )
     try:
         content = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"The voice file {shorten(name)} is not a safetensors file ({type(error).__name__}); export it again."
+            f"The voice file {shorten(name)} is not a safetensors file ({type(error).__name__}); export it"
+            " again."
         ) from error
     if set(content) != {"embeddings", "cache"}:
-        raise WeightsError(f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it again.")
+        raise WeightsError(
+            f"The voice file {shorten(name)} does not hold embeddings and cache and nothing else; export it"
+            " again."
+        )
     return _checked(name, content["embeddings"], content["cache"], config)
 
 
 def open_voices(archive: Path, store: Path, config: LmConfig) -> dict[str, VoicePrompt]:
-    """Return the released voices, from the store where it was made of this very archive, else from the archive and into the store.
+    """Return the released voices, from the store where it was made of this very archive, else from the
+    archive and into the store.
 
     Raises: WeightsError when the archive is spoiled.
     """
@@ -159,10 +215,16 @@ def _from_store(store: Path, source: str, config: LmConfig) -> dict[str, VoicePr
 
 
 def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> None:
-    """Write the index last, so that a cut-off store is made again. A store that cannot be written only costs time at the next start."""
+    """Write the index last, so that a cut-off store is made again.
+
+    A store that cannot be written only costs time at the next start.
+    """
     try:
         store.mkdir(parents=True, exist_ok=True)
-        sums = {name: _write(store / f"{name}.safetensors", to_safetensors(voice)) for name, voice in voices.items()}
+        sums = {
+            name: _write(store / f"{name}.safetensors", to_safetensors(voice))
+            for name, voice in voices.items()
+        }
         _write(store / INDEX_FILE, json.dumps({"archive_sha256": source, "voices": sums}, indent=1).encode())
     except OSError:
         return
@@ -177,7 +239,12 @@ def _write(path: Path, data: bytes) -> str:
 
 def _sha256_of(path: Path) -> str:
     if not path.is_file():
-        raise WeightsError(f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository.")
+        raise WeightsError(
+            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
+        )
     if path.stat().st_size > 16 * MAX_VOICE_BYTES:
-        raise WeightsError(f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it again.")
+        raise WeightsError(
+            f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it"
+            " again."
+        )
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -62,13 +62,13 @@ def advice(certificate: Certificate, host: str, port: int) -> str:
     else:
         reach = f"Others reach it at {url_of(host, port, secure=True)}"
     return (
-        "The certificate is self-signed, so a browser warns before it opens the page for the first time:\n"
-        '  Chrome, Edge  "Your connection is not private" (NET::ERR_CERT_AUTHORITY_INVALID): Advanced, then Proceed\n'
-        '  Firefox       "Warning: Potential Security Risk Ahead": Advanced, then Accept the Risk and Continue\n'
-        '  Safari        "This Connection Is Not Private": Show Details, then visit this website\n'
-        f"SHA-256, to compare with the one the browser shows: {certificate.fingerprint}\n"
-        f"No warning comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an authority.\n"
-        f"{reach}."
+        "The certificate is self-signed, so a browser warns before it opens the page for the first time:\n "
+        ' Chrome, Edge  "Your connection is not private" (NET::ERR_CERT_AUTHORITY_INVALID): Advanced, then'
+        ' Proceed\n  Firefox       "Warning: Potential Security Risk Ahead": Advanced, then Accept the Risk'
+        ' and Continue\n  Safari        "This Connection Is Not Private": Show Details, then visit this'
+        f" website\nSHA-256, to compare with the one the browser shows: {certificate.fingerprint}\nNo warning"
+        f" comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an"
+        f" authority.\n{reach}."
     )
 
 
@@ -82,7 +82,13 @@ def url_of(host: str, port: int, secure: bool) -> str:
 def names_of_this_machine(host: str) -> tuple[str, ...]:
     """Return the names and addresses under which others may reach this machine, `host` among them."""
     own = socket.gethostname()
-    names = {"localhost": None, "127.0.0.1": None, "::1": None, own.lower(): None, socket.getfqdn().lower(): None}
+    names = {
+        "localhost": None,
+        "127.0.0.1": None,
+        "::1": None,
+        own.lower(): None,
+        socket.getfqdn().lower(): None,
+    }
     if "." not in own:
         names[f"{own.lower()}.local"] = None
     names |= dict.fromkeys(_addresses(own))
@@ -104,17 +110,25 @@ def _addresses(own_name: str) -> list[str]:
 
 
 def _given(key_path: Path, chain_path: Path) -> Certificate:
-    key, leaf = _read_key(key_path), _read_certificate(chain_path)
+    key = _read_key(key_path)
+    leaf = _read_certificate(chain_path)
     if leaf.public_key() != key.public_key():
         raise SettingsError(
             f"The key {key_path} and the certificate {chain_path} do not belong together; "
             "a file with a chain must begin with the server's own certificate."
         )
-    now, begins, ends = _now(), leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    now = _now()
+    begins = leaf.not_valid_before_utc
+    ends = leaf.not_valid_after_utc
     if begins > now:
-        raise SettingsError(f"The certificate {chain_path} holds from {begins:%Y-%m-%d} on; is this machine's clock right?")
+        raise SettingsError(
+            f"The certificate {chain_path} holds from {begins:%Y-%m-%d} on; is this machine's clock right?"
+        )
     if ends <= now:
-        raise SettingsError(f"The certificate {chain_path} ended on {ends:%Y-%m-%d}; renew it, or give --ssl alone for a self-signed one.")
+        raise SettingsError(
+            f"The certificate {chain_path} ended on {ends:%Y-%m-%d}; renew it, or give --ssl alone for a"
+            " self-signed one."
+        )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
     except (ssl.SSLError, OSError) as error:
@@ -128,10 +142,14 @@ def _read_key(path: Path) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(_read(path, "key", "--ssl-key"), password=None)
     except TypeError:
-        raise SettingsError(f"The key {path} is locked with a passphrase; unlock it: openssl pkey -in {path} -out unlocked.pem") from None
+        raise SettingsError(
+            f"The key {path} is locked with a passphrase; unlock it: openssl pkey -in {path} -out"
+            " unlocked.pem"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise SettingsError(
-            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE KEY-----)."
+            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
+            " KEY-----)."
         ) from None
 
 
@@ -139,19 +157,26 @@ def _read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(_read(path, "certificate", "--ssl-cert"))
     except ValueError:
-        raise SettingsError(f"{path} is no certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----).") from None
+        raise SettingsError(
+            f"{path} is no certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----)."
+        ) from None
 
 
 def _read(path: Path, what: str, flag: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"The {what} {path} cannot be read ({error.strerror}); name another file with {flag}.") from error
+        raise SettingsError(
+            f"The {what} {path} cannot be read ({error.strerror}); name another file with {flag}."
+        ) from error
 
 
 def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all of `names`."""
-    key_path, chain_path = folder / "key.pem", folder / "certificate.pem"
+    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all
+    of `names`.
+    """
+    key_path = folder / "key.pem"
+    chain_path = folder / "certificate.pem"
     with suppress(SettingsError):
         found = _given(key_path, chain_path)
         leaf = _read_certificate(chain_path)
@@ -164,12 +189,14 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
         # a mode is for the last folder only
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        _write(
+            key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        )
         _write(chain_path, leaf.public_bytes(pem))
     except OSError as error:
         raise SettingsError(
-            f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder with --data, "
-            "or files with --ssl-key and --ssl-cert."
+            f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder"
+            " with --data, or files with --ssl-key and --ssl-cert."
         ) from error
     return _described(key_path, chain_path, leaf, self_signed=True)
 
@@ -212,10 +239,14 @@ def _general_name(name: str) -> x509.GeneralName:
 def _described(key: Path, chain: Path, leaf: x509.Certificate, self_signed: bool) -> Certificate:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        said = [str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)]
+        said = [
+            str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)
+        ]
     except x509.ExtensionNotFound:
         said = []
-    return Certificate(key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed)
+    return Certificate(
+        key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

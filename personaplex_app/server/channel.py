@@ -51,7 +51,8 @@ class WebSocketChannel:
     """A WebSocket that has been accepted."""
 
     def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
-        self._socket, self._traffic = socket, traffic
+        self._socket = socket
+        self._traffic = traffic
 
     async def receive(self) -> bytes | str:
         try:
@@ -140,7 +141,9 @@ class HttpChannel:
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the talk."""
+        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the
+        talk.
+        """
         self.streaming = True
         try:
             while True:
@@ -190,7 +193,9 @@ class ConnectRate:
     """At most so many of something a minute from one address; remembers a bounded number of addresses."""
 
     def __init__(self, per_minute: int, most_addresses: int = 4096, what: str = "talks") -> None:
-        self._per_minute, self._most, self._what = per_minute, most_addresses, what
+        self._per_minute = per_minute
+        self._most = most_addresses
+        self._what = what
         self._recent: dict[str, list[float]] = {}
 
     def admit(self, address: str, now_s: float | None = None) -> None:
@@ -202,7 +207,8 @@ class ConnectRate:
         elif times:
             self._recent[address] = times
             raise CapacityError(
-                f"More than {self._per_minute} {self._what} a minute from this address; wait {60 - (now_s - times[0]):.0f} s."
+                f"More than {self._per_minute} {self._what} a minute from this address; wait"
+                f" {60 - (now_s - times[0]):.0f} s."
             )
         if len(self._recent) >= self._most:
             self._recent.pop(next(iter(self._recent)))

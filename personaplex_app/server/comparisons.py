@@ -18,25 +18,25 @@ import numpy as np
 from huggingface_hub import get_token
 
 from .. import audio
-from ..classic.synthesiser import Synthesiser
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, shorten
+from ..evaluation.blind_test.design import Condition, Design
+from ..evaluation.blind_test.store import BlindTest, BlindTests
+from ..evaluation.blind_test.votes_upload import VoteUpload
 from ..evaluation.comparison import Matched, measures
-from ..evaluation.listening import Condition, Design
-from ..evaluation.listening_test import ListeningTest, ListeningTests
-from ..evaluation.render import Rendering, RenderRequest, request
-from ..evaluation.render_batch import Progress, RenderBatch
-from ..evaluation.render_cache import RenderCache
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..evaluation.votes_upload import VoteUpload
+from ..owners import owner_hash
 from ..personas import find
 from ..protocol import ChatRequest
-from ..sessions.records import owner_hash
+from ..rendering.batch import BatchProgress, RenderBatch
+from ..rendering.cache import RenderCache
+from ..rendering.render import Rendering, RenderRequest, request
 from ..settings import Settings
+from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
-from .host import EngineHost
-from .house import House
-from .leasing import lent, render_length_s
+from .app_state import AppState
+from .engine_supervisor import EngineSupervisor
+from .leasing import render_length_s, usable_engine
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ MAX_SEEDS = 5
 MAX_VOICES = 24
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-ROOM_S, MOST_ROOM_S = 6.0, 30.0
+ROOM_S = 6.0
+MOST_ROOM_S = 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
@@ -59,7 +60,7 @@ Status = Literal["preparing", "rendering", "done", "cancelled", "failed"]
 
 
 @dataclass(frozen=True)
-class Input:
+class ComparisonInput:
     """What the user says. A recording is somebody's own, and kept nowhere that outlives the process."""
 
     id: str
@@ -70,10 +71,12 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" | "recording", name).
+class ComparisonRequest:
+    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" |
+    "recording", name).
 
-    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the house's own.
+    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the
+    app's own.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -84,22 +87,36 @@ class Asked:
     engine: str = ""
 
     @classmethod
-    def parse(cls, data: dict[str, Any]) -> Asked:
+    def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
         """Return what a client's JSON asks for. Raises: BadInput naming the field."""
         inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
-        if wrong := next((each for each in inputs if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)), None):
+        if wrong := next(
+            (
+                each
+                for each in inputs
+                if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)
+            ),
+            None,
+        ):
             raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
-        persona, engine = data.get("persona", ""), data.get("engine", "")
+        persona = data.get("persona", "")
+        engine = data.get("engine", "")
         seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
         if not isinstance(engine, str):
-            raise BadInput(f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks.")
+            raise BadInput(
+                f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks."
+            )
         if not isinstance(persona, str):
-            raise BadInput(f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own.")
+            raise BadInput(
+                f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own."
+            )
         if any(not 0 <= seed < 2**31 for seed in seeds):
             raise BadInput("A seed must be a whole number from 0 to 2147483647.")
         room_s = data.get("room_s", ROOM_S)
         if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
-            raise BadInput(f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds.")
+            raise BadInput(
+                f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds."
+            )
         voices = _list(data, "voices", str, MAX_VOICES)
         return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
 
@@ -110,18 +127,25 @@ def _distinct(values: list[T]) -> tuple[T, ...]:
 
 def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
     value = data.get(name)
-    if not isinstance(value, list) or not 1 <= len(value) <= most or any(type(each) is not kind for each in value):
+    if (
+        not isinstance(value, list)
+        or not 1 <= len(value) <= most
+        or any(type(each) is not kind for each in value)
+    ):
         raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
     return value
 
 
 @dataclass
-class Run:
-    """One comparison being rendered. Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices."""
+class ComparisonRun:
+    """One comparison being rendered.
+
+    Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices.
+    """
 
     id: str
     owner: str
-    asked: Asked
+    asked: ComparisonRequest
     owner_key: str = ""
     status: Status = "preparing"
     problem: str = ""
@@ -132,7 +156,7 @@ class Run:
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
     # how it ended; the sound that was to be answered is let go then
-    ended: Progress | None = None
+    ended: BatchProgress | None = None
 
     @property
     def active(self) -> bool:
@@ -155,7 +179,10 @@ class Run:
     def cells(self) -> list[list[dict[str, Any]]]:
         """Return for each condition and voice whether its answer is there, or why not."""
         width = len(self.asked.voices)
-        return [[self._cell(row * width + column) for column in range(width)] for row in range(len(self.conditions))]
+        return [
+            [self._cell(row * width + column) for column in range(width)]
+            for row in range(len(self.conditions))
+        ]
 
     def _cell(self, index: int) -> dict[str, Any]:
         if self.batch is None:
@@ -167,21 +194,23 @@ class Run:
 class Comparisons:
     """Everything behind the Compare tab of one app."""
 
-    def __init__(self, house: House) -> None:
-        settings: Settings = house.settings
-        self.house = house
+    def __init__(self, app_state: AppState) -> None:
+        settings: Settings = app_state.settings
+        self.app_state = app_state
         self.scenarios = {scenario.name: scenario for scenario in load_scenarios()}
         folder = settings.data / "comparisons"
         self._kept_cache = RenderCache(folder / "renderings", CACHE_BYTES)
         self._upload = (
-            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token()) if settings.votes_dataset else None
+            VoteUpload(folder / "tests", settings.votes_dataset, settings.hf_token or get_token())
+            if settings.votes_dataset
+            else None
         )
-        self.tests = ListeningTests(folder / "tests", self._upload.changed if self._upload else lambda path: None)
+        self.tests = BlindTests(folder / "tests", self._upload.changed if self._upload else lambda path: None)
         if self._upload:
             self._upload.start()
-        self._recordings: OrderedDict[str, Input] = OrderedDict()
-        self._spoken: OrderedDict[str, Input] = OrderedDict()
-        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._recordings: OrderedDict[str, ComparisonInput] = OrderedDict()
+        self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
+        self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
         self._synthesiser: Synthesiser | None = None
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
@@ -203,18 +232,18 @@ class Comparisons:
 
     # what is said
 
-    def add_recording(self, owner: str, data: bytes, title: str) -> Input:
+    def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
         """Return a recording as an input, for this owner. Raises: BadAudio."""
         samples = audio.decode(data, MAX_RECORDING_S)
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = Input(id_, title[:60] or "Recording", "", samples, True)
+        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
         self._recordings[id_] = made
         self._recordings.move_to_end(id_)
         while len(self._recordings) > MAX_RECORDINGS:
             self._recordings.popitem(last=False)
         return made
 
-    def _input(self, kind: str, name: str) -> Input:
+    def _input(self, kind: str, name: str) -> ComparisonInput:
         self._check_input(kind, name)
         if kind == "recording":
             return self._recordings[name]
@@ -227,18 +256,21 @@ class Comparisons:
 
     def _check_input(self, kind: str, name: str) -> None:
         if kind == "recording" and name not in self._recordings:
-            raise BadInput("That recording is no longer here: recordings are kept nowhere but in memory. Record or upload it again.")
+            raise BadInput(
+                "That recording is no longer here: recordings are kept nowhere but in memory. Record or"
+                " upload it again."
+            )
         if kind == "scenario" and name not in self.scenarios:
             raise BadInput(f"There is no scenario {shorten(name)}; choose one of the list.")
 
-    def _say(self, scenario: Scenario) -> Input:
+    def _say(self, scenario: Scenario) -> ComparisonInput:
         self._synthesiser = self._synthesiser or Synthesiser()
         spoken = speak(scenario, 0, self._synthesiser)
-        return Input(spoken.sha256, scenario.title, scenario.persona, spoken.samples, False)
+        return ComparisonInput(spoken.sha256, scenario.title, scenario.persona, spoken.samples, False)
 
     # rendering
 
-    async def start(self, owner_key: str, asked: Asked) -> Run:
+    async def start(self, owner_key: str, asked: ComparisonRequest) -> ComparisonRun:
         """Begin to render, or go on where the same request was left.
 
         Raises: BadInput, UnknownPersona; CapacityError when too many comparisons are being rendered.
@@ -246,9 +278,9 @@ class Comparisons:
         owner = owner_hash(owner_key)
         for kind, name in asked.inputs:
             self._check_input(kind, name)
-        self.house.host_of(ChatRequest(engine=asked.engine))
+        self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
         if asked.persona:
-            find(asked.persona, self.house.personas)
+            find(asked.persona, self.app_state.personas)
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.active:
@@ -260,34 +292,50 @@ class Comparisons:
             if other.owner == owner:
                 self.cancel(other)
         if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
-            raise CapacityError(f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has ended.")
+            raise CapacityError(
+                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has"
+                " ended."
+            )
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
-        run = self._runs[id_] = Run(id_, owner, asked, owner_key)
-        self.house.tasks.start_soon(self._render, run)
+        run = self._runs[id_] = ComparisonRun(id_, owner, asked, owner_key)
+        self.app_state.tasks.start_soon(self._render, run)
         return run
 
-    def run(self, owner: str, id_: str) -> Run:
+    def run(self, owner: str, id_: str) -> ComparisonRun:
         """Return one's own run. Raises: NotFound."""
         run = self._runs.get(id_)
         if run is None or run.owner != owner:
-            raise NotFound("That comparison is no longer here; begin it again, and what was rendered is taken from the cache.")
+            raise NotFound(
+                "That comparison is no longer here; begin it again, and what was rendered is taken from the"
+                " cache."
+            )
         return run
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: ComparisonRun) -> None:
         """Stop a run; what was rendered stays."""
         if run.scope and run.active:
             run.scope.cancel()
 
-    async def _render(self, run: Run) -> None:
+    async def _render(self, run: ComparisonRun) -> None:
         with anyio.CancelScope() as run.scope:
             try:
-                engine = await self._host(run).ready(lambda state: None)
+                engine = await self._supervisor(run).ready(lambda state: None)
                 requests = await self.heavy(self._prepare, run)
-                house, cache = self.house, self.house.renderings if run.private else self._kept_cache
+                app_state = self.app_state
+                cache = self.app_state.renderings if run.private else self._kept_cache
                 seconds = await self.heavy(render_length_s, requests, engine, cache)
-                async with lent(house, engine, seconds, partial(setattr, run, "lease")) as device:
-                    run.batch = RenderBatch(requests, device.engine, device.admission, cache, device.workers, hearing=house.hearing)
+                async with usable_engine(
+                    app_state, engine, seconds, partial(setattr, run, "lease")
+                ) as device:
+                    run.batch = RenderBatch(
+                        requests,
+                        device.engine,
+                        device.admission,
+                        cache,
+                        device.workers,
+                        transcriber=app_state.transcriber,
+                    )
                     run.status = "rendering"
                     await run.batch.run()
                 if seconds and run.batch.errors:
@@ -295,21 +343,24 @@ class Comparisons:
                     raise next(iter(run.batch.errors.values()))
                 run.status = "done"
             except PersonaplexError as error:
-                run.status, run.problem = "failed", str(error)
+                run.status = "failed"
+                run.problem = str(error)
             except Exception:
                 log.exception("a comparison failed")
-                run.status, run.problem = "failed", "It failed because of a fault of the app; the log has the details."
+                run.status = "failed"
+                run.problem = "It failed because of a fault of the app; the log has the details."
             finally:
                 run.lease = ""
                 if run.batch:
-                    run.ended, run.batch.requests = run.batch.progress, ()
+                    run.ended = run.batch.progress
+                    run.batch.requests = ()
         if run.scope.cancelled_caught:
             run.status = "cancelled"
 
-    def _host(self, run: Run) -> EngineHost:
-        return self.house.host_of(ChatRequest(engine=run.asked.engine))
+    def _supervisor(self, run: ComparisonRun) -> EngineSupervisor:
+        return self.app_state.supervisor_of(ChatRequest(engine=run.asked.engine))
 
-    def _prepare(self, run: Run) -> list[RenderRequest]:
+    def _prepare(self, run: ComparisonRun) -> list[RenderRequest]:
         """Return a request for each cell. Raises: BadInput and its kin."""
         run.conditions.clear()
         # a voice that was cloned is somebody's own, as a recording is
@@ -319,7 +370,9 @@ class Comparisons:
             said = self._input(kind, name)
             run.private |= said.private
             first: RenderRequest | None = None
-            persona = find(run.asked.persona or said.persona or self.house.personas[0].name, self.house.personas)
+            persona = find(
+                run.asked.persona or said.persona or self.app_state.personas[0].name, self.app_state.personas
+            )
             for seed in run.asked.seeds:
                 told = hashlib.sha256(persona.prompt.encode()).hexdigest()
                 sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
@@ -327,14 +380,20 @@ class Comparisons:
                 for voice in run.asked.voices:
                     about = {"engine": run.asked.engine, "owner": run.owner_key, "sampling": {"seed": seed}}
                     wanted = ChatRequest(voice=voice, persona=persona.name, **about)
-                    made = request(said.samples, self.house.session_config(wanted), seed, run.asked.room_s if said.private else 0.0)
+                    made = request(
+                        said.samples,
+                        self.app_state.session_config(wanted),
+                        seed,
+                        run.asked.room_s if said.private else 0.0,
+                    )
                     first = first or made
                     # one copy of the sound for all who answer it
                     requests.append(replace(made, user=first.user))
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
             raise BadInput(
-                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}. Choose fewer or shorter inputs."
+                f"That makes {total_s / 60:.0f} minutes of answers; the limit is {MAX_TOTAL_S / 60:.0f}."
+                " Choose fewer or shorter inputs."
             )
         return requests
 
@@ -342,12 +401,15 @@ class Comparisons:
 
     def rendering(self, key: str) -> Rendering:
         """Return a rendering by its key. Raises: NotFound."""
-        found = self._kept_cache.get(key) or self.house.renderings.get(key)
+        found = self._kept_cache.get(key) or self.app_state.renderings.get(key)
         if found is None:
-            raise NotFound("That answer is no longer in the cache; render the comparison again, which brings back the same.")
+            raise NotFound(
+                "That answer is no longer in the cache; render the comparison again, which brings back the"
+                " same."
+            )
         return found
 
-    def cell(self, run: Run, condition: int, voice: int) -> Matched:
+    def cell(self, run: ComparisonRun, condition: int, voice: int) -> Matched:
         """Return one answer. Raises: NotFound."""
         width = len(run.asked.voices)
         if run.batch is None or not (0 <= condition < len(run.conditions) and 0 <= voice < width):
@@ -360,26 +422,44 @@ class Comparisons:
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
         told = measures(matched.rendering)
-        return {**told, "gain_db": matched.agent_gain_db, "lane": matched.lane(), "duration_s": round(matched.rendering.duration_s, 2)}
+        return {
+            **told,
+            "gain_db": matched.agent_gain_db,
+            "lane": matched.lane(),
+            "duration_s": round(matched.rendering.duration_s, 2),
+        }
 
-    def make_test(self, run: Run) -> ListeningTest:
-        """Return the blind test over a run's answers. Raises: BadInput while some are missing, NotFound, StorageError."""
+    def make_test(self, run: ComparisonRun) -> BlindTest:
+        """Return the blind test over a run's answers.
+
+        Raises: BadInput while some are missing, NotFound, StorageError.
+        """
         ready = [row for row in range(len(run.conditions)) if all(cell["ready"] for cell in run.cells()[row])]
         if run.status == "preparing" or not ready:
-            raise BadInput("A blind test needs every voice's answer to at least one input; wait until they are rendered.")
-        rows = [tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices))) for row in ready]
-        design = Design(self._host(run).engine.name, run.asked.voices, tuple(run.conditions[row] for row in ready), tuple(rows))
+            raise BadInput(
+                "A blind test needs every voice's answer to at least one input; wait until they are rendered."
+            )
+        rows = [
+            tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices)))
+            for row in ready
+        ]
+        design = Design(
+            self._supervisor(run).engine.name,
+            run.asked.voices,
+            tuple(run.conditions[row] for row in ready),
+            tuple(rows),
+        )
         return self.tests.make(design)
 
-    def audible(self, test: ListeningTest, condition: int, voice: str) -> Matched:
+    def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""
         # whoever takes a test needs its other clips later
         for clip in (clip for row in test.design.clips for clip in row):
-            for cache in (self._kept_cache, self.house.renderings):
+            for cache in (self._kept_cache, self.app_state.renderings):
                 cache.touch(clip.audio)
         return Matched.of(self.rendering(test.design.clip(condition, voice).audio))
 
 
-def recording_seconds(made: Input) -> float:
+def recording_seconds(made: ComparisonInput) -> float:
     """Return how long a recording is."""
     return round(len(made.samples) / SAMPLE_RATE_HZ, 2)

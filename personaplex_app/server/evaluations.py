@@ -1,4 +1,6 @@
-"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again goes on in."""
+"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again
+goes on in.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +20,23 @@ import anyio.to_thread
 
 from ..engine.contract import EngineState
 from ..errors import BadInput, CapacityError, NotFound
-from ..evaluation import render
 from ..evaluation.conversation import heard_in
+from ..evaluation.conversation_folder import Conversation
 from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
-from ..evaluation.run import Bench, Plan, begin, note_run, session_config
-from ..evaluation.unit_files import Unit
-from .house import House
-from .leasing import lent_here
-from .renders import RenderJob
+from ..evaluation.run import Evaluator, RunPlan, begin, note_run, session_config
+from ..rendering import render
+from .app_state import AppState
+from .leasing import usable_engine_here
+from .render_job import RenderJob
 
-MAX_UNITS = 60
+MAX_CONVERSATIONS = 60
 RUNS_KEPT = 4
 TELL_EVERY_S = 0.3
 
 
 @dataclass(frozen=True)
-class Told:
+class EvaluationStatus:
     """How far an evaluation is; `report` is its id once there is one to read."""
 
     text: str
@@ -45,12 +47,15 @@ class Told:
 
 
 class Evaluations:
-    """The evaluations of one app. The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it."""
+    """The evaluations of one app.
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._folder = house.settings.data / "evaluations"
-        self._benches: dict[bool, Bench] = {}
+    The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it.
+    """
+
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
+        self._folder = app_state.settings.data / "evaluations"
+        self._benches: dict[bool, Evaluator] = {}
         self._busy = False
 
     def file(self, run_id: str, name: str) -> Path:
@@ -60,17 +65,21 @@ class Evaluations:
         """
         path = self._folder / run_id / name
         if not re.fullmatch("[0-9a-f]{32}", run_id) or name not in FILES or not path.is_file():
-            raise NotFound(f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again.")
+            raise NotFound(
+                f"There is no such report here any more; the last {RUNS_KEPT} are kept. Run it again."
+            )
         return path
 
-    async def run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
-        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not done again.
+    async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
+        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not
+        done again.
 
         Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
         """
-        if len(plan.units) > MAX_UNITS:
+        if len(plan.conversations) > MAX_CONVERSATIONS:
             raise BadInput(
-                f"That makes {len(plan.units)} conversations; the page holds up to {MAX_UNITS}. Choose fewer, or use evaluate run."
+                f"That makes {len(plan.conversations)} conversations; the page holds up to"
+                f" {MAX_CONVERSATIONS}. Choose fewer, or use evaluate run."
             )
         if self._busy:
             raise CapacityError("Another evaluation is running; start yours when it has ended.")
@@ -82,42 +91,56 @@ class Evaluations:
         finally:
             self._busy = False
 
-    async def _run(self, plan: Plan, dnsmos: bool) -> AsyncGenerator[Told, None]:
+    async def _run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
         states: list[EngineState] = []
-        engine = await self._house.host.ready(states.append)
+        engine = await self._app_state.supervisor.ready(states.append)
         plan = plan.checked(engine)
         if dnsmos not in self._benches:
-            self._benches[dnsmos] = await anyio.to_thread.run_sync(Bench, dnsmos)
-        bench = self._benches[dnsmos]
+            self._benches[dnsmos] = await anyio.to_thread.run_sync(Evaluator, dnsmos)
+        evaluator = self._benches[dnsmos]
         chosen = [engine.identity, [s.sha256 for s in plan.scenarios], plan.voices, plan.seeds, dnsmos]
         run_id = hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:32]
         out = self._folder / run_id
         before = memory_use()
-        missing = await anyio.to_thread.run_sync(begin, out, plan, engine, bench)
+        missing = await anyio.to_thread.run_sync(begin, out, plan, engine, evaluator)
         await anyio.to_thread.run_sync(self._let_go)
-        total, kept, began_s = len(plan.units), len(plan.units) - len(missing), time.monotonic()
-        at_once = 2 * max(1, self._house.admission.total)
+        total = len(plan.conversations)
+        kept = len(plan.conversations) - len(missing)
+        began_s = time.monotonic()
+        at_once = 2 * max(1, self._app_state.admission.total)
         for first in range(0, len(missing), at_once):
-            async with aclosing(self._hold(plan, bench, out, missing[first : first + at_once])) as steps:
+            async with aclosing(self._hold(plan, evaluator, out, missing[first : first + at_once])) as steps:
                 async for fresh in steps:
                     over = first + fresh
                     left_s = (time.monotonic() - began_s) / over * (len(missing) - over) if over else None
-                    yield Told("The scenarios are being held…", kept + over, total, left_s)
-        yield Told("Writing the report…", total, total)
+                    yield EvaluationStatus("The scenarios are being held…", kept + over, total, left_s)
+        yield EvaluationStatus("Writing the report…", total, total)
         if missing:
-            await anyio.to_thread.run_sync(note_run, out, before, self._house.admission.total, [])
+            await anyio.to_thread.run_sync(note_run, out, before, self._app_state.admission.total, [])
         await anyio.to_thread.run_sync(write_report, out, "the Evaluate tab")
-        yield Told("", total, total, report=run_id)
+        yield EvaluationStatus("", total, total, report=run_id)
 
-    async def _hold(self, plan: Plan, bench: Bench, out: Path, units: list[Unit]) -> AsyncGenerator[int, None]:
-        """Render some conversations beside each other, then measure and keep them; yield how many are over."""
+    async def _hold(
+        self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]
+    ) -> AsyncGenerator[int, None]:
+        """Render some conversations beside each other, then measure and keep them; yield how many are
+        over.
+        """
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
-        say = [partial(bench.say, by_name[unit.scenario], unit.seed) for unit in units]
+        say = [
+            partial(evaluator.say, by_name[conversation.scenario], conversation.seed)
+            for conversation in conversations
+        ]
         spoken = [await anyio.to_thread.run_sync(each) for each in say]
-        configs = [session_config(plan, unit, each.scenario) for unit, each in zip(units, spoken, strict=True)]
-        requests = [render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)]
-        async with lent_here(self._house, self._house.host.engine, requests) as device:
-            job = RenderJob(self._house, requests, device)
+        configs = [
+            session_config(plan, conversation, each.scenario)
+            for conversation, each in zip(conversations, spoken, strict=True)
+        ]
+        requests = [
+            render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)
+        ]
+        async with usable_engine_here(self._app_state, self._app_state.supervisor.engine, requests) as device:
+            job = RenderJob(self._app_state, requests, device)
             try:
                 while not job.over:
                     yield job.progress.done // 2
@@ -126,15 +149,21 @@ class Evaluations:
                 job.cancel()
         if job.fault or job.batch.errors:
             raise job.fault or next(iter(job.batch.errors.values()))
-        for index, (unit, said) in enumerate(zip(units, spoken, strict=True)):
+        for index, (conversation, said) in enumerate(zip(conversations, spoken, strict=True)):
             rendering = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[index])
             if rendering is None:
-                raise NotFound("A conversation was held but is gone already: there is no room for it. Try again later.")
-            await anyio.to_thread.run_sync(bench.keep, out, unit, said, heard_in(rendering))
+                raise NotFound(
+                    "A conversation was held but is gone already: there is no room for it. Try again later."
+                )
+            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, heard_in(rendering))
             yield index + 1
 
     def _let_go(self) -> None:
         """Delete the oldest runs beyond those that are kept."""
-        runs = sorted((path for path in self._folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+        runs = sorted(
+            (path for path in self._folder.iterdir() if path.is_dir()),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
+        )
         for path in runs[RUNS_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)

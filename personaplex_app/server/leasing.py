@@ -13,24 +13,27 @@ import anyio.to_thread
 
 from ..engine.contract import Engine, LeasingEngine
 from ..errors import GpuUnavailable
-from ..evaluation.render import RenderRequest
-from ..evaluation.render_cache import RenderCache
+from ..rendering.cache import RenderCache
+from ..rendering.render import RenderRequest
 from ..sessions.admission import Admission
 
 if TYPE_CHECKING:
-    from .house import House
+    from .app_state import AppState
 
 LOOK_EVERY_S = 0.05
 HOLD_PATIENCE_S = 20.0
-"""How long the page may take to send the event that the device is lent to; after that the platform's own queue decides."""
+"""How long the page may take to send the event that the device is lent to; after that the platform's own
+queue decides.
+"""
 LEAST_RENDER_S = 10
 
 
 @dataclass(frozen=True)
-class Lent:
+class UsableEngine:
     """What can be talked to, and for how long; for ever where nothing had to be lent.
 
-    Renderings take `admission` and `workers`: on a device of their own they stand in nobody's way, and nobody in theirs.
+    Renderings take `admission` and `workers`: on a device of their own they stand in nobody's way, and nobody
+    in theirs.
     """
 
     engine: Engine
@@ -40,7 +43,9 @@ class Lent:
 
 
 @asynccontextmanager
-async def lent(house: House, engine: Engine, length_s: float, wish: Callable[[str], None]) -> AsyncIterator[Lent]:
+async def usable_engine(
+    app_state: AppState, engine: Engine, length_s: float, wish: Callable[[str], None]
+) -> AsyncIterator[UsableEngine]:
     """Give `engine` on a device for `length_s`, once it is lent; as it is where it needs none.
 
     `wish` is called with the token that `LeasingEngine.hold` takes, and must bring it there.
@@ -48,7 +53,7 @@ async def lent(house: House, engine: Engine, length_s: float, wish: Callable[[st
     Raises: GpuUnavailable with the sentence that says when to come back, BadInput, EngineError.
     """
     if not isinstance(engine, LeasingEngine) or not length_s:
-        yield Lent(engine, lambda: math.inf, house.admission, house.workers)
+        yield UsableEngine(engine, lambda: math.inf, app_state.admission, app_state.workers)
         return
     lease = engine.lease(length_s)
     try:
@@ -56,34 +61,48 @@ async def lent(house: House, engine: Engine, length_s: float, wish: Callable[[st
         until_s = anyio.current_time() + HOLD_PATIENCE_S
         while not lease.granted.done():
             if not lease.held and anyio.current_time() > until_s:
-                raise GpuUnavailable("The page did not take the GPU that was offered to it. Load the page again, and start once more.")
+                raise GpuUnavailable(
+                    "The page did not take the GPU that was offered to it. Load the page again, and start"
+                    " once more."
+                )
             await anyio.sleep(LOOK_EVERY_S)
         lease.granted.result()
-        yield Lent(lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1))
+        yield UsableEngine(
+            lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1)
+        )
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lease.end)
 
 
 @asynccontextmanager
-async def lent_here(house: House, engine: Engine, requests: Sequence[RenderRequest]) -> AsyncIterator[Lent]:
-    """Give an engine for renderings into the house's passing cache. What is lent is lent to the visitor whose event this is called in."""
-    length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, house.renderings)
+async def usable_engine_here(
+    app_state: AppState, engine: Engine, requests: Sequence[RenderRequest]
+) -> AsyncIterator[UsableEngine]:
+    """Give an engine for renderings into the app's temporary cache.
+
+    What is lent is lent to the visitor whose event this is called in.
+    """
+    length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, app_state.renderings)
 
     def hold(token: str) -> None:
         values = cast(LeasingEngine, engine).hold(token)
         # a task and a thread begin with the event's own context, which tells who the visitor is
-        house.tasks.start_soon(anyio.to_thread.run_sync, _exhaust, values)
+        app_state.tasks.start_soon(anyio.to_thread.run_sync, _exhaust, values)
 
-    async with lent(house, engine, length_s, hold) as device:
+    async with usable_engine(app_state, engine, length_s, hold) as device:
         yield device
 
 
 def render_length_s(requests: Sequence[RenderRequest], engine: Engine, cache: RenderCache) -> int:
-    """Return for how long renderings need a device, 0 where nothing must be lent or the cache has them all."""
+    """Return for how long renderings need a device, 0 where nothing must be lent or the cache has
+    them all.
+    """
     if not isinstance(engine, LeasingEngine):
         return 0
-    missing = {key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None}
+    missing = {
+        key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None
+    }
     # what talks as fast as it hears renders at least as fast
     seconds = math.ceil(sum(missing.values()))
     return min(max(seconds, LEAST_RENDER_S), max(engine.lease_lengths_s)) if missing else 0

@@ -1,4 +1,6 @@
-"""SIGTERM and SIGINT as events: the first tells the app to stop, the second to stop at once, the third is not waited for."""
+"""SIGTERM and SIGINT as events: the first tells the app to stop, the second to stop at once, the third is not
+waited for.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ AT_ONCE_S = 10.0
 def listen() -> tuple[threading.Event, threading.Event]:
     """Return the events that the first and the second signal set. To be called on the main thread, once.
 
-    A handler of Python's runs when the main thread looks up from what it does, which a wait for an event never does if the signal
-    came just before it. So the handlers do nothing, and a thread reads the bytes that the interpreter writes for each signal.
+    A handler of Python's runs when the main thread looks up from what it does, which a wait for an event
+    never does if the signal came just before it. So the handlers do nothing, and a thread reads the bytes
+    that the interpreter writes for each signal.
     """
-    stop, at_once = threading.Event(), threading.Event()
+    stop = threading.Event()
+    at_once = threading.Event()
     heard, written = os.pipe()
     os.set_blocking(written, False)
     signal.set_wakeup_fd(written)

@@ -1,6 +1,8 @@
-"""Who may talk now and who waits in line: a bounded number of slots, first come first served. It knows nothing of models.
+"""Who may talk now and who waits in line: a bounded number of slots, first come first served. It knows
+nothing of models.
 
-Work that nobody listens to while it is done takes spare slots: those that no talk needs, given back as soon as one does.
+Work that nobody listens to while it is done takes spare slots: those that no talk needs, given back as soon
+as one does.
 
 All of it happens on one event loop, and all times are that loop's.
 """
@@ -32,7 +34,10 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """The right to hold one talk, from `began_s` on the loop's clock. A `spare` one is given back once it is `wanted`."""
+    """The right to hold one talk, from `began_s` on the loop's clock.
+
+    A `spare` one is given back once it is `wanted`.
+    """
 
     began_s: float
     limit_s: float
@@ -90,8 +95,9 @@ class Admission:
     async def slot(self, on_wait: Callable[[Place], None], spare: bool = False) -> AsyncIterator[Slot]:
         """Hold a slot; where none is free, wait in line for it.
 
-        Who takes a `spare` one waits behind every talk, and gives it back soon after `wanted` is set. A caller that must wait is told
-        its place through `on_wait` at once, whenever it changes and every five seconds.
+        Who takes a `spare` one waits behind every talk, and gives it back soon after `wanted` is set. A
+        caller that must wait is told its place through `on_wait` at once, whenever it changes and every five
+        seconds.
 
         Raises: CapacityError when the line is full too, or when no new talks begin.
         """
@@ -129,7 +135,8 @@ class Admission:
         line = self._spare_line if spare else self._line
         if len(line) >= self._most_waiting:
             raise CapacityError(
-                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most. Try again in a few minutes."
+                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most."
+                " Try again in a few minutes."
             )
         waiter = _Waiter()
         line.append(waiter)
@@ -140,7 +147,9 @@ class Admission:
             while not waiter.slot.done():
                 waiter.moved = _future()
                 on_wait(self._place(waiter))
-                await asyncio.wait((waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
             return waiter.slot.result()
         except BaseException:
             self._leave(waiter)
@@ -156,8 +165,12 @@ class Admission:
             self._give_back(waiter.slot.result())
 
     def _ask_back(self) -> None:
-        """Want a spare slot for every caller in line to talk, the last one given first: least is lost with it."""
-        spare = sorted((slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True)
+        """Want a spare slot for every caller in line to talk, the last one given first: least is lost with
+        it.
+        """
+        spare = sorted(
+            (slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True
+        )
         missing = self.waiting - sum(slot.wanted.is_set() for slot in spare)
         for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
             slot.wanted.set()
@@ -192,7 +205,9 @@ class Admission:
         return Place(ahead, round(self._wait_s(ahead), 1))
 
     def _wait_s(self, ahead: int) -> float:
-        """Estimate when the caller behind `ahead` others gets in: talks last as long as lately, and never longer than allowed."""
+        """Estimate when the caller behind `ahead` others gets in: talks last as long as lately, and never
+        longer than allowed.
+        """
         usual_s = sum(self._lengths_s) / len(self._lengths_s) if self._lengths_s else self._limit_s
         free_in_s = [self._left_s(slot, usual_s) for slot in self._running]
         heapq.heapify(free_in_s)

@@ -37,9 +37,11 @@ class Busy(Exception):
 class Database:
     """One connection behind a lock, in a file or (`path` None) in memory.
 
-    The connection holds the file exclusively: a second process that opens it is refused instead of taking this one's live talks for dead.
+    The connection holds the file exclusively: a second process that opens it is refused instead of taking
+    this one's live talks for dead.
 
-    Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be written.
+    Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be
+    written.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -48,7 +50,9 @@ class Database:
         try:
             if path is not None:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False
+            )
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
         try:
@@ -75,8 +79,9 @@ class Database:
         version = run("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StorageError(
-                f"{self._path} was written by a newer version of this program (schema {version}, this one knows {SCHEMA_VERSION}). "
-                "Nothing was changed: update the program, or choose another data folder."
+                f"{self._path} was written by a newer version of this program (schema {version}, this one"
+                f" knows {SCHEMA_VERSION}). Nothing was changed: update the program, or choose another data"
+                " folder."
             )
         if version == 0:
             self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
@@ -85,7 +90,8 @@ class Database:
     def reading(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
         """Lend the connection, nobody else using it meanwhile.
 
-        Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they do).
+        Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they
+        do).
         """
         if not self._lock.acquire(timeout=wait_s):
             raise Busy
@@ -115,8 +121,8 @@ class Database:
     def scrub(self) -> None:
         """Make deleted text vanish from the files' bytes.
 
-        secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts of pages. VACUUM writes
-        all pages anew.
+        secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts
+        of pages. VACUUM writes all pages anew.
 
         Raises: StorageError.
         """
@@ -134,16 +140,22 @@ class Database:
         name = getattr(error, "sqlite_errorname", "") or ""  # Python 3.11 and later
         text = " ".join((getattr(error, "strerror", None) or str(error)).split()).rstrip(".")
         if "locked" in text:
-            return StorageError(f"{self._path} is in use by another running program. Stop that one, or choose another data folder.")
+            return StorageError(
+                f"{self._path} is in use by another running program. Stop that one, or choose another data"
+                " folder."
+            )
         if name == "SQLITE_FULL" or "disk is full" in text:
-            return StorageFull(f"The disk with {self._path} is full. Delete talks or other files there, then try again.")
+            return StorageFull(
+                f"The disk with {self._path} is full. Delete talks or other files there, then try again."
+            )
         if isinstance(error, sqlite3.DatabaseError) and (
             "malformed" in text or "not a database" in text or type(error) is sqlite3.DatabaseError
         ):
             return StorageError(
-                f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a copy back, then start again. "
-                "The recordings stand beside it."
+                f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a"
+                " copy back, then start again. The recordings stand beside it."
             )
         return StorageError(
-            f"{self._path or 'The list of talks'} cannot be used: {text[:120]}. Make its folder writable, or choose another data folder."
+            f"{self._path or 'The list of talks'} cannot be used: {text[:120]}. Make its folder writable, or"
+            " choose another data folder."
         )

@@ -26,8 +26,15 @@ def file_name(talk: TalkRecord, kind: str) -> str:
 
 def to_txt(talk: TalkRecord) -> str:
     """Return the transcript as a person reads it."""
-    who = [f"Engine: {talk.meta.engine}", f"voice: {talk.meta.voice}", *([f"persona: {talk.meta.persona}"] if talk.meta.persona else [])]
-    head = [f"Talk of {_when(talk):%Y-%m-%d %H:%M} UTC, {clock(talk.duration_s)}, {talk.status}", ", ".join(who)]
+    who = [
+        f"Engine: {talk.meta.engine}",
+        f"voice: {talk.meta.voice}",
+        *([f"persona: {talk.meta.persona}"] if talk.meta.persona else []),
+    ]
+    head = [
+        f"Talk of {_when(talk):%Y-%m-%d %H:%M} UTC, {clock(talk.duration_s)}, {talk.status}",
+        ", ".join(who),
+    ]
     if talk.meta.prompt:
         head.append(f"Role: {_line(talk.meta.prompt)}")
     said = [f"[{clock(u.start_s)}] {NAMES[u.speaker]}: {_line(u.text)}" for u in _spoken(talk)]
@@ -47,14 +54,24 @@ def to_srt(talk: TalkRecord) -> str:
 
 def to_json(talk: TalkRecord) -> str:
     """Return everything that is known of the talk but its sound."""
-    return json.dumps({"schema": SCHEMA_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **describe(talk)}, ensure_ascii=False, indent=1) + "\n"
+    return (
+        json.dumps(
+            {"schema": SCHEMA_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **describe(talk)},
+            ensure_ascii=False,
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def write_flac(wav: BinaryIO, to: BinaryIO) -> None:
     """Write the recording as FLAC, losslessly and ten seconds at a time."""
     import soundfile  # loads libsndfile, which only this export needs
 
-    with soundfile.SoundFile(wav) as sound, soundfile.SoundFile(to, "w", sound.samplerate, sound.channels, "PCM_16", format="FLAC") as flac:
+    with (
+        soundfile.SoundFile(wav) as sound,
+        soundfile.SoundFile(to, "w", sound.samplerate, sound.channels, "PCM_16", format="FLAC") as flac,
+    ):
         for block in sound.blocks(10 * SAMPLE_RATE_HZ, dtype="int16"):
             flac.write(block)
 
@@ -80,7 +97,10 @@ def summary(talk: TalkRecord) -> dict[str, Any]:
 
 def describe(talk: TalkRecord) -> dict[str, Any]:
     """Return everything that is known of the talk, ready for JSON."""
-    turns = [{"user_end_s": t.user_end_s, "agent_start_s": t.agent_start_s, "latency_s": round(t.latency_s, 3)} for t in talk.latencies]
+    turns = [
+        {"user_end_s": t.user_end_s, "agent_start_s": t.agent_start_s, "latency_s": round(t.latency_s, 3)}
+        for t in talk.latencies
+    ]
     return {
         **summary(talk),
         "prompt": talk.meta.prompt,
@@ -92,7 +112,10 @@ def describe(talk: TalkRecord) -> dict[str, Any]:
 
 
 def lane(talk: TalkRecord, wav: BinaryIO | None) -> dict[str, Any]:
-    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when. Reads the sound a second at a time."""
+    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when.
+
+    Reads the sound a second at a time.
+    """
     user: list[float] = []
     agent: list[float] = []
     if wav is not None:
@@ -150,4 +173,7 @@ def _utterances(talk: TalkRecord) -> list[dict[str, Any]]:
 
 
 def _marks(talk: TalkRecord) -> list[dict[str, Any]]:
-    return [{"kind": m.kind, "speaker": m.speaker, "start_s": round(m.start_s, 3), "end_s": round(m.end_s, 3)} for m in talk.marks]
+    return [
+        {"kind": m.kind, "speaker": m.speaker, "start_s": round(m.start_s, 3), "end_s": round(m.end_s, 3)}
+        for m in talk.marks
+    ]

@@ -1,4 +1,6 @@
-"""All talks of a running program: the kept ones in the data folder, the passing ones in a private folder that does not outlive it."""
+"""All talks of a running program: the kept ones in the data folder, the temporary ones in a private folder
+that does not outlive it.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +13,27 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
-from .passing import PassingFolder
+from ..owners import owner_hash
 from .recording import BYTES_PER_S
-from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk, owner_hash
+from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
 from .store import MAX_STORE_BYTES, Store
-from .talk_log import TalkLog
+from .talk_recorder import TalkRecorder
+from .temp_folder import TempFolder
 
-MAX_PASSING = 64
-MAX_PASSING_BYTES = 1 << 30
+MAX_TEMPORARY = 64
+MAX_TEMPORARY_BYTES = 1 << 30
 RECORDING_SLACK_S = 10.0  # a talk ends a little after its limit
-PASSING_AGE_S = 15 * 60
+TEMPORARY_AGE_S = 15 * 60
 
 T = TypeVar("T")
 
 
 class Library:
-    """Where talks are written, found, kept and deleted. Every method blocks for the disk and may be called from any thread.
+    """Where talks are written, found, kept and deleted. Every method blocks for the disk and may be called
+    from any thread.
 
-    `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the passing talks; they go at exit anyway.
+    `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the temporary
+    talks; they go at exit anyway.
     """
 
     def __init__(
@@ -36,16 +41,16 @@ class Library:
         folder: Path | None,
         max_kept_bytes: int = MAX_STORE_BYTES,
         talk_limit_s: float = 600,
-        passing_root: Path | None = None,
-        max_passing_bytes: int = MAX_PASSING_BYTES,
+        temporary_root: Path | None = None,
+        max_temporary_bytes: int = MAX_TEMPORARY_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keep_problem: str | None = None
         self.kept_store: Store | None = None
-        self._passing: Store | None = None
+        self._temporary: Store | None = None
         self._clock = clock
         self._limit_s = talk_limit_s + RECORDING_SLACK_S
-        self._live: dict[str, TalkLog] = {}
+        self._live: dict[str, TalkRecorder] = {}
         self._lock = threading.Lock()
         self._moving = threading.Lock()
         try:
@@ -55,36 +60,47 @@ class Library:
         except StorageError as error:
             self.keep_problem = str(error)
         with suppress(OSError, StorageError):  # then `begin` says that nothing is recorded
-            self._folder = PassingFolder(passing_root or Path(tempfile.gettempdir()))
-            self._passing = Store(self._folder.path, max_passing_bytes, passing=True, clock=clock)
+            self._folder = TempFolder(temporary_root or Path(tempfile.gettempdir()))
+            self._temporary = Store(self._folder.path, max_temporary_bytes, temporary=True, clock=clock)
 
-    def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkLog:
+    def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
-        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem` says why. A client without an
-        owner key gets one that records nothing. A `talk_id` is a new one (`records.new_talk_id`) that the talk has already.
+        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
+        says why. A client without an owner key gets one that records nothing. A `talk_id` is a new one
+        (`records.new_talk_id`) that the talk has already.
 
         Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
         """
         if not owner_key and not keep:
-            return TalkLog(None, False, None, lambda log: None)
+            return TalkRecorder(None, False, None, lambda log: None)
         owner = owner_hash(owner_key)
         problem = self.keep_problem if keep else None
-        for store in (self.kept_store if keep else None, self._passing):
+        for store in (self.kept_store if keep else None, self._temporary):
             if store is None:
                 continue
             try:
-                if store is self._passing:
+                if store is self._temporary:
                     self.purge(int(self._limit_s * BYTES_PER_S))
                 talk_id, recorder = store.begin(owner, meta, self._limit_s, talk_id)
             except StorageError as error:
                 problem = problem or str(error)
                 continue
-            log = TalkLog((store, talk_id, recorder), store is self.kept_store, problem, lambda log: self._take_in(owner, log))
+            log = TalkRecorder(
+                (store, talk_id, recorder),
+                store is self.kept_store,
+                problem,
+                lambda log: self._take_in(owner, log),
+            )
             with self._lock:
                 self._live[talk_id] = log
             return log
-        return TalkLog(None, False, problem or "This talk is not recorded: this machine has no folder for it.", lambda log: None)
+        return TalkRecorder(
+            None,
+            False,
+            problem or "This talk is not recorded: this machine has no folder for it.",
+            lambda log: None,
+        )
 
     def talks(self, owner_key: str) -> list[TalkRecord]:
         """Return the owner's latest talks, newest first, without their words.
@@ -105,7 +121,8 @@ class Library:
         return self._where(lambda store: store.get(owner_hash(owner_key), talk_id))
 
     def open_audio(self, owner_key: str, talk_id: str) -> BinaryIO:
-        """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the reader.
+        """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
+        reader.
 
         Raises: BadInput, NotFound, NoRecording, TalkRunning, StorageError.
         """
@@ -129,7 +146,8 @@ class Library:
         self._where(lambda store: store.rate(owner_hash(owner_key), talk_id, stars, comment))
 
     def keep(self, owner_key: str, talk_id: str) -> bool:
-        """Keep a passing talk: at once when it has ended, else when it ends. Return whether it is kept already.
+        """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
+        already.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
@@ -138,7 +156,12 @@ class Library:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
         with self._lock:
             log = self._live.get(talk_id)
-            if log is not None and not log.keeping and self._passing and self._passing.has(owner, talk_id):
+            if (
+                log is not None
+                and not log.keeping
+                and self._temporary
+                and self._temporary.has(owner, talk_id)
+            ):
                 log.keep_at_end = True
                 return False
         self._adopt(self.kept_store, owner, talk_id)
@@ -152,7 +175,8 @@ class Library:
         self._where(lambda store: store.delete(owner_hash(owner_key), talk_id))
 
     def delete_all(self, owner_key: str) -> tuple[int, int]:
-        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many run.
+        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
+        run.
 
         Raises: BadInput, StorageError.
         """
@@ -161,23 +185,26 @@ class Library:
         return sum(deleted for deleted, _ in counts), sum(running for _, running in counts)
 
     def purge(self, room_bytes: int = 0) -> None:
-        """Delete passing talks that are too old or too many; with `room_bytes`, make room for one more. Call it now and then.
+        """Delete temporary talks that are too old or too many; with `room_bytes`, make room for one more.
+        Call it now and then.
 
         Raises: StorageError.
         """
-        if self._passing is not None:
-            self._passing.expire(self._clock() - PASSING_AGE_S, MAX_PASSING - (1 if room_bytes else 0), room_bytes)
+        if self._temporary is not None:
+            self._temporary.expire(
+                self._clock() - TEMPORARY_AGE_S, MAX_TEMPORARY - (1 if room_bytes else 0), room_bytes
+            )
 
     def close(self) -> None:
-        """End what is running, delete the passing talks, let go of the data folder. May be called twice."""
+        """End what is running, delete the temporary talks, let go of the data folder. May be called twice."""
         for log in list(self._live.values()):
             log.finish("shutdown")
         for store in self._stores():
             store.close()
-        if self._passing is not None:
+        if self._temporary is not None:
             self._folder.wipe()
 
-    def _take_in(self, owner: str, log: TalkLog) -> None:
+    def _take_in(self, owner: str, log: TalkRecorder) -> None:
         with self._lock:
             self._live.pop(log.id or "", None)
         if log.keep_at_end and self.kept_store is not None and log.id is not None:
@@ -191,12 +218,14 @@ class Library:
         with self._moving:
             if kept.has(owner, talk_id):
                 return
-            if self._passing is None:
+            if self._temporary is None:
                 raise no_such_talk()
-            kept.adopt(self._passing, owner, talk_id)
+            kept.adopt(self._temporary, owner, talk_id)
 
     def _where(self, act: Callable[[Store], T]) -> T:
-        for store in self._stores():  # passing first: talks move from there to the kept ones, so none is missed on its way
+        for store in (
+            self._stores()
+        ):  # temporary first: talks move from there to the kept ones, so none is missed on its way
             try:
                 return act(store)
             except NoRecording:
@@ -206,4 +235,4 @@ class Library:
         raise no_such_talk()
 
     def _stores(self) -> list[Store]:
-        return [store for store in (self._passing, self.kept_store) if store is not None]
+        return [store for store in (self._temporary, self.kept_store) if store is not None]

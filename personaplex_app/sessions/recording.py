@@ -1,6 +1,7 @@
 """A talk's sound on disk: int16 stereo at 24 kHz, the user left, the agent right.
 
-It is written to `<id>.wav.part` and gets its name when it is whole. Wherever a .part was cut, `recover` makes it playable.
+It is written to `<id>.wav.part` and gets its name when it is whole. Wherever a .part was cut, `recover` makes
+it playable.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ MAX_RECORDING_S = 6 * 3600  # well under the 4 GiB that a wav header can say
 def wav_header(audio_bytes: int) -> bytes:
     """Return the 44 bytes that make `audio_bytes` of our stereo samples a wav file."""
     rate = struct.pack("<IHHIIHH", 16, 1, 2, SAMPLE_RATE_HZ, BYTES_PER_S, SAMPLE_BYTES, 16)
-    return struct.pack("<4sI4s4s", b"RIFF", 36 + audio_bytes, b"WAVE", b"fmt ") + rate + struct.pack("<4sI", b"data", audio_bytes)
+    return (
+        struct.pack("<4sI4s4s", b"RIFF", 36 + audio_bytes, b"WAVE", b"fmt ")
+        + rate
+        + struct.pack("<4sI", b"data", audio_bytes)
+    )
 
 
 def part_path(path: Path) -> Path:
@@ -43,7 +48,10 @@ def sync_folder(folder: Path) -> None:
 
 
 class Recorder:
-    """Writes one talk's sound as it happens. `durable` makes every second survive a power cut, not only the end of the process."""
+    """Writes one talk's sound as it happens.
+
+    `durable` makes every second survive a power cut, not only the end of the process.
+    """
 
     def __init__(self, path: Path, limit_s: float, durable: bool = True) -> None:
         self._path = path
@@ -92,7 +100,8 @@ class Recorder:
                 raise _cannot(f"The recording stopped at {self._bytes / BYTES_PER_S:.0f} s", error) from error
 
     def finish(self) -> float:
-        """Make the recording a wav file under its own name, return its length in seconds. A second call only returns the length.
+        """Make the recording a wav file under its own name, return its length in seconds. A second call only
+        returns the length.
 
         Raises: StorageError; the .part stays for `recover`.
         """
@@ -121,7 +130,8 @@ class Recorder:
         view = memoryview(data)
         while view:  # a disk that is filling up takes part of it first and refuses the rest
             done = os.pwrite(self._fd, view, at)
-            view, at = view[done:], at + done
+            view = view[done:]
+            at = at + done
 
     def _sync(self) -> None:
         self._write(wav_header(self._bytes), 0)
@@ -135,7 +145,8 @@ class Recorder:
 
 
 def recover(part: Path) -> float:
-    """Make the .part of a talk that was cut off a playable wav, return its length in seconds; without any sound, 0 and no file.
+    """Make the .part of a talk that was cut off a playable wav, return its length in seconds; without any
+    sound, 0 and no file.
 
     Raises: StorageError when the file cannot be written.
     """

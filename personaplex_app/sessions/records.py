@@ -1,8 +1,7 @@
-"""What a talk is once it is written down, and how its owner is told from everybody else."""
+"""What a talk is once it is written down."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from ..errors import BadInput, NotFound
 Status = Literal["live", "done", "interrupted"]
 
 COMPLETE: frozenset[str] = frozenset({"stopped", "time_limit", "idle"})
-MIN_OWNER_KEY_CHARS = 16
-MAX_OWNER_KEY_CHARS = 200
 MAX_COMMENT_CHARS = 500
 MAX_TEXT_CHARS = 4_000
 
@@ -33,12 +30,21 @@ class TalkMeta:
     @classmethod
     def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
         """Return what there is to write down of an engine's session."""
-        return cls(engine, config.clone.name if config.clone else config.voice, config.prompt, config.persona, config.sampling)
+        return cls(
+            engine,
+            config.clone.name if config.clone else config.voice,
+            config.prompt,
+            config.persona,
+            config.sampling,
+        )
 
 
 @dataclass(frozen=True)
 class TalkRecord:
-    """One talk as it was stored; lists leave `utterances` and `marks` empty. `kept` says whether it outlives the visit."""
+    """One talk as it was stored; lists leave `utterances` and `marks` empty.
+
+    `kept` says whether it outlives the visit.
+    """
 
     id: str
     meta: TalkMeta
@@ -53,19 +59,6 @@ class TalkRecord:
     latencies: tuple[TurnLatency, ...] = ()
     utterances: tuple[Utterance, ...] = ()
     marks: tuple[Mark, ...] = ()
-
-
-def owner_hash(key: str) -> str:
-    """Return what is stored in place of a browser's key.
-
-    Raises: BadInput when the key is too short to be nobody else's.
-    """
-    if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
-        raise BadInput(
-            f"The owner key has {len(key)} characters; it must have {MIN_OWNER_KEY_CHARS} to {MAX_OWNER_KEY_CHARS}. "
-            "Reload the page to get a new one."
-        )
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 def new_talk_id() -> str:
@@ -85,7 +78,9 @@ def checked_id(talk_id: str) -> str:
 
 def no_such_talk() -> NotFound:
     """Return the one error for absent, deleted and other people's talks."""
-    return NotFound("There is no such talk among yours. It may have been deleted, or not kept; reload the list.")
+    return NotFound(
+        "There is no such talk among yours. It may have been deleted, or not kept; reload the list."
+    )
 
 
 def checked_rating(stars: object, comment: object) -> tuple[int, str]:

@@ -1,4 +1,6 @@
-"""The Evaluate tab: our own scenarios held with the engine of this page, their report, and scores of somebody's outputs."""
+"""The Evaluate tab: our own scenarios held with the engine of this page, their report, and scores of
+somebody's outputs.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,15 @@ import anyio.to_thread
 import gradio as gr
 
 from ..errors import BadInput, PersonaplexError
-from ..evaluation import TASK_NAMES
-from ..evaluation.archive import unpack
+from ..evaluation.fdb import TASK_NAMES
+from ..evaluation.fdb.archive import unpack
+from ..evaluation.fdb.score import Problem, score_folder
+from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.report import FILES, HTML
-from ..evaluation.run import Plan
+from ..evaluation.run import RunPlan
 from ..evaluation.scenarios import KINDS, choose_scenarios, load_scenarios
-from ..evaluation.score import Problem, score_folder
-from ..evaluation.table import problem_lines, render
-from ..server.evaluations import Evaluations, Told
-from ..server.house import House
+from ..server.app_state import AppState
+from ..server.evaluations import Evaluations, EvaluationStatus
 from .static import read_static
 
 MAX_SEEDS = 5
@@ -36,12 +38,17 @@ KIND_TITLES = {
     "noise": "Noise",
     "persona": "Questions on the role",
 }
-FILE_TITLES = {"report.html": "Report", "report.json": "JSON", "figures.csv": "Figures, CSV", "conversations.csv": "Conversations, CSV"}
+FILE_TITLES = {
+    "report.html": "Report",
+    "report.json": "JSON",
+    "figures.csv": "Figures, CSV",
+    "conversations.csv": "Conversations, CSV",
+}
 
 
-def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
+def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
     """Add the Evaluate tab to the Blocks being built."""
-    desk = _Desk(house, evaluations)
+    desk = _EvaluateTab(app_state, evaluations)
     with gr.Tab("Evaluate", elem_id="tab-evaluate", render_children=True) as tab:
         gr.HTML(html_template=read_static("evaluate-head.html"), js_on_load=None, apply_default_css=False)
         with gr.Row(elem_id="evaluate-form", equal_height=False):
@@ -53,55 +60,93 @@ def build_tab(house: House, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab
                     elem_id="evaluate-kinds",
                 )
             with gr.Column(min_width=300):
-                voices = gr.CheckboxGroup(_voices(house), value=_voices(house)[:1], label="Voices", elem_id="evaluate-voices")
-                seeds = gr.Slider(
-                    1, MAX_SEEDS, 1, step=1, label="Takes", info="Each take has another seed and another user.", elem_id="evaluate-seeds"
+                voices = gr.CheckboxGroup(
+                    _voices(app_state),
+                    value=_voices(app_state)[:1],
+                    label="Voices",
+                    elem_id="evaluate-voices",
                 )
-                dnsmos = gr.Checkbox(False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos")
+                seeds = gr.Slider(
+                    1,
+                    MAX_SEEDS,
+                    1,
+                    step=1,
+                    label="Takes",
+                    info="Each take has another seed and another user.",
+                    elem_id="evaluate-seeds",
+                )
+                dnsmos = gr.Checkbox(
+                    False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos"
+                )
         with gr.Row(elem_id="evaluate-actions"):
             start = gr.Button("Evaluate", elem_id="evaluate-start", variant="primary")
             stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
         with gr.Accordion("Score somebody's outputs", open=False, elem_id="evaluate-others"):
-            gr.HTML(html_template=read_static("evaluate-others.html"), js_on_load=None, apply_default_css=False)
+            gr.HTML(
+                html_template=read_static("evaluate-others.html"), js_on_load=None, apply_default_css=False
+            )
             with gr.Row():
-                task = gr.Dropdown(list(TASK_NAMES), value=TASK_NAMES[0], label="Task", elem_id="evaluate-task", filterable=False)
+                task = gr.Dropdown(
+                    list(TASK_NAMES),
+                    value=TASK_NAMES[0],
+                    label="Task",
+                    elem_id="evaluate-task",
+                    filterable=False,
+                )
                 archive = gr.File(label="Outputs, as zip", file_types=[".zip"], elem_id="evaluate-zip")
             score = gr.Button("Score", elem_id="evaluate-score")
             scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     running = start.click(
-        desk.evaluate, [kinds, voices, seeds, dnsmos], [state, start, stop], api_name="evaluate", concurrency_limit=2, **quiet
+        desk.evaluate,
+        [kinds, voices, seeds, dnsmos],
+        [state, start, stop],
+        api_name="evaluate",
+        concurrency_limit=2,
+        **quiet,
     )
     # what can be pressed again is shown after the cancelling, which would take a new start along
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
     cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
     score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
-    page.load(lambda: gr.update(choices=_voices(house)), None, voices, api_visibility="private", **quiet)
+    page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
 
-def _voices(house: House) -> list[str]:
-    return [voice.name for voice in house.host.engine.voices]
+def _voices(app_state: AppState) -> list[str]:
+    return [voice.name for voice in app_state.supervisor.engine.voices]
 
 
-class _Desk:
+class _EvaluateTab:
     """The tab's handlers."""
 
-    def __init__(self, house: House, evaluations: Evaluations) -> None:
-        self._house, self._evaluations = house, evaluations
+    def __init__(self, app_state: AppState, evaluations: Evaluations) -> None:
+        self._app_state = app_state
+        self._evaluations = evaluations
 
-    async def evaluate(self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool) -> AsyncGenerator[tuple, None]:
-        """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far it is."""
+    async def evaluate(
+        self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
+    ) -> AsyncGenerator[tuple, None]:
+        """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far
+        it is.
+        """
         try:
             if not kinds or not voices:
                 raise BadInput("Nothing is chosen yet; tick at least one kind of scenario and one voice.")
             takes = range(max(1, min(MAX_SEEDS, int(seeds))))
-            plan = Plan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
-            yield _page(Told("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
+            plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
+            yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
             async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
                 async for told in steps:
-                    yield _page(told), *((gr.update(visible=True), gr.update(visible=False)) if told.report else (gr.skip(), gr.skip()))
+                    yield (
+                        _page(told),
+                        *(
+                            (gr.update(visible=True), gr.update(visible=False))
+                            if told.report
+                            else (gr.skip(), gr.skip())
+                        ),
+                    )
         except PersonaplexError as error:
             yield _notice(str(error)), gr.update(visible=True), gr.update(visible=False)
             raise gr.Error(str(error), print_exception=False, visible=False) from None
@@ -126,7 +171,9 @@ def _score(task: str, archive: str | None) -> str:
         notes: list[str] = []
         scores = score_folder(task, unpack(Path(archive), Path(folder), notes.append))
         scores.problems[:0] = [Problem(None, text, False) for text in notes]
-        told = "\n".join([*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)])
+        told = "\n".join(
+            [*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)]
+        )
     return f'<div class="sessions evaluate"><pre tabindex="0">{escape(told)}</pre></div>'
 
 
@@ -134,16 +181,24 @@ def _notice(text: str) -> str:
     return f'<div class="sessions evaluate"><p class="notice" role="status">{escape(text)}</p></div>'
 
 
-def _page(told: Told) -> str:
+def _page(told: EvaluationStatus) -> str:
     """Return what is shown: how far it is, or the report with its files."""
     if not told.report:
         left = "" if told.left_s is None else f", about {told.left_s:.0f} s left"
         count = f" {told.done} of {told.total} conversations{left}" if told.total else ""
         value = f'value="{told.done}" max="{told.total}"' if told.total else ""
         text = escape(told.text + count)
-        return f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value} aria-label="Progress"></progress></div>'
+        return (
+            f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value}'
+            ' aria-label="Progress"></progress></div>'
+        )
     at = f"api/evaluations/{told.report}"
-    links = "".join(f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES)
+    links = "".join(
+        f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES
+    )
     frame = f'<iframe src="{at}/{HTML}" title="The report" loading="lazy"></iframe>'
     whole = f'<a class="button" href="{at}/{HTML}" target="_blank" rel="noopener">Open on its own</a>'
-    return f'<div class="sessions evaluate" data-report="{told.report}"><div class="evaluate-files">{whole}{links}</div>{frame}</div>'
+    return (
+        f'<div class="sessions evaluate" data-report="{told.report}"><div'
+        f' class="evaluate-files">{whole}{links}</div>{frame}</div>'
+    )

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
-from ..server.house import House
 from . import evaluate, respond, static_tab
 from .static import STATIC, read_static
 
@@ -20,39 +20,59 @@ MOST_QUEUED = 32
 
 
 class _Page(gr.Blocks):
-    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's role prompt."""
+    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's
+    role prompt.
+    """
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
-        """Return a call's inputs, looked at. Raises: gr.Error with a sentence for the caller, none of it for the log."""
+        """Return a call's inputs, looked at.
+
+        Raises: gr.Error with a sentence for the caller, none of it for the log.
+        """
         try:
             return await super().preprocess_data(*args, **options)
         except gr.Error as error:
             error.print_exception = False
             raise
         except Exception as error:
-            said = f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call takes."
+            said = (
+                f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call"
+                " takes."
+            )
             raise gr.Error(said, print_exception=False) from None
 
 
-def build_page(house: House, evaluations: Evaluations) -> gr.Blocks:
+def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to launch with `launch_options()`."""
     gr.set_static_paths([STATIC])
-    with _Page(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S) as page:
-        gr.HTML(html_template=read_static("masthead.html"), js_on_load=None, apply_default_css=False, elem_id="masthead")
+    with _Page(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
+    ) as page:
+        gr.HTML(
+            html_template=read_static("masthead.html"),
+            js_on_load=None,
+            apply_default_css=False,
+            elem_id="masthead",
+        )
         with gr.Tabs(elem_id="tabs"):
-            static_tab.build_tab("Talk", "talk", house)
-            respond.build_tab(house, page)
-            static_tab.build_tab("Compare", "compare", house)
-            evaluate.build_tab(house, evaluations, page)
+            static_tab.build_tab("Talk", "talk", app_state)
+            respond.build_tab(app_state, page)
+            static_tab.build_tab("Compare", "compare", app_state)
+            evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
     return page.queue(max_size=MOST_QUEUED)
 
 
 def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing from other hosts."""
+    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing
+    from other hosts.
+    """
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its selectors
-    style = "".join(read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate"))
+    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its
+    # selectors
+    style = "".join(
+        read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
+    )
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}

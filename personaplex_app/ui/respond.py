@@ -1,4 +1,7 @@
-"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices. The same for programs: `/respond`."""
+"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices.
+
+The same for programs: `/respond`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,14 @@ import numpy as np
 from ..audio import decode
 from ..engine.contract import LeasingEngine, Sampling, SessionConfig
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
-from ..evaluation import render, render_files
-from ..evaluation.render_batch import Progress
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
-from ..server.host import EngineHost
-from ..server.house import House
-from ..server.leasing import lent_here
-from ..server.renders import RenderJob
+from ..rendering import files as render_files
+from ..rendering import render
+from ..rendering.batch import BatchProgress
+from ..server.app_state import AppState
+from ..server.engine_supervisor import EngineSupervisor
+from ..server.leasing import usable_engine_here
+from ..server.render_job import RenderJob
 from ..units import SAMPLE_RATE_HZ
 from .static import STATIC, mount_script, read_static
 
@@ -42,13 +46,13 @@ SAMPLING_TITLES = {
 }
 Sound = tuple[int, np.ndarray]
 # what the page shows; the agent's sound; both sides' sound
-Told = tuple[Any, Any, Any]
+Update = tuple[Any, Any, Any]
 Ask = Callable[[], Awaitable[render.RenderRequest]]
 
 
-def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
+def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
-    desk = _Desk(house)
+    desk = _RespondTab(app_state)
     with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
         gr.HTML(html_template=read_static("respond-head.html"), js_on_load=None, apply_default_css=False)
         with gr.Row(elem_id="respond-form", equal_height=False):
@@ -59,7 +63,9 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
                     type="filepath",
                     editable=False,
                     buttons=[],
-                    waveform_options=gr.WaveformOptions(waveform_color="#868176", waveform_progress_color=USER_INK),
+                    waveform_options=gr.WaveformOptions(
+                        waveform_color="#868176", waveform_progress_color=USER_INK
+                    ),
                     elem_id="respond-clip",
                 )
                 room_s = gr.Slider(
@@ -73,17 +79,41 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
                 )
             with gr.Column(min_width=300):
                 persona = gr.Dropdown(
-                    [(each.title, each.name) for each in house.personas], label="Persona", elem_id="respond-persona", filterable=False
+                    [(each.title, each.name) for each in app_state.personas],
+                    label="Persona",
+                    elem_id="respond-persona",
+                    filterable=False,
                 )
-                voice = gr.Dropdown(_voices(house), value="", label="Voice", elem_id="respond-voice", allow_custom_value=True)
-                prompt = gr.Textbox("", label="Role prompt", lines=5, max_lines=12, max_length=MAX_PROMPT_CHARS, elem_id="respond-prompt")
+                voice = gr.Dropdown(
+                    _voices(app_state),
+                    value="",
+                    label="Voice",
+                    elem_id="respond-voice",
+                    allow_custom_value=True,
+                )
+                prompt = gr.Textbox(
+                    "",
+                    label="Role prompt",
+                    lines=5,
+                    max_lines=12,
+                    max_length=MAX_PROMPT_CHARS,
+                    elem_id="respond-prompt",
+                )
                 with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
-                    gr.HTML(html_template=read_static("respond-sampling.html"), js_on_load=None, apply_default_css=False)
+                    gr.HTML(
+                        html_template=read_static("respond-sampling.html"),
+                        js_on_load=None,
+                        apply_default_css=False,
+                    )
                     with gr.Row():
                         sampling = [_number(name) for name in SAMPLING_TITLES]
         with gr.Row(elem_id="respond-actions"):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
-            beside = gr.Button("Let the embedded engine answer", elem_id="respond-beside", visible=house.beside is not None)
+            use_fallback = gr.Button(
+                "Let the embedded engine answer",
+                elem_id="respond-beside",
+                visible=app_state.fallback_engine is not None,
+            )
             stop = gr.Button("Cancel", elem_id="respond-cancel")
         answer = gr.HTML(
             value={"state": "idle"},
@@ -99,13 +129,25 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
     told = [answer, agent, both]
     quiet = {"show_progress": "hidden", "concurrency_limit": AT_ONCE}
     asked = start.click(
-        desk.respond, [clip, voice, persona, prompt, room_s, *sampling], told, api_name="respond", concurrency_id="respond", **quiet
+        desk.respond,
+        [clip, voice, persona, prompt, room_s, *sampling],
+        told,
+        api_name="respond",
+        concurrency_id="respond",
+        **quiet,
     )
     # it needs no GPU, which a visitor may have no time left on
-    otherwise = beside.click(
-        desk.respond_beside, [clip, persona, prompt, room_s], told, api_visibility="private", concurrency_id="respond", **quiet
+    otherwise = use_fallback.click(
+        desk.respond_beside,
+        [clip, persona, prompt, room_s],
+        told,
+        api_visibility="private",
+        concurrency_id="respond",
+        **quiet,
     )
-    again = answer.submit(desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet)
+    again = answer.submit(
+        desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet
+    )
     unheard: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     # that it can be asked again is shown after the cancelling, which would take a new question along
     cancelled = stop.click(None, cancels=[asked, otherwise, again], **unheard)
@@ -115,35 +157,51 @@ def build_tab(house: House, page: gr.Blocks) -> gr.Tab:
     return tab
 
 
-def _voices(house: House) -> list[tuple[str, str]]:
-    return [(voice.title, voice.name) for voice in house.host.engine.voices]
+def _voices(app_state: AppState) -> list[tuple[str, str]]:
+    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
 
 
 def _number(name: str) -> gr.Number:
     least, most, whole = SAMPLING_LIMITS[name]
     value = 0 if name == "seed" else getattr(Sampling(), name)
-    return gr.Number(value, label=SAMPLING_TITLES[name], minimum=least, maximum=most, precision=0 if whole else None, min_width=120)
+    return gr.Number(
+        value,
+        label=SAMPLING_TITLES[name],
+        minimum=least,
+        maximum=most,
+        precision=0 if whole else None,
+        min_width=120,
+    )
 
 
-class _Desk:
-    """The tab's handlers. Each rendering runs in the house's tasks and is cancelled when nobody waits for it any more."""
+class _RespondTab:
+    """The tab's handlers.
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    Each rendering runs in the app's tasks and is cancelled when nobody waits for it any more.
+    """
+
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
         """Fill the form with what the engine has; keep what was chosen before a reload."""
-        chosen = persona or self._house.personas[0].name
+        chosen = persona or self._app_state.personas[0].name
         suggested, its_prompt = self.choose(chosen)
-        voices = _voices(self._house)
+        voices = _voices(self._app_state)
         known = voice if voice in [name for _, name in voices] else suggested
-        elsewhere = "Voices that you cloned answer in Talk and Compare." if self._house.host.engine.capabilities.cloning else None
+        elsewhere = (
+            "Voices that you cloned answer in Talk and Compare."
+            if self._app_state.supervisor.engine.capabilities.cloning
+            else None
+        )
         return chosen, gr.update(choices=voices, value=known, info=elsewhere), prompt or its_prompt
 
     def choose(self, persona: str) -> tuple[str, str]:
         """Return a persona's voice and role prompt."""
-        found = next((each for each in self._house.personas if each.name == persona), self._house.personas[0])
-        return self._house.voice_of(found), found.prompt
+        found = next(
+            (each for each in self._app_state.personas if each.name == persona), self._app_state.personas[0]
+        )
+        return self._app_state.voice_of(found), found.prompt
 
     async def respond(
         self,
@@ -157,80 +215,112 @@ class _Desk:
         audio_topk: float | None = None,
         text_topk: float | None = None,
         seed: float | None = 0,
-    ) -> AsyncGenerator[Told, None]:
-        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both sides as stereo."""
+    ) -> AsyncGenerator[Update, None]:
+        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both
+        sides as stereo.
+        """
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
         def chat() -> ChatRequest:
-            fields = {name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None}
-            return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(fields)
+            fields = {
+                name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None
+            }
+            return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(
+                fields
+            )
 
-        async with aclosing(self._answer(self._house.host, partial(self._ask, clip, chat, room_s))) as answers:
+        async with aclosing(
+            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))
+        ) as answers:
             async for told in answers:
                 yield told
 
     async def respond_beside(
         self, clip: str | None, persona: str | None, prompt: str | None, room_s: float = USUAL_ROOM_S
-    ) -> AsyncGenerator[Told, None]:
-        """Render what the engine beside the house's own says to a recording, in the persona's voice."""
-        host = self._house.beside or self._house.host
+    ) -> AsyncGenerator[Update, None]:
+        """Render what the engine beside the app's own says to a recording, in the persona's voice."""
+        supervisor = self._app_state.fallback_engine or self._app_state.supervisor
 
         def chat() -> ChatRequest:
-            return ChatRequest(persona=persona or "", prompt=prompt or None, engine=host.choice.name, sampling={"seed": 0})
+            return ChatRequest(
+                persona=persona or "",
+                prompt=prompt or None,
+                engine=supervisor.choice.name,
+                sampling={"seed": 0},
+            )
 
-        async with aclosing(self._answer(host, partial(self._ask, clip, chat, room_s))) as answers:
+        async with aclosing(self._answer(supervisor, partial(self._ask, clip, chat, room_s))) as answers:
             async for told in answers:
                 yield told
 
-    async def _ask(self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float) -> render.RenderRequest:
-        config = self._house.session_config(chat())
+    async def _ask(
+        self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
+    ) -> render.RenderRequest:
+        config = self._app_state.session_config(chat())
         samples = await anyio.to_thread.run_sync(_read_clip, clip)
         return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
 
-    async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Told, None]:
+    async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Update, None]:
         """Render a rendering's recording again with another voice, all else equal."""
         wanted = event._data if isinstance(event._data, dict) else {}
 
         async def ask() -> render.RenderRequest:
             try:
-                before = await anyio.to_thread.run_sync(self._house.renderings.get, str(wanted.get("key")))
+                before = await anyio.to_thread.run_sync(
+                    self._app_state.renderings.get, str(wanted.get("key"))
+                )
             except ValueError:
                 before = None
             if before is None:
-                raise NotFound("That answer is no longer here: they are kept for 15 minutes. Ask with your recording once more.")
-            chat = ChatRequest(voice=str(wanted.get("voice", "")), persona=before.meta.persona or "", prompt=before.meta.prompt)
-            config = self._house.session_config(chat)
-            return render.request(before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling))
+                raise NotFound(
+                    "That answer is no longer here: they are kept for 15 minutes. Ask with your recording"
+                    " once more."
+                )
+            chat = ChatRequest(
+                voice=str(wanted.get("voice", "")),
+                persona=before.meta.persona or "",
+                prompt=before.meta.prompt,
+            )
+            config = self._app_state.session_config(chat)
+            return render.request(
+                before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
+            )
 
-        async with aclosing(self._answer(self._house.host, ask)) as answers:
+        async with aclosing(self._answer(self._app_state.supervisor, ask)) as answers:
             async for told in answers:
                 yield told
 
-    async def _answer(self, host: EngineHost, ask: Ask) -> AsyncGenerator[Told, None]:
-        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for programs."""
+    async def _answer(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
+        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for
+        programs.
+        """
         try:
-            async with aclosing(self._render(host, ask)) as steps:
+            async with aclosing(self._render(supervisor, ask)) as steps:
                 async for told in steps:
                     yield told
         except PersonaplexError as error:
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
-    async def _render(self, host: EngineHost, ask: Ask) -> AsyncGenerator[Told, None]:
+    async def _render(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
         id_ = secrets.token_hex(4)
 
-        def working(**told: Any) -> Told:
-            return {"state": "working", "job": id_, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
+        def working(**told: Any) -> Update:
+            return (
+                {"state": "working", "job": id_, "share": None, "left_s": None, **told},
+                gr.skip(),
+                gr.skip(),
+            )
 
         yield working(text="Reading your recording…")
         asked = await ask()
-        if host.state.stage != "ready":
-            yield working(text=f"{host.choice.title} is getting ready…")
-            await host.ready(lambda state: None)
-        if isinstance(host.engine, LeasingEngine):
+        if supervisor.state.stage != "ready":
+            yield working(text=f"{supervisor.choice.title} is getting ready…")
+            await supervisor.ready(lambda state: None)
+        if isinstance(supervisor.engine, LeasingEngine):
             yield working(text="Waiting for a GPU…")
-        async with lent_here(self._house, host.engine, [asked]) as device:
-            job = RenderJob(self._house, [asked], device)
+        async with usable_engine_here(self._app_state, supervisor.engine, [asked]) as device:
+            job = RenderJob(self._app_state, [asked], device)
             try:
                 while not job.over:
                     yield working(**_told(job.progress))
@@ -241,19 +331,29 @@ class _Desk:
             raise error
         done = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[0])
         if done is None:
-            raise NotFound("The answer was rendered but is gone already: there is no room for it. Try again later.")
+            raise NotFound(
+                "The answer was rendered but is gone already: there is no room for it. Try again later."
+            )
         described = await anyio.to_thread.run_sync(render_files.describe, done)
         files = {form: f"/api/renderings/{done.key}/answer.{form}" for form in render_files.FORMS}
         told = {"state": "done", "cached": not job.batch.rendered_s, "files": files, **described}
         yield told, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
 
 
-def _told(progress: Progress) -> dict[str, Any]:
+def _told(progress: BatchProgress) -> dict[str, Any]:
     if progress.ahead is not None:
-        ahead = "next" if not progress.ahead else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
+        ahead = (
+            "next"
+            if not progress.ahead
+            else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
+        )
         return {"text": f"Every place is taken by talks; your recording is {ahead} in line."}
     left_s = None if progress.left_s is None else round(progress.left_s, 1)
-    return {"text": "The agent is listening to your recording…", "share": round(progress.share, 3), "left_s": left_s}
+    return {
+        "text": "The agent is listening to your recording…",
+        "share": round(progress.share, 3),
+        "left_s": left_s,
+    }
 
 
 def _sound(samples: np.ndarray) -> Sound:
@@ -267,7 +367,10 @@ def _read_clip(path: str | None) -> np.ndarray:
     try:
         size_bytes = file.stat().st_size
         if size_bytes > MAX_CLIP_BYTES:
-            raise BadAudio(f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or save it as mp3.")
+            raise BadAudio(
+                f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or"
+                " save it as mp3."
+            )
         return decode(file.read_bytes(), MAX_CLIP_S)
     except OSError as error:
         raise BadAudio(f"The recording {shorten(file.name)} is gone; choose it again.") from error

@@ -1,4 +1,6 @@
-"""A tab that lives in the browser: all of it is an HTML file and a module of `static/`, which talk to the server's own routes."""
+"""A tab that lives in the browser: all of it is an HTML file and a module of `static/`, which talk to the
+server's own routes.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +9,34 @@ from collections.abc import Callable, Iterator
 import gradio as gr
 
 from ..engine.contract import LeasingEngine
-from ..server.house import House
+from ..server.app_state import AppState
 from .static import STATIC, mount_script, read_static
 
 
-def build_tab(title: str, name: str, house: House | None = None) -> gr.Tab:
+def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Tab:
     """Add the tab of `static/NAME.html` and `static/NAME.js`, id `tab-NAME`, to the Blocks being built.
 
-    With a `house` whose engine must be leased, its script takes a device by `trigger("submit", {lease: token})`.
+    With a `app_state` whose engine must be leased, its script takes a device by `trigger("submit", {lease:
+    token})`.
     """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
-            html_template=read_static(f"{name}.html").replace("<!-- clone.html -->", read_static("clone.html")),
+            html_template=read_static(f"{name}.html").replace(
+                "<!-- clone.html -->", read_static("clone.html")
+            ),
             js_on_load=mount_script(f"{name}.js"),
             apply_default_css=False,
             static_dir=STATIC.as_posix(),
         )
-    if house and isinstance(engine := house.host.engine, LeasingEngine):
-        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the lease does
-        quiet = {"show_progress": "hidden", "trigger_mode": "multiple", "concurrency_limit": None, "api_visibility": "private"}
+    if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
+        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the
+        # lease does
+        quiet = {
+            "show_progress": "hidden",
+            "trigger_mode": "multiple",
+            "concurrency_limit": None,
+            "api_visibility": "private",
+        }
         live.submit(_holder(engine), None, None, **quiet)
     return tab
 

@@ -22,7 +22,11 @@ def main(folder: Path, port: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
     known = json.loads((GOLDEN / "config.json").read_text())
-    names = {name: value for name, value in known.items() if name not in ("model_type", "version", "mimi_config_name")} | SHAPE
+    names = {
+        name: value
+        for name, value in known.items()
+        if name not in ("model_type", "version", "mimi_config_name")
+    } | SHAPE
     weights = LMModel(device="cpu", dtype=torch.bfloat16, **names).state_dict()
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / "lm.safetensors")
     config = {**names, "mimi_config_name": f"file://{GOLDEN / 'mimi.json'}"}

@@ -1,7 +1,8 @@
-"""Stands in for the package of that name on machines without a sound card, for the `moshi` package's own client.
+"""Stands in for the package of that name on machines without a sound card, for the `moshi` package's own
+client.
 
-The microphone is `SOUND_IN`, a wav file, at the pace of real time; what the loudspeaker plays goes to `SOUND_OUT`. When the recording
-is over it is as if somebody pressed ctrl-C.
+The microphone is `SOUND_IN`, a wav file, at the pace of real time; what the loudspeaker plays goes to
+`SOUND_OUT`. When the recording is over it is as if somebody pressed ctrl-C.
 """
 
 import os
@@ -15,7 +16,10 @@ import soundfile
 
 class _Stream:
     def __init__(self, samplerate, channels, blocksize, callback):
-        self.rate_hz, self.channels, self.block, self.callback = int(samplerate), channels, blocksize, callback
+        self.rate_hz = int(samplerate)
+        self.channels = channels
+        self.block = blocksize
+        self.callback = callback
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 

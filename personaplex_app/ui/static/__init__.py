@@ -11,9 +11,11 @@ def read_static(name: str) -> str:
 
 
 def mount_script(module: str) -> str:
-    """Return the JavaScript with which a `gr.HTML` (prop `static_dir`) mounts itself from one of this folder's modules."""
+    """Return the JavaScript with which a `gr.HTML` (prop `static_dir`) mounts itself from one of this
+    folder's modules.
+    """
     return (
-        "const root = new URL(window.gradio_config?.root || '.', window.location.href).pathname.replace(/[/]$/, '');"
-        f"import(root + '/gradio_api/file=' + props.static_dir + '/{module}')"
-        ".then((module) => module.mount(element, props, watch, trigger));"
+        "const root = new URL(window.gradio_config?.root || '.',"
+        " window.location.href).pathname.replace(/[/]$/, '');import(root + '/gradio_api/file=' +"
+        f" props.static_dir + '/{module}').then((module) => module.mount(element, props, watch, trigger));"
     )

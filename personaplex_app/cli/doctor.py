@@ -1,0 +1,281 @@
+"""What this machine has, which engine it takes, why, and the next step to a better one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..engine.remote import ask
+from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
+from ..errors import PersonaplexError, SettingsError, WeightsError
+from ..evaluation.machine import machine, versions
+from ..gateway.adapters import load_adapters
+from ..metrics import Metrics
+from ..model.hub_repo import HubRepo, cached, hub_access, parse
+from ..personas import load_personas
+from ..platform_detection import Platform, this_platform
+from ..server.certificates import certificate_of
+from ..settings import Settings
+from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
+    """Return the findings as plain data; `gpu_gib` plans for a GPU that is not here."""
+    choice = choose(settings)
+    host = this_platform()
+    return {
+        "host": {
+            "name": host.name,
+            "title": host.title,
+            "found_by": host.found_by,
+            "mind": [*host.mind, *_reach(host, settings)],
+        },
+        "machine": {
+            **machine(),
+            "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1),
+        },
+        "packages": versions(),
+        "weights": _weights(),
+        "token": _token(settings),
+        "checkpoint": _checkpoint(settings),
+        "browser": next(
+            (path for name in ("chromium", "google-chrome", "firefox") if (path := shutil.which(name))), None
+        ),
+        "engine": {
+            "name": choice.name,
+            "title": TITLES[choice.name],
+            "why": choice.why,
+            "next_step": choice.next_step,
+        },
+        "remote": ask(remote_settings(settings)),
+        "memory_plan": _memory_plan(settings, gpu_gib),
+        "keeps_talks": {
+            "folder": str(settings.data),
+            "writable": os.access(_existing(settings.data), os.W_OK),
+        },
+        "language_model": bool(settings.llm_url),
+        "login_needed": bool(settings.auth or settings.api_key),
+        "gateway": _gateway(settings),
+        "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
+        "log": {"level": settings.log_level, "format": settings.log_format},
+        "address": {
+            "host": settings.host,
+            "port": settings.port,
+            "root_path": settings.root_path,
+            "https": https_of(settings),
+            "trusted_proxies": list(settings.trusted_proxies),
+        },
+    }
+
+
+def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> str:
+    """Return the findings for a terminal, or as JSON."""
+    found = examine(settings, gpu_gib)
+    if as_json:
+        return json.dumps(found, indent=2)
+    has = found["machine"]
+    engine = found["engine"]
+    host = found["host"]
+    lines = [
+        f"Host       {host['title']}" + (f", by {host['found_by']}" if host["found_by"] else ""),
+        *(f"           {sentence}" for sentence in host["mind"]),
+        (
+            f"Machine    {has['cpu']}, {has['cores']} cores, {has['memory_gib']} GiB memory,"
+            f" {has['disk_free_gib']} GiB free"
+        ),
+        f"           {has['system']}, Python {has['python']}",
+        "Packages   "
+        + ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items()),
+        *(f"Weights    {name}: {state}" for name, state in found["weights"].items()),
+        f"Token      for the Hub: {'from ' + found['token'] if found['token'] else 'none'}",
+        f"Checkpoint {found['checkpoint']}",
+        *_plan_lines(found["memory_plan"]),
+        *(f"Remote     {each['detail']}" for each in found["remote"]),
+        f"Talks      kept in {found['keeps_talks']['folder']}"
+        + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
+        f"Gateway    {_gateway_line(found['gateway'])}",
+        f"Metrics    {found['metrics']['path']}, {'behind the login' if found['login_needed'] else 'open'}",
+        f"Log        {found['log']['format']}, level {found['log']['level']}",
+        f"Access     {'login asked for' if found['login_needed'] else 'open to everybody who reaches it'}",
+        (
+            f"Address    {settings.host} port {settings.port}{settings.root_path}; https:"
+            f" {found['address']['https']}; forwarded headers believed from"
+            f" {', '.join(settings.trusted_proxies) or 'nobody'}"
+        ),
+        f"Engine     {engine['title']}: {engine['why']}",
+    ]
+    return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
+
+
+def _gateway(settings: Settings) -> dict[str, Any]:
+    """Read the file of adapters the way the app does when it starts."""
+    file = {"file": Path(settings.adapters).name} if settings.adapters else {}
+    try:
+        found = load_adapters(
+            load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+        )
+    except SettingsError as error:
+        return {**file, "problem": str(error)}
+    each = found.by_name.values()
+    return {
+        **file,
+        "adapters": len(each),
+        "off": sum(not a.enabled for a in each),
+        "passed_over": list(found.unused),
+    }
+
+
+def _gateway_line(found: dict[str, Any]) -> str:
+    if "problem" in found:
+        return f"the app will not start: {found['problem']}"
+    where = f", {found['file']} among them" if "file" in found else ""
+    passed_over = f"; passed over: {'; '.join(found['passed_over'])}" if found["passed_over"] else ""
+    return f"{found['adapters']} adapters{where}, {found['off']} switched off{passed_over}"
+
+
+def _reach(host: Platform, settings: Settings) -> list[str]:
+    """Say what keeps people away from the page or from talking there, with these settings on this host."""
+    if host.name == "colab":
+        return (
+            [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
+        )
+    if host.name != "machine":
+        inside = settings.host in LOOPBACK
+        return (
+            [f"It listens on {settings.host}, which nobody outside reaches; set PERSONAPLEX_HOST=0.0.0.0."]
+            if inside
+            else []
+        )
+    if settings.host in LOOPBACK or settings.ssl or settings.ssl_cert:
+        return []
+    return [
+        "Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy"
+        " with TLS in front."
+    ]
+
+
+def _token(settings: Settings) -> str | None:
+    """Return where the token for the Hub comes from, never the token."""
+    if settings.hf_token:
+        return "PERSONAPLEX_HF_TOKEN"
+    if not hub_access(settings).any_token():
+        return None
+    return "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the Hub's own login"
+
+
+def _checkpoint(settings: Settings) -> str:
+    """Say where PersonaPlex's weights would come from."""
+    checkpoint = parse(settings.checkpoint)
+    if not isinstance(checkpoint, HubRepo):
+        return f"the folder {checkpoint}" + ("" if checkpoint.is_dir() else ", which does not exist")
+    return (
+        f"{checkpoint},"
+        f" {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
+    )
+
+
+def https_of(settings: Settings) -> str:
+    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made
+    here.
+    """
+    if not settings.ssl_cert:
+        return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"
+    try:
+        certificate = certificate_of(settings)
+    except PersonaplexError as error:
+        return str(error)
+    assert certificate
+    return f"{certificate.chain} for {', '.join(certificate.names) or 'no name'}"
+
+
+def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
+    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is
+    not known.
+    """
+    try:
+        # torch takes seconds to import and need not be installed
+        from ..model.agreement import known_agreements
+        from ..model.compute import memory_bytes, pick
+        from ..model.config import LM_FILE, LmConfig, MimiConfig
+        from ..model.plan import plan_memory, read_sizes, sizes_of
+    except ImportError as error:
+        return {
+            "unknown": f"the package {error.name} is absent; run: pip install -r requirements-personaplex.txt"
+        }
+    source = parse(settings.checkpoint)
+    folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
+    weights = folder / LM_FILE if folder else None
+    agreements = known_agreements(measurements_folder(settings), weights) if weights else {}
+    try:
+        sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
+        if gpu_gib is not None:
+            device = f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4."
+            memory = int(gpu_gib * 2**30)
+            element = 4 if settings.dtype == "float32" else 2
+        else:
+            size = weights.stat().st_size if weights and weights.is_file() else sizes.file_bytes
+            compute = pick(settings.device, settings.dtype, size)
+            device = compute.why
+            memory = memory_bytes(compute.device)
+            element = compute.dtype.itemsize
+    except PersonaplexError as error:
+        return {"unknown": str(error)}
+    plan = plan_memory(
+        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements
+    )
+    options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
+    return {"device": device, **asdict(plan), "options": options}
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    if "unknown" in plan:
+        return [f"Memory     not planned: {plan['unknown']}"]
+
+    def gb(key: str, of: dict[str, Any] = plan) -> str:
+        return f"{of[key] / 1e9:.2f} GB"
+
+    bits = {"none": f"{8 * plan['element_bytes']}-bit float"}
+    lines = [
+        f"Memory     {plan['device']} PersonaPlex's file has {gb('file_bytes')} of weights.",
+        (
+            f"           a talk {gb('slot_bytes')} ({plan['kv_frame_bytes']:,} B a frame and the codec's"
+            f" streams), codec {gb('codec_bytes')}, snapshots {gb('snapshot_bytes')}, reserve"
+            f" {gb('reserve_bytes')}; {gb('usable_bytes')} of {gb('memory_bytes')} usable"
+        ),
+    ]
+    for option in plan["options"]:
+        name = bits.get(option["quantize"], option["quantize"])
+        fits = (
+            f"{option['slots']} talk{'s fit' if option['slots'] > 1 else ' fits'}"
+            if option["slots"]
+            else "does not fit"
+        )
+        agrees = f"; {option['agrees']}" if option["agrees"] else ""
+        need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
+        need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""
+        lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}{agrees}")
+    return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
+
+
+def _weights() -> dict[str, str]:
+    """Check the packaged speech models the way the engine does before it loads them."""
+    states = {}
+    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING):
+        name = f"{weights.distribution} {weights.path}"
+        try:
+            weights.verified()
+            states[name] = "as expected"
+        except WeightsError as error:
+            states[name] = str(error)
+    return states
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder upwards that exists."""
+    return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

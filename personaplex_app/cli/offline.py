@@ -1,0 +1,104 @@
+"""The command `offline`: answer recordings, as the reference's `moshi.offline` does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..settings import Settings
+from .arguments import add_sampling, add_some
+
+DEFAULT_PROMPT = (
+    "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
+)
+
+
+def add_offline(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the reference's command, and our own."""
+    for flag, help_ in (
+        ("input-wav", "recording of the user"),
+        ("output-wav", "where the answer goes"),
+        ("output-text", "its text, as JSON"),
+    ):
+        parser.add_argument(
+            f"--{flag}",
+            required=True,
+            nargs="+",
+            metavar="PATH",
+            help=f"{help_}; several in one call share the model",
+        )
+    parser.add_argument("--text-prompt", default=DEFAULT_PROMPT, help="role of the agent")
+    parser.add_argument("--voice-prompt", default="", help="a voice as NAME.pt, or a wav to clone")
+    parser.add_argument(
+        "--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent"
+    )
+    for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
+        parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
+    add_sampling(parser)
+    parser.add_argument("--greedy", action="store_true", help="no sampling")
+    parser.add_argument(
+        "--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none"
+    )
+    parser.add_argument(
+        "--hf-repo",
+        dest="checkpoint",
+        metavar="REPO",
+        help="the same as --checkpoint, as the reference calls it",
+    )
+    add_some(
+        parser,
+        "engine",
+        "checkpoint",
+        "device",
+        "dtype",
+        "quantize",
+        "cpu_offload",
+        "remote_url",
+        "remote_insecure",
+    )
+
+
+def offline(settings: Settings, args: argparse.Namespace) -> int:
+    """Answer the recordings, all with one load of the model."""
+    from ..engine.contract import Sampling
+    from ..engine.offline import OfflineTask, Role, answer_all, engine_answer
+    from ..engine_choice import build, choose
+
+    if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
+        print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
+        return 2
+    jobs = [
+        OfflineTask(*map(Path, paths))
+        for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)
+    ]
+    temperatures = (0.0, 0.0) if args.greedy else (args.temp_audio, args.temp_text)
+    sampling = Sampling(
+        *temperatures, args.topk_audio, args.topk_text, None if args.seed == -1 else args.seed
+    )
+    role = Role(
+        args.voice_prompt,
+        args.text_prompt,
+        sampling,
+        Path(args.voice_prompt_dir) if args.voice_prompt_dir else None,
+    )
+    # who names no engine wants what the reference does
+    choice = choose(
+        replace(settings, engine="personaplex")
+        if settings.engine == "auto" and settings.checkpoint
+        else settings
+    )
+    if choice.name == "personaplex":
+        from ..engine.offline_personaplex import load_for, personaplex_answer
+
+        checkpoint = load_for(settings, args.tokenizer, args.moshi_weight, args.mimi_weight)
+        answer_all(jobs, personaplex_answer(checkpoint, role))
+        return 0
+    engine = build(choice, settings)
+    try:
+        engine.load(lambda state: None)
+        answer_all(jobs, engine_answer(engine, role))
+    finally:
+        engine.close()
+    return 0

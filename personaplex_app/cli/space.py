@@ -1,0 +1,149 @@
+"""A complete Hugging Face Space in a folder, and its upload."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from ..errors import BadInput, SpaceRefused, StorageError, shorten
+from ..model.hub_repo import HubAccess
+from ..model.transfer import HTTPError
+
+PACKAGE = Path(__file__).parent.parent
+PROJECT = PACKAGE.parent
+MANIFEST = ".written-by-personaplex-app"
+"""Names the files of a folder that are ours, one a line."""
+SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg")
+FILES = {
+    "README.md": "deploy/space/README.md",
+    "requirements.txt": "deploy/requirements.txt",
+    "app.py": "app.py",
+    "LICENSE": "LICENSE",
+}
+TOKENS = "https://huggingface.co/settings/tokens"
+_REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def write_space(folder: Path) -> list[str]:
+    """Write what a Space needs to run into a folder, in place of what this wrote there before; return the
+    files' names.
+
+    Raises: BadInput when something else lies there, or when there is no checkout to copy from. StorageError.
+    """
+    sources = {name: PROJECT / source for name, source in FILES.items()}
+    sources |= {
+        str(path.relative_to(PROJECT)): path for path in sorted(PACKAGE.rglob("*")) if path.suffix in SUFFIXES
+    }
+    if missing := [name for name, source in sources.items() if not source.is_file()]:
+        raise BadInput(
+            f"What a Space needs ({', '.join(missing)}) is not beside the installed package; clone the"
+            " project and run this command there."
+        )
+    try:
+        _clear(folder)
+        for name, source in sources.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+        (folder / MANIFEST).write_text("".join(f"{name}\n" for name in sources), "utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"The Space cannot be written to {shorten(folder, 100)}:"
+            f" {error.strerror or type(error).__name__}."
+        ) from error
+    return list(sources)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was written there before.
+
+    Raises: BadInput when the folder holds something else and nothing of ours.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{shorten(folder, 100)} is a file; give a new or an empty folder.")
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise BadInput(
+                f"{shorten(folder, 100)} is not empty and was not written by this command; give a new or an"
+                " empty folder."
+            )
+        return
+    for name in manifest.read_text("utf-8").splitlines():
+        path = (folder / name).resolve()
+        if path.is_relative_to(folder.resolve()):
+            path.unlink(missing_ok=True)
+
+
+def check_repo(repo: str) -> None:
+    """Raises: BadInput where no Space can have that name."""
+    if not _REPO.fullmatch(repo) or repo.endswith((".git", ".")):
+        raise BadInput(
+            f"{shorten(repo)} cannot be a Space's name; give OWNER/NAME, of letters, digits, -, _ and ., such"
+            " as somebody/personaplex."
+        )
+
+
+def push_space(folder: Path, repo: str, access: HubAccess) -> str:
+    """Upload what was written to a folder, and nothing else in it; return the Space's address. It is made
+    private where there is none.
+
+    Raises: BadInput for a name that cannot be one, SpaceRefused when the Hub does not take it.
+    """
+    check_repo(repo)
+    token = access.any_token()
+    if not token:
+        raise SpaceRefused(
+            f"There is no token to upload with. Make one that may write at {TOKENS}, set HF_TOKEN to it (or"
+            " run: hf auth login), and run the command again."
+        )
+    api = HfApi(endpoint=access.endpoint, token=token)
+    try:
+        # where there is one already, it stays as public as it is
+        url = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=True, exist_ok=True)
+        api.upload_folder(
+            repo_id=repo,
+            repo_type="space",
+            folder_path=folder,
+            allow_patterns=(folder / MANIFEST).read_text("utf-8").splitlines(),
+            delete_patterns=["personaplex_app/*"],  # what the package no longer has
+            commit_message="Update the app",
+        )
+    except HfHubHTTPError as error:
+        raise _refused(repo, error.response.status_code) from error
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        raise SpaceRefused(
+            f"The Hub cannot be reached ({type(error).__name__}). The Space is complete in"
+            f" {shorten(folder, 100)}: check the network and run the command again."
+        ) from error
+    except ValueError as error:
+        raise SpaceRefused(f"The Hub does not take the Space: {error}") from error
+    return str(url)
+
+
+def _refused(repo: str, status: int) -> SpaceRefused:
+    """Return what the Hub's refusal means for a person."""
+    if status == 401:
+        return SpaceRefused(
+            f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set"
+            " HF_TOKEN to it."
+        )
+    if status == 402:
+        return SpaceRefused(
+            f"The Hub asks this account to pay for a Space like {repo} (402). See"
+            " https://huggingface.co/pricing."
+        )
+    if status in (403, 404):
+        owner = repo.partition("/")[0]
+        return SpaceRefused(
+            f"The token may not write to {repo} ({status}). Take one with write permission for {owner}"
+            f" ({TOKENS}), or another owner: your own account's name, or an organisation that you are a"
+            " member of."
+        )
+    return SpaceRefused(
+        f"The Hub refuses the Space {repo} with status {status}. Wait a few minutes and run the command"
+        " again."
+    )

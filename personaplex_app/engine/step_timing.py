@@ -1,0 +1,42 @@
+"""How long the shared device takes for its steps, and how many sessions it can carry."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import numpy as np
+
+from ..units import FRAME_MS, FRAME_S
+from .contract import StepTiming
+
+STEPS_REMEMBERED = round(60.0 / FRAME_S)
+
+
+class StepTimer:
+    """Takes the steps of one thread and tells any other."""
+
+    def __init__(self, carries: int) -> None:
+        self._carries = carries
+        self._took_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
+        self._steps = self._misses = 0
+        self._lock = threading.Lock()
+
+    def add(self, took_ms: float) -> None:
+        """Note one step of however many sessions."""
+        with self._lock:
+            self._took_ms.append(took_ms)
+            self._steps += 1
+            self._misses += took_ms > FRAME_MS
+
+    def read(self, used: int, free: int) -> StepTiming | None:
+        """Return the timing with `used` slots taken and `free` ones left, None before the first step."""
+        with self._lock:
+            steps = self._steps
+            misses = self._misses
+            took_ms = list(self._took_ms)
+        if not took_ms:
+            return None
+        p50, p95, p99 = (round(float(ms), 2) for ms in np.percentile(took_ms, [50, 95, 99]))
+        more = max(min(self._carries - used, free), 0)
+        return StepTiming(steps, p50, p95, p99, misses, round(1 - p95 / FRAME_MS, 3), self._carries, more)

@@ -1,0 +1,176 @@
+"""The peer: the `moshi` package, run the way the reference server runs it.
+
+Sixteen depformer steps, the codec encoding and decoding every frame twice, the prompt phase replayed step by
+step.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..model.config import DELAYS, LmConfig
+from ..model.random_weights import random_prompt
+from .ours import BATCH, EARLY, LATE, median_ms
+
+PACKAGE_FOLDER = Path(sys.prefix) / "oracle"
+"""Where `make test` puts the package, apart from what it would pin."""
+REFERENCE_STEPS = 16
+
+
+def find() -> bool:
+    """Make the package importable where it is installed; return whether it is."""
+    if PACKAGE_FOLDER.is_dir() and str(PACKAGE_FOLDER) not in sys.path:
+        sys.path.append(str(PACKAGE_FOLDER))
+    # as the reference does on a CPU
+    os.environ.setdefault("NO_TORCH_COMPILE", "1")
+    try:
+        import moshi  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return False
+    return True
+
+
+class Peer:
+    """The peer's model on random weights of one size, for `sessions` rows."""
+
+    def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, sessions: int = 1) -> None:
+        from moshi.models.lm import LMGen, LMModel  # pyright: ignore[reportMissingImports]
+        from moshi.models.loaders import get_mimi  # pyright: ignore[reportMissingImports]
+
+        torch.manual_seed(0)
+        self._config = config
+        self._device = device
+        self._sessions = sessions
+        self._lm: Any = LMModel(device=device, dtype=dtype, **_arguments(config)).eval().requires_grad_(False)
+        self._generator: Any = LMGen(self._lm)
+        self._mimis: list[Any] = [get_mimi(None, device=str(device)).requires_grad_(False) for _ in range(2)]
+        for mimi in self._mimis:
+            for module in mimi.modules():
+                if hasattr(module, "embedding_sum"):
+                    module.embedding_sum.normal_()
+                    module._initialized.fill_(1)
+            mimi.streaming_forever(sessions)
+        self._lm.streaming_forever(sessions)
+        self._pcm = 0.1 * torch.randn(sessions, 1, 1920, device=device)
+        self._column = torch.zeros(sessions, 17, 1, dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def step(self) -> torch.Tensor:
+        """Run the language model and all sixteen depformer steps, and bring the tokens to the host."""
+        from moshi.utils.sampling import sample_token  # pyright: ignore[reportMissingImports]
+
+        generator = self._generator
+        hidden, logits = self._lm.forward_text(self._column)
+        text = sample_token(logits.float(), True, generator.temp_text, generator.top_k_text)[:, 0, 0]
+        before = text
+        chosen = []
+        with self._lm.depformer.streaming(self._sessions):
+            for k in range(REFERENCE_STEPS):
+                audio = self._lm.forward_depformer(k, before[:, None, None], hidden)
+                before = sample_token(audio.float(), True, generator.temp, generator.top_k)[:, 0, 0]
+                chosen.append(before)
+        tokens = torch.stack(chosen, dim=1)
+        tokens.tolist()
+        return tokens
+
+    @torch.no_grad()
+    def frame(self) -> None:
+        """Run a whole frame: both codecs encode, the model steps, both codecs decode."""
+        for mimi in self._mimis:
+            mimi.encode(self._pcm)
+        codes = self.step()[:, :8, None] % 2048
+        for mimi in self._mimis:
+            mimi.decode(codes).cpu()
+
+    def prompt_phase_ms(self, positions: int) -> float:
+        """Return what replaying the prompt phase takes, once."""
+        self._place(0)
+        count = random_prompt(self._config, positions).positions
+
+        def replay() -> None:
+            for _ in range(count):
+                self.step()
+
+        self.step()
+        return median_ms(replay, 1, self._device) if self._device.type == "cuda" else _once_ms(replay)
+
+    def frame_ms(self, repeats: int) -> float:
+        """Return what a whole frame takes."""
+        self._place(EARLY)
+        return median_ms(self.frame, repeats, self._device)
+
+    def lm_step_ms(self, repeats: int, position: int = EARLY) -> float:
+        """Return what one step of the language model and depformer takes."""
+        self._place(position)
+        return median_ms(self.step, repeats, self._device)
+
+    def _place(self, position: int) -> None:
+        for module in self._lm.transformer.modules():
+            state = getattr(module, "_streaming_state", None)
+            cache = getattr(state, "kv_cache", None)
+            for holder, name in ((state, "offset"), (state, "offsets"), (cache, "end_offset")):
+                value = getattr(holder, name, None)
+                if isinstance(value, torch.Tensor):
+                    value.fill_(position)
+
+
+def measure(
+    config: LmConfig, device: torch.device, dtype: torch.dtype, positions: int, repeats: int
+) -> dict[str, float]:
+    """Return the peer's figures under the names of ours."""
+    peer = Peer(config, device, dtype)
+    figures = {
+        "prompt_phase_ms": peer.prompt_phase_ms(positions),
+        "frame_ms": peer.frame_ms(repeats),
+        "lm_step_ms": peer.lm_step_ms(repeats),
+        f"lm_step_at_{LATE}_ms": peer.lm_step_ms(repeats, LATE),
+    }
+    del peer
+    figures[f"lm_step_{BATCH}_sessions_ms"] = Peer(config, device, dtype, BATCH).lm_step_ms(repeats)
+    return figures
+
+
+def _once_ms(action: Any) -> float:
+    import time
+
+    before_s = time.perf_counter()
+    action()
+    return round((time.perf_counter() - before_s) * 1000, 3)
+
+
+def _arguments(config: LmConfig) -> dict[str, Any]:
+    def nominal(hidden: int) -> int:
+        # the package takes two thirds of what it is told
+        return hidden * 3 // 2
+
+    return {
+        "dim": config.width,
+        "text_card": config.text_card,
+        "existing_text_padding_id": 3,
+        "n_q": 16,
+        "dep_q": REFERENCE_STEPS,
+        "card": config.card,
+        "num_heads": config.heads,
+        "num_layers": config.layers,
+        "hidden_scale": nominal(config.hidden) / config.width,
+        "causal": True,
+        "context": config.context,
+        "max_period": config.rope_period,
+        "gating": "silu",
+        "norm": "rms_norm_f32",
+        "positional_embedding": "rope",
+        "depformer_dim": config.depformer_width,
+        "depformer_dim_feedforward": nominal(config.depformer_hidden),
+        "depformer_num_heads": config.depformer_heads,
+        "depformer_num_layers": config.depformer_layers,
+        "depformer_multi_linear": True,
+        "depformer_context": REFERENCE_STEPS,
+        "depformer_pos_emb": "none",
+        "depformer_weights_per_step": True,
+        "delays": list(DELAYS),
+    }

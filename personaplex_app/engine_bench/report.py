@@ -1,0 +1,109 @@
+"""The `bench` command: our figures, the peer's, and their ratios, in one run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..model.compute import pick
+from ..model.random_weights import SIZES
+from ..units import FRAME_MS
+from . import ours as bench
+from . import peer
+
+POSITIONS = 200
+"""A usual prompt phase: voice, silence, a role of about 130 tokens, silence."""
+RATIOS = {
+    "prompt_phase": ("prompt_phase_ms", "prompt_phase_ms"),
+    "prompt_phase_from_snapshot": ("prompt_phase_ms", "snapshot_ms"),
+    "frame": ("frame_ms", "frame_ms"),
+    "lm_step": ("lm_step_ms", "lm_step_ms"),
+}
+
+
+def run(
+    size: str,
+    device: str,
+    dtype: str,
+    repeats: int,
+    with_peer: bool,
+    sessions: int = bench.BATCH,
+    quantize: str = "none",
+) -> dict[str, Any]:
+    """Measure and return everything as plain data; the batch of four is left out where fewer `sessions` fit.
+
+    Raises: SettingsError for a device that is not there.
+    """
+    config = SIZES[size]
+    compute = pick(device, dtype, 0)
+    engine = bench.Ours(config, compute.device, compute.dtype, sessions, quantize)
+    figures = bench.measure(engine, POSITIONS, repeats)
+    agrees = engine.token_agreement
+    del engine
+    found: dict[str, Any] = {
+        "machine": bench.machine(compute.device),
+        "size": size,
+        "dtype": str(compute.dtype).removeprefix("torch."),
+        "quantize": quantize,
+        "token_agreement_with_unquantised": agrees,
+        "prompt_positions": POSITIONS,
+        "weights": "random",
+        "ours": figures,
+        "headroom": round(1 - figures["frame_p95_ms"] / FRAME_MS, 3),
+        "batch_of_4_over_1": _ratio(figures, f"lm_step_{bench.BATCH}_sessions_ms"),
+        "late_over_early": _ratio(figures, f"lm_step_at_{bench.LATE}_ms"),
+        "peer": None,
+    }
+    if with_peer and peer.find():
+        theirs = peer.measure(config, compute.device, compute.dtype, POSITIONS, max(3, repeats // 2))
+        found["peer"] = theirs
+        found["times_faster"] = {name: round(theirs[a] / figures[b], 2) for name, (a, b) in RATIOS.items()}
+        found["peer_batch_of_4_over_1"] = _ratio(theirs, f"lm_step_{bench.BATCH}_sessions_ms")
+        found["peer_late_over_early"] = _ratio(theirs, f"lm_step_at_{bench.LATE}_ms")
+    return found
+
+
+def _ratio(figures: dict[str, Any], name: str) -> float | None:
+    return round(figures[name] / figures["lm_step_ms"], 2) if name in figures else None
+
+
+def render(found: dict[str, Any], as_json: bool) -> str:
+    """Return the findings for a terminal, or as JSON."""
+    if as_json:
+        return json.dumps(found, indent=2)
+    machine = found["machine"]
+    theirs = found["peer"] or {}
+    lines = [
+        f"{machine['name']} ({machine['device']}), {machine['threads']} threads, torch {machine['torch']}",
+        (
+            f"Random weights of the size {found['size']} in {found['dtype']}; prompt phase of"
+            f" {found['prompt_positions']} positions"
+        ),
+        f"{'':28}{'ours':>12}{'moshi':>12}",
+    ]
+    if found["quantize"] != "none":
+        share = found["token_agreement_with_unquantised"]
+        lines.insert(
+            2,
+            f"Quantised to {found['quantize']}: {share:.1%} of the greedy tokens are those of the unquantised"
+            " model, on random weights",
+        )
+    for name, value in found["ours"].items():
+        other = theirs.get(name)
+        lines.append(f"{name:28}{value:>12,}{'' if other is None else format(other, ','):>12}")
+    lines.append(
+        f"4 sessions in one step take {found['batch_of_4_over_1']} times one; position 2900 takes"
+        f" {found['late_over_early']} times 100; 95 of 100 frames leave {found['headroom']:.0%} of their 80"
+        " ms free"
+    )
+    if theirs:
+        ratios = ", ".join(
+            f"{name.replace('_', ' ')} {value}" for name, value in found["times_faster"].items()
+        )
+        lines.append(f"Times faster than moshi: {ratios}")
+    else:
+        lines.append(
+            "The moshi package is not installed; `make test` puts it beside the app, then the comparison is"
+            " made too."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,205 @@
+"""A blind listening test: which pairs a listener hears, in which order, on which sides. Nothing here touches
+a disk.
+
+Both sides of a trial share the user's recording, the role and the seed; only the voice differs. Hidden among
+the trials are a repeat with its sides swapped and a pair that is the same clip twice: they tell how much a
+listener's votes can be trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any, Literal, get_args
+
+from ...errors import BadInput
+
+MAX_TRIALS = 100
+MIN_APART = 2
+UNLOCK_SHARE = 0.8
+UNLOCK_MOST_S = 20.0
+REASONS = ("naturalness", "voice", "timing", "content", "artefacts")
+Check = Literal["repeat", "identical"]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What both sides of a trial share.
+
+    `input` and `prompt_hash` are sha256 of the user's sound and of the role prompt.
+    """
+
+    input: str
+    title: str
+    persona: str
+    prompt_hash: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrialClip:
+    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes
+    it as loud as the others.
+
+    `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request
+    is another clip.
+    """
+
+    voice: str
+    audio: str
+    duration_s: float
+    gain_db: float
+    audio_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A test: an engine's voices, each heard in every condition.
+
+    `clips[i]` are condition i's, in the order of `voices`.
+    """
+
+    engine: str
+    voices: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    clips: tuple[tuple[TrialClip, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.voices)) < 2 or len(set(self.voices)) != len(self.voices):
+            raise BadInput("A blind test needs at least two different voices; choose another one too.")
+        if not self.conditions or [len(row) for row in self.clips] != [len(self.voices)] * len(
+            self.conditions
+        ):
+            raise BadInput(
+                "A blind test needs at least one input, and every voice's answer to it; render the missing"
+                " ones first."
+            )
+
+    @cached_property
+    def id(self) -> str:
+        """The same choice of voices, inputs, roles and seeds is the same test, whoever asks for it."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def pairs(self) -> list[Pair]:
+        return list(combinations(sorted(self.voices), 2))
+
+    @property
+    def most_trials(self) -> int:
+        """How many trials a listener can be given without hearing one twice."""
+        return min(MAX_TRIALS, len(self.pairs) * len(self.conditions))
+
+    def clip(self, condition: int, voice: str) -> TrialClip:
+        """Return how a voice answered in a condition."""
+        return self.clips[condition][self.voices.index(voice)]
+
+    @classmethod
+    def from_json(cls, data: Any) -> Design:
+        """Return what `asdict` was given. Raises: KeyError, TypeError, BadInput for anything else."""
+        conditions = tuple(Condition(**each) for each in data["conditions"])
+        clips = tuple(tuple(TrialClip(**each) for each in row) for row in data["clips"])
+        return cls(data["engine"], tuple(data["voices"]), conditions, clips)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A pair of voices in one condition.
+
+    A repeat names the trial that it repeats, by its number in the plan.
+    """
+
+    condition: int
+    left: str
+    right: str
+    check: Check | None = None
+    of: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Trial:
+        """Return what `asdict` was given. Raises: TypeError, ValueError."""
+        trial = cls(**data)
+        if trial.check not in (None, *get_args(Check)):
+            raise ValueError(f"check is {trial.check!r}")
+        return trial
+
+
+def plan(
+    design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[float, float]] | None = None
+) -> tuple[Trial, ...]:
+    """Return a listener's trials, two hidden checks among them: the same for the same arguments.
+
+    Every pair comes before one comes again, conditions and sides are balanced, and pairs with the lowest
+    `urgency` come first into a plan that has not room for all.
+    """
+    count = max(1, min(trials, design.most_trials))
+    chance = random.Random(seed)  # noqa: S311 - a plan is to be repeatable, not secret
+    chosen = _with_sides(_chosen(design, count, urgency or {}, chance), chance)
+    chance.shuffle(chosen)
+    return _with_checks(design, chosen, chance)
+
+
+def _chosen(
+    design: Design, count: int, urgency: Mapping[Pair, tuple[float, float]], chance: random.Random
+) -> list[tuple[Pair, int]]:
+    """Return pairs with their conditions, each used as often as the others as far as that goes."""
+    pairs = design.pairs
+    conditions = list(range(len(design.conditions)))
+    chance.shuffle(pairs)
+    chance.shuffle(conditions)
+    of_pair: Counter[Pair] = Counter()
+    of_voice: Counter[str] = Counter()
+    of_condition: Counter[int] = Counter()
+    heard: set[tuple[Pair, int]] = set()
+    for _ in range(count):
+        pair = min(
+            pairs, key=lambda p: (of_pair[p], urgency.get(p, (0.0, 0.0)), of_voice[p[0]] + of_voice[p[1]])
+        )
+        condition = min((c for c in conditions if (pair, c) not in heard), key=lambda c: of_condition[c])
+        heard.add((pair, condition))
+        of_pair[pair] += 1
+        of_condition[condition] += 1
+        of_voice.update(pair)
+    return sorted(heard)
+
+
+def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
+    """Return the trials, every voice about as often left as right."""
+    chance.shuffle(chosen)
+    lean: Counter[str] = Counter()
+    trials = []
+    for pair, condition in chosen:
+        a, b = (
+            pair
+            if lean[pair[0]] < lean[pair[1]] or (lean[pair[0]] == lean[pair[1]] and chance.random() < 0.5)
+            else pair[::-1]
+        )
+        lean[a] += 1
+        lean[b] -= 1
+        trials.append(Trial(condition, a, b))
+    return trials
+
+
+def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> tuple[Trial, ...]:
+    """Hide the two checks: the repeat as far behind its original as there is room for, the identical pair
+    anywhere but first.
+    """
+    first = chance.randrange(max(1, len(chosen) // 2))
+    repeat = Trial(chosen[first].condition, chosen[first].right, chosen[first].left, "repeat", first)
+    place = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))
+    trials = [*chosen[:place], repeat, *chosen[place:]]
+    voice = chance.choice(design.voices)
+    identical = Trial(chance.randrange(len(design.conditions)), voice, voice, "identical")
+    at = 1 if len(chosen) == 1 else chance.randint(1, len(trials))
+    trials = [*trials[:at], identical, *trials[at:]]
+    # what a repeat names has moved with what was put in before it
+    return tuple(
+        Trial(t.condition, t.left, t.right, t.check, first + (at <= first)) if t.check == "repeat" else t
+        for t in trials
+    )

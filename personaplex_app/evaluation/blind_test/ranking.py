@@ -1,0 +1,212 @@
+"""Who is preferred: Bradley-Terry over the votes of a listening test, with how sure one can be of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, get_args
+
+import numpy as np
+
+from ... import intervals
+
+Choice = Literal["left", "right", "tie", "both_bad"]
+MIN_VOTES = 20
+BASE_SCORE = 1500.0
+SCORE_PER_NAT = 173.72  # 400 / ln 10: the scale of Elo
+_MAX_STEPS = 200
+_CLOSE = 1e-9
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One listener's choice between two voices; hidden repeats and identical pairs are left out by whoever
+    asks for a ranking.
+    """
+
+    listener: str
+    left: str
+    right: str
+    choice: Choice
+
+    def __post_init__(self) -> None:
+        if self.choice not in get_args(Choice):
+            raise ValueError(f"choice is {self.choice!r}; it must be one of {', '.join(get_args(Choice))}")
+        if self.left == self.right:
+            raise ValueError(f"both sides are {self.left!r}; a ranking is of votes between two voices")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One voice. The interval is None until two listeners have voted; `both_bad` counts among `ties`."""
+
+    voice: str
+    rank: int
+    score: float
+    interval: intervals.Interval | None
+    votes: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+
+    @property
+    def preliminary(self) -> bool:
+        """Return whether the voice has too few votes to be believed."""
+        return self.votes < MIN_VOTES
+
+
+@dataclass(frozen=True)
+class SideBias:
+    """How often the left and the right side won, and how probable so uneven a split is without a bias."""
+
+    left: int
+    right: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The voices, best first, and the pairs: `wins[a][b]` is how often a beat b, a tie half a win for
+    each.
+    """
+
+    standings: tuple[Standing, ...]
+    wins: dict[str, dict[str, float]]
+    side_bias: SideBias
+    listeners: int
+    votes: int
+
+    @property
+    def preliminary(self) -> bool:
+        """Return whether any voice has too few votes to be believed."""
+        return any(standing.preliminary for standing in self.standings)
+
+
+def rank(
+    votes: Sequence[Vote],
+    voices: Iterable[str] = (),
+    draws: int = intervals.DRAWS,
+    seed: int = intervals.SEED,
+) -> Ranking:
+    """Rank the voices by the lower bound of their score; those in `voices` without a vote are there too."""
+    names = sorted({*voices, *(vote.left for vote in votes), *(vote.right for vote in votes)})
+    listeners = sorted({vote.listener for vote in votes})
+    by_listener = _wins(votes, names, listeners)
+    wins = by_listener.sum(axis=0)
+    scores = to_scores(strengths(wins))
+    bounds: list[intervals.Interval | None] = [None] * len(names)
+    if len(listeners) > 1:
+        drawn = np.tensordot(intervals.resampled_counts(len(listeners), draws, seed), by_listener, axes=1)
+        bounds = [intervals.percentiles(values) for values in to_scores(strengths(drawn)).T]
+    lowest = [bound[0] if bound else score for bound, score in zip(bounds, scores, strict=True)]
+    order = sorted(range(len(names)), key=lambda i: (-lowest[i], -scores[i], names[i]))
+    return Ranking(
+        tuple(
+            _standing(names[i], place, float(scores[i]), bounds[i], votes) for place, i in enumerate(order, 1)
+        ),
+        {a: {b: float(wins[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
+        side_bias(votes),
+        len(listeners),
+        len(votes),
+    )
+
+
+def _wins(votes: Sequence[Vote], names: list[str], listeners: list[str]) -> np.ndarray:
+    """Return who beat whom for each listener. Shapes: float [listeners, V, V], the row beats the column."""
+    wins = np.zeros((len(listeners), len(names), len(names)))
+    place = {name: i for i, name in enumerate(names)}
+    listener = {name: i for i, name in enumerate(listeners)}
+    for vote in votes:
+        left = {"left": 1.0, "right": 0.0}.get(vote.choice, 0.5)
+        wins[listener[vote.listener], place[vote.left], place[vote.right]] += left
+        wins[listener[vote.listener], place[vote.right], place[vote.left]] += 1.0 - left
+    return wins
+
+
+def strengths(wins: np.ndarray) -> np.ndarray:
+    """Return the Bradley-Terry strengths with one win and one loss against a voice of strength 1 as prior.
+
+    Shapes: float [..., V, V], the row beats the column, to [..., V].
+    """
+    total = wins.sum(axis=-1)
+    games = wins + wins.swapaxes(-1, -2)
+    logs = np.zeros_like(total)
+    for _ in range(_MAX_STEPS):
+        # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes
+        # thousands of steps
+        share = _sigmoid(logs[..., :, None] - logs[..., None, :])
+        prior = _sigmoid(logs)
+        slope = total + 1 - (games * share).sum(axis=-1) - 2 * prior
+        pull = games * share * (1 - share)
+        bend = np.eye(logs.shape[-1]) * (pull.sum(axis=-1) + 2 * prior * (1 - prior))[..., None] - pull
+        step = np.linalg.solve(bend, slope[..., None])[..., 0]
+        # a step that cannot overshoot (Sun and Tran-Dinh 2019, generalised self-concordance)
+        length = np.sqrt(2) * np.linalg.norm(step, axis=-1, keepdims=True)
+        logs = logs + step * np.divide(np.log1p(length), length, out=np.ones_like(length), where=length > 0)
+        if length.max(initial=0.0) < _CLOSE:
+            break
+    return np.exp(logs)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(x / 2)
+
+
+def to_scores(p: np.ndarray) -> np.ndarray:
+    """Return strengths on the scale of Elo, 1500 for a strength of 1."""
+    return BASE_SCORE + SCORE_PER_NAT * np.log(p)
+
+
+def _standing(
+    voice: str, place: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]
+) -> Standing:
+    own = [vote for vote in votes if voice in (vote.left, vote.right)]
+    won = sum(vote.choice == ("left" if vote.left == voice else "right") for vote in own)
+    tied = sum(vote.choice in ("tie", "both_bad") for vote in own)
+    bad = sum(vote.choice == "both_bad" for vote in own)
+    return Standing(voice, place, score, bound, len(own), won, len(own) - won - tied, tied, bad)
+
+
+def side_bias(votes: Iterable[Vote]) -> SideBias:
+    """Return the exact two-sided binomial test of left against right, ties left out."""
+    choices = [vote.choice for vote in votes]
+    left = choices.count("left")
+    right = choices.count("right")
+    n = left + right
+    few = min(left, right)
+    logs = np.concatenate(
+        [[0.0], np.cumsum([math.log((n - k) / (k + 1)) for k in range(few)])]
+    ) - n * math.log(2)
+    return SideBias(left, right, min(1.0, 2 * float(np.exp(logs).sum())))
+
+
+def next_pair(ranking: Ranking) -> tuple[str, str]:
+    """Return the pair that tells most."""
+    urgency = pair_urgency(ranking)
+    if not urgency:
+        raise ValueError("a pair needs two voices")
+    return min(urgency, key=lambda pair: (urgency[pair], pair))
+
+
+def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose
+    intervals overlap most.
+    """
+    voices = {standing.voice: standing for standing in ranking.standings}
+
+    def urgency(a: Standing, b: Standing) -> tuple[float, float]:
+        votes = ranking.wins[a.voice][b.voice] + ranking.wins[b.voice][a.voice]
+        if ranking.preliminary or a.interval is None or b.interval is None:
+            return min(a.votes, b.votes), votes
+        return -_overlap(a.interval, b.interval), votes
+
+    return {pair: urgency(voices[pair[0]], voices[pair[1]]) for pair in combinations(sorted(voices), 2)}
+
+
+def _overlap(a: intervals.Interval, b: intervals.Interval) -> float:
+    """Return the share of the narrower interval that both cover."""
+    narrow = min(a[1] - a[0], b[1] - b[0])
+    return (min(a[1], b[1]) - max(a[0], b[0])) / narrow if narrow > 0 else 0.0

@@ -1,0 +1,142 @@
+"""What the votes of a blind test say: the ranking as JSON, and the votes as CSV and JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from .design import REASONS
+from .ranking import MIN_VOTES
+from .round import SIDES, passed_checks, preferred
+from .store import BlindTest
+
+COLUMNS = (
+    *(
+        "at_s",
+        "test",
+        "session",
+        "listener",
+        "trial",
+        "check",
+        "input",
+        "persona",
+        "prompt_hash",
+        "seed",
+        "left",
+        "right",
+        "choice",
+    ),
+    *(
+        "preferred",
+        "reasons",
+        "comment",
+        "time_to_vote_s",
+        "heard_left_s",
+        "heard_right_s",
+        "plays_left",
+        "plays_right",
+    ),
+    *(
+        "gain_left_db",
+        "gain_right_db",
+        "audio_left",
+        "audio_right",
+        "audio_left_sha256",
+        "audio_right_sha256",
+        "undone",
+    ),
+)
+
+
+def results(test: BlindTest) -> dict[str, Any]:
+    """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came
+    out.
+    """
+    ranking = test.ranking()
+    rounds = test.rounds()
+    votes = [vote for each in rounds for vote in each.votes.values() if vote["check"] is None]
+    checks = [passed_checks(each) for each in rounds]
+    return {
+        "test": test.design.id,
+        "engine": test.design.engine,
+        "conditions": [asdict(condition) for condition in test.design.conditions],
+        "standings": [
+            {**asdict(standing), "preliminary": standing.preliminary} for standing in ranking.standings
+        ],
+        "wins": ranking.wins,
+        "side_bias": asdict(ranking.side_bias),
+        "listeners": ranking.listeners,
+        "votes": ranking.votes,
+        "preliminary": ranking.preliminary,
+        "min_votes": MIN_VOTES,
+        "reasons": _reasons(test.design.voices, votes),
+        "checks": {
+            name: {
+                "asked": sum(name in each for each in checks),
+                "passed": sum(each.get(name, False) for each in checks),
+            }
+            for name in ("repeat", "identical")
+        },
+    }
+
+
+def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return how often each reason was named when a voice was preferred."""
+    named: dict[str, Counter[str]] = {voice: Counter() for voice in voices}
+    for vote in votes:
+        voice = preferred(vote)
+        if voice is not None:
+            named[voice].update(vote["reasons"])
+    return {voice: {reason: count[reason] for reason in REASONS} for voice, count in named.items()}
+
+
+def to_jsonl(test: BlindTest) -> str:
+    """Return everything that was written down, plans and undone votes included: one JSON object a line."""
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in test.events())
+
+
+def to_csv(test: BlindTest) -> str:
+    """Return the votes as a table, a row each; an undone one says so."""
+    out = io.StringIO()
+    table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    standing = {id(vote) for each in test.rounds() for vote in each.votes.values()}
+    for event in test.events():
+        if event["kind"] == "vote":
+            table.writerow(
+                {
+                    name: _safe(value)
+                    for name, value in {**_row(event), "undone": int(id(event) not in standing)}.items()
+                }
+            )
+    return out.getvalue()
+
+
+def _row(vote: dict[str, Any]) -> dict[str, Any]:
+    row = {name: vote[name] for name in COLUMNS if name in vote}
+    row |= {
+        "preferred": preferred(vote) or "",
+        "check": vote["check"] or "",
+        "reasons": " ".join(vote["reasons"]),
+    }
+    for side in SIDES:
+        row |= {
+            f"heard_{side}_s": (vote["heard_s"] or {}).get(side, ""),
+            f"plays_{side}": (vote["plays"] or {}).get(side, ""),
+        }
+        row |= {f"gain_{side}_db": vote["gain_db"][side], f"audio_{side}": vote["audio"][side]}
+        row[f"audio_{side}_sha256"] = vote.get("audio_sha256", {}).get(side, "")
+    return row
+
+
+def _safe(value: Any) -> Any:
+    # a spreadsheet would run what begins like this, and a comment is anybody's text
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )

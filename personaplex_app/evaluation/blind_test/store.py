@@ -1,0 +1,246 @@
+"""A blind test that people take: its design, and the log that every listener's way is made from again at any
+time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from ...errors import BadInput, NotFound, StorageError, StorageFull, shorten
+from .design import Design, plan
+from .ranking import Ranking, Vote, pair_urgency, rank
+from .round import SCHEMA, Ballot, Event, Round
+from .vote_log import LOG_NAME, VoteLog
+
+MAX_TESTS = 500
+MAX_OPEN = 16
+MAX_ROUNDS = 5_000
+DESIGN_NAME = "test.json"
+
+log = logging.getLogger(__name__)
+
+
+class BlindTest:
+    """One test on disk.
+
+    Its calls may come from any thread; `changed` is called after each that wrote something.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        design: Design,
+        changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ):
+        self.design = design
+        self._log = VoteLog(folder / LOG_NAME)
+        self._changed = changed
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._rounds: dict[str, Round] = {}
+        self._events: list[Event] = []
+        self._ranking: tuple[int, Ranking] | None = None
+
+    def begin(self, owner: str, trials: int) -> Round:
+        """Return the listener's unfinished round, or a new one.
+
+        Raises: StorageFull when the test has room for no more, StorageError.
+        """
+        with self._lock, self._log.writing():
+            self._read()
+            found = self._round(owner)
+            if found and found.phase != "revealed":
+                return found
+            if len(self._rounds) >= MAX_ROUNDS:
+                raise StorageFull(
+                    f"This test has {MAX_ROUNDS:,} rounds, which is its limit; begin one with other inputs."
+                )
+            listener = self.listener(owner)
+            # the plan is written down, not only its seed: it depends on the votes there are
+            id_ = secrets.token_hex(8)
+            trials_ = [
+                asdict(trial)
+                for trial in plan(
+                    self.design, trials, f"{self.design.id}:{id_}", pair_urgency(self._ranked())
+                )
+            ]
+            whose = {"session": id_, "listener": listener, "test": self.design.id}
+            self._write(
+                {
+                    "schema": SCHEMA,
+                    "kind": "begin",
+                    "at_s": round(self._clock(), 3),
+                    **whose,
+                    "trials": trials_,
+                }
+            )
+            return self._rounds[id_]
+
+    def listener(self, owner: str) -> str:
+        """Return who a listener is in this test: nobody's key, and another in every other test."""
+        return hashlib.sha256(f"listener:{self.design.id}:{owner}".encode()).hexdigest()[:16]
+
+    def mine(self, owner: str) -> Round | None:
+        """Return the listener's latest round, its current trial noted as shown."""
+        with self._lock, self._log.writing():
+            self._read()
+            found = self._round(owner)
+            if found and (event := found.shown(self._clock())):
+                self._write(event)
+            return found
+
+    def vote(self, owner: str, ballot: Ballot) -> Round:
+        """Count a vote; it is on the disk when this returns. Raises: BadVote, NotFound, StorageError."""
+        return self._do(owner, lambda mine: mine.vote(ballot, self._clock()))
+
+    def undo(self, owner: str) -> Round:
+        """Take the last vote back. Raises: BadInput, NotFound, StorageError."""
+        return self._do(owner, lambda mine: mine.undo(self._clock()))
+
+    def reveal(self, owner: str) -> Round:
+        """Name the voices; the votes stand from now on. Raises: BadInput, NotFound, StorageError."""
+        return self._do(owner, lambda mine: mine if mine.revealed else mine.reveal(self._clock()))
+
+    def rounds(self) -> list[Round]:
+        """Return every listener's rounds."""
+        with self._lock:
+            self._read()
+            return list(self._rounds.values())
+
+    def events(self) -> list[Event]:
+        """Return everything that was written down, in order."""
+        with self._lock:
+            self._read()
+            return list(self._events)
+
+    def ranking(self) -> Ranking:
+        """Return the ranking of the votes that stand, the hidden checks left out."""
+        with self._lock:
+            self._read()
+            return self._ranked()
+
+    def _ranked(self) -> Ranking:
+        if self._ranking is None or self._ranking[0] != len(self._events):
+            standing = [
+                event
+                for each in self._rounds.values()
+                for event in each.votes.values()
+                if event["check"] is None
+            ]
+            votes = [
+                Vote(event["listener"], event["left"], event["right"], event["choice"]) for event in standing
+            ]
+            self._ranking = len(self._events), rank(votes, self.design.voices)
+        return self._ranking[1]
+
+    def _do(self, owner: str, act: Callable[[Round], Event | Round]) -> Round:
+        with self._lock, self._log.writing():
+            self._read()
+            mine = self._round(owner)
+            if mine is None:
+                raise NotFound("You have not begun this test; begin it to vote.")
+            event = act(mine)
+            if isinstance(event, dict):
+                self._write(event)
+            return mine
+
+    def _round(self, owner: str) -> Round | None:
+        listener = self.listener(owner)
+        return next((each for each in reversed(self._rounds.values()) if each.listener == listener), None)
+
+    def _write(self, event: Event) -> None:
+        self._log.append(event)
+        self._read()
+        self._changed()
+
+    def _read(self) -> None:
+        for event in self._log.fresh():
+            try:
+                if event["kind"] == "begin":
+                    self._rounds[event["session"]] = Round.of(self.design, event)
+                else:
+                    self._rounds[event["session"]].apply(event)
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning(
+                    "%s: an event does not fit and is passed over (%s)", self._log.path, type(error).__name__
+                )
+                continue
+            self._events.append(event)
+
+
+class BlindTests:
+    """The tests of a folder; a few are held open."""
+
+    def __init__(
+        self,
+        folder: Path,
+        changed: Callable[[Path], None] = lambda path: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._changed = changed
+        self._clock = clock
+        self._open: OrderedDict[str, BlindTest] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def make(self, design: Design) -> BlindTest:
+        """Return the test of a design, which is written down if it is new.
+
+        Raises: StorageFull, StorageError.
+        """
+        folder = self._folder / design.id
+        try:
+            if not (folder / DESIGN_NAME).exists():
+                if self._folder.exists() and sum(1 for _ in self._folder.iterdir()) >= MAX_TESTS:
+                    raise StorageFull(
+                        f"There are {MAX_TESTS} blind tests in {self._folder}, which is the limit; delete"
+                        " folders there."
+                    )
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                part = folder / f"{DESIGN_NAME}.{secrets.token_hex(4)}.part"
+                part.write_text(json.dumps(asdict(design)), "utf-8")
+                os.replace(part, folder / DESIGN_NAME)
+        except OSError as error:
+            raise StorageError(
+                f"The test cannot be written to {folder}: {error.strerror or error}."
+            ) from error
+        return self.get(design.id)
+
+    def get(self, id_: str) -> BlindTest:
+        """Return a test. Raises: NotFound, StorageError."""
+        with self._lock:
+            if id_ in self._open:
+                self._open.move_to_end(id_)
+                return self._open[id_]
+            test = self._open[id_] = self._load(id_)
+            if len(self._open) > MAX_OPEN:
+                self._open.popitem(last=False)
+            return test
+
+    def _load(self, id_: str) -> BlindTest:
+        missing = NotFound(
+            f"There is no blind test {shorten(id_)} here; begin one from the answers you rendered."
+        )
+        if len(id_) != 32 or not set(id_) <= set("0123456789abcdef"):
+            raise missing
+        folder = self._folder / id_
+        try:
+            design = Design.from_json(json.loads((folder / DESIGN_NAME).read_text("utf-8")))
+        except FileNotFoundError:
+            raise missing from None
+        except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
+            raise StorageError(
+                f"{folder / DESIGN_NAME} is not a blind test ({type(error).__name__}); move the folder away."
+            ) from error
+        return BlindTest(folder, design, lambda: self._changed(folder / LOG_NAME), self._clock)

@@ -1,0 +1,170 @@
+"""The gateway's adapters: our personas under its names, and what an operator's file in its form adds to them
+or changes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadInput, NotFound, shorten
+from ..personas import Persona, check_prompt
+from ..protocol import SAMPLING_LIMITS
+from ..units import FRAME_MS
+from ..voices import family_of
+from ..yaml_fields import Fields, flag, number, read_fields, text
+
+PREFIX = "personaplex-"
+# the embedded engine has no men's voices but one
+_CLASSIC_VOICES = {"NATF": "natural", "NATM": "deep", "VARF": "bright", "VARM": "deep"}
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """What a talk of the gateway may take at most; the app's own limits hold besides."""
+
+    talk_s: float = 3_600.0
+    idle_s: float = 300.0
+    sessions: int = 4
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One persona as the gateway's clients ask for it. `max_sessions` bounds this one's talks, all together
+    are bounded besides;
+    `ping_s` is how often its connections are to be tested at least.
+    """
+
+    name: str
+    persona: Persona
+    enabled: bool = True
+    needs_key: bool = False
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    talk_s: float = SessionLimits.talk_s
+    idle_s: float = SessionLimits.idle_s
+    max_sessions: int = SessionLimits.sessions
+    chunk_ms: int = FRAME_MS
+    ping_s: float = math.inf
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """All of them by name. `unused` says which fields of the file nobody knows."""
+
+    by_name: Mapping[str, Adapter]
+    limits: SessionLimits = SessionLimits()
+    unused: tuple[str, ...] = ()
+
+    @property
+    def ping_s(self) -> float:
+        """How often connections are to be tested at least; one server has one pace."""
+        return min((each.ping_s for each in self.by_name.values()), default=math.inf)
+
+    def find(self, name: str) -> Adapter:
+        """Return the adapter of that name, which may leave out the prefix.
+
+        Raises: NotFound with the closest names, BadInput for one that is switched off.
+        """
+        adapter = self.by_name.get(name) or self.by_name.get(PREFIX + name)
+        if adapter is None:
+            close = difflib.get_close_matches(name.lower()[:80], self.by_name, n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(close)}?" if close else "GET /voice/status lists them."
+            raise NotFound(f"There is no adapter {shorten(name)}. {hint}")
+        if not adapter.enabled:
+            raise BadInput(
+                f"The adapter {adapter.name} is switched off here; GET /voice/status lists the others."
+            )
+        return adapter
+
+
+def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = False) -> Adapters:
+    """Return our personas as adapters, with those of an operator's file added or put in their place; `keyed`
+    says whether this server has a key that they may ask for.
+
+    Raises: SettingsFileError naming the file's line and field.
+    """
+    own = {PREFIX + persona.name: Adapter(PREFIX + persona.name, persona) for persona in personas}
+    if not file:
+        return Adapters(own)
+    fields = read_fields(Path(file))
+    session = fields.mapping("session")
+    limits = SessionLimits(
+        session.take("max_duration", number(10, 86_400), SessionLimits.talk_s),
+        session.take("idle_timeout", number(5, 86_400), SessionLimits.idle_s),
+        session.take("max_concurrent_sessions", number(1, 1_000, whole=True), SessionLimits.sessions),
+    )
+    own = {
+        name: replace(each, talk_s=limits.talk_s, idle_s=limits.idle_s, max_sessions=limits.sessions)
+        for name, each in own.items()
+    }
+    given: dict[str, Adapter] = {}
+    for entry in fields.mappings("adapters"):
+        name = entry.take("name", _name, "")
+        if not name:
+            raise entry.refused("name", "it is missing")
+        if name in given:
+            raise entry.refused("name", f"the adapter {name} is there twice; names must differ")
+        given[name] = _adapter(entry, name, own.get(name), limits)
+        if given[name].needs_key and not keyed:
+            raise entry.refused(
+                "capabilities.requires_api_key_validation", "no key is set; set PERSONAPLEX_GATEWAY_KEY"
+            )
+    return Adapters({**own, **given}, limits, tuple(fields.unused()))
+
+
+def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLimits) -> Adapter:
+    """Return one entry; what it leaves out is as in `before`, which must be there unless it has a voice and a
+    prompt.
+    """
+    persona = entry.mapping("persona")
+    capabilities = entry.mapping("capabilities")
+    config = entry.mapping("config")
+    sampling = entry.mapping("sampling")
+    was = before.persona if before else None
+    voice = persona.take("voice_prompt", _voice, was.voice if was else "")
+    prompt = persona.take("text_prompt", lambda value: check_prompt(text(value)), was.prompt if was else "")
+    for said, field_name in ((voice, "voice_prompt"), (prompt, "text_prompt")):
+        if not said:
+            raise persona.refused(field_name, "it is missing")
+    role = was or Persona(
+        name, name, "An adapter of this server's operator.", "Gateway", voice, "", prompt, ()
+    )
+    classic = (
+        role.classic_voice
+        if role.voice == voice and role.classic_voice
+        else _CLASSIC_VOICES[family_of(voice).prefix]
+    )
+    chosen = {
+        key: sampling.take(key, number(*limit), 0)
+        for key, limit in SAMPLING_LIMITS.items()
+        if key in sampling
+    }
+    return Adapter(
+        name,
+        replace(role, voice=voice, classic_voice=classic, prompt=prompt),
+        entry.take("enabled", flag, True),
+        capabilities.take("requires_api_key_validation", flag, False),
+        chosen,
+        config.take("max_session_duration_seconds", number(10, 86_400), limits.talk_s),
+        config.take("idle_timeout", number(5, 86_400), limits.idle_s),
+        config.take("max_concurrent_sessions", number(1, 1_000, whole=True), limits.sessions),
+        config.take("audio_chunk_size_ms", number(10, 1_000, whole=True), FRAME_MS),
+        config.take("ping_interval_seconds", number(1, 3_600), math.inf),
+    )
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
+        raise ValueError("1 to 80 letters, digits, hyphens and underscores")
+    return value
+
+
+def _voice(value: Any) -> str:
+    name = text(value).removesuffix(".pt")
+    family_of(name)
+    return name

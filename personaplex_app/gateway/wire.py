@@ -1,0 +1,168 @@
+"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our messages, and our
+messages what they read.
+
+Every message is one JSON object in a text frame. A client sends `audio_chunk`, `interrupt`, `ping` and `end`;
+it gets `connected`, `audio_chunk`, `transcription`, `interrupted`, `pong` and `error`. A partial
+transcription is replaced by the next one of its role.
+Source: the public behaviour of the gateway's clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from typing import Any
+
+import numpy as np
+
+from ..audio import checked, float32_to_samples
+from ..errors import ProtocolError, shorten
+from ..protocol import Kind, Message, metadata
+from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+FORMAT = "pcm"
+MAX_SAMPLES = 2 * SAMPLE_RATE_HZ
+"""The most in one message: no client may be further ahead of real time."""
+MAX_MESSAGE_BYTES = MAX_SAMPLES * 4 * 4 // 3 + 1024
+_PIECE_SAMPLES = 6 * FRAME_SAMPLES
+_ORDERS = {"interrupt": "interrupt", "ping": "ping", "end": "stop"}
+# what ends a talk without its client's or anybody's fault, and is told before the close
+_TOLD_ENDS = ("time_limit", "idle", "draining")
+
+
+def session_id_of(asked: str) -> str:
+    """Return the id that a client asked for if it has the form of one, else a new one."""
+    return asked if re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", asked) else secrets.token_hex(16)
+
+
+class GatewayWire:
+    """One connection's two directions. `adapter` and `session_id` are said to the client; the agent's sound
+    goes out in chunks of `chunk_samples`.
+    """
+
+    def __init__(self, adapter: str, session_id: str, chunk_samples: int = FRAME_SAMPLES) -> None:
+        self._adapter = adapter
+        self._session_id = session_id
+        self._chunk_bytes = 4 * chunk_samples
+        self._unsent = b""
+        self._chunks = 0
+        self._captions = False
+
+    def read(self, data: bytes | str) -> list[Message]:
+        """Return what a client's message says, in our messages; audio as float32.
+
+        Raises: ProtocolError, BadAudio. The talk can go on after each.
+        """
+        if not isinstance(data, str):
+            raise ProtocolError(
+                "This socket takes text messages, one JSON object each; a binary message came."
+            )
+        try:
+            said = json.loads(data)
+        except (ValueError, RecursionError):
+            raise ProtocolError(
+                f"A message must be one JSON object; this one begins {shorten(data[:24])}."
+            ) from None
+        type_ = said.get("type") if isinstance(said, dict) else None
+        if type_ == "audio_chunk":
+            return _audio(said)
+        if isinstance(type_, str) and type_ in _ORDERS:
+            return [metadata(_ORDERS[type_])]
+        raise ProtocolError(
+            f"Message type {shorten(type_)} is unknown; send audio_chunk, {', '.join(_ORDERS)}."
+        )
+
+    def write(self, message: Message) -> list[str]:
+        """Return what a client reads of one of our messages; most are not for it."""
+        match message.kind:
+            case Kind.AUDIO:
+                return self._audio_chunks(message.payload)
+            case Kind.TEXT if not self._captions:
+                # an engine without captions gives pieces that stay as they are
+                return [
+                    _said("transcription", text=message.payload.decode(), partial=False, role="assistant")
+                ]
+            case Kind.ERROR:
+                return [_said("error", message=message.payload.decode())]
+            case Kind.METADATA:
+                return self._event(message.json())
+            case _:
+                return []
+
+    def _event(self, event: dict[str, Any]) -> list[str]:
+        match event["type"]:
+            case "ready":
+                self._captions = event["capabilities"]["agent_captions"]
+                # every engine steps while the user speaks, and every session can be interrupted: the contract
+                # says so
+                can = {
+                    "full_duplex": True,
+                    "interruption": True,
+                    "backchannels": event["capabilities"]["backchannels"],
+                }
+                sound = {"audio_format": FORMAT, "sample_rate": SAMPLE_RATE_HZ}
+                whose = {"adapter": self._adapter, "session_id": self._session_id}
+                return [_said("connected", **whose, mode="full_duplex", **sound, capabilities=can)]
+            case "utterance":
+                role = "user" if event["speaker"] == "user" else "assistant"
+                return [_said("transcription", text=event["text"], partial=not event["final"], role=role)]
+            case "interrupted":
+                self._unsent = b""
+                return [_said("interrupted", reason="user_request")]
+            case "pong":
+                return [_said("pong")]
+            case "notice":
+                return [_said("error", message=event["text"])]
+            case "ended" if event["reason"] in _TOLD_ENDS:
+                return [_said("error", message=event["text"])]
+            case _:
+                return []
+
+    def _audio_chunks(self, samples: bytes) -> list[str]:
+        self._unsent += samples
+        chunks = []
+        while len(self._unsent) >= self._chunk_bytes:
+            data = base64.b64encode(self._unsent[: self._chunk_bytes]).decode()
+            self._unsent = self._unsent[self._chunk_bytes :]
+            chunks.append(
+                _said(
+                    "audio_chunk",
+                    data=data,
+                    format=FORMAT,
+                    sample_rate=SAMPLE_RATE_HZ,
+                    chunk_index=self._chunks,
+                )
+            )
+            self._chunks += 1
+        return chunks
+
+
+def _audio(said: dict[str, Any]) -> list[Message]:
+    """Return a chunk's samples, checked, in pieces that our messages hold."""
+    data = said.get("data")
+    format_ = said.get("format", FORMAT)
+    rate = said.get("sample_rate", SAMPLE_RATE_HZ)
+    if format_ != FORMAT or rate != SAMPLE_RATE_HZ:
+        raise ProtocolError(
+            f"Audio is float32 {FORMAT!r} at {SAMPLE_RATE_HZ} Hz; {shorten(format_)} at {shorten(rate)} came."
+        )
+    if not isinstance(data, str):
+        raise ProtocolError(f"The data of an audio_chunk must be base64 text; {shorten(data)} came.")
+    try:
+        samples = checked(float32_to_samples(base64.b64decode(data, validate=True)))
+    except ValueError:
+        raise ProtocolError(
+            f"The data of an audio_chunk must be base64; this begins {shorten(data[:24])}."
+        ) from None
+    if len(samples) > MAX_SAMPLES:
+        raise ProtocolError(
+            f"An audio_chunk of {len(samples)} samples came; the limit is {MAX_SAMPLES}. Send smaller ones."
+        )
+    pieces = np.split(samples, range(_PIECE_SAMPLES, len(samples), _PIECE_SAMPLES)) if len(samples) else []
+    return [Message(Kind.AUDIO, piece.astype("<f4").tobytes()) for piece in pieces]
+
+
+def _said(type_: str, **fields: Any) -> str:
+    return json.dumps({"type": type_, **fields}, ensure_ascii=False)

@@ -1,0 +1,5 @@
+"""What the notebooks call, one call a cell."""
+
+from .study import LiveApp, Study, check_machine, open_app, prepare, score, use_colab_token
+
+__all__ = ["LiveApp", "Study", "check_machine", "open_app", "prepare", "score", "use_colab_token"]

@@ -1,0 +1,288 @@
+"""What the notebooks call, one call a cell: check the machine, hold and measure conversations, listen, vote,
+report, open the app.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from ..cli import doctor
+from ..engine.contract import Engine, Sampling
+from ..engine.offline import state_line
+from ..engine_choice import build, choose
+from ..errors import BadInput, EngineError, shorten
+from ..evaluation.conversation_folder import Result, read_results, read_sides
+from ..evaluation.fdb.score import score_folder
+from ..evaluation.fdb.table import problem_lines, render
+from ..evaluation.pictures import lane
+from ..evaluation.report import JSON, html_of, mp3, write_report
+from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
+from ..evaluation.scenarios import choose_scenarios, load_scenarios
+from ..evaluation.summary import cases, remarks, summarise
+from ..evaluation.summary_text import text_of
+from ..settings import Settings
+from .blind_test import LOOK, NotebookBlindTest, player
+
+MODES = ("demo", "gpu", "checkpoint")
+READY_S = 180.0
+NO_SECRET = {
+    "SecretNotFoundError": (
+        "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again."
+    ),
+    "NotebookAccessError": (
+        "This notebook may not read the secret HF_TOKEN; switch Notebook access on beside it, and run this"
+        " cell again."
+    ),
+}
+
+
+def check_machine(gpu_gib: float | None = None) -> None:
+    """Print what this machine has, which engine it takes, and the next step to a better one."""
+    print(doctor.report(Settings.read(os.environ), as_json=False, gpu_gib=gpu_gib))
+
+
+def use_colab_token() -> None:
+    """Take HF_TOKEN from Colab's secrets, or say why there is none and what to do."""
+    if os.environ.get("HF_TOKEN"):
+        print("HF_TOKEN is set already.")
+        return
+    try:
+        from google.colab import userdata  # type: ignore[import-not-found]
+    except ImportError:
+        print("This is not Colab; for a checkpoint with a licence set HF_TOKEN, or run: hf auth login")
+        return
+    try:
+        os.environ["HF_TOKEN"] = userdata.get("HF_TOKEN")
+        print("HF_TOKEN comes from Colab's secrets.")
+    except Exception as error:  # every way of not having the secret has its own class there
+        name = type(error).__name__
+        said = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
+        print(f"{said} Until then the embedded engine speaks.")
+
+
+def score(task: str, folder: str) -> None:
+    """Print Full-Duplex-Bench's metrics of a folder of anybody's outputs; nothing is done without a
+    folder.
+    """
+    if not folder:
+        print("No folder is given: nothing to score.")
+        return
+    scores = score_folder(task, Path(folder))
+    print("\n".join([*problem_lines(scores.problems), render(scores)]))
+
+
+# -- the study
+# ------------------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    mode: str = "demo",
+    checkpoint: str = "",
+    voices: str = "",
+    kinds: str = "",
+    personas: str = "",
+    takes: int = 1,
+    audio_temperature: float = 0.8,
+    text_temperature: float = 0.7,
+    sound_quality: bool = False,
+    folder: str = "study",
+) -> Study:
+    """Load an engine and plan the conversations. Names are parted by commas; nothing given means all, or the
+    engine's first two voices.
+
+    Raises: BadInput, UnknownVoice, EngineError.
+    """
+    if mode not in MODES:
+        raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
+    settings = Settings.read(
+        os.environ,
+        {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None},
+    )
+    engine = build(choose(settings), settings)
+    with state_line() as report:
+        engine.load(report)
+    chosen = choose_scenarios(_names(kinds), load_scenarios())
+    if wanted := _names(personas):
+        chosen = tuple(scenario for scenario in chosen if scenario.persona in wanted)
+    names = _names(voices) or [voice.name for voice in engine.voices[:2]]
+    sampling = Sampling(audio_temperature=audio_temperature, text_temperature=text_temperature)
+    made = RunPlan(chosen, tuple(names), tuple(range(takes)), sampling=sampling).checked(engine)
+    sound_s = sum(sum(part.length_s for part in s.script) + 10 for s in chosen) * len(names) * takes
+    print(
+        f"{engine.name}: {len(made.conversations)} conversations, about {sound_s / 60:.0f} minutes of sound,"
+        f" with {', '.join(names)}."
+    )
+    return Study(engine, made, Path(folder), Evaluator(dnsmos=sound_quality))
+
+
+@dataclass
+class Study:
+    """Conversations of one plan in one folder.
+
+    Every step may be run again; what is done is not done twice.
+    """
+
+    engine: Engine
+    plan: RunPlan
+    folder: Path
+    evaluator: Evaluator
+    app: LiveApp | None = None
+    _ballots: NotebookBlindTest | None = None
+
+    def render(self) -> None:
+        """Hold and measure what is missing, saying how far it is and how long it takes."""
+        failures = run(self.plan, self.engine, self.folder, _tell_progress, self.evaluator)
+        print()
+        for conversation, error in failures:
+            print(f"Failed: {conversation.name}: {error}")
+
+    def listen(self) -> None:
+        """Show the conversations worth hearing, the worst first: both sides on one time axis, and a
+        player.
+        """
+        worst, best = cases(read_results(self.folder))
+        _show("".join(self._case(result) for result in (*worst, *best)))
+
+    def _case(self, result: Result) -> str:
+        user, agent = read_sides(self.folder, result)
+        told = "; ".join(remarks(result))
+        head = (
+            f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed"
+            f" {result.seed}</h4>"
+        )
+        return (
+            f"{head}{LOOK}<div"
+            f" style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}<p>{escape(told)}</p>"
+        )
+
+    def measure(self) -> None:
+        """Print every figure with its interval; those of too few events are hidden."""
+        print(text_of(summarise(self.folder)[0]))
+
+    def vote(self, choice: str = "") -> None:
+        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad; undo
+        and reveal likewise.
+
+        Raises: BadInput.
+        """
+        _show(self._test().take(choice))
+
+    def ranking(self) -> None:
+        """Print how the voices rank by the votes so far."""
+        print(self._test().ranking())
+
+    def _test(self) -> NotebookBlindTest:
+        self._ballots = self._ballots or NotebookBlindTest(self.folder, self.engine.name, self.plan.voices)
+        return self._ballots
+
+    def report(self) -> Path:
+        """Write the report with CSV and JSON into the folder, show it, and return the HTML file."""
+        page = write_report(self.folder, "notebooks/personaplex_evaluation.ipynb")
+        summary, results = summarise(self.folder)
+        inside = base64.b64encode(html_of(self.folder, summary, results).encode()).decode()
+        _show(
+            f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid"
+            " #ccc'></iframe>"
+        )
+        print(f"{page} and {page.with_name(JSON).name}, figures.csv, conversations.csv beside it.")
+        return page
+
+    def save(self, drive: str = "") -> Path:
+        """Pack everything into one zip, copied to a folder such as a mounted Drive where one is given; return
+        the zip.
+        """
+        archive = Path(shutil.make_archive(str(self.folder), "zip", self.folder))
+        if drive:
+            archive = Path(shutil.copy2(archive, drive))
+        print(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB)")
+        return archive
+
+    def close(self) -> None:
+        """Free the engine, and end the app if it was opened here."""
+        if self.app:
+            self.app.close()
+        self.engine.close()
+
+
+# -- the live app
+# ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class LiveApp:
+    """The app in a process of its own, at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def open_app(engine: str = "auto", share: bool = False, **settings: str | int | bool) -> LiveApp:
+    """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy
+    drops WebSockets.
+
+    Raises: EngineError when the app does not start, with the end of its log.
+    """
+    given = {
+        name.replace("_", "-"): value
+        for name, value in {"engine": engine, "share": share, **settings}.items()
+    }
+    flags = [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in given.items()
+        if value is not False and value != ""
+    ]
+    with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
+        command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
+    log = Path(out.name)
+    until_s = time.monotonic() + READY_S
+    while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):
+        if process.poll() is not None or time.monotonic() > until_s:
+            process.kill()
+            process.wait()
+            raise EngineError(
+                f"The app did not start; its log ends with: {log.read_text('utf-8', 'replace')[-600:]}"
+            )
+        time.sleep(0.2)
+    app = LiveApp(ready[1], process)
+    _show(f"<p><a href='{escape(app.url)}' target='_blank' rel='noopener'>Open the live app</a></p>")
+    print(f"The app is at {app.url}")
+    return app
+
+
+# -- showing
+# --------------------------------------------------------------------------------------------------------------
+
+
+def _show(html: str) -> None:
+    from IPython.display import HTML, display
+
+    display(HTML(html))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _tell_progress(progress: RunProgress) -> None:
+    left = "" if progress.left_s is None else f", about {progress.left_s:.0f} s left"
+    print(f"\r{progress.done} of {progress.total} done{left}".ljust(60), end="", flush=True)

@@ -1,0 +1,90 @@
+"""What kind of place this runs in, as its environment tells, and what people must do there for a token and a
+GPU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A kind of host. `found_by` is what told it; the steps are parts of sentences, `mind` are whole ones.
+
+    `origins` are those of the pages that it serves for the app, whatever name its proxy calls the app by.
+    """
+
+    name: str
+    title: str
+    found_by: str = ""
+    token_step: str = "set HF_TOKEN to a token of that account (or run: hf auth login)"  # noqa: S105
+    gpu_step: str = "--engine personaplex runs it on the CPU all the same, slowly"
+    mind: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
+_SPACE_DISK = (
+    "What is written here is lost at a restart; with a storage mounted at /data, set"
+    " PERSONAPLEX_DATA=/data/personaplex."
+)
+
+
+def this_platform() -> Platform:
+    """Return what this process runs in."""
+    return detect(os.environ, Path("/"))
+
+
+def detect(environ: Mapping[str, str], root: Path) -> Platform:
+    """Return what an environment and the file system under `root` tell.
+
+    A Space and Colab are containers too and go first.
+    """
+    if environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
+        mind = ("A GPU is lent for each talk, out of the visitor's own daily quota.", _SPACE_DISK)
+        return _space("zerogpu", "ZeroGPU Space", "SPACES_ZERO_GPU", environ, mind)
+    if "SPACE_ID" in environ:
+        return _space("space", "Hugging Face Space", "SPACE_ID", environ, (_SPACE_DISK,))
+    if "COLAB_RELEASE_TAG" in environ:
+        return Platform(
+            "colab",
+            "Google Colab",
+            "COLAB_RELEASE_TAG",
+            token_step=(  # noqa: S106
+                "put a token of that account into Colab's secrets as HF_TOKEN, and allow this notebook to"
+                " read it"
+            ),
+            gpu_step="choose one: Runtime → Change runtime type → T4 GPU",
+            mind=("Colab's port proxy drops WebSockets: reach the page by its shared link (--share).",),
+        )
+    if mark := next((mark for mark in CONTAINER_MARKS if (root / mark).exists()), ""):
+        return Platform(
+            "container",
+            "container",
+            f"/{mark}",
+            token_step=(  # noqa: S106
+                "set HF_TOKEN to a token of that account (docker run -e HF_TOKEN, or a line in .env for"
+                " compose)"
+            ),
+            gpu_step="give the container one: docker run --gpus all, or docker compose --profile gpu",
+            mind=("What is written outside of its volumes is lost with the container.",),
+        )
+    return Platform("machine", "a machine of its own")
+
+
+def _space(
+    name: str, kind: str, found_by: str, environ: Mapping[str, str], mind: tuple[str, ...]
+) -> Platform:
+    return Platform(
+        name,
+        f"{kind} {environ.get('SPACE_ID', '')}".strip(),
+        found_by,
+        token_step="add a token of that account as the secret HF_TOKEN (Settings → Variables and secrets)",  # noqa: S106
+        gpu_step="the owner of this Space can choose one (Settings → Hardware)",
+        mind=mind,
+        origins=(f"https://{environ['SPACE_HOST']}",) if environ.get("SPACE_HOST") else (),
+    )

@@ -1,0 +1,194 @@
+"""Many renderings made beside live talks: in as many slots as no talk needs, kept as they are done, resumed
+by asking again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..engine.contract import Engine
+from ..errors import PersonaplexError
+from ..sessions.admission import Admission, Place, Slot
+from ..units import FRAME_S
+from .cache import RenderCache
+from .render import Render, Rendering, RenderRequest
+from .transcription import Transcriber
+
+ADVANCE_S = 0.15
+ESTIMATE_FROM_S = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far a batch is.
+
+    `left_s` is None until it can be told; `ahead` counts the callers before it while it only waits.
+    """
+
+    done: int
+    total: int
+    failed: int
+    done_s: float
+    total_s: float
+    left_s: float | None = None
+    ahead: int | None = None
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1, by seconds of sound."""
+        return self.done_s / self.total_s if self.total_s else 1.0
+
+
+@dataclass
+class RenderBatch:
+    """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be
+    read meanwhile.
+
+    With a `transcriber`, what the engine does not tell of the user is heard in the sound. `keys` names each
+    request's rendering in the cache; `errors` has the sentence of each one that failed. What was done stays
+    when a batch is cancelled or fails: another batch with the same requests goes on from there.
+    """
+
+    requests: Sequence[RenderRequest]
+    engine: Engine
+    admission: Admission
+    cache: RenderCache
+    workers: anyio.CapacityLimiter
+    tell: Callable[[BatchProgress], None] = lambda progress: None
+    transcriber: Transcriber | None = None
+    keys: list[str] = field(default_factory=list)
+    errors: dict[int, PersonaplexError] = field(default_factory=dict)
+    _ready: set[int] = field(default_factory=set)
+    _under_way: dict[int, Render] = field(default_factory=dict)
+    _places: dict[int, Place] = field(default_factory=dict)
+    _rendered_frames: int = 0
+    _began_s: float | None = None
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it is now."""
+        durations_s = [each.duration_s for each in self.requests]
+        over = self._ready | self.errors.keys()
+        # the last frame is padded, the recording is not
+        running_s = sum(
+            min(each.done_frames * FRAME_S, durations_s[index]) for index, each in self._under_way.items()
+        )
+        done_s = min(sum(durations_s), sum(durations_s[index] for index in over) + running_s)
+        elapsed_s = time.monotonic() - self._began_s if self._began_s is not None else 0.0
+        rate = self._rendered_frames * FRAME_S / elapsed_s if elapsed_s >= ESTIMATE_FROM_S else 0.0
+        left_s = (sum(durations_s) - done_s) / rate if rate else None
+        ahead = (
+            min((place.ahead for place in self._places.values()), default=None)
+            if not self._under_way
+            else None
+        )
+        return BatchProgress(
+            len(self._ready), len(self.requests), len(self.errors), done_s, sum(durations_s), left_s, ahead
+        )
+
+    def is_ready(self, index: int) -> bool:
+        """Return whether the cache has a request's rendering."""
+        return index in self._ready
+
+    @property
+    def rendered_s(self) -> float:
+        """How many seconds of sound were rendered by this batch, and not found in the cache."""
+        return self._rendered_frames * FRAME_S
+
+    async def run(self) -> None:
+        """Render what the cache has not got. Cancelling it ends it within a fraction of a second.
+
+        Errors of single requests go to `errors` and leave the others alone.
+        """
+        self.keys = await self._in_thread(lambda: [each.key(self.engine.identity) for each in self.requests])
+        waiting: deque[int] = deque()
+        for index, key in enumerate(self.keys):
+            if key in self.keys[:index]:
+                continue
+            if await self._in_thread(partial(self.cache.get, key)) is None:
+                waiting.append(index)
+        self._note_ready(waiting)
+        async with anyio.create_task_group() as tasks:
+            for worker in range(min(len(waiting), max(1, self.admission.total))):
+                tasks.start_soon(self._work, worker, waiting)
+
+    def _note_ready(self, waiting: deque[int]) -> None:
+        """A request asked for twice is rendered once, and ready when its like is."""
+        missing = {self.keys[index] for index in waiting}
+        self._ready = {index for index, key in enumerate(self.keys) if key not in missing}
+        self.tell(self.progress)
+
+    async def _work(self, worker: int, waiting: deque[int]) -> None:
+        while waiting:
+            index = waiting.popleft()
+            try:
+                if not await self._one(worker, index):
+                    waiting.appendleft(index)
+            except PersonaplexError as error:
+                self.errors |= {twin: error for twin, key in enumerate(self.keys) if key == self.keys[index]}
+            self.tell(self.progress)
+
+    async def _one(self, worker: int, index: int) -> bool:
+        """Render one request; False when a talk needed the slot first."""
+
+        def told(place: Place) -> None:
+            self._places[worker] = place
+            self.tell(self.progress)
+
+        try:
+            async with self.admission.slot(told, spare=True) as slot:
+                self._places.pop(worker, None)
+                rendering = await self._render(index, slot)
+            if rendering is None:
+                return False
+            if self.transcriber:
+                rendering = await self._in_thread(
+                    partial(self.transcriber.complete, rendering, self.engine.capabilities)
+                )
+            await self._in_thread(partial(self.cache.put, rendering))
+        finally:
+            self._places.pop(worker, None)
+            self._under_way.pop(index, None)
+        self._ready |= {twin for twin, key in enumerate(self.keys) if key == self.keys[index]}
+        return True
+
+    async def _render(self, index: int, slot: Slot) -> Rendering | None:
+        under_way = await self._in_thread(partial(Render, self.engine, self.requests[index]))
+        self._under_way[index] = under_way
+        try:
+            more = True
+            while more:
+                if slot.wanted.is_set():
+                    return None
+                more = await self._advance(under_way)
+                self.tell(self.progress)
+            return await self._in_thread(under_way.finish)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(under_way.close)
+
+    async def _advance(self, under_way: Render) -> bool:
+        """Step for a while; beside live talks no faster than a talk."""
+        began_s = time.monotonic()
+        before_frames = under_way.done_frames
+        self._began_s = self._began_s or began_s
+        at_ease = self.admission.talks > 0
+        more = await self._in_thread(partial(under_way.advance, 0.0 if at_ease else ADVANCE_S))
+        frames = under_way.done_frames - before_frames
+        self._rendered_frames += frames
+        if at_ease:
+            await anyio.sleep(max(0.0, frames * FRAME_S - (time.monotonic() - began_s)))
+        return more
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self.workers)

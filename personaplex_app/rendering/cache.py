@@ -1,0 +1,221 @@
+"""Renderings on disk, each under its key: a FLAC with both sides and a JSON beside it, checked whenever they
+are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from ..errors import StorageError
+from ..sessions.records import TalkMeta
+from ..units import SAMPLE_RATE_HZ
+from .render import MAX_USER_S, SCHEMA, Rendering
+
+log = logging.getLogger(__name__)
+
+MAX_ABOUT_BYTES = 32 << 20
+MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
+
+
+class RenderCache:
+    """At most `limit_bytes` in `folder`: the least recently used go first. With `keep_s` they also go so long
+    after their last use.
+
+    Methods may be called from any thread. An entry is whole or not there: the JSON, which tells the sound's
+    hash, is renamed last.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int, keep_s: float | None = None) -> None:
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._keep_s = keep_s
+        self._lock = threading.Lock()
+
+    def has(self, key: str) -> bool:
+        """Return whether there is an entry, without reading it."""
+        return self._about(key).is_file()
+
+    def get(self, key: str) -> Rendering | None:
+        """Return a kept rendering; None where there is none.
+
+        A damaged entry is deleted, and counts as none.
+        """
+        about = self._about(key)
+        sound = self._sound(key)
+        try:
+            rendering = _read(key, about, sound)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, soundfile.LibsndfileError) as error:
+            log.warning("rendering %s is damaged (%s) and was deleted", key[:12], type(error).__name__)
+            self._delete(key)
+            return None
+        self.touch(key)
+        return rendering
+
+    def touch(self, key: str) -> None:
+        """Count an entry as used now, where there is one."""
+        now_s = time.time()
+        for path in (self._about(key), self._sound(key)):
+            with suppress(OSError):
+                os.utime(path, (now_s, now_s))
+
+    def put(self, rendering: Rendering) -> None:
+        """Keep a rendering, letting go of the least recently used where room is needed.
+
+        Raises: StorageError when the folder takes no more.
+        """
+        sound = io.BytesIO()
+        both = np.column_stack((rendering.user, rendering.agent))
+        # as `float_to_pcm16` did: what is read is what was put
+        soundfile.write(
+            sound, (both * 32768.0).round().astype(np.int16), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16"
+        )
+        body = _to_json(rendering, hashlib.sha256(sound.getvalue()).hexdigest())
+        data = json.dumps({"sha256": _hash(body), "rendering": body}, ensure_ascii=False).encode()
+        with self._lock:
+            try:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
+                _write(self._sound(rendering.key), sound.getvalue())
+                _write(self._about(rendering.key), data)
+            except OSError as error:
+                raise StorageError(
+                    f"A rendering cannot be kept: {error.strerror or 'the disk refused it'}. Make room on its"
+                    " disk and try again."
+                ) from error
+
+    def purge(self) -> None:
+        """Delete what has outlived `keep_s`, and what a program that was killed left half written."""
+        now_s = time.time()
+        with self._lock:
+            for path in self._folder.glob("*"):
+                try:
+                    age_s = now_s - path.stat().st_mtime
+                    if (self._keep_s is not None and age_s > self._keep_s) or (
+                        path.suffix == ".part" and age_s > 60
+                    ):
+                        path.unlink()
+                except OSError:
+                    continue
+
+    def _make_room(self, needed_bytes: int, but: str) -> None:
+        if needed_bytes > self._limit_bytes:
+            raise StorageError(
+                f"A rendering has {needed_bytes:,} bytes; all that may be kept are {self._limit_bytes:,}."
+                " Take a shorter recording."
+            )
+        entries: dict[str, tuple[float, int]] = {}
+        for path in self._folder.glob("*.*"):
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            key = path.name.split(".")[0]
+            used_s, size_bytes = entries.get(key, (0.0, 0))
+            entries[key] = max(used_s, stat.st_mtime), size_bytes + stat.st_size
+        entries.pop(but, None)
+        total_bytes = sum(size_bytes for _, size_bytes in entries.values())
+        for key, (_, size_bytes) in sorted(entries.items(), key=lambda entry: entry[1]):
+            if total_bytes + needed_bytes <= self._limit_bytes:
+                break
+            self._delete(key)
+            total_bytes -= size_bytes
+
+    def _delete(self, key: str) -> None:
+        # the JSON first: without it the sound is nobody's
+        for path in (self._about(key), self._sound(key)):
+            path.unlink(missing_ok=True)
+
+    def _about(self, key: str) -> Path:
+        return self._folder / f"{_checked(key)}.json"
+
+    def _sound(self, key: str) -> Path:
+        return self._folder / f"{_checked(key)}.flac"
+
+
+def _checked(key: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", key):
+        raise ValueError("a rendering's key has 64 hexadecimal digits")
+    return key
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _hash(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
+    body = {
+        "schema": SCHEMA,
+        "key": rendering.key,
+        "sound_sha256": sound_sha256,
+        "meta": asdict(rendering.meta),
+        "rendered_at_s": rendering.rendered_at_s,
+        "utterances": [asdict(each) for each in rendering.utterances],
+        "marks": [asdict(each) for each in rendering.marks],
+        "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
+        "step_ms": rendering.step_ms,
+    }
+    return json.loads(json.dumps(body))  # tuples become lists, so that the hash is that of what is read
+
+
+def _read(key: str, about: Path, sound: Path) -> Rendering:
+    """Raises: FileNotFoundError, or another error when the entry is not what was written."""
+    told = json.loads(_bounded(about, MAX_ABOUT_BYTES))
+    body = told["rendering"]
+    if told["sha256"] != _hash(body) or body["schema"] != SCHEMA or body["key"] != key:
+        raise ValueError("the JSON is not what was written")
+    data = _bounded(sound, MAX_SOUND_BYTES)
+    if hashlib.sha256(data).hexdigest() != body["sound_sha256"]:
+        raise ValueError("the sound is not what was written")
+    both, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    if rate_hz != SAMPLE_RATE_HZ or both.shape[1] != 2:
+        raise ValueError("the sound has another form")
+    meta = {**body["meta"], "sampling": Sampling(**body["meta"]["sampling"])}
+    return Rendering(
+        key=key,
+        meta=TalkMeta(**meta),
+        rendered_at_s=body["rendered_at_s"],
+        user=np.ascontiguousarray(both[:, 0]),
+        agent=np.ascontiguousarray(both[:, 1]),
+        utterances=tuple(
+            Utterance(**{**each, "words": tuple(Word(**word) for word in each["words"])})
+            for each in body["utterances"]
+        ),
+        marks=tuple(Mark(**each) for each in body["marks"]),
+        turn_latencies=tuple(TurnLatency(**each) for each in body["turn_latencies"]),
+        step_ms=tuple(body["step_ms"]),
+    )
+
+
+def _bounded(path: Path, limit_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise ValueError("the file is larger than it can be")
+    return data

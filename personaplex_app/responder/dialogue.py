@@ -1,0 +1,227 @@
+"""The lines of `dialogue.yaml`: rules that fire on what a person says, and the slots in what is said back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError, shorten
+from ..yaml_fields import load_yaml
+from .memory import Memory
+from .numbers import word_list
+
+DIALOGUE_FILE = Path(__file__).with_name("dialogue.yaml")
+
+_SLOT = re.compile(r"\{([^{}]+)\}")
+_FIELDS = frozenset(
+    word_list("""when lacks min_words max_words question named stage
+    to recalls fits orders say else""")
+)
+
+
+@dataclass(frozen=True)
+class RuleInput:
+    """What a rule looks at.
+
+    `fits` is how well the best note fits, `recalls` how much of the last note was said back.
+    """
+
+    text: str
+    question: bool
+    named: bool = False
+    fits: float = 0.0
+    recalls: float = 0.0
+
+    @property
+    def words(self) -> int:
+        return len(self.text.split())
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One entry of the file; None stands for a condition that is not set."""
+
+    id: str
+    say: tuple[str, ...]
+    otherwise: tuple[str, ...] = ()
+    when: re.Pattern[str] | None = None
+    lacks: re.Pattern[str] | None = None
+    min_words: int = 0
+    max_words: int = 10_000
+    question: bool | None = None
+    named: bool | None = None
+    stage: tuple[str, ...] = ()
+    to: str = ""
+    recalls: float = 0.0
+    fits: float = 0.0
+    orders: bool = False
+
+    def fires(self, turn: RuleInput, stage: str) -> bool:
+        return (
+            self.min_words <= turn.words <= self.max_words
+            and (self.question is None or self.question == turn.question)
+            and (self.named is None or self.named == turn.named)
+            and (not self.stage or stage in self.stage)
+            and turn.recalls >= self.recalls
+            and turn.fits >= self.fits
+            and (self.when is None or self.when.search(turn.text) is not None)
+            and (self.lacks is None or self.lacks.search(turn.text) is None)
+        )
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one kind of role talks. `lines` are its named phrases (greet, ask_on, unknown, …).
+
+    `steps` are the questions the role asks in turn, each with what makes it needless.
+    """
+
+    name: str
+    cues: tuple[re.Pattern[str], ...]
+    facts: str
+    hedge: bool
+    topics: bool
+    lines: Mapping[str, tuple[str, ...]]
+    steps: tuple[tuple[str, re.Pattern[str] | None], ...]
+    first: tuple[Rule, ...]
+    last: tuple[Rule, ...]
+    feedback: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story told line by line; `hero` is how its own hero is introduced, and then called."""
+
+    title: str
+    when: re.Pattern[str]
+    hero: tuple[str, str]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """The whole file."""
+
+    first: tuple[Rule, ...]
+    general: tuple[Rule, ...]
+    topics: tuple[Rule, ...]
+    leads: Mapping[str, tuple[str, ...]]
+    styles: tuple[Style, ...]
+    stories: tuple[Story, ...] = field(default=())
+
+    @classmethod
+    def load(cls, path: Path = DIALOGUE_FILE) -> Dialogue:
+        """Return the lines of a dialogue file.
+
+        Raises: SettingsError naming the rule that cannot be used.
+        """
+        raw = load_yaml(path)
+        styles: dict[str, dict[str, Any]] = {}
+        for name, own in raw["styles"].items():
+            base = styles.get(own.get("base", ""), {})
+            styles[name] = {**base, **own, "first": own.get("first", []) + base.get("first", [])}
+        stories = tuple(
+            Story(s["title"], re.compile(s["when"]), tuple(s["hero"]), tuple(s["lines"]))
+            for s in raw["stories"]
+        )
+        leads = {key: tuple(lines) for key, lines in raw["leads"].items()}
+        return cls(
+            _rules(raw["first"], "first"),
+            _rules(raw["general"], "general"),
+            _rules(raw["topics"], "topics"),
+            leads,
+            tuple(_style(name, entry) for name, entry in styles.items()),
+            stories,
+        )
+
+    def style_for(self, prompt: str) -> Style:
+        """Return the style whose cues the prompt names most, the plain one when it names none."""
+        text = prompt.lower()
+        scored = [
+            (sum(cue.search(text) is not None for cue in style.cues), -k, style)
+            for k, style in enumerate(self.styles)
+        ]
+        best = max(scored, key=lambda s: s[:2])
+        return best[2] if best[0] else self.styles[-1]
+
+
+def _style(name: str, entry: dict[str, Any]) -> Style:
+    lines = {
+        key: tuple(value)
+        for key, value in entry.items()
+        if key in ("greet", "ask_on", "and_you", "more", "offer", "unknown")
+    }
+    return Style(
+        name,
+        tuple(re.compile(cue) for cue in entry["cues"]),
+        entry.get("facts", "questions"),
+        entry.get("hedge", True),
+        entry.get("topics", False),
+        lines,
+        tuple(
+            (s, None) if isinstance(s, str) else (s["ask"], re.compile(s["known"]))
+            for s in entry.get("steps", ())
+        ),
+        _rules(entry.get("first", []), f"{name}.first"),
+        _rules(entry.get("last", []), f"{name}.last"),
+        _rules(entry.get("feedback", []), f"{name}.feedback"),
+    )
+
+
+def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
+    rules = []
+    for number, entry in enumerate(entries, 1):
+        if unknown := entry.keys() - _FIELDS:
+            raise SettingsError(
+                f"The dialogue file's rule {where} {number} has a field {shorten(min(unknown))} that does not"
+                " exist."
+            )
+        try:
+            values = {
+                key: entry[key]
+                for key in ("min_words", "max_words", "question", "named", "to", "recalls", "fits", "orders")
+                if key in entry
+            }
+            patterns = {key: re.compile(entry[key]) for key in ("when", "lacks") if key in entry}
+        except re.error as error:
+            raise SettingsError(
+                f"The dialogue file's rule {where} {number} has a pattern that cannot be used: {error}."
+            ) from error
+        rules.append(
+            Rule(
+                f"{where}.{number}",
+                tuple(entry["say"]),
+                tuple(entry.get("else", ())),
+                stage=tuple(entry.get("stage", ())),
+                **patterns,
+                **values,
+            )
+        )
+    return tuple(rules)
+
+
+def filled(template: str, slot: Callable[[str], str | None]) -> str | None:
+    """Return a line with its {slots} filled, None when one of them cannot be."""
+    parts = []
+    for k, part in enumerate(_SLOT.split(template)):
+        value = slot(part) if k % 2 else part
+        if value is None or (k % 2 and not value):
+            return None
+        parts.append(value)
+    return re.sub(r"([.!?])\.", r"\1", re.sub(r"\s{2,}", " ", "".join(parts))).strip()
+
+
+def take_turns(
+    id_: str, lines: tuple[str, ...], memory: Memory, slot: Callable[[str], str | None]
+) -> str | None:
+    """Return the next of several lines that can be filled, counting in `memory.used`; None when none can."""
+    start = memory.used[id_]
+    for k in range(len(lines)):
+        text = filled(lines[(start + k) % len(lines)], slot)
+        if text is not None:
+            memory.used[id_] = start + k + 1
+            return text
+    return None

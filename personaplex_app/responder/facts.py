@@ -1,0 +1,264 @@
+"""A role prompt taken apart: who the agent is, and what it knows, sentence by sentence, ready to be said in
+the first person.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .numbers import figures
+from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
+
+MAX_FACTS = 200
+_ABBREVIATED = (
+    r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
+)
+_SENTENCE_END = re.compile(
+    _ABBREVIATED
+    + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
+)
+_OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
+_BEHAVIOUR = re.compile(
+    r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play"
+    r" short|help|teach|praise|calm|speak"
+    r"|care|correct|like it when|like hearing|like to hear"
+    r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
+)
+_HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
+_NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
+_NAMES = tuple(
+    re.compile(p)
+    for p in (
+        rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
+    )
+)
+_COMPANIES = tuple(
+    re.compile(p)
+    for p in (
+        r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
+        r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
+        r"(?i:\b(?:help"
+        r" ?desk|desk|receptionist|agent|assistant|support|host|concierge|clerk|representative|manager|"
+        r"employee|front"
+        r" desk))"
+        r" (?i:of|at|for)"
+        r" (?P<company>(?:the )?[A-Z][^,.;:]*?)(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:]+?))?(?= and"
+        r" your name|[,.;:]|$)",
+    )
+)
+_ROLE = re.compile(
+    r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)"
+)
+_NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
+_MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
+_IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
+_PRICE_LAST = re.compile(
+    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
+)
+_PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[A-Za-z].*)$")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who speaks. An empty field was not in the prompt."""
+
+    name: str = ""
+    company: str = ""
+    kind: str = ""
+    role: str = ""
+
+    @property
+    def first(self) -> str:
+        return (
+            self.name
+            if self.name.split(" ")[0] in ("Dr.", "Mr.", "Mrs.", "Ms.", "Old", "Captain")
+            else self.name.split(" ")[0]
+        )
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing the agent knows. `text` is said as it stands; `subject` is what it is about; `source` is the
+    prompt's own wording.
+
+    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted`
+    facts are information, the others are about how the agent behaves. `line` numbers the prompt's sentences:
+    facts of one line belong together.
+    `context` is the heading of the list that a part is from.
+    """
+
+    text: str
+    source: str
+    subject: str = ""
+    whole: int | None = None
+    noted: bool = True
+    line: int = 0
+    context: str = ""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """All that a role prompt says. `asks_for` is what the agent is told to ask people for."""
+
+    prompt: str
+    identity: Identity
+    facts: tuple[Fact, ...]
+    asks_for: str = ""
+    figures: frozenset[int] = field(default=frozenset(), repr=False)
+
+
+def read_brief(prompt: str) -> Brief:
+    """Return what a role prompt says; every prompt gives a brief, an odd one a poor one."""
+    facts: list[Fact] = []
+    asks_for = about = ""
+    identity = _identity(prompt)
+    noted = not re.search(r"(?i)\binformation\s*:", prompt)
+    for line, raw in _sentences(prompt):
+        if _HEADING.match(raw):
+            noted = True
+            raw = _HEADING.sub("", raw)
+        wanted = re.match(
+            r"(?i)(?:always |please )?(?:ask (?:\w+ )?for|verify|confirm|get) (?:the |their |a )?"
+            r"(?P<what>[^.,;]+?)(?= when | if | before |[.,;]|$)",
+            raw,
+        )
+        if wanted:
+            asks_for = asks_for or wanted["what"]
+            continue
+        if len(facts) < MAX_FACTS and not _is_direction(raw):
+            raw = re.sub(
+                r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)",
+                lambda m, known=about: known or m[0],
+                raw,
+                flags=re.I,
+            )
+            facts += _facts(
+                raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company)
+            )
+            about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
+    said = " ".join(f.text for f in facts)
+    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(said))
+
+
+def _sentences(prompt: str) -> list[tuple[int, str]]:
+    """Return the prompt's sentences and clauses, each with the number of the sentence it is from."""
+    prompt = re.sub(r"(?i)\s*\b(information|details|facts|notes)\s*:\s*", r"\n\1: ", prompt)
+    parts = (
+        (n, part)
+        for n, text in enumerate(_SENTENCE_END.split(prompt))
+        for part in re.split(r";\s+", text.strip())
+    )
+    clauses = (
+        (n, clause)
+        for n, part in parts
+        for clause in (_OWN_CLAUSES.split(part) if part.startswith("You ") else [part])
+    )
+    return [
+        (n, re.sub(r"^[-*•]\s+", "", clause).rstrip(" .;,"))
+        for n, clause in clauses
+        if re.search(r"\w", clause)
+    ]
+
+
+def _is_direction(text: str) -> bool:
+    """A sentence about how to behave, or one that only says who the agent is."""
+    return bool(
+        re.match(
+            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
+            r"|use |avoid |greet |remember |make sure|if asked)",
+            text,
+        )
+        or re.match(
+            r"(?i)you enjoy having a good conversation|(have|hold) an? [\w ]*(talk|conversation|chat)\b", text
+        )
+        or re.match(r"(?i)(you (work|are|teach)\b.*)?your name is [^,;]+$", text)
+    )
+
+
+def _identity(prompt: str) -> Identity:
+    name = next((m[1] for m in (p.search(prompt) for p in _NAMES) if m), "")
+    if name.endswith(("'s", "’s")):
+        after = re.search(re.escape(name) + r"[^.]*?, " + _NAME, prompt)
+        name = after[1] if after else ""
+    match = next((m for m in (p.search(prompt) for p in _COMPANIES) if m), None)
+    company, kind = (match["company"].strip(), (match["kind"] or "").strip()) if match else ("", "")
+    company = re.split(r" and (?:your|you)\b", company)[0]
+    role = next((m["role"] for m in _ROLE.finditer(prompt)), "")
+    role = re.split(r" and your\b", role)[0].strip()
+    return Identity(name.strip(), company, kind, role)
+
+
+def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[Fact]:
+    """Return one sentence as a fact, and after it its parts when it is a list of prices or figures."""
+    label, colon, value = raw.partition(": ")
+    headed = bool(colon) and len(label.split()) <= 5
+    label = label if headed and not has_verb(label) else ""
+    items = _items(value if headed else raw, label)
+    whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
+    one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
+    named = [
+        (
+            (text.replace(item, f"{item} {label.lower()}", 1), item)
+            if one and item in text and item != label
+            else (text, item)
+        )
+        for text, item in items
+    ]
+    return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
+
+
+def _said(raw: str, label: str, value: str, serving: bool) -> str:
+    if not label:
+        return sentence(first_person(raw, serving))
+    starts_with_day = re.match(r"(?i)(mon|tues|wednes|thurs|fri|satur|sun)days?\b", value)
+    many = re.search(r"[^su]s$", label) is not None
+    listed = many and ("," in value or " and " in value)
+    article = "our" if listed else "" if label.lower().startswith(("the ", "our ", "your ")) else "the"
+    be = "are" if many else "is"
+    return sentence(
+        first_person(
+            f"{article} {lower_first(label)} {be} {'on ' if starts_with_day else ''}{value}".strip(), serving
+        )
+    )
+
+
+def _items(text: str, label: str) -> list[tuple[str, str]]:
+    """Return (text, subject) of the parts of a list: "pad thai ($13), …", "$150 for the Mini, …", "starters
+    $7, mains $15".
+    """
+    found: list[tuple[str, str]] = []
+    for match in _IN_BRACKETS.finditer(text):
+        item = _bare(match["item"])
+        values = [v.strip() for v in re.split(r",\s|;\s", match["value"])]
+        be = "are" if re.search(r"[^su]s$", item) else "is"
+        found += (
+            [(f"{_the(item)} {be} {value}", item) for value in values]
+            if re.search(_MONEY, match["value"])
+            else []
+        )
+    parts = [p.strip() for p in re.split(r",\s(?:and\s)?|\sand\s(?=[^,]*[$€£])", text)]
+    if found or len(parts) < 2:
+        return found
+    for part in parts:
+        if first := _PRICE_FIRST.match(part):
+            found.append(
+                (
+                    f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part,
+                    f"{label} {first['item']}",
+                )
+            )
+        elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
+            item = _bare(last["item"])
+            be = "are" if re.search(r"[^su]s$", item) else "is"
+            found.append((f"{_the(item)} {be} {last['value']}", item))
+    return found if len(found) >= 2 else []
+
+
+def _bare(item: str) -> str:
+    return re.sub(r"^(?:and|or|the|an?|our)\s+", "", re.sub(r"^(?:and|or)\s+", "", item.strip()))
+
+
+def _the(item: str) -> str:
+    return f"the {lower_first(item)}"

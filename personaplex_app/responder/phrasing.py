@@ -1,0 +1,157 @@
+"""Turning sentences round: a prompt's "you" into the agent's "I", a person's "my" into "your".
+
+Pure functions of text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .numbers import speakable, word_list
+
+_FRAGMENT = re.compile(
+    r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not"
+    r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
+)
+_VERB = re.compile(
+    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
+    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
+    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
+    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
+    r"|talk|end|i'm|we're|it's|there's)\b"
+)
+_BEFORE_SUBJECT = frozenset(
+    word_list("""and but if when that because what how so where while which than or as whether until
+    before after since""")
+)
+_ADVERBS = frozenset(
+    word_list("""today now then usually sometimes often currently
+    once here always""")
+)
+_ASIDE = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
+_TO_PERSON = {
+    "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
+    "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
+    "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
+    "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
+}  # fmt: skip
+
+
+def sentence(text: str) -> str:
+    """Return `text` as one sentence to say: figures in words, a capital first, a full stop last."""
+    text = speakable(text).strip(" ,;")
+    if text and text[-1] not in ".!?":
+        text += "."
+    return text[:1].upper() + text[1:]
+
+
+def first_person(text: str, serving: bool = True) -> str:
+    """Return a prompt's sentence as the agent says it of itself, fragments filled up to sentences.
+
+    Quoted words stay. `serving`: the agent works for a company, and "the customer" is whom it speaks to.
+    """
+    if serving and re.match(
+        r"(?i)(?:please"
+        r" )?(?:pay|bring|park|call|return|leave|take|show|present|scan|press|send|wait|check|use) ",
+        text,
+    ):
+        return text
+    text = _completed(text)
+    text = re.sub(r"(?i)^(?:do not|don't|never) (?=[a-z])", "I can't ", text)
+    text = re.sub(r"(?i)^offer ", "I can offer ", text)
+    text = re.sub(
+        r"(?i)^(sell|serve|repair|rent|deliver|teach) (?=\w)", lambda m: f"We {m[1].lower()} ", text
+    )
+    if serving:
+        text = re.sub(
+            r"(?i)\b(?:the|a) (?:customer|caller|guest|user) (is|has|needs|wants)\b",
+            lambda m: "the customer " + _plural(m[1].lower()),
+            text,
+        )
+    parts = _ASIDE.split(text)
+    parts[::2] = [
+        re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
+        for part in parts[::2]
+    ]
+    text = "".join(parts)
+    return (
+        re.sub(r"(?i)\b(?:the|a) (?:customer|caller|guest)\b(?! \w+s\b)|^customers\b", "you", text)
+        if serving
+        else text
+    )
+
+
+def has_verb(text: str) -> bool:
+    """Return whether `text` is more than a label."""
+    return bool(_VERB.search(text))
+
+
+def before_verb(text: str) -> str:
+    """Return the words before the verb, which say what a sentence is about; "" for none or too many."""
+    verb = _VERB.search(text)
+    subject = text[: verb.start()].strip(" ,") if verb else ""
+    return subject if len(subject.split()) <= 8 else ""
+
+
+def lower_first(text: str) -> str:
+    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks
+    like a name.
+    """
+    first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
+    article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
+    name = (
+        first in ("I", "I'm", "I've", "I'll")
+        or first[1:] != first[1:].lower()
+        or (not article and more and more[0][:1].isupper())
+    )
+    return text if name else text[:1].lower() + text[1:]
+
+
+def second_person(text: str) -> str:
+    """Return what a person said of themselves as it is said back to them: "I like my cat" is "you like your
+    cat".
+    """
+    words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
+    turned = []
+    for word in words:
+        other = _TO_PERSON.get(word.lower().replace("’", "'"))
+        turned.append(other if other else word)
+    return "".join(turned)
+
+
+def _plural(verb: str) -> str:
+    return {"is": "are", "has": "have", "needs": "need", "wants": "want"}[verb]
+
+
+def _swap(match: re.Match[str]) -> str:
+    word = match[0].lower()
+    if word in ("you are", "you're"):
+        return "I'm"
+    if word == "you have":
+        return "I have"
+    if word in ("your", "yours", "yourself"):
+        return {"your": "my", "yours": "mine", "yourself": "myself"}[word]
+    before = re.findall(r"[\w']+|[,;:]", match.string[: match.start()])
+    subject = not before or before[-1] in ",;:" or before[-1].lower() in _BEFORE_SUBJECT | _ADVERBS
+    return "I" if subject else "me"
+
+
+def _completed(text: str) -> str:
+    """Give a fragment its verb: "Open Monday to Friday" is "We're open …", "No refunds" is "There are no
+    refunds".
+    """
+    head = text.split(" ")[0].lower()
+    if head in ("open", "closed"):
+        return f"We're {head}{text[len(head) :]}"
+    if head == "no" and not _VERB.search(text):
+        return f"There are no{text[2:]}" if re.match(r"(?i)no (?:\w+ ){0,2}?\w+s\b", text) else text
+    if _VERB.search(text):
+        return text
+    if fragment := _FRAGMENT.match(text):
+        be = "are" if re.search(r"[^su]s$", fragment["subject"]) else "is"
+        return f"{fragment['subject']} {be} {fragment['rest']}"
+    if re.search(r"(?<!\S)[$€£]\s?\d", text) and (
+        price := re.match(r"(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text)
+    ):
+        return f"{price['item']} is {price['value']}"
+    return text

@@ -1,0 +1,277 @@
+"""What a line's {slots} stand for, in one turn of one talk."""
+
+from __future__ import annotations
+
+import re
+
+from .answers import asked_phrase
+from .dialogue import Dialogue, RuleInput, Style, take_turns
+from .facts import Brief
+from .memory import Memory, Said
+from .numbers import figures
+from .phrasing import lower_first, second_person
+from .retrieval import LIKELY, Index
+
+_COURSE = re.compile(
+    r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
+)
+_LESSON = re.compile(
+    r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
+)
+_HERO = re.compile(
+    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
+    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$|"
+    r" (?:who|that|and|in|on|with|from|for|please)\b)"
+    r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my)"
+    r" (?:[\w'-]+ ?){1,3})[.!]?$"
+)
+_TOPIC_WORDS = 4
+
+
+class TemplateSlots:
+    """Fills slots, and knows afterwards which notes and orders the line that was chosen has used."""
+
+    def __init__(
+        self,
+        brief: Brief,
+        index: Index,
+        style: Style,
+        dialogue: Dialogue,
+        memory: Memory,
+        turn: RuleInput,
+        text: str,
+    ) -> None:
+        self._brief = brief
+        self._index = index
+        self._style = style
+        self._dialogue = dialogue
+        self.memory = memory
+        self._turn = turn
+        self._text = text
+        self.whole: list[Said] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a new line: what the last one used is given back."""
+        self._used: list[int] = []
+        self._step = self.memory.step
+        self._story: tuple[str, ...] = ()
+        self._ordered = ""
+        self.whole = None
+
+    def keep(self, orders: bool) -> None:
+        """Note that the line just filled is the one."""
+        self.memory.step = self._step
+        if self._story:
+            self.memory.stories = (*self.memory.stories, *self._story)
+        if orders and self._ordered:
+            self.memory.orders = [*self.memory.orders, self._ordered][-20:]
+
+    def facts_in(self, sentence: str) -> tuple[int, ...]:
+        """Return the notes that a sentence of the line tells."""
+        return tuple(
+            k for k in self._used if self._brief.facts[k].text.rstrip(".").lower() in sentence.lower()
+        )
+
+    def value(self, name: str) -> str | None:
+        """Return what a slot stands for, None or "" when it cannot be filled."""
+        identity = self._brief.identity
+        if name.startswith("note:"):
+            return self._note(name[5:])
+        known = {
+            "name": identity.name,
+            "first": identity.first,
+            "company": identity.company,
+            "kind": identity.kind,
+            "role": identity.role,
+            "who": identity.name or identity.role or "whoever my notes describe",
+            "user": self.memory.user_name,
+            "asks_for": (
+                f"Could you give me the {self._brief.asks_for}, please?" if self._brief.asks_for else ""
+            ),
+            "asked_before": (
+                lower_first(
+                    re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")
+                )
+                if self.memory.asked
+                else ""
+            ),
+            "said_before": self.memory.said[-1] if self.memory.said else "",
+            "last_fact": (
+                self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else ""
+            ),
+            "order": _listed(self.memory.orders),
+        }
+        if name in known:
+            return known[name]
+        made = getattr(self, f"_make_{name}", None)
+        return made() if made else self._phrase(name)
+
+    def _phrase(self, name: str) -> str | None:
+        lines = ("What about you?", "And you?") if name == "and_turn" else self._style.lines.get(name, ())
+        return take_turns(f"{self._style.name}.{name}", lines, self.memory, self.value)
+
+    def _make_topics(self) -> str:
+        """Return the first few things that the notes speak about."""
+        found: list[str] = []
+        for fact in self._brief.facts:
+            subject = fact.subject
+            plain = (
+                fact.noted
+                and 0 < len(subject.split()) <= _TOPIC_WORDS
+                and not re.search(r"(?i)^(you|we|i|they|it|there|today|the next)\b|\d", subject)
+            )
+            if (
+                plain
+                and fact.whole is None
+                and not figures(subject)
+                and subject.lower() not in " ".join(found).lower()
+            ):
+                found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
+        return _listed(found[:3])
+
+    def _make_asked(self) -> str:
+        return asked_phrase(self._text, self._index)
+
+    def _make_echo(self) -> str:
+        said = re.split(r"(?<=[.!?])\s", self._text)[-1]
+        said = re.sub(
+            r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me"
+            r" to|keep in mind that)[, ]+",
+            "",
+            said,
+        )
+        return lower_first(second_person(said)) if 2 <= len(said.split()) <= 10 else ""
+
+    def _make_next_fact(self) -> str:
+        """Return the first note that has not been told yet."""
+        for k, fact in enumerate(self._brief.facts):
+            if fact.noted and fact.whole is None and k not in self.memory.told and k not in self._used:
+                return self._use(k)
+        return ""
+
+    def _make_match_fact(self) -> str:
+        """Return the note that fits what was said."""
+        best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
+        return self._use(best.index) if best and best.covered >= LIKELY else ""
+
+    def _make_ordered_fact(self) -> str:
+        """Return the prices of what the person orders, when they name nothing else."""
+        asked = set(self._index.query(self._text).stems)
+        parts = {
+            k: set(self._index.stems_of(f.subject))
+            for k, f in enumerate(self._brief.facts)
+            if f.whole is not None
+        }
+        ordered = {
+            self._brief.facts[k].subject: k
+            for k, stems in reversed(parts.items())
+            if stems and stems <= asked
+        }
+        left = {
+            s
+            for s in asked.difference(*(parts[k] for k in ordered.values()))
+            if self._index.speaks_of(s) and not self._index.is_light(s)
+        }
+        if left or not ordered:
+            return ""
+        self._ordered = _listed([f"the {subject}" for subject in reversed(ordered)])
+        return " ".join(self._use(k) for k in reversed(ordered.values()))
+
+    def _note(self, pattern: str) -> str:
+        """Return the first note that matches, one that has not been told if there is one."""
+        facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used]
+        fitting = [
+            k
+            for word in pattern.split("|")
+            for k in facts
+            if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)
+        ]
+        return self._use(min(fitting, key=lambda k: k in self.memory.told)) if fitting else ""
+
+    def _use(self, index: int) -> str:
+        self._used.append(index)
+        return self._brief.facts[index].text
+
+    def _make_step(self) -> str:
+        """Return the next of the role's own questions whose answer the person has not given yet."""
+        for number in range(self._step + 1, len(self._style.steps)):
+            ask, known = self._style.steps[number]
+            if not (known and any(known.search(text) for text in self.memory.recent)):
+                self._step = number
+                return ask
+        return ""
+
+    def _make_this_step(self) -> str:
+        return (
+            self._style.steps[self.memory.step][0] if 0 <= self.memory.step < len(self._style.steps) else ""
+        )
+
+    def _make_feedback(self) -> str | None:
+        """Return what is to be said about the person's last full answer."""
+        answer = (
+            self._turn.text if not self._turn.question or self._style.name == "sales" else self.memory.answer
+        )
+        about = RuleInput(answer, False)
+        rule = next((r for r in self._style.feedback if answer and r.fires(about, self.memory.stage)), None)
+        return take_turns(rule.id, rule.say, self.memory, self.value) if rule else ""
+
+    def _make_course(self) -> str:
+        found = _COURSE.search(self._brief.prompt)
+        return found[1] if found else ""
+
+    def _make_lesson(self) -> str:
+        found = _LESSON.search(self._brief.prompt)
+        return found[1] if found else ""
+
+    def _make_rest(self) -> str:
+        """Return what the last interruption cut off, to be said as it was cut."""
+        self.whole = [*self.memory.rest] or None
+        return " ".join(said.text for said in self.memory.rest)
+
+    def _make_repeat(self) -> str:
+        self.whole = [*self.memory.last] or None
+        return " ".join(said.text for said in self.memory.last)
+
+    def _make_story(self) -> str:
+        """Return a story that fits and was not told yet, with the person's own hero when they named one."""
+        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.stories] or list(
+            self._dialogue.stories
+        )
+        story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
+        hero = self._hero()
+        story = story or next((s for s in fresh if hero is None or s.when.pattern == "."), fresh[0])
+        place = (
+            hero is not None
+            and story.when.pattern != "."
+            and hero[0] == hero[1]
+            and story.when.search(hero[0])
+            and hero[0].startswith("the ")
+        )
+        long, short = story.hero if hero is None or place else hero
+        self._story = (story.title,)
+        lines = [
+            line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines
+        ]
+        self.whole = [Said(line) for line in lines]
+        return " ".join(lines)
+
+    def _hero(self) -> tuple[str, str] | None:
+        """Return how to introduce and then call the hero that was asked for, None for nobody."""
+        match = _HERO.search(self._text.strip())
+        if not match:
+            return None
+        name = match["name"] or match["late"] or match["only"]
+        name = name[:1].upper() + name[1:] if name else ""
+        what = re.sub(r"^(my|your) ", "a ", (match["what"] or match["bare"] or "").strip())
+        if re.fullmatch(r"(?:a|an|the|my)? ?(?:story|tale|another one)", what) or (
+            name and name.lower() in ("a", "an", "the")
+        ):
+            return None
+        if name:
+            return (f"{what} called {name}" if what else name), name
+        return what, re.sub(r"^an? ", "the ", what)
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""

@@ -1,0 +1,258 @@
+"""What one running app shares between its callers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from ..cloning.voices import ClonedVoice, ClonedVoices
+from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
+from ..engine_choice import Choice, build, fallback_engine, replacement
+from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
+from ..gateway.adapters import Adapters, load_adapters
+from ..metrics import Metrics
+from ..personas import Persona, check_prompt, find, load_personas
+from ..protocol import ChatRequest
+from ..rendering.cache import RenderCache
+from ..rendering.transcription import Transcriber
+from ..sessions.admission import DRAINING, MOST_WAITING, Admission
+from ..sessions.library import Library
+from ..sessions.temp_folder import TempFolder
+from ..settings import Settings
+from ..voices import CLONE_PREFIX
+from .channel import ConnectRate, HttpChannels
+from .engine_supervisor import EngineSupervisor
+
+log = logging.getLogger(__name__)
+
+PURGE_EVERY_S = 30.0
+LOOK_EVERY_S = 0.5
+MAX_SEED = 2**31
+RENDERINGS_KEPT_S = 15 * 60
+MAX_RENDERINGS_BYTES = 512 << 20
+
+
+@dataclass
+class AppState:
+    """The engine, the slots, the records and the workers of one app."""
+
+    settings: Settings
+    supervisor: EngineSupervisor
+    # the first is the default
+    personas: tuple[Persona, ...]
+    admission: Admission
+    library: Library
+    channels: HttpChannels
+    rate: ConnectRate
+    # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who
+    # come and go
+    workers: anyio.CapacityLimiter
+    metrics: Metrics = field(default_factory=Metrics)
+    adapters: Adapters = field(default_factory=lambda: Adapters({}))
+    # who speaks where the engine's device is not lent; None where it needs no lease
+    fallback_engine: EngineSupervisor | None = None
+    clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
+    # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
+    drained_s: float | None = None
+    # how many connections are in a talk, or before one
+    callers: int = 0
+    _temporary: TempFolder = field(default_factory=lambda: TempFolder(Path(tempfile.gettempdir())))
+    _tasks: TaskGroup | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        # answers to recordings, kept for whoever asked for them as long as a temporary talk
+        self.transcriber = Transcriber()
+        self.renderings = RenderCache(self._temporary.path, MAX_RENDERINGS_BYTES, RENDERINGS_KEPT_S)
+
+    @property
+    def _supervisors(self) -> list[EngineSupervisor]:
+        return [self.supervisor, *([self.fallback_engine] if self.fallback_engine else [])]
+
+    @property
+    def tasks(self) -> TaskGroup:
+        """Where what outlives a request runs; it is there while the app is."""
+        assert self._tasks, "the app is not open"
+        return self._tasks
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Load the engine and keep it going until the app stops."""
+        self._loop = asyncio.get_running_loop()
+        for supervisor in self._supervisors:
+            supervisor.start()
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._purge)
+            self._tasks.start_soon(self._look)
+            yield
+            self._tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(self.close)
+
+    async def _purge(self) -> None:
+        """Throw away, on time, the talks that nobody chose to keep."""
+        while True:
+            await anyio.sleep(PURGE_EVERY_S)
+            await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
+            await anyio.to_thread.run_sync(self.clones.purge, limiter=self.workers)
+            await anyio.to_thread.run_sync(self.renderings.purge, limiter=self.workers)
+
+    async def _look(self) -> None:
+        """Notice an engine that is lost, and give as many places as the one that speaks has."""
+        while True:
+            self.supervisor.look()
+            if self.supervisor.state.stage == "ready":
+                self.fit()
+            await anyio.sleep(LOOK_EVERY_S)
+
+    def fit(self) -> None:
+        """Give as many places as the engine has: how many, it knows once it is loaded."""
+        slots = min(self.settings.slots, self.supervisor.engine.max_sessions)
+        if slots != self.admission.total:
+            self.admission.resize(slots)
+
+    def drain(self, grace_s: float) -> None:
+        """Begin no new talks and give running ones `grace_s` to end.
+
+        From any thread, while the app is open.
+        """
+        assert self._loop, "the app is not open"
+        self.drained_s = time.monotonic() + grace_s
+        self._loop.call_soon_threadsafe(self.admission.drain)
+        self.supervisor.refuse(CapacityError(DRAINING))
+
+    @classmethod
+    def build(cls, settings: Settings, choice: Choice) -> AppState:
+        """Return an app whose engine has not begun to load; one that must be leased is loaded here, before
+        the page is launched.
+
+        Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+        """
+        personas = load_personas()
+        adapters = load_adapters(
+            personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+        )
+        make = partial(build, settings=settings)
+        try:
+            supervisor = EngineSupervisor(make(choice), choice, make)
+            if isinstance(supervisor.engine, LeasingEngine):
+                supervisor.load_here()
+        except PersonaplexError as error:
+            instead = replacement(choice, str(error))
+            if instead is None:
+                raise
+            log.error("engine %s failed, %s takes over: %s", choice.name, instead.name, error)
+            supervisor = EngineSupervisor(make(instead), instead, make)
+        engine = supervisor.engine
+        second = fallback_engine(supervisor.choice) if isinstance(engine, LeasingEngine) else None
+        return cls(
+            settings=settings,
+            supervisor=supervisor,
+            personas=personas,
+            adapters=adapters,
+            admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
+            library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
+            channels=HttpChannels(most=settings.slots + MOST_WAITING),
+            rate=ConnectRate(settings.connects_per_minute),
+            workers=anyio.CapacityLimiter(settings.slots + 1),
+            fallback_engine=EngineSupervisor(make(second), second) if second else None,
+            clones=ClonedVoices(settings.data / "clones", lambda data: _forget_clone(supervisor, data)),
+        )
+
+    def close(self) -> None:
+        """Free the engine and the records."""
+        for supervisor in self._supervisors:
+            supervisor.close()
+        self.library.close()
+        self._temporary.wipe()
+
+    def supervisor_of(self, request: ChatRequest) -> EngineSupervisor:
+        """Return the engine that a request names, the app's own unless it names one.
+
+        Raises: BadInput.
+        """
+        names = {supervisor.choice.name: supervisor for supervisor in reversed(self._supervisors)}
+        if request.engine not in ("", *names):
+            raise BadInput(
+                f"Engine {shorten(request.engine)} does not speak here; there is"
+                f" {' and '.join(sorted(names))}."
+            )
+        return names[request.engine] if request.engine else self.supervisor
+
+    def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
+        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands
+        for the one asked for.
+
+        Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
+        """
+        supervisor = self.supervisor_of(request)
+        engine = supervisor.engine
+        persona = persona or (find(request.persona, self.personas) if request.persona else self.personas[0])
+        prompt = persona.prompt if request.prompt is None else request.prompt
+        if prompt or not engine.capabilities.roleless:
+            prompt = check_prompt(prompt)
+        sampling = Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling})
+        if request.voice.startswith(CLONE_PREFIX):
+            return SessionConfig(request.voice, prompt, persona.name, sampling, self._clone(request))
+        voices = [voice.name for voice in engine.voices]
+        voice = request.voice or self.voice_of(persona, engine)
+        if voice not in voices:
+            # another voice is given only to who was offered this one, and can be told
+            if not request.events or not any(voice in each.offered_voices for each in self._supervisors):
+                raise UnknownVoice(
+                    f"Voice {shorten(voice)} is not one of {supervisor.choice.title}'s: {', '.join(voices)}."
+                )
+            voice = self.voice_of(persona, engine)
+        return SessionConfig(voice, prompt, persona.name, sampling)
+
+    def cloner(self) -> CloningEngine:
+        """Return the engine as one that clones voices.
+
+        Raises: NoCloning.
+        """
+        if not self.supervisor.engine.capabilities.cloning:
+            raise NoCloning(
+                f"{self.supervisor.choice.title} cannot clone voices; the PersonaPlex engine can."
+                f" {self.supervisor.choice.next_step}".strip()
+            )
+        return cast(CloningEngine, self.supervisor.engine)
+
+    def cloned_voices(self, owner_key: str) -> list[ClonedVoice]:
+        """Return what a caller has cloned and can talk in; nothing for a caller without a proper key."""
+        try:
+            return self.clones.all(owner_key) if self.supervisor.engine.capabilities.cloning else []
+        except BadInput:
+            return []
+
+    def _clone(self, request: ChatRequest) -> Clone:
+        self.cloner()
+        try:
+            voice = self.clones.get(request.owner, request.voice.removeprefix(CLONE_PREFIX))
+        except BadInput:
+            raise UnknownVoice(
+                "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. "
+                "Choose another, or clone it again."
+            ) from None
+        return Clone(voice.name, voice.data)
+
+    def voice_of(self, persona: Persona, engine: Engine | None = None) -> str:
+        """Return the persona's voice, or the engine's first where it has not got it."""
+        voices = [voice.name for voice in (engine or self.supervisor.engine).voices]
+        return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])
+
+
+def _forget_clone(supervisor: EngineSupervisor, data: bytes) -> None:
+    if supervisor.engine.capabilities.cloning:
+        cast(CloningEngine, supervisor.engine).forget_clone(data)

@@ -1,0 +1,144 @@
+"""The door that every request passes: the origin check, and the login when one is set."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "personaplex_login"
+# Gradio calls this route itself while it launches, before anybody can have logged in; it only runs start-up
+# handlers
+LAUNCH_PATH = "/gradio_api/startup-events"
+
+
+class AuthMiddleware:
+    """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
+
+    A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
+    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    """
+
+    def __init__(self, app: ASGIApp, auth: str, api_key: str, allowed_origins: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._auth = auth
+        self._api_key = api_key
+        self._allowed_origins = allowed_origins
+        # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
+        self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
+        self._launching = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        if not self._origin_fits(scope, headers):
+            text = (
+                "This page's origin may not use this app; its owner can name it in"
+                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all."
+            )
+            return await self._refuse(scope, receive, send, 403, "origin", text)
+        open_to_all = not (self._auth or self._api_key) or self._is_launch(scope)
+        if open_to_all or self._has_cookie(headers) or has_key(HTTPConnection(scope), self._api_key):
+            return await self._app(scope, receive, send)
+        if self._has_login(headers):
+            return await self._app(scope, receive, self._with_cookie(send, scope))
+        return await self._refuse(
+            scope,
+            receive,
+            send,
+            401,
+            "login",
+            "This app asks for a login; give its user and password, or its API key.",
+        )
+
+    def launched(self) -> None:
+        """Close the one route that is open while Gradio launches."""
+        self._launching = False
+
+    def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        try:
+            site = urlsplit(origin)
+        except ValueError:
+            return False
+        # a page that came without TLS could be anybody's on the way
+        downgraded = _is_secure(scope) and site.scheme != "https"
+        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip(
+            "/"
+        ) in self._allowed_origins
+
+    def _is_launch(self, scope: Scope) -> bool:
+        return (
+            self._launching
+            and scope["type"] == "http"
+            and scope["path"] == scope.get("root_path", "") + LAUNCH_PATH
+        )
+
+    def _has_cookie(self, headers: Headers) -> bool:
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and _same(cookie.value, self._cookie)
+
+    def _has_login(self, headers: Headers) -> bool:
+        kind, _, encoded = headers.get("authorization", "").partition(" ")
+        if not self._auth or kind.lower() != "basic":
+            return False
+        try:
+            return _same(base64.b64decode(encoded, validate=True).decode(), self._auth)
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+
+    def _with_cookie(self, send: Send, scope: Scope) -> Send:
+        secure = "; Secure" if _is_secure(scope) else ""
+        path = scope.get("root_path") or "/"
+        value = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}".encode()
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message = {**message, "headers": [*message.get("headers", []), (b"set-cookie", value)]}
+            await send(message)
+
+        return send_with_cookie
+
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str
+    ) -> None:
+        if scope["type"] == "websocket":
+            # closing before accepting makes the server answer 403
+            await receive()
+            return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        headers = (
+            {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
+            if status == 401 and self._auth
+            else {}
+        )
+        await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
+
+
+def has_key(connection: HTTPConnection, *wanted: str) -> bool:
+    """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
+    bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
+    given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))
+    return any(_same(each, key) for each in given for key in wanted if key)
+
+
+def _is_secure(scope: Scope) -> bool:
+    return scope.get("scheme") in ("https", "wss")
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

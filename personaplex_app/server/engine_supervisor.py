@@ -1,0 +1,179 @@
+"""The engine that speaks: loaded in the background, waited for by callers, and replaced by another when it
+fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..engine.contract import Engine, EngineState
+from ..engine_choice import Choice, replacement
+from ..errors import EngineUnavailable, PersonaplexError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Attempt:
+    """One engine and the stages of its start-up, the last of them where it is now."""
+
+    engine: Engine
+    choice: Choice
+    stages: list[EngineState] = field(default_factory=lambda: [EngineState("starting")])
+
+    def note(self, state: EngineState) -> None:
+        before = self.stages[-1]
+        if (before.stage, _tenth(before)) != (state.stage, _tenth(state)):
+            share = "" if state.progress is None else f" {state.progress:.0%}"
+            log.info("engine %s: %s%s %s", self.engine.name, state.stage, share, state.detail)
+        if before.stage == state.stage:
+            self.stages[-1] = state
+        else:
+            self.stages.append(state)
+
+
+class EngineSupervisor:
+    """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is
+    built and loaded.
+    """
+
+    def __init__(
+        self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None
+    ) -> None:
+        self._attempt = _Attempt(engine, choice)
+        self._build = build
+        self._closing = False
+        self._refusal: PersonaplexError | None = None
+        self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
+        # every voice that a page may have shown, before the engine was loaded or before another took over
+        self.offered_voices = _names(engine)
+
+    @property
+    def engine(self) -> Engine:
+        return self._attempt.engine
+
+    @property
+    def choice(self) -> Choice:
+        return self._attempt.choice
+
+    @property
+    def state(self) -> EngineState:
+        return self._attempt.stages[-1]
+
+    def start(self) -> None:
+        """Begin loading."""
+        self._thread.start()
+
+    def load_here(self) -> None:
+        """Load in this thread, where it must be this one. Raises: whatever the engine's `load` raises."""
+        self.engine.load(self._report)
+
+    async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
+        """Return the engine once it can open sessions, telling every stage on the way, however short.
+
+        Raises: EngineUnavailable when it could not start, or what `refuse` was given.
+        """
+        attempt = self._attempt
+        at = len(self._attempt.stages) - 1
+        told = None
+        while True:
+            if attempt is not self._attempt:
+                attempt = self._attempt
+                at = 0
+            fresh = attempt.stages[at:]
+            at += len(fresh) - 1
+            for state in fresh:
+                if state.stage == "failed":
+                    raise EngineUnavailable(state.detail)
+                if state.stage == "ready":
+                    return attempt.engine
+                if state is not told:
+                    told = state
+                    tell(state)
+            if self._refusal:
+                raise self._refusal
+            await anyio.sleep(0.1)
+
+    def refuse(self, error: PersonaplexError) -> None:
+        """Let nobody wait for the engine any longer."""
+        self._refusal = error
+
+    def look(self) -> None:
+        """Put another engine in the place of one that can hold no more talks.
+
+        For the event loop, now and then.
+        """
+        attempt = self._attempt
+        if attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
+            return
+        log.error("engine %s is lost: %s", attempt.engine.name, why)
+        attempt.stages.append(EngineState("starting"))
+        self._thread = threading.Thread(
+            target=self._take_over, args=(attempt, why), name="engine-load", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Break off the loading, if it still goes on, and free the engine."""
+        self._closing = True
+        self._thread.join(timeout=30)
+        self.engine.close()
+
+    def _load(self) -> None:
+        attempt = self._attempt
+        try:
+            attempt.engine.load(self._report)
+            self._report(EngineState("ready"))
+        except _Closed:
+            log.info("engine %s: its loading was broken off", attempt.engine.name)
+        except PersonaplexError as error:
+            self._take_over(attempt, str(error))
+        except Exception:
+            log.exception("engine %s failed to load", attempt.engine.name)
+            self._take_over(
+                attempt,
+                f"{attempt.choice.title} could not start because of a fault of its own; the log has the"
+                " details.",
+            )
+
+    def _take_over(self, failed: _Attempt, why: str) -> None:
+        """Free what failed and load what speaks in its place; where nothing is left, say so."""
+        if self._closing:
+            return
+        choice = replacement(failed.choice, why)
+        if self._build is None or choice is None:
+            failed.note(EngineState("failed", why))
+            return
+        log.error("engine %s failed, %s takes over: %s", failed.engine.name, choice.name, why)
+        try:
+            failed.engine.close()
+            self._attempt = _Attempt(self._build(choice), choice)
+            self.offered_voices |= _names(self.engine)
+        except Exception:
+            log.exception("engine %s could not take over", choice.name)
+            failed.note(EngineState("failed", why))
+            return
+        self._load()
+
+    def _report(self, state: EngineState) -> None:
+        if self._closing:
+            raise _Closed
+        self._attempt.note(state)
+
+
+class _Closed(Exception):
+    """The app ends while the engine loads."""
+
+
+def _names(engine: Engine) -> frozenset[str]:
+    return frozenset(voice.name for voice in engine.voices)
+
+
+def _tenth(state: EngineState) -> int:
+    """A download reports thousands of times; ten of them are worth a line."""
+    return int((state.progress or 0.0) * 10)

@@ -1,0 +1,65 @@
+"""What all routes share: errors as sentences, bounded bodies, the caller's address."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+Endpoint = Callable[[Request], Awaitable[Response]]
+_STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
+    (NotFound, 404),
+    (TalkRunning, 409),
+    (BadInput, 400),
+    (CapacityError, 429),
+    (StorageFull, 507),
+)
+
+
+def errors_as_json(endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
+    where the app counts.
+    """
+
+    @wraps(endpoint)
+    async def wrapped(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except PersonaplexError as error:
+            if metrics := getattr(request.app.state, "metrics", None):
+                metrics.errors.labels(error.code).inc()
+            status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
+            return JSONResponse({"error": error.code, "message": str(error)}, status)
+
+    return wrapped
+
+
+async def limited_body(request: Request, limit_bytes: int) -> bytes:
+    """Return a request's body. Raises: BadInput as soon as it is over the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise BadInput(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+    return bytes(body)
+
+
+def owner_key_of(request: Request) -> str:
+    """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
+    return request.headers.get("x-owner-key", "")
+
+
+def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
+    """Return JSON that nobody on the way may keep."""
+    return JSONResponse(content, status, headers=PRIVATE)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the address that a connection comes from."""
+    return connection.client.host if connection.client else ""

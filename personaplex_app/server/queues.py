@@ -1,0 +1,98 @@
+"""What waits between a client and its talk, both ways bounded."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import anyio
+import numpy as np
+
+from ..errors import ProtocolError
+from ..protocol import Kind, Message
+from ..units import FRAME_S, SAMPLE_RATE_HZ
+from .channel import Channel
+
+EARLY_AUDIO_S = 30.0
+AHEAD_S = 2.0
+WAITING_S = 2.0
+SEND_QUEUE_S = 2.0
+
+
+class AudioQueue:
+    """The user's samples on their way to the engine, bounded before the talk and while it runs."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[np.ndarray] = deque()
+        self._waiting_samples = 0
+        self._received_samples = 0
+        self._began_s = time.monotonic()
+        self._changed = anyio.Event()
+        self._live = False
+
+    async def put(self, samples: np.ndarray) -> None:
+        """Add samples; before the talk the oldest give way, while it runs the sender waits.
+
+        Raises: ProtocolError when they come faster than real time.
+        """
+        if not len(samples):
+            return
+        self._received_samples += len(samples)
+        if self._received_samples / SAMPLE_RATE_HZ > time.monotonic() - self._began_s + AHEAD_S:
+            raise ProtocolError(
+                f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded."
+            )
+        while self._live and self._waiting_samples > WAITING_S * SAMPLE_RATE_HZ:
+            await self._changed.wait()
+        self._chunks.append(samples)
+        self._waiting_samples += len(samples)
+        while not self._live and self._waiting_samples > EARLY_AUDIO_S * SAMPLE_RATE_HZ:
+            self._waiting_samples -= len(self._chunks.popleft())
+        self._wake()
+
+    async def take(self) -> np.ndarray:
+        """Return the oldest chunk, waiting for one."""
+        self._live = True
+        while not self._chunks:
+            await self._changed.wait()
+        samples = self._chunks.popleft()
+        self._waiting_samples -= len(samples)
+        self._wake()
+        return samples
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class SendQueue:
+    """Messages on their way to the client: at most two seconds of audio, and as many others."""
+
+    def __init__(self, events: bool) -> None:
+        self._events = events
+        most = round(SEND_QUEUE_S / FRAME_S)
+        self._most_audio = most
+        self._audio = 0
+        self._put, self._take = anyio.create_memory_object_stream[Message](3 * most)
+
+    def put(self, message: Message) -> bool:
+        """Queue a message; False when the client reads too slowly."""
+        if message.kind is Kind.METADATA and not self._events:
+            return True
+        self._audio += message.kind is Kind.AUDIO
+        try:
+            self._put.send_nowait(message)
+        except anyio.WouldBlock:
+            return False
+        return self._audio <= self._most_audio
+
+    async def drain_to(self, channel: Channel) -> None:
+        """Send what is queued, for ever. Raises: Disconnected."""
+        async for message in self._take:
+            await channel.send(message.encode())
+            self._audio -= message.kind is Kind.AUDIO
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._put.close()
+        self._take.close()

@@ -1,0 +1,100 @@
+"""`/api/chat` over a WebSocket, and the same conversation over HTTP for those whom WebSockets do not
+reach.
+"""
+
+from __future__ import annotations
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from ...errors import BadInput, CapacityError, NotFound, PersonaplexError
+from ...protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
+from ..app_state import AppState
+from ..channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
+from ..end_reasons import EntryPolicy
+from ..http import address_of, errors_as_json, limited_body
+from ..talk import Talk
+
+MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
+STREAM_PATIENCE_S = 10.0
+
+
+def chat_routes(app_state: AppState) -> list[BaseRoute]:
+    """Return the live talk's routes."""
+
+    async def chat(socket: WebSocket) -> None:
+        await socket.accept()
+        channel = WebSocketChannel(socket, app_state.metrics.traffic("chat"))
+        try:
+            app_state.rate.admit(address_of(socket))
+            request = parse_query(socket.query_params)
+        except PersonaplexError as error:
+            await refuse(channel, error, app_state)
+            return
+        await Talk(channel, request, app_state).run()
+
+    async def open_http(http: Request) -> Response:
+        app_state.rate.admit(address_of(http))
+        request = parse_query(http.query_params)
+        id_, channel = app_state.channels.add(app_state.metrics.traffic("chat_http"))
+
+        async def converse() -> None:
+            try:
+                await Talk(channel, request, app_state, EntryPolicy(transport="chat_http")).run()
+            finally:
+                app_state.channels.drop(id_)
+
+        app_state.tasks.start_soon(converse)
+        app_state.tasks.start_soon(_hang_up_unless_streaming, channel)
+        return JSONResponse({"id": id_})
+
+    async def down(http: Request) -> Response:
+        channel = app_state.channels.get(http.path_params["id"])
+        if channel.streaming:
+            raise BadInput("This talk is already being read; start a new one.")
+        headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+        return StreamingResponse(channel.stream(), media_type="application/octet-stream", headers=headers)
+
+    async def up(http: Request) -> Response:
+        channel = app_state.channels.get(http.path_params["id"])
+        number = http.query_params.get("n", "")
+        if not number.isascii() or not number.isdecimal():
+            raise BadInput("Each POST of a talk needs its number, n=0, 1, 2, …")
+        body = await limited_body(http, MAX_BODY_BYTES)
+        try:
+            await channel.put(int(number), list(unpack(body)))
+        except Disconnected:
+            raise NotFound("This talk is over; start a new one.") from None
+        return Response(status_code=204)
+
+    async def end(http: Request) -> Response:
+        app_state.channels.get(http.path_params["id"]).hang_up()
+        return Response(status_code=204)
+
+    return [
+        WebSocketRoute("/api/chat", chat),
+        Route("/api/chat/http", errors_as_json(open_http), methods=["POST"]),
+        Route("/api/chat/http/{id}", errors_as_json(down), methods=["GET"]),
+        Route("/api/chat/http/{id}", errors_as_json(up), methods=["POST"]),
+        Route("/api/chat/http/{id}", errors_as_json(end), methods=["DELETE"]),
+    ]
+
+
+async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState) -> None:
+    """Tell a caller why there will be no talk, and close."""
+    app_state.metrics.errors.labels(error.code).inc()
+    try:
+        await channel.send(Message(Kind.ERROR, str(error).encode()).encode())
+    except Disconnected:
+        return
+    await channel.close(CLOSE_TRY_LATER if isinstance(error, CapacityError) else CLOSE_POLICY, str(error))
+
+
+async def _hang_up_unless_streaming(channel: HttpChannel) -> None:
+    """Free a talk whose client never came to listen."""
+    await anyio.sleep(STREAM_PATIENCE_S)
+    if not channel.streaming:
+        channel.hang_up()

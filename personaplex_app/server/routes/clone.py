@@ -1,0 +1,189 @@
+"""Cloning a voice: hear what would be picked from a recording, make it, keep, export, import, delete.
+
+Everything needs the owner's key in the header X-Owner-Key; whatever makes a voice needs `consent=1`, and a
+body that is the recording or the voice file itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import soundfile
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ... import audio
+from ...cloning.picking import Picked, Picker
+from ...cloning.voices import ClonedVoice, checked_name
+from ...errors import BadInput, CapacityError
+from ...owners import owner_hash
+from ...units import SAMPLE_RATE_HZ
+from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
+from ..app_state import AppState
+from ..channel import ConnectRate
+from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
+
+MAX_RECORDING_S = 60.0
+MAX_RECORDING_BYTES = 24 << 20
+"""A minute of 48 kHz stereo at 32 bits."""
+MAX_UPLOADS = 4
+UPLOAD_PATIENCE_S = 60.0
+PEAKS_PER_S = 50
+FAMILY = "Your voices"
+NO_CONSENT = (
+    "A voice is cloned only with consent: confirm that it is your own, or that the person agreed. "
+    "In the page that is the box; programs send consent=1."
+)
+
+T = TypeVar("T")
+
+
+def clone_routes(app_state: AppState) -> list[Route]:
+    """Return the routes that make cloned voices and look after them."""
+    api = _CloneApi(app_state)
+    one = "/api/clones/{voice_id}"
+    return [
+        Route("/api/clones", errors_as_json(api.all), methods=["GET"]),
+        Route("/api/clones", errors_as_json(api.make), methods=["POST"]),
+        Route("/api/clones/preview", errors_as_json(api.preview), methods=["POST"]),
+        Route("/api/clones/import", errors_as_json(api.take_in), methods=["POST"]),
+        Route(one, errors_as_json(api.delete), methods=["DELETE"]),
+        Route(one + "/keep", errors_as_json(api.keep), methods=["POST"]),
+        Route(one + "/export.safetensors", errors_as_json(api.export), methods=["GET"]),
+    ]
+
+
+def voice_entry(voice: ClonedVoice) -> dict[str, Any]:
+    """Return a cloned voice as it stands among an engine's voices."""
+    how = "Cloned, and kept." if voice.kept else "Cloned, for now."
+    about = {
+        "name": voice.wire_name,
+        "title": voice.name,
+        "description": how,
+        "family": FAMILY,
+        "sample": False,
+    }
+    return {**about, "clone": {"id": voice.id, "kept": voice.kept}}
+
+
+class _CloneApi:
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
+        self._picker = Picker()
+        self._rate = ConnectRate(app_state.settings.connects_per_minute, what="voices")
+        self._uploads = 0
+        # picking takes a core for a while, which live talks need more
+        self._heavy = anyio.CapacityLimiter(1)
+        self._light = anyio.CapacityLimiter(2)
+
+    async def all(self, request: Request) -> Response:
+        self._app_state.cloner()
+        voices = self._app_state.clones.all(owner_key_of(request))
+        limits = {
+            "recording_s": MAX_RECORDING_S,
+            "recording_bytes": MAX_RECORDING_BYTES,
+            "file_bytes": MAX_CLONE_BYTES,
+        }
+        return private_json({"voices": [voice_entry(voice) for voice in voices], "limits": limits})
+
+    async def preview(self, request: Request) -> Response:
+        return private_json(await self._upload(request, MAX_RECORDING_BYTES, self._heavy, self._preview))
+
+    async def make(self, request: Request) -> Response:
+        name = checked_name(request.query_params.get("name", ""))
+        data = await self._upload(request, MAX_RECORDING_BYTES, self._heavy, self._clone)
+        return await self._add(request, name, data)
+
+    async def take_in(self, request: Request) -> Response:
+        name = checked_name(request.query_params.get("name", ""))
+        data = await self._upload(request, MAX_CLONE_BYTES, self._light, self._check)
+        return await self._add(request, name, data)
+
+    async def keep(self, request: Request) -> Response:
+        await self._in_thread(self._light, self._app_state.clones.keep, *_whose(request))
+        return private_json({"kept": True})
+
+    async def delete(self, request: Request) -> Response:
+        await self._in_thread(self._light, self._app_state.clones.delete, *_whose(request))
+        return private_json({"deleted": 1})
+
+    async def export(self, request: Request) -> Response:
+        voice = self._app_state.clones.get(*_whose(request))
+        name = re.sub(r"[^A-Za-z0-9]+", "-", voice.name).strip("-") or "voice"
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}.safetensors"'}
+        return Response(voice.data, headers=headers, media_type="application/octet-stream")
+
+    async def _add(self, request: Request, name: str, data: bytes) -> Response:
+        keep = request.query_params.get("keep") == "1"
+        voice = await self._in_thread(
+            self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep
+        )
+        return private_json(voice_entry(voice), 201)
+
+    async def _upload(
+        self, request: Request, limit_bytes: int, limiter: anyio.CapacityLimiter, work: Callable[[bytes], T]
+    ) -> T:
+        """Return what became of a body, which nobody may send without consent, a key, room and patience."""
+        self._app_state.cloner()
+        owner_hash(owner_key_of(request))
+        if request.query_params.get("consent") != "1":
+            raise BadInput(NO_CONSENT)
+        self._rate.admit(address_of(request))
+        if self._uploads >= MAX_UPLOADS:
+            raise CapacityError(
+                f"{MAX_UPLOADS} other voices are being made here; try again in a few seconds."
+            )
+        self._uploads += 1
+        try:
+            try:
+                with anyio.fail_after(UPLOAD_PATIENCE_S):
+                    body = await limited_body(request, limit_bytes)
+            except TimeoutError:
+                raise BadInput(
+                    f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
+                ) from None
+            return await self._in_thread(limiter, work, body)
+        finally:
+            self._uploads -= 1
+
+    async def _in_thread(self, limiter: anyio.CapacityLimiter, work: Callable[..., T], *args: Any) -> T:
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=limiter)
+
+    def _pick(self, body: bytes) -> tuple[np.ndarray, Picked]:
+        recording = audio.decode(body, MAX_RECORDING_S)
+        return recording, self._picker.pick(recording)
+
+    def _preview(self, body: bytes) -> dict[str, Any]:
+        recording, picked = self._pick(body)
+        levelled = audio.at_loudness(picked.samples, CLONE_LUFS)
+        wav = io.BytesIO()
+        soundfile.write(wav, np.clip(levelled, -1.0, 1.0), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        return {
+            "recording_s": round(len(recording) / SAMPLE_RATE_HZ, 2),
+            "picked_s": round(picked.duration_s, 2),
+            "spans_s": [[round(start_s, 3), round(end_s, 3)] for start_s, end_s in picked.spans],
+            "loudness_lufs": CLONE_LUFS,
+            "peaks_per_s": PEAKS_PER_S,
+            "peaks": [round(float(peak), 3) for peak in audio.peaks(recording, PEAKS_PER_S, SAMPLE_RATE_HZ)],
+            "wav": base64.b64encode(wav.getvalue()).decode(),
+        }
+
+    def _clone(self, body: bytes) -> bytes:
+        return self._app_state.cloner().clone(self._pick(body)[1].samples)
+
+    def _check(self, body: bytes) -> bytes:
+        self._app_state.cloner().check_clone(body)
+        return body
+
+
+def _whose(request: Request) -> tuple[str, str]:
+    return owner_key_of(request), request.path_params["voice_id"]

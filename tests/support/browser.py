@@ -1,0 +1,236 @@
+"""The page in a real Chromium with a microphone that plays a file: helpers of the browser tests."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import soundfile as sf
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
+
+MICROPHONE_HZ = 48_000
+DESK: ViewportSize = {"width": 1280, "height": 900}
+# two cores run two browsers and two servers at a time
+expect.set_options(timeout=20_000)
+# permissions come from the context, so that one browser shows both a microphone given and one refused
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--deny-permission-prompts",
+    "--autoplay-policy=no-user-gesture-required",
+]
+# a host name for this machine that is no secure context, and one that has a certificate
+INSECURE_HOST = "insecure.test"
+SECURE_HOST = "voice.example.org"
+SCREENSHOTS = Path(__file__).parents[1] / ".screenshots"
+# what is connected to a loudspeaker is recorded too, at the rate of its own context
+TAP = """
+(() => {
+  const tap = (window.__tap = { chunks: [], rate: 0, sent: [] });
+  const code = `registerProcessor('tap', class extends AudioWorkletProcessor {
+    constructor() { super(); this.kept = []; }
+    process(inputs) {
+      if (inputs[0][0]) this.kept.push(inputs[0][0].slice());
+      if (this.kept.length >= 32) { this.port.postMessage(this.kept); this.kept = []; }
+      return true;
+    }
+  });`;
+  const original = AudioNode.prototype.connect;
+  AudioNode.prototype.connect = function (to, ...rest) {
+    const result = original.call(this, to, ...rest);
+    if (to instanceof AudioDestinationNode && this.numberOfInputs === 0) {
+      const context = this.context;
+      tap.rate = context.sampleRate;
+      context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' }))).then(() => {
+        const node = new AudioWorkletNode(context, 'tap');
+        node.port.onmessage = ({ data }) => tap.chunks.push(...data);
+        original.call(this, node);
+        original.call(node, context.destination);
+      });
+    }
+    return result;
+  };
+})();
+"""
+COLLECT = """() => {
+  const all = new Float32Array(window.__tap.chunks.reduce((n, each) => n + each.length, 0));
+  let at = 0;
+  for (const each of window.__tap.chunks) { all.set(each, at); at += each.length; }
+  const bytes = new Uint8Array(all.buffer);
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode.apply(null, bytes.subarray(i, i + 32768));
+  return [window.__tap.rate, btoa(text)];
+}"""
+
+
+def chromium_path() -> str | None:
+    """Return the system's Chromium, None to use Playwright's own."""
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
+    )
+
+
+def write_microphone(path: Path, samples: np.ndarray, rate_hz: int = MICROPHONE_HZ) -> Path:
+    """Write what the microphone will say, over and over."""
+    sf.write(path, samples.astype(np.float32), rate_hz, subtype="PCM_16")
+    return path
+
+
+def tone(frequency_hz: float = 440.0, seconds: float = 2.0) -> np.ndarray:
+    """Return a whole number of periods of a tone, for an endless loop without a seam."""
+    return 0.25 * np.sin(2 * np.pi * frequency_hz * np.arange(int(MICROPHONE_HZ * seconds)) / MICROPHONE_HZ)
+
+
+@contextmanager
+def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
+    """Run a browser whose microphone plays a wav file."""
+    names = ", ".join(f"MAP {name} 127.0.0.1" for name in (INSECURE_HOST, SECURE_HOST))
+    with sync_playwright() as playwright:
+        flags = [
+            *FLAGS,
+            f"--use-file-for-fake-audio-capture={microphone}",
+            f"--host-resolver-rules={names}",
+            *more_flags,
+        ]
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visitor(
+    browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any
+) -> Iterator[Page]:
+    """Give a page of somebody new: own storage, own permissions. Errors of the page's scripts fail the test.
+
+    Echo cancellation and its like are off: they would take the tests' tones for noise.
+    """
+    media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
+    # those who were here before leave their context, emptied, and in it a page whose process has compiled the
+    # app's scripts already
+    left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
+    person = left[0] if left else _context(browser, options)
+    person.clear_permissions()
+    if microphone:  # one that is not granted is refused
+        person.grant_permissions(["microphone"])
+    page = person.new_page()
+    page.set_viewport_size(viewport)
+    page.emulate_media(**media)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    origins: set[str] = set()
+    page.on(
+        "framenavigated", lambda frame: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(frame.url)))
+    )
+    try:
+        yield page
+        assert not faults, faults
+    except BaseException:
+        person.close()
+        raise
+    if options or not _left_empty(page, origins):
+        person.close()
+
+
+def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
+    """Make a context with one page, which stays when its visitors have left."""
+    person = browser.new_context(viewport=DESK, **options)
+    person.add_init_script(TAP)
+    person.add_init_script("""
+      const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
+      if (given) navigator.mediaDevices.getUserMedia = (asked) =>
+        given({ ...asked, audio: { ...asked.audio, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    """)
+    person.new_page()
+    return person
+
+
+def _left_empty(page: Page, origins: set[str]) -> bool:
+    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being
+    gone.
+    """
+    try:
+        page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
+        page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
+        cleaner = page.context.new_cdp_session(page)
+        for origin in origins:
+            cleaner.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        page.close()
+    except Error:
+        return False
+    return True
+
+
+def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:
+    """Wait until the Talk tab says that it is in a state."""
+    expect(page.locator("#talk-status")).to_have_attribute("data-state", state, timeout=timeout_s * 1000)
+
+
+def open_page(page: Page, url: str) -> None:
+    """Open the app and wait until it knows its engine."""
+    page.goto(url)
+    expect(page.locator("#talk-voice option").first).to_be_attached(timeout=20_000)
+    expect(page.locator("#talk-engine b")).not_to_be_empty()
+
+
+def start_talk(page: Page) -> None:
+    page.click("#talk-start")
+    expect_state(page, "live")
+
+
+def stop_talk(page: Page) -> None:
+    """End the talk and wait for its recording."""
+    page.click("#talk-stop")
+    expect_state(page, "ended")
+    expect(page.locator(".recording").first).to_be_visible(timeout=10_000)
+
+
+def played(page: Page) -> tuple[int, np.ndarray]:
+    """Return the rate and everything that the page has played, float32 [N]."""
+    rate_hz, data = page.evaluate(COLLECT)
+    return int(rate_hz), np.frombuffer(base64.b64decode(data), np.float32)
+
+
+def forget_played(page: Page) -> None:
+    page.evaluate("() => { window.__tap.chunks = []; }")
+
+
+def tone_level(samples: np.ndarray, rate_hz: int, frequency_hz: float = 440.0) -> float:
+    """Return the amplitude of one frequency."""
+    n = np.arange(len(samples))
+    return (
+        float(2 * np.abs(np.mean(samples * np.exp(-2j * np.pi * frequency_hz * n / rate_hz))))
+        if len(samples)
+        else 0.0
+    )
+
+
+def screenshots(page: Page, name: str) -> None:
+    """Keep a picture at desk width and one at phone width; what is on them must fit."""
+    before = page.viewport_size or DESK
+    for width, height in ((1280, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth") <= 0
+        screenshot(page, f"{name}-{width}", full_page=True)
+    page.set_viewport_size({"width": before["width"], "height": before["height"]})
+
+
+def screenshot(page: Page, name: str, **options: object) -> None:
+    """Keep a picture to look at; git ignores the folder."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", **options)  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""Stand-ins with a script: an engine whose sessions do as told, a channel without a network."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+
+from personaplex_app.engine.contract import Capabilities, EngineState, SessionConfig, Step
+from personaplex_app.protocol import Kind, Message
+from personaplex_app.server.channel import Disconnected
+from personaplex_app.units import FRAME_SAMPLES
+from personaplex_app.voices import Voice
+
+
+class ScriptedSession:
+    """Answers frame n with `script(n)`: a `Step`, or what it raises."""
+
+    def __init__(self, script: Callable[[int], Step]) -> None:
+        self._script = script
+        self.frames = 0
+        self.interrupted = False
+        self.closed = False
+
+    def step(self, user: np.ndarray) -> Step:
+        self.frames += 1
+        return self._script(self.frames)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ScriptedEngine:
+    """Opens a session for each script in turn; `gate` holds its loading up."""
+
+    name = "echo"
+    capabilities = Capabilities()
+    voices = (Voice("echo", "Echo", "For tests.", "Tests"),)
+    max_sessions = 4
+    about = ""
+    identity = "scripted"
+    lost = ""
+
+    def __init__(self, *scripts: Callable[[int], Step], load_error: Exception | None = None) -> None:
+        self._scripts = list(scripts)
+        self._load_error = load_error
+        self.gate = threading.Event()
+        self.gate.set()
+        self.sessions: list[ScriptedSession] = []
+
+    def sample(self, voice: str) -> None:
+        return None
+
+    def load(self, report: Callable[[EngineState], None]) -> None:
+        report(EngineState("loading", "the script", 0.5))
+        self.gate.wait(timeout=10)
+        if self._load_error:
+            raise self._load_error
+
+    def open(self, config: SessionConfig) -> ScriptedSession:
+        script = self._scripts.pop(0)
+        self.sessions.append(ScriptedSession(script))
+        return self.sessions[-1]
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+def silence(frame: int) -> Step:
+    return Step(np.zeros(FRAME_SAMPLES, np.float32))
+
+
+class FakeChannel:
+    """A channel whose other end is the test."""
+
+    def __init__(self) -> None:
+        self._to_server, self._from_test = anyio.create_memory_object_stream[bytes | str | None](1000)
+        self.received: list[Message] = []
+        self.closed: tuple[int, str] | None = None
+
+    async def receive(self) -> bytes | str:
+        data = await self._from_test.receive()
+        if data is None:
+            raise Disconnected
+        return data
+
+    async def send(self, data: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.received.append(Message(Kind(data[0]), data[1:]))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+        self._to_server.close()
+        self._from_test.close()
+
+    def say(self, message: Message | None) -> None:
+        self._to_server.send_nowait(message.encode() if message else None)
+
+    def say_frames(self, count: int) -> None:
+        for _ in range(count):
+            self.say(Message(Kind.AUDIO, bytes(2 * FRAME_SAMPLES)))
+
+    def events(self, type_: str) -> list[dict]:
+        told = [json.loads(m.payload) for m in self.received if m.kind is Kind.METADATA]
+        return [event for event in told if event["type"] == type_]
+
+    @property
+    def errors(self) -> list[str]:
+        return [m.payload.decode() for m in self.received if m.kind is Kind.ERROR]
+
+    def count(self, kind: Kind) -> int:
+        return sum(m.kind is kind for m in self.received)
+
+
+class ScriptedResponder:
+    """Greets and answers as told, and keeps what it was asked and told."""
+
+    def __init__(
+        self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)
+    ) -> None:
+        self.greeting = greeting
+        self.answer = answer
+        self.asked: list[str] = []
+        self.said: list[tuple[str, bool]] = []
+        self.closed = False
+
+    def greet(self) -> str:
+        """Return the scripted greeting."""
+        return self.greeting
+
+    def reply(self, user_text: str) -> Iterator[str]:
+        """Yield the scripted sentences, whatever was asked."""
+        self.asked.append(user_text)
+        yield from self.answer
+
+    def heard(self, agent_text: str, interrupted: bool) -> None:
+        """Keep what was played."""
+        self.said.append((agent_text, interrupted))
+
+    def close(self) -> None:
+        """Keep that it was closed."""
+        self.closed = True

@@ -1,0 +1,118 @@
+"""A wire between a browser and the app that can be bad: it delays, jitters, or lets no WebSocket through."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LinkFaults:
+    """How a wire behaves, each way: `delay_ms` ± `jitter_ms` evenly spread, in order, as TCP is."""
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    websockets: bool = True
+    seed: int = 1
+
+
+@contextmanager
+def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
+    """Run a TCP proxy to host:port in a thread; gives its own port."""
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    bound: list[int] = []
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        chance = random.Random(wire.seed)
+        tasks: set[asyncio.Task] = set()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task
+            tasks.add(task)
+            try:
+                await _carry(reader, writer, host, port, wire, chance)
+            except (ConnectionError, asyncio.CancelledError):
+                writer.close()
+            finally:
+                tasks.discard(task)
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        bound.append(server.sockets[0].getsockname()[1])
+        ready.set()
+        await over.wait()
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="wire")
+    thread.start()
+    ready.wait(10)
+    try:
+        yield bound[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        loop.close()
+
+
+async def _carry(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    host: str,
+    port: int,
+    wire: LinkFaults,
+    chance: random.Random,
+) -> None:
+    head = await reader.read(65_536)
+    if not wire.websockets and b"upgrade: websocket" in head.lower():
+        writer.close()
+        return
+    far_reader, far_writer = await asyncio.open_connection(host, port)
+    try:
+        far_writer.write(head)
+        await asyncio.gather(_pump(reader, far_writer, wire, chance), _pump(far_reader, writer, wire, chance))
+    finally:
+        far_writer.close()
+        writer.close()
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random
+) -> None:
+    """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of
+    it.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
+
+    async def deliver() -> None:
+        while True:
+            due_s, data = await waiting.get()
+            if due_s > loop.time():
+                await asyncio.sleep(due_s - loop.time())
+            writer.write(data)
+            await writer.drain()
+            if not data:
+                with suppress(OSError):  # the other end may be gone already
+                    writer.write_eof()
+                return
+
+    task = asyncio.ensure_future(deliver())
+    try:
+        while True:
+            data = await reader.read(65_536)
+            late_ms = wire.delay_ms + chance.uniform(-wire.jitter_ms, wire.jitter_ms)
+            await waiting.put((loop.time() + max(0.0, late_ms) / 1000, data))
+            if not data:
+                break
+        await task
+    finally:
+        task.cancel()

@@ -1,0 +1,110 @@
+"""Clients of the live route, well-behaved and hostile, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import numpy as np
+import sphn
+from websockets.sync.client import ClientConnection, connect
+
+from personaplex_app.audio import float_to_pcm16, pcm16_to_float
+from personaplex_app.protocol import Kind
+from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+OWNER = "an-owner-key-of-the-tests-0001"
+
+
+class Caller:
+    """A client that speaks the protocol over one WebSocket."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events: list[dict] = []
+        self.audio: list[bytes] = []
+        self.text = ""
+        self.error = ""
+
+    def say(self, kind: Kind, payload: bytes = b"") -> None:
+        self.socket.send(bytes([kind]) + payload)
+
+    def order(self, type_: str, **fields) -> None:
+        self.say(Kind.METADATA, json.dumps({"type": type_, **fields}).encode())
+
+    def speak(self, samples: np.ndarray) -> None:
+        """Send float32 samples as PCM at the pace of real time."""
+        for at in range(0, len(samples), FRAME_SAMPLES):
+            self.say(Kind.AUDIO, float_to_pcm16(samples[at : at + FRAME_SAMPLES]))
+            time.sleep(FRAME_S)
+
+    def take(self, timeout_s: float = 10.0) -> Kind:
+        """Receive one message and file it."""
+        data = self.socket.recv(timeout=timeout_s)
+        kind, payload = Kind(data[0]), data[1:]
+        if kind is Kind.METADATA:
+            self.events.append(json.loads(payload))
+        elif kind is Kind.AUDIO:
+            self.audio.append(payload)
+        elif kind is Kind.TEXT:
+            self.text += payload.decode()
+        elif kind is Kind.ERROR:
+            self.error = payload.decode()
+        return kind
+
+    def until(self, kind: Kind, timeout_s: float = 10.0) -> None:
+        while self.take(timeout_s) is not kind:
+            pass
+
+    def until_event(self, type_: str, timeout_s: float = 10.0) -> dict:
+        """Return the first event of a type, among those filed or to come."""
+        while True:
+            for event in self.events:
+                if event["type"] == type_:
+                    return event
+            self.take(timeout_s)
+
+    def until_closed(self, timeout_s: float = 10.0) -> int:
+        """File everything that comes; return the close code."""
+        try:
+            while True:
+                self.take(timeout_s)
+        except TimeoutError:
+            raise
+        except Exception:
+            return self.socket.close_code
+
+    def heard(self) -> np.ndarray:
+        return (
+            np.concatenate([pcm16_to_float(data) for data in self.audio])
+            if self.audio
+            else np.zeros(0, np.float32)
+        )
+
+
+@contextmanager
+def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
+    """Connect to a server's live route."""
+    socket_url = url.replace("http", "ws", 1) + "/api/chat?" + urlencode(query)
+    with connect(
+        socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None
+    ) as socket:
+        yield Caller(socket)
+
+
+def tone(seconds: float, hz: float = 220.0) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ)).astype(
+        np.float32
+    )
+
+
+def opus_pages(samples: np.ndarray) -> list[bytes]:
+    """Return Ogg-Opus stream bytes, one chunk a frame, as moshi's clients send them."""
+    writer = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
+    chunks = [
+        writer.append_pcm(samples[at : at + FRAME_SAMPLES]) for at in range(0, len(samples), FRAME_SAMPLES)
+    ]
+    return [chunk for chunk in chunks if chunk]

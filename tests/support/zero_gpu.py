@@ -1,0 +1,261 @@
+"""ZeroGPU without ZeroGPU: the app with the real `spaces` package, whose API is played by a server of the
+test.
+
+`python -m tests.support.zero_gpu serve …` is the app on a torch that `patch_torch` lets pass for one with
+CUDA: a version is named, the checks whether CUDA was begun answer, and in a worker "cuda" is the CPU. All
+else is the package's own: in this process it emulates a GPU, takes the weights to it, packs them into a file;
+it forks workers, which read that file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import mmap
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from . import tiny
+from .app_process import AppProcess, app_process
+from .peers import Caller, call
+
+# seconds left, seconds to wait, and the API's word for it
+REFUSALS = {
+    "over-quota": (12, 5025, "quota-exceeded"),
+    "over-quota-days": (0, 90_001, "quota-exceeded"),
+    "runs": (0, 0, "runs-exceeded"),
+    "pending": (0, 60, "pending-overquota-exceeded"),
+    "illegal-duration": (0, -1, "illegal-duration"),
+}
+STATUSES = {"busy": 503, "expired": 401, "broken": 500}
+
+
+@dataclass
+class Api:
+    """What the API was asked, and what it answers to the next wish for a GPU: a GPU, unless `answer` says
+    otherwise.
+    """
+
+    url: str = ""
+    answer: str = "gpu"
+    idle: bool = False
+    asked: list[dict[str, str]] = field(default_factory=list)
+    leases: dict[str, str] = field(default_factory=dict)
+    pids: list[int] = field(default_factory=list)
+    reports: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def until_released(self, patience_s: float = 10.0) -> list[str]:
+        """Wait until no lease runs; return how each ended."""
+        deadline_s = time.monotonic() + patience_s
+        while "running" in self.leases.values():
+            assert time.monotonic() < deadline_s, self.leases
+            time.sleep(0.02)
+        return list(self.leases.values())
+
+    def kill_worker(self) -> None:
+        """End the last worker as the platform does."""
+        os.kill(self.pids[-1], signal.SIGKILL)
+
+
+@contextmanager
+def zero_gpu_api() -> Iterator[Api]:
+    """Serve the routes that the package calls: startup-report, schedule, allow, release."""
+    api = Api()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            url = urlsplit(self.path)
+            query = dict(parse_qsl(url.query))
+            with api.lock:
+                status, body, headers = getattr(self, url.path.strip("/").replace("-", "_"))(query)
+            data = body.encode()
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(data)),
+                **headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def startup_report(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:
+            api.reports += 1
+            return 200, "", {}
+
+        def schedule(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:
+            api.asked.append(query)
+            if api.answer in REFUSALS:
+                left, wait_s, result = REFUSALS[api.answer]
+                return (
+                    429,
+                    json.dumps({"left": left, "wait": wait_s}),
+                    {"X-Approve-Result": result, "X-Authenticated": "regular"},
+                )
+            if api.answer in STATUSES:
+                return STATUSES[api.answer], "", {}
+            if api.answer == "queue-failed":
+                return (
+                    200,
+                    "event: failed\n\n",
+                    {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"},
+                )
+            token = f"allow-{len(api.leases)}"
+            api.leases[token] = "running"
+            given = json.dumps(
+                {"idle": api.idle, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": token}
+            )
+            if api.answer == "queue":
+                headers = {"Content-Type": "text/event-stream", "X-Queuing-Reason": "node"}
+                return 200, f"event: succeeded\ndata: {given}\n\n", headers
+            return 200, given, {}
+
+        def allow(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:
+            assert api.leases[query["allowToken"]] == "running"
+            api.pids.append(int(query["pid"]))
+            return 200, "", {}
+
+        def release(self, query: dict[str, str]) -> tuple[int, str, dict[str, str]]:
+            if api.leases[query["allowToken"]] != "running":
+                return 404, "", {}
+            api.leases[query["allowToken"]] = "failed" if query["fail"] == "true" else "released"
+            return 200, "", {}
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    api.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, name="zero-gpu-api")
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def zero_gpu_env(api: Api) -> dict[str, str]:
+    """Return what the platform says of itself."""
+    return {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": api.url, "SPACE_ID": "somebody/space"}
+
+
+@contextmanager
+def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProcess]:
+    """Run the app as on a ZeroGPU Space, on the tiny checkpoint."""
+    env = {**zero_gpu_env(api), "HOME": str(folder)}
+    settings = {
+        "checkpoint": tiny.GOLDEN,
+        "dtype": "float32",
+        "slots": 2,
+        "connects_per_minute": 10_000,
+        **settings,
+    }
+    with app_process(folder, engine="auto", env=env, module="tests.support.zero_gpu", **settings) as app:
+        app.until_ready()
+        yield app
+    for pid in api.pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def ip_token() -> str:
+    """Return what the Hub adds to a visitor's requests: a token whose middle part is JSON."""
+    return (
+        "h." + base64.urlsafe_b64encode(json.dumps({"user": "visitor"}).encode()).decode().rstrip("=") + ".s"
+    )
+
+
+HOLD = 0
+"""The first event of the page: the Talk tab's, which takes a lease."""
+
+
+@contextmanager
+def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
+    """Do what Gradio's client in the page does at `trigger("submit", {lease})`, and stay while the event
+    runs; leaving goes away.
+    """
+    session = secrets.token_hex(5)
+    headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
+    with httpx.Client(base_url=app.url, headers=headers, timeout=30) as client:
+        join = {
+            "data": [],
+            "fn_index": HOLD,
+            "session_hash": session,
+            "trigger_id": 1,
+            "event_data": {"lease": lease},
+        }
+        client.post("/gradio_api/queue/join", json=join).raise_for_status()
+        with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
+            yield events
+
+
+@contextmanager
+def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
+    """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller
+    once the event is sent.
+    """
+    with call(app.url, codec="pcm", events=1, config="message") as caller:
+        caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
+        token = caller.until_event("lease", timeout_s=20)["token"]
+        with holding(app, token) as events:
+            thread = threading.Thread(target=lambda: [None for _ in events.iter_raw()], name="visitor")
+            thread.start()
+            try:
+                yield caller
+            finally:
+                caller.socket.close()
+                thread.join(10)
+
+
+def patch_torch() -> None:
+    """Let this machine's torch be taken for one with CUDA. To be done before `spaces` is imported."""
+    import torch
+
+    torch.version.cuda = "12.8"
+    torch._C._cuda_init = lambda: None
+    torch.cuda._is_in_bad_fork = bool
+    torch.cuda.synchronize = lambda *args: None
+    torch.Tensor.cuda = lambda self, *args, **kwargs: self.clone()
+    # pinned memory begins with a page, which direct reads from a file need
+    torch.Tensor.pin_memory = lambda self: torch.frombuffer(mmap.mmap(-1, self.nbytes), dtype=self.dtype)
+
+    def here(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+            worker = sys.modules.get("spaces.zero.wrappers")
+            if worker and worker.forked and kwargs.get("device") == "cuda":
+                kwargs["device"] = "cpu"
+            return make(*args, **kwargs)
+
+        return made
+
+    torch.tensor, torch.empty = here(torch.tensor), here(torch.empty)
+
+
+def main() -> int:
+    """Run the app's command line on such a torch."""
+    patch_torch()
+    from personaplex_app.__main__ import main as app
+
+    return app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

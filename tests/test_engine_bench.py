@@ -1,0 +1,144 @@
+"""The bench command: runs at a tiny size, and its peer computes what it claims to."""
+
+import json
+
+import pytest
+import torch
+
+from personaplex_app.__main__ import main
+from personaplex_app.cli import doctor
+from personaplex_app.engine_bench import ours, peer, report
+from personaplex_app.engine_choice import Choice, build
+from personaplex_app.model.agreement import keep_agreements, known_agreements
+from personaplex_app.model.checkpoint import fingerprint
+from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
+from personaplex_app.model.plan import sizes_of
+from personaplex_app.model.random_weights import SIZES, random_prompt
+from personaplex_app.settings import Settings
+
+from .support import tiny
+
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _short_prompt(monkeypatch):
+    """The peer replays the prompt step by step."""
+    monkeypatch.setattr(report, "POSITIONS", 80)
+
+
+def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):
+    assert main(["bench", "--json", "--size", "tiny", "--repeats", "1", "--device", "cpu"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["device"] == "cpu"
+    assert all(value > 0 for value in found["ours"].values())
+    assert found["headroom"] == pytest.approx(1 - found["ours"]["frame_p95_ms"] / 80, abs=1e-3)
+    if not peer.find():
+        pytest.skip("the moshi package is not installed: `make test` does that")
+    assert set(found["peer"]) <= set(found["ours"])
+    shown = found["times_faster"]["frame"]
+    assert shown == round(found["peer"]["frame_ms"] / found["ours"]["frame_ms"], 2)
+
+
+def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys):
+    assert main(["bench", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--no-peer"]) == 0
+    out = capsys.readouterr().out
+    assert "Random weights of the size tiny in float32" in out
+    assert "Times faster" not in out
+
+
+def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
+    figures = {}
+    for quantize in ("none", "int8"):
+        args = [
+            "--json",
+            "--size",
+            "tiny",
+            "--repeats",
+            "1",
+            "--device",
+            "cpu",
+            "--sessions",
+            "1",
+            "--no-peer",
+            "--quantize",
+            quantize,
+        ]
+        assert main(["bench", *args]) == 0
+        figures[quantize] = json.loads(capsys.readouterr().out)
+    assert figures["none"]["token_agreement_with_unquantised"] is None
+    assert 0.5 < figures["int8"]["token_agreement_with_unquantised"] < 1.0
+    plain = sizes_of(SIZES["tiny"], MimiConfig())
+    assert figures["int8"]["ours"]["weights_gib"] == pytest.approx(
+        plain.weights_bytes("int8", 4) / 2**30, abs=6e-4
+    )
+
+
+def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(capsys, tmp_path):
+    settings = Settings(
+        checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1
+    )
+    before = doctor.report(settings, as_json=False)
+    assert before.lower().count("has not been measured (bench --agreement)") == 3
+    args = [
+        "bench",
+        "--agreement",
+        "--json",
+        "--checkpoint",
+        str(tiny.GOLDEN),
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
+    assert main([*args, "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    int4, int8 = (found["agreement"][form]["all"] for form in ("int4", "int8"))
+    assert 0.3 < int4 < int8 < 1.0
+    assert found["frames"] > 60
+    text = doctor.report(settings, as_json=False)
+    assert f"; {int8:.1%} of its tokens are those of the unquantised weights" in text
+    engine = build(Choice("personaplex", ""), settings)
+    engine.load(lambda state: None)
+    engine.close()
+    assert f"{int4:.1%} of its tokens are those of the unquantised weights." in engine.about
+
+
+def test_agreement_of_other_weights_or_in_a_spoiled_file_is_unknown(tmp_path):
+    weights = tiny.GOLDEN / "model.safetensors"
+    keep_agreements(tmp_path, weights, {"int8": 0.98})
+    keep_agreements(tmp_path, weights, {"int4": 0.8})
+    assert known_agreements(tmp_path, weights) == {"int8": 0.98, "int4": 0.8}
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert known_agreements(tmp_path, other) == {}
+    assert known_agreements(tmp_path, tmp_path / "absent") == {}
+    for spoiled in ("[]", "{", '{"' + fingerprint(weights).hex() + '": 3}'):
+        (tmp_path / "agreement.json").write_text(spoiled)
+        assert known_agreements(tmp_path, weights) == {}
+    keep_agreements(tmp_path, weights, {"int4": 0.7})
+    assert known_agreements(tmp_path, weights) == {"int4": 0.7}
+
+
+def test_bench_sizes_prompt_has_the_positions_asked_for():
+    for config in SIZES.values():
+        assert random_prompt(config, 200).positions == 200
+
+
+def test_bench_places_rows_late_in_a_talk():
+    made = ours.Ours(SIZES["tiny"], CPU, torch.float32, rows=1)
+    made.lm_step_ms(1, position=2900)
+    assert made.duplex.rows.positions == [2902]
+    assert made.duplex.rows.state.cache.read_slots(2902) == 2944
+
+
+@pytest.mark.skipif(not peer.find(), reason="the moshi package is not installed: `make test` does that")
+def test_bench_peer_runs_the_reference_way():
+    theirs = peer.Peer(SIZES["tiny"], CPU, torch.float32, sessions=2)
+    assert theirs.step().shape == (2, 2 * AGENT_CODEBOOKS)
+    theirs.frame()
+    calls = []
+    theirs.step = lambda: calls.append(1)
+    theirs.prompt_phase_ms(100)
+    assert len(calls) == 101  # one to warm up

@@ -1,0 +1,137 @@
+"""Which engine `auto` takes, why, and what it says would unlock a better one."""
+
+import os
+
+import pytest
+from huggingface_hub import constants
+
+from personaplex_app import engine_choice as choosing
+from personaplex_app.engine.personaplex import PersonaplexEngine
+from personaplex_app.engine_choice import build, choose
+from personaplex_app.errors import EngineUnavailable
+from personaplex_app.model.config import LM_FILE
+from personaplex_app.model.hub_repo import FILES, RELEASED_REVISION
+from personaplex_app.settings import Settings
+
+from .support import tiny
+
+pytestmark = pytest.mark.unit
+
+
+def of(**values: str):
+    return choose(Settings.read({f"PERSONAPLEX_{key.upper()}": value for key, value in values.items()}))
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+
+
+def fill_cache(folder, monkeypatch, revision=RELEASED_REVISION, weights_bytes=10**9):
+    """A cache that holds the released repository, its weights a file without content."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    snapshot = folder / "models--nvidia--personaplex-7b-v1" / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    for name in FILES:
+        (snapshot / name).write_text("{}")
+    os.truncate(snapshot / LM_FILE, weights_bytes)
+    return snapshot
+
+
+def test_choose_auto_without_checkpoint_and_token_is_classic_and_names_the_way(cuda):
+    choice = of()
+    assert choice.name == "classic"
+    assert (
+        "accept the licence at https://huggingface.co/nvidia/personaplex-7b-v1, set HF_TOKEN"
+        in choice.next_step
+    )
+    assert "PERSONAPLEX_CHECKPOINT" in choice.next_step
+
+
+def test_choose_auto_with_a_token_and_a_gpu_downloads_the_released_checkpoint(cuda, monkeypatch):
+    assert of(hf_token="hf_x").name == "personaplex"
+    monkeypatch.setenv("HF_TOKEN", "hf_y")
+    assert of().name == "personaplex"
+    assert of(checkpoint="somebody/fine-tune@v1").name == "personaplex"
+
+
+def test_choose_auto_with_a_token_and_no_gpu_stays_classic(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    choice = of(hf_token="hf_x")
+    assert (choice.name, "needs a GPU" in choice.next_step) == ("classic", True)
+    assert "hf_x" not in str(choice)
+
+
+def test_choose_auto_with_the_checkpoint_in_the_cache_needs_no_token(cuda, monkeypatch, tmp_path):
+    snapshot = fill_cache(tmp_path, monkeypatch)
+    assert of().name == "personaplex"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert of().name == "personaplex"
+    (snapshot / LM_FILE).unlink()
+    assert "HF_HUB_OFFLINE forbids to download nvidia/personaplex-7b-v1" in of().next_step
+
+
+def test_choose_auto_with_a_large_cached_checkpoint_and_no_gpu_stays_classic(monkeypatch, tmp_path):
+    fill_cache(tmp_path, monkeypatch)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "needs a GPU" in of().next_step
+    assert of(device="cuda").name == "personaplex"
+
+
+def test_choose_auto_with_a_small_cached_checkpoint_needs_no_gpu(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    fill_cache(tmp_path, monkeypatch, weights_bytes=1000)
+    assert of().name == "personaplex"
+
+
+def test_choose_auto_without_packages_and_token_names_both_steps(monkeypatch):
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
+    assert "accept the licence" in of().next_step
+    assert "requirements-personaplex.txt" in of().next_step
+
+
+def test_choose_auto_with_a_small_checkpoint_is_personaplex_and_it_loads(tmp_path):
+    settings = Settings.read(
+        {
+            "PERSONAPLEX_CHECKPOINT": str(tiny.GOLDEN),
+            "PERSONAPLEX_DATA": str(tmp_path),
+            "PERSONAPLEX_SLOTS": "3",
+        }
+    )
+    choice = choose(settings)
+    assert (choice.name, choice.title, choice.next_step) == ("personaplex", "PersonaPlex", "")
+    engine = build(choice, settings)
+    assert isinstance(engine, PersonaplexEngine)
+    engine.load(lambda state: None)
+    assert engine.max_sessions == 3
+    assert sorted(os.listdir(tmp_path / "voices"))[-1] == "voices.json"
+    engine.close()
+
+
+def test_choose_auto_with_an_empty_folder_says_what_is_missing(tmp_path):
+    choice = of(checkpoint=str(tmp_path))
+    assert choice.name == "classic"
+    assert "There is no model.safetensors" in choice.next_step
+
+
+def test_choose_auto_without_the_packages_says_how_to_install_them(monkeypatch):
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
+    assert "requirements-personaplex.txt" in of(checkpoint=str(tiny.GOLDEN)).next_step
+
+
+def test_choose_auto_large_checkpoint_without_gpu_stays_classic(monkeypatch):
+    monkeypatch.setattr(choosing, "SMALL_WEIGHTS_BYTES", 1000)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    choice = of(checkpoint=str(tiny.GOLDEN))
+    assert choice.name == "classic"
+    assert "needs a GPU to be real-time" in choice.next_step
+    assert of(checkpoint=str(tiny.GOLDEN), engine="personaplex").name == "personaplex"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert of(checkpoint=str(tiny.GOLDEN)).name == "personaplex"
+
+
+def test_build_personaplex_without_torch_says_what_to_install(monkeypatch):
+    settings = Settings.read({"PERSONAPLEX_ENGINE": "personaplex"})
+    monkeypatch.setitem(__import__("sys").modules, "personaplex_app.engine.personaplex", None)
+    with pytest.raises(EngineUnavailable, match=r"requirements-personaplex\.txt"):
+        build(choose(settings), settings)

@@ -1,0 +1,119 @@
+"""What a request looks like behind proxies: the caller's address, the origin check and the path, with and
+without trust.
+"""
+
+import logging
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from personaplex_app.server.auth import COOKIE, AuthMiddleware
+from personaplex_app.server.http import address_of
+from personaplex_app.server.proxy_headers import ProxyHeaders
+from personaplex_app.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+PROXY = "10.0.0.2"
+SAID = {
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "voice.example:8443",
+    "X-Forwarded-Prefix": "/tutor/voice/",
+}
+
+
+def client_of(trusted="", root_path="", peer=PROXY, auth=""):
+    async def seen(request: Request):
+        return JSONResponse(
+            {
+                "address": address_of(request),
+                "url": str(request.url),
+                "root": request.scope.get("root_path", ""),
+            }
+        )
+
+    settings = Settings.read({}, {"trusted_proxies": trusted, "root_path": root_path})
+    app = Starlette(
+        routes=[Route("/seen", seen, methods=["GET", "POST"])],
+        middleware=[
+            Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
+            Middleware(AuthMiddleware, auth, ""),
+        ],
+    )
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=(peer, 4711)), base_url="http://app.internal:7860"
+    )
+
+
+@pytest.mark.parametrize("trusted", [PROXY, "10.0.0.0/8", "192.0.2.1, 10.0.0.3/24", "*"])
+async def test_front_trusted_proxy_is_believed(trusted):
+    async with client_of(trusted) as client:
+        seen = (await client.get("/seen", headers=SAID)).json()
+    assert seen == {
+        "address": "203.0.113.9",
+        "url": "https://voice.example:8443/tutor/voice/seen",
+        "root": "/tutor/voice",
+    }
+
+
+@pytest.mark.parametrize("trusted", ["", "127.0.0.1", "10.0.0.3", "10.1.0.0/16"])
+async def test_front_other_peers_are_not_believed(trusted, caplog):
+    with caplog.at_level(logging.WARNING):
+        async with client_of(trusted) as client:
+            seen = [(await client.get("/seen", headers=SAID)).json() for _ in range(2)]
+    assert seen == [{"address": PROXY, "url": "http://app.internal:7860/seen", "root": ""}] * 2
+    assert [("--trusted-proxies" in line, "203.0.113.9" in line) for line in caplog.messages] == [
+        (True, False)
+    ]
+
+
+async def test_front_address_is_what_the_nearest_trusted_proxy_saw():
+    async with client_of("10.0.0.0/8") as client:
+        forged = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9, 10.0.0.7"}
+        assert (await client.get("/seen", headers=forged)).json()["address"] == "203.0.113.9"
+
+
+@pytest.mark.parametrize("said", ["//evil.example", "/../x y", "voice", "/a?b", "/ä"])
+async def test_front_prefix_that_is_no_path_is_ignored(said):
+    async with client_of("*") as client:
+        assert (await client.get("/seen", headers={"X-Forwarded-Prefix": said.encode()})).json()["root"] == ""
+
+
+@pytest.mark.parametrize("path", ["/voice/seen", "/seen"])
+async def test_front_root_path_fits_whether_the_proxy_takes_it_off(path):
+    async with client_of(root_path="/voice/") as client:
+        seen = (await client.get(path)).json()
+    assert (seen["url"], seen["root"]) == ("http://app.internal:7860/voice/seen", "/voice")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "origin", "status"),
+    [
+        ("*", "https://voice.example:8443", 200),
+        ("*", "http://voice.example:8443", 403),  # not what ended TLS: anybody on the way
+        ("*", "https://voice.example", 403),
+        ("*", "http://app.internal:7860", 403),
+        ("*", "https://evil.example", 403),
+        ("*", "https://[evil", 403),
+        ("", "https://voice.example:8443", 403),
+        ("", "http://app.internal:7860", 200),
+        ("", "https://app.internal:7860", 200),  # TLS may have ended in front without a word
+    ],
+)
+async def test_front_origin_check_holds_behind_a_proxy(trusted, origin, status):
+    async with client_of(trusted) as client:
+        assert (await client.post("/seen", headers={**SAID, "Origin": origin})).status_code == status
+
+
+async def test_front_login_cookie_is_for_the_prefix_and_for_tls():
+    async with client_of("*", auth="ann:sesame") as client:
+        cookie = (await client.get("/seen", headers=SAID, auth=("ann", "sesame"))).headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "; Path=/tutor/voice; " in cookie
+    assert cookie.endswith("; Secure")

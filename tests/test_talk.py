@@ -1,0 +1,206 @@
+"""A talk's life on the event loop, with engines that fail on purpose."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from personaplex_app.engine_choice import Choice
+from personaplex_app.errors import EngineError, WeightsError
+from personaplex_app.personas import load_personas
+from personaplex_app.protocol import Kind, metadata, parse_query
+from personaplex_app.server.app_state import AppState
+from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.end_reasons import EntryPolicy
+from personaplex_app.server.engine_supervisor import EngineSupervisor
+from personaplex_app.server.talk import Talk
+from personaplex_app.sessions.admission import Admission
+from personaplex_app.sessions.library import Library
+from personaplex_app.settings import Settings
+
+from .support.fakes import FakeChannel, ScriptedEngine, silence
+
+pytestmark = pytest.mark.unit
+
+QUERY = {"codec": "pcm", "events": "1"}
+
+
+@asynccontextmanager
+async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for the test"), build=None):
+    app_state = AppState(
+        settings=Settings(data=tmp_path, slots=slots),
+        supervisor=EngineSupervisor(engine, choice, build),
+        personas=load_personas(),
+        admission=Admission(slots, talk_limit_s=60),
+        library=Library(tmp_path),
+        channels=HttpChannels(2),
+        rate=ConnectRate(100),
+        workers=anyio.CapacityLimiter(slots + 1),
+    )
+    async with app_state.open():
+        yield app_state
+
+
+async def until(true, patience_s=5.0):
+    deadline_s = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < deadline_s
+        await anyio.sleep(0.01)
+
+
+def converse(tasks, app_state, **query):
+    channel = FakeChannel()
+    tasks.start_soon(Talk(channel, parse_query({**QUERY, **query}), app_state).run)
+    return channel
+
+
+def failing_at(frame_number, error):
+    def script(frame):
+        if frame == frame_number:
+            raise error
+        return silence(frame)
+
+    return script
+
+
+async def test_conversation_engine_error_ends_only_its_own_talk(tmp_path):
+    engine = ScriptedEngine(failing_at(3, EngineError("The engine ran out of breath; start again.")), silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        first = converse(tasks, app_state)
+        await until(lambda: first.count(Kind.HANDSHAKE))
+        second = converse(tasks, app_state)
+        first.say_frames(5)
+        await until(lambda: first.closed)
+        assert first.closed == (1011, "The engine ran out of breath; start again.")
+        assert first.errors == ["The engine ran out of breath; start again."]
+        assert first.events("ended")[0]["reason"] == "engine_error"
+        second.say_frames(5)
+        await until(lambda: second.count(Kind.AUDIO) == 5)
+        assert app_state.admission.used == 1
+        second.say(metadata("stop"))
+        await until(lambda: second.closed)
+        assert second.closed[0] == 1000
+    assert all(session.closed for session in engine.sessions)
+    assert app_state.admission.used == 0
+
+
+async def test_conversation_unexpected_fault_is_told_without_its_details(tmp_path, caplog):
+    engine = ScriptedEngine(failing_at(1, RuntimeError("tensor 0xdead")))
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        channel.say_frames(2)
+        await until(lambda: channel.closed)
+    assert channel.closed[0] == 1011
+    assert "0xdead" not in channel.errors[0]
+    assert "0xdead" in caplog.text
+    assert engine.sessions[0].closed
+
+
+async def test_conversation_engine_that_cannot_open_is_told_and_frees_the_slot(tmp_path):
+    engine = ScriptedEngine()
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.closed)
+        assert app_state.admission.used == 0
+    assert channel.closed[0] == 1011
+
+
+async def test_conversation_while_the_engine_loads_is_told_the_stage(tmp_path):
+    engine = ScriptedEngine(silence)
+    engine.gate.clear()
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.events("preparing"))
+        assert {"stage": "loading", "detail": "the script", "progress": 0.5}.items() <= channel.events(
+            "preparing"
+        )[-1].items()
+        assert not channel.count(Kind.HANDSHAKE)
+        engine.gate.set()
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        channel.say(None)
+
+
+async def test_conversation_with_an_engine_that_failed_to_load_says_why(tmp_path):
+    engine = ScriptedEngine(
+        load_error=WeightsError("The weight file model.bin is not the one that was tested.")
+    )
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.closed)
+        assert app_state.supervisor.state.stage == "failed"
+    assert "model.bin" in channel.errors[0]
+
+
+async def test_conversation_caller_that_leaves_the_line_gives_up_its_place(tmp_path):
+    engine = ScriptedEngine(silence, silence)
+    async with open_app_state(engine, tmp_path, slots=1) as app_state, anyio.create_task_group() as tasks:
+        first = converse(tasks, app_state)
+        await until(lambda: first.count(Kind.HANDSHAKE))
+        second, third = converse(tasks, app_state), converse(tasks, app_state)
+        await until(lambda: second.events("queued") and third.events("queued"))
+        assert [channel.events("queued")[-1]["ahead"] for channel in (second, third)] == [0, 1]
+        second.say(None)
+        await until(lambda: third.events("queued")[-1]["ahead"] == 0)
+        first.say(metadata("stop"))
+        await until(lambda: third.count(Kind.HANDSHAKE))
+        third.say(None)
+
+
+async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path, slots=1) as app_state, anyio.create_task_group() as tasks:
+        first = converse(tasks, app_state)
+        await until(lambda: first.count(Kind.HANDSHAKE))
+        second = FakeChannel()
+        tasks.start_soon(Talk(second, parse_query(QUERY), app_state, EntryPolicy(wait_s=0.2)).run)
+        second.say(metadata("interrupt"))
+        await until(lambda: second.closed)
+        assert second.events("notice")[0]["code"] == "not_begun"
+        assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
+        assert app_state.admission.waiting == 0
+        first.say(metadata("stop"))
+        await until(lambda: first.closed)
+        assert first.closed[0] == 1000
+    assert app_state.admission.used == 0
+
+
+async def test_conversation_terms_are_kept_within_the_apps_limits(tmp_path):
+    persona = replace(load_personas()[1], name="shop", prompt="You sell umbrellas.")
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = FakeChannel()
+        tasks.start_soon(
+            Talk(
+                channel, parse_query(QUERY), app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona)
+            ).run
+        )
+        await until(lambda: channel.closed)
+    (ready,), (ended,) = channel.events("ready"), channel.events("ended")
+    assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")
+    assert ended["reason"] == "idle"
+
+
+async def test_conversation_interrupt_reaches_the_session(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        channel.say(metadata("interrupt"))
+        await until(lambda: engine.sessions[0].interrupted)
+        channel.say(None)
+
+
+async def test_conversation_client_without_events_hears_only_what_it_knows(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state, events="0")
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        channel.say_frames(20)
+        await until(lambda: channel.count(Kind.AUDIO) == 20)
+        channel.say(metadata("stop"))
+        await until(lambda: channel.closed)
+    assert {m.kind for m in channel.received} == {Kind.HANDSHAKE, Kind.AUDIO}
