@@ -1,14 +1,11 @@
-"""Draw assets/architecture.svg from the floors that tests/test_structure.py enforces: python scripts/draw_architecture.py"""
+"""Draw assets/architecture.svg from the floors that tests/test_structure.py enforces.
+
+python -m scripts.draw_architecture
+"""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.test_structure import FLOORS  # noqa: E402
+from tests.test_structure import FLOORS, ROOT
 
 FILE = ROOT / "assets" / "architecture.svg"
 # what each room is, in a few words, and how much of its floor it takes
@@ -41,11 +38,13 @@ ROOMS = {
 WIDTH, BAND, GAP, LEFT = 1200, 66, 8, 24
 # the rooms that a frame of sound passes
 WALK = ("ui/static", "server", "sessions", "engine", "model", "codec", "protocol", "audio")
-STYLE = """text{font:600 15px system-ui,sans-serif;fill:#1b2026}.s{font:400 12.5px system-ui,sans-serif;fill:#495059}
-.n{font:600 12px system-ui,sans-serif;fill:#626a72}.t{font:600 18px system-ui,sans-serif}.bg{fill:#f6f3ec}.band{fill:#ece7db}
+STYLE = """text{font:600 15px system-ui,sans-serif;fill:#1b2026}
+.s{font:400 12.5px system-ui,sans-serif;fill:#495059}
+.n{font:600 12px system-ui,sans-serif;fill:#626a72}.t{font:600 18px system-ui,sans-serif}
+.bg{fill:#f6f3ec}.band{fill:#ece7db}
 .box{fill:#fdfcf9;stroke:#868176}.user{fill:#0a7a83}.agent{fill:#c2481f}
-@media(prefers-color-scheme:dark){text{fill:#efebe3}.s{fill:#bdc2c7}.n{fill:#979ea6}.bg{fill:#131619}.band{fill:#20252a}
-.box{fill:#1a1e22;stroke:#737b84}.user{fill:#45b8c0}.agent{fill:#ee7f53}}"""
+@media(prefers-color-scheme:dark){text{fill:#efebe3}.s{fill:#bdc2c7}.n{fill:#979ea6}
+.bg{fill:#131619}.band{fill:#20252a}.box{fill:#1a1e22;stroke:#737b84}.user{fill:#45b8c0}.agent{fill:#ee7f53}}"""
 
 
 def draw() -> str:
@@ -53,41 +52,42 @@ def draw() -> str:
     height = 62 + len(FLOORS) * (BAND + GAP) + 12
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        'aria-label="The rooms of personaplex-app by floor, the highest first; an import points to a floor below">',
+        'aria-label="The rooms of personaplex-app by floor; an import points to a floor below">',
         f"<style>{STYLE}</style>",
         f'<rect class="bg" width="{WIDTH}" height="{height}" rx="12"/>',
         f'<text class="t" x="{LEFT}" y="38">An import points to a floor below</text>',
-        f'<rect class="user" x="{WIDTH - 404}" y="20" width="4" height="24"/>',
-        f'<rect class="agent" x="{WIDTH - 398}" y="20" width="4" height="24"/>',
-        f'<text class="s" x="{WIDTH - 384}" y="37">on the way of a frame, from the microphone down and back</text>',
+        f'<rect class="user" x="{WIDTH - 320}" y="20" width="4" height="24"/>',
+        f'<rect class="agent" x="{WIDTH - 314}" y="20" width="4" height="24"/>',
+        f'<text class="s" x="{WIDTH - 300}" y="37">a frame of sound passes, down and back up</text>',
     ]
     for number, floor in reversed(list(enumerate(FLOORS, 1))):
         y = 62 + (len(FLOORS) - number) * (BAND + GAP)
-        out.append(
-            f'<rect class="band" x="{LEFT - 8}" y="{y}" width="{WIDTH - 2 * LEFT + 16}" height="{BAND}" rx="8"/>'
-        )
+        band = f'x="{LEFT - 8}" y="{y}" width="{WIDTH - 2 * LEFT + 16}" height="{BAND}"'
+        out.append(f'<rect class="band" {band} rx="8"/>')
         out.append(f'<text class="n" x="{LEFT + 4}" y="{y + BAND / 2 + 4:g}">{number}</text>')
         out += _floor([room for room in ROOMS if room in floor] + sorted(floor - set(ROOMS)), y)
     return "\n".join([*out, "</svg>", ""])
 
 
 def _floor(rooms: list[str], y: int) -> list[str]:
-    left, room_px = LEFT + 34, WIDTH - 2 * LEFT - 34 - GAP * (len(rooms) - 1)
+    left, tall = LEFT + 34.0, BAND - 16
+    room_px = WIDTH - 2 * LEFT - 34 - GAP * (len(rooms) - 1)
     shares = [ROOMS.get(room, ("", 1))[1] for room in rooms]
     out = []
     for room, share in zip(rooms, shares, strict=True):
         wide = room_px * share / sum(shares)
         about = ROOMS.get(room, ("",))[0]
         out.append(
-            f'<rect class="box" x="{left:.1f}" y="{y + 8}" width="{wide:.1f}" height="{BAND - 16}" rx="6"/>'
+            f'<rect class="box" x="{left:.1f}" y="{y + 8}" width="{wide:.1f}" height="{tall}" rx="6"/>'
         )
+        x = left + 12
         if room in WALK:
-            for colour, x in (("user", left), ("agent", left + 6)):
-                out.append(f'<rect class="{colour}" x="{x:.1f}" y="{y + 8}" width="4" height="{BAND - 16}"/>')
-        text_x = left + (22 if room in WALK else 12)
-        out.append(f'<text x="{text_x:.1f}" y="{y + (29 if about else 38)}">{room}</text>')
+            for colour, at in (("user", left), ("agent", left + 6)):
+                out.append(f'<rect class="{colour}" x="{at:.1f}" y="{y + 8}" width="4" height="{tall}"/>')
+            x += 10
+        out.append(f'<text x="{x:.1f}" y="{y + (29 if about else 38)}">{room}</text>')
         if about:
-            out.append(f'<text class="s" x="{text_x:.1f}" y="{y + 47}">{about}</text>')
+            out.append(f'<text class="s" x="{x:.1f}" y="{y + 47}">{about}</text>')
         left += wide + GAP
     return out
 

@@ -1,9 +1,10 @@
-"""Make the pictures in assets/ from the real page: every tab, light and dark, as wide as a desk and as a phone, and a talk's lane.
+"""Make the pictures in assets/ from the real page: every tab, light and dark, desk and phone.
 
-    python scripts/make_screenshots.py [NAME ...]
+    python -m scripts.make_screenshots [NAME ...]
 
-NAMEs are talk, respond, compare, evaluate, sessions, icon; all unless given. The embedded engine speaks and a fake microphone asks,
-so that nothing is drawn that did not happen. It also writes assets/question.wav, a question to try Respond and `offline` with.
+NAMEs are talk, respond, compare, evaluate, sessions, icon; all unless given. The embedded engine speaks and a
+fake microphone asks, so that nothing is drawn that did not happen. A talk's lane becomes assets/lane.svg, and
+assets/question.wav is a question to try Respond and `offline` with.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import io
 import re
 import sys
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import soundfile as sf
@@ -23,10 +22,9 @@ import soxr
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from personaplex_app.units import SAMPLE_RATE_HZ  # noqa: E402
+from personaplex_app.units import SAMPLE_RATE_HZ
+from scripts.lane_svg import lane_svg
+from tests.support.app_process import ROOT, App, app_process
 from tests.support.browser import (
     MICROPHONE_HZ,
     chromium,
@@ -35,9 +33,8 @@ from tests.support.browser import (
     stop_talk,
     visitor,
     write_microphone,
-)  # noqa: E402
-from tests.support.app_process import App, app_process  # noqa: E402
-from tests.support.speech import speak  # noqa: E402
+)
+from tests.support.speech import speak
 
 ASSETS = ROOT / "assets"
 QUESTION = "How much is the compost bin?"
@@ -48,9 +45,9 @@ SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height
 SCHEMES = ("light", "dark")
 COLOURS = 128
 MAX_BYTES = 250_000
-PEAKS_PER_BAR = 2
-# of lane.svg: how far words may run on behind their time
-RUN_ON_PX = 120
+SCROLL = """at => {
+  scrollTo(0, at ? document.querySelector(at).getBoundingClientRect().top + scrollY - 20 : 0);
+}"""
 
 
 def main(names: list[str]) -> int:
@@ -194,10 +191,7 @@ def pictures(
                 "dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark"
             )
             page.wait_for_timeout(400)
-            page.evaluate(
-                "at => scrollTo(0, at ? document.querySelector(at).getBoundingClientRect().top + scrollY - 20 : 0)",
-                at,
-            )
+            page.evaluate(SCROLL, at)
             page.wait_for_timeout(100)
             path = ASSETS / f"{name}-{size}-{scheme}.png"
             path.write_bytes(small(page.screenshot(full_page=full_page)))
@@ -233,71 +227,6 @@ def choose_kinds(page: Page, *titles: str) -> None:
         for title, box in boxes.items():
             box.set_checked(title in titles)
         page.wait_for_timeout(500)
-
-
-def lane_svg(lane: dict[str, Any], length_s: float = 13.5) -> str:
-    """Return a part of a talk's lane, from the user's first word on, as a picture that is at home in light and dark."""
-    width, height, left, axis, half = 1200, 280, 84, 140, 74
-    from_s = next(each["start_s"] for each in lane["utterances"] if each["speaker"] == "user") - 0.4
-    to_s = from_s + length_s
-    out = []
-
-    def at(seconds: float) -> float:
-        return round(left + (seconds - from_s) * (width - left) / length_s, 1)
-
-    for side, sign in (("user", -1), ("agent", 1)):
-        bars = []
-        peaks = lane[side]
-        for first in range(int(from_s * lane["peaks_per_s"]), int(to_s * lane["peaks_per_s"]), PEAKS_PER_BAR):
-            peak = max(peaks[first : first + PEAKS_PER_BAR], default=0)
-            if peak > 0.004:
-                tall = max(2.0, min(1.0, peak**0.6 * 1.15) * half)
-                bars.append(f"M{at(first / lane['peaks_per_s']) + 1:g} {axis + sign * 3}v{sign * tall:.1f}")
-        out.append(f'<path class="{side} bars" d="{"".join(bars)}"/>')
-        row, ends = 0, [0.0, 0.0]
-        for text, start_s, _ in [
-            word for each in lane["utterances"] if each["speaker"] == side for word in each["words"]
-        ]:
-            if not from_s <= start_s < to_s:
-                continue
-            # text runs on in one row while it stays near its time
-            x = at(start_s)
-            if ends[row] + RUN_ON_PX < x:
-                row = 0
-            elif ends[row] - x > RUN_ON_PX:
-                row = 1 - row
-            x = max(x, ends[row])
-            ends[row] = x + width_px(text) + 6
-            if ends[row] < width:
-                y = axis + sign * (half + 22 + 20 * row) + 5
-                out.append(f'<text class="{side}" x="{x:g}" y="{y}">{escape(text)}</text>')
-    for mark in lane["marks"]:
-        if mark["kind"] == "interruption" and from_s <= mark["start_s"] < to_s:
-            x = at(mark["start_s"])
-            out.append(f'<path class="user mark" d="M{x} {axis - half}v{2 * half}m-5 -8l5 8l5 -8"/>')
-            out.append(f'<text class="user name" x="{x + 10}" y="{axis + half}">interrupts</text>')
-    seconds = "".join(f"M{at(s)} {axis - 5}v10" for s in range(int(from_s) + 1, int(to_s) + 1))
-    style = (
-        "rect{fill:#f6f3ec}.rule{stroke:#d9d3c6;fill:none}.bars{stroke-width:2.4;fill:none}.user{stroke:#0a7a83}.agent{stroke:#c2481f}"
-        "text{stroke:none!important;font:500 14px system-ui,sans-serif}text.user{fill:#08636b}text.agent{fill:#9d3715}"
-        ".mark{stroke-width:2;fill:none}text.name,text.who{font:600 13px system-ui,sans-serif}"
-        "@media(prefers-color-scheme:dark){rect{fill:#131619}.rule{stroke:#333a41}.user{stroke:#45b8c0}.agent{stroke:#ee7f53}"
-        "text.user{fill:#7ad3d9}text.agent{fill:#f7a684}}"
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="One talk as two tracks on one time axis: the user above, the agent below">\n'
-        f"<style>{style}</style>\n"
-        f'<rect width="{width}" height="{height}" rx="10"/>\n<path class="rule" d="M0 {axis}H{width}{seconds}"/>\n'
-        f'<text class="user who" x="16" y="{axis - 12}">you</text><text class="agent who" x="16" y="{axis + 23}">agent</text>\n'
-        + "\n".join(out)
-        + "\n</svg>\n"
-    )
-
-
-def width_px(text: str) -> float:
-    """Return about how wide a word is in the font of lane.svg."""
-    return sum(12.5 if c in "mwMW" else 5.5 if c in "iljtfr.,'!" else 8.6 for c in text)
 
 
 def _microphone() -> np.ndarray:

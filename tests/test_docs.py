@@ -1,22 +1,21 @@
-"""What the documentation says is checked: snippets against the real app, commands, settings, codes and links against what exists."""
+"""What the documentation says exists: commands, settings, codes, rooms, files and links."""
 
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
+import check_jsonschema
 import pytest
-import soundfile as sf
+from click.testing import CliRunner
 
 from personaplex_app import errors, protocol
 from personaplex_app.cli.main import _parser
 from personaplex_app.server import channel
 from personaplex_app.settings import Settings
+from scripts.draw_architecture import FILE, draw
 
 from .support.app_process import ROOT
-from .support.speech import recognise, speak
+from .test_structure import FLOORS
 
 pytestmark = pytest.mark.unit
 
@@ -49,7 +48,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def table(title: str, text: str = PROTOCOL) -> dict[str, list[str]]:
-    """Return the table under a heading: the other cells of each row by its first, without the ticks of code."""
+    """Return the table under a heading: the other cells of each row by its first, without ticks."""
     section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     assert section, title
     rows = [
@@ -58,38 +57,6 @@ def table(title: str, text: str = PROTOCOL) -> dict[str, list[str]]:
         if line.startswith("|")
     ]
     return {name: rest for first, *rest in rows[2:] for name in re.sub("[`| ]", "", first).split(",")}
-
-
-def write_snippet(name: str, folder: Path) -> None:
-    found = re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", PROTOCOL, re.DOTALL)
-    assert found
-    (folder / "client.py").write_text(found[1])
-
-
-def test_docs_respond_snippet_gives_the_answer(app, tmp_path):
-    write_snippet("respond", tmp_path)
-    sf.write(tmp_path / "question.mp3", speak("How much is the compost bin?"), 24_000)
-    command = [sys.executable, "client.py", app.url, "question.mp3", "answer.wav"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    assert re.search(r"0\.\d user: How much is the compost bin\?\n.*agent: .*eight dollars", done.stdout)
-    answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
-    assert (rate_hz, len(answer) > 24_000 * 9) == (24_000, True)
-    assert re.search(r"eight|8", recognise(answer))
-    assert "compost" not in app.log.read_text()
-
-
-def test_docs_client_asks_a_question_and_gets_the_answer(app, tmp_path):
-    write_snippet("snippet", tmp_path)
-    # the agent greets first
-    question = np.concatenate([np.zeros(24_000 * 5, np.float32), speak("How much is the compost bin?")])
-    sf.write(tmp_path / "question.wav", question, 24_000)
-    command = [sys.executable, "client.py", app.url.replace("http", "ws"), "question.wav", "answer.wav"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    assert "compost" not in app.log.read_text()
-    assert "eight dollars" in done.stdout or "$8" in done.stdout
-    answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
-    assert rate_hz == 24_000
-    assert re.search(r"eight|8", recognise(answer[24_000 * 6 :]))
 
 
 def test_readme_is_short_and_shows_a_talk():
@@ -179,11 +146,10 @@ def test_page_shows_commands_that_are_understood(page):
 def test_github_reads_our_files(schema, pattern):
     paths = sorted(ROOT.glob(pattern))
     assert paths
-    checker = Path(sys.executable).with_name("check-jsonschema")
-    done = subprocess.run(
-        [checker, "--builtin-schema", f"vendor.{schema}", *paths], capture_output=True, text=True
+    done = CliRunner().invoke(
+        check_jsonschema.main, ["--builtin-schema", f"vendor.{schema}", *map(str, paths)]
     )
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.output
 
 
 def test_pictures_are_small_and_shown_somewhere():
@@ -193,6 +159,16 @@ def test_pictures_are_small_and_shown_somewhere():
     for path in pictures:
         assert path.stat().st_size < 250_000, path.name
         assert path.name in text or (path.with_suffix(".svg")).exists(), f"no page shows {path.name}"
+
+
+def test_architecture_page_has_every_room_on_its_floor():
+    rows = table("Rooms", (ROOT / "docs" / "architecture.md").read_text())
+    floors = {int(floor): set(re.findall(r"`([\w/]+?)/?`", rooms)) for floor, (rooms, *_) in rows.items()}
+    assert floors == dict(enumerate(FLOORS, 1))
+
+
+def test_architecture_picture_is_of_these_floors():
+    assert FILE.read_text() == draw(), "the floors changed; run: python -m scripts.draw_architecture"
 
 
 def test_operations_describe_every_setting_once():
