@@ -38,6 +38,7 @@ from tests.support.browser import (
 from tests.support.speech import speak
 
 ASSETS = ROOT / "assets"
+ICON = ROOT / "personaplex_app" / "ui" / "static" / "shared" / "icon.svg"
 QUESTION = "How much is the compost bin?"
 INTERRUPTION = "Sorry, when is my recycling picked up?"
 # the agent greets first; the interruption comes while it answers
@@ -177,10 +178,10 @@ def sessions(browser: Browser, app: AppProcess) -> None:
 
 def icon(browser: Browser, app: AppProcess) -> None:
     """The thumbnail that a Space shows, and the icon in the sizes that do not take SVG."""
-    for name, width, height in (("thumbnail", 1200, 630), ("icon", 512, 512)):
+    for drawing, width, height in ((ASSETS / "thumbnail.svg", 1200, 630), (ICON, 512, 512)):
         page = browser.new_page(viewport={"width": width, "height": height})
-        page.goto((ASSETS / f"{name}.svg").as_uri())
-        (ASSETS / f"{name}.png").write_bytes(small(page.screenshot()))
+        page.goto(drawing.as_uri())
+        (ASSETS / f"{drawing.stem}.png").write_bytes(small(page.screenshot()))
         page.close()
 
 
