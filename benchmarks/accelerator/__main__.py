@@ -1,10 +1,11 @@
-"""What a GPU takes for the released 7B shapes with random weights, and whether it says what the reference says.
+"""What a GPU takes for the released 7B shapes with random weights, and whether it says what it should.
 
-    python -m benchmarks.accelerator [--out FOLDER] [--until 450] [--only PART,PART] [--device cuda] [--size 7b]
+    python -m benchmarks.accelerator [--out FOLDER] [--until 450] [--only PART,PART] [--device cuda]
 
-Each part runs in a process of its own with a time limit, so that one that fails or hangs costs only itself. A line a part goes to
-standard output and a JSON object a part to FOLDER/accelerator.jsonl (FOLDER is $OUT where that is set). A part that no longer fits
-before `--until` seconds is left out and said so. The exit status is 0 whatever fails: the file says what did.
+Each part runs in a process of its own with a time limit, so that one that fails or hangs costs only
+itself. A line a part goes to standard output and a JSON object a part to FOLDER/accelerator.jsonl (FOLDER is
+$OUT where that is set). A part that no longer fits before `--until` seconds is left out and said so. The exit
+status is 0 whatever fails: the file says what did.
 
 The parts, in this order (their figures are explained where they are measured):
 """
@@ -25,12 +26,12 @@ from typing import Any
 
 RESULTS_FILE = "accelerator.jsonl"
 SDPA_CHOICES = ("default", "no_cudnn", "efficient")
-"""Which attention kernels PyTorch may take: its own choice, all but cuDNN's, or the memory-efficient one and plain mathematics."""
+"""Which attention kernels PyTorch may take: its own choice, all but cuDNN's, or the memory-efficient one."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: the function `measure` of `benchmarks.accelerator.<module>`, called with `arguments`, at most `cap_s` seconds."""
+    """One part: `benchmarks.accelerator.<module>.measure`, called with `arguments`, for `cap_s` seconds."""
 
     name: str
     module: str
@@ -106,7 +107,7 @@ def main() -> None:
 
 
 def _run_part(part: Part, args: argparse.Namespace) -> None:
-    """Measure in this process; every finding is written at once, so that a killed process leaves what it had."""
+    """Measure in this process; a finding is written at once, so that a killed process leaves what it had."""
     with args.result.open("a") as file:
 
         def note(**found: Any) -> None:
@@ -137,7 +138,7 @@ def _run_all(args: argparse.Namespace) -> None:
             with (args.out / RESULTS_FILE).open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(_one_line(line), flush=True)
-            # a step that cannot be recorded is tried again with other attention kernels, each time in a fresh process
+            # a step that cannot be recorded is tried again with other attention kernels, in a fresh process
             if not found.get("not_recorded"):
                 break
 

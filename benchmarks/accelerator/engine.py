@@ -38,7 +38,7 @@ def choose_sdpa(sdpa: str) -> None:
 def build(
     size: str, device: torch.device, dtype: str, rows: int, quantize: str = "none"
 ) -> tuple[Duplex, float | None]:
-    """Return an engine of random weights, and how many of its greedy tokens are those of its unquantised weights."""
+    """Return an engine of random weights, and the share of its greedy tokens that quantising left alone."""
     config = SIZES[size]
     lm = random_lm(config, device, DTYPES[dtype])
     agrees = None
@@ -61,7 +61,7 @@ def build(
 
 
 def record(duplex: Duplex, device: torch.device) -> dict[str, Any]:
-    """Record the steps where the device can; return what it took, in seconds and bytes of the whole device."""
+    """Record the steps where the device can; return the seconds and the bytes of the device that it took."""
     if device.type != "cuda":
         return {"launches": "by the CPU"}
     before_bytes, before_s = free_bytes(device), time.perf_counter()
@@ -89,7 +89,7 @@ def fill(duplex: Duplex) -> None:
 
 
 def frames_ms(duplex: Duplex, rows: list[int], count: int, device: torch.device) -> dict[str, float]:
-    """Return median, 99th percentile and maximum of what a frame of these rows takes, the host's part included, everyone hearing noise."""
+    """Return what a frame of these rows takes, the host's part included, while everyone hears noise."""
     noise = (0.1 * np.random.default_rng(0).standard_normal((count + 3, len(rows), FRAME_SAMPLES))).astype(
         np.float32
     )

@@ -1,4 +1,4 @@
-"""The machine: versions, the ceilings that everything else is compared with, and what a recorded kernel costs."""
+"""The machine: versions, the ceilings to compare everything else with, and what a recorded kernel costs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Triton prototypes of what the engine may run one day, measured against what it runs now.
 
-Weight-only matrix-vector products (one launch each, sums in float32, no tensor cores: a row does not depend on its batch), and decode
-attention that reads a length per row on the device instead of a mask.
+Weight-only matrix-vector products (one launch each, sums in float32, no tensor cores: a row does not depend
+on its batch), and decode attention that reads a length per row on the device instead of a mask.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def _join(o_ptr, m_ptr, y_ptr, SPLITS: tl.constexpr, D: tl.constexpr):
 def gemv(x: Tensor, weight: Tensor, scale: Tensor | None, block: tuple[int, int, int]) -> Tensor:
     """Return `x` times a weight of bfloat16, or of int8 with a scale per output.
 
-    Shapes: `x` [M, K], `weight` [N, K], `scale` float32 [N] → [M, N]. `block` is outputs and inputs at a time, and warps.
+    Shapes: `x` [M, K], `weight` [N, K], `scale` float32 [N] → [M, N].
+    `block` is outputs and inputs at a time, and warps.
     """
     n, k = weight.shape
     outputs, inputs, warps = block
@@ -151,7 +152,8 @@ def attend_lengths(
 ) -> Tensor:
     """Return attention of one position a row over each row's first `lengths` slots.
 
-    Shapes: `q` [B, heads, head width], `keys` and `values` [B, slots, heads, head width] with equal strides, `lengths` int32 [B].
+    Shapes: `q` [B, heads, head width], `keys` and `values` [B, slots, heads, head width] with
+    equal strides, `lengths` int32 [B].
     """
     batch, heads, width = q.shape
     mixed = torch.empty(batch, heads, splits, width, device=q.device)

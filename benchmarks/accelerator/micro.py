@@ -1,7 +1,8 @@
 """Single kernels: decode attention and matrix-vector products, what PyTorch has beside prototypes.
 
-Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the cache holds, so that weights
-come from memory as they do in a frame. Rates count the weights (or keys and values) once.
+Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the
+cache holds, so that weights come from memory as they do in a frame. Rates
+count the weights (or keys and values) once.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _try(
 
 
 def _attention(note: Note, device: torch.device, batch: int, slots: int) -> None:
-    """One position a row against `slots` slots of its cache: PyTorch's kernels, then the prototype that reads lengths."""
+    """One position a row against `slots` slots of its cache: PyTorch's kernels, then the prototype."""
     moved = 2 * batch * slots * HEADS * HEAD_WIDTH * 2
     copies = max(1, min(MOST_COPIES, ROTATED_BYTES // moved + 1))
     caches = [

@@ -1,4 +1,4 @@
-"""One talk: what recording it takes, its frames early and late, where the time of one goes, its prompt phase."""
+"""One talk: what recording it takes, its frames early and late, where their time goes, its prompt phase."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _pieces(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, flo
 
 
 def _prompts(note: Note, duplex: Duplex, device: torch.device) -> None:
-    """Prompt phases of new lengths, the first time and again, in the chunks that the app takes; then the same from a snapshot."""
+    """Prompt phases of new lengths, the first time and again, in the app's chunks; then from a snapshot."""
     for positions in (100, 300, 301, 1000):
         prompt = random_prompt(duplex.checkpoint.lm.config, positions)
         took_ms = []
