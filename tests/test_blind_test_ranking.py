@@ -174,8 +174,7 @@ def test_vote_that_cannot_be_is_refused(vote):
         Vote(*vote)
 
 
-# -- intervals
-# ------------------------------------------------------------------------------------------------------------
+# -- intervals -------------------------------------------------------------------------------------
 
 
 def test_mean_interval_covers_the_truth_about_as_often_as_it_says():

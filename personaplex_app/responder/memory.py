@@ -22,9 +22,9 @@ _GIVEN_NAME = re.compile(
 )
 _NO_NAME = frozenset(
     word_list("""
-    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying
-    monday tuesday wednesday thursday friday saturday sunday spanish english french german american italian it that this what mission
-    control customer your about for
+    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so
+    very really trying monday tuesday wednesday thursday friday saturday sunday spanish english french german
+    american italian it that this what mission control customer your about for
     """)
 )
 

@@ -11,8 +11,8 @@ def word_list(text: str) -> list[str]:
 
 
 _ONES = word_list(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen"""
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen     eighteen nineteen"""
 )
 _TENS = word_list("""_ _ twenty thirty forty fifty
     sixty seventy eighty ninety""")
@@ -204,7 +204,10 @@ _RULES = (
     (r"(?<=\d)\s?%", " percent"),
     (r"(?<![\d-])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3,4}(?:[ -]\d{3,4})?(?![\d-])",
      lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
-    (r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b", lambda m: m["lead"] + digits(m[2])),
+    (
+        r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b",
+        lambda m: m["lead"] + digits(m[2]),
+    ),
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1]))),
     (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|"
      r"October|November|December),?)\s)"

@@ -263,17 +263,13 @@ class Store:
         try:
             with suppress(NoRecording):
                 self._copy_sound(other.audio(owner, talk_id), arriving)
-            with (
-                other._database.writing() as theirs,
-                self._database.writing() as ours,
-            ):  # no rating can fall between the two
+            # no rating can fall between the two
+            with other._database.writing() as theirs, self._database.writing() as ours:
                 other._own(theirs, owner, talk_id)
                 for name, key in (("talks", "id"), ("utterances", "talk_id"), ("marks", "talk_id")):
                     for row in _rows(theirs, f"SELECT * FROM {name} WHERE {key} = ?", (talk_id,)):  # noqa: S608
-                        slots = ", ".join("?" * len(row))
-                        ours.execute(
-                            f"INSERT INTO {name} ({', '.join(row.keys())}) VALUES ({slots})", tuple(row)
-                        )  # noqa: S608
+                        values = f"({', '.join(row.keys())}) VALUES ({', '.join('?' * len(row))})"
+                        ours.execute(f"INSERT INTO {name} {values}", tuple(row))
                 theirs.execute("DELETE FROM talks WHERE id = ?", (talk_id,))
         except BaseException:
             arriving.unlink(missing_ok=True)
