@@ -12,7 +12,7 @@ PACKAGE = ROOT / "personaplex_app"
 # A room is a module or a folder of the package, or a folder of a folder. A module may import from its own
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
-    {"errors", "intervals", "logs", "platform_detection", "units"},
+    {"atomic", "errors", "intervals", "logs", "platform_detection", "units"},
     {"audio", "metrics", "owners", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},

@@ -126,11 +126,6 @@ class Turns:
         self._suspect_cuts = 0
         self._speaks_from_s = 0.0
 
-    @property
-    def idle(self) -> bool:
-        """Return whether nobody speaks and no turn is open."""
-        return self.phase is Phase.LISTEN and self.turn is None and not self.gate.open
-
     def agent_sounds(self, sounding: bool) -> None:
         """Raise the gate's threshold while the agent can be heard."""
         self.gate.threshold = ON_WHILE_SPEAKING if sounding else ON

@@ -12,7 +12,6 @@ from .retrieval import Query
 
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
-MAX_STATEMENT_WORDS = 30
 MAX_FIGURES = 400
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"

@@ -135,7 +135,7 @@ def _value(word: str) -> int | None:
     return next((_CARDINALS[c] for c, o in _IRREGULAR.items() if o == word), None)
 
 
-def _plain(match: re.Match[str]) -> str:
+def _bare_number(match: re.Match[str]) -> str:
     """A bare number: grouped, decimal, or digit by digit where it is too long to be an amount."""
     whole, dot, rest = match[0].replace(",", "").partition(".")
     if len(whole) > _MAX_DIGITS or (len(whole) > 1 and whole.startswith("0")):
@@ -213,7 +213,7 @@ _RULES = (
      r"October|November|December),?)\s)"
      r"(?P<year>1[1-9]\d\d|20\d\d)\b(?!\s?[%$])", _year),
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
-    (_NUMBER, _plain),
+    (_NUMBER, _bare_number),
     (r"(?<=[a-z])(?=K\b)", " "),
     (r"\s?&\s?", " and "),
     (r"\be\.g\.", "for example"),
