@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from benchmarks import accelerator
 from personaplex_app.__main__ import main
 from personaplex_app.cli import doctor
 from personaplex_app.engine_bench import ours, peer, report
@@ -143,35 +142,3 @@ def test_bench_peer_runs_the_reference_way():
     theirs.step = lambda: calls.append(1)
     theirs.prompt_phase_ms(100)
     assert len(calls) == 101  # one to warm up
-
-
-def test_accelerator_script_produces_every_figure_on_a_cpu_at_a_small_size(monkeypatch, capsys, tmp_path):
-    args = [
-        "--size",
-        "tiny",
-        "--device",
-        "cpu",
-        "--dtype",
-        "float32",
-        "--sessions",
-        "3",
-        "--frames",
-        "5",
-        "--repeats",
-        "2",
-    ]
-    monkeypatch.setattr("sys.argv", ["accelerator", *args, "--json", str(tmp_path / "found.json")])
-    accelerator.main()
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found == json.loads(capsys.readouterr().out)
-    assert set(found["met"]) == set(found["goals"]) <= set(found)
-    assert found["sessions_p99_ms"] >= found["sessions_p50_ms"] > 0
-    assert found["met"]["frame_ms"] == (found["frame_ms"] <= 12)
-    assert 0.5 < found["int8_token_agreement"] < 1
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_accelerator_script_without_a_gpu_says_so(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["accelerator"])
-    with pytest.raises(SystemExit, match="no GPU"):
-        accelerator.main()

@@ -121,8 +121,8 @@ class Duplex:
             ):
                 self._recorded[shape] = how(lambda shape=shape: self._compute(shape))
         except RuntimeError as error:
-            self._recorded.clear()
-            return shorten(error, 120)
+            # ending a capture that failed raises again, and only says that it failed; the shapes recorded before it stay
+            return shorten(error.__context__ or error, 120)
         return ""
 
     def _usual_widest(self) -> tuple[int, int]:

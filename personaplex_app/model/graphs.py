@@ -31,7 +31,11 @@ def cuda_graphs(device: torch.device) -> Record:
                 work()
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+        # the outer context: where a capture fails, the inner one raises before it leaves its stream
+        with (
+            torch.cuda.stream(torch.cuda.current_stream(device)),
+            torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
+        ):
             work()
         return graph.replay
 

@@ -47,9 +47,11 @@ def random_lm(config: LmConfig, device: torch.device, dtype: torch.dtype) -> Lm:
     return _filled(lambda: Lm(config.trimmed()), device, dtype)
 
 
-def random_mimi(device: torch.device) -> Mimi:
-    """Return a codec of the released size with the codebooks that are used."""
-    mimi = _filled(lambda: Mimi(replace(MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32)
+def random_mimi(device: torch.device, config: MimiConfig | None = None) -> Mimi:
+    """Return a codec, of the released size unless told otherwise, with the codebooks that are used."""
+    mimi = _filled(
+        lambda: Mimi(replace(config or MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32
+    )
     settle(mimi)
     return mimi
 

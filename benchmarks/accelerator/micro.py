@@ -1,0 +1,232 @@
+"""Single kernels: decode attention and matrix-vector products, what PyTorch has beside prototypes.
+
+Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the
+cache holds, so that weights come from memory as they do in a frame. Rates
+count the weights (or keys and values) once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from personaplex_app.model.graphs import cuda_graphs
+from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works
+
+from .engine import Note, choose_sdpa, device_ms, release
+
+HEADS, HEAD_WIDTH, WINDOW = 32, 128, 2999
+ROTATED_BYTES = 400 * 2**20
+MOST_COPIES = 24
+SHAPES = {
+    "in_proj": (12288, 4096),
+    "out_proj": (4096, 4096),
+    "linear_in": (22528, 4096),
+    "linear_out": (4096, 11264),
+    "text_linear": (32000, 4096),
+    "depformer_in_proj": (3072, 1024),
+    "depformer_linear_in": (5632, 1024),
+    "depformer_linear_out": (1024, 2816),
+}
+BLOCKS = [
+    (1, 1024, 4),
+    (2, 1024, 4),
+    (4, 512, 4),
+    (4, 1024, 8),
+    (8, 256, 4),
+    (8, 512, 8),
+    (16, 256, 8),
+    (2, 2048, 8),
+]
+INT4_BLOCKS = [(1, 1024, 4), (2, 512, 4), (4, 256, 4), (4, 512, 4), (8, 256, 4), (8, 256, 8)]
+UNTIL_S = 68.0
+
+
+def measure(note: Note, device: str, size: str, sdpa: str) -> None:
+    there = torch.device(device)
+    choose_sdpa(sdpa)
+    if there.type != "cuda":
+        note(skipped="single kernels are measured on a GPU only")
+        return
+    begun_s = time.monotonic()
+    with torch.inference_mode():
+        for batch, slots in ((1, 512), (1, WINDOW), (16, WINDOW), (32, WINDOW)):
+            _attention(note, there, batch, slots)
+            release(there)
+        for rows in (1, 2, 8, 32):
+            for name, (n, k) in SHAPES.items():
+                if time.monotonic() - begun_s > UNTIL_S or (
+                    rows > 1 and name not in ("linear_in", "linear_out", "depformer_linear_in")
+                ):
+                    continue
+                _products(note, there, name, n, k, rows)
+                release(there)
+
+
+def _timed(works: list[Callable[[], object]], device: torch.device) -> float:
+    """Return microseconds a call where all are recorded in one graph."""
+
+    def all_of_them() -> None:
+        for work in works:
+            work()
+
+    return device_ms(cuda_graphs(device)(all_of_them), 15, device) * 1000 / len(works)
+
+
+def _try(
+    note: Note,
+    name: str,
+    bytes_read: int,
+    works: Callable[[], list[Callable[[], object]]],
+    device: torch.device,
+) -> None:
+    try:
+        us = _timed(works(), device)
+        note(**{name: {"us": round(us, 2), "gb_s": round(bytes_read / us / 1e3)}})
+    except Exception as error:
+        note(**{name: f"{type(error).__name__}: {str(error)[:160]}"})
+        torch.cuda.synchronize(device)
+    release(device)
+
+
+def _attention(note: Note, device: torch.device, batch: int, slots: int) -> None:
+    """One position a row against `slots` slots of its cache: PyTorch's kernels, then the prototype."""
+    moved = 2 * batch * slots * HEADS * HEAD_WIDTH * 2
+    copies = max(1, min(MOST_COPIES, ROTATED_BYTES // moved + 1))
+    caches = [
+        torch.randn(2, batch, WINDOW + 1, HEADS, HEAD_WIDTH, device=device, dtype=torch.bfloat16)
+        for _ in range(copies)
+    ]
+    q = torch.randn(batch, HEADS, 1, HEAD_WIDTH, device=device, dtype=torch.bfloat16)
+    mask = torch.ones(batch, 1, 1, slots, dtype=torch.bool, device=device)
+    name = f"attention_{batch}x{slots}"
+
+    def with_backend(backend: Any, masked: Tensor | None) -> list[Callable[[], object]]:
+        def one(cache: Tensor) -> object:
+            with sdpa_kernel(backend):
+                keys, values = (cache[i, :, :slots].transpose(1, 2) for i in range(2))
+                return F.scaled_dot_product_attention(q, keys, values, masked)
+
+        return [lambda cache=cache: one(cache) for cache in caches]
+
+    for kind, backend, masked in (
+        ("cudnn_masked", SDPBackend.CUDNN_ATTENTION, mask),
+        ("efficient_masked", SDPBackend.EFFICIENT_ATTENTION, mask),
+        ("math_masked", SDPBackend.MATH, mask),
+        ("flash_unmasked", SDPBackend.FLASH_ATTENTION, None),
+        ("cudnn_unmasked", SDPBackend.CUDNN_ATTENTION, None),
+    ):
+        _try(note, f"{name}_{kind}", moved, lambda b=backend, m=masked: with_backend(b, m), device)
+    lengths = torch.full((batch,), slots, dtype=torch.int32, device=device)
+    for splits, block, warps in ((8, 64, 4), (16, 32, 4), (16, 64, 4), (32, 32, 4), (32, 64, 8)):
+
+        def ours(s: int = splits, b: int = block, w: int = warps) -> list[Callable[[], object]]:
+            from .kernels import attend_lengths
+
+            flat = q[:, :, 0].contiguous()
+            wanted = F.scaled_dot_product_attention(
+                q.float(),
+                *(caches[0][i, :, :slots].transpose(1, 2).float() for i in range(2)),
+            )[:, :, 0]
+            found = attend_lengths(flat, caches[0][0], caches[0][1], lengths, s, b, w).float()
+            error = ((found - wanted).norm() / wanted.norm()).item()
+            if not error < 1e-2:
+                raise ValueError(f"relative error {error:.2e}")
+            return [lambda c=c: attend_lengths(flat, c[0], c[1], lengths, s, b, w) for c in caches]
+
+        _try(note, f"{name}_lengths_{splits}_{block}_{warps}", moved, ours, device)
+
+
+def _products(note: Note, device: torch.device, name: str, n: int, k: int, rows: int) -> None:
+    copies = max(2, min(MOST_COPIES, ROTATED_BYTES // (2 * n * k) + 1))
+    plain = [torch.randn(n, k, device=device, dtype=torch.bfloat16) * k**-0.5 for _ in range(copies)]
+    x = torch.randn(rows, k, device=device, dtype=torch.bfloat16)
+    title, prototype = f"product_{name}_{rows}", rows <= 8
+    _try(note, f"{title}_bfloat16", 2 * n * k, lambda: [lambda w=w: F.linear(x, w) for w in plain], device)
+
+    def checked(found: Tensor, weight: Tensor, scale: Tensor | None = None) -> None:
+        exact = x.double() @ (weight.double() * (1 if scale is None else scale.double()[:, None])).t()
+        error = ((found.double() - exact).norm() / exact.norm()).item()
+        if not error < 1e-2:
+            raise ValueError(f"relative error {error:.2e}")
+
+    def own(
+        weights: list[Tensor], scales: list[Tensor | None], block: tuple[int, int, int]
+    ) -> list[Callable[[], object]]:
+        from .kernels import gemv
+
+        checked(gemv(x, weights[0], scales[0], block), weights[0], scales[0])
+        return [lambda w=w, s=s: gemv(x, w, s, block) for w, s in zip(weights, scales, strict=True)]
+
+    blocks = (BLOCKS if rows == 1 else BLOCKS[2:5]) if prototype else []
+    for block in blocks[:5] if rows == 1 else blocks:
+        _try(
+            note,
+            f"{title}_own_bfloat16_{block}",
+            2 * n * k,
+            lambda b=block: own(plain, [None] * copies, b),
+            device,
+        )
+    int8 = [Int8Weight(w, integer_works(device)) for w in plain]
+    _try(
+        note, f"{title}_int8_now", n * k, lambda: [lambda w=w: w.times(x, slice(None)) for w in int8], device
+    )
+    if rows in (1, 32):
+        both = torch.randint(-127, 127, (32 if rows == 1 else 64, k), dtype=torch.int8, device=device)
+        _try(
+            note,
+            f"{title}_int_mm_alone",
+            n * k,
+            lambda: [lambda w=w: torch._int_mm(both, w.codes.t()) for w in int8],
+            device,
+        )
+    for block in blocks:
+        codes, scales = [w.codes for w in int8], [w.scale for w in int8]
+        _try(
+            note, f"{title}_own_int8_{block}", n * k, lambda b=block, c=codes, s=scales: own(c, s, b), device
+        )  # pyright: ignore
+    if rows == 1:
+        _int4(note, device, title, x, plain)
+
+
+def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[Tensor]) -> None:
+    n, k = plain[0].shape
+    packed = [Int4Weight(w) for w in plain]
+    _try(
+        note,
+        f"{title}_int4_now",
+        n * k // 2,
+        lambda: [lambda w=w: w.times(x, slice(None)) for w in packed],
+        device,
+    )
+
+    def own(block: tuple[int, int, int]) -> list[Callable[[], object]]:
+        from .kernels import gemv_int4
+
+        found, wanted = (
+            gemv_int4(x, packed[0].codes, packed[0].scale, block).double(),
+            packed[0].times(x.double().bfloat16(), slice(None)).double(),
+        )
+        if not (error := ((found - wanted).norm() / wanted.norm()).item()) < 2e-2:
+            raise ValueError(f"relative error {error:.2e}")
+        return [lambda w=w: gemv_int4(x, w.codes, w.scale, block) for w in packed]
+
+    for block in INT4_BLOCKS:
+        _try(note, f"{title}_own_int4_{block}", n * k // 2, lambda b=block: own(b), device)
+
+    def tinygemm() -> list[Callable[[], object]]:
+        group = 64
+        made = []
+        for _ in plain:
+            codes = torch.randint(0, 255, (n, k // 2), dtype=torch.uint8, device=device)
+            weight = torch.ops.aten._convert_weight_to_int4pack(codes, 8)
+            made.append((weight, torch.ones(k // group, n, 2, dtype=torch.bfloat16, device=device)))
+        return [lambda w=w, s=s: torch.ops.aten._weight_int4pack_mm(x, w, group, s) for w, s in made]
+
+    _try(note, f"{title}_int4pack_mm", n * k // 2, tinygemm, device)
