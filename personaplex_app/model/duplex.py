@@ -113,7 +113,6 @@ class Duplex:
     def record(self, how: Record) -> str:
         """Record the steps of every usual shape; return "" or the reason why all steps stay as they are."""
         batches = sorted({self.batch_of(rows) for rows in range(1, self.count + 1)})
-        cache = self.rows.state.cache
         widest = self._usual_widest()
         self._heard.active.zero_()  # nobody's state moves meanwhile
         try:
@@ -128,9 +127,8 @@ class Duplex:
         """Return the amounts of slots that steps of so many rows are recorded with."""
         cache = self.rows.state.cache
         # kernels that read each row's length need one record for all of them
-        return (
-            [cache.window] if own_kernels(self.rows.state.position[:batch, None]) else cache.recorded_reads()
-        )
+        own = own_kernels(self.rows.state.position[:batch, None])
+        return [cache.window] if own else cache.recorded_reads()
 
     def _usual_widest(self) -> tuple[int, int]:
         config = self.checkpoint.lm.config

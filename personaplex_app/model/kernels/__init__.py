@@ -1,8 +1,8 @@
 """The engine's own GPU kernels for a frame, in Triton, each with PyTorch's operations as its reference.
 
-A frame of one talk reads 15 GB of weights and does little else: what PyTorch spends on it beside that is thousands
-of small kernels. Those here do what a dozen of its operations do, for up to `MOST_ROWS` rows. They are taken where
-Triton is installed, can compile, and computes the right thing on this card (`own_kernels`).
+A frame of one talk reads 15 GB of weights and does little else: what PyTorch spends on it beside that is
+thousands of small kernels. Those here do what a dozen of its operations do, for up to `MOST_ROWS` rows.
+They are taken where Triton is installed, can compile, and is right on this card (`own_kernels`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OFF = "PERSONAPLEX_NO_KERNELS"
 
 
 def own_kernels(x: Tensor) -> ModuleType | None:
-    """Return the kernels where they can take `x`, a tensor of the language model, None where PyTorch's must."""
+    """Return the kernels where they can take `x`, one position of a few rows, None where PyTorch's must."""
     if x.numel() > MOST_ROWS * x.shape[-1]:
         return None
     return _kernels(x.device)

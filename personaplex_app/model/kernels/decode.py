@@ -1,4 +1,4 @@
-"""Triton kernels for one position of a few rows. Importing this needs Triton; `kernels.own_kernels` looks for it."""
+"""Triton kernels for one position of a few rows. Importing this needs Triton (see `own_kernels`)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ def _blocks(n: int, k: int, rows: int) -> tuple[int, int, int]:
 
 
 @triton.jit
-def _product(x_ptr, w_ptr, s_ptr, r_ptr, y_ptr, M, N, K, w_stride, SCALED: tl.constexpr, ADDED: tl.constexpr,
-             ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, EVEN: tl.constexpr):  # fmt: skip
+def _product(
+    x_ptr, w_ptr, s_ptr, r_ptr, y_ptr, M, N, K, w_stride,
+    SCALED: tl.constexpr, ADDED: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    EVEN: tl.constexpr,
+):  # fmt: skip
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     m = tl.arange(0, ROWS)
     inside = n < N
@@ -66,10 +69,8 @@ def _product(x_ptr, w_ptr, s_ptr, r_ptr, y_ptr, M, N, K, w_stride, SCALED: tl.co
             x_mask = x_mask & (k < K)[None, :]
             w_mask = w_mask & (k < K)[None, :]
         x = tl.load(x_ptr + m[:, None] * K + k[None, :], mask=x_mask, other=0.0).to(tl.float32)
-        w = tl.load(w_ptr + n[:, None].to(tl.int64) * w_stride + k[None, :], mask=w_mask, other=0).to(
-            tl.float32
-        )
-        total += w[None, :, :] * x[:, None, :]
+        w = tl.load(w_ptr + n[:, None].to(tl.int64) * w_stride + k[None, :], mask=w_mask, other=0)
+        total += w.to(tl.float32)[None, :, :] * x[:, None, :]
     y = tl.sum(total, axis=2)
     if SCALED:
         y = y * tl.load(s_ptr + n, mask=inside, other=0.0)[None, :]
@@ -126,11 +127,12 @@ def _silu_times(x_ptr, y_ptr, H, BLOCK: tl.constexpr):
     inside = d < H
     gate = tl.load(x_ptr + row * 2 * H + d, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(x_ptr + row * 2 * H + H + d, mask=inside, other=0.0).to(tl.float32)
-    tl.store(y_ptr + row * H + d, (gate / (1.0 + tl.exp(-gate)) * up).to(y_ptr.dtype.element_ty), mask=inside)
+    y = gate / (1.0 + tl.exp(-gate)) * up
+    tl.store(y_ptr + row * H + d, y.to(y_ptr.dtype.element_ty), mask=inside)
 
 
 def rotate_and_write(qkv: Tensor, cos: Tensor, sin: Tensor, slots: Tensor, cache: Tensor) -> Tensor:
-    """Rotate queries and keys by RoPE (interleaved), write keys and values into their slots, return the queries.
+    """Rotate queries and keys by RoPE, write keys and values into their slots, return the queries.
 
     Shapes: `qkv` [B, 1, 3 · D], `cos` and `sin` float32 [B, 1, 1, head width / 2], `slots` int64 [B, 1],
     `cache` [2, B, slots, heads, head width] → [B, heads, head width] in the cache's type.
@@ -175,8 +177,8 @@ def attend(q: Tensor, cache: Tensor, lengths: Tensor) -> Tensor:
     """Return attention of one position a row over the first `lengths` slots of its ring.
 
     Which slots of a ring are seen needs no mask: they are always the first ones.
-    Shapes: `q` [B, heads, head width], `cache` [2, B, slots, heads, head width], `lengths` int32 [B], each 1 or
-    more → [B, 1, heads · head width].
+    Shapes: `q` [B, heads, head width], `cache` [2, B, slots, heads, head width], `lengths` int32 [B], each
+    1 or more → [B, 1, heads · head width].
     """
     batch, heads, width = q.shape
     mixed = torch.empty(batch, heads, SPLITS, width, device=q.device)
