@@ -19,7 +19,7 @@ CASES = ["product", "int8_product", "norm", "gate", "rotation", "attention", "st
 
 @pytest.fixture(scope="module")
 def errors() -> dict[str, list[float]]:
-    """All cases, in a process of its own: whether kernels are interpreted is decided when Triton is imported."""
+    """All cases, in a process of its own: Triton decides when it is imported whether it interprets."""
     env = {**os.environ, **({} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"})}
     command = [sys.executable, "-m", "tests.test_kernels"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
@@ -76,10 +76,12 @@ def check_gate(kernels):
 def check_rotation(kernels):
     from personaplex_app.model.transformer import rotate
 
-    batch, heads, width, slots = 2, 3, 16, torch.tensor([[3], [39]])
+    batch, heads, width = 2, 3, 16
+    slots = torch.tensor([[3], [39]])
     qkv, cache = torch.randn(batch, 1, 3 * heads * width), torch.randn(2, batch, 40, heads, width)
     cos, sin = torch.rand(batch, 1, 1, width // 2), torch.rand(batch, 1, 1, width // 2)
-    wanted, (q, k, v) = cache.clone(), qkv.view(batch, 1, 3, heads, width).unbind(2)
+    wanted = cache.clone()
+    q, k, v = qkv.view(batch, 1, 3, heads, width).unbind(2)
     rows = torch.arange(batch)[:, None]
     wanted[0][rows, slots] = rotate(k, cos, sin)
     wanted[1][rows, slots] = v
@@ -103,7 +105,8 @@ def check_attention(kernels):
 
 
 def check_steps(kernels):
-    batch, heads, width, steps = 2, 3, 16, 8
+    batch, heads, width = 2, 3, 16
+    steps = 8
     state = torch.full((2, batch, steps, heads, width), torch.nan)
     wanted = state.clone()
     for k in range(steps):

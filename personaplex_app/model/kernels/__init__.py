@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 8
 TOLERANCE = 1e-2
-OFF = "PERSONAPLEX_NO_KERNELS"
-"""Set to anything, this environment variable leaves all frames to PyTorch's own operations."""
 
 
 def own_kernels(x: Tensor) -> ModuleType | None:
@@ -33,7 +31,7 @@ def own_kernels(x: Tensor) -> ModuleType | None:
 @cache
 def _kernels(device: torch.device) -> ModuleType | None:
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if OFF in os.environ or (device.type != "cuda" and not interpreted):
+    if device.type != "cuda" and not interpreted:
         return None
     try:
         from . import decode

@@ -138,7 +138,7 @@ def rotate_and_write(qkv: Tensor, cos: Tensor, sin: Tensor, slots: Tensor, cache
     `cache` [2, B, slots, heads, head width] → [B, heads, head width] in the cache's type.
     """
     batch = qkv.shape[0]
-    _, _, _, heads, width = cache.shape
+    heads, width = cache.shape[3:]
     q = torch.empty(batch, heads, width, dtype=cache.dtype, device=cache.device)
     strides = cache.stride(0), cache.stride(1), cache.stride(2)
     _rotate_and_write[(heads, batch)](
@@ -255,7 +255,8 @@ def attend_steps(qkv: Tensor, state: Tensor, k: int) -> Tensor:
 
     Shapes: `qkv` [B, 3 · D], `state` [2, B, steps, heads, head width] → [B, D].
     """
-    _, batch, steps, heads, width = state.shape
+    batch, steps = state.shape[1:3]
+    heads, width = state.shape[3:]
     y = torch.empty(batch, heads * width, dtype=qkv.dtype, device=qkv.device)
     strides = state.stride(0), state.stride(1), state.stride(2)
     padded = triton.next_power_of_2(steps)
