@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from personaplex_app.model.graphs import cuda_graphs
-from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works
+from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_product_works
 
 from .engine import Note, choose_sdpa, device_ms, release
 
@@ -173,9 +173,9 @@ def _products(note: Note, device: torch.device, name: str, n: int, k: int, rows:
             lambda b=block: own(plain, [None] * copies, b),
             device,
         )
-    int8 = [Int8Weight(w, integer_works(device)) for w in plain]
+    int8 = [Int8Weight(w, integer_product_works(device)) for w in plain]
     _try(
-        note, f"{title}_int8_now", n * k, lambda: [lambda w=w: w.times(x, slice(None)) for w in int8], device
+        note, f"{title}_int8_now", n * k, lambda: [lambda w=w: w.matmul(x, slice(None)) for w in int8], device
     )
     if rows in (1, 32):
         both = torch.randint(-127, 127, (32 if rows == 1 else 64, k), dtype=torch.int8, device=device)
@@ -202,7 +202,7 @@ def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[T
         note,
         f"{title}_int4_now",
         n * k // 2,
-        lambda: [lambda w=w: w.times(x, slice(None)) for w in packed],
+        lambda: [lambda w=w: w.matmul(x, slice(None)) for w in packed],
         device,
     )
 
@@ -211,7 +211,7 @@ def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[T
 
         found, wanted = (
             gemv_int4(x, packed[0].codes, packed[0].scale, block).double(),
-            packed[0].times(x.double().bfloat16(), slice(None)).double(),
+            packed[0].matmul(x.double().bfloat16(), slice(None)).double(),
         )
         if not (error := ((found - wanted).norm() / wanted.norm()).item()) < 2e-2:
             raise ValueError(f"relative error {error:.2e}")

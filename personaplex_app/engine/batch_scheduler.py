@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import CapacityError, EngineError, PersonaplexError, shorten
-from ..model.duplex import Duplex, Spoken
+from ..model.duplex import Duplex, FrameOutput
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
 from ..units import FRAME_MS
@@ -55,7 +55,7 @@ class BatchScheduler:
         self._changed = threading.Condition()
         self._free = list(range(self.count))
         self._newcomers: deque[_Newcomer] = deque()
-        self._frames: dict[int, tuple[np.ndarray, Future[Spoken]]] = {}
+        self._frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]] = {}
         self._resampled: dict[int, RowSampling] = {}
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._generation = 0
@@ -89,12 +89,12 @@ class BatchScheduler:
             raise
         return Row(self, row, generation)
 
-    def step(self, row: int, generation: int, frame: np.ndarray) -> Spoken:
+    def step(self, row: int, generation: int, frame: np.ndarray) -> FrameOutput:
         """Advance a row by one frame together with whoever else is there.
 
         Raises: EngineError when this row, or the device, cannot go on.
         """
-        future: Future[Spoken] = Future()
+        future: Future[FrameOutput] = Future()
         with self._changed:
             self._check(generation)
             self._frames[row] = frame, future
@@ -180,7 +180,7 @@ class BatchScheduler:
 
     def _advance(
         self,
-        frames: dict[int, tuple[np.ndarray, Future[Spoken]]],
+        frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]],
         resampled: dict[int, RowSampling],
         newcomer: _Newcomer | None,
     ) -> None:
@@ -214,7 +214,7 @@ class BatchScheduler:
             self._snapshots.put(newcomer.key, duplex.snapshot(row))
         return True
 
-    def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
+    def _rebuild(self, error: BaseException, waiting: list[Future[FrameOutput]]) -> None:
         """End all talks with an error and begin with fresh rows; where even that fails, say so to everybody
         who comes.
         """
@@ -283,7 +283,7 @@ class Row:
     row: int
     generation: int
 
-    def step(self, frame: np.ndarray) -> Spoken:
+    def step(self, frame: np.ndarray) -> FrameOutput:
         """Advance by one frame (see `BatchScheduler.step`)."""
         return self.slots.step(self.row, self.generation, frame)
 

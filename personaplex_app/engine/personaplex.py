@@ -15,7 +15,7 @@ import torch
 
 from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
-from ..model.agreement import known_agreements
+from ..model.agreement import load_agreements
 from ..model.checkpoint import Checkpoint, CheckpointFiles, fingerprint, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
@@ -165,7 +165,7 @@ class PersonaplexEngine:
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         asked = self._settings
-        agreements = known_agreements(asked.store, files.lm)
+        agreements = load_agreements(asked.store, files.lm)
         self.plan, form = divide(
             files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements
         )
@@ -179,7 +179,7 @@ class PersonaplexEngine:
             self.compute.dtype,
             lambda done: report(EngineState("loading", self.about, done)),
             form.quantize,
-            form.layers_away,
+            form.offloaded_layers,
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
@@ -376,7 +376,7 @@ def divide(
     if plan.chosen is None:
         raise EngineError(f"The memory of {device} is too small: {plan.why}")
     host = memory_bytes(torch.device("cpu"))
-    if plan.chosen.away_bytes > host:
+    if plan.chosen.offloaded_bytes > host:
         raise EngineError(
             f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or"
             " int4."

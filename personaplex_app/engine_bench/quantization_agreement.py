@@ -15,7 +15,7 @@ from ..engine.personaplex import bring, divide
 from ..engine_choice import measurements_folder
 from ..errors import EngineError
 from ..evaluation.scenarios import choose_scenarios, load_scenarios, speak
-from ..model.agreement import Agreement, agreement, greedy_choices, greedy_columns, keep_agreements
+from ..model.agreement import Agreement, agreement, greedy_choices, greedy_columns, save_agreements
 from ..model.checkpoint import CheckpointFiles, load_checkpoint
 from ..model.cloning import voice_codes
 from ..model.compute import Compute, pick
@@ -53,7 +53,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         shares[form] = agreement(
             columns, greedy_choices(_load(files, compute, form, settings.cpu_offload), columns)
         )
-    kept = keep_agreements(
+    kept = save_agreements(
         measurements_folder(settings), files.lm, {form: share.all for form, share in shares.items()}
     )
     return {
@@ -115,4 +115,4 @@ def _load(files: CheckpointFiles, compute: Compute, form: str, cpu_offload: bool
         raise EngineError(
             f"{error} To measure, each form must fit once: add --cpu-offload, or take --device cpu."
         ) from error
-    return load_checkpoint(files, compute.device, compute.dtype, None, form, option.layers_away).lm
+    return load_checkpoint(files, compute.device, compute.dtype, None, form, option.offloaded_layers).lm
