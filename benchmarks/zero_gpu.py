@@ -34,7 +34,7 @@ FRAME = bytes(2 * FRAME_SAMPLES)
 class RestingEcho(EchoEngine):
     """An echo that can be leased."""
 
-    def rest(self, report: object) -> None:
+    def preload(self, report: object) -> None:
         """Ready as it is."""
 
 

@@ -87,7 +87,7 @@ def _failed_capture(device: torch.device) -> str:
     def broken(work):
         def waits() -> None:
             work()
-            duplex._said.tokens.tolist()
+            duplex._outputs.tokens.tolist()
 
         return cuda_graphs(device)(waits)
 
@@ -122,7 +122,7 @@ def _say(
     said = []
     for frame in _user()[:frames]:
         # what a recorded frame does not write must not pass for what it should have written
-        duplex._said.tokens.fill_(-1)
+        duplex._outputs.tokens.fill_(-1)
         spoken = duplex.step({0: frame})[0]
         said.append([spoken.text, *spoken.codes])
     return torch.tensor(said)

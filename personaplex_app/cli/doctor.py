@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..engine.remote import ask
+from ..engine.remote import probe_servers
 from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
 from ..evaluation.machine import machine, versions
@@ -53,7 +53,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "why": choice.why,
             "next_step": choice.next_step,
         },
-        "remote": ask(remote_settings(settings)),
+        "remote": probe_servers(remote_settings(settings)),
         "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {
             "folder": str(settings.data),
@@ -195,7 +195,7 @@ def https_of(settings: Settings) -> str:
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
-    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is
+    """Return how PersonaPlex would plan_for_device a device's memory, or the sentence that says why that is
     not known.
     """
     try:

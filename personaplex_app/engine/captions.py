@@ -1,4 +1,4 @@
-"""A model's text pieces as captions."""
+"""Turn a model's text pieces into captions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UTTERANCE_GAP_S = 1.0
 
 
 class Captions:
-    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
+    """Joins the agent's text pieces to utterances; one ends when no piece has come for a second."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -17,7 +17,9 @@ class Captions:
         self._words: list[Word] = []
 
     def step(self, piece: str) -> tuple[Event, ...]:
-        """Take what one frame said, "" for nothing."""
+        """Take the text piece of one frame, "" for none, and return the caption events that follow from
+        it.
+        """
         start_s = self._frames * FRAME_S
         self._frames += 1
         if piece:

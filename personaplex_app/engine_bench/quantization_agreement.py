@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..engine.offline import state_line
-from ..engine.personaplex import bring, divide
+from ..engine.personaplex import checkpoint_folder, plan_for_device
 from ..engine_choice import measurements_folder
 from ..errors import EngineError
 from ..evaluation.scenarios import choose_scenarios, load_scenarios, speak
@@ -40,7 +40,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
     StorageError.
     """
     with state_line() as report:
-        files = CheckpointFiles.of(bring(settings.checkpoint, hub_access(settings), report))
+        files = CheckpointFiles.of(checkpoint_folder(settings.checkpoint, hub_access(settings), report))
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     codes, said = _spoken(files, compute.device)
     columns = greedy_columns(_load(files, compute, "none", settings.cpu_offload), codes)
@@ -110,7 +110,7 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
 
 def _load(files: CheckpointFiles, compute: Compute, form: str, cpu_offload: bool) -> Lm:
     try:
-        _, option = divide(files, compute, form, 1, cpu_offload)
+        _, option = plan_for_device(files, compute, form, 1, cpu_offload)
     except EngineError as error:
         raise EngineError(
             f"{error} To measure, each form must fit once: add --cpu-offload, or take --device cpu."
