@@ -88,8 +88,8 @@ def _stream(source: Source, part: Path, report: ReportBytes) -> None:
         with part.open("ab" if response.status_code == 206 else "wb") as file:
             for chunk in response.iter_bytes():
                 file.write(chunk)
-                report(file.report())
-                if file.report() > source.size_bytes:  # never fill the disk; the hash will not match
+                report(file.tell())
+                if file.tell() > source.size_bytes:  # never fill the disk; the hash will not match
                     return
 
 
@@ -122,7 +122,7 @@ def digest(path: Path, like: str, report: ReportBytes) -> str:
         with path.open("rb") as file:
             while block := file.read(CHUNK_BYTES):
                 sums.update(block)
-                report(file.report())
+                report(file.tell())
     except OSError as error:
         raise WeightsError(
             f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start"
