@@ -1,4 +1,4 @@
-"""Single kernels: decode attention and matrix-vector products, what PyTorch has beside prototypes.
+"""Measure single kernels, decode attention and matrix-vector products: PyTorch's and our prototypes.
 
 Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the
 cache holds, so that weights come from memory as they do in a frame. Rates

@@ -1,4 +1,4 @@
-"""Four layers in host memory: whether a talk says the same, and what bringing them over takes."""
+"""Offload four layers to host memory: check that the tokens stay the same, and measure the copies."""
 
 from __future__ import annotations
 

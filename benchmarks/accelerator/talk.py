@@ -1,4 +1,4 @@
-"""One talk: what recording it takes, its frames early and late, where their time goes, its prompt phase."""
+"""Measure one talk: graph recording, frames early and late, a profile of a frame, and its prompt phase."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _kernels(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, An
 
 
 def _pieces(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, float]:
-    """Return what the parts of a frame take when each is recorded alone."""
+    """Return how long each part of a frame takes when it is recorded alone."""
     checkpoint, state = duplex.checkpoint, duplex.rows.state.view(1)
     lm, mimi = checkpoint.lm, checkpoint.mimi
     heard = duplex._inputs.view(1)

@@ -1,6 +1,4 @@
-"""How far int8 and int4 say what the unquantised weights say, measured on a checkpoint's own weights with
-somebody speaking to it.
-"""
+"""Measure how often int8 and int4 choose the unquantised weights' tokens, on a real checkpoint and speech."""
 
 from __future__ import annotations
 
@@ -33,8 +31,9 @@ FORMS = ("int8", "int4")
 
 
 def measure_agreement(settings: Settings) -> dict[str, Any]:
-    """Compare each quantised form (or the one that was asked for) with the unquantised weights, one in memory
-    at a time; keep the result.
+    """Compare each quantised form, or the requested one, with the unquantised weights, and store the result.
+
+    Only one model is in memory at a time.
 
     Raises: EngineUnavailable, WeightsError, SettingsError, EngineError where a form does not fit,
     StorageError.
@@ -76,7 +75,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
 
 
 def render_agreement(found: dict[str, Any]) -> str:
-    """Return the findings for a terminal."""
+    """Format the results for a terminal."""
     lines = [
         (
             f"{found['machine']['name']} ({found['machine']['device']}), {found['dtype']}; {found['frames']}"
@@ -95,9 +94,7 @@ def render_agreement(found: dict[str, Any]) -> str:
 
 
 def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
-    """Return one of our scenarios as the checkpoint's codec hears it, from shortly before the first word on,
-    and what is said.
-    """
+    """Return the codes of one of our scenarios, from shortly before its first word, and its text."""
     scenario = choose_scenarios([SCENARIO], load_scenarios())[0]
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)

@@ -1,5 +1,5 @@
-"""Renderings on disk, each under its key: a FLAC with both sides and a JSON beside it, checked whenever they
-are read.
+"""A disk cache of renderings: for each key a FLAC file with both sides and a JSON file, verified when
+read.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
 class RenderCache:
-    """At most `limit_bytes` in `folder`: the least recently used go first. With `keep_s` they also go so long
-    after their last use.
+    """Holds up to `limit_bytes` in `folder`, evicting the least recently used.
 
-    Methods may be called from any thread. An entry is whole or not there: the JSON, which tells the sound's
-    hash, is renamed last.
+    With `keep_s`, entries also expire that long after their last use. Methods may be called from any thread.
+    An entry is complete or absent: the JSON file, which holds the sound's hash, is written last.
     """
 
     def __init__(self, folder: Path, limit_bytes: int, keep_s: float | None = None) -> None:
@@ -52,9 +51,9 @@ class RenderCache:
         return self._about(key).is_file()
 
     def get(self, key: str) -> Rendering | None:
-        """Return a kept rendering; None where there is none.
+        """Return a cached rendering, None where there is none.
 
-        A damaged entry is deleted, and counts as none.
+        A damaged entry is deleted and treated as absent.
         """
         about = self._about(key)
         sound = self._sound(key)
@@ -70,16 +69,16 @@ class RenderCache:
         return rendering
 
     def touch(self, key: str) -> None:
-        """Count an entry as used now, where there is one."""
+        """Mark an entry, if it exists, as used now."""
         now_s = time.time()
         for path in (self._about(key), self._sound(key)):
             with suppress(OSError):
                 os.utime(path, (now_s, now_s))
 
     def put(self, rendering: Rendering) -> None:
-        """Keep a rendering, letting go of the least recently used where room is needed.
+        """Store a rendering, evicting the least recently used where room is needed.
 
-        Raises: StorageError when the folder takes no more.
+        Raises: StorageError when the folder cannot be written, or the rendering exceeds the limit.
         """
         sound = io.BytesIO()
         both = np.column_stack((rendering.user, rendering.agent))
@@ -102,7 +101,7 @@ class RenderCache:
                 ) from error
 
     def purge(self) -> None:
-        """Delete what has outlived `keep_s`, and what a program that was killed left half written."""
+        """Delete expired entries, and temporary files that a killed program left behind."""
         now_s = time.time()
         with self._lock:
             for path in self._folder.glob("*"):
@@ -139,7 +138,7 @@ class RenderCache:
             total_bytes -= size_bytes
 
     def _delete(self, key: str) -> None:
-        # the JSON first: without it the sound is nobody's
+        # the JSON first: a sound without one is not an entry, so a crash in between leaves none half deleted
         for path in (self._about(key), self._sound(key)):
             path.unlink(missing_ok=True)
 
@@ -172,14 +171,16 @@ def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
         "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
         "step_ms": rendering.step_ms,
     }
-    return json.loads(json.dumps(body))  # tuples become lists, so that the hash is that of what is read
+    return json.loads(
+        json.dumps(body)
+    )  # tuples become lists, so that the hash equals that of what is read back
 
 
 def _read(key: str, about: Path, sound: Path) -> Rendering:
     """Raises: FileNotFoundError, or another error when the entry is not what was written."""
-    told = json.loads(_bounded(about, MAX_ABOUT_BYTES))
-    body = told["rendering"]
-    if told["sha256"] != _hash(body) or body["schema"] != SCHEMA or body["key"] != key:
+    document = json.loads(_bounded(about, MAX_ABOUT_BYTES))
+    body = document["rendering"]
+    if document["sha256"] != _hash(body) or body["schema"] != SCHEMA or body["key"] != key:
         raise ValueError("the JSON is not what was written")
     data = _bounded(sound, MAX_SOUND_BYTES)
     if hashlib.sha256(data).hexdigest() != body["sound_sha256"]:

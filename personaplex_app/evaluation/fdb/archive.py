@@ -1,6 +1,4 @@
-"""Somebody's outputs as one zip: unpacked within limits, nothing outside its folder, nothing but sound and
-JSON.
-"""
+"""Unpack an untrusted zip of outputs: within size limits, into its folder only, sound and JSON files only."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ _BLOCK_BYTES = 1 << 20
 
 
 def unpack(archive: Path, into: Path, note: Note) -> Path:
-    """Unpack what can be scored and return the folder that holds the samples' folders. What is left out,
-    alone and for itself, is noted.
+    """Unpack the files that can be scored and return the folder that holds the samples' folders.
 
-    Raises: BadInput when it is no zip, too large, or holds nothing to score.
+    A bad entry is skipped and reported to `note`.
+    Raises: BadInput when the file is no zip, is too large, or holds nothing to score.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -80,8 +78,9 @@ def _is_wanted(entry: zipfile.ZipInfo) -> bool:
 
 
 def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_bytes: int) -> int:
-    """Write one file and return how many bytes may still come: what is written counts, not what the zip says
-    of itself.
+    """Write one file and return how many bytes may still be written.
+
+    Written bytes are counted, because the sizes in a zip's directory may lie.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with file.open(entry) as source, target.open("wb") as out:
