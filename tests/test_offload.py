@@ -27,7 +27,7 @@ def said(rows: Rows, frames: int) -> list[list[int]]:
 @pytest.mark.parametrize(("quantize", "away"), [("none", 1), ("none", 2), ("none", 3), ("int8", 2)])
 def test_lm_with_layers_away_says_the_same(quantize, away):
     here, apart = (
-        Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, away=n), 1) for n in (0, away)
+        Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, offloaded=n), 1) for n in (0, away)
     )
     assert said(apart, 10) == said(here, 10)
     stream = apart.lm.transformer.stream
@@ -38,7 +38,7 @@ def test_lm_with_layers_away_says_the_same(quantize, away):
 
 
 def test_layer_stream_broken_off_goes_on_in_order():
-    rows = Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, away=3), 1)
+    rows = Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, offloaded=3), 1)
     whole = Rows(tiny.checkpoint().lm, 1)
     for taken in (1, 2, 3):
         layers = iter(rows.lm.transformer.stream)

@@ -96,5 +96,5 @@ def load_for(
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     _, form = plan_for_device(files, compute, settings.quantize, 1, settings.cpu_offload)
     return load_checkpoint(
-        files, compute.device, compute.dtype, quantize=form.quantize, away=form.offloaded_layers
+        files, compute.device, compute.dtype, quantize=form.quantize, offloaded=form.offloaded_layers
     )
