@@ -24,9 +24,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], di
         page = browser.new_page()
         # straight from the folder: these parts need no server
         page.route(
-            f"{ORIGIN}/*.js",
+            f"{ORIGIN}/**/*.js",
             lambda route: route.fulfill(
-                path=STATIC / route.request.url.rsplit("/", 1)[1], content_type="text/javascript"
+                path=STATIC / route.request.url.removeprefix(f"{ORIGIN}/"), content_type="text/javascript"
             ),
         )
         page.route(
