@@ -52,6 +52,7 @@ export async function parts(folder) {
     `${folder}/talk/protocol.js`
   );
   const { Resampler } = await import(`${folder}/audio/resampler.js`);
+  const { HOST } = await import(`${folder}/shared/host.js`);
   const { LaneData } = await import(`${folder}/shared/lane-data.js`);
   const messages = [
     audioMessage(Int16Array.from([1, -2, 300])),
@@ -91,6 +92,7 @@ export async function parts(folder) {
     pcm: [...audio.pcm],
     stop: stop.data.type,
     text: text.text,
+    host: HOST,
     garbage: [[4, 123], [99], []].map((bytes) => decode(Uint8Array.from(bytes))),
     count: heard.length,
     amplitude: (2 * Math.hypot(re, im)) / tail.length,
