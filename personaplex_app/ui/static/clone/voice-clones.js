@@ -1,6 +1,6 @@
 // A person's cloned voices among the others: made in a dialog; the chosen one is kept, exported and deleted here.
 
-import { h, part, saveAs, say, show } from "../shared/dom.js";
+import { h, notify, part, saveAs, show } from "../shared/dom.js";
 import { HOST } from "../shared/host.js";
 import * as api from "./clone-api.js";
 import { CloneDialog } from "./clone-dialog.js";
@@ -51,9 +51,7 @@ export class VoiceClones {
   }
 
   tell(text) {
-    const notice = part(this.root, "clone-notice");
-    say(notice, text);
-    show(notice, Boolean(text));
+    notify(part(this.root, "clone-notice"), text);
   }
 
   /** Do something with the chosen voice; what goes wrong is told. */

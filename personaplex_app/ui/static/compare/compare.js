@@ -1,7 +1,7 @@
 // The Compare tab: what is compared, how far it is, and the way from there to the blind test and its results.
 
 import { status } from "../shared/api.js";
-import { part, say, show } from "../shared/dom.js";
+import { notify, part, show } from "../shared/dom.js";
 import { Answers } from "./answers.js";
 import { BlindTest } from "./blind-test.js";
 import { Choice } from "./choice.js";
@@ -60,8 +60,7 @@ class ComparePage {
 
   tell(text) {
     const notice = part(this.root, "notice");
-    say(notice, text);
-    show(notice, Boolean(text));
+    notify(notice, text);
     if (text) notice.scrollIntoView({ block: "nearest" });
   }
 

@@ -1,7 +1,7 @@
 // The Sessions tab: this browser's talks, each with its lane; some at a time, since a lane needs its talk's sound read.
 
 import * as api from "../shared/api.js";
-import { button, h, part, say, show } from "../shared/dom.js";
+import { button, h, notify, part, show } from "../shared/dom.js";
 import { nameHost } from "../shared/host.js";
 import { Recording, heading } from "../shared/recording.js";
 
@@ -31,9 +31,7 @@ class SessionsPage {
   }
 
   tell(text) {
-    const notice = part(this.root, "notice");
-    say(notice, text);
-    show(notice, Boolean(text));
+    notify(part(this.root, "notice"), text);
   }
 
   async load() {

@@ -49,6 +49,12 @@ export function show(element, on) {
   if (element) element.hidden = !on;
 }
 
+/** Show a notice that says `text`; an empty text takes it back. */
+export function notify(element, text) {
+  say(element, text);
+  show(element, Boolean(text));
+}
+
 /** Text with its addresses made into links. */
 export function linked(text) {
   return text
@@ -73,8 +79,11 @@ export function about(seconds) {
   return minutes === 1 ? "about a minute" : `about ${minutes} minutes`;
 }
 
+/** Whether a figure of the server is there. */
+export const isKnown = (value) => value !== null && value !== undefined;
+
 /** 75.4 → "75 ms", and a dash for what is not known. */
-export const ms = (value) => (value === null || value === undefined ? "–" : `${Math.round(value)} ms`);
+export const ms = (value) => (isKnown(value) ? `${Math.round(value)} ms` : "–");
 
 /** An ISO time as its reader writes it. */
 export function when(iso) {

@@ -2,7 +2,7 @@
 // talk, in Sessions, and for the answers of Respond.
 
 import * as api from "./api.js";
-import { button, clock, h, saveAs, say, show, when } from "./dom.js";
+import { button, clock, h, notify, saveAs, say, show, when } from "./dom.js";
 import { HOST } from "./host.js";
 import { DuplexLane } from "./lane.js";
 import { Player } from "./player.js";
@@ -204,8 +204,7 @@ export class Recording {
   }
 
   tell(text) {
-    say(this.notice, text);
-    show(this.notice, Boolean(text));
+    notify(this.notice, text);
   }
 
   async trying(work) {

@@ -1,6 +1,6 @@
 // What the page says in each state: a sentence, and a way on.
 
-import { about } from "./dom.js";
+import { about, isKnown } from "./dom.js";
 
 const HOW_TO_ALLOW = [
   [
@@ -70,10 +70,6 @@ export function limit({ reason, left_s }) {
     return `Nothing was heard from you for a while; the talk ends in ${about(left_s)} unless you speak.`;
   }
   return `This talk ends in ${about(left_s)}: its time is nearly over.`;
-}
-
-function isKnown(value) {
-  return value !== null && value !== undefined;
 }
 
 export const TEXT = Object.freeze({

@@ -1,6 +1,6 @@
 // What moves during a talk: captions, level meters, instruments. Numbers shown are measured in this talk.
 
-import { clock, everyFrame, h, ms, part, say, show } from "../shared/dom.js";
+import { clock, everyFrame, h, isKnown, ms, part, say, show } from "../shared/dom.js";
 
 const MOST_CAPTIONS = 400;
 const METER_FALL = 0.8;
@@ -183,10 +183,6 @@ export class Readouts {
         `${underruns} gaps, ${trimmed_ms} ms trimmed`,
     );
   }
-}
-
-function isKnown(value) {
-  return value !== null && value !== undefined;
 }
 
 /** Milliseconds as they are read at a glance. */

@@ -1,7 +1,7 @@
 // What the Talk tab shows in each of its states: which parts, which buttons, which words. `data-phase` of the tab and
 // `data-state` of #talk-status are what style sheets and other programs see of it.
 
-import { part, say, show } from "../shared/dom.js";
+import { notify, part, say, show } from "../shared/dom.js";
 
 const PHASES = {
   idle: "idle",
@@ -83,9 +83,7 @@ export class Stage {
 
   /** Say something that is worth knowing in any state; an empty text takes that back. */
   notify(text) {
-    const notice = part(this.root, "notice");
-    say(notice, text);
-    show(notice, Boolean(text));
+    notify(part(this.root, "notice"), text);
   }
 
   showMuted(on) {

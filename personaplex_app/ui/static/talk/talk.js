@@ -16,7 +16,8 @@ import { Setup } from "./setup.js";
 import { Stage } from "./stage.js";
 import { StatusPoll } from "./status-poll.js";
 
-const END_PATIENCE_MS = 6000;
+// a busy server finishes the recording before it says goodbye
+const END_PATIENCE_MS = 12000;
 const RECORDING_PATIENCE_MS = 30000;
 // after a goodbye the recording is closed already
 const RECORDING_TOLD_PATIENCE_MS = 3000;
