@@ -121,7 +121,8 @@ class Duplex:
             ):
                 self._recorded[shape] = how(lambda shape=shape: self._compute(shape))
         except RuntimeError as error:
-            # ending a capture that failed raises again, and only says that it failed; the shapes recorded before it stay
+            # ending a capture that failed raises again, and only says that it failed; the shapes recorded
+            # before it stay
             return shorten(error.__context__ or error, 120)
         return ""
 
