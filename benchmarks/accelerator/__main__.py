@@ -64,7 +64,7 @@ PARTS = [
         "one talk in bfloat16 with int8 weights",
         {"dtype": "bfloat16", "quantize": "int8"},
     ),
-    Part("kernels", "micro", 75, "attention and matrix-vector kernels apart, beside prototypes", {}),
+    Part("kernels", "micro", 75, "attention and matrix-vector kernels apart", {}),
     Part("talk_float16", "talk", 60, "one talk in float16", {"dtype": "float16"}),
     Part(
         "talk_int4",
