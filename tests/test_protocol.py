@@ -16,6 +16,7 @@ from personaplex_app.protocol import (
     metadata,
     pack,
     parse_query,
+    parse_start,
     unpack,
 )
 
@@ -120,7 +121,7 @@ def test_start_message_fills_the_request():
         "keep": True,
         "seed": 7,
     }
-    started = request.configured(start)
+    started = request.configured(parse_start(start))
     assert (started.prompt, started.voice, started.keep, started.codec, started.events) == (
         "Be kind.",
         "clear",
@@ -137,4 +138,4 @@ def test_start_message_fills_the_request():
 )
 def test_start_message_with_wrong_type_is_refused(start):
     with pytest.raises(BadInput, match=next(iter(start))):
-        parse_query({}).configured(start)
+        parse_start(start)

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "personaplex_app"
 # A room is a module or a folder of the package, or a folder of a folder. A module may import from its own
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
-    {"errors", "intervals", "logs", "platform_detection", "units"},
+    {"errors", "intervals", "logs", "platform_detection", "protocol_events", "units"},
     {"audio", "metrics", "owners", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},
@@ -29,7 +29,7 @@ FLOORS = [
 ROOMS = set().union(*FLOORS)
 FORBIDDEN = {
     **dict.fromkeys(
-        ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"),
+        ("audio", "protocol", "protocol_events", "codec", "gateway", "yaml_fields", "personas", "voices"),
         {"torch", "asyncio", "gradio"},
     ),
     **dict.fromkeys(

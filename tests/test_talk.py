@@ -15,8 +15,8 @@ from personaplex_app.personas import load_personas
 from personaplex_app.protocol import Kind, metadata, parse_query
 from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import ConnectRate, HttpChannels
-from personaplex_app.server.end_reasons import EntryPolicy
 from personaplex_app.server.engine_supervisor import EngineSupervisor
+from personaplex_app.server.entry_point import EntryPolicy, page_entry
 from personaplex_app.server.talk import Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
@@ -52,9 +52,10 @@ async def until(true, patience_s=5.0):
         await anyio.sleep(0.01)
 
 
-def converse(tasks, app_state, **query):
+def converse(tasks, app_state, policy=EntryPolicy(), **query):
     channel = FakeChannel()
-    tasks.start_soon(Talk(channel, parse_query({**QUERY, **query}), app_state).run)
+    request = parse_query({**QUERY, **query})
+    tasks.start_soon(Talk(channel, request, app_state, page_entry("chat", request, policy)).run)
     return channel
 
 
@@ -155,8 +156,7 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
     async with open_app_state(engine, tmp_path, slots=1) as app_state, anyio.create_task_group() as tasks:
         first = converse(tasks, app_state)
         await until(lambda: first.count(Kind.HANDSHAKE))
-        second = FakeChannel()
-        tasks.start_soon(Talk(second, parse_query(QUERY), app_state, EntryPolicy(wait_s=0.2)).run)
+        second = converse(tasks, app_state, EntryPolicy(wait_s=0.2))
         second.say(metadata("interrupt"))
         await until(lambda: second.closed)
         assert second.events("notice")[0]["code"] == "not_begun"
@@ -172,12 +172,7 @@ async def test_conversation_terms_are_kept_within_the_apps_limits(tmp_path):
     persona = replace(load_personas()[1], name="shop", prompt="You sell umbrellas.")
     engine = ScriptedEngine(silence)
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
-        channel = FakeChannel()
-        tasks.start_soon(
-            Talk(
-                channel, parse_query(QUERY), app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona)
-            ).run
-        )
+        channel = converse(tasks, app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona))
         await until(lambda: channel.closed)
     (ready,), (ended,) = channel.events("ready"), channel.events("ended")
     assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from ..engine.contract import Mark, Sampling, TurnLatency, Utterance
 from ..errors import NoRecording, NotFound, StorageError, StorageFull, TalkRunning
+from ..protocol_events import Word
 from .database import Database
 from .recording import BYTES_PER_S, Recorder, part_path, recover, sync_folder
 from .records import (
@@ -269,7 +270,7 @@ class Store:
             ):  # no rating can fall between the two
                 other._own(theirs, owner, talk_id)
                 for name, key in (("talks", "id"), ("utterances", "talk_id"), ("marks", "talk_id")):
-                    for row in _rows(theirs, f"SELECT * FROM {name} WHERE {key} = ?", (talk_id,)):  # noqa: S608
+                    for row in _rows(theirs, f"SELECT * FROM {name} WHERE {key} = ?", (talk_id,)):
                         slots = ", ".join("?" * len(row))
                         ours.execute(
                             f"INSERT INTO {name} ({', '.join(row.keys())}) VALUES ({slots})", tuple(row)
