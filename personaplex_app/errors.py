@@ -2,8 +2,8 @@
 
 Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the
 next thing to do.
-`code` is the stable word that goes over the wire beside it, `close_code` what a connection is closed with that
-ends by it.
+`code` is the stable word that goes over the wire beside it; a connection that ends by it is closed with its
+`close_code`.
 """
 
 from enum import IntEnum

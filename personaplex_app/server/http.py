@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -22,6 +23,11 @@ _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
 )
 
 
+def status_of(error: PersonaplexError) -> int:
+    """Return the HTTP status of a request that ends by an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
+
+
 def errors_as_json(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
     where the app counts.
@@ -34,8 +40,7 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
         except PersonaplexError as error:
             if metrics := getattr(request.app.state, "metrics", None):
                 metrics.errors.labels(error.code).inc()
-            status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
-            return JSONResponse({"error": error.code, "message": str(error)}, status)
+            return JSONResponse({"error": error.code, "message": str(error)}, status_of(error))
 
     return wrapped
 
@@ -50,9 +55,28 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
+async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
+    """Return a request's body as the JSON object that it is.
+
+    Raises: BadInput when it is too large or something else; `example` goes on with "a JSON object".
+    """
+    try:
+        value = json.loads(await limited_body(request, limit_bytes))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(f"{f'The body must be a JSON object {example}'.rstrip()}.")
+    return value
+
+
 def owner_key_of(request: Request) -> str:
     """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
     return request.headers.get("x-owner-key", "")
+
+
+def owner_and_id(request: Request, parameter: str) -> tuple[str, str]:
+    """Return whose thing a request is about, and the id that its path names."""
+    return owner_key_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:

@@ -65,7 +65,8 @@ async def usable_engine(
             await granted.wait()
         if not (granted.is_set() or lease.held):
             raise GpuUnavailable(
-                "The page did not take the GPU that was offered to it. Load the page again, and start once more."
+                "The page did not take the GPU that was offered to it. Load the page again, and start"
+                " once more."
             )
         await granted.wait()
         lease.granted.result()

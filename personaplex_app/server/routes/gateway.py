@@ -1,5 +1,5 @@
 """`/ws/voice/{adapter}`: the same talks for clients of the ORBIT gateway, whose messages
-`gateway.GatewayWire` translates.
+`gateway.wire.GatewayWire` translates.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class GatewayChannel:
         self._bad = TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> FromClient:
-        """Return the next order or sound that can be used. Raises: Disconnected, ProtocolError for a flood."""
+        """Return the next that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
             data = await self._frames.receive()
             if not self._all.take():
