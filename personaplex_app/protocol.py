@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
 from .protocol_events import (
-    BadSampling,
+    BadOrder,
     Interrupt,
     Mute,
     Order,
@@ -242,16 +242,15 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
 
 
 def parse_order(fields: Mapping[str, Any]) -> Order:
-    """Return what a client's metadata message orders; one that cannot be obeyed while the talk goes on is
-    an order too, `BadSampling` or `UnknownOrder`.
-
-    Raises: BadInput for a `start` with a field that cannot be used.
+    """Return what a client's metadata message orders; one that cannot be obeyed is an order too, `BadOrder`
+    or `UnknownOrder`: what becomes of the talk is not decided here.
     """
     match fields["type"]:
-        case "start":
-            return parse_start(fields)
-        case "sampling":
-            return _sampling_change(fields)
+        case "start" | "sampling" as type_:
+            try:
+                return parse_start(fields) if type_ == "start" else _sampling_change(fields)
+            except BadInput as error:
+                return BadOrder(type_, str(error))
         case "interrupt":
             return Interrupt()
         case "playback":
@@ -271,18 +270,13 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
             return UnknownOrder(unknown)
 
 
-def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange | BadSampling:
+def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
     if "seed" in fields:
-        return BadSampling(
-            "The seed is chosen when a talk begins and stays; start a new talk with another one."
-        )
-    try:
-        changes = _sampling(fields)
-    except BadInput as error:
-        return BadSampling(str(error))
+        raise BadInput("The seed is chosen when a talk begins and stays; start a new talk with another one.")
+    changes = _sampling(fields)
     if not changes:
         names = ", ".join(name for name in SAMPLING_LIMITS if name != "seed")
-        return BadSampling(f"A sampling message changes at least one of {names}.")
+        raise BadInput(f"A sampling message changes at least one of {names}.")
     return SamplingChange(**changes)
 
 

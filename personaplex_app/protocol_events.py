@@ -425,9 +425,10 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class BadSampling:
-    """A change of the sampling that cannot be made, and `why`."""
+class BadOrder:
+    """An order of a `type` that is known, with a field that cannot be used, and `why`."""
 
+    type: str
     why: str
 
 
@@ -456,7 +457,7 @@ Order = (
     | Mute
     | Ping
     | Stop
-    | BadSampling
+    | BadOrder
     | UnknownOrder
     | ControlStart
     | KeepAlive

@@ -30,10 +30,7 @@ class Channel(Protocol):
     """What goes between a talk and its client, whole and typed. Bytes are each channel's own affair."""
 
     async def receive(self) -> FromClient:
-        """Return what comes next.
-
-        Raises: Disconnected; ProtocolError or BadInput for what cannot be used and ends the talk.
-        """
+        """Return what comes next. Raises: Disconnected; ProtocolError for what ends the talk."""
         ...
 
     async def send(self, event: ToClient) -> None:

@@ -24,7 +24,7 @@ from ..protocol import ChatRequest
 from ..protocol_events import (
     EVENTS,
     Audio,
-    BadSampling,
+    BadOrder,
     Begun,
     ControlStart,
     Ended,
@@ -182,7 +182,9 @@ class Talk:
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(said)
                 self._configured.set()
-            case Start():
+            case BadOrder("start", why) if not self._configured.is_set():
+                raise BadInput(why)
+            case Start() | BadOrder("start"):
                 text = "The talk has already begun; stop it before you start another."
                 self._tell(Notice("already_started", text))
             case ControlStart():
@@ -199,7 +201,7 @@ class Talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case SamplingChange():
                 await self._resample(said)
-            case BadSampling(why):
+            case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
                 self._count_underruns(said.underruns)

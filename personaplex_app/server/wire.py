@@ -75,7 +75,7 @@ def _told(name: str, value: Any) -> Any:
 def order_of(message: Message) -> FromClient:
     """Return what a client's message brings.
 
-    Raises: ProtocolError when it is none, BadInput for a `start` that cannot be used.
+    Raises: ProtocolError for a metadata message that is no JSON object with a `type`.
     """
     match message.kind:
         case Kind.AUDIO:
