@@ -101,6 +101,8 @@ def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
 class HttpSocket:
     """The HTTP fallback with the calls of a WebSocket, as far as a `Caller` uses them."""
 
+    close_code = None
+
     def __init__(self, url: str, timeout_s: float, query: dict) -> None:
         self._client = httpx.Client(base_url=url, timeout=timeout_s)
         opened = self._client.post("/api/chat/http", params=query)
@@ -128,10 +130,11 @@ class HttpSocket:
         return data
 
     def close(self) -> None:
-        """Hang up, unless the talk is over already."""
-        self._client.delete(self._path)
-        self._reader.join()
-        self._client.close()
+        """Hang up, unless the talk is over already. May be called twice."""
+        if not self._client.is_closed:
+            self._client.delete(self._path)
+            self._reader.join()
+            self._client.close()
 
     def _read(self) -> None:
         rest = b""
