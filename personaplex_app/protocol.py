@@ -20,7 +20,6 @@ from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
 from .protocol_events import (
     BadOrder,
     Interrupt,
-    Mute,
     Order,
     Ping,
     Playback,
@@ -260,8 +259,6 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
                 _number_or_none(fields.get("buffer_ms")),
                 _number_or_none(fields.get("trimmed_ms")),
             )
-        case "mute":
-            return Mute(bool(fields.get("on", True)))
         case "ping":
             return Ping(fields.get("sent"))
         case "stop":

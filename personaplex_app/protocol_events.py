@@ -399,17 +399,6 @@ class Playback:
     trimmed_ms: float | None = None
 
 
-@_named("mute", ORDERS)
-@dataclass(frozen=True)
-class Mute:
-    """The user has switched the microphone off, or on again; meanwhile the client sends silence.
-
-    For whoever watches the talk: nothing is done for it.
-    """
-
-    on: bool = True
-
-
 @_named("ping", ORDERS)
 @dataclass(frozen=True)
 class Ping:
@@ -454,7 +443,6 @@ Order = (
     | SamplingChange
     | Interrupt
     | Playback
-    | Mute
     | Ping
     | Stop
     | BadOrder

@@ -121,7 +121,6 @@ SENT = {
     "start": {"persona": "x", "keep": True, "lease_s": 30, "text_topk": 5},
     "sampling": {"audio_topk": 5},
     "playback": {"underruns": 2, "buffer_ms": 40.5, "trimmed_ms": 0},
-    "mute": {"on": False},
     "ping": {"sent": [1]},
     "interrupt": {},
     "stop": {},

@@ -220,7 +220,6 @@ async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_
         await until(lambda: channel.count(Kind.HANDSHAKE))
         for type_ in ("dance", "dance", "x" * 5000, "\ud800", *(f"trick-{n}" for n in range(100))):
             channel.say(Message(Kind.METADATA, json.dumps({"type": type_}).encode()))
-        channel.say(metadata("mute", on=True))
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
         told = channel.events("notice")

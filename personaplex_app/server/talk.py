@@ -210,7 +210,7 @@ class Talk:
             case UnknownOrder(type_):
                 self._tell_unknown(type_)
             case _:
-                # mute and messages without a use here; that they came has kept the talk alive
+                # a message without a use here; that it came has kept the talk alive
                 return
 
     def _tell_unknown(self, type_: str) -> None:
