@@ -10,7 +10,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
+from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.export import (
     clock,
     file_name,

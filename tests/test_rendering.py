@@ -25,11 +25,11 @@ from personaplex_app.engine.contract import (
     Step,
     TurnLatency,
     Utterance,
-    Word,
 )
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
+from personaplex_app.protocol_events import Word
 from personaplex_app.rendering.batch import BatchProgress, RenderBatch
 from personaplex_app.rendering.cache import RenderCache
 from personaplex_app.rendering.render import Render, Rendering, RenderRequest, render, request

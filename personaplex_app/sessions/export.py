@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
 from ..audio import pcm16_to_float, peaks
-from ..engine.contract import Speaker, Utterance
+from ..engine.contract import Utterance
+from ..protocol_events import Speaker
 from ..units import SAMPLE_RATE_HZ
 from .records import TalkRecord
 

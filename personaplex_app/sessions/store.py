@@ -17,8 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..atomic import sync_folder
-from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from ..engine.contract import Mark, Sampling, TurnLatency, Utterance
 from ..errors import NoRecording, NotFound, StorageError, StorageFull, TalkRunning
+from ..protocol_events import Word
 from .database import Database
 from .recording import BYTES_PER_S, Recorder, part_path, recover
 from .records import (

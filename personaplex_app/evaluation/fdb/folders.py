@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ...engine.contract import Word
 from ...errors import BadAudio, BadInput, shorten
+from ...protocol_events import Word
 from ...speech.sound import Sound, Span
 from ...units import frames_to_s
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ... import intervals
-from ...engine.contract import Word
 from ...errors import BadInput, shorten
+from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
