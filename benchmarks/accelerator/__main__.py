@@ -31,7 +31,7 @@ SDPA_CHOICES = ("default", "no_cudnn", "efficient")
 
 @dataclass(frozen=True)
 class Part:
-    """One part: `benchmarks.accelerator.<module>.measure`, called with `arguments`, at most `cap_s` seconds."""
+    """One part: `benchmarks.accelerator.<module>.measure`, called with `arguments`, for `cap_s` seconds."""
 
     name: str
     module: str

@@ -102,7 +102,7 @@ def _failed_capture(device: torch.device) -> str:
     except RuntimeError as error:
         drawing = f"impossible ({error})"
     share = _share(said, _wanted(CASES[0], FEW_FRAMES))
-    return f"{share} of the tokens are right, on {stream} stream; drawing is {drawing}; the reason given: {reason}"
+    return f"{share} of the tokens are right, on {stream} stream; drawing is {drawing}; reason: {reason}"
 
 
 def _say(

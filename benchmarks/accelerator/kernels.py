@@ -1,7 +1,7 @@
 """Triton prototypes of what the engine may run one day, measured against what it runs now.
 
-Weight-only matrix-vector products (one launch each, sums in float32, no tensor cores: a row does not depend on
-its batch), and decode attention that reads a length per row on the device instead of a mask.
+Weight-only matrix-vector products (one launch each, sums in float32, no tensor cores: a row does not depend
+on its batch), and decode attention that reads a length per row on the device instead of a mask.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Single kernels: decode attention and matrix-vector products, what PyTorch has beside prototypes.
 
 Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the
-cache holds, so that weights come from memory as they do in a frame. Rates count the weights (or keys and values) once.
+cache holds, so that weights come from memory as they do in a frame. Rates
+count the weights (or keys and values) once.
 """
 
 from __future__ import annotations
