@@ -29,7 +29,8 @@ log = library.begin(sys.argv[2], True, TalkMeta("classic", "Nora"))
 print("talk", log.id, flush=True)
 chance = np.random.default_rng()
 for n in range(5_000):
-    said = (Utterance(n, "user", f"words {n}", n, n + 1, True), Mark("overlap", "user", n, n + 1), TurnLatency(n, n + 1))
+    said = (Utterance(n, "user", f"words {n}", n, n + 1, True),
+            Mark("overlap", "user", n, n + 1), TurnLatency(n, n + 1))
     events = said if n % 7 == 0 else ()
     frame = chance.uniform(-1, 1, FRAME_SAMPLES).astype(np.float32)
     assert log.step(frame, Step(frame, events=events)) is None
@@ -69,7 +70,7 @@ def test_library_killed_at_any_moment_lost_nothing_it_acknowledged(tmp_path):
         found = library.get(KEY, talk_id)
         acknowledged = [f"words {n}" for n in range(0, last_step + 1, 7)]
         assert [u.text for u in found.utterances][: len(acknowledged)] == acknowledged
-        assert len(found.marks) == len(found.latencies) == len(found.utterances) <= len(acknowledged) + 1
+        assert len(found.marks) == len(found.turn_latencies) == len(found.utterances) <= len(acknowledged) + 1
         with library.open_audio(KEY, talk_id) as file:
             heard_s = soundfile.info(file).duration
         assert heard_s >= saved_s

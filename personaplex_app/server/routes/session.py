@@ -22,15 +22,19 @@ from starlette.routing import Route
 from ...errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
 from ...sessions import export
 from ...sessions.library import Library
+from ...sessions.records import TalkRecord
 from ..http import PRIVATE, errors_as_json, limited_body, owner_key_of, private_json
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
 WORKERS = 4
-TEXTS = {
-    "txt": (export.to_txt, "text/plain; charset=utf-8"),
+TEXTS: dict[str, tuple[Callable[[TalkRecord], str], str]] = {
+    "txt": (
+        lambda talk: export.to_txt(talk, talk.started_at_s, talk.status),
+        "text/plain; charset=utf-8",
+    ),
     "srt": (export.to_srt, "application/x-subrip; charset=utf-8"),
-    "json": (export.to_json, "application/json"),
+    "json": (lambda talk: export.to_json(export.describe(talk)), "application/json"),
 }
 KINDS = ("wav", "flac", *TEXTS)
 
@@ -104,7 +108,8 @@ class _SessionApi:
 
     def _export(self, owner: str, talk_id: str, kind: str) -> Response:
         talk = self._library.get(owner, talk_id)
-        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
+        name = export.file_name(talk.meta, talk.started_at_s, kind)
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
