@@ -13,7 +13,7 @@ from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from ..errors import NotFound
 from .contract import StoredEvent
 from .database import Database
-from .records import MAX_TEXT_CHARS, Status, TalkMeta, TalkRecord, checked_id, no_such_talk, plain
+from .records import MAX_TEXT_CHARS, Status, TalkMeta, TalkRecord, checked_id, no_such_talk, storable_text
 
 MAX_LISTED = 500
 
@@ -123,7 +123,7 @@ def _insert(connection: sqlite3.Connection, owner: str, talk: TalkRecord) -> Non
         "engine": talk.meta.engine,
         "voice": talk.meta.voice,
         "persona": talk.meta.persona,
-        "prompt": plain(talk.meta.prompt),
+        "prompt": storable_text(talk.meta.prompt),
         "sampling": json.dumps(asdict(talk.meta.sampling)),
         "end_reason": talk.end_reason,
         "stars": talk.stars,
@@ -137,8 +137,8 @@ def _insert(connection: sqlite3.Connection, owner: str, talk: TalkRecord) -> Non
 def _add(connection: sqlite3.Connection, talk_id: str, events: Iterable[StoredEvent]) -> None:
     for event in events:
         if isinstance(event, Utterance):
-            words = [[plain(w.text), w.start_s, w.end_s] for w in event.words[:MAX_TEXT_CHARS]]
-            said = (event.start_s, event.end_s, plain(event.text), json.dumps(words))
+            words = [[storable_text(w.text), w.start_s, w.end_s] for w in event.words[:MAX_TEXT_CHARS]]
+            said = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
             connection.execute(
                 "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (talk_id, event.speaker, event.id, *said),

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ..atomic import sync_folder
 from ..errors import NoRecording, StorageError, StorageFull
-from .recording import BYTES_PER_S, Recorder, part_path, recover, sync_folder
+from .recording import BYTES_PER_S, Recorder, part_path, recover
 
 MAX_FOLDER_BYTES = 2 << 30
 
