@@ -121,8 +121,8 @@ def _persona(entry: Fields) -> Persona:
 
 
 def _voices(entry: Fields) -> tuple[str, ...]:
-    """Return the preferences. Files named them before as `voice`, one of PersonaPlex, and `classic_voice`, one
-    of the embedded engine.
+    """Return the preferences; `voice`, one of PersonaPlex, and `classic_voice`, one of the embedded engine,
+    are how files named them before.
     """
     voices = entry.take_list("voices", _voice, 1, MAX_VOICES)
     before = [entry.take(name, _voice, "") for name in ("voice", "classic_voice") if name in entry]
