@@ -70,7 +70,7 @@ def test_library_killed_at_any_moment_lost_nothing_it_acknowledged(tmp_path):
         found = library.get(KEY, talk_id)
         acknowledged = [f"words {n}" for n in range(0, last_step + 1, 7)]
         assert [u.text for u in found.utterances][: len(acknowledged)] == acknowledged
-        assert len(found.marks) == len(found.latencies) == len(found.utterances) <= len(acknowledged) + 1
+        assert len(found.marks) == len(found.turn_latencies) == len(found.utterances) <= len(acknowledged) + 1
         with library.open_audio(KEY, talk_id) as file:
             heard_s = soundfile.info(file).duration
         assert heard_s >= saved_s

@@ -32,7 +32,7 @@ from personaplex_app.protocol_events import (
 from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .support.app_process import app_process
+from .support.app_process import ROOT, app_process
 from .support.peers import tone
 
 pytestmark = pytest.mark.unit
@@ -232,7 +232,12 @@ def app(tmp_path_factory):
     (folder / "adapters.yaml").write_text(ADAPTERS)
     env = {"PERSONAPLEX_GATEWAY_KEY": KEY}
     with app_process(
-        folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml"
+        folder,
+        env=env,
+        slots=2,
+        connects_per_minute=1000,
+        adapters=folder / "adapters.yaml",
+        personas=ROOT / "assets" / "personas.yaml",
     ) as app:
         app.until_ready()
         yield app
@@ -269,6 +274,22 @@ def test_gateway_talk_goes_as_its_clients_expect(app):
     assert np.array_equal(heard[FRAME_SAMPLES : 12 * FRAME_SAMPLES], spoken[: 11 * FRAME_SAMPLES])
     assert [m["chunk_index"] for m in client.of("audio_chunk")] == list(range(len(client.of("audio_chunk"))))
     assert {(m["format"], m["sample_rate"]) for m in client.of("audio_chunk")} == {("pcm", 24000)}
+    app.until_free()
+
+
+def test_status_and_gateway_have_an_operators_personas_beside_the_apps(app):
+    status = app.get("/voice/status").json()
+    shown = {each["name"]: each for each in status["personas"]}
+    assert list(shown)[-2:] == ["garden-centre", "interviewer"]
+    assert "assistant" in shown
+    assert shown["interviewer"]["voices"] == ["VARM2", "NATM2", "deep"]
+    assert shown["interviewer"]["voice"] in {each["name"] for each in status["voices"]}
+    adapters = {each["name"]: each["voice"] for each in status["adapters"]}
+    assert adapters["personaplex-garden-centre"] == "NATF1"
+    with talk(app, "garden-centre") as client:
+        assert client.until("connected")["adapter"] == "personaplex-garden-centre"
+        client.say("end")
+        client.until_closed()
     app.until_free()
 
 

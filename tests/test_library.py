@@ -85,7 +85,7 @@ def test_library_talk_is_there_for_its_owner_at_its_end(open_library, keep):
     found = library.get(ME, log.id)
     assert (found.kept, found.status, found.duration_s) == (keep, "done", pytest.approx(2 * FRAME_S))
     assert [u.text for u in found.utterances] == ["Hel", "Good day."]  # the end cut the first one off
-    assert (found.marks, found.latencies) == (MARKED.events[:1], MARKED.events[1:2])
+    assert (found.marks, found.turn_latencies) == (MARKED.events[:1], MARKED.events[1:2])
     with library.open_audio(ME, log.id) as file:
         assert np.abs(soundfile.read(file)[0][:, 0] - 0.25).max() < 1e-4
     assert [t.id for t in library.talks(ME)] == [log.id]
@@ -189,6 +189,20 @@ def test_library_temporary_talks_make_room_for_newer_ones(open_library):
     assert "is full" in none.problem
     assert step(none, TOLD) == []
     none.finish("stopped")
+
+
+def test_library_rating_is_checked_and_replaced(open_library):
+    library = open_library()
+    log = talk(library)
+    library.rate(ME, log.id, 4, "good \ud800 pace")
+    assert (library.get(ME, log.id).stars, library.get(ME, log.id).comment) == (4, "good ? pace")
+    library.rate(ME, log.id, 2)
+    assert (library.get(ME, log.id).stars, library.get(ME, log.id).comment) == (2, "")
+    wrong = [(0, ""), (6, ""), (True, ""), (3.0, ""), ("4", ""), (None, ""), (4, "x" * 501), (4, None)]
+    for stars, comment in wrong:
+        with pytest.raises(BadInput):
+            library.rate(ME, log.id, stars, comment)
+    assert library.get(ME, log.id).stars == 2
 
 
 def test_library_kept_at_the_end_moves_and_stays(open_library, tmp_path):
@@ -337,7 +351,7 @@ def test_talk_log_store_in_other_hands_is_not_waited_for_and_written_afterwards(
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with library.kept_store._database.reading():
+        with library.kept.talks._database.reading():
             held.set()
             release.wait()
 
@@ -350,7 +364,7 @@ def test_talk_log_store_in_other_hands_is_not_waited_for_and_written_afterwards(
     assert library.get(ME, log.id).utterances == ()
     assert step(log, MARKED) == []
     found = library.get(ME, log.id)
-    assert (len(found.utterances), len(found.marks), len(found.latencies)) == (1, 1, 1)
+    assert (len(found.utterances), len(found.marks), len(found.turn_latencies)) == (1, 1, 1)
     log.finish("stopped")
 
 

@@ -9,9 +9,8 @@ from dataclasses import replace
 from ..errors import StorageError
 from ..protocol_events import Frame, Mark, Notice, Saved, StepEvent, TurnLatency, Utterance
 from ..units import FRAME_S
-from .database import Busy
-from .recording import Recorder
-from .store import Store
+from .archive import TalkArchive
+from .contract import AudioRecorder, Busy, StoredEvent
 
 MAX_EVENTS = 20_000
 PATIENCE_S = 0.005  # scrubbing after a deletion can hold the store for most of a frame
@@ -26,7 +25,7 @@ class TalkRecorder:
 
     def __init__(
         self,
-        target: tuple[Store, str, Recorder] | None,
+        target: tuple[TalkArchive, str, AudioRecorder] | None,
         keeping: bool,
         problem: str | None,
         ended: Callable[[TalkRecorder], None],
@@ -41,7 +40,7 @@ class TalkRecorder:
         self._reported_saved_s = 0.0
         self._steps = 0
         self._events = 0
-        self._unwritten: list[Utterance | Mark | TurnLatency] = []
+        self._unwritten: list[StoredEvent] = []
         self._over = False
         self._lock = threading.Lock()
 
@@ -107,15 +106,12 @@ class TalkRecorder:
             self._attempt(lambda: store.finish(talk_id, self._steps * FRAME_S, reason))
         self._ended(self)
 
-    def _write(self, store: Store, talk_id: str, wait_s: float = -1) -> None:
+    def _write(self, store: TalkArchive, talk_id: str, wait_s: float = -1) -> None:
         events = self._unwritten
         self._unwritten = []
         if events:
-            said = [e for e in events if isinstance(e, Utterance)]
-            marks = [e for e in events if isinstance(e, Mark)]
-            turns = [e for e in events if isinstance(e, TurnLatency)]
             try:
-                store.add(talk_id, said, marks, turns, wait_s)
+                store.add(talk_id, events, wait_s)
             except Busy:
                 self._unwritten = events
 

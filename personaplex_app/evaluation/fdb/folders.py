@@ -33,7 +33,7 @@ USER_AUDIO = "input.wav"
 AGENT_AUDIO = "output.wav"
 AGENT_WORDS = "output.json"
 ANNOTATIONS = ("pause.json", "turn_taking.json", "interrupt.json")
-NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS"))
+NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS", "<s>", "</s>"))
 Note = Callable[[str], None]
 
 
