@@ -27,7 +27,8 @@ def said(rows: Rows, frames: int) -> list[list[int]]:
 @pytest.mark.parametrize(("quantize", "away"), [("none", 1), ("none", 2), ("none", 3), ("int8", 2)])
 def test_lm_with_layers_away_says_the_same(quantize, away):
     here, apart = (
-        Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, offloaded=n), 1) for n in (0, away)
+        Rows(load_lm(tiny.GOLDEN, tiny.CPU, torch.float32, quantize=quantize, offloaded=n), 1)
+        for n in (0, away)
     )
     assert said(apart, 10) == said(here, 10)
     stream = apart.lm.transformer.stream

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.contract import Engine, SessionConfig, Utterance, Word
+from ..engine.contract import Engine, SessionConfig, Utterance
+from ..protocol_events import Word
 from ..rendering.render import Render, Rendering, request
 from ..units import FRAME_S, FRAME_SAMPLES
 from .measures import AgentSide
@@ -42,8 +43,8 @@ def play(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threadin
 
 
 def play_live(engine: Engine, user: np.ndarray, config: SessionConfig, stop: threading.Event) -> AgentSide:
-    """Play a recording in real time: each frame is given when its last sample would have been
-    utterances_by_id.
+    """Play a recording in real time: each frame is passed on when its last sample
+    would have been spoken.
 
     Shapes: `user` is float32 [N] at 24 kHz.
     Raises: Stopped, UnknownVoice, BadPrompt, CapacityError, EngineError.

@@ -18,9 +18,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..audio import float_to_pcm16
-from ..engine.contract import Word
 from ..errors import BadInput, SettingsError, shorten
 from ..personas import find, load_personas
+from ..protocol_events import Word
 from ..speech.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from ..yaml_fields import load_yaml
@@ -39,6 +39,17 @@ Kind = Literal[
     "persona",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+KIND_TITLES: dict[Kind, str] = {
+    "pause": "Pauses inside a turn",
+    "turn_end": "Ends of turns",
+    "interruption": "Interruptions",
+    "user_backchannel": "The user murmurs along",
+    "agent_backchannel": "Long turns to listen to",
+    "side_speech": "Speech of others",
+    "silence": "Silence",
+    "noise": "Noise",
+    "persona": "Questions on the role",
+}
 SPOKEN = ("say", "interrupt", "hum", "aside")
 TIMED = ("pause", "wait")
 NOISES = ("hiss", "knocks")
