@@ -24,7 +24,9 @@ EDGE_S = 0.15
 MIN_SPAN_S = 0.4
 JOIN_COST_S = 0.5
 """The cost of a cut, in seconds of speech: a run with one more cut must be longer by this to be chosen."""
+# hides the click where two spans are joined
 FADE_S = 0.01
+# a span that is too long is cut at the quietest moment of its last so many seconds
 CUT_WITHIN_S = 1.5
 BLOCK_S = 0.02
 MIN_SNR_DB = 12.0

@@ -32,6 +32,7 @@ MAX_KEPT = 2_000
 TEMPORARY_AGE_S = 60 * 60
 """How long a voice that is not kept stays after its last use."""
 MAX_NAME_CHARS = 40
+# files are read with limits: a damaged or foreign one must not fill the memory
 MAX_INDEX_BYTES = 4_096
 NO_FOLDER = "Voices are not kept here: this program was started without a data folder."
 

@@ -172,6 +172,7 @@ class BatchScheduler:
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
+                # swap under the lock, compute without it: sessions may queue their next frames meanwhile
                 frames = self._frames
                 self._frames = {}
                 sampling_changes = self._sampling_changes
@@ -195,6 +196,7 @@ class BatchScheduler:
         for row, sampling in sampling_changes.items():
             self._duplex.set_sampling(row, sampling)
         if frames:
+            # frames before prefill: talks in progress have a deadline, a new one has not
             before_s = time.perf_counter()
             output = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
             self._timer.add((time.perf_counter() - before_s) * 1000)

@@ -28,6 +28,7 @@ class Captions:
             if piece.startswith(" ") or not self._words:
                 self._words.append(Word(piece.strip(), start_s, end_s))
             else:
+                # a piece without a leading space continues the word
                 last = self._words[-1]
                 self._words[-1] = Word(last.text + piece, last.start_s, end_s)
             return (self._utterance(final=False),)

@@ -53,6 +53,7 @@ def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
         samples = read_wav(job.input_wav)
         frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         with _progress(job.input_wav.name, len(frames)) as advance:
+            # whole frames go in; the answer is cut to the length of the recording
             answered = [advance(frame) for frame in answer(frames)]
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:

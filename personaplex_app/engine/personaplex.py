@@ -174,6 +174,7 @@ class PersonaplexEngine:
             files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements
         )
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
+        # as many rows as were asked for, or as fit
         self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
@@ -214,6 +215,7 @@ class PersonaplexEngine:
 
         Raises: UnknownVoice, BadVoiceFile, BadPrompt, CapacityError, EngineError.
         """
+        # counted before a row is taken, so that a voice sample gives its row up
         with self._lock:
             self._talks += 1
         try:

@@ -24,8 +24,10 @@ from .contract import Capabilities, SessionConfig
 CHAT_PATH = "/api/chat"
 STATUS_PATH = "/voice/status"
 PROBE_S = 5.0
+# pause after a failure, doubled each time: the first, and the longest
 RETRY_S = (5.0, 60.0)
 MAX_STATUS_BYTES = 1 << 20
+# limits for what a server reports: its answer is untrusted
 MAX_VOICES = 256
 MAX_PLACES = 1_000
 RELEASED = tuple(released_voice(name) for name in NAMES)
@@ -211,6 +213,7 @@ def connection_error_text(error: BaseException) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # chains may be long or, by a fault, circular
     seen = 0
     while error is not None and seen < 10:
         yield error

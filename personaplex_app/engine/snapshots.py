@@ -42,6 +42,7 @@ class Snapshots:
         with self._lock:
             if snapshot.bytes > self._limit_bytes:
                 return
+            # two sessions may have computed the same prompt phase at once
             if key in self._kept:
                 self.bytes -= self._kept.pop(key).bytes
             self._kept[key] = snapshot

@@ -38,5 +38,6 @@ class StepTimer:
         if not took_ms:
             return None
         p50, p95, p99 = (round(float(ms), 2) for ms in np.percentile(took_ms, [50, 95, 99]))
+        # limited by the measured speed and by the free rows
         more = max(min(self._carries - used, free), 0)
         return StepTiming(steps, p50, p95, p99, misses, round(1 - p95 / FRAME_MS, 3), self._carries, more)

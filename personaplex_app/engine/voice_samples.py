@@ -30,6 +30,7 @@ PROMPT = (
     " been."
 )
 SEED = 7
+# six seconds
 MAX_FRAMES = 75
 SILENT_DB = -50.0
 MAX_KEPT_FILES = 200
@@ -152,6 +153,7 @@ class VoiceSamples:
         return (np.concatenate(frames[loud[0] : loud[-1] + 1]) if loud else None), True
 
     def _key(self, source: SampledVoice) -> str:
+        # all that the sample depends on: a changed one gets a new file
         return hashlib.sha256(
             b"\0".join((self._model, source.content, PROMPT.encode(), str(SEED).encode()))
         ).hexdigest()[:32]

@@ -24,6 +24,7 @@ from ..model.random_weights import fill_cache, random_lm, random_mimi, random_pr
 from ..model.tokenizer import TextTokenizer
 from ..units import FRAME_SAMPLES
 
+# positions early in a talk, and near the end of the attention window of 3000
 EARLY = 100
 LATE = 2900
 BATCH = 4

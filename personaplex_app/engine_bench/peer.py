@@ -75,7 +75,7 @@ class Peer:
                 before = sample_token(audio.float(), True, generator.temp, generator.top_k)[:, 0, 0]
                 chosen.append(before)
         tokens = torch.stack(chosen, dim=1)
-        tokens.tolist()
+        tokens.tolist()  # waits for the device, as the reference server does in every step
         return tokens
 
     @torch.no_grad()
@@ -83,6 +83,7 @@ class Peer:
         """Run a whole frame: both codecs encode, the model steps, both codecs decode."""
         for mimi in self._mimis:
             mimi.encode(self._pcm)
+        # keep the codes within the codec's codebooks, whatever random weights choose
         codes = self.step()[:, :8, None] % 2048
         for mimi in self._mimis:
             mimi.decode(codes).cpu()
@@ -110,6 +111,7 @@ class Peer:
         return median_ms(self.step, repeats, self._device)
 
     def _place(self, position: int) -> None:
+        # the package has no call to set a position: write it into every counter of its streaming state
         for module in self._lm.transformer.modules():
             state = getattr(module, "_streaming_state", None)
             cache = getattr(state, "kv_cache", None)

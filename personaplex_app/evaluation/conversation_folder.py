@@ -169,7 +169,7 @@ def read_results(root: Path) -> list[Result]:
             continue
         try:
             data = read_json(path)
-            result = Result(**data)
+            result = Result(**data)  # a TypeError where fields are missing or unknown
             if result.schema == SCHEMA:
                 found.append(result)
         except (TypeError, BadInput):

@@ -22,6 +22,7 @@ from .scenarios import SpokenScenario, UserEvent
 
 Values = dict[str, list[float]]
 Note = Callable[[str, float | None], None]
+# how long after an event the agent's speech still counts as a reaction to it
 RESPONSE_S = 2.0
 GOES_ON_S = 2.0
 
@@ -167,6 +168,7 @@ def _wall_clock(
     for index, act in enumerate(acts):
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else end_s
         if act.what == "turn" and (latency_s := _onset_after(segments, act.end_s, until_s)) is not None:
+            # the user's end is on the audio axis, which in a real-time conversation is the wall clock too
             note("wall_turn_latency_s", played_at_s(act.end_s + latency_s) - act.end_s)
         if (
             act.what == "interruption"
@@ -232,6 +234,7 @@ def underruns(ready_s: Sequence[float], buffer_ms: int) -> Underruns:
     begin_s = ready_s[0] + buffer_ms / 1000 if ready_s else 0.0
     for index, at_s in enumerate(ready_s):
         late_s = at_s - (begin_s + index * FRAME_S + stalled_s)
+        # not 0: sums of floating-point times differ by rounding
         if late_s > 1e-9:
             count += 1
             stalled_s += late_s

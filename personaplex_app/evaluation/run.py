@@ -211,6 +211,7 @@ def run(
         agent = (play_live if plan.live else play)(
             engine, spoken.samples, session_config(plan, conversation, spoken.scenario), stop
         )
+        # measuring takes a while: do not begin it after a stop
         if stop.is_set():
             raise Stopped
         evaluator.keep(out, conversation, spoken, agent)
@@ -226,6 +227,7 @@ def run(
                 while waiting and len(running) < workers:
                     conversation = waiting.popleft()
                     running[pool.submit(hold, conversation)] = conversation
+                # a time limit, so that ctrl-C is noticed while conversations run
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     conversation = running.pop(future)
                     try:

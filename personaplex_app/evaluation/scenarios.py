@@ -58,6 +58,7 @@ MAX_TEXT_CHARS = 300
 LEAD_S = 7.0
 """Silence before the user's first part, in which the agent may speak a greeting."""
 AUDIBLE = 0.01
+# a little noise throughout, because no microphone delivers digital silence
 _FLOOR = 0.0003
 _ASIDE_GAIN = 10 ** (-16 / 20)
 _NOISE_LEVEL = 10 ** (-34 / 20)
@@ -233,6 +234,7 @@ def _part(entry: Any, who: str) -> Part:
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:
     """Return the voice of a take; it does not change when other scenarios are added or removed."""
+    # crc32, because Python's own hash of a text changes with every process
     return TIMBRES[(zlib.crc32(scenario.name.encode()) + take) % len(TIMBRES)]
 
 
@@ -244,6 +246,7 @@ def persona_prompt(scenario: Scenario) -> str:
 def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScenario:
     """Synthesise the user's side of a take; the samples are reproducible on one machine."""
     timbre = user_timbre(scenario, take)
+    # a person nearby needs another voice than the user
     other = TIMBRES[(TIMBRES.index(timbre) + 2) % len(TIMBRES)]
     rng = np.random.default_rng([zlib.crc32(scenario.name.encode()), take])
     sounds: list[np.ndarray] = [_silence(LEAD_S)]

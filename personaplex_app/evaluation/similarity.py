@@ -21,6 +21,7 @@ ENCODER = PackagedWeights(
 )
 RATE_HZ = 16_000
 MIN_SPEECH_S = 1.0
+# the network was trained on these: 25 ms windows every 10 ms, parts of 1.6 s
 _FFT_SAMPLES = 400
 _HOP_SAMPLES = 160
 _MELS = 40
@@ -77,11 +78,12 @@ class VoiceEncoder:
     def embed_speech(self, speech: np.ndarray) -> np.ndarray:
         """Return the speaker embedding of float32 [N] at 16 kHz that contains nothing but speech."""
         level_db = 10 * np.log10(np.mean(np.square(speech, dtype=np.float64)) + 1e-12)
+        # quiet recordings are raised to −30 dB, as the package does; loud ones stay as they are
         speech = speech * 10 ** (max(0.0, _QUIETEST_DB - level_db) / 20)
         frames = -(-(len(speech) + 1) // _HOP_SAMPLES)
         starts = list(range(0, max(1, frames - _PART_FRAMES + _STEP_FRAMES + 1), _STEP_FRAMES))
         if len(starts) > 1 and len(speech) / _HOP_SAMPLES - starts[-1] < _MIN_COVERAGE * _PART_FRAMES:
-            starts.pop()
+            starts.pop()  # a part that would be mostly padding
         mels = self._mels(
             np.pad(speech, (0, max(0, (starts[-1] + _PART_FRAMES) * _HOP_SAMPLES - len(speech))))
         )

@@ -169,6 +169,7 @@ class _Downloader:
             path.parent.mkdir(parents=True, exist_ok=True)
         # the lock that `huggingface_hub` uses for the same blob, so that both may run at once
         with WeakFileLock(lock):
+            # another process may have finished the download while this one waited for the lock
             if not blob.exists():
                 part = _part(blob)
                 url = hf_hub_url(
@@ -187,7 +188,7 @@ class _Downloader:
                     lambda at: self._report_progress(f"checking {file.name}", file.size_bytes),
                 )
                 if found != file.hash:
-                    part.unlink()
+                    part.unlink()  # or the next start would resume a broken file
                     raise WeightsError(
                         f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…."
                         " Nothing of it was kept. Start again; if it happens twice, something between here"

@@ -109,6 +109,7 @@ class Lm(nn.Module):
             config.depformer_heads,
             config.depformer_width // config.depformer_heads,
         )
+        # each step sees the token before it: first the text, then codebook after codebook
         before = self.depformer_text_emb(text)
         chosen = []
         for k in range(steps):

@@ -47,6 +47,7 @@ def load_lm(
         with torch.device("meta"):
             whole = Lm(config)
             lm = Lm(config.trimmed())
+        # the whole file is checked, also the steps that are not loaded
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
         offloaded_layers = spread_layers(config.layers, offloaded)

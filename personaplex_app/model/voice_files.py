@@ -70,6 +70,7 @@ def _check_pickle(name: str, data: bytes) -> None:
                     f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again."
                 )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
+        # `genops` only parses the pickle and never executes it
         for opcode, argument, _ in pickletools.genops(pickles[0]):
             if opcode.name in NAMING_OPCODES and (opcode.name != "GLOBAL" or argument not in ALLOWED_GLOBALS):
                 raise WeightsError(

@@ -24,6 +24,7 @@ from .cache import RenderCache
 from .render import Render, Rendering, RenderRequest
 from .transcription import Transcriber
 
+# work between two looks at whether a talk needs the slot: it waits at most so long
 ADVANCE_S = 0.15
 ESTIMATE_FROM_S = 1.0
 
@@ -177,6 +178,7 @@ class RenderBatch:
                 self.tell(self.progress)
             return await self._in_thread(under_way.finish)
         finally:
+            # the session must be closed even when the batch is being cancelled
             with anyio.CancelScope(shield=True):
                 await self._in_thread(under_way.close)
 

@@ -31,6 +31,7 @@ from .render import MAX_USER_S, SCHEMA, Rendering
 log = logging.getLogger(__name__)
 
 MAX_ABOUT_BYTES = 32 << 20
+# two channels of 16 bits: FLAC is never much larger than the samples themselves
 MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
@@ -132,6 +133,7 @@ class RenderCache:
             entries[key] = max(used_s, stat.st_mtime), size_bytes + stat.st_size
         entries.pop(but, None)
         total_bytes = sum(size_bytes for _, size_bytes in entries.values())
+        # sorted by the time of the last use, which is the files' modification time
         for key, (_, size_bytes) in sorted(entries.items(), key=lambda entry: entry[1]):
             if total_bytes + needed_bytes <= self._limit_bytes:
                 break

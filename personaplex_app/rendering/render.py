@@ -23,6 +23,7 @@ from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 SCHEMA = 1
 MAX_USER_S = 300
+# bounds the memory of an engine that never stops sending events
 MAX_EVENTS = 20_000
 
 
@@ -126,6 +127,7 @@ class Render:
         self._request = render_request
         self._engine_name = engine.name
         self._key = render_request.key(engine.identity)
+        # exactly what is stored and hashed: 16-bit samples
         self._user = pcm16_to_float(float_to_pcm16(render_request.user))
         self._frames = np.pad(self._user, (0, -len(self._user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         self._agent: list[np.ndarray] = []

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # beyond the utterance ids of any engine, so that ids stay unique within a talk
 FIRST_ID = 1_000_000
+# the recogniser takes 30 s at once; the margins keep the first and last sounds of words
 LONGEST_S = 25.0
 MARGIN_S = 0.2
 USERS_REMEMBERED = 8

@@ -20,7 +20,9 @@ from typing import Any, Literal, get_args
 from ...errors import BadInput
 
 MAX_TRIALS = 100
+# trials between a repeat and its original, so that the listener does not recognise it at once
 MIN_APART = 2
+# a vote unlocks when this share of each side was played, or so many seconds of it
 UNLOCK_SHARE = 0.8
 UNLOCK_MOST_S = 20.0
 REASONS = ("naturalness", "voice", "timing", "content", "artefacts")
@@ -149,22 +151,24 @@ def _chosen(
     of_pair: Counter[Pair] = Counter()
     of_voice: Counter[str] = Counter()
     of_condition: Counter[int] = Counter()
-    heard: set[tuple[Pair, int]] = set()
+    used: set[tuple[Pair, int]] = set()
     for _ in range(count):
         pair = min(
             pairs, key=lambda p: (of_pair[p], urgency.get(p, (0.0, 0.0)), of_voice[p[0]] + of_voice[p[1]])
         )
-        condition = min((c for c in conditions if (pair, c) not in heard), key=lambda c: of_condition[c])
-        heard.add((pair, condition))
+        condition = min((c for c in conditions if (pair, c) not in used), key=lambda c: of_condition[c])
+        used.add((pair, condition))
         of_pair[pair] += 1
         of_condition[condition] += 1
         of_voice.update(pair)
-    return sorted(heard)
+    # sorted, because the order of a set of texts differs between processes and a plan must not
+    return sorted(used)
 
 
 def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
     """Assign sides so that every voice is about as often left as right."""
     chance.shuffle(chosen)
+    # how much more often each voice was left than right
     lean: Counter[str] = Counter()
     trials = []
     for pair, condition in chosen:
@@ -183,6 +187,7 @@ def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> 
     """Insert the two checks: the repeat as far behind its original as possible, the identical pair not
     first.
     """
+    # an original from the first half leaves room behind it for its repeat
     first = chance.randrange(max(1, len(chosen) // 2))
     repeat = Trial(chosen[first].condition, chosen[first].right, chosen[first].left, "repeat", first)
     place = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))

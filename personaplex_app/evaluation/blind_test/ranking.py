@@ -14,6 +14,7 @@ from ... import intervals
 
 Choice = Literal["left", "right", "tie", "both_bad"]
 MIN_VOTES = 20
+"""Below so many votes a voice's rank is called preliminary."""
 BASE_SCORE = 1500.0
 SCORE_PER_NAT = 173.72  # 400 / ln 10: the scale of Elo
 _MAX_STEPS = 200
@@ -94,6 +95,7 @@ def rank(
     wins = by_listener.sum(axis=0)
     scores = to_scores(strengths(wins))
     bounds: list[intervals.Interval | None] = [None] * len(names)
+    # resample whole listeners: the votes of one listener are not independent of each other
     if len(listeners) > 1:
         drawn = np.tensordot(intervals.resampled_counts(len(listeners), draws, seed), by_listener, axes=1)
         bounds = [intervals.percentiles(values) for values in to_scores(strengths(drawn)).T]
@@ -151,6 +153,7 @@ def strengths(wins: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
+    # equal to 1 / (1 + exp(−x)), but never overflows
     return 0.5 + 0.5 * np.tanh(x / 2)
 
 

@@ -18,6 +18,7 @@ from .ranking import Choice
 SCHEMA = 1
 MAX_COMMENT_CHARS = 500
 MAX_REPLAYS = 10_000
+# tolerance when playing times that a browser reports are checked against the server's clock
 CLOCK_SLACK_S = 2.0
 SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 Event = dict[str, Any]

@@ -47,6 +47,7 @@ class VoteLog:
             except OSError as error:
                 raise _unwritable(self.path, error) from error
             try:
+                # held by the open file: the system releases it even when the process dies
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
                 if fresh:
                     sync_folder(self.path.parent)
@@ -66,6 +67,7 @@ class VoteLog:
                 f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin"
                 " another test."
             )
+        # a crash may have cut off the last line: start a new one, so that this event stays readable
         if size_bytes and os.pread(self._fd, 1, size_bytes - 1) != b"\n":
             line = b"\n" + line
         try:
@@ -74,6 +76,7 @@ class VoteLog:
                 raise OSError(28, "No space left on device")
             os.fsync(self._fd)
         except OSError as error:
+            # nothing of a failed event may stay, or a retry would make it count twice
             with suppress(OSError):
                 os.ftruncate(self._fd, size_bytes)
             raise _unwritable(self.path, error) from error
@@ -93,6 +96,7 @@ class VoteLog:
             raise StorageError(
                 f"The votes in {self.path} cannot be read: {error.strerror or error}."
             ) from error
+        # another process may be in the middle of writing the last line: read it the next time
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         return [event for line in whole.splitlines() if line and (event := self._parsed(line)) is not None]

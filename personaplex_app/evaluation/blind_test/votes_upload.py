@@ -108,6 +108,7 @@ class VoteUpload:
                     repo_type="dataset",
                 )
         except BaseException:
+            # put the logs back, merged with those that changed during the upload
             with self._lock:
                 self._changed |= logs
             raise

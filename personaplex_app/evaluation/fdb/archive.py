@@ -55,6 +55,7 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
         raise BadInput(
             "The zip holds neither wav nor JSON; make one of ROOT/ID/output.json, output.wav and so on."
         )
+    # archives usually wrap everything in one or more folders: descend to the one that holds the samples
     root = into
     while (
         len(inside := list(root.iterdir())) == 1
@@ -67,12 +68,14 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
 
 def _is_wanted(entry: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(entry.filename)
+    # no entry may be written outside the target folder, on Windows neither
     safe = (
         not path.is_absolute()
         and ".." not in path.parts
         and "\\" not in entry.filename
         and len(path.parts) <= MAX_DEPTH
     )
+    # macOS adds "__MACOSX" and "._" copies of every file
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
     return safe and not hidden and not entry.is_dir() and path.suffix.lower() in SUFFIXES
 

@@ -17,8 +17,10 @@ from .folders import Note
 MAX_CLIPPING = 1e-3
 MAX_LENGTH_GAP_S = 0.5
 MIN_SPEECH_RATE_HZ = 16_000
+# tolerance for inexact times of words and events
 NEAR_S = 0.25
 MIN_IN_SOUND = 0.5
+# correlation from which one side counts as a copy of the other
 SAME_VOICE = 0.8
 _BLOCK_S = 0.02
 _COMPARE_HZ = 8_000
@@ -73,6 +75,7 @@ def likeness(user: Sound, agent: Sound) -> tuple[float, float]:
     energy = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
     if energy < 1e-9:
         return 0.0, 0.0
+    # cross-correlation by FFT, padded so that shifts do not wrap around; the second half are negative shifts
     size = 1 << (len(a) + len(b)).bit_length()
     products = np.fft.irfft(np.fft.rfft(b, size) * np.conj(np.fft.rfft(a, size)), size)
     best = int(np.argmax(np.abs(products)))

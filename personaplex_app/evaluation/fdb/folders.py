@@ -66,6 +66,7 @@ def sample_folders(root: Path) -> list[Path]:
 
 
 def _number_order(path: Path) -> list[tuple[int, str]]:
+    # digits compare as numbers, so that sample 2 comes before sample 10
     return [
         (int(part), "") if part.isdecimal() else (-1, part)
         for part in re.split(r"([0-9]+)", path.name)
@@ -119,6 +120,7 @@ def words_of_stream(pieces: list[str]) -> list[Word]:
     """Return the words of a text stream with one piece per frame; a leading space begins a new word."""
     words: list[Word] = []
     for frame, piece in enumerate(pieces):
+        # SentencePiece marks the beginning of a word with this character
         text = piece.replace("▁", " ")
         if piece in NO_WORD or not text.strip():
             continue
@@ -174,6 +176,7 @@ def _timestamp(entry: Any, path: Path, what: str) -> tuple[float, float | None]:
 
 
 def _is_time(value: Any) -> bool:
+    # `bool` is a subclass of `int`, and JSON's true is no time
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e6
 
 

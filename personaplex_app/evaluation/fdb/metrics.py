@@ -21,6 +21,7 @@ PAUSE_GRACE_S = 1.0
 LONG_SEGMENT_S = 3.0
 BACKCHANNEL_WORDS = 2
 BIN_S = 0.2
+# keeps the logarithm of an empty bin finite
 _BIN_FLOOR = 1e-10
 
 
