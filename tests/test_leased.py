@@ -195,7 +195,7 @@ def test_worker_of_a_lost_engine_is_not_used_again(engine):
     engine._engine.lost = "The model cannot be made ready again; restart the app."
     lease = engine.lease(30)
     worker = engine._serve(lease.path, 30)
-    lease.meet(next(worker).ends_s)
+    lease.connect_worker(next(worker).ends_s)
     lease.end()
     with pytest.raises(EngineError, match="restart the app"):
         next(worker)
