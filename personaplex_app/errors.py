@@ -5,11 +5,17 @@ next thing to do.
 `code` is the stable word that goes over the wire beside it.
 """
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
 
 class PersonaplexError(Exception):
     """Base of every error that is meant to be shown."""
 
     code = "error"
+    exit_code = 1
 
 
 class BadInput(PersonaplexError):
@@ -90,10 +96,17 @@ class SettingsError(PersonaplexError):
     code = "settings"
 
 
+class UsageError(SettingsError):
+    """The program was called with a flag or an environment variable that cannot be used."""
+
+    exit_code = 2
+
+
 class SettingsFileError(SettingsError):
     """A file that a setting names cannot be used; the message has its line and field."""
 
     code = "settings_file"
+    exit_code = 2
 
 
 class CapacityError(PersonaplexError):
@@ -148,3 +161,12 @@ def shorten(value: object, limit: int = 40) -> str:
     """Return `value` for an error message: printable, quoted, at most `limit` characters."""
     text = repr(value if isinstance(value, str) else str(value))
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[-1]
+
+
+def exit_code_of(program: Callable[[], int | None]) -> int:
+    """Run a program; return 0 or what it returns, or after one line on stderr the exit code of its error."""
+    try:
+        return program() or 0
+    except PersonaplexError as error:
+        print(f"personaplex-app: {error}", file=sys.stderr)
+        return error.exit_code

@@ -8,10 +8,10 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from personaplex_app.owners import owner_hash
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
-from personaplex_app.owners import owner_hash
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.sessions.store import DATABASE_NAME, Store
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "personaplex_app"
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
     {"errors", "intervals", "logs", "platform_detection", "units"},
-    {"audio", "metrics", "owners", "protocol", "settings", "voices", "yaml_fields"},
+    {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},
     {"sessions", "speech"},
@@ -22,6 +22,7 @@ FLOORS = [
     {"engine_choice", "evaluation"},
     {"engine_bench", "server", "ui/static"},
     {"server/routes", "ui"},
+    {"application"},
     {"launch"},
     {"cli"},
     {"notebook", "__main__"},
@@ -33,7 +34,7 @@ FORBIDDEN = {
         {"torch", "asyncio", "gradio"},
     ),
     **dict.fromkeys(
-        ("errors", "settings", "units", "logs", "owners"), {"numpy", "torch", "asyncio", "gradio"}
+        ("errors", "settings", "units", "logs", "principal"), {"numpy", "torch", "asyncio", "gradio"}
     ),
     **dict.fromkeys(
         ("model", "engine", "speech", "responder", "classic", "sessions"), {"gradio", "starlette"}

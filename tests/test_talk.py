@@ -14,7 +14,7 @@ from personaplex_app.errors import EngineError, WeightsError
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import Kind, metadata, parse_query
 from personaplex_app.server.app_state import AppState
-from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.end_reasons import EntryPolicy
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.talk import Talk
@@ -38,7 +38,6 @@ async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for t
         admission=Admission(slots, talk_limit_s=60),
         library=Library(tmp_path),
         channels=HttpChannels(2),
-        rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(slots + 1),
     )
     async with app_state.open():

@@ -1,4 +1,4 @@
-"""What all routes share: errors as sentences, bounded bodies, the caller's address."""
+"""What all routes share: errors as sentences, bounded bodies, who calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,16 +51,11 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
-def owner_key_of(request: Request) -> str:
-    """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
-    return request.headers.get("x-owner-key", "")
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Return who calls, as the authentication before every route found out."""
+    return connection.state.principal
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
     """Return JSON that nobody on the way may keep."""
     return JSONResponse(content, status, headers=PRIVATE)
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the address that a connection comes from."""
-    return connection.client.host if connection.client else ""

@@ -25,6 +25,7 @@ from .. import logs
 from ..codec import make_codec
 from ..engine.contract import Engine, EngineState, LeasingEngine, Sampling, SessionConfig
 from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError
+from ..principal import NOBODY, Principal
 from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta, new_talk_id
@@ -51,12 +52,18 @@ class Talk:
     """One caller from connect to close."""
 
     def __init__(
-        self, channel: Channel, request: ChatRequest, app_state: AppState, policy: EntryPolicy = EntryPolicy()
+        self,
+        channel: Channel,
+        request: ChatRequest,
+        app_state: AppState,
+        policy: EntryPolicy = EntryPolicy(),
+        caller: Principal = NOBODY,
     ) -> None:
         self._channel = channel
         self._request = request
         self._app_state = app_state
         self._policy = policy
+        self._caller = caller
         self._talk_s = min(policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(policy.idle_s, app_state.settings.idle_limit_s)
         self._codec = make_codec(request.codec)
@@ -82,7 +89,7 @@ class Talk:
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
-        self._app_state.callers += 1
+        self._app_state.caller_came()
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -94,7 +101,7 @@ class Talk:
             end = self._end or end_reasons.LOST
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(end)
-            self._app_state.callers -= 1
+            self._app_state.caller_left()
             if end.failed:
                 self._app_state.metrics.errors.labels(end.reason).inc()
             logs.event(log, "a caller left", reason=end.reason, duration_s=self._summary["duration_s"])
@@ -217,16 +224,14 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        app_state.session_config(
-            self._request, self._policy.persona
-        )  # a bad request is told before the caller waits in line
+        self._session_config()  # a bad request is told before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
         async with AsyncExitStack() as place:
             engine = await self._enter(place)
             device = await place.enter_async_context(
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
-            config = app_state.session_config(self._request, self._policy.persona)
+            config = self._session_config()
             talk, record = await anyio.to_thread.run_sync(
                 self._open, device.engine, config, limiter=app_state.workers
             )
@@ -242,6 +247,9 @@ class Talk:
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=app_state.workers)
+
+    def _session_config(self) -> SessionConfig:
+        return self._app_state.session_config(self._request, self._policy.persona, self._caller)
 
     def _lease_s(self, engine: Engine) -> int:
         """Return for how long the talk's device must be lent, 0 where it need not be."""
@@ -273,8 +281,9 @@ class Talk:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
+            owner = self._caller.with_owner_key(self._request.owner)
             record = self._app_state.library.begin(
-                self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
+                owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
             )
         except BaseException:
             session.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
-from ..owners import owner_hash
+from ..principal import Principal
 from .recording import BYTES_PER_S
 from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
 from .store import MAX_STORE_BYTES, Store
@@ -63,7 +63,7 @@ class Library:
             self._folder = TempFolder(temporary_root or Path(tempfile.gettempdir()))
             self._temporary = Store(self._folder.path, max_temporary_bytes, temporary=True, clock=clock)
 
-    def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
+    def begin(self, caller: Principal, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
         A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
@@ -72,9 +72,9 @@ class Library:
 
         Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
         """
-        if not owner_key and not keep:
+        if not caller.owner_key_chars and not keep:
             return TalkRecorder(None, False, None, lambda log: None)
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         problem = self.keep_problem if keep else None
         for store in (self.kept_store if keep else None, self._temporary):
             if store is None:
@@ -102,32 +102,32 @@ class Library:
             lambda log: None,
         )
 
-    def talks(self, owner_key: str) -> list[TalkRecord]:
+    def talks(self, caller: Principal) -> list[TalkRecord]:
         """Return the owner's latest talks, newest first, without their words.
 
         Raises: BadInput, StorageError.
         """
         self.purge()
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         found = {talk.id: talk for store in self._stores() for talk in store.talks(owner)}
         return sorted(found.values(), key=lambda talk: -talk.started_at_s)
 
-    def get(self, owner_key: str, talk_id: str) -> TalkRecord:
+    def get(self, caller: Principal, talk_id: str) -> TalkRecord:
         """Return one talk with everything that was said.
 
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """
         self.purge()
-        return self._where(lambda store: store.get(owner_hash(owner_key), talk_id))
+        return self._where(lambda store: store.get(caller.required_owner, talk_id))
 
-    def open_audio(self, owner_key: str, talk_id: str) -> BinaryIO:
+    def open_audio(self, caller: Principal, talk_id: str) -> BinaryIO:
         """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
         reader.
 
         Raises: BadInput, NotFound, NoRecording, TalkRunning, StorageError.
         """
         self.purge()
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
 
         def opened(store: Store) -> BinaryIO:
             try:
@@ -137,21 +137,21 @@ class Library:
 
         return self._where(opened)
 
-    def rate(self, owner_key: str, talk_id: str, stars: int, comment: str = "") -> None:
+    def rate(self, caller: Principal, talk_id: str, stars: int, comment: str = "") -> None:
         """Store 1 to 5 stars and a comment in place of an earlier rating.
 
         Raises: BadInput, NotFound, StorageError.
         """
         checked_rating(stars, comment)
-        self._where(lambda store: store.rate(owner_hash(owner_key), talk_id, stars, comment))
+        self._where(lambda store: store.rate(caller.required_owner, talk_id, stars, comment))
 
-    def keep(self, owner_key: str, talk_id: str) -> bool:
+    def keep(self, caller: Principal, talk_id: str) -> bool:
         """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
         already.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         if self.kept_store is None:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
         with self._lock:
@@ -167,20 +167,20 @@ class Library:
         self._adopt(self.kept_store, owner, talk_id)
         return True
 
-    def delete(self, owner_key: str, talk_id: str) -> None:
+    def delete(self, caller: Principal, talk_id: str) -> None:
         """Delete a talk for good.
 
         Raises: BadInput, NotFound, TalkRunning, StorageError.
         """
-        self._where(lambda store: store.delete(owner_hash(owner_key), talk_id))
+        self._where(lambda store: store.delete(caller.required_owner, talk_id))
 
-    def delete_all(self, owner_key: str) -> tuple[int, int]:
+    def delete_all(self, caller: Principal) -> tuple[int, int]:
         """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
         run.
 
         Raises: BadInput, StorageError.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         counts = [store.delete_all(owner) for store in self._stores()]
         return sum(deleted for deleted, _ in counts), sum(running for _, running in counts)
 

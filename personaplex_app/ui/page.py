@@ -17,6 +17,7 @@ TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 # uploads are looked through every minute, and none is older than 15 when it is deleted
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
+MAX_FILE_SIZE = "48mb"
 
 
 class _Page(gr.Blocks):
@@ -43,7 +44,7 @@ class _Page(gr.Blocks):
 
 
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
-    """Return the page, ready to launch with `launch_options()`."""
+    """Return the page, ready to be served with `page_options()`."""
     gr.set_static_paths([STATIC])
     with _Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
@@ -63,9 +64,9 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     return page.queue(max_size=MOST_QUEUED)
 
 
-def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing
-    from other hosts.
+def page_options() -> dict[str, Any]:
+    """Return what `Blocks.launch` and `mount_gradio_app` need to serve the page as it is meant: theme, style,
+    no footer, nothing from other hosts, no error's text, no endless upload.
     """
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
@@ -75,4 +76,5 @@ def launch_options() -> dict[str, Any]:
         read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
     )
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
-    return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}
+    shown = {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}
+    return {**shown, "show_error": False, "max_file_size": MAX_FILE_SIZE}

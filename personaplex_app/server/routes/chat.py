@@ -15,7 +15,7 @@ from ...protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
 from ..app_state import AppState
 from ..channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
 from ..end_reasons import EntryPolicy
-from ..http import address_of, errors_as_json, limited_body
+from ..http import errors_as_json, limited_body, principal_of
 from ..talk import Talk
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
@@ -29,21 +29,22 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         await socket.accept()
         channel = WebSocketChannel(socket, app_state.metrics.traffic("chat"))
         try:
-            app_state.rate.admit(address_of(socket))
+            app_state.rate.admit(principal_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
             await refuse(channel, error, app_state)
             return
-        await Talk(channel, request, app_state).run()
+        await Talk(channel, request, app_state, caller=principal_of(socket)).run()
 
     async def open_http(http: Request) -> Response:
-        app_state.rate.admit(address_of(http))
+        caller = principal_of(http)
+        app_state.rate.admit(caller)
         request = parse_query(http.query_params)
         id_, channel = app_state.channels.add(app_state.metrics.traffic("chat_http"))
 
         async def converse() -> None:
             try:
-                await Talk(channel, request, app_state, EntryPolicy(transport="chat_http")).run()
+                await Talk(channel, request, app_state, EntryPolicy(transport="chat_http"), caller).run()
             finally:
                 app_state.channels.drop(id_)
 

@@ -25,12 +25,12 @@ from ... import audio
 from ...cloning.picking import Picked, Picker
 from ...cloning.voices import ClonedVoice, checked_name
 from ...errors import BadInput, CapacityError
-from ...owners import owner_hash
+from ...principal import Principal
 from ...units import SAMPLE_RATE_HZ
 from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
 from ..app_state import AppState
-from ..channel import ConnectRate
-from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
+from ..connect_rate import ConnectRate
+from ..http import PRIVATE, errors_as_json, limited_body, principal_of, private_json
 
 MAX_RECORDING_S = 60.0
 MAX_RECORDING_BYTES = 24 << 20
@@ -79,7 +79,7 @@ class _CloneApi:
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
         self._picker = Picker()
-        self._rate = ConnectRate(app_state.settings.connects_per_minute, what="voices")
+        self._rate = ConnectRate("voices")
         self._uploads = 0
         # picking takes a core for a while, which live talks need more
         self._heavy = anyio.CapacityLimiter(1)
@@ -87,7 +87,7 @@ class _CloneApi:
 
     async def all(self, request: Request) -> Response:
         self._app_state.cloner()
-        voices = self._app_state.clones.all(owner_key_of(request))
+        voices = self._app_state.clones.all(principal_of(request))
         limits = {
             "recording_s": MAX_RECORDING_S,
             "recording_bytes": MAX_RECORDING_BYTES,
@@ -125,7 +125,7 @@ class _CloneApi:
     async def _add(self, request: Request, name: str, data: bytes) -> Response:
         keep = request.query_params.get("keep") == "1"
         voice = await self._in_thread(
-            self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep
+            self._light, self._app_state.clones.add, principal_of(request), name, data, keep
         )
         return private_json(voice_entry(voice), 201)
 
@@ -134,10 +134,11 @@ class _CloneApi:
     ) -> T:
         """Return what became of a body, which nobody may send without consent, a key, room and patience."""
         self._app_state.cloner()
-        owner_hash(owner_key_of(request))
+        caller = principal_of(request)
+        _ = caller.required_owner
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
-        self._rate.admit(address_of(request))
+        self._rate.admit(caller)
         if self._uploads >= MAX_UPLOADS:
             raise CapacityError(
                 f"{MAX_UPLOADS} other voices are being made here; try again in a few seconds."
@@ -185,5 +186,5 @@ class _CloneApi:
         return body
 
 
-def _whose(request: Request) -> tuple[str, str]:
-    return owner_key_of(request), request.path_params["voice_id"]
+def _whose(request: Request) -> tuple[Principal, str]:
+    return principal_of(request), request.path_params["voice_id"]

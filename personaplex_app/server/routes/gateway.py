@@ -20,10 +20,9 @@ from ...gateway.wire import GatewayWire, session_id_of
 from ...protocol import ChatRequest, Kind, Message
 from ...units import SAMPLE_RATE_HZ
 from ..app_state import AppState
-from ..auth import has_key
 from ..channel import WebSocketChannel
 from ..end_reasons import EntryPolicy
-from ..http import address_of
+from ..http import principal_of
 from ..talk import Talk
 from .chat import refuse
 
@@ -36,7 +35,6 @@ BAD_MESSAGES = 20
 
 def gateway_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the gateway's route."""
-    keys = (app_state.settings.gateway_key, app_state.settings.api_key)
     talking: defaultdict[str, int] = defaultdict(int)
 
     async def talk(socket: WebSocket) -> None:
@@ -45,16 +43,17 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
         session_id = session_id_of(socket.query_params.get("session_id", ""))
         channel = WebSocketChannel(socket, app_state.metrics.traffic(TRANSPORT))
         try:
-            app_state.rate.admit(address_of(socket))
+            caller = principal_of(socket)
+            app_state.rate.admit(caller)
             adapter = app_state.adapters.find(name)
-            if adapter.needs_key and not has_key(socket, *keys):
+            if adapter.needs_key and "gateway" not in caller.scopes:
                 raise NotAllowed(
                     f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address."
                 )
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
             with _place(talking, adapter, app_state.adapters.limits.sessions):
                 told = GatewayChannel(channel, wire, app_state.metrics.errors)
-                await Talk(told, _request(adapter), app_state, _policy(adapter)).run()
+                await Talk(told, _request(adapter), app_state, _policy(adapter), caller).run()
         except PersonaplexError as error:
             await refuse(
                 GatewayChannel(channel, GatewayWire(name, session_id), app_state.metrics.errors),

@@ -20,9 +20,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ...errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
+from ...principal import Principal
 from ...sessions import export
 from ...sessions.library import Library
-from ..http import PRIVATE, errors_as_json, limited_body, owner_key_of, private_json
+from ..http import PRIVATE, errors_as_json, limited_body, principal_of, private_json
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
@@ -58,7 +59,7 @@ class _SessionApi:
         self._workers = anyio.CapacityLimiter(WORKERS)
 
     async def all(self, request: Request) -> Response:
-        talks = await self._in_thread(self._library.talks, owner_key_of(request))
+        talks = await self._in_thread(self._library.talks, principal_of(request))
         return private_json(
             {"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem}
         )
@@ -88,27 +89,27 @@ class _SessionApi:
         return private_json({"deleted": 1})
 
     async def delete_all(self, request: Request) -> Response:
-        deleted, running = await self._in_thread(self._library.delete_all, owner_key_of(request))
+        deleted, running = await self._in_thread(self._library.delete_all, principal_of(request))
         return private_json({"deleted": deleted, "running": running})
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._workers)
 
-    def _describe(self, owner: str, talk_id: str) -> Response:
-        talk = self._library.get(owner, talk_id)
+    def _describe(self, caller: Principal, talk_id: str) -> Response:
+        talk = self._library.get(caller, talk_id)
         try:
-            with self._library.open_audio(owner, talk_id) as wav:
+            with self._library.open_audio(caller, talk_id) as wav:
                 return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
         except (NoRecording, TalkRunning):
             return private_json({**export.describe(talk), "lane": export.lane(talk, None)})
 
-    def _export(self, owner: str, talk_id: str, kind: str) -> Response:
-        talk = self._library.get(owner, talk_id)
+    def _export(self, caller: Principal, talk_id: str, kind: str) -> Response:
+        talk = self._library.get(caller, talk_id)
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
-        file = self._library.open_audio(owner, talk_id)
+        file = self._library.open_audio(caller, talk_id)
         if kind == "flac":
             with file:
                 file = _flac_of(file)
@@ -133,8 +134,8 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _whose(request: Request) -> tuple[str, str]:
-    return owner_key_of(request), request.path_params["talk_id"]
+def _whose(request: Request) -> tuple[Principal, str]:
+    return principal_of(request), request.path_params["talk_id"]
 
 
 def _object(body: bytes) -> dict[str, Any]:
