@@ -18,6 +18,7 @@ from .engine_choice import Choice, choose
 from .platform_detection import this_platform
 from .server.app_state import AppState
 from .server.auth import AuthMiddleware
+from .server.certificates import Certificate, certificate_of
 from .server.comparisons import Comparisons
 from .server.evaluations import Evaluations
 from .server.proxy_headers import ProxyHeaders
@@ -39,21 +40,23 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings, choice: Choice | None = None) -> Application:
     """Return the app of some settings, ready to be served; its engine is loaded once it is.
 
-    Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+    Raises: SettingsError for a certificate or a file of adapters that cannot be used, EngineUnavailable.
     """
+    certificate = certificate_of(settings)
     choice = choice or choose(settings)
     state = AppState.build(settings, choice)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     for field in state.adapters.unused:
         log.warning("the adapters file: %s is not known here and was passed over", field)
-    return Application(state)
+    return Application(state, certificate)
 
 
 class Application:
     """An ASGI app. Gradio's `launch` takes its `page` and its `parts`; any other server takes it as it is."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, certificate: Certificate | None) -> None:
         self.state = state
+        self.certificate = certificate
         self._comparisons = Comparisons(state)
         self._evaluations = Evaluations(state)
         self.page: gr.Blocks = build_page(state, self._evaluations)

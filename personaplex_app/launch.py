@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from .application import Application
 from .platform_detection import this_platform
 from .server.app_state import AppState
-from .server.certificates import Certificate, advice, certificate_of, url_of
+from .server.certificates import advice, url_of
 from .server.listener import Server, free_port, limit
 from .server.signals import listen
 from .server.talk import GOODBYE_S
@@ -24,7 +24,7 @@ STARTUP_PATH = "/gradio_api/startup-events"
 def launch(app: Application) -> None:
     """Run an app until the process is told to stop.
 
-    Raises: SettingsError when no port is free, or a key or certificate cannot be used.
+    Raises: SettingsError when no port is free.
     """
     stop, at_once = listen()
     with running(app, at_once) as url:
@@ -39,11 +39,11 @@ def running(app: Application, at_once: threading.Event) -> Iterator[str]:
     At its end running talks get `drain_s` to end, or nothing once `at_once` is set.
     """
     settings = app.state.settings
-    certificate = certificate_of(settings)
+    certificate = app.certificate
     port = free_port(settings.host, settings.port)
     # `spaces` prepares a ZeroGPU Space's device in `Blocks.launch`, and the relay of --share is Gradio's
     served = _served_by_gradio if settings.share or this_platform().name == "zerogpu" else _served
-    with served(app, port, certificate) as shared_url:
+    with served(app, port) as shared_url:
         if certificate and certificate.self_signed:
             print(advice(certificate, settings.host, port), flush=True)
         try:
@@ -54,15 +54,15 @@ def running(app: Application, at_once: threading.Event) -> Iterator[str]:
 
 
 @contextmanager
-def _served(app: Application, port: int, certificate: Certificate | None) -> Iterator[str]:
+def _served(app: Application, port: int) -> Iterator[str]:
     """Serve an app by our own server."""
     server = Server(
         app,
         app.state.adapters.ping_s,
         host=app.state.settings.host,
         port=port,
-        ssl_keyfile=certificate and certificate.key,
-        ssl_certfile=certificate and certificate.chain,
+        ssl_keyfile=app.certificate and app.certificate.key,
+        ssl_certfile=app.certificate and app.certificate.chain,
     )
     server.start()
     try:
@@ -73,7 +73,7 @@ def _served(app: Application, port: int, certificate: Certificate | None) -> Ite
 
 
 @contextmanager
-def _served_by_gradio(app: Application, port: int, certificate: Certificate | None) -> Iterator[str]:
+def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
     """Serve an app by the server that Gradio starts; gives the public address, where there is one.
 
     Our limits hold for every connection made after the launch; during it they are uvicorn's own.
@@ -85,8 +85,8 @@ def _served_by_gradio(app: Application, port: int, certificate: Certificate | No
         server_name=settings.host,
         server_port=port,
         share=settings.share,
-        ssl_keyfile=str(certificate.key) if certificate else None,
-        ssl_certfile=str(certificate.chain) if certificate else None,
+        ssl_keyfile=str(app.certificate.key) if app.certificate else None,
+        ssl_certfile=str(app.certificate.chain) if app.certificate else None,
         # Gradio looks whether it answers, by an address that need not be on the certificate
         ssl_verify=False,
         # Gradio makes the addresses of its files of it
