@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from personaplex_app.engine import leased
-from personaplex_app.engine.contract import LeasingEngine, SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.contract import SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.lease_contract import LeasingEngine
 from personaplex_app.engine.leased import LeasedEngine
 from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES
@@ -147,7 +148,7 @@ def test_lease_whose_event_is_closed_loses_the_device(engine):
 def test_lease_longer_than_any_or_one_too_many_is_refused(engine, monkeypatch):
     with pytest.raises(BadInput, match="at most 120 s here; 121 s were asked for"):
         engine.lease(121)
-    monkeypatch.setattr(leased, "MAX_WISHES", 1)
+    monkeypatch.setattr(leased, "MAX_LEASE_REQUESTS", 1)
     engine.lease(30)
     with pytest.raises(GpuUnavailable, match="1 visitors wait"):
         engine.lease(30)

@@ -16,8 +16,10 @@ from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
-TARGETS = """() => [...document.querySelectorAll('.compare :is(button, select, summary, textarea, label.card)')]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
+TARGETS = """() => [...document.querySelectorAll(
+  '.compare :is(button, select, summary, textarea, label.card)')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) &&
+    each.getBoundingClientRect().height > 0)
   .map((each) => [each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])
   .filter(([, height]) => height < 44)"""
 
@@ -76,6 +78,9 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         look(page, "answers")
         page.get_by_role("button", name="Play the answer of Deep").click()
         expect(page.get_by_role("button", name="Pause the answer of Deep")).to_be_visible()
+        page.select_option("#compare-channels", "agent")  # what was loaded is let go of
+        with page.expect_request(re.compile(r"/cells/\d+/\d+/agent\.wav$")):
+            page.get_by_role("button", name="Play the answer of Deep").click()
         page.select_option("#blind-trials", "6")
         page.click("#blind-begin")
         expect_pair(page, 1)

@@ -40,6 +40,17 @@ Kind = Literal[
     "persona",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+KIND_TITLES: dict[Kind, str] = {
+    "pause": "Pauses inside a turn",
+    "turn_end": "Ends of turns",
+    "interruption": "Interruptions",
+    "user_backchannel": "The user murmurs along",
+    "agent_backchannel": "Long turns to listen to",
+    "side_speech": "Speech of others",
+    "silence": "Silence",
+    "noise": "Noise",
+    "persona": "Questions on the role",
+}
 SPOKEN = ("say", "interrupt", "hum", "aside")
 TIMED = ("pause", "wait")
 NOISES = ("hiss", "knocks")
@@ -124,8 +135,7 @@ class SpokenScenario:
         return self.happened[0].start_s
 
 
-# -- reading the scripts
-# --------------------------------------------------------------------------------------------------
+# -- reading the scripts ---------------------------------------------------------------------------
 
 
 def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
@@ -219,8 +229,7 @@ def _part(entry: Any, who: str) -> Part:
     return Part(do, value if do == "noise" else "", float(length))
 
 
-# -- saying them
-# ----------------------------------------------------------------------------------------------------------
+# -- saying them -----------------------------------------------------------------------------------
 
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:

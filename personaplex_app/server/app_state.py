@@ -18,7 +18,8 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ..cloning.voices import ClonedVoice, ClonedVoices
-from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
+from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig
+from ..engine.lease_contract import LeasingEngine
 from ..engine_choice import Choice, build, fallback_engine, replacement
 from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..gateway.adapters import Adapters, load_adapters

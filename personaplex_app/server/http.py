@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -51,9 +52,28 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
+async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
+    """Return a request's body as the JSON object that it is.
+
+    Raises: BadInput when it is too large or something else; `example` goes on with "a JSON object".
+    """
+    try:
+        value = json.loads(await limited_body(request, limit_bytes))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(f"{f'The body must be a JSON object {example}'.rstrip()}.")
+    return value
+
+
 def principal_of(connection: HTTPConnection) -> Principal:
     """Return who calls, as the authentication before every route found out."""
     return connection.state.principal
+
+
+def principal_and_id(request: Request, parameter: str) -> tuple[Principal, str]:
+    """Return who calls, and the id of the thing that the path names."""
+    return principal_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:

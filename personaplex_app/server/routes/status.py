@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ...engine.contract import LeasingEngine, Sampling, TimedEngine
+from ...engine.contract import Sampling, TimedEngine
+from ...engine.lease_contract import LeasingEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
