@@ -7,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from personaplex_app.owners import owner_hash
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
-from personaplex_app.owners import owner_hash
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.archive import DATABASE_NAME, open_archive
 from personaplex_app.sessions.records import TalkMeta

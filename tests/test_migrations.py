@@ -7,10 +7,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 import soundfile
+from personaplex_app.owners import owner_hash
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import StorageError, StorageFull
-from personaplex_app.owners import owner_hash
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions import export
 from personaplex_app.sessions.archive import DATABASE_NAME, open_archive

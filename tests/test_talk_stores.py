@@ -5,10 +5,10 @@ import threading
 from dataclasses import replace
 
 import pytest
+from personaplex_app.owners import owner_hash
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import NotFound
-from personaplex_app.owners import owner_hash
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.records import TalkMeta, TalkRecord, new_talk_id
 from personaplex_app.sessions.sqlite_store import MAX_LISTED, SqliteTalkStore
