@@ -14,7 +14,7 @@ from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 
-from .support.app_process import served
+from .support.served import served
 from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, step, talk
 
 pytestmark = pytest.mark.unit
