@@ -1,4 +1,4 @@
-"""What an engine is whose device is lent, such as a ZeroGPU Space's: it is talked to while a lease lasts."""
+"""The contract of engines whose device is lent for a while, such as a ZeroGPU Space's."""
 
 from __future__ import annotations
 
