@@ -18,7 +18,7 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.unit
 
-OWNER, OTHER = NOBODY.with_owner_key("a" * 32).required_owner, NOBODY.with_owner_key("b" * 32).required_owner
+OWNER, OTHER = (NOBODY.with_owner_key(letter * 32).required_owner for letter in "ab")
 META = TalkMeta("classic", "Nora", "You are a wise teacher.", "teacher", Sampling(seed=7))
 SAID = (
     Utterance(1, "user", "How much is it?", 0.5, 1.5, True, (Word("How", 0.5, 0.7), Word("much", 0.7, 0.9))),
@@ -109,7 +109,7 @@ def test_archive_others_and_absent_talks_are_the_same_not_found(archive, talk_id
 @pytest.mark.parametrize("key", ["", "short", "a" * 15, "a" * 201])
 def test_owner_hash_key_that_is_too_short_or_long_is_refused(key):
     with pytest.raises(BadInput, match=f"has {len(key)} characters"):
-        NOBODY.with_owner_key(key).required_owner
+        _ = NOBODY.with_owner_key(key).required_owner
 
 
 def test_archive_running_talk_can_be_neither_played_nor_deleted(archive):
