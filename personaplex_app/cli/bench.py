@@ -7,7 +7,7 @@ import json
 
 from ..errors import EngineUnavailable
 from ..settings import Settings
-from .arguments import add_some, at_least
+from .arguments import add_some_settings, at_least
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare int8 and int4 with the checkpoint's unquantised weights instead",
     )
-    add_some(parser, "checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload", "data")
+    add_some_settings(parser, "checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload", "data")
 
 
 def bench(settings: Settings, args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..evaluation.fdb import TASK_NAMES
 from ..settings import Settings
-from .arguments import add_sampling, add_some, at_least
+from .arguments import add_sampling, add_some_settings, at_least
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     add_sampling(run)
-    add_some(
+    add_some_settings(
         run,
         "engine",
         "checkpoint",

@@ -40,9 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve_ = commands.add_parser(
-        "serve", help="run the app", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    serve_ = commands.add_parser("serve", help="run the app")
     add_settings(serve_)
     serve_.set_defaults(run=serve)
     doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")

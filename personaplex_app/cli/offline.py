@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..settings import Settings
-from .arguments import add_sampling, add_some
+from .arguments import add_sampling, add_some_settings
 
 DEFAULT_PROMPT = (
     "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -47,7 +47,7 @@ def add_offline(parser: argparse.ArgumentParser) -> None:
         metavar="REPO",
         help="the same as --checkpoint, as the reference calls it",
     )
-    add_some(
+    add_some_settings(
         parser,
         "engine",
         "checkpoint",
