@@ -17,7 +17,7 @@ from ... import intervals
 from ...engine.contract import Word
 from ...errors import BadInput, shorten
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
-from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
+from ...speech.speech_finder import SpeechFinder, align_to_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
 from .folders import (
     AGENT_AUDIO,
@@ -198,7 +198,7 @@ def _user_interruption(sample: Sample) -> Values:
         values["latency_s"] = values["reply_after_interruption_s"] = metrics.latency_s(sample.words, end_s)
         values["corrected"] = asdict(metrics.reply_to_interruption(sample.words, end_s))
         if sound := sample.optional_agent:
-            speech = merged(at_the_sound(sample.speech(sound), sound), AGENT_GAP_S)
+            speech = merged(align_to_sound(sample.speech(sound), sound), AGENT_GAP_S)
             values["stop_after_onset_s"] = metrics.stop_after_onset_s(speech, onset_s)
     return values
 
