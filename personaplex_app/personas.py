@@ -1,4 +1,4 @@
-"""Role presets: who the agent is. The texts live in `personas.yaml` and are validated when loaded."""
+"""Personas: role presets for the agent. The texts are in `personas.yaml` and are validated when loaded."""
 
 from __future__ import annotations
 

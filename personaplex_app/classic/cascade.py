@@ -223,7 +223,7 @@ class CascadeSession:
             self._player.begin(self._frame * FRAME_S, None)
 
     def _on_no_answer(self, turn_id: int) -> None:
-        self._do(self._turns.unanswered(turn_id))
+        self._do(self._turns.no_answer(turn_id))
 
     def interrupt(self) -> None:
         """Silence the agent from the next frame on. May be called from any thread."""

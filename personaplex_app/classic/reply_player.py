@@ -248,7 +248,7 @@ class ReplyPlayer:
     def _remember(self, text: str, interrupted: bool) -> None:
         """Runs on the responder's thread."""
         try:
-            self._responder.heard(text, interrupted)
+            self._responder.record_played(text, interrupted)
         except Exception as error:  # as above
             _log.warning("the responder failed: %s", type(error).__name__)
 

@@ -1,4 +1,4 @@
-"""The flags that several commands share."""
+"""Flags that several commands share: those of the settings and those of the sampling."""
 
 from __future__ import annotations
 

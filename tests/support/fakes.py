@@ -140,7 +140,7 @@ class ScriptedResponder:
         self.asked.append(user_text)
         yield from self.answer
 
-    def heard(self, agent_text: str, interrupted: bool) -> None:
+    def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Keep what was played."""
         self.said.append((agent_text, interrupted))
 
