@@ -158,7 +158,7 @@ GROUPS = {
     ),
     "talks": ("slots", "talk_limit_s", "idle_limit_s", "drain_s", "connects_per_minute"),
     "network": ("host", "port", "share", "ssl", "ssl_key", "ssl_cert", "root_path", "trusted_proxies"),
-    "access": ("auth", "api_key", "allowed_origins", "adapters", "gateway_key"),
+    "access": ("auth", "api_key", "allowed_origins", "personas", "adapters", "gateway_key"),
     "storage": ("data", "votes_dataset"),
     "evaluation": ("judge_url", "judge_key", "judge_model"),
     "logs": ("log_format", "log_level"),
@@ -261,6 +261,9 @@ class Settings:
         str,
         "key accepted on every route as a bearer token, an X-API-Key header or an api_key= parameter",
         secret=True,
+    )
+    personas: str = _setting(
+        "", str, "YAML file of personas; each adds to the app's own or replaces the one of its name"
     )
     adapters: str = _setting(
         "", str, "YAML file of gateway adapters; each adds to the personas or replaces the one of its name"

@@ -114,11 +114,13 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
 
 
 def _gateway(settings: Settings) -> dict[str, Any]:
-    """Load the gateway's adapters as the app does at its start; report the error if that fails."""
+    """Load personas and adapters as the app does at its start; report the error if that fails."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
         found = load_adapters(
-            load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+            load_personas(settings.personas),
+            settings.adapters,
+            keyed=bool(settings.gateway_key or settings.api_key),
         )
     except SettingsError as error:
         return {**file, "problem": str(error)}

@@ -2,8 +2,8 @@
 
 `python -m tests.support.zero_gpu serve …` runs the app with a torch that `patch_torch` makes look like one
 with CUDA: it names a version, its checks for CUDA pass, and in a worker "cuda" is the CPU. The rest is the
-package's own: it emulates a GPU in this process, moves the weights to it and packs them into a file, and forks workers
-that read that file.
+package's own: it emulates a GPU in this process, moves the weights to it and packs them into a file, and
+forks workers that read that file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -206,12 +206,14 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
 
 
 @contextmanager
-def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
+def leased_talk(
+    app: AppProcess, connect: Callable[..., AbstractContextManager[Caller]] = call, **start: object
+) -> Iterator[Caller]:
     """Begin a talk as the page does; yield the caller once the event that takes its GPU is sent.
 
     The event is held in a thread until the block ends.
     """
-    with call(app.url, codec="pcm", events=1, config="message") as caller:
+    with connect(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
         token = caller.until_event("lease", timeout_s=20)["token"]
         with holding(app, token) as events:
