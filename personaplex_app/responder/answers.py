@@ -19,6 +19,7 @@ _FOLLOW_UP = re.compile(
     r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
     r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
 )
+# words that point to something said before; not "there is a …"
 _POINTING = re.compile(
     r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
 )
@@ -33,6 +34,7 @@ _OPENNESS = re.compile(
     r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or"
     r" |what about |how about )"
 )
+# a fact that is one entry of a phrase book: "hola" means "hello"
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
 _SAYING = re.compile(
     r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)"
@@ -277,6 +279,7 @@ class Answerer:
             for a, b, k in self._glossary
         ]
         score, index = max(scored)
+        # the recogniser, which knows English alone, spells foreign phrases its own way
         return index if score >= 70 else None
 
 

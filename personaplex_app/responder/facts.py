@@ -9,6 +9,7 @@ from .numbers import figures
 from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 
 MAX_FACTS = 200
+# full stops that end no sentence
 _ABBREVIATED = (
     r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
 )
@@ -16,7 +17,9 @@ _SENTENCE_END = re.compile(
     _ABBREVIATED
     + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
 )
+# "You work here, and you like tea" is two facts
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
+# sentences about what the agent does in the talk, which are no information for the user
 _BEHAVIOUR = re.compile(
     r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play"
     r" short|help|teach|praise|calm|speak"

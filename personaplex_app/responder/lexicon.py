@@ -115,6 +115,7 @@ def kind_of(text: str) -> str | None:
     text = re.sub(r"[^\w\s'?]", " ", text.lower()).strip()
     if not _ASKING.search(text) and len(text.split()) > 5:
         return None
+    # in the order of the table: the more specific kinds come first
     found = [kind for kind, pattern in _KINDS if re.search(pattern, text)]
     if (
         found[:1] in (["price"], ["count"])

@@ -120,6 +120,7 @@ class LlmResponder:
         self._notify = notify
         timeout = httpx.Timeout(settings.first_token_s)
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
+        # trust_env would add proxies and .netrc logins from the environment
         self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
         self._history: list[tuple[str, str]] = []
         self._turns: deque[_OpenReply] = deque(maxlen=MAX_OPEN_TURNS)
@@ -185,6 +186,7 @@ class LlmResponder:
                 self._notify(self.notice)
 
     def _messages(self, user_text: str) -> list[dict[str, str]]:
+        # the newest turns first, until the room is used up
         room = MAX_HISTORY_CHARS
         kept = []
         for role, text in reversed(self._history):
@@ -219,6 +221,7 @@ class LlmResponder:
                     yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
         except LlmFailed:
+            # a sentence that is whole is said, though the stream broke after it
             if re.search(r"[.!?…]$", waiting.strip()):
                 yield _clean(waiting)
             raise
@@ -248,6 +251,7 @@ class LlmResponder:
                         f"status {response.status_code}",
                         lasting=response.status_code in (400, 401, 403, 404, 422),
                     )
+                # httpx's timeout is per read: an endpoint that sends a little again and again is bounded here
                 for data in _events(response.iter_bytes()):
                     waited_s = time.monotonic() - began_s
                     if (

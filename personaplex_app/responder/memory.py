@@ -10,6 +10,7 @@ from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
 
+# bounds, so that a talk of any length keeps a memory of fixed size
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
 MAX_FIGURES = 400
@@ -19,6 +20,7 @@ _GIVEN_NAME = re.compile(
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
     r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
 )
+# words that follow "I'm" or "this is" and are no names
 _NO_NAME = frozenset(
     word_list("""
     a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so

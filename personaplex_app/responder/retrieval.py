@@ -142,6 +142,7 @@ class Index:
         clause = asking_clause(text) if kind else text
         stems = self._stems_heard(clause)
         rest = self._stems_heard(text.replace(clause, " ")) if clause != text else ()
+        # a clause that names nothing ("how much is it?") takes its subject from the rest of the text
         if all(stem in self._lexicon.light for stem in stems):
             stems = (*rest, *stems)
             rest = ()
@@ -270,6 +271,7 @@ class Index:
             weight = self._idf.get(stem, _SYNONYM_WEIGHT if self.mentions(stem) else _UNKNOWN_WEIGHT)
             if stem in self._lexicon.light and not share:
                 weight = _LIGHT_WEIGHT
+            # "how high" asks for the height: the adjective decides
             weight *= 2 if stem == query.adjective else 1
             contradicts |= against
             total += weight
@@ -309,6 +311,7 @@ class Index:
             0.1 * sum(s in self._stems[index] for s in query.context_stems) / max(1, len(query.context_stems))
         )
         extra -= 0.015 * len(self._subjects[index].difference(query.stems)) + 0.004 * len(self._stems[index])
+        # how the agent should behave is seldom an answer
         return extra if fact.noted else extra - 0.3
 
     def _match_stem(self, stem: str, index: int) -> tuple[float, bool]:

@@ -31,7 +31,9 @@ _NO_SPEECH = re.compile(
     r" channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
 )
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
+# patterns run over the whole text, so its length is bounded
 MAX_USER_CHARS = 1_000
+# replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
 
@@ -132,6 +134,7 @@ class RuleResponder:
         plain = text.lower().replace("’", "'").strip()
         if _NO_SPEECH.search(text):
             return [Sentence(self._lead(draft, "unclear"))]
+        # on the draft's copy of the memory, which becomes the talk's only if this reply is played
         named = memory.take_note(text)
         kind = kind_of(plain)
         asks = (
@@ -161,6 +164,7 @@ class RuleResponder:
         """
         style = self._style
         memory = draft.memory
+        # before the facts: "repeat that" or "stop" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
@@ -242,6 +246,7 @@ class RuleResponder:
         if memory.last_fact is None:
             return 0.0
         known = set(self._lexicon.words(self._brief.facts[memory.last_fact].text)) - self._lexicon.empty
+        # of a fact that quotes a phrase, as a language lesson does, the phrase is what the user repeats
         if quoted := re.findall(r"[\"“]([^\"”]+)[\"”]", self._brief.facts[memory.last_fact].text):
             return fuzz.ratio(_letters_of(text), _letters_of(quoted[-1])) / 100
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
