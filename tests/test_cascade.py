@@ -326,7 +326,7 @@ def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
             raise MemoryError("no words of the talk")
 
     broken, sound = talk(ScriptedResponder()), talk(ScriptedResponder())
-    monkeypatch.setattr(broken.session._listener, "_recogniser", Broken())
+    monkeypatch.setattr(broken.session._recognition, "_recogniser", Broken())
     with pytest.raises(EngineError, match=r"failed in this talk \(MemoryError\); start a new one") as caught:
         broken.wait(0.5).say(QUESTION).wait(1.0)
     assert "words" not in str(caught.value)

@@ -41,7 +41,7 @@ def ask_all(prompt, questions):
     wrong = []
     for question, wanted in questions.items():
         responder = RuleResponder(prompt)
-        responder.heard(responder.greet(), False)
+        responder.record_played(responder.greet(), False)
         answer = " ".join(responder.reply(question))
         assert figures(answer) <= figures(prompt) | figures(question), (
             f"{question!r}: invented a figure in {answer!r}"

@@ -1,4 +1,4 @@
-"""The app as people run it: a process of its own, on a free port, ended when the test is."""
+"""Run the app as people do: as a process of its own on a free port, which ends with the test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AppProcess:
         self._until(lambda: self.get("/health").json()["status"] == "ok", patience_s)
 
     def until_free(self, patience_s: float = 5.0) -> None:
-        """Wait until the talks before have left their slots."""
+        """Wait until earlier talks have left their slots."""
         self._until(lambda: not self.get("/health").json()["slots"]["used"], patience_s)
 
     def _until(self, true, patience_s: float) -> None:
@@ -59,7 +59,7 @@ def app_process(
 ) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`.
 
-    `module` is another way to start it.
+    `module` is run instead of `personaplex_app`.
     """
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     command = [sys.executable, "-m", module, "serve"]

@@ -1,4 +1,4 @@
-"""A wire between a browser and the app that can be bad: it delays, jitters, or lets no WebSocket through."""
+"""A TCP proxy between browser and app with network faults: delay, jitter, or no WebSockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LinkFaults:
-    """How a wire behaves, each way: `delay_ms` ± `jitter_ms` evenly spread, in order, as TCP is."""
+    """The faults in each direction: a delay of `delay_ms` ± `jitter_ms`, evenly distributed, order kept."""
 
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
@@ -22,7 +22,7 @@ class LinkFaults:
 
 @contextmanager
 def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
-    """Run a TCP proxy to host:port in a thread; gives its own port."""
+    """Run a TCP proxy to host:port in a thread; yield its own port."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     bound: list[int] = []
@@ -87,9 +87,7 @@ async def _carry(
 async def _pump(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random
 ) -> None:
-    """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of
-    it.
-    """
+    """Forward bytes in one direction, each piece after its delay and never before the piece ahead of it."""
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
 

@@ -1,4 +1,4 @@
-"""Servers of the moshi wire protocol with a script, well-behaved and hostile, over real sockets."""
+"""Scripted servers of the moshi wire protocol, well-behaved and hostile, over real sockets."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ class Talk:
 
 
 def echo(talk: Talk) -> None:
-    """Begin, and say each frame back at once."""
+    """Begin the talk, and send each frame back at once."""
     talk.begin()
     for frame in talk.frames():
         talk.speak(frame)
 
 
 def hang(talk: Talk) -> None:
-    """Never begin."""
+    """Never begin the talk."""
     for _ in talk.socket:
         pass
 
 
 def mute(talk: Talk) -> None:
-    """Begin, take what comes, and say nothing."""
+    """Begin the talk, receive everything, and send nothing."""
     talk.begin()
     for _ in talk.frames():
         pass
 
 
 def after_one_frame(act: Callable[[Talk], object]) -> Callable[[Talk], None]:
-    """Return a server that answers one frame, and then does something else."""
+    """Return a server that answers one frame and then calls `act`."""
 
     def run(talk: Talk) -> None:
         talk.begin()
@@ -80,7 +80,7 @@ def after_one_frame(act: Callable[[Talk], object]) -> Callable[[Talk], None]:
 
 @dataclass
 class MoshiServer:
-    """A running one. `asked` has the query and headers of each talk that was asked for."""
+    """A running server. `asked` has the query and the headers of each request for a talk."""
 
     url: str
     asked: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
@@ -96,8 +96,9 @@ def moshi_server(
     answer: tuple[int, dict[str, str]] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[MoshiServer]:
-    """Run a server whose talks are held by `talk`; other paths get `status`, and with `answer` the talk's
-    path gets that.
+    """Run a server whose talks are held by `talk`.
+
+    Other paths are answered by `status`; with `answer`, requests for a talk get that status and headers.
     """
     over = threading.Event()
     server = MoshiServer("")

@@ -1,4 +1,4 @@
-"""A real nginx before the app."""
+"""Run a real nginx as a reverse proxy in front of the app."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ http {{
 
 
 def readme_servers(**values: object) -> str:
-    """Return the documented configuration with values in the place of its examples: of its port, certificate,
-    key and app.
-    """
+    """Return the configuration in docs/hosts.md with other values for port, certificate, key and app."""
     text = re.search(
         r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "docs" / "hosts.md").read_text(), re.DOTALL
     )[1]  # type: ignore[index]
@@ -54,7 +52,7 @@ def readme_servers(**values: object) -> str:
 
 @contextmanager
 def nginx(folder: Path, servers: str) -> Iterator[None]:
-    """Run nginx with server blocks, and what goes into http beside them."""
+    """Run nginx with `servers`, its server blocks and other directives of the http block."""
     assert NGINX
     config = folder / "nginx.conf"
     # its workers would be somebody who cannot write into the folder

@@ -1,4 +1,4 @@
-"""Clients of the live route, well-behaved and hostile, over real sockets."""
+"""Clients of the chat route, well-behaved and hostile, over real sockets."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Caller:
         self.say(Kind.METADATA, json.dumps({"type": type_, **fields}).encode())
 
     def speak(self, samples: np.ndarray) -> None:
-        """Send float32 samples as PCM at the pace of real time."""
+        """Send float32 samples as PCM in real time."""
         for at in range(0, len(samples), FRAME_SAMPLES):
             self.say(Kind.AUDIO, float_to_pcm16(samples[at : at + FRAME_SAMPLES]))
             time.sleep(FRAME_S)
 
     def take(self, timeout_s: float = 10.0) -> Kind:
-        """Receive one message and file it."""
+        """Receive one message, store it by its kind, and return the kind."""
         data = self.socket.recv(timeout=timeout_s)
         kind, payload = Kind(data[0]), data[1:]
         if kind is Kind.METADATA:
@@ -63,7 +63,7 @@ class Caller:
             pass
 
     def until_event(self, type_: str, timeout_s: float = 10.0) -> dict:
-        """Return the first event of a type, among those filed or to come."""
+        """Return the first event of a type, received before or awaited now."""
         while True:
             for event in self.events:
                 if event["type"] == type_:
@@ -71,7 +71,7 @@ class Caller:
             self.take(timeout_s)
 
     def until_closed(self, timeout_s: float = 10.0) -> int:
-        """File everything that comes; return the close code."""
+        """Receive until the connection is closed; return the close code."""
         try:
             while True:
                 self.take(timeout_s)
@@ -90,7 +90,7 @@ class Caller:
 
 @contextmanager
 def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
-    """Connect to a server's live route."""
+    """Connect to a server's chat route."""
     socket_url = url.replace("http", "ws", 1) + "/api/chat?" + urlencode(query)
     with connect(
         socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None
@@ -166,7 +166,7 @@ def tone(seconds: float, hz: float = 220.0) -> np.ndarray:
 
 
 def opus_pages(samples: np.ndarray) -> list[bytes]:
-    """Return Ogg-Opus stream bytes, one chunk a frame, as moshi's clients send them."""
+    """Return an Ogg-Opus stream in one chunk for each frame, as moshi's clients send it."""
     writer = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
     chunks = [
         writer.append_pcm(samples[at : at + FRAME_SAMPLES]) for at in range(0, len(samples), FRAME_SAMPLES)

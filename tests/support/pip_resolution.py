@@ -1,6 +1,4 @@
-"""What pip would install, for another Python and another machine: resolved from the registry's metadata,
-nothing downloaded.
-"""
+"""Resolve what pip would install on another Python and machine, from the registry's metadata alone."""
 
 from __future__ import annotations
 
