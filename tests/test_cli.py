@@ -12,6 +12,7 @@ import pytest
 from personaplex_app.__main__ import main
 
 from .support.app_process import ROOT, app_process
+from .support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.unit
 def run(*args: str, **env: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "personaplex_app", *args]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60
+        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 
@@ -90,4 +91,4 @@ def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
             assert f"Port {port} is in use; taking " in log
             assert not log.endswith(f":{port}")
             app.process.send_signal(signal.SIGTERM)
-            assert app.process.wait(timeout=15) == 0
+            assert app.process.wait(timeout=PATIENCE_S) == 0

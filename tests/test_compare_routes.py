@@ -36,6 +36,7 @@ from personaplex_app.settings import Settings
 from personaplex_app.voices import Voice
 
 from .support.blind_test_voters import Clock
+from .support.patience import PATIENCE_S
 from .support.speech import speak
 
 pytestmark = pytest.mark.unit
@@ -49,7 +50,7 @@ class GainSession(EchoSession):
         self._gain, self._gate = gain, gate
 
     def step(self, user):
-        self._gate.wait(timeout=10)
+        self._gate.wait(timeout=PATIENCE_S)
         return Step(super().step(user).agent * np.float32(self._gain))
 
 

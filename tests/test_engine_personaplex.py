@@ -5,7 +5,6 @@ faults.
 import math
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -36,18 +35,12 @@ from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
 from .support import tiny
+from .support.patience import until
 
 pytestmark = pytest.mark.unit
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
 CASES = ["long_text", "text_only", "voice_and_text", "voice_only"]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +202,7 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
             EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"
         ):
             session.step(frames()[0])
-    wait_until(lambda: engine._slots._broken is None)
+    until(lambda: engine._slots._broken is None)
     with pytest.raises(EngineError, match="start a new talk"):
         other.step(frames()[0])
     session.close()
@@ -234,7 +227,7 @@ def test_engine_that_cannot_be_made_ready_again_says_so_to_everybody():
     slot = slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
     with pytest.raises(EngineError, match="stopped with an error"):
         slot.step(np.zeros(7, np.float32))  # not a frame: the codec fails
-    wait_until(lambda: len(builds) == 2 and "restart" in slots._broken)
+    until(lambda: len(builds) == 2 and "restart" in slots._broken)
     assert "device lost" in slots.lost
     with pytest.raises(EngineError, match=r"cannot be made ready again \('device lost'\); restart the app"):
         slots.take("key", tiny.prompt("NATF0", ""), GREEDY)

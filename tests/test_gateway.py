@@ -20,7 +20,8 @@ from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import app_process
-from .support.peers import tone
+from .support.patience import PATIENCE_S
+from .support.peers import CLOSING_S, tone
 
 pytestmark = pytest.mark.unit
 
@@ -177,17 +178,17 @@ class Client:
             self.socket.send(chunk(samples[at : at + size]))
             time.sleep(size / SAMPLE_RATE_HZ)
 
-    def until(self, type_: str, timeout_s: float = 10.0) -> dict:
+    def until(self, type_: str) -> dict:
         """Return the next message of a type; all are kept."""
         while True:
-            self.messages.append(json.loads(self.socket.recv(timeout=timeout_s)))
+            self.messages.append(json.loads(self.socket.recv(timeout=PATIENCE_S)))
             if self.messages[-1]["type"] == type_:
                 return self.messages[-1]
 
-    def until_closed(self, timeout_s: float = 10.0) -> tuple[int, str]:
+    def until_closed(self) -> tuple[int, str]:
         try:
             while True:
-                self.messages.append(json.loads(self.socket.recv(timeout=timeout_s)))
+                self.messages.append(json.loads(self.socket.recv(timeout=PATIENCE_S)))
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason
 
@@ -201,7 +202,7 @@ class Client:
 @contextmanager
 def talk(app, adapter="personaplex-assistant", **query):
     address = f"{app.url.replace('http', 'ws')}/ws/voice/{adapter}?{urlencode(query)}"
-    with connect(address, open_timeout=10, close_timeout=2, max_queue=None) as socket_:
+    with connect(address, open_timeout=PATIENCE_S, close_timeout=CLOSING_S, max_queue=None) as socket_:
         yield Client(socket_)
 
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo,
 from .support import tiny
 from .support.app_process import ROOT
 from .support.hub_server import large, sha256
+from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
 
 pytestmark = pytest.mark.unit
@@ -203,11 +203,7 @@ def test_fetch_killed_process_goes_on_in_the_next_one(server, access, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=env)
     access = replace(access, cache=tmp_path / "home" / "hub")
     part = access.folder(REPO) / "blobs" / f"{sha256(server.files[LM_FILE])}.incomplete"
-    deadline_s = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size > 1_000_000):
-        assert time.monotonic() < deadline_s
-        assert process.poll() is None
-        time.sleep(0.01)
+    until(lambda: part.exists() and part.stat().st_size > 1_000_000)
     process.send_signal(signal.SIGKILL)
     process.wait()
     held_bytes = part.stat().st_size

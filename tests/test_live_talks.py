@@ -19,6 +19,7 @@ from personaplex_app.protocol import MAX_MESSAGE_BYTES, Kind, Message, metadata,
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import app_process
+from .support.patience import PATIENCE_S
 from .support.peers import OWNER, call, opus_pages, tone
 
 pytestmark = pytest.mark.unit
@@ -190,7 +191,7 @@ def test_live_half_open_caller_is_freed(app):
     with raw_call(app):
         time.sleep(1)
         assert app.get("/health").json()["slots"]["used"] == 1
-        app.until_free(patience_s=24)
+        app.until_free()
 
 
 def test_live_slow_reader_is_closed_with_a_reason(app):
@@ -218,11 +219,11 @@ def test_live_vanished_caller_frees_the_slot(app):
 def test_live_http_fallback_carries_the_same_talk(app):
     query = {"codec": "pcm", "events": "1", "config": "message"}
     received = []
-    with httpx.Client(base_url=app.url, timeout=10) as client:
+    with httpx.Client(base_url=app.url, timeout=PATIENCE_S) as client:
         id_ = client.post("/api/chat/http", params=query).json()["id"]
 
         def read():
-            with httpx.stream("GET", f"{app.url}/api/chat/http/{id_}", timeout=10) as response:
+            with httpx.stream("GET", f"{app.url}/api/chat/http/{id_}", timeout=PATIENCE_S) as response:
                 rest = b""
                 for chunk in response.iter_bytes():
                     rest += chunk
@@ -244,7 +245,7 @@ def test_live_http_fallback_carries_the_same_talk(app):
                 assert client.post(
                     f"/api/chat/http/{id_}", params={"n": number}, content=pack(messages)
                 ).status_code in (204, 404)
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_S)
         assert not reader.is_alive()
         assert client.post(f"/api/chat/http/{id_}", params={"n": 99}, content=b"").status_code == 404
     kinds = [Kind(m[0]) for m in received]

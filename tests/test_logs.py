@@ -13,6 +13,7 @@ from personaplex_app import logs
 from personaplex_app.classic.workers import Worker
 
 from .support.app_process import ROOT
+from .support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 
@@ -88,7 +89,7 @@ threading.Thread(target=lambda: {}["my secret"]).start()
 raise ValueError("my other secret")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["logger"] for line in lines] == ["stdout", "py.warnings", "fault", "fault"]

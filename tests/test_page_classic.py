@@ -67,12 +67,12 @@ def browser(microphone: Microphone) -> Iterator[Browser]:
         yield running
 
 
-def said(page: Page, speaker: str, pattern: str, timeout_s: float = 40.0) -> None:
+def said(page: Page, speaker: str, pattern: str) -> None:
     """Wait for a caption that matches."""
     captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(
         has_text=re.compile(pattern, re.IGNORECASE)
     )
-    expect(captions.first).to_be_visible(timeout=timeout_s * 1000)
+    expect(captions.first).to_be_visible()
 
 
 def audible(page: Page) -> str:
@@ -173,7 +173,7 @@ def test_classic_voice_is_heard_and_chosen_before_a_talk(
         assert answer.value.headers["content-type"] == "audio/wav"
         expect(hear).to_have_attribute("aria-pressed", "true")
         screenshot(page, "classic-voices", full_page=True)
-        expect(hear).to_have_attribute("aria-pressed", "false", timeout=6000)
+        expect(hear).to_have_attribute("aria-pressed", "false")
         expect(page.locator("#talk-voice")).not_to_have_value("deep")
         page.get_by_role("radio", name=re.compile("^Deep")).check(force=True)
         expect(page.locator("#talk-voice")).to_have_value("deep")

@@ -171,11 +171,11 @@ def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: AppProcess,
         open_sheet(page)
         page.check("#clone-consent")
         page.click("#clone-record")
-        expect(page.locator("#clone-record")).to_contain_text("Stop · 0:06", timeout=15_000)
+        expect(page.locator("#clone-record")).to_contain_text("Stop · 0:06")
         screenshot(page, "clone-recording-dark-390")
         assert_fits(page)
         page.click("#clone-record")
-        expect(page.locator("#clone-name")).to_have_value("My voice", timeout=10_000)
+        expect(page.locator("#clone-name")).to_have_value("My voice")
         expect(page.locator("#clone-record")).to_have_text("Record")
         screenshot(page, "clone-preview-dark-390")
         assert not [each for each in page.evaluate(TARGETS) if each[1] < 44]

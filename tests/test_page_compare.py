@@ -43,7 +43,7 @@ def hear_both(page: Page) -> None:
     for key in "ab":
         page.keyboard.press(key)
         expect(page.get_by_role("button", name=f"Pause side {key.upper()}")).to_be_visible()
-        expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible()
     expect(vote).to_be_enabled()
 
 
@@ -71,8 +71,8 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         page.locator('input[name="voice"][value="deep"]').check()
         expect(page.locator('[data-part="count"]')).to_have_text("2 answers")
         page.click("#compare-render")
-        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=30_000)
-        expect(page.locator(".compare-cell .compare-facts")).to_have_count(2, timeout=10_000)
+        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.")
+        expect(page.locator(".compare-cell .compare-facts")).to_have_count(2)
         look(page, "answers")
         page.get_by_role("button", name="Play the answer of Deep").click()
         expect(page.get_by_role("button", name="Pause the answer of Deep")).to_be_visible()
@@ -122,7 +122,7 @@ def test_compare_from_a_recording_to_results_over_a_reload(
             page.reload()
             page.click("#tab-compare-button")
             if recording == "scenario":
-                expect(page.locator(".compare-run h2").last).to_have_text("One short word", timeout=30_000)
+                expect(page.locator(".compare-run h2").last).to_have_text("One short word")
             else:
                 expect(page.locator('.compare [data-part="notice"]')).to_contain_text(
                     "That recording is no longer here"

@@ -53,6 +53,7 @@ from personaplex_app.voices import NAMES
 
 from .support.app_process import free_port
 from .support.moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
+from .support.patience import until
 from .support.peers import tone
 
 pytestmark = pytest.mark.unit
@@ -78,13 +79,6 @@ def remote(*urls: str, loaded: bool = True, **settings):
         yield engine
     finally:
         engine.close()
-
-
-def until(true, patience_s=5.0):
-    deadline_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def step_until_it_ends(session, most=200) -> str:

@@ -2,8 +2,6 @@
 wrong told in sentences.
 """
 
-import time
-
 import httpx
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from gradio_client.exceptions import AppError
 from personaplex_app.protocol import Kind
 
 from .support.app_process import app_process
+from .support.patience import PATIENCE_S, until
 from .support.peers import call
 
 pytestmark = pytest.mark.unit
@@ -114,12 +113,9 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
         job = client.submit(
             clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond"
         )
-        deadline_s = time.monotonic() + 20
-        while not any("Every place is taken by talks" in str(output) for output in job.outputs()):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
+        until(lambda: any("Every place is taken by talks" in str(output) for output in job.outputs()))
         job.cancel()
-    app._until(lambda: not app.get("/health", headers=KEY).json()["slots"]["used"], 5)
+    app.until_free(headers=KEY)
     assert not respond(client, path)[0]["cached"]
 
 
@@ -133,6 +129,6 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
 def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(app, data):
     url = app.url + "/gradio_api/call/respond"
     event = httpx.post(url, json={"data": data}, headers=KEY).json()["event_id"]
-    with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=20) as stream:
+    with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=PATIENCE_S) as stream:
         assert "event: error" in stream.read().decode()
     assert "secret" not in app.log.read_text()

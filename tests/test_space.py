@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 
 import httpx
@@ -22,6 +21,7 @@ from personaplex_app.settings import Settings
 
 from .support.app_process import ROOT, free_port
 from .support.commit_hub import commit_hub
+from .support.patience import PATIENCE_S, until
 from .support.pip_resolution import resolve
 
 pytestmark = pytest.mark.unit
@@ -269,11 +269,7 @@ def started(space, python, tmp_path):
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline_s = time.monotonic() + 120
-        while not answers(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_s, log.read_text()
-            time.sleep(0.1)
+        until(lambda: answers(url), log.read_text)
         engine = httpx.get(url + "/voice/status").json()["engine"]
         assert engine["name"] == "classic"
         assert (
@@ -291,7 +287,7 @@ def started(space, python, tmp_path):
             )
             assert answer.status_code == status
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -23,6 +22,7 @@ from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
 
 from .support.fakes import FakeChannel, ScriptedEngine, silence
+from .support.patience import until_async as until
 
 pytestmark = pytest.mark.unit
 
@@ -43,13 +43,6 @@ async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for t
     )
     async with app_state.open():
         yield app_state
-
-
-async def until(true, patience_s=5.0):
-    deadline_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline_s
-        await anyio.sleep(0.01)
 
 
 def converse(tasks, app_state, **query):

@@ -324,13 +324,13 @@ def test_page_comparison_is_rendered_on_a_lent_gpu_or_by_the_embedded_engine(app
         page.click("#compare-render")
         expect(page.locator(".compare-run .status")).to_contain_text("Come back in 1 h 24 min.")
         page.click('[data-act="beside"]')
-        expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("All answers are rendered.")).to_be_visible()
         expect(page.locator('.compare-cell[data-voice="natural"]')).to_have_count(1)
         page.get_by_role("button", name="Change the choice").click()
         api.answer = "gpu"
         api.asked.clear()
         page.click("#compare-render")
-        expect(page.get_by_text("All answers are rendered.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("All answers are rendered.")).to_be_visible()
         assert api.until_released() == ["released"]
         assert api.asked[0]["token"] == ip_token()
 
@@ -346,4 +346,4 @@ def test_page_without_quota_answers_a_recording_with_the_embedded_engine(app, ap
         page.click("#respond-start")
         expect(page.locator("#respond-status")).to_contain_text("Come back in 1 h 24 min.")
         page.click("#respond-beside")
-        expect(page.locator(".session").first).to_contain_text("classic", timeout=30_000)
+        expect(page.locator(".session").first).to_contain_text("classic")

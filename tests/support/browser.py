@@ -14,10 +14,11 @@ import numpy as np
 import soundfile as sf
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
 
+from .patience import PATIENCE_S
+
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
-# two cores run two browsers and two servers at a time
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 # permissions come from the context, so that one browser shows both a microphone given and one refused
 FLAGS = [
     "--no-sandbox",
@@ -150,6 +151,7 @@ def visitor(
 def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
     """Make a context with one page, which stays when its visitors have left."""
     person = browser.new_context(viewport=DESK, **options)
+    person.set_default_timeout(PATIENCE_S * 1000)
     person.add_init_script(TAP)
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
@@ -176,15 +178,15 @@ def _left_empty(page: Page, origins: set[str]) -> bool:
     return True
 
 
-def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:
+def expect_state(page: Page, state: str) -> None:
     """Wait until the Talk tab says that it is in a state."""
-    expect(page.locator("#talk-status")).to_have_attribute("data-state", state, timeout=timeout_s * 1000)
+    expect(page.locator("#talk-status")).to_have_attribute("data-state", state)
 
 
 def open_page(page: Page, url: str) -> None:
     """Open the app and wait until it knows its engine."""
     page.goto(url)
-    expect(page.locator("#talk-voice option").first).to_be_attached(timeout=20_000)
+    expect(page.locator("#talk-voice option").first).to_be_attached()
     expect(page.locator("#talk-engine b")).not_to_be_empty()
 
 
@@ -197,7 +199,7 @@ def stop_talk(page: Page) -> None:
     """End the talk and wait for its recording."""
     page.click("#talk-stop")
     expect_state(page, "ended")
-    expect(page.locator(".recording").first).to_be_visible(timeout=10_000)
+    expect(page.locator(".recording").first).to_be_visible()
 
 
 def played(page: Page) -> tuple[int, np.ndarray]:

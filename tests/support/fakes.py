@@ -16,6 +16,8 @@ from personaplex_app.server.channel import Disconnected
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import Voice
 
+from .patience import PATIENCE_S
+
 
 class ScriptedSession:
     """Answers frame n with `script(n)`: a `Step`, or what it raises."""
@@ -60,7 +62,7 @@ class ScriptedEngine:
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         report(EngineState("loading", "the script", 0.5))
-        self.gate.wait(timeout=10)
+        self.gate.wait(timeout=PATIENCE_S)
         if self._load_error:
             raise self._load_error
 
