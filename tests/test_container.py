@@ -18,7 +18,7 @@ from .support.app_process import ROOT, free_port
 from .support.dockerfile import build, commands
 from .support.patience import PATIENCE_S, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 BIN = Path(sys.executable).parent
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())

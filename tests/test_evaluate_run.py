@@ -38,8 +38,6 @@ from .support.fakes import ScriptedEngine, silence
 from .support.tiny import GOLDEN
 from .test_llm import serving
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture(scope="module")
 def engine():
@@ -211,6 +209,7 @@ COMMAND = [
 PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
 
 
+@pytest.mark.process
 def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
     lines = []
     with subprocess.Popen([*COMMAND, str(tmp_path / "out")], **PIPES) as process:

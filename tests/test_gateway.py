@@ -23,8 +23,6 @@ from .support.app_process import app_process
 from .support.patience import PATIENCE_S
 from .support.peers import CLOSING_S, tone
 
-pytestmark = pytest.mark.unit
-
 KEY = "gateway-key-0001"
 ADAPTERS = """\
 adapters:
@@ -221,6 +219,7 @@ def app(tmp_path_factory):
     assert KEY not in log
 
 
+@pytest.mark.process
 def test_gateway_talk_goes_as_its_clients_expect(app):
     spoken = tone(1.0)
     with talk(app, session_id="call-17", user_id="somebody") as client:
@@ -252,6 +251,7 @@ def test_gateway_talk_goes_as_its_clients_expect(app):
     app.until_free()
 
 
+@pytest.mark.process
 def test_gateway_bad_messages_are_told_and_the_talk_goes_on(app):
     with talk(app, session_id="not valid!") as client:
         assert client.until("connected")["session_id"] != "not valid!"
@@ -262,6 +262,7 @@ def test_gateway_bad_messages_are_told_and_the_talk_goes_on(app):
         client.until("audio_chunk")
 
 
+@pytest.mark.process
 def test_gateway_floods_and_too_large_messages_are_closed_with_a_reason(app):
     def garbage(client):
         for _ in range(30):
@@ -300,6 +301,7 @@ def test_gateway_floods_and_too_large_messages_are_closed_with_a_reason(app):
     app.until_free()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("adapter", "query", "code", "said"),
     [
@@ -317,11 +319,13 @@ def test_gateway_refusals_are_an_error_and_a_close(app, adapter, query, code, sa
     assert said in client.messages[0]["message"]
 
 
+@pytest.mark.process
 def test_gateway_adapter_that_asks_for_a_key_takes_the_right_one(app):
     with talk(app, "locked", api_key=KEY) as client:
         assert client.until("connected")["adapter"] == "locked"
 
 
+@pytest.mark.process
 def test_gateway_sessions_are_bounded_and_wait_for_a_slot(app):
     app.until_free()
     with talk(app) as first, talk(app, "brief") as second, talk(app) as third:
@@ -344,6 +348,7 @@ def test_gateway_sessions_are_bounded_and_wait_for_a_slot(app):
     app.until_free()
 
 
+@pytest.mark.process
 def test_gateway_status_has_the_keys_of_both(app):
     status = app.get("/voice/status").json()
     assert (status["available"], status["global_audio_enabled"]) == (True, True)

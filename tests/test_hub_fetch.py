@@ -27,8 +27,6 @@ from .support.hub_server import large, sha256
 from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
 
-pytestmark = pytest.mark.unit
-
 
 # what is meant
 
@@ -193,6 +191,7 @@ def test_fetch_given_up_goes_on_in_the_next_run(server, access):
     assert not parts(access)
 
 
+@pytest.mark.process
 def test_fetch_killed_process_goes_on_in_the_next_one(server, access, tmp_path):
     server.fault(LM_FILE).pause_s = 0.05
     env = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": GOOD}

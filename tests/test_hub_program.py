@@ -24,8 +24,6 @@ from .support.hub_server import Hub
 from .support.patience import PATIENCE_S, until
 from .support.tiny_hub import COMMIT, GOOD, NAME, REPO, parts
 
-pytestmark = pytest.mark.unit
-
 
 def env_of(server: Hub, home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PERSONAPLEX_", "HF_"))}
@@ -50,6 +48,7 @@ def offline(server: Hub, folder: Path, **more: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
+@pytest.mark.process
 def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, tmp_path):
     server.gated = True
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav")
@@ -66,6 +65,7 @@ def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, 
     assert json.loads((tmp_path / "out.json").read_text()) == said
 
 
+@pytest.mark.process
 def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp_path):
     server.fault(LM_FILE).pause_s = 0.02
     env = env_of(server, tmp_path / "home", HF_TOKEN=GOOD)

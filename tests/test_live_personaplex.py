@@ -16,7 +16,7 @@ from .support import tiny
 from .support.app_process import app_process
 from .support.peers import Caller, call
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 GREEDY = {"codec": "pcm", "audio_temperature": 0, "text_temperature": 0}
 AHEAD_S = 1.5
 

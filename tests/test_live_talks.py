@@ -22,7 +22,7 @@ from .support.app_process import app_process
 from .support.patience import PATIENCE_S
 from .support.peers import OWNER, call, opus_pages, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from personaplex_app.classic.workers import Worker
 from .support.app_process import ROOT
 from .support.patience import PATIENCE_S
 
-pytestmark = pytest.mark.unit
-
 
 def record(error: BaseException | None = None, **extra) -> logging.LogRecord:
     made = logging.LogRecord("app.part", logging.WARNING, __file__, 1, "It rained on %s.", ("Monday",), None)
@@ -76,6 +74,7 @@ async def test_logs_talk_id_follows_into_threads_and_stays_within_its_task():
     assert "talk" not in json.loads(logs.JsonLines().format(record()))
 
 
+@pytest.mark.process
 def test_logs_as_json_take_up_prints_warnings_and_faults():
     program = """
 import threading, warnings

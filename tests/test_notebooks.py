@@ -28,7 +28,7 @@ from .support.pip_resolution import resolve
 
 # the kernel and its sockets are another program's, as are their warnings
 pytestmark = [
-    pytest.mark.unit,
+    pytest.mark.process,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
 ]
 

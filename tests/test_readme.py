@@ -18,7 +18,7 @@ from .support.app_process import ROOT
 from .support.patience import PATIENCE_S
 from .support.speech import recognise, speak
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 README = (ROOT / "README.md").read_text()
 

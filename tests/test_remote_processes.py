@@ -21,7 +21,7 @@ from .support.app_process import app_process, free_port
 from .support.patience import PATIENCE_S
 from .support.peers import call, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 if not oracle.FOLDER.is_dir():
     pytest.skip("the moshi package is not installed: `make test` does that", allow_module_level=True)
 

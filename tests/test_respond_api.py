@@ -15,7 +15,7 @@ from .support.app_process import app_process
 from .support.patience import PATIENCE_S, until
 from .support.peers import call
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 KEY = {"X-API-Key": "sesame"}
 
 

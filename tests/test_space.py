@@ -24,8 +24,6 @@ from .support.commit_hub import commit_hub
 from .support.patience import PATIENCE_S, until
 from .support.pip_resolution import resolve
 
-pytestmark = pytest.mark.unit
-
 TOKEN, REPO = "hf_writer", "somebody/talk"
 
 
@@ -55,6 +53,7 @@ def requirements(path):
     }
 
 
+@pytest.mark.process
 def test_space_has_all_that_runs_and_nothing_else(space):
     written = {str(path.relative_to(space)) for path in space.rglob("*") if path.is_file()}
     tracked = subprocess.run(
@@ -105,6 +104,7 @@ def test_space_requirements_pin_every_dependency_within_its_bounds(space):
     )  # the only one that ZeroGPU lists and that is within the bounds
 
 
+@pytest.mark.process
 def test_space_requirements_resolve_for_its_python_beside_what_the_image_installs(space, tmp_path):
     about = metadata(space)
     # the image installs its SDK in the same call, with these extras
@@ -223,6 +223,7 @@ def test_space_command_without_a_token_or_with_a_wrong_name_fails_in_one_line(tm
         assert err.count("\n") == 1
 
 
+@pytest.mark.process
 def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells_its_owner_what_to_do(
     space, tmp_path
 ):

@@ -17,7 +17,7 @@ from .support.app_process import ROOT, app_process, free_port
 from .support.patience import PATIENCE_S
 from .support.peers import OWNER, call, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 # an app whose end hangs, as an engine does that never comes back from its device
 HANGING = """

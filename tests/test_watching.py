@@ -22,7 +22,7 @@ from .support.peers import call
 from .support.speech import speak
 from .test_gateway import KEY, samples_of, talk
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 LOGIN = "door-key-of-the-operator"
 SECRETS = {

@@ -6,6 +6,7 @@ A kind is a marker; each test has exactly one. What none is given to is `unit`, 
 from __future__ import annotations
 
 import resource
+import socket
 import sys
 import threading
 from collections import defaultdict
@@ -25,6 +26,8 @@ STARTS_PROCESS = (
     "os.system",
     "pty.spawn",
 )
+# of the process, not of what a test has started
+LIBRARY_THREADS = ("tqdm_monitor",)
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -71,10 +74,14 @@ class Guard:
             return
         if event in STARTS_PROCESS:
             self._refuse(f"starts a process ({event}); mark it `process`, or do without.")
-        elif event in ("socket.connect", "socket.getaddrinfo"):
-            host = args[0] if event == "socket.getaddrinfo" else args[1][0]
-            if isinstance(host, str) and not host.startswith(LOOPBACK) and not host.startswith("/"):
-                self._refuse(f"reaches for {host}; a unit test stays on this machine.")
+        elif event == "socket.getaddrinfo":
+            self._stay(args[0])
+        elif event == "socket.connect" and args[0].type is socket.SOCK_STREAM and isinstance(args[1], tuple):
+            self._stay(args[1][0])
+
+    def _stay(self, host: object) -> None:
+        if isinstance(host, str) and not host.startswith(LOOPBACK):
+            self._refuse(f"reaches for {host}; a unit test stays on this machine.")
 
     def _refuse(self, what: str) -> None:
         sentence = f"The unit test {self._test} {what}"
@@ -104,4 +111,4 @@ def spent(reports: Iterable[object]) -> Iterator[str]:
 
 def left_threads(before: set[threading.Thread]) -> list[threading.Thread]:
     """Return the threads that run now and did not before."""
-    return [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    return [thread for thread in set(threading.enumerate()) - before if thread.name not in LIBRARY_THREADS]
