@@ -2,9 +2,9 @@
 refused.
 """
 
-from contextlib import suppress
 import json
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest

@@ -27,7 +27,6 @@ from .support.hub_server import large, sha256
 from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
 
-
 # what is meant
 
 

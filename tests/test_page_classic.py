@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile as sf
 import soxr
 from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .support.app_process import ROOT, AppProcess, app_process
+from .support.app_process import AppProcess, app_process
 from .support.browser import (
     MICROPHONE_HZ,
     chromium,
@@ -30,8 +29,6 @@ from .support.browser import (
 from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
-
-HUMAN = ROOT.parent / "shared" / "audio"
 
 
 @pytest.fixture(scope="module")
@@ -111,19 +108,23 @@ def test_classic_spoken_question_is_answered_with_the_fact(
     assert "CityClean" not in app.log.read_text()
 
 
-def test_classic_human_voice_is_understood(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
-    if not HUMAN.exists():
-        pytest.skip("the human recording is not beside this checkout")
-    recording, rate_hz = sf.read(HUMAN / "input_service.wav", dtype="float32")
-    assert rate_hz == SAMPLE_RATE_HZ
-    microphone.says(recording)
+def test_classic_answers_from_the_role_that_was_typed(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
+    microphone.says(
+        5.2, speak("Can you guarantee that the replacement part will be shipped tomorrow?", "warm"), 20.0
+    )
     with visitor(browser) as page:
         open_page(page, app.url)
-        page.fill("#talk-prompt", (HUMAN / "prompt_service.txt").read_text())
+        page.fill(
+            "#talk-prompt",
+            "You work for Northside Repairs and your name is Milan. Information: The part is out of stock; we can"
+            " use an alternative part with a 3-day delay.",
+        )
         start_talk(page)
         said(page, "user", "replacement part")
         said(page, "agent", "delay|out of stock|notes|guarantee")
-        screenshot(page, "classic-human")
+        screenshot(page, "classic-role")
         stop_talk(page)
 
 
