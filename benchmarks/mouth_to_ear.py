@@ -37,13 +37,16 @@ COLLECT = """() => {
   for (const each of window.__ear.chunks) { all.set(each, at); at += each.length; }
   const bytes = new Uint8Array(all.buffer);
   let text = '';
-  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode.apply(null, bytes.subarray(i, i + 32768));
+  for (let i = 0; i < bytes.length; i += 32768) {
+    text += String.fromCharCode.apply(null, bytes.subarray(i, i + 32768));
+  }
   return [window.__ear.rate, btoa(text)];
 }"""
 BUFFER = r"""() => {
   const field = document.querySelector('[data-readout="buffer"]');
   const [, gaps, trimmed] = field.title.match(/(\d+) gaps, (\d+) ms trimmed/) ?? [0, 0, 0];
-  return { buffer_ms: parseInt(field.textContent) || 0, underruns: Number(gaps), trimmed_ms: Number(trimmed) };
+  return { buffer_ms: parseInt(field.textContent) || 0, underruns: Number(gaps),
+      trimmed_ms: Number(trimmed) };
 }"""
 
 
@@ -114,7 +117,8 @@ def measure(seconds: float, delay_ms: float, jitter_ms: float) -> dict:
         url = app.url
         if delay_ms or jitter_ms:
             wire = LinkFaults(delay_ms / 2, jitter_ms / 2)
-            url = f"http://localhost:{stack.enter_context(faulty_proxy('127.0.0.1', int(app.url.rsplit(':', 1)[1]), wire))}"
+            port = int(app.url.rsplit(":", 1)[1])
+            url = f"http://localhost:{stack.enter_context(faulty_proxy('127.0.0.1', port, wire))}"
         browser = stack.enter_context(chromium(write_microphone(folder / "probe.wav", probe())))
         visitor = browser.new_context(permissions=["microphone"])
         visitor.add_init_script(path=Path(__file__).with_suffix(".js"))

@@ -11,9 +11,9 @@ from typing import Any
 
 from . import voices
 from .errors import BadPrompt, SettingsError, UnknownPersona, shorten
+from .protocol import MAX_PROMPT_CHARS
 from .yaml_fields import load_yaml
 
-MAX_PROMPT_CHARS = 2_000
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN = 3

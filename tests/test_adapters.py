@@ -145,9 +145,9 @@ def test_adapters_bad_file_names_line_and_field(tmp_path, before, after, line, f
     assert "\n" not in message
 
 
-def test_adapters_file_of_the_readme_is_read_whole(tmp_path):
+def test_adapters_file_of_the_documentation_is_read_whole(tmp_path):
     example = re.search(
-        r"<!-- test: adapters -->\n```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+        r"<!-- test: adapters -->\n```yaml\n(.*?)```", (ROOT / "docs" / "protocol.md").read_text(), re.DOTALL
     )
     found = load(tmp_path, example[1])
     assert found.unused == ()

@@ -231,8 +231,10 @@ def test_vote_before_listening_is_refused(blind, clock):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"choice": "A"}, {"choice": None}, {"heard_s": None}, {"heard_s": {"left": 4}}, {"heard_s": {"left": 4, "right": float("nan")}},
-     {"plays": {"left": -1, "right": 1}}, {"plays": {"left": True, "right": 1}}, {"plays": {"left": 1e9, "right": 1}},
+    [{"choice": "A"}, {"choice": None}, {"heard_s": None}, {"heard_s": {"left": 4}},
+     {"heard_s": {"left": 4, "right": float("nan")}},
+     {"plays": {"left": -1, "right": 1}}, {"plays": {"left": True, "right": 1}},
+     {"plays": {"left": 1e9, "right": 1}},
      {"reasons": "timing"}, {"reasons": ["charm"]}, {"comment": 5}, {"comment": "x" * 501}],
 )  # fmt: skip
 def test_vote_of_wrong_parts_gets_a_sentence(blind, wrong):

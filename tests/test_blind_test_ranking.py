@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from personaplex_app.evaluation.blind_test import ranking
-from personaplex_app.evaluation.blind_test.ranking import Vote, next_pair, rank, side_bias
+from personaplex_app.evaluation.blind_test.ranking import Ranking, Vote, pair_urgency, rank, side_bias
 from personaplex_app.intervals import is_shown, mean, mean_interval, resampled_counts
 
 pytestmark = pytest.mark.unit
@@ -78,13 +78,18 @@ def test_rank_without_votes_is_even_and_preliminary():
     assert found.side_bias.p_value == 1.0
 
 
+def most_urgent(found: Ranking) -> tuple[str, str]:
+    urgency = pair_urgency(found)
+    return min(urgency, key=lambda pair: (urgency[pair], pair))
+
+
 def test_rank_is_preliminary_below_twenty_votes_and_has_no_interval_of_one_listener():
     votes = [Vote("a", "amber", "birch", "left")] * 19
     assert rank(votes).preliminary
     found = rank([*votes, votes[0]])
     assert not found.preliminary
     assert [standing.interval for standing in found.standings] == [None, None]
-    assert next_pair(found) == ("amber", "birch")
+    assert most_urgent(found) == ("amber", "birch")
 
 
 def test_rank_counts_votes_ties_and_both_bad():
@@ -146,8 +151,8 @@ def test_side_bias_is_the_exact_binomial_test(left, right):
     assert found.p_value == pytest.approx(expected, rel=1e-6)
 
 
-def test_next_pair_asks_for_the_least_heard_then_for_the_closest():
-    assert "newcomer" in next_pair(rank(listen(12, 40), ["newcomer"]))
+def test_most_urgent_pair_asks_for_the_least_heard_then_for_the_closest():
+    assert "newcomer" in most_urgent(rank(listen(12, 40), ["newcomer"]))
     close = [Vote(f"listener {i}", "amber", "birch", "left" if i % 2 else "right") for i in range(20)]
     far = [
         Vote(f"listener {i}", better, "dune", "left" if i % 7 else "right")
@@ -156,7 +161,7 @@ def test_next_pair_asks_for_the_least_heard_then_for_the_closest():
     ]
     settled = rank([*close, *far, *far])
     assert not settled.preliminary
-    assert next_pair(settled) == ("amber", "birch")
+    assert most_urgent(settled) == ("amber", "birch")
 
 
 def test_overlap_is_the_share_of_the_narrower_interval():
@@ -174,8 +179,7 @@ def test_vote_that_cannot_be_is_refused(vote):
         Vote(*vote)
 
 
-# -- intervals
-# ------------------------------------------------------------------------------------------------------------
+# -- intervals -------------------------------------------------------------------------------------
 
 
 def test_mean_interval_covers_the_truth_about_as_often_as_it_says():

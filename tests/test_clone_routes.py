@@ -23,6 +23,7 @@ from personaplex_app.errors import UnknownVoice
 from personaplex_app.logs import JsonLines
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import parse_query
+from personaplex_app.server import uploads
 from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import ConnectRate, HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
@@ -290,8 +291,8 @@ async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypat
 
 
 async def test_clones_too_many_or_too_slow_uploads_are_told(client, monkeypatch):
-    monkeypatch.setattr(routes, "UPLOAD_PATIENCE_S", 0.2)
-    monkeypatch.setattr(routes, "MAX_UPLOADS", 1)
+    monkeypatch.setattr(uploads, "UPLOAD_PATIENCE_S", 0.2)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
     answers = {}
 
     async def stalled():

@@ -107,7 +107,7 @@ def test_voices_are_few_for_each_and_bounded_for_all(kept, monkeypatch):
         kept.voices.add(ME, str(number), b"a", keep=False)
     with pytest.raises(BadInput, match="delete one first"):
         kept.voices.add(ME, "more", b"a", keep=False)
-    monkeypatch.setattr(voices, "MAX_PASSING", MAX_OF_OWNER + 1)
+    monkeypatch.setattr(voices, "MAX_TEMPORARY", MAX_OF_OWNER + 1)
     kept.clock.now_s += 1
     kept.voices.get(ME, kept.voices.all(ME)[0].id)
     for number in range(3):

@@ -29,7 +29,8 @@ log = library.begin(sys.argv[2], True, TalkMeta("classic", "Nora"))
 print("talk", log.id, flush=True)
 chance = np.random.default_rng()
 for n in range(5_000):
-    said = (Utterance(n, "user", f"words {n}", n, n + 1, True), Mark("overlap", "user", n, n + 1), TurnLatency(n, n + 1))
+    spoken = Utterance(n, "user", f"words {n}", n, n + 1, True)
+    said = (spoken, Mark("overlap", "user", n, n + 1), TurnLatency(n, n + 1))
     events = said if n % 7 == 0 else ()
     frame = chance.uniform(-1, 1, FRAME_SAMPLES).astype(np.float32)
     assert log.step(frame, Step(frame, events=events)) is None

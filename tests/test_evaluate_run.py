@@ -241,8 +241,7 @@ def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, t
         engine.close()
 
 
-# -- the judge
-# ------------------------------------------------------------------------------------------------------------
+# -- the judge -------------------------------------------------------------------------------------
 
 
 def reply_with(content: str):
@@ -303,8 +302,7 @@ def test_judge_nobody_there_is_a_problem_and_no_score(evaluator):
     judge.close()
 
 
-# -- the report
-# -----------------------------------------------------------------------------------------------------------
+# -- the report ------------------------------------------------------------------------------------
 
 
 def test_report_is_one_file_that_needs_nothing_else(ran):

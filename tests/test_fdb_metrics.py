@@ -24,8 +24,7 @@ def spread(count: int, start_s: float, end_s: float) -> list[Word]:
     return said(*((float(a), float(b)) for a, b in pairwise(edges)))
 
 
-# -- take-over
-# ------------------------------------------------------------------------------------------------------------
+# -- take-over -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -71,8 +70,7 @@ def test_utterances_part_after_more_than_half_a_second():
     assert [len(part) for part in metrics.utterances(words)] == [2, 1]
 
 
-# -- latency
-# --------------------------------------------------------------------------------------------------------------
+# -- latency ---------------------------------------------------------------------------------------
 
 
 def test_latency_is_from_the_turn_end_and_never_negative():
@@ -116,8 +114,7 @@ def test_stop_after_onset_counts_only_an_agent_that_speaks():
     assert metrics.stop_after_onset_s(agent, 1.0) is None  # both began at once: nobody was interrupted
 
 
-# -- backchannels
-# ---------------------------------------------------------------------------------------------------------
+# -- backchannels ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -183,8 +180,7 @@ def test_divergence_bounds():
     assert metrics.divergence([(9.9, 12.0)], 10.0, [1.0]) < apart  # what lies past the end is cut off
 
 
-# -- overlaps
-# -------------------------------------------------------------------------------------------------------------
+# -- overlaps --------------------------------------------------------------------------------------
 
 
 def test_merged_joins_gaps_up_to_the_limit():

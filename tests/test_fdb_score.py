@@ -38,8 +38,7 @@ def run_json(capsys, *args: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-# -- the tasks
-# ------------------------------------------------------------------------------------------------------------
+# -- the tasks -------------------------------------------------------------------------------------
 
 
 def test_score_pause_handling_counts_takers_and_those_in_the_pause(tmp_path, capsys):
@@ -178,8 +177,7 @@ def test_score_reads_what_offline_writes(tmp_path):
     assert score_folder("pause_handling", tmp_path).per_sample["1"]["tor"] == 0
 
 
-# -- bad input
-# ------------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -393,8 +391,7 @@ def test_score_bad_usage_is_exit_2(args, capsys):
     capsys.readouterr()
 
 
-# -- shown
-# ----------------------------------------------------------------------------------------------------------------
+# -- shown -----------------------------------------------------------------------------------------
 
 
 def test_score_text_hides_rates_of_few_events_and_shows_intervals_of_many(tmp_path, capsys):

@@ -31,7 +31,11 @@ adapters:
     capabilities: {requires_api_key_validation: true}
   - name: brief
     persona: {voice_prompt: NATF0, text_prompt: You are brief.}
-    config: {max_session_duration_seconds: 10, idle_timeout: 5, audio_chunk_size_ms: 100, max_concurrent_sessions: 1}
+    config:
+      max_session_duration_seconds: 10
+      idle_timeout: 5
+      audio_chunk_size_ms: 100
+      max_concurrent_sessions: 1
   - name: personaplex-storyteller
     enabled: false
 session: {max_concurrent_sessions: 3}
@@ -47,8 +51,7 @@ def samples_of(message) -> np.ndarray:
     return np.frombuffer(base64.b64decode(message["data"]), "<f4")
 
 
-# -- without I/O
-# ----------------------------------------------------------------------------------------------------------
+# -- without I/O -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [0, 1, 2400, 1920, 48_000])
@@ -159,8 +162,7 @@ def test_gateway_allowance_refills_with_time(monkeypatch):
     assert [allowance.take() for _ in range(3)] == [True, True, False]
 
 
-# -- over the route
-# -------------------------------------------------------------------------------------------------------
+# -- over the route --------------------------------------------------------------------------------
 
 
 class Client:

@@ -92,7 +92,8 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
 def test_gateway_example_page_talks_from_another_site(app, site, browser):
     with visitor(browser) as page:
         page.goto(
-            f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}&adapter=personaplex-storyteller"
+            f"{site}/gateway_client.html?server={app.url.replace('http', 'ws')}"
+            "&adapter=personaplex-storyteller"
         )
         page.click("#start")
         expect(page.locator("#status")).to_have_text("Connected to personaplex-storyteller.")

@@ -147,7 +147,7 @@ def test_lease_whose_event_is_closed_loses_the_device(engine):
 def test_lease_longer_than_any_or_one_too_many_is_refused(engine, monkeypatch):
     with pytest.raises(BadInput, match="at most 120 s here; 121 s were asked for"):
         engine.lease(121)
-    monkeypatch.setattr(leased, "MAX_WISHES", 1)
+    monkeypatch.setattr(leased, "MAX_LEASE_REQUESTS", 1)
     engine.lease(30)
     with pytest.raises(GpuUnavailable, match="1 visitors wait"):
         engine.lease(30)

@@ -23,10 +23,8 @@ BY_RULES = ["A rye loaf costs four dollars."]
 
 
 def event(text=None, finish=None):
-    return (
-        "data:"
-        f" {json.dumps({'choices': [{'delta': {'content': text} if text else {}, 'finish_reason': finish}]})}\n\n".encode()
-    )
+    choice = {"delta": {"content": text} if text else {}, "finish_reason": finish}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
 
 
 class Server:

@@ -157,10 +157,12 @@ def drawn(page: Page) -> int:
     """How many points of the waveform are in the agent's colour."""
     return page.evaluate("""() => {
       const canvas = document.querySelector('#clone-wave');
-      const [r, g, b] = getComputedStyle(canvas).getPropertyValue('--agent').trim().match(/[0-9a-f]{2}/g).map((hex) => parseInt(hex, 16));
+      const [r, g, b] = getComputedStyle(canvas).getPropertyValue('--agent').trim().match(/[0-9a-f]{2}/g)
+          .map((hex) => parseInt(hex, 16));
       const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
       let count = 0;
-      for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g && data[i + 2] === b;
+      for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g &&
+          data[i + 2] === b;
       return count;
     }""")
 

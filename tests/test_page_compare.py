@@ -16,8 +16,10 @@ from .support.speech import speak
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
-TARGETS = """() => [...document.querySelectorAll('.compare :is(button, select, summary, textarea, label.card)')]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
+TARGETS = """() => [...document.querySelectorAll(
+  '.compare :is(button, select, summary, textarea, label.card)')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) &&
+    each.getBoundingClientRect().height > 0)
   .map((each) => [each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])
   .filter(([, height]) => height < 44)"""
 

@@ -40,6 +40,12 @@ def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Brow
         assert_readable(page)
 
 
+def test_page_has_an_icon_of_its_own(app: AppProcess) -> None:
+    answer = app.get("/favicon.ico")
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+    assert 'aria-label="personaplex-app"' in answer.text
+
+
 def test_page_by_hand_and_by_ear_reaches_everything(app: AppProcess, browser: Browser) -> None:
     with visitor(
         browser, viewport={"width": 390, "height": 844}, reduced_motion="reduce", device_scale_factor=3

@@ -40,7 +40,8 @@ STAGES = ["starting", "being downloaded", "loading", "testing itself", "warming 
 LISTEN = """() => {
   const line = document.querySelector('#talk-status [data-part="status-text"]');
   window.__said = [line.textContent];
-  new MutationObserver(() => window.__said.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
+  new MutationObserver(() => window.__said.push(line.textContent)).observe(line, { childList: true,
+      characterData: true, subtree: true });
 }"""
 
 

@@ -17,8 +17,10 @@ from .support.page_checks import assert_fits_everywhere, assert_readable
 from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
-NAMELESS = """() => [...document.querySelectorAll('#respond-form :is(button, input, textarea), .respond :is(button, select)')]
-  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
+NAMELESS = """() => [...document.querySelectorAll(
+  '#respond-form :is(button, input, textarea), .respond :is(button, select)')]
+  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel ||
+      each.textContent.trim() || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 120))"""
 
 

@@ -99,7 +99,8 @@ def test_turns_noise_that_has_no_words_is_forgotten():
     scene = Scene().speak(0.8, "").pause(2.0)
     assert scene.did(ActionKind.FORGET)
     assert not scene.did(ActionKind.ANSWER)
-    assert scene.turns.idle
+    assert scene.turns.phase is Phase.LISTEN
+    assert scene.turns.turn is None
 
 
 @pytest.mark.parametrize("pause_s", [0.4, 1.0, 1.6])
@@ -162,7 +163,8 @@ def test_turns_nothing_to_say_closes_the_turn():
     scene.turns.ready = lambda turn_id: None
     scene.speak(1.6, "How much is the bin?").pause(1.0)
     assert [action.do for action in scene.turns.unanswered(1)] == [ActionKind.CLOSE]
-    assert scene.turns.idle
+    assert scene.turns.phase is Phase.LISTEN
+    assert scene.turns.turn is None
 
 
 def test_turns_barge_in_ducks_then_cuts_within_500_ms():
@@ -280,7 +282,8 @@ def test_turns_user_who_speaks_into_the_agents_end_is_answered_and_marked():
 def test_turns_stop_takes_the_floor_and_the_prepared_answer():
     scene = Scene().speak(1.2, "I need a bin.").pause(0.4)
     assert [action.do for action in scene.turns.stop(scene.now_s)] == [ActionKind.DISCARD, ActionKind.CLOSE]
-    assert scene.turns.idle
+    assert scene.turns.phase is Phase.LISTEN
+    assert scene.turns.turn is None
     speaking = Scene(agent_speaks=True).pause(0.96)
     assert [action.do for action in speaking.turns.stop(speaking.now_s)] == [
         ActionKind.CUT,

@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__
 from ..engine.contract import Capabilities, EngineState, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
-from ..personas import MAX_PROMPT_CHARS
+from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import TIMBRES, Synthesiser

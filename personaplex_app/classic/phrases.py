@@ -28,28 +28,31 @@ PATIENCE_S = {Ending.DONE: 0.56, Ending.UNSURE: 0.76, Ending.LOOSE: 1.2, Ending.
 
 # A sentence that stops at one of these goes on.
 _NEVER_LAST = _words("""
-    a an the my your his its our their and or but because so if when while although unless until than as to of with from into um uh
-    er erm hmm well like i'm i'd i'll i've you're we're they're he's she's it's let's every very really just maybe also i we they he
-    she who whose which where would could should wants want need gonna wanna trying looking going
+    a an the my your his its our their and or but because so if when while although unless until than as to of
+    with from into um uh er erm hmm well like i'm i'd i'll i've you're we're they're he's she's it's let's
+    every very really just maybe also i we they he she who whose which where would could should wants want
+    need gonna wanna trying looking going
 """)
 # A sentence may stop at one of these, and often does not.
 _SELDOM_LAST = _words("""
-    for in on at by about over under after before between without through is are was were am be been do does did have has had can
-    will may might must that this some any another more one two three four five six seven eight nine zero think guess
+    for in on at by about over under after before between without through is are was were am be been do does
+    did have has had can will may might must that this some any another more one two three four five six seven
+    eight nine zero think guess
 """)
 _CLOSED = _words("""
-    yes yeah yep no nope okay ok sure hello hi hey bye goodbye thanks please stop wait correct exactly absolutely definitely great
-    perfect right fine good
+    yes yeah yep no nope okay ok sure hello hi hey bye goodbye thanks please stop wait correct exactly
+    absolutely definitely great perfect right fine good
 """)
 _VERBS = _words("""
-    is are was were am be do does did have has had can could will would should may might must want need like love know think tell
-    give get go make take see say ask work live cost costs call help show explain open close start stop come find feel mean try use
-    pay buy order book rent play sing talk speak hear let keep put leave i'm i'd i'll i've it's that's what's who's where's how's
-    there's you're we're they're he's she's let's don't doesn't didn't can't won't isn't aren't wasn't
+    is are was were am be do does did have has had can could will would should may might must want need like
+    love know think tell give get go make take see say ask work live cost costs call help show explain open
+    close start stop come find feel mean try use pay buy order book rent play sing talk speak hear let keep
+    put leave i'm i'd i'll i've it's that's what's who's where's how's there's you're we're they're he's she's
+    let's don't doesn't didn't can't won't isn't aren't wasn't
 """)
 _BACKCHANNEL = _words("""
-    mm mhm hm hmm mmm mm-hm mm-hmm mmhmm mhmm uh-huh uhhuh uh huh yeah yes yep yup right okay ok sure really wow oh ah aha great
-    nice good cool i see true exactly indeed
+    mm mhm hm hmm mmm mm-hm mm-hmm mmhmm mhmm uh-huh uhhuh uh huh yeah yes yep yup right okay ok sure really
+    wow oh ah aha great nice good cool i see true exactly indeed
 """)
 _STOP = _words("""
     stop wait no nope sorry pardon quiet enough what hey hold hang listen actually excuse shush cancel pause

@@ -58,14 +58,6 @@ class Playback:
         return not self._clips
 
     @property
-    def suspended(self) -> bool:
-        return self._suspended
-
-    @property
-    def aside_playing(self) -> bool:
-        return self._aside is not None
-
-    @property
     def sounding(self) -> bool:
         return self._aside is not None or (bool(self._clips) and not self._suspended)
 

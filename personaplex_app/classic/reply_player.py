@@ -86,8 +86,7 @@ class ReplyPlayer:
         heard = [word.text for word in self._recent if word.end_s >= start_s]
         return " ".join(heard + self.playback.upcoming[:_ABOUT_TO_BE_WORDS])
 
-    # -- answers
-    # ----------------------------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------
 
     def prepare_greeting(self) -> None:
         """Get the opening line ready, as the answer to turn 0."""
@@ -185,8 +184,7 @@ class ReplyPlayer:
         reply.dropped = True
         self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
-    # -- sound
-    # ------------------------------------------------------------------------------------------------------------
+    # -- sound -------------------------------------------------------------------------------------
 
     def hum(self, now_s: float) -> str:
         """Say mm-hm softly; return its text, "" when that sound is not there yet."""

@@ -126,11 +126,6 @@ class Turns:
         self._suspect_cuts = 0
         self._speaks_from_s = 0.0
 
-    @property
-    def idle(self) -> bool:
-        """Return whether nobody speaks and no turn is open."""
-        return self.phase is Phase.LISTEN and self.turn is None and not self.gate.open
-
     def agent_sounds(self, sounding: bool) -> None:
         """Raise the gate's threshold while the agent can be heard."""
         self.gate.threshold = ON_WHILE_SPEAKING if sounding else ON
@@ -140,8 +135,7 @@ class Turns:
         self.phase = Phase.SPEAK
         self._speaks_from_s = now_s
 
-    # -- every frame
-    # ------------------------------------------------------------------------------------------------------
+    # -- every frame -------------------------------------------------------------------------------
 
     def hear(self, now_s: float) -> list[Action]:
         """Advance to `now_s`, the end of the frame just heard."""
@@ -246,8 +240,7 @@ class Turns:
             turn.pause += 1
             actions.append(Action(ActionKind.PAUSE, turn.id, turn.pause))
 
-    # -- what the workers found
-    # -------------------------------------------------------------------------------------------
+    # -- what the workers found --------------------------------------------------------------------
 
     def current(self, turn_id: int, pause: int) -> bool:
         """Return whether a recognition of this pause still says how the turn stands."""
@@ -361,8 +354,7 @@ class Turns:
         self._unanswered = ""
         return [Action(ActionKind.CLOSE, turn_id)]
 
-    # -- the agent's end
-    # --------------------------------------------------------------------------------------------------
+    # -- the agent's end ---------------------------------------------------------------------------
 
     def agent_done(self, now_s: float) -> list[Action]:
         """The agent has said all it had to say."""

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from ..errors import BadInput, SpaceRefused, StorageError, shorten
@@ -104,12 +104,15 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
     try:
         # where there is one already, it stays as public as it is
         url = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=True, exist_ok=True)
-        api.upload_folder(
-            repo_id=repo,
+        names = (folder / MANIFEST).read_text("utf-8").splitlines()
+        # in one commit, for a Space starts anew after each; `upload_folder` makes several of so many files
+        api.create_commit(
+            repo,
+            [
+                *(CommitOperationAdd(name, folder / name) for name in names),
+                *(CommitOperationDelete(name) for name in _outdated(api, repo, names)),
+            ],
             repo_type="space",
-            folder_path=folder,
-            allow_patterns=(folder / MANIFEST).read_text("utf-8").splitlines(),
-            delete_patterns=["personaplex_app/*"],  # what the package no longer has
             commit_message="Update the app",
         )
     except HfHubHTTPError as error:
@@ -122,6 +125,12 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
     except ValueError as error:
         raise SpaceRefused(f"The Hub does not take the Space: {error}") from error
     return str(url)
+
+
+def _outdated(api: HfApi, repo: str, names: list[str]) -> list[str]:
+    """Return the Space's files that the package no longer has."""
+    there = api.list_repo_files(repo, repo_type="space")
+    return [name for name in there if name.startswith("personaplex_app/") and name not in names]
 
 
 def _refused(repo: str, status: int) -> SpaceRefused:

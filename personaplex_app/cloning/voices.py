@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import secrets
 import threading
@@ -20,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..atomic import sync_folder, write_atomically
 from ..errors import BadInput, NotFound, StorageError, StorageFull, shorten
 from ..owners import owner_hash
 from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
@@ -205,11 +205,11 @@ class ClonedVoices:
         }
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_file(folder / f"{voice.id}.safetensors", voice.data)
-            _write_file(
-                folder / f"{voice.id}.json", json.dumps(index).encode()
-            )  # last: what has no index is not there
-            _sync(folder)
+            write_atomically(folder / f"{voice.id}.safetensors", voice.data, private=True, durable=True)
+            # last: what has no index is not there
+            about = json.dumps(index).encode()
+            write_atomically(folder / f"{voice.id}.json", about, private=True, durable=True)
+            sync_folder(folder)
         except OSError as error:
             raise StorageError(
                 f"The voice cannot be kept: {error.strerror}. Make the data folder writable, or go on without"
@@ -264,32 +264,15 @@ def _read_file(path: Path, limit_bytes: int) -> bytes:
     return data
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
 def _erase(folder: Path, voice_id: str) -> None:
     try:
-        for kind in ("json", "part", "safetensors"):
-            (folder / f"{voice_id}.{kind}").unlink(missing_ok=True)
-        _sync(folder)
+        (folder / f"{voice_id}.json").unlink(missing_ok=True)
+        for path in folder.glob(f"{voice_id}.*"):
+            path.unlink(missing_ok=True)
+        sync_folder(folder)
         if not any(folder.iterdir()):
             folder.rmdir()
     except OSError as error:
         raise StorageError(
             f"The voice cannot be deleted: {error.strerror}. Make the data folder writable and try again."
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

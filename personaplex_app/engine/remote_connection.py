@@ -23,7 +23,7 @@ from ..errors import BadAudio, EngineError, ProtocolError
 from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, decode
 from ..units import SAMPLE_RATE_HZ
 from .jitter import JitterBuffer
-from .remote_upstreams import ASKS_FOR_A_KEY, CHAT_PATH, Access, plain, sentence_of
+from .remote_upstreams import ASKS_FOR_A_KEY, CHAT_PATH, Access, one_line, sentence_of
 
 CLOSE_S = 2.0
 PING_EVERY_S = 1.0
@@ -210,7 +210,7 @@ class RemoteConnection:
                 case Kind.TEXT:
                     self.buffer.write_text(message.payload.decode(errors="replace"))
                 case Kind.ERROR:
-                    raise Refused(f'It says: "{plain(message.payload.decode(errors="replace"))}"')
+                    raise Refused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
                 case _:
                     pass  # control, metadata and pings say nothing about sound
         except (ProtocolError, BadAudio) as error:
@@ -258,7 +258,7 @@ class RemoteConnection:
 
 def _closing(error: ConnectionClosed) -> str:
     if error.rcvd:
-        reason = f", {plain(error.rcvd.reason)!r}" if error.rcvd.reason else ""
+        reason = f", {one_line(error.rcvd.reason)!r}" if error.rcvd.reason else ""
         return f"closed the connection (code {error.rcvd.code}{reason})"
     if error.sent and error.sent.code == 1009:
         return f"sent a message of more than {MAX_MESSAGE_BYTES:,} bytes"

@@ -236,9 +236,9 @@ def read_status(body: bytes) -> ServerStatus | None:
             for name in ("sampling", "backchannels", "agent_captions", "role_prompt")
         }
         return ServerStatus(
-            title=plain(engine["title"]),
+            title=one_line(engine["title"]),
             available=status["available"] is True,
-            detail=plain(engine["detail"] or engine["stage"]),
+            detail=one_line(engine["detail"] or engine["stage"]),
             voices=voices or RELEASED,
             capabilities=Capabilities(**can),
             places=min(max(int(slots["total"]), 1), MAX_PLACES),
@@ -249,10 +249,10 @@ def read_status(body: bytes) -> ServerStatus | None:
 
 
 def _voice(entry: Any) -> Voice:
-    return Voice(*(plain(entry[name]) for name in ("name", "title", "description", "family")))
+    return Voice(*(one_line(entry[name]) for name in ("name", "title", "description", "family")))
 
 
-def plain(text: Any, limit: int = 200) -> str:
+def one_line(text: Any, limit: int = 200) -> str:
     """Return what a server said as it can be shown: one line, printable, not too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit]).split())
     return line if len(line) <= limit else shorten(line, limit)[1:-1]

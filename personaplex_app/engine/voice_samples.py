@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from ..atomic import write_atomically
 from ..audio import level_db
 from ..errors import PersonaplexError
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -172,9 +172,7 @@ def _write(path: Path, samples: np.ndarray) -> None:
     sf.write(wav, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(wav.getvalue())
-        part.replace(path)
+        write_atomically(path, wav.getvalue())
         kept = sorted(path.parent.glob("*.wav"), key=lambda each: each.stat().st_mtime)
         for old in kept[:-MAX_KEPT_FILES]:
             old.unlink(missing_ok=True)

@@ -83,7 +83,8 @@ def render_agreement(found: dict[str, Any]) -> str:
             f" frames of: {found['heard']}"
         ),
         (
-            f"{'greedy tokens equal to those of the unquantised weights':58}{'all':>8}{'text':>8}{'semantic':>10}{'acoustic':>10}"
+            f"{'greedy tokens equal to those of the unquantised weights':58}"
+            f"{'all':>8}{'text':>8}{'semantic':>10}{'acoustic':>10}"
         ),
     ]
     for form, s in found["agreement"].items():

@@ -26,7 +26,7 @@ _DECLINES = re.compile(
 )
 
 
-def plain(text: str) -> str:
+def normalised(text: str) -> str:
     """Return the text in lower case with plain apostrophes and single spaces."""
     return " ".join(text.replace("’", "'").lower().split())
 
@@ -35,7 +35,7 @@ def holds(answer: str, facts: Iterable[int | str]) -> bool:
     """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it
     that `|` parts.
     """
-    text = plain(answer)
+    text = normalised(answer)
     numbers = figures(answer)
     return all(
         fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|"))
@@ -50,7 +50,7 @@ def _said(way: str, text: str) -> bool:
 
 def declines(answer: str) -> bool:
     """Return whether an answer says that it does not know, or will not."""
-    return bool(_DECLINES.search(plain(answer)))
+    return bool(_DECLINES.search(normalised(answer)))
 
 
 def relevance(asked: str, answer: str) -> float | None:
@@ -64,4 +64,4 @@ def relevance(asked: str, answer: str) -> float | None:
 
 def inverts(text: str, phrases: Iterable[str]) -> bool:
     """Return whether a text has a phrase of the other role, given as regular expressions."""
-    return any(re.search(phrase, plain(text)) for phrase in phrases)
+    return any(re.search(phrase, normalised(text)) for phrase in phrases)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ..atomic import write_atomically
 from ..audio import float_to_pcm16
 from ..engine.contract import Word
 from ..errors import BadInput, StorageError
@@ -42,7 +43,7 @@ class Conversation:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return f"{self.scenario}--{_plain_name(self.voice)}--{self.seed}"
+        return f"{self.scenario}--{_folder_name(self.voice)}--{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,7 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
 
 def write_json(path: Path, data: Any) -> None:
     """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(data, ensure_ascii=False, allow_nan=False), "utf-8")
-    os.replace(part, path)
+    write_atomically(path, json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
 
 
 def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
@@ -210,6 +209,6 @@ def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _plain_name(text: str) -> str:
+def _folder_name(text: str) -> str:
     """Return a voice's name as a folder may have it; cloned voices' names hold a colon."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text)

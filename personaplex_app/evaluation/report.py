@@ -8,7 +8,6 @@ import base64
 import csv
 import io
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import soundfile
 from markupsafe import Markup
 
 from .. import intervals
+from ..atomic import write_atomically
 from ..errors import StorageError, shorten
 from ..units import SAMPLE_RATE_HZ
 from .conversation_folder import Result, read_sides
@@ -76,11 +76,11 @@ def write_report(out: Path, command: str = "") -> Path:
     summary, results = summarise(out)
     summary["command"] = command
     try:
-        _write(out / HTML, html_of(out, summary, results))
+        write_atomically(out / HTML, html_of(out, summary, results).encode())
         told = {**summary, "per_conversation": [_brief(result) for result in results]}
-        _write(out / JSON, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
-        _write(out / FIGURES, figures_csv(summary))
-        _write(out / CONVERSATIONS, conversations_csv(results))
+        write_atomically(out / JSON, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False).encode())
+        write_atomically(out / FIGURES, figures_csv(summary).encode())
+        write_atomically(out / CONVERSATIONS, conversations_csv(results).encode())
     except OSError as error:
         raise StorageError(
             f"The report cannot be written to {shorten(out)} ({error.strerror}); make room and try again."
@@ -274,9 +274,3 @@ def _brief(result: Result) -> dict[str, Any]:
     for key in ("step_ms", "ready_s", "user_words", "agent_words", "agent_speech"):
         told.pop(key)
     return {**told, "agent_text": result.agent_text}
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)

@@ -124,8 +124,7 @@ class SpokenScenario:
         return self.happened[0].start_s
 
 
-# -- reading the scripts
-# --------------------------------------------------------------------------------------------------
+# -- reading the scripts ---------------------------------------------------------------------------
 
 
 def load_scenarios(path: Path = SCENARIOS_FILE) -> tuple[Scenario, ...]:
@@ -219,8 +218,7 @@ def _part(entry: Any, who: str) -> Part:
     return Part(do, value if do == "noise" else "", float(length))
 
 
-# -- saying them
-# ----------------------------------------------------------------------------------------------------------
+# -- saying them -----------------------------------------------------------------------------------
 
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:

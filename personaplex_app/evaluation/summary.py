@@ -180,8 +180,7 @@ def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[
     return {"same": same, "cross": cross}
 
 
-# -- cases worth hearing
-# --------------------------------------------------------------------------------------------------
+# -- cases worth hearing ---------------------------------------------------------------------------
 
 
 def _wrong(metric: Metric, value: float) -> float | None:

@@ -7,7 +7,6 @@ What was measured of a checkpoint is kept in a file, under the fingerprint of it
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import StorageError, shorten
 from .checkpoint import fingerprint
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS
@@ -97,9 +97,7 @@ def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -
     kept[key] = known_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
     try:
         store.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(kept, indent=1), "utf-8")
-        os.replace(new, path)
+        write_atomically(path, json.dumps(kept, indent=1).encode())
     except OSError as error:
         raise StorageError(
             f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..units import FRAME_SAMPLES
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import AGENT_CODEBOOKS, MimiConfig
 from .conv import (
@@ -241,11 +240,6 @@ def settle(mimi: Mimi) -> None:
     settle_products(mimi)
     mimi.quantizer.rvq_first.vq.settle()
     mimi.quantizer.rvq_rest.vq.settle()
-
-
-def frames_of(samples: int) -> int:
-    """Return how many frames hold `samples` samples, the last one padded."""
-    return -(-samples // FRAME_SAMPLES)
 
 
 def _residuals(config: MimiConfig, channels: int) -> list[nn.Module]:

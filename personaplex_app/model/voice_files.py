@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickletools
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from ..atomic import write_atomically
 from ..errors import WeightsError, shorten
 from ..voices import MAX_VOICE_BYTES, read_archive
 from .config import CACHE_COLUMNS, COLUMN_ROWS, LmConfig
@@ -221,20 +221,15 @@ def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> Non
     """
     try:
         store.mkdir(parents=True, exist_ok=True)
-        sums = {
-            name: _write(store / f"{name}.safetensors", to_safetensors(voice))
-            for name, voice in voices.items()
-        }
-        _write(store / INDEX_FILE, json.dumps({"archive_sha256": source, "voices": sums}, indent=1).encode())
+        sums = {}
+        for name, voice in voices.items():
+            data = to_safetensors(voice)
+            write_atomically(store / f"{name}.safetensors", data)
+            sums[name] = hashlib.sha256(data).hexdigest()
+        index = json.dumps({"archive_sha256": source, "voices": sums}, indent=1)
+        write_atomically(store / INDEX_FILE, index.encode())
     except OSError:
         return
-
-
-def _write(path: Path, data: bytes) -> str:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)
-    return hashlib.sha256(data).hexdigest()
 
 
 def _sha256_of(path: Path) -> str:

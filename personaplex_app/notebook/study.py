@@ -81,8 +81,7 @@ def score(task: str, folder: str) -> None:
     print("\n".join([*problem_lines(scores.problems), render(scores)]))
 
 
-# -- the study
-# ------------------------------------------------------------------------------------------------------------
+# -- the study -------------------------------------------------------------------------------------
 
 
 def prepare(
@@ -162,7 +161,8 @@ class Study:
         )
         return (
             f"{head}{LOOK}<div"
-            f" style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}<p>{escape(told)}</p>"
+            f" style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}"
+            f"<p>{escape(told)}</p>"
         )
 
     def measure(self) -> None:
@@ -214,8 +214,7 @@ class Study:
         self.engine.close()
 
 
-# -- the live app
-# ---------------------------------------------------------------------------------------------------------
+# -- the live app ----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -269,8 +268,7 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
     return app
 
 
-# -- showing
-# --------------------------------------------------------------------------------------------------------------
+# -- showing ---------------------------------------------------------------------------------------
 
 
 def _show(html: str) -> None:

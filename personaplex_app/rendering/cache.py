@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ..atomic import write_atomically
 from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from ..errors import StorageError
 from ..sessions.records import TalkMeta
@@ -92,8 +93,8 @@ class RenderCache:
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
-                _write(self._sound(rendering.key), sound.getvalue())
-                _write(self._about(rendering.key), data)
+                write_atomically(self._sound(rendering.key), sound.getvalue())
+                write_atomically(self._about(rendering.key), data)
             except OSError as error:
                 raise StorageError(
                     f"A rendering cannot be kept: {error.strerror or 'the disk refused it'}. Make room on its"
@@ -153,16 +154,6 @@ def _checked(key: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", key):
         raise ValueError("a rendering's key has 64 hexadecimal digits")
     return key
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _hash(body: dict[str, Any]) -> str:

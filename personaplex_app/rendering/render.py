@@ -43,7 +43,7 @@ class RenderRequest:
 
     def key(self, engine_identity: str) -> str:
         """Return what tells this request's answer from every other: 64 hexadecimal digits."""
-        config = _plain(self.config)
+        config = _as_json(self.config)
         # the key of a rendering that lies on somebody's disk was made when the field was called so
         config["paced"] = config.pop("realtime")
         told = {
@@ -227,8 +227,8 @@ def _fields(value: Any) -> dict[str, Any]:
     return {f.name: getattr(value, f.name) for f in fields(value)}
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Return a dataclass as JSON can hold it, bytes as their hash: a field that is added later counts too."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(each) for name, each in _fields(value).items()}
+        return {name: _as_json(each) for name, each in _fields(value).items()}
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value

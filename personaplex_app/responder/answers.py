@@ -241,9 +241,9 @@ class Answerer:
         scored = [
             (
                 max(
-                    fuzz.ratio(what, _plain(a)),
-                    fuzz.ratio(what, _plain(b)),
-                    fuzz.token_set_ratio(what, _plain(a)) - 12,
+                    fuzz.ratio(what, _without_marks(a)),
+                    fuzz.ratio(what, _without_marks(b)),
+                    fuzz.token_set_ratio(what, _without_marks(a)) - 12,
                 ),
                 k,
             )
@@ -266,7 +266,7 @@ def asked_phrase(text: str, index: Index) -> str:
     return ""
 
 
-def _plain(text: str) -> str:
+def _without_marks(text: str) -> str:
     return re.sub(r"[^\w\s]", "", text.lower())
 
 

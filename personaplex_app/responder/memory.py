@@ -12,7 +12,6 @@ from .retrieval import Query
 
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
-MAX_STATEMENT_WORDS = 30
 MAX_FIGURES = 400
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"
@@ -22,9 +21,9 @@ _GIVEN_NAME = re.compile(
 )
 _NO_NAME = frozenset(
     word_list("""
-    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so very really trying
-    monday tuesday wednesday thursday friday saturday sunday spanish english french german american italian it that this what mission
-    control customer your about for
+    a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so
+    very really trying monday tuesday wednesday thursday friday saturday sunday spanish english french german
+    american italian it that this what mission control customer your about for
     """)
 )
 

@@ -11,8 +11,8 @@ def word_list(text: str) -> list[str]:
 
 
 _ONES = word_list(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen"""
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen     eighteen nineteen"""
 )
 _TENS = word_list("""_ _ twenty thirty forty fifty
     sixty seventy eighty ninety""")
@@ -135,7 +135,7 @@ def _value(word: str) -> int | None:
     return next((_CARDINALS[c] for c, o in _IRREGULAR.items() if o == word), None)
 
 
-def _plain(match: re.Match[str]) -> str:
+def _bare_number(match: re.Match[str]) -> str:
     """A bare number: grouped, decimal, or digit by digit where it is too long to be an amount."""
     whole, dot, rest = match[0].replace(",", "").partition(".")
     if len(whole) > _MAX_DIGITS or (len(whole) > 1 and whole.startswith("0")):
@@ -204,13 +204,16 @@ _RULES = (
     (r"(?<=\d)\s?%", " percent"),
     (r"(?<![\d-])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3,4}(?:[ -]\d{3,4})?(?![\d-])",
      lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
-    (r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b", lambda m: m["lead"] + digits(m[2])),
+    (
+        r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b",
+        lambda m: m["lead"] + digits(m[2]),
+    ),
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1]))),
     (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|"
      r"October|November|December),?)\s)"
      r"(?P<year>1[1-9]\d\d|20\d\d)\b(?!\s?[%$])", _year),
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
-    (_NUMBER, _plain),
+    (_NUMBER, _bare_number),
     (r"(?<=[a-z])(?=K\b)", " "),
     (r"\s?&\s?", " and "),
     (r"\be\.g\.", "for example"),

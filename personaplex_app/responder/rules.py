@@ -241,7 +241,7 @@ class RuleResponder:
             return 0.0
         known = set(self._lexicon.words(self._brief.facts[memory.last_fact].text)) - self._lexicon.empty
         if quoted := re.findall(r"[\"“]([^\"”]+)[\"”]", self._brief.facts[memory.last_fact].text):
-            return fuzz.ratio(_plain(text), _plain(quoted[-1])) / 100
+            return fuzz.ratio(_letters_of(text), _letters_of(quoted[-1])) / 100
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
     def _guarded(self, says: list[Said], draft: Draft) -> list[Said]:
@@ -251,6 +251,6 @@ class RuleResponder:
         return sound or [Said("I'm sorry, I don't have that figure in my notes.")]
 
 
-def _plain(text: str) -> str:
+def _letters_of(text: str) -> str:
     """Return the letters of `text` without case, accents and marks."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if c.isalpha() or c == " ").strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import ssl
 from contextlib import suppress
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ..atomic import write_atomically
 from ..errors import SettingsError
 from ..settings import Settings
 
@@ -189,10 +189,9 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
         # a mode is for the last folder only
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(
-            key_path, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
-        _write(chain_path, leaf.public_bytes(pem))
+        form = serialization.PrivateFormat.PKCS8
+        write_atomically(key_path, key.private_bytes(pem, form, serialization.NoEncryption()), private=True)
+        write_atomically(chain_path, leaf.public_bytes(pem), private=True)
     except OSError as error:
         raise SettingsError(
             f"The self-signed certificate cannot be kept in {folder} ({error.strerror}); name another folder"
@@ -247,14 +246,6 @@ def _described(key: Path, chain: Path, leaf: x509.Certificate, self_signed: bool
     return Certificate(
         key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file there whole, for its owner alone."""
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    part.replace(path)
 
 
 def _now() -> datetime:

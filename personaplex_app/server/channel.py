@@ -15,7 +15,6 @@ from ..metrics import Traffic
 from ..protocol import Kind, pack
 
 CLOSE_NORMAL = 1000
-CLOSE_GOING_AWAY = 1001
 CLOSE_UNSUPPORTED = 1003
 CLOSE_POLICY = 1008
 CLOSE_TOO_BIG = 1009

@@ -37,6 +37,7 @@ from ..voices import CLONE_PREFIX
 from .app_state import AppState
 from .engine_supervisor import EngineSupervisor
 from .leasing import render_length_s, usable_engine
+from .threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -224,11 +225,11 @@ class Comparisons:
 
     async def heavy(self, work: Callable[..., T], *args: Any) -> T:
         """Do what takes a while off the event loop."""
-        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._heavy)
+        return await in_thread(self._heavy, work, *args)
 
     async def light(self, work: Callable[..., T], *args: Any) -> T:
         """Do what somebody waits for to listen off the event loop."""
-        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._light)
+        return await in_thread(self._light, work, *args)
 
     # what is said
 

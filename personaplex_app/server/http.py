@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -50,9 +51,28 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
+async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
+    """Return a request's body as the JSON object that it is.
+
+    Raises: BadInput when it is too large or something else; `example` goes on with "a JSON object".
+    """
+    try:
+        value = json.loads(await limited_body(request, limit_bytes))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(f"{f'The body must be a JSON object {example}'.rstrip()}.")
+    return value
+
+
 def owner_key_of(request: Request) -> str:
     """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
     return request.headers.get("x-owner-key", "")
+
+
+def owner_and_id(request: Request, parameter: str) -> tuple[str, str]:
+    """Return whose thing a request is about, and the id that its path names."""
+    return owner_key_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:

@@ -1,10 +1,10 @@
 """A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it
 ended.
 
-The engine's work happens in `sessions.stepper.TalkRunner`, on a worker thread. What goes to clients that
+The engine's work happens in `sessions.talk_runner.TalkRunner`, on a worker thread. What goes to clients that
 asked for events, as kind 4 objects: `preparing`, `queued` and `lease` (the page is to take a device, see
 `leasing`) before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and
-`notice` from the talk (`sessions.stepper`); `sampling` with what is in force, after a
+`notice` from the talk (`sessions.talk_runner`); `sampling` with what is in force, after a
 `sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached;
 `pong`; and `ended` as the last.
 """

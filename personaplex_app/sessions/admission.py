@@ -122,10 +122,6 @@ class Admission:
         for slot in self._running:
             slot.wanted.set()
 
-    def resume(self) -> None:
-        """Begin talks again."""
-        self._draining = False
-
     def resize(self, slots: int) -> None:
         """Change how many slots there are; running talks go on where there are fewer."""
         self._total = slots

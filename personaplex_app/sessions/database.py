@@ -20,8 +20,10 @@ CREATE TABLE talks (
     end_reason TEXT, stars INTEGER, comment TEXT NOT NULL DEFAULT '', latencies TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX talks_of_owner ON talks (owner, started_at_s);
 CREATE TABLE utterances (
-    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, speaker TEXT NOT NULL, utterance_id INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, text TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (talk_id, speaker, utterance_id));
+    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, speaker TEXT NOT NULL,
+    utterance_id INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL, text TEXT NOT NULL, words TEXT NOT NULL,
+    PRIMARY KEY (talk_id, speaker, utterance_id));
 CREATE TABLE marks (
     talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, kind TEXT NOT NULL, speaker TEXT NOT NULL,
     start_s REAL NOT NULL, end_s REAL NOT NULL);

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import sync_folder
 from ..audio import float_to_pcm16
 from ..errors import StorageError
 from ..units import SAMPLE_RATE_HZ
@@ -36,15 +37,6 @@ def wav_header(audio_bytes: int) -> bytes:
 def part_path(path: Path) -> Path:
     """Return where the recording `path` grows until it is whole."""
     return path.with_name(path.name + ".part")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Recorder:

@@ -92,9 +92,9 @@ def checked_rating(stars: object, comment: object) -> tuple[int, str]:
         raise BadInput("The rating must be a whole number of stars from 1 to 5.")
     if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
         raise BadInput(f"The comment must be text of at most {MAX_COMMENT_CHARS} characters; shorten it.")
-    return stars, plain(comment)
+    return stars, storable_text(comment)
 
 
-def plain(text: str, limit: int = MAX_TEXT_CHARS) -> str:
+def storable_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
     """Return `text` as it can be stored: valid UTF-8 without NUL, at most `limit` characters."""
     return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")

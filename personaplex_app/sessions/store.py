@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from ..atomic import sync_folder
 from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
 from ..errors import NoRecording, NotFound, StorageError, StorageFull, TalkRunning
 from .database import Database
-from .recording import BYTES_PER_S, Recorder, part_path, recover, sync_folder
+from .recording import BYTES_PER_S, Recorder, part_path, recover
 from .records import (
     COMPLETE,
     MAX_TEXT_CHARS,
@@ -29,7 +30,7 @@ from .records import (
     checked_rating,
     new_talk_id,
     no_such_talk,
-    plain,
+    storable_text,
 )
 
 DATABASE_NAME = "talks.sqlite3"
@@ -89,7 +90,7 @@ class Store:
             meta.engine,
             meta.voice,
             meta.persona,
-            plain(meta.prompt),
+            storable_text(meta.prompt),
             json.dumps(asdict(meta.sampling)),
         )
         with self._database.writing() as connection:
@@ -123,8 +124,10 @@ class Store:
         """
         with self._database.writing(wait_s) as connection:
             for u in utterances:
-                words = json.dumps([[plain(w.text), w.start_s, w.end_s] for w in u.words[:MAX_TEXT_CHARS]])
-                row = (talk_id, u.speaker, u.id, u.start_s, u.end_s, plain(u.text), words)
+                words = json.dumps(
+                    [[storable_text(w.text), w.start_s, w.end_s] for w in u.words[:MAX_TEXT_CHARS]]
+                )
+                row = (talk_id, u.speaker, u.id, u.start_s, u.end_s, storable_text(u.text), words)
                 connection.execute("INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             connection.executemany(
                 "INSERT INTO marks VALUES (?, ?, ?, ?, ?)",
@@ -263,17 +266,13 @@ class Store:
         try:
             with suppress(NoRecording):
                 self._copy_sound(other.audio(owner, talk_id), arriving)
-            with (
-                other._database.writing() as theirs,
-                self._database.writing() as ours,
-            ):  # no rating can fall between the two
+            # no rating can fall between the two
+            with other._database.writing() as theirs, self._database.writing() as ours:
                 other._own(theirs, owner, talk_id)
                 for name, key in (("talks", "id"), ("utterances", "talk_id"), ("marks", "talk_id")):
                     for row in _rows(theirs, f"SELECT * FROM {name} WHERE {key} = ?", (talk_id,)):  # noqa: S608
-                        slots = ", ".join("?" * len(row))
-                        ours.execute(
-                            f"INSERT INTO {name} ({', '.join(row.keys())}) VALUES ({slots})", tuple(row)
-                        )
+                        values = f"({', '.join(row.keys())}) VALUES ({', '.join('?' * len(row))})"
+                        ours.execute(f"INSERT INTO {name} {values}", tuple(row))
                 theirs.execute("DELETE FROM talks WHERE id = ?", (talk_id,))
         except BaseException:
             arriving.unlink(missing_ok=True)

@@ -75,4 +75,5 @@ def launch_options() -> dict[str, Any]:
         read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
     )
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
-    return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False}
+    icon = {"favicon_path": STATIC / "shared" / "icon.svg"}
+    return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False, **icon}

@@ -54,7 +54,8 @@ TAP = """
     if (to instanceof AudioDestinationNode && this.numberOfInputs === 0) {
       const context = this.context;
       tap.rate = context.sampleRate;
-      context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' }))).then(() => {
+      context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })))
+          .then(() => {
         const node = new AudioWorkletNode(context, 'tap');
         node.port.onmessage = ({ data }) => tap.chunks.push(...data);
         original.call(this, node);
@@ -71,7 +72,9 @@ COLLECT = """() => {
   for (const each of window.__tap.chunks) { all.set(each, at); at += each.length; }
   const bytes = new Uint8Array(all.buffer);
   let text = '';
-  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode.apply(null, bytes.subarray(i, i + 32768));
+  for (let i = 0; i < bytes.length; i += 32768) {
+    text += String.fromCharCode.apply(null, bytes.subarray(i, i + 32768));
+  }
   return [window.__tap.rate, btoa(text)];
 }"""
 
@@ -156,7 +159,8 @@ def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
       if (given) navigator.mediaDevices.getUserMedia = (asked) =>
-        given({ ...asked, audio: { ...asked.audio, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+        given({ ...asked, audio: { ...asked.audio, echoCancellation: false, noiseSuppression: false,
+            autoGainControl: false } });
     """)
     person.new_page()
     return person

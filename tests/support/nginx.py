@@ -34,11 +34,11 @@ http {{
 
 
 def readme_servers(**values: object) -> str:
-    """Return the README's configuration with values in the place of its examples: of its port, certificate,
+    """Return the documented configuration with values in the place of its examples: of its port, certificate,
     key and app.
     """
     text = re.search(
-        r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+        r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "docs" / "hosts.md").read_text(), re.DOTALL
     )[1]  # type: ignore[index]
     examples = {
         "listen": "listen 443 ssl",

@@ -10,8 +10,12 @@ WIDTHS = (390, 768, 1280, 1600)
 PICTURED = (390, 1280)
 # every visible text against what is really painted behind it
 CONTRASTS = """() => {
-  const parse = (css) => { const [r, g, b, a = 1] = css.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
-  const light = ({ r, g, b }) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+  const parse = (css) => { const [r, g, b, a = 1] = css.match(/[\\d.]+/g).map(Number);
+    return { r, g, b, a };
+  };
+  const light = ({ r, g, b }) => [r, g, b].map((v) => {
+    v /= 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
   const behind = (element) => {
     for (let each = element; each; each = each.parentElement) {
@@ -23,21 +27,29 @@ CONTRASTS = """() => {
   const found = [];
   for (const element of document.querySelectorAll('.masthead *, .talk *, .sessions *, [role=tab]')) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.disabled) continue;
+    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) ||
+        element.disabled) continue;
     const style = getComputedStyle(element);
     const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
-    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
-    found.push({ text: element.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05), least: large ? 3 : 4.5 });
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 &&
+        Number(style.fontWeight) >= 700);
+    found.push({ text: element.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05),
+        least: large ? 3 : 4.5 });
   }
   return found;
 }"""
 TARGETS = """() => [
-  ...document.querySelectorAll('.talk :is(button, select, summary, textarea), .talk label.card, .talk label.tick, [role=tab]'),
+  ...document.querySelectorAll('.talk :is(button, select, summary, textarea), .talk label.card, '
+    + '.talk label.tick, [role=tab]'),
 ]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getBoundingClientRect().height > 0)
-  .map((each) => [each.id || each.textContent.trim().slice(0, 30), Math.round(each.getBoundingClientRect().height)])"""
-NAMELESS = """() => [...document.querySelectorAll('.talk :is(button, select, textarea, input), .sessions :is(button, input)')]
-  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel || each.textContent.trim() || each.placeholder))
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) &&
+    each.getBoundingClientRect().height > 0)
+  .map((each) => [each.id || each.textContent.trim().slice(0, 30),
+    Math.round(each.getBoundingClientRect().height)])"""
+NAMELESS = """() => [...document.querySelectorAll(
+  '.talk :is(button, select, textarea, input), .sessions :is(button, input)')]
+  .filter((each) => each.checkVisibility() && !(each.labels?.length || each.ariaLabel ||
+      each.textContent.trim() || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 80))"""
 
 

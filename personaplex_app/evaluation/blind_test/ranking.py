@@ -183,14 +183,6 @@ def side_bias(votes: Iterable[Vote]) -> SideBias:
     return SideBias(left, right, min(1.0, 2 * float(np.exp(logs).sum())))
 
 
-def next_pair(ranking: Ranking) -> tuple[str, str]:
-    """Return the pair that tells most."""
-    urgency = pair_urgency(ranking)
-    if not urgency:
-        raise ValueError("a pair needs two voices")
-    return min(urgency, key=lambda pair: (urgency[pair], pair))
-
-
 def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]:
     """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose
     intervals overlap most.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import secrets
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from ...atomic import write_atomically
 from ...errors import BadInput, NotFound, StorageError, StorageFull, shorten
 from .design import Design, plan
 from .ranking import Ranking, Vote, pair_urgency, rank
@@ -208,9 +208,7 @@ class BlindTests:
                         " folders there."
                     )
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                part = folder / f"{DESIGN_NAME}.{secrets.token_hex(4)}.part"
-                part.write_text(json.dumps(asdict(design)), "utf-8")
-                os.replace(part, folder / DESIGN_NAME)
+                write_atomically(folder / DESIGN_NAME, json.dumps(asdict(design)).encode())
         except OSError as error:
             raise StorageError(
                 f"The test cannot be written to {folder}: {error.strerror or error}."

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ...atomic import sync_folder
 from ...errors import StorageError, StorageFull
 from .round import Event
 
@@ -48,7 +49,7 @@ class VoteLog:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
                 if fresh:
-                    _sync_folder(self.path.parent)
+                    sync_folder(self.path.parent)
                 yield
             finally:
                 os.close(self._fd)  # gives the lock back too
@@ -99,14 +100,6 @@ class VoteLog:
             pass
         log.warning("%s: a line of %d bytes was cut off and is passed over", self.path.name, len(line))
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

@@ -29,8 +29,7 @@ def count_words(words: Sequence[Word]) -> int:
     return sum(len(word.text.split()) for word in words)
 
 
-# -- who takes the turn
-# ---------------------------------------------------------------------------------------------------
+# -- who takes the turn ----------------------------------------------------------------------------
 
 
 def take_over(words: Sequence[Word]) -> int:
@@ -105,8 +104,7 @@ def _reply(parts: list[list[Word]], from_s: float) -> ReplyTiming:
     return ReplyTiming(1, seconds(words[0].start_s - from_s)) if take_over(words) else ReplyTiming(0, None)
 
 
-# -- backchannels
-# ---------------------------------------------------------------------------------------------------------
+# -- backchannels ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -175,8 +173,7 @@ def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
     return float(np.sqrt(max(0.0, sum(half.sum() for half in halves) / 2)))
 
 
-# -- overlaps (v1.5)
-# ------------------------------------------------------------------------------------------------------
+# -- overlaps (v1.5) -------------------------------------------------------------------------------
 
 
 def overlaps(user: Sequence[Span], agent: Sequence[Span]) -> list[Span]:

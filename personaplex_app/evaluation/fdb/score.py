@@ -156,8 +156,7 @@ class Sample:
         return self._finder().segments(sound)
 
 
-# -- tasks
-# ----------------------------------------------------------------------------------------------------------------
+# -- tasks -----------------------------------------------------------------------------------------
 
 
 def _pause_handling(sample: Sample) -> Values:
@@ -262,8 +261,7 @@ def score_sample(task: str, sample: Sample, human: list[float] | None = None) ->
     return _rounded({**STRICT, **dict(zip(TASK_NAMES, by_task, strict=True))[task](sample)})
 
 
-# -- a folder of them
-# -----------------------------------------------------------------------------------------------------
+# -- a folder of them ------------------------------------------------------------------------------
 
 
 def score_folder(task: str, root: Path, human_file: Path | None = None) -> Scores:

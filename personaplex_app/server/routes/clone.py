@@ -10,7 +10,6 @@ import base64
 import io
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -24,19 +23,19 @@ from starlette.routing import Route
 from ... import audio
 from ...cloning.picking import Picked, Picker
 from ...cloning.voices import ClonedVoice, checked_name
-from ...errors import BadInput, CapacityError
+from ...errors import BadInput
 from ...owners import owner_hash
 from ...units import SAMPLE_RATE_HZ
 from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
 from ..app_state import AppState
 from ..channel import ConnectRate
-from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
+from ..http import PRIVATE, address_of, errors_as_json, owner_and_id, owner_key_of, private_json
+from ..threads import in_thread
+from ..uploads import Uploads, uploaded
 
 MAX_RECORDING_S = 60.0
 MAX_RECORDING_BYTES = 24 << 20
 """A minute of 48 kHz stereo at 32 bits."""
-MAX_UPLOADS = 4
-UPLOAD_PATIENCE_S = 60.0
 PEAKS_PER_S = 50
 FAMILY = "Your voices"
 NO_CONSENT = (
@@ -80,7 +79,7 @@ class _CloneApi:
         self._app_state = app_state
         self._picker = Picker()
         self._rate = ConnectRate(app_state.settings.connects_per_minute, what="voices")
-        self._uploads = 0
+        self._uploads = Uploads("voices are being made")
         # picking takes a core for a while, which live talks need more
         self._heavy = anyio.CapacityLimiter(1)
         self._light = anyio.CapacityLimiter(2)
@@ -109,22 +108,22 @@ class _CloneApi:
         return await self._add(request, name, data)
 
     async def keep(self, request: Request) -> Response:
-        await self._in_thread(self._light, self._app_state.clones.keep, *_whose(request))
+        await in_thread(self._light, self._app_state.clones.keep, *owner_and_id(request, "voice_id"))
         return private_json({"kept": True})
 
     async def delete(self, request: Request) -> Response:
-        await self._in_thread(self._light, self._app_state.clones.delete, *_whose(request))
+        await in_thread(self._light, self._app_state.clones.delete, *owner_and_id(request, "voice_id"))
         return private_json({"deleted": 1})
 
     async def export(self, request: Request) -> Response:
-        voice = self._app_state.clones.get(*_whose(request))
+        voice = self._app_state.clones.get(*owner_and_id(request, "voice_id"))
         name = re.sub(r"[^A-Za-z0-9]+", "-", voice.name).strip("-") or "voice"
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}.safetensors"'}
         return Response(voice.data, headers=headers, media_type="application/octet-stream")
 
     async def _add(self, request: Request, name: str, data: bytes) -> Response:
         keep = request.query_params.get("keep") == "1"
-        voice = await self._in_thread(
+        voice = await in_thread(
             self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep
         )
         return private_json(voice_entry(voice), 201)
@@ -138,25 +137,8 @@ class _CloneApi:
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
         self._rate.admit(address_of(request))
-        if self._uploads >= MAX_UPLOADS:
-            raise CapacityError(
-                f"{MAX_UPLOADS} other voices are being made here; try again in a few seconds."
-            )
-        self._uploads += 1
-        try:
-            try:
-                with anyio.fail_after(UPLOAD_PATIENCE_S):
-                    body = await limited_body(request, limit_bytes)
-            except TimeoutError:
-                raise BadInput(
-                    f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
-                ) from None
-            return await self._in_thread(limiter, work, body)
-        finally:
-            self._uploads -= 1
-
-    async def _in_thread(self, limiter: anyio.CapacityLimiter, work: Callable[..., T], *args: Any) -> T:
-        return await anyio.to_thread.run_sync(partial(work, *args), limiter=limiter)
+        with self._uploads.place():
+            return await in_thread(limiter, work, await uploaded(request, limit_bytes))
 
     def _pick(self, body: bytes) -> tuple[np.ndarray, Picked]:
         recording = audio.decode(body, MAX_RECORDING_S)
@@ -183,7 +165,3 @@ class _CloneApi:
     def _check(self, body: bytes) -> bytes:
         self._app_state.cloner().check_clone(body)
         return body
-
-
-def _whose(request: Request) -> tuple[str, str]:
-    return owner_key_of(request), request.path_params["voice_id"]

@@ -6,7 +6,6 @@ unasked. A blind test's id lets anybody take it; its sounds go by tokens that do
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...errors import BadInput, CapacityError, NotFound, shorten
+from ...errors import BadInput, NotFound, shorten
 from ...evaluation.blind_test import results
 from ...evaluation.blind_test.design import REASONS
 from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, preferred
@@ -32,13 +31,12 @@ from ..comparisons import (
     Comparisons,
     recording_seconds,
 )
-from ..http import PRIVATE, address_of, errors_as_json, limited_body, owner_key_of, private_json
+from ..http import PRIVATE, address_of, errors_as_json, json_object, owner_key_of, private_json
+from ..uploads import Uploads, uploaded
 
 MAX_BODY_BYTES = 32 << 10
 MAX_RECORDING_BYTES = 48 << 20
 """Two minutes of 48 kHz stereo at 32 bits."""
-MAX_UPLOADS = 4
-UPLOAD_PATIENCE_S = 60.0
 USUAL_TRIALS = 12
 EXPORTS = {
     "csv": (results.to_csv, "text/csv; charset=utf-8"),
@@ -79,7 +77,7 @@ class _RunApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
         self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="comparisons")
-        self._uploads = 0
+        self._uploads = Uploads("recordings are being sent")
 
     async def offer(self, request: Request) -> Response:
         scenarios = [
@@ -99,20 +97,8 @@ class _RunApi:
     async def record(self, request: Request) -> Response:
         owner = _owner(request)
         self._rate.admit(address_of(request))
-        if self._uploads >= MAX_UPLOADS:
-            raise CapacityError(
-                f"{MAX_UPLOADS} other recordings are being sent here; try again in a few seconds."
-            )
-        self._uploads += 1
-        try:
-            with anyio.fail_after(UPLOAD_PATIENCE_S):
-                body = await limited_body(request, MAX_RECORDING_BYTES)
-        except TimeoutError:
-            raise BadInput(
-                f"The upload took longer than {UPLOAD_PATIENCE_S:.0f} s; try again with a smaller file."
-            ) from None
-        finally:
-            self._uploads -= 1
+        with self._uploads.place():
+            body = await uploaded(request, MAX_RECORDING_BYTES)
         made = await self._comparisons.heavy(
             self._comparisons.add_recording, owner, body, request.query_params.get("title", "")
         )
@@ -121,7 +107,7 @@ class _RunApi:
     async def start(self, request: Request) -> Response:
         self._rate.admit(address_of(request))
         run = await self._comparisons.start(
-            owner_key_of(request), ComparisonRequest.parse(await _object(request))
+            owner_key_of(request), ComparisonRequest.parse(await json_object(request, MAX_BODY_BYTES))
         )
         return private_json(run.as_json(), 201)
 
@@ -171,13 +157,13 @@ class _TestApi:
 
     async def begin(self, request: Request) -> Response:
         self._rate.admit(address_of(request))
-        trials = (await _object(request)).get("trials", USUAL_TRIALS)
+        trials = (await json_object(request, MAX_BODY_BYTES)).get("trials", USUAL_TRIALS)
         if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
         return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
 
     async def vote(self, request: Request) -> Response:
-        ballot = Ballot.parse(await _object(request))
+        ballot = Ballot.parse(await json_object(request, MAX_BODY_BYTES))
         return await self._state(request, lambda test, owner: test.vote(owner, ballot) and test.mine(owner))
 
     async def undo(self, request: Request) -> Response:
@@ -297,14 +283,3 @@ def _owner(request: Request) -> str:
 
 def _wav(data: bytes) -> Response:
     return Response(data, headers=PRIVATE, media_type="audio/wav")
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    body = await limited_body(request, MAX_BODY_BYTES)
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise BadInput("The body must be a JSON object.")
-    return value

@@ -1,5 +1,5 @@
 """`/ws/voice/{adapter}`: the same talks for clients of the ORBIT gateway, whose messages
-`gateway.GatewayWire` translates.
+`gateway.wire.GatewayWire` translates.
 """
 
 from __future__ import annotations

@@ -6,12 +6,10 @@ work is done in threads.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Iterator
+from typing import BinaryIO, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ...errors import BadInput, NoRecording, NotFound, TalkRunning, shorten
+from ...errors import NoRecording, NotFound, TalkRunning, shorten
 from ...sessions import export
 from ...sessions.library import Library
-from ..http import PRIVATE, errors_as_json, limited_body, owner_key_of, private_json
+from ..http import PRIVATE, errors_as_json, json_object, owner_and_id, owner_key_of, private_json
+from ..threads import in_thread
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
@@ -58,41 +57,42 @@ class _SessionApi:
         self._workers = anyio.CapacityLimiter(WORKERS)
 
     async def all(self, request: Request) -> Response:
-        talks = await self._in_thread(self._library.talks, owner_key_of(request))
+        talks = await in_thread(self._workers, self._library.talks, owner_key_of(request))
         return private_json(
             {"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem}
         )
 
     async def one(self, request: Request) -> Response:
-        return await self._in_thread(self._describe, *_whose(request))
+        return await in_thread(self._workers, self._describe, *owner_and_id(request, "talk_id"))
 
     async def export(self, request: Request) -> Response:
         kind = request.path_params["kind"]
         if kind not in KINDS:
             raise NotFound(f"There is no export {shorten(kind)}; choose {', '.join(KINDS)}.")
-        return await self._in_thread(self._export, *_whose(request), kind)
+        return await in_thread(self._workers, self._export, *owner_and_id(request, "talk_id"), kind)
 
     async def keep(self, request: Request) -> Response:
-        kept = await self._in_thread(self._library.keep, *_whose(request))
+        kept = await in_thread(self._workers, self._library.keep, *owner_and_id(request, "talk_id"))
         return private_json({"kept": kept, "at_end": not kept})
 
     async def rate(self, request: Request) -> Response:
-        rating = _object(await limited_body(request, MAX_BODY_BYTES))
-        await self._in_thread(
-            self._library.rate, *_whose(request), rating.get("stars"), rating.get("comment", "")
+        rating = await json_object(request, MAX_BODY_BYTES, 'such as {"stars": 4, "comment": ""}')
+        await in_thread(
+            self._workers,
+            self._library.rate,
+            *owner_and_id(request, "talk_id"),
+            rating.get("stars"),
+            rating.get("comment", ""),
         )
         return private_json({"rated": True})
 
     async def delete(self, request: Request) -> Response:
-        await self._in_thread(self._library.delete, *_whose(request))
+        await in_thread(self._workers, self._library.delete, *owner_and_id(request, "talk_id"))
         return private_json({"deleted": 1})
 
     async def delete_all(self, request: Request) -> Response:
-        deleted, running = await self._in_thread(self._library.delete_all, owner_key_of(request))
+        deleted, running = await in_thread(self._workers, self._library.delete_all, owner_key_of(request))
         return private_json({"deleted": deleted, "running": running})
-
-    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._workers)
 
     def _describe(self, owner: str, talk_id: str) -> Response:
         talk = self._library.get(owner, talk_id)
@@ -131,17 +131,3 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
-
-
-def _whose(request: Request) -> tuple[str, str]:
-    return owner_key_of(request), request.path_params["talk_id"]
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise BadInput('The body must be a JSON object such as {"stars": 4, "comment": ""}.')
-    return value

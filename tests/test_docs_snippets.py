@@ -1,18 +1,13 @@
-"""What the README says is run: its snippet against the real app, its commands and settings against what
-exists.
-"""
+"""The programs that the documentation shows are run against the real app."""
 
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
-
-from personaplex_app.settings import Settings
 
 from .support.app_process import ROOT
 from .support.patience import PATIENCE_S
@@ -20,16 +15,16 @@ from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.process
 
-README = (ROOT / "README.md").read_text()
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 
 
 def write_snippet(name: str, folder: Path) -> None:
-    (folder / "client.py").write_text(
-        re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README, re.DOTALL)[1]
-    )
+    found = re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", PROTOCOL, re.DOTALL)
+    assert found
+    (folder / "client.py").write_text(found[1])
 
 
-def test_readme_respond_snippet_gives_the_answer(app, tmp_path):
+def test_docs_respond_snippet_gives_the_answer(app, tmp_path):
     write_snippet("respond", tmp_path)
     sf.write(tmp_path / "question.mp3", speak("How much is the compost bin?"), 24_000)
     command = [sys.executable, "client.py", app.url, "question.mp3", "answer.wav"]
@@ -43,7 +38,7 @@ def test_readme_respond_snippet_gives_the_answer(app, tmp_path):
     assert "compost" not in app.log.read_text()
 
 
-def test_readme_snippet_asks_a_question_and_gets_the_answer(app, tmp_path):
+def test_docs_client_asks_a_question_and_gets_the_answer(app, tmp_path):
     write_snippet("snippet", tmp_path)
     # the agent greets first
     question = np.concatenate([np.zeros(24_000 * 5, np.float32), speak("How much is the compost bin?")])
@@ -57,23 +52,3 @@ def test_readme_snippet_asks_a_question_and_gets_the_answer(app, tmp_path):
     answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
     assert rate_hz == 24_000
     assert re.search(r"eight|8", recognise(answer[24_000 * 6 :]))
-
-
-def test_readme_names_only_settings_that_exist():
-    known = {f.name for f in fields(Settings)}
-    flags = {flag.replace("-", "_") for flag in re.findall(r"`--([a-z-]+)[ `]", README)}
-    variables = {name.lower() for name in re.findall(r"PERSONAPLEX_([A-Z_]+)", README)}
-    assert flags
-    assert variables
-    assert flags | variables <= known
-
-
-def test_readme_make_targets_exist():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
-        assert f"\n{target}:" in makefile
-
-
-def test_readme_links_to_files_that_exist():
-    for path in re.findall(r"`((?:personaplex_app|benchmarks|tests|examples)/[\w./]+)`", README):
-        assert (ROOT / path).exists(), path
