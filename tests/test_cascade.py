@@ -23,7 +23,7 @@ from .support import tiny
 from .support.fakes import ScriptedResponder
 from .support.speech import recognise, speak
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 GREETING = "Hello, this is Anna."
 LONG = (

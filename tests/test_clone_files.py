@@ -27,7 +27,6 @@ from personaplex_app.voices import MAX_CLONE_BYTES
 from .support import tiny
 from .support.patience import until
 
-pytestmark = pytest.mark.unit
 CARD = 2048
 CODEC = codec_sha256(tiny.checkpoint().mimi)
 CODES = torch.randint(0, CARD, (8, 50), generator=torch.Generator().manual_seed(2))
@@ -57,6 +56,7 @@ def heard(engine, clone: Clone, prompt: str = "Be kind.", frames: int = 8) -> li
     return [(step.text, step.agent.tobytes()) for step in steps]
 
 
+@pytest.mark.slow
 def test_engine_cloned_voice_is_the_references(engine):
     about, arrays = tiny.case("clone_wav")
     clone = Clone("Mine", engine.clone(golden_speech()))

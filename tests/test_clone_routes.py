@@ -40,7 +40,6 @@ from .support import tiny
 from .support.fakes import FakeChannel
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 ME, YOU = "m" * 32, "y" * 32
 MINE, YOURS = {"X-Owner-Key": ME}, {"X-Owner-Key": YOU}
 YES = {"consent": "1", "name": "Anna"}
@@ -165,6 +164,7 @@ async def test_clones_preview_is_what_was_picked_at_its_loudness(client, wav):
     assert (await client.get("/api/clones")).json()["voices"] == []
 
 
+@pytest.mark.slow
 async def test_clones_life_from_recording_to_talk_to_deletion(client, app_state, wav, tmp_path):
     made = await client.post("/api/clones", params=YES, content=wav)
     assert made.status_code == 201

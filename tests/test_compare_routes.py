@@ -39,7 +39,6 @@ from .support.blind_test_voters import Clock
 from .support.patience import PATIENCE_S
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 MINE, YOURS = {"X-Owner-Key": "m" * 32}, {"X-Owner-Key": "y" * 32}
 GAINS = {"quiet": 0.1, "plain": 0.4, "loud": 1.0}
 
@@ -200,6 +199,7 @@ async def test_compare_scenario_is_spoken_and_rendered_once_for_all(client, comp
     await until(client, other, "done")
 
 
+@pytest.mark.slow
 async def test_compare_after_a_restart_takes_everything_from_the_cache(client, comparisons, engine):
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": list(GAINS)}
     run = (await client.post("/api/compare/runs", json=asked)).json()["id"]

@@ -37,7 +37,6 @@ from personaplex_app.voices import NAMES, NO_VOICE
 from .support import tiny
 from .support.patience import until
 
-pytestmark = pytest.mark.unit
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
 CASES = ["long_text", "text_only", "voice_and_text", "voice_only"]
@@ -83,6 +82,7 @@ def check_against_golden(session, name: str, count: int) -> None:
         assert np.abs(step.agent - np.clip(golden[t], -1, 1)).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_engine_golden_case_frame_by_frame_is_the_reference(engine, name):
     session = engine.open(config_of(name))
@@ -90,6 +90,7 @@ def test_engine_golden_case_frame_by_frame_is_the_reference(engine, name):
     session.close()
 
 
+@pytest.mark.slow
 def test_engine_many_threads_joining_and_leaving_each_get_the_reference(engine):
     chance = random.Random(5)
     stays = [(CASES[k % 3], chance.randint(5, 60)) for k in range(9)]
@@ -243,6 +244,7 @@ def test_slots_closing_tells_those_who_wait():
     slot.release()
 
 
+@pytest.mark.slow
 def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeypatch):
     """With a chunk of 1, a prompt of 60 positions leaves room for about 60 frames of somebody else."""
     order = []
@@ -271,6 +273,7 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     slots.close()
 
 
+@pytest.mark.slow
 def test_session_sampling_changes_while_talking(engine):
     greedy = engine.open(config_of("voice_only"))
     changed = engine.open(config_of("voice_only"))
@@ -391,6 +394,7 @@ def test_snapshots_keep_the_last_used_within_their_bytes():
     assert kept.bytes == 0
 
 
+@pytest.mark.slow
 def test_session_past_the_window_says_once_that_early_context_fades(engine):
     session = engine.open(SessionConfig(NO_VOICE, "", sampling=ARGMAX))
     told = [

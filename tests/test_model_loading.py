@@ -30,7 +30,6 @@ from personaplex_app.model.quantize import SLAB_WEIGHTS
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 RELEASED = Path(__file__).parent / "data" / "released_tensors.yaml"
 
 
@@ -234,6 +233,7 @@ def test_tokenizer_tagged_prompt_is_not_tagged_again():
     assert tokenizer.prompt_tokens("") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak of memory"
 )

@@ -15,7 +15,7 @@ from personaplex_app.model.sampling import sample
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 ROWS = 4
 FRAMES = 40  # the whole of the window, which is 39 positions, is written anew meanwhile
 SAMPLINGS = [

@@ -11,7 +11,7 @@ from personaplex_app.__main__ import main
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 USER = str(tiny.GOLDEN / "user.wav")
 
 

@@ -43,7 +43,6 @@ from .support import tiny
 from .support.fakes import ScriptedEngine, ScriptedResponder
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 QUESTION = "How much is the compost bin?"
 ECHO = SessionConfig("echo", "")
 
@@ -92,6 +91,7 @@ class Batches:
         return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
 
 
+@pytest.mark.slow
 def test_render_same_seed_gives_the_same_bytes_and_another_seed_does_not(personaplex):
     first, again, other = (render(personaplex, golden_request(seed)) for seed in (7, 7, 8))
     assert len(first.agent) == len(first.user) == 25 * FRAME_SAMPLES - 100
@@ -103,6 +103,7 @@ def test_render_same_seed_gives_the_same_bytes_and_another_seed_does_not(persona
     assert first.compute_s > 0
 
 
+@pytest.mark.slow
 def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_same_again():
     answer = ("The compost bin costs eight dollars a month.",)
     engine = ClassicEngine(lambda config, notify: ScriptedResponder("", answer), max_sessions=2)
@@ -264,6 +265,7 @@ def test_cache_names_are_keys_only(tmp_path):
 # many, beside talks
 
 
+@pytest.mark.slow
 def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_the_second_time(
     tmp_path, personaplex
 ):

@@ -13,7 +13,7 @@ from personaplex_app.personas import find
 from personaplex_app.responder.numbers import figures
 from personaplex_app.responder.rules import RuleResponder
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 DATA = yaml.safe_load((Path(__file__).parent / "data/responder_questions.yaml").read_text("utf-8"))
 NO_NOTES = r"notes|can't tell|don't know"

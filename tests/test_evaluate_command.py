@@ -1,0 +1,41 @@
+"""`evaluate run` as a program, stopped from the keyboard."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from personaplex_app.evaluation.conversation_folder import read_results
+from personaplex_app.evaluation.scenarios import load_scenarios
+
+from .support.app_process import ROOT
+
+pytestmark = pytest.mark.process
+
+COMMAND = [
+    sys.executable,
+    "-m",
+    "personaplex_app",
+    "evaluate",
+    "run",
+    "--engine",
+    "echo",
+    "--no-dnsmos",
+    "--out",
+]
+
+
+PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+
+
+def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
+    lines = []
+    with subprocess.Popen([*COMMAND, str(tmp_path / "out")], **PIPES) as process:
+        for line in process.stderr or ():
+            lines.append(line)
+            if line.startswith("2 of"):
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 1
+    assert "Stopped. What is done is kept; the same command goes on from there." in lines[-1]
+    assert 2 <= len(read_results(tmp_path / "out")) < len(load_scenarios())
