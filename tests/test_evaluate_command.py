@@ -13,29 +13,19 @@ from .support.app_process import ROOT
 
 pytestmark = pytest.mark.process
 
-COMMAND = [
-    sys.executable,
-    "-m",
-    "personaplex_app",
-    "evaluate",
-    "run",
-    "--engine",
-    "echo",
-    "--no-dnsmos",
-    "--out",
-]
-
-
-PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+SEEDS = 40  # more conversations than can be held before the signal arrives
 
 
 def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
+    command = [sys.executable, "-m", "personaplex_app", "evaluate", "run", "--engine", "echo", "--no-dnsmos"]
+    command += ["--seeds", str(SEEDS), "--out", str(tmp_path / "out")]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     lines = []
-    with subprocess.Popen([*COMMAND, str(tmp_path / "out")], **PIPES) as process:
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         for line in process.stderr or ():
             lines.append(line)
             if line.startswith("2 of"):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 1
     assert "Stopped. What is done is kept; the same command goes on from there." in lines[-1]
-    assert 2 <= len(read_results(tmp_path / "out")) < len(load_scenarios())
+    assert 2 <= len(read_results(tmp_path / "out")) < SEEDS * len(load_scenarios())
