@@ -3,6 +3,7 @@ keeping, export, deletion.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from .support.browser import (
     MICROPHONE_HZ,
     chromium,
     open_page,
-    played,
     screenshot,
     start_talk,
     stop_talk,
+    until_audible,
     visitor,
     write_microphone,
 )
@@ -107,9 +108,8 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
         screenshot(page, "clone-chosen")
 
         start_talk(page)
-        page.wait_for_timeout(1500)
+        until_audible(page)
         stop_talk(page)
-        assert np.abs(played(page)[1]).max() > 0.001
         expect(page.locator("#talk-voice option:checked")).to_have_text("Aunt Clara")
 
         page.click("#tab-compare-button")
@@ -173,7 +173,7 @@ def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: AppProcess,
         open_sheet(page)
         page.check("#clone-consent")
         page.click("#clone-record")
-        expect(page.locator("#clone-record")).to_contain_text("Stop · 0:06")
+        expect(page.locator("#clone-record")).to_contain_text(re.compile(r"Stop · 0:(0[6-9]|[1-9]\d)"))
         screenshot(page, "clone-recording-dark-390")
         assert_fits(page)
         page.click("#clone-record")

@@ -122,7 +122,7 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(
     browser: Browser, tmp_path: Path
 ) -> None:
     with (
-        app_process(tmp_path, idle_limit_s=5, drain_s=5) as app,
+        app_process(tmp_path, idle_limit_s=5, drain_s=120) as app,
         visitor(browser) as page,
         visitor(browser) as late,
     ):
@@ -137,12 +137,13 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(
         start_talk(page)
         open_page(late, app.url)
         app.process.send_signal(signal.SIGTERM)
-        expect(notice).to_contain_text("The server is about to stop; this talk ends in about 5 seconds")
-        expect(page.locator('[data-readout="left"]')).to_have_text(re.compile("0:0[0-5]"))
+        expect(notice).to_contain_text("The server is about to stop; this talk ends in about 2 minutes")
+        expect(page.locator('[data-readout="left"]')).to_have_text(re.compile("[012]:[0-5][0-9]"))
         assert app.get("/health").json()["status"] == "draining"
         late.reload()  # a page that was here before is here again within the grace
         expect(late.locator("#talk-status")).to_contain_text("begins no new talks")
         screenshots(late, "draining")
+        app.process.send_signal(signal.SIGTERM)  # once more: now
         expect_state(page, "ended")
         expect(page.locator("#talk-status")).to_contain_text("because the server is being stopped")
         assert app.process.wait(timeout=PATIENCE_S) == 0

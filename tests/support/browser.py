@@ -36,10 +36,17 @@ FLAGS = [
 INSECURE_HOST = "insecure.test"
 SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parents[1] / ".screenshots"
-# what is connected to a loudspeaker is recorded too, at the rate of its own context
+# what is connected to a loudspeaker is recorded too, at the rate of its own context; plays and pauses of clips
+# are counted
 TAP = """
 (() => {
-  const tap = (window.__tap = { chunks: [], rate: 0, sent: [] });
+  const tap = (window.__tap = { chunks: [], rate: 0, sent: [], plays: 0, pauses: 0 });
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    tap.plays += 1;
+    this.addEventListener('pause', () => { tap.pauses += 1; }, { once: true });
+    return play.call(this);
+  };
   const code = `registerProcessor('tap', class extends AudioWorkletProcessor {
     constructor() { super(); this.kept = []; }
     process(inputs) {
@@ -210,6 +217,11 @@ def played(page: Page) -> tuple[int, np.ndarray]:
     """Return the rate and everything that the page has played, float32 [N]."""
     rate_hz, data = page.evaluate(COLLECT)
     return int(rate_hz), np.frombuffer(base64.b64decode(data), np.float32)
+
+
+def until_audible(page: Page) -> None:
+    """Wait until the page has played something that is not silence."""
+    page.wait_for_function("() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
 
 
 def forget_played(page: Page) -> None:
