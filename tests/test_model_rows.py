@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from personaplex_app.model.config import COLUMN_ROWS
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.generation import GREEDY, Rows, RowSampling
-from personaplex_app.model.sampling import sample
+from personaplex_app.model.sampling import frame_key, gumbel, sample
 
 from .support import tiny
 
@@ -126,9 +126,7 @@ def test_rows_prefill_in_any_chunks_equals_stepping_through(chunk):
         inputs = torch.cat([prompt.embeddings.float(), lm.embed(prompt.columns)])
         stepped = lm.empty_cache(1)
         for position, x in enumerate(inputs):
-            span = lm.span(
-                torch.tensor([position]), tiny.ONE, stepped.window, stepped.read_slots(position + 1)
-            )
+            span = lm.span(torch.tensor([position]), tiny.ONE, stepped, stepped.read_slots(position + 1))
             lm.transformer(x[None, None], stepped, span)
         list(rows.prefill_chunks(0, prompt, chunk))
     window = stepped.window
@@ -192,12 +190,17 @@ def test_rows_sampling_changes_while_talking():
     assert said[11:] != greedy[11:20]
 
 
+def noise_of(seed: int, position: torch.Tensor, stream: int):
+    key = frame_key(torch.full_like(position, seed), position)[:, None]
+    return lambda token: gumbel(key, torch.tensor([[stream]]), token[:, None])[:, 0]
+
+
 def test_sample_draws_follow_the_softmax_of_the_most_likely():
     draws = 20_000
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0, 1.5, -4.0])
     many = logits.expand(draws, 6)
     temperature, topk = torch.full((draws,), 0.8), torch.full((draws,), 4)
-    chosen = sample(many, temperature, topk, 5, torch.full((draws,), 77), torch.arange(draws), 2)
+    chosen = sample(many, temperature, topk, 5, noise_of(77, torch.arange(draws), 2))
     share = torch.bincount(chosen, minlength=6) / draws
     expected = torch.softmax((logits / 0.8).masked_fill(logits < 0.0, -torch.inf), dim=0)
     assert (share - expected).abs().max() < 0.015
@@ -209,9 +212,7 @@ def test_sample_streams_seeds_and_positions_are_independent():
     ones, none = torch.ones(4000), torch.full((4000,), 64)
     position = torch.arange(4000)
     draws = [
-        sample(flat, ones, none, 64, torch.full((4000,), seed), position, stream)
-        for seed in (0, 1)
-        for stream in (0, 1)
+        sample(flat, ones, none, 64, noise_of(seed, position, stream)) for seed in (0, 1) for stream in (0, 1)
     ]
     for a in range(4):
         for b in range(a):

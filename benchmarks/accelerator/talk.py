@@ -96,9 +96,7 @@ def _pieces(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, flo
     hidden = torch.randn(1, lm.config.width, device=device).to(lm.stream_dtype)
 
     def temporal() -> None:
-        lm.step(
-            state.column, state.cache, lm.span(state.position, heard.active, state.cache.window, shape.read)
-        )
+        lm.step(state.column, state.cache, lm.span(state.position, heard.active, state.cache, shape.read))
 
     works: dict[str, Callable[[], object]] = {
         "codec_encode": lambda: mimi.encode(heard.pcm, duplex._encoder.view(1), heard.active),

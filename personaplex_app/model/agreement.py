@@ -133,7 +133,7 @@ class _Run:
         lm = self._lm
         cache = self._cache
         self._steps += 1
-        span = lm.span(self._position, self._active, cache.window, cache.read_slots(self._steps))
+        span = lm.span(self._position, self._active, cache, cache.read_slots(self._steps))
         hidden, text_logits = lm.step(column[None].to(lm.device), cache, span)
         chosen = [text_logits.argmax(dim=-1)]
         given = None if forced is None else forced.to(lm.device)

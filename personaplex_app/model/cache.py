@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .kernels import own_kernels
+
 READ_BUCKET = 64
 """Attention reads whole multiples of this many slots, so that few different shapes occur."""
 RECORDED_READ = 512
@@ -74,19 +76,22 @@ class Span:
     """Where a block of new positions lies: what to rotate by, where to write, what to see. Computed once for
     all layers.
 
-    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `slots` [B, T'] with T' ≤ T the last positions that stay
-    in the ring;
-    `mask` [B, 1, T, keys] or None for plain causal attention among the new positions.
+    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `rows` [B, 1] and `slots` [B, T'] with T' ≤ T say where
+    the last positions stay in the ring; `mask` [B, 1, T, keys], true or 0 for what is seen, or None for plain
+    causal attention among the new positions.
     `read` slots of the ring are looked at; `prefill` looks at them before the new keys are written, and at
     the new keys beside them.
     """
 
     cos: Tensor
     sin: Tensor
+    rows: Tensor
     slots: Tensor
     mask: Tensor | None
     read: int
     prefill: bool
+    lengths: Tensor | None = None
+    """Where kernels need no mask: how many slots each row sees, the first ones. int32 [B]."""
 
 
 def ring_positions(last: Tensor, slots: int, window: int) -> Tensor:
@@ -110,23 +115,28 @@ def rotation(positions: Tensor, head_width: int, period: float) -> tuple[Tensor,
     return torch.cos(angle), torch.sin(angle)
 
 
-def step_span(
-    position: Tensor, active: Tensor, block: int, window: int, read: int, head_width: int, period: float
-) -> Span:
-    """Return the span of one step of `block` positions per row.
+def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read: int, period: float) -> Span:
+    """Return the span of one step of `block` positions per row of `cache`, of which `read` slots are seen.
 
     Shapes: `position` int64 [B] is where each row's block begins, `active` bool [B] says which rows take
     part.
     """
+    window, head_width = cache.window, cache.data.shape[-1]
     steps = torch.arange(block, device=position.device)
     new = position[:, None] + steps
+    slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
+    cos, sin = rotation(new, head_width, period)
+    rows = torch.arange(len(position), device=position.device)[:, None]
+    if block == 1 and own_kernels(rows):
+        lengths = (position + 1).clamp(max=window).masked_fill(~active, 1).int()
+        return Span(cos, sin, rows, slots, None, read, prefill=False, lengths=lengths)
     held = ring_positions(position + block - 1, read, window)
     visible = (held[:, None, :] >= 0) & (held[:, None, :] <= new[:, :, None])
     # an idle row must see something, or its softmax is not a number
     visible = visible | ~active[:, None, None]
-    slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
-    cos, sin = rotation(new, head_width, period)
-    return Span(cos, sin, slots, visible[:, None], read, prefill=False)
+    # as numbers to add, once a step: given as true and false, every layer would convert it
+    mask = torch.zeros_like(visible, dtype=cache.data.dtype).masked_fill_(~visible, -torch.inf)
+    return Span(cos, sin, rows, slots, mask[:, None], read, prefill=False)
 
 
 def prefill_span(
@@ -138,12 +148,13 @@ def prefill_span(
     new = torch.arange(start, start + length, device=device)
     cos, sin = rotation(new[None], head_width, period)
     slots = torch.remainder(new[-window:], window)[None]
+    row = torch.zeros(1, 1, dtype=torch.int64, device=device)
     if start == 0 and block == 1 and length <= window:
-        return Span(cos, sin, slots, None, 0, prefill=True)
+        return Span(cos, sin, row, slots, None, 0, prefill=True)
     read = min(start, window)
     held = ring_positions(torch.tensor([start - 1], device=device), read, window)[0]
     keys = torch.cat([held, new])
     block_end = start + torch.div(new - start, block, rounding_mode="floor") * block + block - 1
     oldest = block_end - window + 1
     mask = (keys[None] >= oldest[:, None]) & (keys[None] <= new[:, None])
-    return Span(cos, sin, slots, mask[None, None], read, prefill=True)
+    return Span(cos, sin, row, slots, mask[None, None], read, prefill=True)

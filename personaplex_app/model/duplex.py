@@ -19,6 +19,7 @@ from .checkpoint import Checkpoint
 from .config import AGENT_CODEBOOKS
 from .generation import Rows, RowSampling, Snapshot, advance
 from .graphs import Record, Work
+from .kernels import own_kernels
 from .prompt import Prompt
 
 RECORDED_TEXT_WIDEST = 32
@@ -112,18 +113,22 @@ class Duplex:
     def record(self, how: Record) -> str:
         """Record the steps of every usual shape; return "" or the reason why all steps stay as they are."""
         batches = sorted({self.batch_of(rows) for rows in range(1, self.count + 1)})
-        cache = self.rows.state.cache
         widest = self._usual_widest()
         self._heard.active.zero_()  # nobody's state moves meanwhile
         try:
-            for shape in (
-                Shape(batch, read, *widest) for batch in batches for read in cache.recorded_reads()
-            ):
+            for shape in (Shape(batch, read, *widest) for batch in batches for read in self._reads(batch)):
                 self._recorded[shape] = how(lambda shape=shape: self._compute(shape))
         except RuntimeError as error:
-            # ending a capture that failed raises again, and only says that it failed; the shapes recorded before it stay
+            # ending a capture that failed raises again and only says that it failed; what was recorded stays
             return shorten(error.__context__ or error, 120)
         return ""
+
+    def _reads(self, batch: int) -> list[int]:
+        """Return the amounts of slots that steps of so many rows are recorded with."""
+        cache = self.rows.state.cache
+        # kernels that read each row's length need one record for all of them
+        own = own_kernels(self.rows.state.position[:batch, None])
+        return [cache.window] if own else cache.recorded_reads()
 
     def _usual_widest(self) -> tuple[int, int]:
         config = self.checkpoint.lm.config

@@ -12,10 +12,9 @@ from .cache import KVCache
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS, DELAYS
 from .lm import Lm
 from .prompt import USER_ROWS, Prompt
-from .sampling import sample
+from .sampling import frame_key, gumbel, sample
 
 FREE = -1
-TEXT_STREAM = 0
 DELAYED_USER_ROWS = slice(USER_ROWS.start + 1, COLUMN_ROWS)
 """All but the semantic one."""
 PREFILL_CHUNK = 512
@@ -220,23 +219,36 @@ def advance(
 
     Never waits for the device nor brings it anything from the host.
     """
-    span = lm.span(state.position, active, state.cache.window, read)
+    span = lm.span(state.position, active, state.cache, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
     # rows that do not sample as widely as the widest still need a valid place in its list
     topk = torch.stack(
         [state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))],
         dim=1,
     )
+    key = frame_key(state.seed, state.position)[:, None]
+    streams = torch.arange(1 + lm.config.depformer_steps, device=key.device)[None]
+    # of all codebooks at once, in the order of tokens: one row of small operations instead of one a codebook
+    audio_noise = (
+        gumbel(key, streams[:, 1:], torch.arange(lm.config.card, device=key.device)) if audio_widest else None
+    )
     text = sample(
-        text_logits, state.temperature[:, 0], topk[:, 0], text_widest, state.seed, state.position, TEXT_STREAM
+        text_logits,
+        state.temperature[:, 0],
+        topk[:, 0],
+        text_widest,
+        lambda token: gumbel(key, streams[:, :1], token[:, None])[:, 0],
     )
     audio_logits: list[Tensor] = []
 
     def choose(k: int, logits: Tensor) -> Tensor:
         audio_logits.append(logits)
-        chosen = sample(
-            logits, state.temperature[:, 1], topk[:, 1], audio_widest, state.seed, state.position, k + 1
-        )
+
+        def noise(token: Tensor) -> Tensor:
+            assert audio_noise is not None
+            return audio_noise[:, k].gather(1, token)
+
+        chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, noise)
         forced = state.delayed[:, 1 + k]
         return torch.where(forced >= 0, forced, chosen)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .cache import KVCache, Span, prefill_span, step_span
 from .config import COLUMN_ROWS, LmConfig
+from .kernels import own_kernels
 from .quantize import Linear, linear
 from .transformer import Gating, LmLayer, RmsNorm, Transformer, attend
 
@@ -78,9 +79,9 @@ class Lm(nn.Module):
         )
         self.transformer.prefill(embeddings, cache, span)
 
-    def span(self, position: Tensor, active: Tensor, window: int, read: int) -> Span:
+    def span(self, position: Tensor, active: Tensor, cache: KVCache, read: int) -> Span:
         """Return the span of one step (see `cache.step_span`)."""
-        return step_span(position, active, 1, window, read, self.config.head_width, self.config.rope_period)
+        return step_span(position, active, 1, cache, read, self.config.rope_period)
 
     def step(self, columns: Tensor, cache: KVCache, span: Span) -> tuple[Tensor, Tensor]:
         """Advance every row by one position.
@@ -110,7 +111,7 @@ class Lm(nn.Module):
         before = self.depformer_text_emb(text)
         chosen = []
         for k in range(steps):
-            x = self.depformer(self.depformer_in[k](hidden) + before, k, state)
+            x = self.depformer(self.depformer_in[k](hidden, before), k, state)
             chosen.append(choose(k, self.linears[k](x).float()))
             if k + 1 < steps:
                 before = self.depformer_emb[k](chosen[k])
@@ -147,8 +148,8 @@ class DepformerLayer(nn.Module):
         self.norm2 = RmsNorm(width)
 
     def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
-        x = x + self.self_attn(self.norm1(x), k, state)
-        return x + self.gating[k](self.norm2(x))
+        x = self.self_attn(self.norm1(x), k, state, x)
+        return self.gating[k](self.norm2(x), x)
 
 
 class StepAttention(nn.Module):
@@ -161,11 +162,13 @@ class StepAttention(nn.Module):
         self.in_proj_weight = nn.Parameter(torch.empty(steps * 3 * width, width))
         self.out_proj = Linear(width, steps * width)
 
-    def forward(self, x: Tensor, k: int, state: Tensor) -> Tensor:
+    def forward(self, x: Tensor, k: int, state: Tensor, residual: Tensor) -> Tensor:
         width = self.width
         projected = linear(x, self.in_proj_weight, slice(3 * width * k, 3 * width * (k + 1)))
-        q, keys, values = projected.view(x.shape[0], 1, 3, self.heads, -1).unbind(2)
-        state[0, :, k] = keys[:, 0]
-        state[1, :, k] = values[:, 0]
-        mixed = attend(q, state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
-        return linear(mixed, self.out_proj.weight, slice(width * k, width * (k + 1)))
+        out_rows = slice(width * k, width * (k + 1))
+        if own := own_kernels(x):
+            return linear(own.attend_steps(projected, state, k), self.out_proj.weight, out_rows, residual)
+        parts = projected.view(x.shape[0], 3, self.heads, -1)
+        state[:, :, k] = parts[:, 1:].transpose(0, 1)
+        mixed = attend(parts[:, :1], state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
+        return linear(mixed, self.out_proj.weight, out_rows, residual)

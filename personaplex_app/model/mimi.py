@@ -130,7 +130,7 @@ class Mimi(nn.Module):
         window = state.cache.window
         head_width = c.width // c.heads
         if length == BLOCK:
-            return step_span(state.position, active, BLOCK, window, window, head_width, c.rope_period)
+            return step_span(state.position, active, BLOCK, state.cache, window, c.rope_period)
         if len(state.position) != 1:
             raise ValueError("several frames at once are for a single row")
         return prefill_span(

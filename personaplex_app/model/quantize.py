@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .kernels import own_kernels
+
 QUANTIZATIONS = ("none", "int8", "int4")
 GROUP = 64
 SLAB_WEIGHTS = 1 << 24
@@ -78,16 +80,26 @@ class Linear(nn.Linear):
     def __init__(self, width: int, out: int) -> None:
         super().__init__(width, out, bias=False)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight)
+    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
+        return linear(input, self.weight, residual=residual)
 
 
-def linear(x: Tensor, weight: Tensor | Int8Weight | Int4Weight, rows: slice = slice(None)) -> Tensor:
+def linear(
+    x: Tensor,
+    weight: Tensor | Int8Weight | Int4Weight,
+    rows: slice = slice(None),
+    residual: Tensor | None = None,
+) -> Tensor:
     """Return `x` times some rows of a weight, plain or quantised.
 
     Shapes: `x` [..., K], `weight` [N, K] → [..., rows] in the type of `x`.
     """
-    return _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.times(x, rows)
+    if (own := own_kernels(x)) and not isinstance(weight, Int4Weight):
+        plain = isinstance(weight, Tensor)
+        codes, scale = (weight[rows], None) if plain else (weight.codes[rows], weight.scale[rows])
+        return own.product(x, codes, scale, residual)
+    y = _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.times(x, rows)
+    return y if residual is None else residual + y
 
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ its batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -26,36 +28,39 @@ def _hash(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
-def gumbel(seed: Tensor, position: Tensor, stream: int, token: Tensor) -> Tensor:
-    """Return Gumbel noise that belongs to each token.
+def frame_key(seed: Tensor, position: Tensor) -> Tensor:
+    """Return what all random numbers of one frame are made from.
 
-    Shapes: `seed`, `position` int64 [B]; `token` int64 [B, n] → float32 [B, n].
+    Shapes: `seed`, `position` int64 [B] → int64 [B].
     """
-    row = _hash(_hash(_hash(seed) ^ position) + stream)
-    uniform = (_shift(_hash(row[:, None] ^ token), 40).float() + 0.5) * 2.0**-24
+    return _hash(_hash(seed) ^ position)
+
+
+def gumbel(key: Tensor, stream: Tensor, token: Tensor) -> Tensor:
+    """Return Gumbel noise that belongs to each token of some streams (0 is text, k + 1 is codebook k).
+
+    Shapes: `key` int64 [B, 1] (see `frame_key`), `stream` int64 [1, S], `token` int64 [B or 1, S or 1, n] →
+    float32 [B, S, n].
+    """
+    row = _hash(key + stream)
+    uniform = (_shift(_hash(row[..., None] ^ token), 40).float() + 0.5) * 2.0**-24
     return -torch.log(-torch.log(uniform))
 
 
 def sample(
-    logits: Tensor,
-    temperature: Tensor,
-    topk: Tensor,
-    widest: int,
-    seed: Tensor,
-    position: Tensor,
-    stream: int,
+    logits: Tensor, temperature: Tensor, topk: Tensor, widest: int, noise: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """Choose a token per row: the most likely one where the temperature is 0, else one of the `topk` most
     likely.
 
     Shapes: `logits` float32 [B, card]; `temperature` float32 [B]; `topk` int64 [B], each from 1 to `widest` →
-    int64 [B].
+    int64 [B]. `noise` returns the Gumbel noise float32 [B, n] of tokens int64 [B, n].
     """
     greedy = logits.argmax(dim=-1)
     if not widest:
         return greedy
     best, token = logits.topk(widest, dim=-1)
     least = best.gather(1, (topk - 1)[:, None])
-    scaled = best / temperature.clamp(min=1e-6)[:, None] + gumbel(seed, position, stream, token)
+    scaled = best / temperature.clamp(min=1e-6)[:, None] + noise(token)
     place = scaled.masked_fill(best < least, -torch.inf).argmax(dim=-1, keepdim=True)
     return torch.where(temperature > 0, token.gather(1, place)[:, 0], greedy)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cache import KVCache, Span
+from .kernels import own_kernels
 from .offload import LayerStream
 from .quantize import Linear, linear
 
@@ -23,6 +24,10 @@ class RmsNorm(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1, 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        if own := own_kernels(x):
+            return own.rms_norm(x, self.alpha.view(-1), RMS_EPS)
+        if x.dtype == self.alpha.dtype:
+            return F.rms_norm(x, x.shape[-1:], self.alpha.view(-1), RMS_EPS)
         return F.rms_norm(x.float(), x.shape[-1:], self.alpha.view(-1).float(), RMS_EPS).to(x.dtype)
 
 
@@ -43,9 +48,12 @@ class Gating(nn.Module):
         self.linear_in = Linear(width, 2 * hidden)
         self.linear_out = Linear(hidden, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.linear_in(x).chunk(2, dim=-1)
-        return self.linear_out(F.silu(gate) * up)
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        both = self.linear_in(x)
+        if own := own_kernels(x):
+            return self.linear_out(own.silu_times(both), residual)
+        gate, up = both.chunk(2, dim=-1)
+        return self.linear_out(F.silu(gate) * up, residual)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -67,24 +75,29 @@ class Attention(nn.Module):
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.out_proj = Linear(width, width)
 
-    def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
-        """Write the block's keys and values and attend.
+    def forward(self, x: Tensor, cache: Tensor, span: Span, residual: Tensor | None = None) -> Tensor:
+        """Write the block's keys and values and attend; what comes out is added to `residual`.
 
         Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
         """
         batch, length, _ = x.shape
-        q, k, v = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1).unbind(2)
-        q, k, v = (
-            y.to(cache.dtype) for y in (rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin), v)
-        )
+        if (own := own_kernels(x)) and span.lengths is not None:
+            projected = linear(x, self.in_proj_weight)
+            q = own.rotate_and_write(projected, span.cos, span.sin, span.slots, cache)
+            return self.out_proj(own.attend(q, cache, span.lengths).to(x.dtype), residual)
+        qkv = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1)
+        # queries and keys in one go
+        turned = rotate(qkv[:, :, :2].flatten(2, 3), span.cos, span.sin).to(cache.dtype)
+        q, k = turned.unflatten(2, (2, self.heads)).unbind(2)
+        v = qkv[:, :, 2].to(cache.dtype)
         if span.prefill:
             keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
             mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
-            write(cache, k, v, span.slots)
+            write(cache, k, v, span)
         else:
-            write(cache, k, v, span.slots)
+            write(cache, k, v, span)
             mixed = attend(q, cache[0, :, : span.read], cache[1, :, : span.read], span.mask)
-        return self.out_proj(mixed.to(x.dtype))
+        return self.out_proj(mixed.to(x.dtype), residual)
 
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
         """Write keys and values where nobody needs the block's output."""
@@ -94,7 +107,7 @@ class Attention(nn.Module):
             .view(batch, length, 2, self.heads, -1)
             .unbind(2)
         )
-        write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span.slots)
+        write(cache, rotate(k, span.cos, span.sin).to(cache.dtype), v.to(cache.dtype), span)
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -109,15 +122,14 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal:
     return mixed.transpose(1, 2).flatten(2)
 
 
-def write(cache: Tensor, k: Tensor, v: Tensor, slots: Tensor) -> None:
+def write(cache: Tensor, k: Tensor, v: Tensor, span: Span) -> None:
     """Put the last positions' keys and values into their slots.
 
-    Shapes: `k`, `v` [B, T, heads, head width]; `slots` [B, T'] with T' ≤ T.
+    Shapes: `k`, `v` [B, T, heads, head width].
     """
-    kept = slots.shape[1]
-    row = torch.arange(k.shape[0], device=slots.device)[:, None]
-    cache[0].index_put_((row, slots), k[:, -kept:])
-    cache[1].index_put_((row, slots), v[:, -kept:])
+    kept = span.slots.shape[1]
+    cache[0].index_put_((span.rows, span.slots), k[:, -kept:])
+    cache[1].index_put_((span.rows, span.slots), v[:, -kept:])
 
 
 class LmLayer(nn.Module):
@@ -129,8 +141,8 @@ class LmLayer(nn.Module):
         self.norm2 = RmsNorm(width)
 
     def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
-        x = x + self.self_attn(self.norm1(x), cache, span)
-        return x + self.gating(self.norm2(x))
+        x = self.self_attn(self.norm1(x), cache, span, x)
+        return self.gating(self.norm2(x), x)
 
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
         self.self_attn.write_only(self.norm1(x), cache, span)

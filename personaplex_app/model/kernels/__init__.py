@@ -1,0 +1,55 @@
+"""The engine's own GPU kernels for a frame, in Triton, each with PyTorch's operations as its reference.
+
+A frame of one talk reads 15 GB of weights and does little else: what PyTorch spends on it beside that is
+thousands of small kernels. Those here do what a dozen of its operations do, for up to `MOST_ROWS` rows.
+They are taken where Triton is installed, can compile, and is right on this card (`own_kernels`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+MOST_ROWS = 8
+TOLERANCE = 1e-2
+
+
+def own_kernels(x: Tensor) -> ModuleType | None:
+    """Return the kernels where they can take `x`, one position of a few rows, None where PyTorch's must."""
+    if x.numel() > MOST_ROWS * x.shape[-1]:
+        return None
+    return _kernels(x.device)
+
+
+@cache
+def _kernels(device: torch.device) -> ModuleType | None:
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device.type != "cuda" and not interpreted:
+        return None
+    try:
+        from . import decode
+
+        _check(decode, device)
+    except Exception as error:
+        log.warning("frames run on PyTorch's kernels: %s: %s", type(error).__name__, str(error)[:200])
+        return None
+    return decode
+
+
+def _check(kernels: ModuleType, device: torch.device) -> None:
+    """Compare a small product with PyTorch's. Raises: ArithmeticError, and whatever Triton raises."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 96, generator=generator).to(device)
+    weight = torch.randint(-127, 128, (40, 96), generator=generator, dtype=torch.int8).to(device)
+    scale = torch.rand(40, generator=generator).to(device)
+    wanted = (x.double() @ weight.double().t()) * scale
+    error = (kernels.product(x, weight, scale, None) - wanted).norm() / wanted.norm()
+    if not float(error) < TOLERANCE:
+        raise ArithmeticError(f"a product is wrong by {float(error):.1e} of its size")

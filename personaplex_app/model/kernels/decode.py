@@ -1,0 +1,290 @@
+"""Triton kernels for one position of a few rows. Importing this needs Triton (see `own_kernels`)."""
+
+from __future__ import annotations
+
+import torch
+import triton  # pyright: ignore[reportMissingImports]
+import triton.language as tl  # pyright: ignore[reportMissingImports]
+from torch import Tensor
+
+SPLITS = 16
+"""Programs that share one row's and head's cache."""
+SLOTS_AT_ONCE = 64
+
+
+def product(x: Tensor, weight: Tensor, scale: Tensor | None, residual: Tensor | None) -> Tensor:
+    """Return `x` times a weight, times a scale per output, plus a residual, summed in float32.
+
+    Shapes: `x` [..., K] of up to 8 rows, `weight` [N, K] of floats or int8, `scale` float32 [N],
+    `residual` [..., N] → [..., N] in the type of `x`.
+    """
+    n, k = weight.shape
+    flat = x.reshape(-1, k)
+    rows = len(flat)
+    padded = triton.next_power_of_2(rows)
+    outputs, inputs, warps = _blocks(n, k, padded)
+    y = torch.empty(*x.shape[:-1], n, dtype=x.dtype, device=x.device)
+    _product[(triton.cdiv(n, outputs),)](
+        flat,
+        weight,
+        scale if scale is not None else weight,
+        residual if residual is not None else flat,
+        y,
+        rows,
+        n,
+        k,
+        weight.stride(0),
+        scale is not None,
+        residual is not None,
+        padded,
+        outputs,
+        inputs,
+        k % inputs == 0,
+        num_warps=warps,
+    )
+    return y
+
+
+def _blocks(n: int, k: int, rows: int) -> tuple[int, int, int]:
+    """Return how many outputs and inputs a program takes at once, and its warps."""
+    inputs = min(1024, triton.next_power_of_2(k))
+    return 1 if n <= 4096 or rows > 2 else 2, inputs, 4
+
+
+@triton.jit
+def _product(
+    x_ptr, w_ptr, s_ptr, r_ptr, y_ptr, M, N, K, w_stride,
+    SCALED: tl.constexpr, ADDED: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    EVEN: tl.constexpr,
+):  # fmt: skip
+    n = tl.program_id(0) * BN + tl.arange(0, BN)
+    m = tl.arange(0, ROWS)
+    inside = n < N
+    total = tl.zeros((ROWS, BN, BK), dtype=tl.float32)
+    for k0 in range(0, K, BK):
+        k = k0 + tl.arange(0, BK)
+        x_mask = (m < M)[:, None]
+        w_mask = inside[:, None]
+        if not EVEN:
+            x_mask = x_mask & (k < K)[None, :]
+            w_mask = w_mask & (k < K)[None, :]
+        x = tl.load(x_ptr + m[:, None] * K + k[None, :], mask=x_mask, other=0.0).to(tl.float32)
+        w = tl.load(w_ptr + n[:, None].to(tl.int64) * w_stride + k[None, :], mask=w_mask, other=0)
+        total += w.to(tl.float32)[None, :, :] * x[:, None, :]
+    y = tl.sum(total, axis=2)
+    if SCALED:
+        y = y * tl.load(s_ptr + n, mask=inside, other=0.0)[None, :]
+    at = m[:, None] * N + n[None, :]
+    mask = (m < M)[:, None] & inside[None, :]
+    if ADDED:
+        # as PyTorch adds: the product rounded first
+        y = y.to(y_ptr.dtype.element_ty).to(tl.float32) + tl.load(r_ptr + at, mask=mask, other=0.0).to(
+            tl.float32
+        )
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+def rms_norm(x: Tensor, alpha: Tensor, eps: float) -> Tensor:
+    """Return `x` over its root mean square, times `alpha`, computed in float32.
+
+    Shapes: `x` [..., D], `alpha` [D] → as `x`.
+    """
+    width = x.shape[-1]
+    flat = x.reshape(-1, width)
+    y = torch.empty_like(flat)
+    block = triton.next_power_of_2(width)
+    _rms_norm[(len(flat),)](flat, alpha, y, width, eps, block, num_warps=min(16, max(1, block // 256)))
+    return y.view(x.shape)
+
+
+@triton.jit
+def _rms_norm(x_ptr, a_ptr, y_ptr, D, eps, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    d = tl.arange(0, BLOCK)
+    inside = d < D
+    x = tl.load(x_ptr + row * D + d, mask=inside, other=0.0).to(tl.float32)
+    a = tl.load(a_ptr + d, mask=inside, other=0.0).to(tl.float32)
+    y = x * tl.rsqrt(tl.sum(x * x, axis=0) / D + eps) * a
+    tl.store(y_ptr + row * D + d, y.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def silu_times(x: Tensor) -> Tensor:
+    """Return SiLU of the first half of `x` times its second half.
+
+    Shapes: `x` [..., 2 · H] → [..., H].
+    """
+    hidden = x.shape[-1] // 2
+    y = torch.empty(*x.shape[:-1], hidden, dtype=x.dtype, device=x.device)
+    rows = y.numel() // hidden
+    _silu_times[(triton.cdiv(hidden, 1024), rows)](x, y, hidden, 1024, num_warps=4)
+    return y
+
+
+@triton.jit
+def _silu_times(x_ptr, y_ptr, H, BLOCK: tl.constexpr):
+    row = tl.program_id(1)
+    d = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = d < H
+    gate = tl.load(x_ptr + row * 2 * H + d, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(x_ptr + row * 2 * H + H + d, mask=inside, other=0.0).to(tl.float32)
+    y = gate / (1.0 + tl.exp(-gate)) * up
+    tl.store(y_ptr + row * H + d, y.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def rotate_and_write(qkv: Tensor, cos: Tensor, sin: Tensor, slots: Tensor, cache: Tensor) -> Tensor:
+    """Rotate queries and keys by RoPE, write keys and values into their slots, return the queries.
+
+    Shapes: `qkv` [B, 1, 3 · D], `cos` and `sin` float32 [B, 1, 1, head width / 2], `slots` int64 [B, 1],
+    `cache` [2, B, slots, heads, head width] → [B, heads, head width] in the cache's type.
+    """
+    batch = qkv.shape[0]
+    heads, width = cache.shape[3:]
+    q = torch.empty(batch, heads, width, dtype=cache.dtype, device=cache.device)
+    strides = cache.stride(0), cache.stride(1), cache.stride(2)
+    _rotate_and_write[(heads, batch)](
+        qkv, cos, sin, slots, cache, q, heads, *strides, width // 2, num_warps=1
+    )
+    return q
+
+
+@triton.jit
+def _rotate_and_write(x_ptr, cos_ptr, sin_ptr, slot_ptr, c_ptr, q_ptr, H, stride_v, stride_b, stride_t,
+                      PAIRS: tl.constexpr):  # fmt: skip
+    h = tl.program_id(0)
+    b = tl.program_id(1)
+    p = tl.arange(0, PAIRS)
+    width = 2 * PAIRS
+    cos = tl.load(cos_ptr + b * PAIRS + p)
+    sin = tl.load(sin_ptr + b * PAIRS + p)
+    kind = c_ptr.dtype.element_ty
+    at = x_ptr + (b * 3 * H + h) * width + 2 * p
+    real = tl.load(at).to(tl.float32)
+    imaginary = tl.load(at + 1).to(tl.float32)
+    out = q_ptr + (b * H + h) * width + 2 * p
+    tl.store(out, (real * cos - imaginary * sin).to(kind))
+    tl.store(out + 1, (real * sin + imaginary * cos).to(kind))
+    slot = tl.load(slot_ptr + b)
+    place = c_ptr + b.to(tl.int64) * stride_b + slot * stride_t + h * width + 2 * p
+    real = tl.load(at + H * width).to(tl.float32)
+    imaginary = tl.load(at + H * width + 1).to(tl.float32)
+    tl.store(place, (real * cos - imaginary * sin).to(kind))
+    tl.store(place + 1, (real * sin + imaginary * cos).to(kind))
+    tl.store(place + stride_v, tl.load(at + 2 * H * width).to(kind))
+    tl.store(place + stride_v + 1, tl.load(at + 2 * H * width + 1).to(kind))
+
+
+def attend(q: Tensor, cache: Tensor, lengths: Tensor) -> Tensor:
+    """Return attention of one position a row over the first `lengths` slots of its ring.
+
+    Which slots of a ring are seen needs no mask: they are always the first ones.
+    Shapes: `q` [B, heads, head width], `cache` [2, B, slots, heads, head width], `lengths` int32 [B], each
+    1 or more → [B, 1, heads · head width].
+    """
+    batch, heads, width = q.shape
+    mixed = torch.empty(batch, heads, SPLITS, width, device=q.device)
+    weights = torch.empty(batch, heads, SPLITS, 2, device=q.device)
+    y = torch.empty(batch, 1, heads * width, dtype=q.dtype, device=q.device)
+    strides = cache.stride(0), cache.stride(1), cache.stride(2)
+    _attend[(SPLITS, heads, batch)](
+        q,
+        cache,
+        lengths,
+        mixed,
+        weights,
+        heads,
+        *strides,
+        width**-0.5,
+        SPLITS,
+        SLOTS_AT_ONCE,
+        width,
+        num_warps=4,
+    )
+    _join[(batch * heads,)](mixed, weights, y, SPLITS, width, num_warps=4)
+    return y
+
+
+@triton.jit
+def _attend(q_ptr, c_ptr, length_ptr, o_ptr, m_ptr, H, stride_v, stride_b, stride_t, scale,
+            PARTS: tl.constexpr, BT: tl.constexpr, D: tl.constexpr):  # fmt: skip
+    s = tl.program_id(0)
+    h = tl.program_id(1)
+    b = tl.program_id(2)
+    n = tl.load(length_ptr + b)
+    per = tl.cdiv(tl.cdiv(n, PARTS), BT) * BT
+    end = tl.minimum(s * per + per, n)
+    d = tl.arange(0, D)
+    q = tl.load(q_ptr + (b * H + h) * D + d).to(tl.float32) * scale
+    most = -float("inf")
+    weight = 0.0
+    mixed = tl.zeros((D,), dtype=tl.float32)
+    base = c_ptr + b.to(tl.int64) * stride_b + h * D + d[None, :]
+    for t0 in range(s * per, end, BT):
+        t = t0 + tl.arange(0, BT)
+        inside = t < end
+        at = base + t[:, None].to(tl.int64) * stride_t
+        keys = tl.load(at, mask=inside[:, None], other=0.0).to(tl.float32)
+        values = tl.load(at + stride_v, mask=inside[:, None], other=0.0).to(tl.float32)
+        scores = tl.where(inside, tl.sum(keys * q[None, :], axis=1), -float("inf"))
+        higher = tl.maximum(most, tl.max(scores, axis=0))
+        p = tl.exp(scores - higher)
+        fade = tl.exp(most - higher)
+        mixed = mixed * fade + tl.sum(p[:, None] * values, axis=0)
+        weight = weight * fade + tl.sum(p, axis=0)
+        most = higher
+    out = (b * H + h) * PARTS + s
+    tl.store(o_ptr + out * D + d, mixed)
+    tl.store(m_ptr + out * 2, most)
+    tl.store(m_ptr + out * 2 + 1, weight)
+
+
+@triton.jit
+def _join(o_ptr, m_ptr, y_ptr, PARTS: tl.constexpr, D: tl.constexpr):
+    row = tl.program_id(0)
+    s = tl.arange(0, PARTS)
+    d = tl.arange(0, D)
+    most = tl.load(m_ptr + (row * PARTS + s) * 2)
+    weight = tl.load(m_ptr + (row * PARTS + s) * 2 + 1)
+    fade = tl.exp(most - tl.max(most, axis=0))
+    mixed = tl.load(o_ptr + (row * PARTS + s)[:, None] * D + d[None, :])
+    y = tl.sum(mixed * fade[:, None], axis=0) / tl.sum(weight * fade, axis=0)
+    tl.store(y_ptr + row * D + d, y.to(y_ptr.dtype.element_ty))
+
+
+def attend_steps(qkv: Tensor, state: Tensor, k: int) -> Tensor:
+    """Write step `k`'s keys and values into the depformer's state and attend to all steps so far.
+
+    Shapes: `qkv` [B, 3 · D], `state` [2, B, steps, heads, head width] → [B, D].
+    """
+    batch, steps = state.shape[1:3]
+    heads, width = state.shape[3:]
+    y = torch.empty(batch, heads * width, dtype=qkv.dtype, device=qkv.device)
+    strides = state.stride(0), state.stride(1), state.stride(2)
+    padded = triton.next_power_of_2(steps)
+    _attend_steps[(heads, batch)](qkv, state, y, heads, k, *strides, width**-0.5, padded, width, num_warps=1)
+    return y
+
+
+@triton.jit
+def _attend_steps(x_ptr, c_ptr, y_ptr, H, step, stride_v, stride_b, stride_t, scale,
+                  STEPS: tl.constexpr, D: tl.constexpr):  # fmt: skip
+    h = tl.program_id(0)
+    b = tl.program_id(1)
+    d = tl.arange(0, D)
+    t = tl.arange(0, STEPS)
+    at = x_ptr + (b * 3 * H + h) * D + d
+    q = tl.load(at).to(tl.float32) * scale
+    key = tl.load(at + H * D)
+    value = tl.load(at + 2 * H * D)
+    place = c_ptr + b * stride_b + h * D
+    tl.store(place + step * stride_t + d, key.to(c_ptr.dtype.element_ty))
+    tl.store(place + stride_v + step * stride_t + d, value.to(c_ptr.dtype.element_ty))
+    earlier = place + t[:, None] * stride_t + d[None, :]
+    seen = (t < step)[:, None]
+    now = (t == step)[:, None]
+    keys = tl.where(now, key.to(tl.float32)[None, :], tl.load(earlier, mask=seen, other=0.0).to(tl.float32))
+    values = tl.load(earlier + stride_v, mask=seen, other=0.0).to(tl.float32)
+    values = tl.where(now, value.to(tl.float32)[None, :], values)
+    scores = tl.where(t <= step, tl.sum(keys * q[None, :], axis=1), -float("inf"))
+    p = tl.exp(scores - tl.max(scores, axis=0))
+    y = tl.sum(p[:, None] * values, axis=0) / tl.sum(p, axis=0)
+    tl.store(y_ptr + (b * H + h) * D + d, y.to(y_ptr.dtype.element_ty))
