@@ -297,6 +297,7 @@ def test_results_leave_the_checks_out_and_count_them_apart(blind, clock):
         == 12
     )
     assert sum(each["voice"] for each in found["reasons"].values()) == 6
+    assert len(found["standings"]) == 3
     assert all(each["interval"] for each in found["standings"])
 
 

@@ -18,7 +18,7 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
 
 

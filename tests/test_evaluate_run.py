@@ -153,7 +153,7 @@ def test_run_a_failing_conversation_costs_only_itself(evaluator, tmp_path):
         ("turn-short", "The model ran out of memory; choose fewer slots.")
     ]
     assert [result.scenario for result in read_results(tmp_path)] == ["silence-long"]
-    assert all(session.closed for session in engine.sessions)
+    assert [session.closed for session in engine.sessions] == [True, True]
     assert "1 conversations failed" in write_report(tmp_path).read_text()
 
 

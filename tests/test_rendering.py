@@ -311,7 +311,7 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
     batch = anyio.run(cancel)
     assert batch.progress.done == 1
     assert batches.admission.used == 0
-    assert all(session.closed for session in opened.sessions)
+    assert {session.closed for session in opened.sessions} == {True}
     opened._scripts = [lambda n: Step(np.zeros(FRAME_SAMPLES, np.float32))]
     again = batches.of(asked[0], request(noise(0.4, 2), ECHO))
     anyio.run(again.run)

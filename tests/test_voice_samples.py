@@ -42,7 +42,8 @@ def make(tmp_path):
 
 
 def sample_of(engine, voice):
-    return until(lambda: engine.sample(voice))
+    until(lambda: engine.sample(voice) is not None)
+    return engine.sample(voice)
 
 
 def test_sample_asked_for_is_made_kept_and_found_by_the_next_engine(make, tmp_path, monkeypatch):

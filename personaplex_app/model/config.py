@@ -20,7 +20,6 @@ CACHE_COLUMNS = 4
 """Columns that a voice file keeps, as a ring."""
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
 PAD = 3
-EPAD = 0
 AGENT_SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
 USER_TONE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
 """Codes of a 440 Hz tone: what the user's rows hold during the prompt phase."""
