@@ -21,12 +21,13 @@ test: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -m unit --numprocesses 2 --dist loadfile
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vulture
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/pip check
+	npm run --silent lint
 
 audit: $(VENV)/.dev
 	$(BIN)/pip-audit --requirement requirements.txt
@@ -48,5 +49,11 @@ $(VENV)/.dev: requirements-dev.txt requirements-personaplex.txt requirements-zer
 	$(PIP) --no-compile --no-deps --upgrade --target $(VENV)/oracle moshi==0.2.13 Resemblyzer==0.1.4
 	touch $@
 
+# what lints the page's modules: npm writes this file last
+node_modules/.package-lock.json: package.json package-lock.json
+	sh scripts/ensure-node.sh
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules

@@ -1,26 +1,42 @@
 // Runs the page's own modules in the browser and tells what they did; test_page_parts.py judges it.
 
 export async function ring(folder) {
-  const { JitterRing } = await import(`${folder}/jitter-ring.js`);
-  const random = (seed) => () => (seed = (seed * 1664525 + 1013904223) >>> 0) / 4294967296;
+  const { JitterRing } = await import(`${folder}/audio/jitter-ring.js`);
+  // the same numbers from 0 to 1 at every run
+  const random = (seed) => {
+    let state = seed;
+    return () => {
+      state = (state * 1664525 + 1013904223) >>> 0;
+      return state / 4294967296;
+    };
+  };
   const run = (late, seconds, rate = 1) => {
-    const ring = new JitterRing(24000);
+    const buffer = new JitterRing(24000);
     const out = new Float32Array(128);
     const chance = random(7);
-    let sent = 0, due = 0, worst = 0, before = 0, settledAt = 0;
-    const arrives = (i) => (due = Math.max(due, i * 80 / rate + late(i, chance)));
+    let sent = 0,
+      due = 0,
+      worst = 0,
+      before = 0,
+      settledAt = 0;
+    const arrives = (i) => (due = Math.max(due, (i * 80) / rate + late(i, chance)));
     let next = arrives(0);
     for (let now = 0; now < seconds * 1000; now += 128 / 24) {
       for (; next <= now; next = arrives(++sent)) {
         const pcm = new Int16Array(1920);
-        for (let i = 0; i < 1920; i++) pcm[i] = 3000 * Math.sin((2 * Math.PI * 220 * (sent * 1920 + i)) / 24000);
-        ring.push(pcm);
+        for (let i = 0; i < 1920; i++) {
+          pcm[i] = 3000 * Math.sin((2 * Math.PI * 220 * (sent * 1920 + i)) / 24000);
+        }
+        buffer.push(pcm);
       }
-      ring.pull(out);
-      for (const y of out) { worst = Math.max(worst, Math.abs(y - before)); before = y; }
-      if (now < 10000) settledAt = ring.underruns;
+      buffer.pull(out);
+      for (const y of out) {
+        worst = Math.max(worst, Math.abs(y - before));
+        before = y;
+      }
+      if (now < 10000) settledAt = buffer.underruns;
     }
-    return { ...ring.report(), fill_ms: ring.fill / 24, worst, after: ring.underruns - settledAt };
+    return { ...buffer.report(), fill_ms: buffer.fill / 24, worst, after: buffer.underruns - settledAt };
   };
   return {
     calm: run((i, chance) => 4 + 6 * chance(), 60),
@@ -32,10 +48,17 @@ export async function ring(folder) {
 }
 
 export async function parts(folder) {
-  const { Unpacker, pack, decode, audioMessage, metadataMessage } = await import(`${folder}/protocol.js`);
-  const { Resampler } = await import(`${folder}/resampler.js`);
-  const { LaneData } = await import(`${folder}/lane-data.js`);
-  const messages = [audioMessage(Int16Array.from([1, -2, 300])), metadataMessage('stop'), new Uint8Array([2, 104, 105])];
+  const { Unpacker, pack, decode, audioMessage, metadataMessage } = await import(
+    `${folder}/talk/protocol.js`
+  );
+  const { Resampler } = await import(`${folder}/audio/resampler.js`);
+  const { HOST } = await import(`${folder}/shared/host.js`);
+  const { LaneData } = await import(`${folder}/shared/lane-data.js`);
+  const messages = [
+    audioMessage(Int16Array.from([1, -2, 300])),
+    metadataMessage("stop"),
+    new Uint8Array([2, 104, 105]),
+  ];
   const packed = pack(messages);
   const unpacker = new Unpacker();
   const pieces = [];
@@ -48,25 +71,34 @@ export async function parts(folder) {
     for (let i = 0; i < 128; i++) x[i] = Math.sin((2 * Math.PI * 1000 * (block * 128 + i)) / 44100);
     heard.push(...resampler.push(x));
   }
-  let re = 0, im = 0, power = 0;
+  let re = 0,
+    im = 0,
+    power = 0;
   const tail = heard.slice(500);
   tail.forEach((y, i) => {
     re += y * Math.cos((2 * Math.PI * 1000 * i) / 24000);
     im += y * Math.sin((2 * Math.PI * 1000 * i) / 24000);
     power += y * y;
   });
-  const overlap = { kind: 'overlap' };
-  const lane = new LaneData({ duration_s: 65, utterances: [{ id: 1, speaker: 'user', text: 'a' }], marks: [overlap, overlap] });
-  lane.put('user', 5, [0.5]);
-  lane.put('user', 10_000_000, [1]);
+  const overlap = { kind: "overlap" };
+  const lane = new LaneData({
+    duration_s: 65,
+    utterances: [{ id: 1, speaker: "user", text: "a" }],
+    marks: [overlap, overlap],
+  });
+  lane.put("user", 5, [0.5]);
+  lane.put("user", 10_000_000, [1]);
   return {
     pcm: [...audio.pcm],
     stop: stop.data.type,
     text: text.text,
+    host: HOST,
     garbage: [[4, 123], [99], []].map((bytes) => decode(Uint8Array.from(bytes))),
     count: heard.length,
     amplitude: (2 * Math.hypot(re, im)) / tail.length,
     rest: power / tail.length - (2 * (re * re + im * im)) / tail.length ** 2,
-    summary: lane.summary(), peak: lane.user.most(0.1, 0.12), length: lane.user.values.length,
+    summary: lane.summary(),
+    peak: lane.user.most(0.1, 0.12),
+    length: lane.user.values.length,
   };
 }

@@ -118,8 +118,8 @@ def test_classic_answers_from_the_role_that_was_typed(
         open_page(page, app.url)
         page.fill(
             "#talk-prompt",
-            "You work for Northside Repairs and your name is Milan. Information: The part is out of stock; we can"
-            " use an alternative part with a 3-day delay.",
+            "You work for Northside Repairs and your name is Milan. Information: The part is out of stock; we"
+            " can use an alternative part with a 3-day delay.",
         )
         start_talk(page)
         said(page, "user", "replacement part")

@@ -82,6 +82,9 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         look(page, "answers")
         page.get_by_role("button", name="Play the answer of Deep").click()
         page.wait_for_function("window.__tap.plays > 0")
+        page.select_option("#compare-channels", "agent")  # what was loaded is let go of
+        with page.expect_request(re.compile(r"/cells/\d+/\d+/agent\.wav$")):
+            page.get_by_role("button", name="Play the answer of Deep").click()
         page.select_option("#blind-trials", "6")
         page.click("#blind-begin")
         expect_pair(page, 1)

@@ -24,9 +24,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], di
         page = browser.new_page()
         # straight from the folder: these parts need no server
         page.route(
-            f"{ORIGIN}/*.js",
+            f"{ORIGIN}/**/*.js",
             lambda route: route.fulfill(
-                path=STATIC / route.request.url.rsplit("/", 1)[1], content_type="text/javascript"
+                path=STATIC / route.request.url.removeprefix(f"{ORIGIN}/"), content_type="text/javascript"
             ),
         )
         page.route(
@@ -63,6 +63,7 @@ def test_parts_of_the_page_keep_their_word(run: Callable[[str], dict[str, Any]])
     found = run("parts")
     assert found["pcm"] == [1, -2, 300]
     assert (found["stop"], found["text"], found["garbage"]) == ("stop", "hi", [None] * 3)
+    assert found["host"] == "the server that runs this app"
     assert found["count"] == pytest.approx(400 * 128 * 24000 / 44100, abs=40)
     assert found["amplitude"] == pytest.approx(1, abs=0.01)
     assert abs(found["rest"]) < 1e-4

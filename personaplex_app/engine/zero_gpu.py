@@ -3,8 +3,8 @@
 Imported only where the platform says that it is one (`platform_detection.this_platform`). What holds there:
 the weights go to an emulated `cuda` on the main thread before the page is launched, and to the device in the
 worker; nothing is compiled; CUDA graphs are recorded in each fresh worker after its fork, since a record
-belongs to the process that made it, and this process has no device to record on. Source: the `spaces` package
-0.51.
+belongs to the process that made it, and this process has no device to record on.
+Source: the `spaces` package 0.51.
 """
 
 from __future__ import annotations

@@ -40,6 +40,17 @@ Kind = Literal[
     "persona",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+KIND_TITLES: dict[Kind, str] = {
+    "pause": "Pauses inside a turn",
+    "turn_end": "Ends of turns",
+    "interruption": "Interruptions",
+    "user_backchannel": "The user murmurs along",
+    "agent_backchannel": "Long turns to listen to",
+    "side_speech": "Speech of others",
+    "silence": "Silence",
+    "noise": "Noise",
+    "persona": "Questions on the role",
+}
 SPOKEN = ("say", "interrupt", "hum", "aside")
 TIMED = ("pause", "wait")
 NOISES = ("hiss", "knocks")

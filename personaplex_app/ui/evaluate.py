@@ -21,23 +21,12 @@ from ..evaluation.fdb.score import Problem, score_folder
 from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.report import FILES, HTML
 from ..evaluation.run import RunPlan
-from ..evaluation.scenarios import KINDS, choose_scenarios, load_scenarios
+from ..evaluation.scenarios import KIND_TITLES, choose_scenarios, load_scenarios
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations, EvaluationStatus
 from .static import read_static
 
 MAX_SEEDS = 5
-KIND_TITLES = {
-    "pause": "Pauses inside a turn",
-    "turn_end": "Ends of turns",
-    "interruption": "Interruptions",
-    "user_backchannel": "The user murmurs along",
-    "agent_backchannel": "Long turns to listen to",
-    "side_speech": "Speech of others",
-    "silence": "Silence",
-    "noise": "Noise",
-    "persona": "Questions on the role",
-}
 FILE_TITLES = {
     "report.html": "Report",
     "report.json": "JSON",
@@ -50,11 +39,13 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
     """Add the Evaluate tab to the Blocks being built."""
     desk = _EvaluateTab(app_state, evaluations)
     with gr.Tab("Evaluate", elem_id="tab-evaluate", render_children=True) as tab:
-        gr.HTML(html_template=read_static("evaluate-head.html"), js_on_load=None, apply_default_css=False)
+        gr.HTML(
+            html_template=read_static("evaluate/evaluate-head.html"), js_on_load=None, apply_default_css=False
+        )
         with gr.Row(elem_id="evaluate-form", equal_height=False):
             with gr.Column(min_width=300):
                 kinds = gr.CheckboxGroup(
-                    [(KIND_TITLES[kind], kind) for kind in KINDS],
+                    [(title, kind) for kind, title in KIND_TITLES.items()],
                     value=["pause", "turn_end", "interruption"],
                     label="Scenarios",
                     elem_id="evaluate-kinds",
@@ -84,7 +75,9 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
         with gr.Accordion("Score somebody's outputs", open=False, elem_id="evaluate-others"):
             gr.HTML(
-                html_template=read_static("evaluate-others.html"), js_on_load=None, apply_default_css=False
+                html_template=read_static("evaluate/evaluate-others.html"),
+                js_on_load=None,
+                apply_default_css=False,
             )
             with gr.Row():
                 task = gr.Dropdown(

@@ -14,6 +14,12 @@ from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
+# what is shared comes first: a tab's own rules go over it
+STYLES = (
+    *(f"shared/{name}" for name in ("page", "parts", "forms", "lane", "recording")),
+    *("talk/talk", "talk/setup", "sessions/sessions", "clone/clone", "respond/respond"),
+    *("compare/compare", "compare/blind-test", "compare/results", "evaluate/evaluate"),
+)
 # uploads are looked through every minute, and none is older than 15 when it is deleted
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
@@ -49,7 +55,7 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
     ) as page:
         gr.HTML(
-            html_template=read_static("masthead.html"),
+            html_template=read_static("shared/masthead.html"),
             js_on_load=None,
             apply_default_css=False,
             elem_id="masthead",
@@ -71,9 +77,7 @@ def launch_options() -> dict[str, Any]:
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its
     # selectors
-    style = "".join(
-        read_static(f"{name}.css") for name in ("style", "clone", "respond", "compare", "evaluate")
-    )
+    style = "".join(read_static(f"{name}.css") for name in STYLES)
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     icon = {"favicon_path": STATIC / "shared" / "icon.svg"}
     return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False, **icon}

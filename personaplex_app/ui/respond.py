@@ -54,7 +54,9 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
     desk = _RespondTab(app_state)
     with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
-        gr.HTML(html_template=read_static("respond-head.html"), js_on_load=None, apply_default_css=False)
+        gr.HTML(
+            html_template=read_static("respond/respond-head.html"), js_on_load=None, apply_default_css=False
+        )
         with gr.Row(elem_id="respond-form", equal_height=False):
             with gr.Column(min_width=300):
                 clip = gr.Audio(
@@ -101,7 +103,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                 )
                 with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
                     gr.HTML(
-                        html_template=read_static("respond-sampling.html"),
+                        html_template=read_static("respond/respond-sampling.html"),
                         js_on_load=None,
                         apply_default_css=False,
                     )
@@ -118,8 +120,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         answer = gr.HTML(
             value={"state": "idle"},
             label="answer",
-            html_template=read_static("respond.html"),
-            js_on_load=mount_script("respond.js"),
+            html_template=read_static("respond/respond.html"),
+            js_on_load=mount_script("respond/respond.js"),
             apply_default_css=False,
             static_dir=STATIC.as_posix(),
             elem_id="respond-answer",

@@ -12,19 +12,20 @@ from ..engine.contract import LeasingEngine
 from ..server.app_state import AppState
 from .static import STATIC, mount_script, read_static
 
+CLONE = "clone/clone-dialog.html"
+CLONE_HERE = f"<!-- {CLONE} -->"
+
 
 def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Tab:
-    """Add the tab of `static/NAME.html` and `static/NAME.js`, id `tab-NAME`, to the Blocks being built.
+    """Add the tab of `static/NAME/NAME.html` and `.js`, id `tab-NAME`, to the Blocks being built.
 
     With a `app_state` whose engine must be leased, its script takes a device by `trigger("submit", {lease:
     token})`.
     """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
-            html_template=read_static(f"{name}.html").replace(
-                "<!-- clone.html -->", read_static("clone.html")
-            ),
-            js_on_load=mount_script(f"{name}.js"),
+            html_template=read_static(f"{name}/{name}.html").replace(CLONE_HERE, read_static(CLONE)),
+            js_on_load=mount_script(f"{name}/{name}.js"),
             apply_default_css=False,
             static_dir=STATIC.as_posix(),
         )

@@ -36,8 +36,8 @@ FLAGS = [
 INSECURE_HOST = "insecure.test"
 SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parents[1] / ".screenshots"
-# what is connected to a loudspeaker is recorded too, at the rate of its own context; plays and pauses of clips
-# are counted
+# what is connected to a loudspeaker is recorded too, at the rate of its own context; and how often a clip is
+# played and paused is counted
 TAP = """
 (() => {
   const tap = (window.__tap = { chunks: [], rate: 0, sent: [], plays: 0, pauses: 0 });

@@ -20,6 +20,7 @@ from ...evaluation.blind_test.design import REASONS
 from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, preferred
 from ...evaluation.blind_test.store import BlindTest
 from ...evaluation.comparison import Matched
+from ...evaluation.scenarios import KIND_TITLES
 from ...owners import owner_hash
 from ..channel import ConnectRate
 from ..comparisons import (
@@ -91,7 +92,13 @@ class _RunApi:
             "recording_bytes": MAX_RECORDING_BYTES,
         }
         return private_json(
-            {"scenarios": scenarios, "limits": limits, "reasons": list(REASONS), "usual_trials": USUAL_TRIALS}
+            {
+                "scenarios": scenarios,
+                "kinds": [{"name": kind, "title": title} for kind, title in KIND_TITLES.items()],
+                "limits": limits,
+                "reasons": list(REASONS),
+                "usual_trials": USUAL_TRIALS,
+            }
         )
 
     async def record(self, request: Request) -> Response:

@@ -1,0 +1,35 @@
+// Personas and voices come in families; lists and galleries show them so.
+
+import { h } from "./dom.js";
+
+/**
+ * Group items by their `family`, both in the order in which they come: [[family, members], …].
+ *
+ * @template {{family: string}} T
+ * @param {T[]} items
+ * @returns {[string, T[]][]}
+ */
+export function byFamily(items) {
+  const families = new Map();
+  for (const each of items) families.set(each.family, [...(families.get(each.family) ?? []), each]);
+  return [...families];
+}
+
+/**
+ * A titled group of cards for each family.
+ *
+ * @param {{family: string}[]} items
+ * @param {(item: object, place: number) => HTMLElement} card makes one; `place` is its place in its family
+ */
+export function familyCards(items, card) {
+  return byFamily(items).map(([family, members]) => {
+    const cards = h("div", { class: "cards" }, members.map(card));
+    return h("div", { class: "family", role: "group", "aria-label": family }, h("h3", {}, family), cards);
+  });
+}
+
+/** The options of a select, in a group for each family. Items have a name, a title and a family. */
+export function familyOptions(items) {
+  const option = ({ name, title }) => h("option", { value: name }, title);
+  return byFamily(items).map(([family, members]) => h("optgroup", { label: family }, members.map(option)));
+}

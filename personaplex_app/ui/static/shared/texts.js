@@ -1,0 +1,120 @@
+// What the page says in each state: a sentence, and a way on.
+
+import { about, isKnown } from "./dom.js";
+
+const HOW_TO_ALLOW = [
+  [
+    /iPhone|iPad/,
+    "On this device: Settings, then your browser, then Microphone; or “aA” in the address bar, Website Settings.",
+  ],
+  [
+    /Firefox/,
+    "In Firefox: press the crossed-out microphone left of the address, remove “Blocked”, and start again.",
+  ],
+  [
+    /Edg/,
+    "In Edge: press the lock left of the address, Permissions for this site, Microphone, Allow; then start again.",
+  ],
+  [/Chrom/, "In Chrome: press the icon left of the address, allow Microphone, and start again."],
+  [/Safari/, "In Safari: Safari menu, Settings for This Website, Microphone, Allow; then start again."],
+  [/./, "Press the icon left of the address, allow Microphone, and start again."],
+];
+
+/** Where this browser hides its permission for the microphone. */
+function howToAllow() {
+  return HOW_TO_ALLOW.find(([browser]) => browser.test(navigator.userAgent))[1];
+}
+
+const SOUND_TROUBLE = {
+  refused: () => `The browser did not give this page the microphone. ${howToAllow()}`,
+  "no-microphone": () =>
+    "No microphone was found. Plug one in, or switch one on in the system's sound settings, and start again.",
+  "busy-microphone": () =>
+    "The microphone cannot be opened; another program may hold it. Close that program and start again.",
+  insecure: () =>
+    `Browsers give a microphone only to https pages or to localhost, and this page came from ${location.origin}. ` +
+    "Open it through https, through --share, or on the machine itself as http://localhost.",
+};
+
+/** Why there is no sound, of what `AudioRig.open` threw. */
+export function soundTrouble(error) {
+  return SOUND_TROUBLE[error.code]?.() ?? `The sound could not be started: ${error.message}`;
+}
+
+const STAGES = {
+  starting: "is starting",
+  downloading: "is being downloaded",
+  loading: "is loading",
+  self_test: "is testing itself",
+  warming_up: "is warming up",
+};
+
+/** How far an engine is that is not ready; `progress` from 0 to 1, or null. */
+export function preparing({ stage, detail, progress }, title = "The engine") {
+  const percent = isKnown(progress) ? ` (${Math.round(progress * 100)} %)` : "";
+  return `${title} ${STAGES[stage] ?? "is getting ready"}${percent}${detail ? `: ${detail}` : ""}.`;
+}
+
+/** Which place in the queue; `ahead` others come first. */
+export function queued({ ahead, wait_s }) {
+  const places = ["You are next", "One caller is ahead of you"];
+  const place = places[ahead] ?? `${ahead} callers are ahead of you`;
+  const wait = isKnown(wait_s) ? `, ${about(wait_s)} to wait` : "";
+  return `Every line is taken. ${place}${wait}. You get in by yourself; leave this page open.`;
+}
+
+/** That a talk will end, and why. */
+export function limit({ reason, left_s }) {
+  if (reason === "draining") return `The server is about to stop; this talk ends in ${about(left_s)}.`;
+  if (reason === "idle") {
+    return `Nothing was heard from you for a while; the talk ends in ${about(left_s)} unless you speak.`;
+  }
+  return `This talk ends in ${about(left_s)}: its time is nearly over.`;
+}
+
+export const TEXT = Object.freeze({
+  ready: "Ready when you are. Your microphone opens when you start.",
+  readyLease:
+    "Ready when you are. Your microphone opens when you start, and a GPU is lent to you: " +
+    "it counts against your time on the Hub.",
+  lease: "Asking for a GPU. The talk begins as soon as one is yours; this may take a minute.",
+  begins: "The talk begins by itself.",
+  notReady: "You can start already; the talk begins when the engine is ready.",
+  microphone: "Asking for your microphone…",
+  connecting: "Connecting…",
+  unplugged:
+    "The microphone went away; silence is sent in its place. Plug it in again, then stop and start anew.",
+  live: "You are talking. Speak over it whenever you like.",
+  liveEcho: "You should hear yourself, a moment later.",
+  muted: "Your microphone is muted; silence is sent.",
+  ending: "Ending…",
+  lost: "The connection was lost. You can start again; meanwhile the recording of what was said is looked for.",
+  lostFound: "The connection was lost. What was said until then is below; you can start again.",
+  lostAway:
+    "The connection was lost, and the server cannot be reached. " +
+    "Once it is back, look for the recording under Sessions.",
+  lostEarly: "The connection was lost before the talk began. Start again.",
+  unreachable:
+    "The server cannot be reached, neither by WebSocket nor by HTTP. Check that it runs, then start again.",
+  draining: "The server is about to stop and begins no new talks. Try again in a minute.",
+  emptyPrompt: "The role prompt is empty. Choose a persona, or write who the agent is.",
+  slow: "Your connection is slower than speech; some of what you said was left out.",
+  fallback: "WebSockets do not pass on this network, so the talk goes over HTTP.",
+  reloaded: "Your talk was cut by the reload; here is its recording.",
+  reloadedGone: "Your talk was cut by the reload, and its recording is no longer there.",
+});
+
+/**
+ * What the Talk tab says while nobody talks, of what /voice/status told: a state, a sentence, and the engine's progress
+ * or null.
+ *
+ * @returns {[string, string, number|null]}
+ */
+export function whenIdle({ engine, available, lease }) {
+  if (engine.stage === "failed") return ["error", `${engine.title} could not start. ${engine.detail}`, null];
+  if (engine.stage !== "ready") {
+    return ["idle", `${preparing(engine, engine.title)} ${TEXT.notReady}`, engine.progress ?? null];
+  }
+  if (!available) return ["idle", TEXT.draining, null];
+  return ["idle", lease ? TEXT.readyLease : TEXT.ready, null];
+}

@@ -1,0 +1,18 @@
+// What a key pressed on the page means to a talk.
+
+const TYPED_INTO = "textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable=true]";
+const PRESSED_BY_SPACE = "button, a, summary, input, [role=slider], [role=tab]";
+
+/**
+ * Return "start", "stop", "mute", or null for a key that is meant for something else.
+ *
+ * @param {KeyboardEvent} event
+ */
+export function keyMeaning(event) {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return null;
+  const within = (selector) => Boolean(event.target.closest?.(selector));
+  if (within(TYPED_INTO)) return null;
+  if (event.key === " ") return within(PRESSED_BY_SPACE) ? null : "start";
+  if (event.key === "Escape") return "stop";
+  return event.key.toLowerCase() === "m" ? "mute" : null;
+}

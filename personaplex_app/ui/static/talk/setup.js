@@ -1,0 +1,269 @@
+// Who speaks: personas, voices, the role prompt. Fills itself from /voice/status and gives the talk's request.
+
+import { VoiceClones } from "../clone/voice-clones.js";
+import * as api from "../shared/api.js";
+import { h, part, say, show } from "../shared/dom.js";
+import { familyCards, familyOptions } from "../shared/families.js";
+import { TEXT } from "../shared/texts.js";
+import { VoiceSamples } from "./voice-samples.js";
+
+// English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
+const CHARS_A_TOKEN = 4.2;
+const MODEL_WORDS = 200;
+const USUAL_LIMIT_CHARS = 2000;
+const KEEP_HINT =
+  "Recording and transcript, in the data folder of the app. Otherwise both are gone 15 minutes after the end.";
+
+export class Setup {
+  constructor(root) {
+    this.root = root;
+    this.samples = new VoiceSamples();
+    this.clones = new VoiceClones(root, (name) => this.reload(name));
+    // the two selects hold the values; the galleries below are another way to set them
+    this.persona = root.querySelector("#talk-persona");
+    this.voice = root.querySelector("#talk-voice");
+    this.prompt = root.querySelector("#talk-prompt");
+    this.keep = root.querySelector("#talk-keep");
+    this.length = root.querySelector("#talk-length");
+    this.voices = new Map();
+    this.personas = new Map();
+    this.limitChars = USUAL_LIMIT_CHARS;
+    this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
+    this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
+    this.prompt.addEventListener("input", () => this.promptChanged());
+  }
+
+  /**
+   * Offer what the server has; keeps what was chosen where it still exists.
+   *
+   * @param {object} status as /voice/status gives it
+   */
+  fill(status) {
+    const { voices, personas, engine, limits } = status;
+    const can = engine.capabilities ?? {};
+    // samples come one by one while the engine idles; the gallery stays as it is
+    const key = JSON.stringify([voices.map(({ sample, ...each }) => each), personas, can]);
+    this.limitChars = limits?.prompt_chars ?? USUAL_LIMIT_CHARS;
+    this.offerKeep(status.keep ?? {});
+    this.offerLengths(status.lease);
+    if (key === this.key) {
+      this.offerSamples(voices);
+      return;
+    }
+    const before = this.key ? this.chosen() : null;
+    this.key = key;
+    this.voices = new Map(voices.map((each) => [each.name, each]));
+    this.personas = new Map(personas.map((each) => [each.name, each]));
+    this.clones.offer(Boolean(can.cloning), this.voices);
+    this.offerVoices(voices);
+    this.offerRole(personas, engine);
+    if (can.role_prompt) {
+      const known = this.personas.has(this.persona.dataset.chosen) ? this.persona.dataset.chosen : null;
+      this.choosePersona(known ?? status.default_persona ?? personas[0]?.name);
+    } else {
+      this.chooseVoice(voices[0]?.name);
+    }
+    if (before) this.restore(before);
+  }
+
+  offerVoices(voices) {
+    fillSelect(this.voice, voices, "No voice yet");
+    const describe = (voice) => voice.description;
+    this.gallery("voice", voices, describe, (name) => this.chooseVoice(name));
+  }
+
+  /** Offer personas and a role prompt, where the engine can play a role. */
+  offerRole(personas, engine) {
+    const { role_prompt, roleless } = engine.capabilities ?? {};
+    const role = Boolean(role_prompt);
+    const offered = role ? personas : [];
+    this.roleless = Boolean(roleless);
+    fillSelect(this.persona, offered, "Nobody: an echo");
+    const describe = (persona) => persona.purpose;
+    this.gallery("persona", offered, describe, (name) => this.choosePersona(name));
+    this.persona.closest(".inline-field").classList.toggle("is-fixed", !role);
+    this.prompt.disabled = !role;
+    show(part(this.root, "persona-block"), offered.length > 0);
+    show(part(this.root, "prompt-block"), true);
+    show(this.prompt, role);
+    show(part(this.root, "prompt-count"), role);
+    const empty = roleless ? " Empty is allowed: then it plays no role." : "";
+    const can = `Who it is and what it knows. Change anything: it answers from this text.${empty}`;
+    const cannot = `${engine.title} plays no role, so there is nothing to write here.`;
+    say(part(this.root, "prompt-hint"), role ? can : cannot);
+  }
+
+  chosen() {
+    return { voice: this.voice.value, prompt: this.edited() ? this.prompt.value : null };
+  }
+
+  /** An engine that has become ready must not undo what was chosen while it loaded. */
+  restore({ voice, prompt }) {
+    this.chooseVoice(voice);
+    if (prompt !== null) this.setPrompt(prompt);
+  }
+
+  setPrompt(text) {
+    this.prompt.value = text;
+    this.promptChanged();
+  }
+
+  promptChanged() {
+    this.count();
+    this.offerExamples();
+  }
+
+  /** Whether the role prompt is no longer the persona's own. */
+  edited() {
+    return this.prompt.value !== (this.personas.get(this.persona.value)?.prompt ?? "");
+  }
+
+  /** A persona's examples fit its own prompt only. */
+  offerExamples() {
+    const examples = this.personas.get(this.persona.value)?.examples ?? [];
+    part(this.root, "example-list").replaceChildren(...examples.map((text) => h("li", {}, text)));
+    show(part(this.root, "examples"), examples.length > 0 && !this.edited());
+  }
+
+  offerKeep({ available, problem }) {
+    const refused = available === false;
+    this.keep.disabled = refused;
+    if (refused) this.keep.checked = false;
+    const why = problem || "Talks cannot be kept here.";
+    say(part(this.root, "keep-hint"), refused ? why : KEEP_HINT);
+  }
+
+  /** Where the engine's GPU is lent, the visitor says for how long. */
+  offerLengths(lease) {
+    show(part(this.root, "lease"), Boolean(lease));
+    if (!lease || this.length.options.length) return;
+    const option = (seconds) => {
+      const attributes = { value: String(seconds), selected: seconds === lease.usual_s };
+      return h("option", attributes, `${seconds} seconds`);
+    };
+    this.length.replaceChildren(...lease.lengths_s.map(option));
+  }
+
+  /** Fill the gallery of `kind`, "persona" or "voice". */
+  gallery(kind, items, describe, choose) {
+    const card = (each) => {
+      const onchange = () => choose(each.name);
+      return h(
+        "label",
+        { class: each.sample ? "card has-sample" : "card" },
+        h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange }),
+        h("span", { class: "card-body" }, h("b", {}, each.title), h("small", {}, describe(each))),
+        each.sample && this.samples.buttonFor(each),
+      );
+    };
+    part(this.root, `${kind}-gallery`).replaceChildren(...familyCards(items, card));
+  }
+
+  choosePersona(name) {
+    const persona = this.personas.get(name);
+    if (!persona) return;
+    this.persona.value = this.persona.dataset.chosen = name;
+    this.check("persona", name);
+    this.setPrompt(persona.prompt);
+    const cloned = this.clones.voice?.name; // who cloned a voice means to hear it, whatever the persona
+    this.chooseVoice([cloned, persona.voice].find((each) => this.voices.has(each)) ?? this.voice.value);
+  }
+
+  chooseVoice(name) {
+    if (!this.voices.has(name)) return;
+    this.voice.value = name;
+    this.check("voice", name);
+    this.clones.choose(this.voices.get(name));
+  }
+
+  /** Look again which voices there are, and choose one. */
+  async reload(name) {
+    this.fill(await api.status());
+    this.chooseVoice(name);
+  }
+
+  check(kind, name) {
+    for (const radio of this.root.querySelectorAll(`input[name="${kind}-choice"]`)) {
+      radio.checked = radio.value === name;
+    }
+  }
+
+  /** Say how long the role prompt is. */
+  count() {
+    const { length } = this.prompt.value;
+    const over = length > this.limitChars;
+    const counter = part(this.root, "prompt-count");
+    counter.classList.toggle("is-over", over);
+    this.prompt.setAttribute("aria-invalid", String(over));
+    const characters = `${length.toLocaleString()} of ${this.limitChars.toLocaleString()} characters`;
+    const tokens = `about ${Math.ceil(length / CHARS_A_TOKEN).toLocaleString()} tokens`;
+    say(counter, [characters, tokens, this.advice()].filter(Boolean).join(" · "));
+  }
+
+  /** What to know of the role prompt's length, if anything. */
+  advice() {
+    const text = this.prompt.value.trim();
+    const over = this.prompt.value.length - this.limitChars;
+    if (over > 0) return `${over.toLocaleString()} too many`;
+    const words = text ? text.split(/\s+/).length : 0;
+    return words > MODEL_WORDS ? `${words} words; the model was trained on shorter roles` : "";
+  }
+
+  /** Why no talk can be asked for with this role prompt, as a sentence, or null. */
+  problem() {
+    if (this.prompt.disabled) return null;
+    const { length } = this.prompt.value;
+    const empty = !this.prompt.value.trim();
+    const allowed = empty ? this.roleless : length <= this.limitChars;
+    if (allowed) return null;
+    this.prompt.focus();
+    if (empty) return TEXT.emptyPrompt;
+    return (
+      `The role prompt has ${length} characters; the limit is ${this.limitChars}. ` +
+      "Shorten it and start again."
+    );
+  }
+
+  /** Put a button on every voice that can be heard by now. */
+  offerSamples(voices) {
+    const gallery = part(this.root, "voice-gallery");
+    for (const each of voices.filter(({ sample }) => sample)) {
+      const card = gallery.querySelector(`input[value="${CSS.escape(each.name)}"]`)?.closest(".card");
+      if (!card || card.classList.contains("has-sample")) continue;
+      card.classList.add("has-sample");
+      card.append(this.samples.buttonFor(each));
+    }
+  }
+
+  /** A sample must not be heard in a talk. */
+  hush() {
+    this.samples.hush();
+  }
+
+  /**
+   * The talk to ask for: the fields of a `start` message.
+   *
+   * @param {string} engine another than the page's own, or ""; it may need a role that the page's own does not play
+   */
+  request(engine) {
+    const request = { voice_prompt: this.voice.value, keep: this.keep.checked };
+    if (engine) request.engine = engine;
+    else if (this.length.value) request.lease_s = Number(this.length.value);
+    const prompt = this.prompt.value.trim();
+    if (engine && !prompt) {
+      request.persona = this.persona.value;
+    } else if (!this.prompt.disabled) {
+      request.text_prompt = prompt;
+      request.persona = this.persona.value;
+    }
+    return request;
+  }
+}
+
+function fillSelect(select, items, none) {
+  const chosen = select.value;
+  const groups = familyOptions(items);
+  select.replaceChildren(...(groups.length ? groups : [h("option", { value: "" }, none)]));
+  if (items.some((each) => each.name === chosen)) select.value = chosen;
+  select.disabled = !items.length;
+}

@@ -1,0 +1,93 @@
+// What the Talk tab shows in each of its states: which parts, which buttons, which words. `data-phase` of the tab and
+// `data-state` of #talk-status are what style sheets and other programs see of it.
+
+import { notify, part, say, show } from "../shared/dom.js";
+
+const PHASES = {
+  idle: "idle",
+  preparing: "busy",
+  queued: "busy",
+  connecting: "busy",
+  live: "live",
+  ended: "after",
+  error: "idle",
+};
+const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
+
+/**
+ * @typedef {object} TalkFacts what the buttons depend on beside the state
+ * @property {boolean} began a talk has begun since the page was as new
+ * @property {boolean} recorded there is a recording to show
+ * @property {boolean} echo the engine says back what it hears
+ * @property {boolean} besideHelps the engine that needs no GPU may go on
+ */
+
+export class Stage {
+  constructor(root) {
+    this.root = root;
+    this.statusElement = root.querySelector("#talk-status");
+    this.buttons = Object.fromEntries(BUTTONS.map((name) => [name, root.querySelector(`#talk-${name}`)]));
+    this.state = "idle";
+    this.phase = "idle";
+  }
+
+  /** A talk is on its way or running. */
+  get busy() {
+    return this.phase === "busy" || this.phase === "live";
+  }
+
+  /**
+   * @param {string} state one of PHASES
+   * @param {string} text
+   * @param {number|null} progress from 0 to 1
+   * @param {TalkFacts} facts
+   */
+  enter(state, text, progress, facts) {
+    this.state = state;
+    // what was said stays in view when a talk fails
+    this.phase = state === "error" && facts.began ? "after" : PHASES[state];
+    this.root.dataset.phase = this.phase;
+    this.statusElement.dataset.state = state;
+    this.tell(text);
+    const bar = part(this.root, "status-progress");
+    show(bar, progress !== null);
+    if (progress !== null) bar.value = progress;
+    this.showButtons(facts);
+    const after = this.phase === "after";
+    say(part(this.root, "captions-title"), after ? "What was said" : "As it is said");
+    show(part(this.root, "setup"), !this.busy);
+    show(part(this.root, "after"), after && facts.recorded);
+  }
+
+  showButtons({ echo, besideHelps }) {
+    const { start, beside, stop, mute, hush } = this.buttons;
+    const live = this.phase === "live";
+    show(start, !this.busy);
+    show(beside, besideHelps && !this.busy && this.state !== "idle");
+    show(stop, this.busy);
+    show(mute, live);
+    show(hush, live && !echo);
+    say(stop, live ? "Stop" : "Cancel");
+    say(part(this.root, "start-text"), this.startWord());
+  }
+
+  startWord() {
+    if (this.phase === "after") return "Talk again";
+    return this.state === "error" ? "Try again" : "Start talking";
+  }
+
+  /** Say something else in the same state. */
+  tell(text) {
+    say(part(this.root, "status-text"), text);
+  }
+
+  /** Say something that is worth knowing in any state; an empty text takes that back. */
+  notify(text) {
+    notify(part(this.root, "notice"), text);
+  }
+
+  showMuted(on) {
+    this.buttons.mute.setAttribute("aria-pressed", String(on));
+    say(this.buttons.mute, on ? "Unmute" : "Mute");
+  }
+}

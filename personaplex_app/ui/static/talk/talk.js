@@ -1,0 +1,295 @@
+// The Talk tab: from the press on Start to the recording. Says in one place, `data-state` of #talk-status, where it is.
+
+import * as api from "../shared/api.js";
+import { clock, h, part, show } from "../shared/dom.js";
+import { nameHost } from "../shared/host.js";
+import { DuplexLane } from "../shared/lane.js";
+import { Recording } from "../shared/recording.js";
+import { TEXT, whenIdle } from "../shared/texts.js";
+import { Captions, Meters, Readouts } from "./captions-meters.js";
+import { EngineLine } from "./engine-line.js";
+import { keyMeaning } from "./keys.js";
+import { finished, forget, remember, remembered } from "./last-talk.js";
+import { LiveTalk } from "./live-talk.js";
+import { Sampling } from "./sampling.js";
+import { Setup } from "./setup.js";
+import { Stage } from "./stage.js";
+import { StatusPoll } from "./status-poll.js";
+
+// a busy server finishes the recording before it says goodbye
+const END_PATIENCE_MS = 12000;
+const RECORDING_PATIENCE_MS = 30000;
+// after a goodbye the recording is closed already
+const RECORDING_TOLD_PATIENCE_MS = 3000;
+const WHOLE = ["stopped", "time_limit", "idle", "draining"];
+
+/** Called by Gradio's component; `trigger` asks the platform for a GPU in the visitor's name. */
+export function mount(element, props, watch, trigger) {
+  new TalkPage(element.querySelector(".talk"), trigger);
+}
+
+class TalkPage {
+  constructor(root, trigger) {
+    this.root = root;
+    this.trigger = trigger;
+    this.stage = new Stage(root);
+    this.status = null; // of the server, once it answered
+    this.talk = null; // the one that runs
+    this.began = false; // a talk has begun since the page was as new
+    this.leased = false;
+    this.laneElement = root.querySelector("#talk-lane");
+    this.engineLine = new EngineLine(root);
+    this.captions = new Captions(root);
+    this.meters = new Meters(root);
+    this.readouts = new Readouts(root);
+    this.setup = new Setup(root);
+    this.sampling = new Sampling(root, (fields) => this.talk?.sample(fields));
+    this.lane = new DuplexLane(this.laneElement, { live: true });
+    this.poll = new StatusPoll({
+      wanted: () => this.state !== "live",
+      status: (status) => this.takeStatus(status),
+      lost: (text) => this.state === "idle" && this.enter("idle", text),
+    });
+    this.listen();
+    nameHost(root);
+    this.enter("idle", "Looking for the engine…");
+    this.recover();
+    this.poll.ask();
+  }
+
+  listen() {
+    const { start, beside, stop, mute, hush } = this.stage.buttons;
+    start.addEventListener("click", () => this.start());
+    beside.addEventListener("click", () => this.start(this.status.lease.beside.name));
+    stop.addEventListener("click", () => this.stop());
+    mute.addEventListener("click", () => this.mute(!this.muted));
+    hush.addEventListener("click", () => this.talk?.interrupt());
+    document.addEventListener("keydown", (event) => this.key(event));
+    // a page that goes frees its place at once
+    window.addEventListener("pagehide", () => this.talk?.close());
+  }
+
+  // where we are
+
+  get state() {
+    return this.stage.state;
+  }
+
+  enter(state, text, progress = null) {
+    this.stage.enter(state, text, progress, {
+      began: this.began,
+      recorded: Boolean(this.recording),
+      echo: this.engineName === "echo",
+      // where a GPU could not be had, or its time is over, the talk goes on without one
+      besideHelps: this.leased && this.endReason !== "stopped",
+    });
+  }
+
+  notify(text) {
+    this.stage.notify(text);
+  }
+
+  // the engine
+
+  takeStatus(status) {
+    this.status = status;
+    this.setup.fill(status);
+    this.sampling.fill(status);
+    this.showEngine(status.engine);
+    if (this.state === "idle") this.enter(...whenIdle(status));
+  }
+
+  showEngine(engine, speaking = false) {
+    this.engineName = engine.name;
+    this.engineLine.show(engine, speaking);
+  }
+
+  // a talk
+
+  /** Start a talk; `engine` names another than the page's own. */
+  async start(engine = "") {
+    if (this.stage.busy) return;
+    const problem = this.setup.problem() ?? this.sampling.problem();
+    if (problem) {
+      this.notify(problem);
+      return;
+    }
+    this.setup.hush();
+    this.reset();
+    const { lane, captions, meters, readouts, sampling } = this;
+    const talk = new LiveTalk({ lane, captions, meters, readouts, sampling }, this.handlers());
+    this.talk = talk;
+    this.mute(false);
+    this.enter("connecting", TEXT.microphone);
+    this.stage.buttons.stop.focus({ preventScroll: true });
+    await talk.start({ ...this.setup.request(engine), ...this.sampling.values(), owner: api.ownerKey() });
+  }
+
+  reset() {
+    this.recording?.destroy();
+    this.recording = null;
+    this.lane.destroy();
+    this.lane = new DuplexLane(this.laneElement, { live: true });
+    this.leased = false;
+    this.endReason = null;
+    this.began = false;
+    this.readouts.clear();
+    this.notify("");
+  }
+
+  handlers() {
+    return {
+      enter: (state, text, progress) => this.enter(state, text, progress ?? null),
+      notify: (text) => this.notify(text),
+      lease: (token) => {
+        this.leased = true;
+        // through Gradio's own client: it tells the platform whose visitor asks
+        this.trigger("submit", { lease: token });
+      },
+      ready: (ready) => this.live(ready),
+      failed: (text) => this.fail(text),
+      closed: (end) => this.closed(end),
+    };
+  }
+
+  live(ready) {
+    this.began = true;
+    remember(ready.talk_id);
+    const known = this.status?.engine.name === ready.engine ? this.status.engine : {};
+    this.showEngine({ ...known, name: ready.engine, title: ready.engine_title, stage: "ready" }, true);
+    this.enter("live", this.liveText());
+    if (ready.keep_problem) this.notify(ready.keep_problem);
+    this.stage.buttons.mute.focus({ preventScroll: true });
+  }
+
+  liveText() {
+    if (this.muted) return TEXT.muted;
+    return this.engineName === "echo" ? TEXT.liveEcho : TEXT.live;
+  }
+
+  mute(on) {
+    this.muted = on;
+    this.talk.mute(on);
+    this.lane.muted = on;
+    this.stage.showMuted(on);
+    if (this.state === "live") this.enter("live", this.liveText());
+  }
+
+  stop() {
+    if (this.state !== "live") {
+      this.cancel();
+      return;
+    }
+    const talk = this.talk;
+    talk.stop();
+    this.stage.tell(TEXT.ending);
+    setTimeout(() => {
+      if (this.talk !== talk || this.state !== "live") return;
+      talk.close();
+      this.closed({ code: 1006, reason: "", heard: true });
+    }, END_PATIENCE_MS);
+  }
+
+  cancel() {
+    this.talk?.close();
+    this.talk = null;
+    this.enter("idle", TEXT.ready);
+    if (this.status) this.enter(...whenIdle(this.status));
+    this.stage.buttons.start.focus({ preventScroll: true });
+  }
+
+  fail(text) {
+    this.talk?.close();
+    this.talk = null;
+    this.enter("error", text);
+  }
+
+  // after a talk
+
+  closed(end) {
+    const { ready, ended, failure } = this.talk;
+    this.talk.letGo();
+    this.talk = null;
+    this.endReason = ended?.reason;
+    this.notify(""); // it spoke of a talk that still ran
+    if (this.status) this.showEngine(this.status.engine);
+    // the engine may have been replaced; the state below decides whether the page says that it is ready
+    setTimeout(() => this.poll.ask());
+    const told = failure ?? ended?.text;
+    if (!ready) {
+      const untold = end.heard ? TEXT.lostEarly : end.reason || TEXT.unreachable;
+      this.enter("error", told ?? untold);
+      return;
+    }
+    this.lane.set(this.lane.data);
+    this.enter(WHOLE.includes(ended?.reason) ? "ended" : "error", told ?? TEXT.lost);
+    const id = ended?.talk_id ?? ready.talk_id;
+    if (id) this.offerLost(id, Boolean(ended));
+  }
+
+  /** Show a talk's recording as soon as the server has closed it; false when it is not found in time. */
+  async offer(id, patience_ms) {
+    const before = this.state;
+    const talk = await finished(id, patience_ms, () => this.state === before);
+    if (!talk) return false;
+    this.showRecording(talk);
+    forget();
+    return true;
+  }
+
+  /** Offer it, and where the server could not say goodbye, tell whether it was found. */
+  async offerLost(id, toldSo) {
+    const found = await this.offer(id, toldSo ? RECORDING_TOLD_PATIENCE_MS : RECORDING_PATIENCE_MS);
+    if (!toldSo && this.state === "error") this.enter("error", found ? TEXT.lostFound : TEXT.lostAway);
+  }
+
+  showRecording(talk) {
+    this.lane.destroy();
+    this.captions.clear("No words were recognised in this talk.");
+    this.recording = new Recording(talk, {
+      lane: this.laneElement,
+      captions: this.captions.list,
+      ondeleted: () => this.forgetRecording(),
+    });
+    this.lane = this.recording.lane;
+    show(this.captions.empty, !this.recording.rows.length);
+    const length = `${clock(talk.duration_s)} of talk${talk.status === "interrupted" ? ", cut short" : ""}`;
+    part(this.root, "after").replaceChildren(h("h2", {}, length), this.recording.element);
+    show(part(this.root, "after"), true);
+  }
+
+  forgetRecording() {
+    this.recording = null;
+    this.captions.clear("");
+    this.lane = new DuplexLane(this.laneElement, { live: true });
+    this.began = false;
+    this.enter("idle", "Deleted for good.");
+  }
+
+  /** After a reload in mid-talk: say so, and bring the recording. */
+  async recover() {
+    const id = remembered();
+    if (!id) return;
+    this.began = true;
+    this.enter("ended", TEXT.reloaded);
+    const found = await this.offer(id, RECORDING_PATIENCE_MS);
+    if (!found && this.state === "ended") this.enter("ended", TEXT.reloadedGone);
+    forget();
+  }
+
+  // keys
+
+  key(event) {
+    // another tab of the page is in view
+    if (this.root.offsetParent === null) return;
+    const meaning = keyMeaning(event);
+    if (meaning === "start" && !this.stage.busy) {
+      event.preventDefault();
+      this.start();
+    } else if (meaning === "stop" && this.stage.busy) {
+      this.stop();
+    } else if (meaning === "mute" && this.state === "live") {
+      this.mute(!this.muted);
+    }
+  }
+}
