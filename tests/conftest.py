@@ -6,11 +6,14 @@ tone, a Hub.
 """
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, spent, unasked_soak
@@ -25,6 +28,9 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
     from .support.hub_server import Hub
 
 
+OWN_TEMP = "PERSONAPLEX_TESTS_TEMP"
+
+
 def pytest_configure() -> None:
     # read when huggingface_hub is imported, here and in the processes that tests start
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
@@ -36,6 +42,21 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the app is started dozens of times and need not be compiled each time
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
+        os.environ[OWN_TEMP] = str(os.getpid())
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("patient")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing in the system's folder for temporary files, whoever wrote it: the tests, or what they
+    started.
+    """
+    if os.environ[OWN_TEMP] == str(os.getpid()):
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # what is marked here is selected by `-m` afterwards

@@ -4,6 +4,7 @@ the machine allows.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -172,7 +173,7 @@ def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk
     assert len(set(plain_words(said)[:-1]) - set(heard)) <= 1
     assert done.final("agent")[0] == said
     assert done.marks("user") == ["interruption"]
-    assert "when you are open" in done.responder.asked[-1]
+    assert re.search("when you (are|were) open", done.responder.asked[-1])  # one sounds like the other
 
 
 def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):

@@ -202,7 +202,9 @@ class Client:
 @contextmanager
 def talk(app, adapter="personaplex-assistant", **query):
     address = f"{app.url.replace('http', 'ws')}/ws/voice/{adapter}?{urlencode(query)}"
-    with connect(address, open_timeout=PATIENCE_S, close_timeout=CLOSING_S, max_queue=None) as socket_:
+    with connect(
+        address, open_timeout=PATIENCE_S, close_timeout=CLOSING_S, ping_interval=None, max_queue=None
+    ) as socket_:
         yield Client(socket_)
 
 

@@ -254,7 +254,7 @@ def test_live_http_fallback_carries_the_same_talk(app):
 
 
 def test_live_http_bad_requests_are_sentences(app):
-    with httpx.Client(base_url=app.url) as client:
+    with httpx.Client(base_url=app.url, timeout=PATIENCE_S) as client:
         assert client.get("/api/chat/http/nothing").json()["error"] == "not_found"
         assert "codec" in client.post("/api/chat/http?codec=mp3").json()["message"].lower()
         id_ = client.post("/api/chat/http?codec=pcm").json()["id"]
@@ -267,7 +267,10 @@ def test_live_http_bad_requests_are_sentences(app):
 
 def test_live_foreign_page_cannot_connect(app):
     address = app.url.replace("http", "ws") + "/api/chat"
-    with pytest.raises(InvalidStatus), connect(address, origin="https://evil.example"):
+    with (
+        pytest.raises(InvalidStatus),
+        connect(address, origin="https://evil.example", open_timeout=PATIENCE_S),
+    ):
         pass
 
 

@@ -29,7 +29,7 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(app):
-    client = Client(app.url, verbose=False, headers=KEY)
+    client = Client(app.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S}, headers=KEY)
     yield client
     client.close()
 
@@ -62,12 +62,12 @@ def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client
     assert np.array_equal(two[:, 1], one)
     assert np.array_equal(one[1920:], two[:-1920, 0])  # an echo, one frame later
     for form, path in told["files"].items():
-        assert httpx.get(app.url + path).status_code == 401
-        answer = httpx.get(app.url + path, headers=KEY)
+        assert app.get(path).status_code == 401
+        answer = app.get(path, headers=KEY)
         assert answer.status_code == 200, form
         assert answer.headers["cache-control"] == "no-store"
-    assert httpx.get(f"{app.url}/api/renderings/{'0' * 64}/answer.wav", headers=KEY).status_code == 404
-    assert httpx.get(f"{app.url}/api/renderings/{told['key']}/answer.exe", headers=KEY).status_code == 404
+    assert app.get(f"/api/renderings/{'0' * 64}/answer.wav", headers=KEY).status_code == 404
+    assert app.get(f"/api/renderings/{told['key']}/answer.exe", headers=KEY).status_code == 404
 
 
 def test_respond_routes_are_behind_the_door(app):
@@ -75,7 +75,7 @@ def test_respond_routes_are_behind_the_door(app):
         headers = {**key, **({"Origin": origin} if origin else {})}
         body = {"data": [], "fn_index": 0, "session_hash": "x"}
         for path in ("/gradio_api/queue/join", "/gradio_api/call/respond", "/gradio_api/upload"):
-            assert httpx.post(app.url + path, headers=headers, json=body).status_code == status, path
+            assert app.post(path, headers=headers, json=body).status_code == status, path
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
 )
 def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(app, data):
     url = app.url + "/gradio_api/call/respond"
-    event = httpx.post(url, json={"data": data}, headers=KEY).json()["event_id"]
+    event = httpx.post(url, json={"data": data}, headers=KEY, timeout=PATIENCE_S).json()["event_id"]
     with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=PATIENCE_S) as stream:
         assert "event: error" in stream.read().decode()
     assert "secret" not in app.log.read_text()

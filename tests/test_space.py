@@ -271,7 +271,7 @@ def started(space, python, tmp_path):
     try:
         url = f"http://127.0.0.1:{port}"
         until(lambda: answers(url), log.read_text)
-        engine = httpx.get(url + "/voice/status").json()["engine"]
+        engine = httpx.get(url + "/voice/status", timeout=PATIENCE_S).json()["engine"]
         assert engine["name"] == "classic"
         assert (
             "the owner of this Space must accept the licence at"
@@ -296,6 +296,6 @@ def started(space, python, tmp_path):
 
 def answers(url):
     try:
-        return httpx.get(url + "/health").status_code == 200
+        return httpx.get(url + "/health", timeout=PATIENCE_S).status_code == 200
     except httpx.TransportError:
         return False

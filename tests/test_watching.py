@@ -110,7 +110,7 @@ def watched(tmp_path_factory):
             caller.until_closed()
         clones = f"/api/clones?consent=1&name={SECRETS['clone']}"
         assert app.get("/voice/samples/Wilhelmina.wav", headers=key).status_code == 404
-        assert httpx.post(app.url + clones, headers=key).status_code == 400
+        assert app.post(clones, headers=key).status_code == 400
         assert app.get("/metrics").status_code == 401
         metrics = app.get("/metrics", headers={"Authorization": f"Bearer {LOGIN}"})
         open_metrics = app.get(

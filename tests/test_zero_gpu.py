@@ -30,6 +30,7 @@ from .support.browser import (
     visitor,
     write_microphone,
 )
+from .support.patience import PATIENCE_S
 from .support.peers import call
 from .support.zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
@@ -230,7 +231,9 @@ def test_zero_gpu_random_aborts_leave_no_lease_behind(app, api):
 def test_zero_gpu_recording_is_answered_on_a_lent_gpu_once(app, api, tmp_path):
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 18)
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
-    client = Client(app.url, verbose=False, headers={"X-IP-Token": ip_token()})
+    client = Client(
+        app.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S}, headers={"X-IP-Token": ip_token()}
+    )
     try:
         asked = {
             "clip": handle_file(tmp_path / "user.wav"),

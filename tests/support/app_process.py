@@ -30,6 +30,9 @@ class AppProcess:
     def get(self, path: str, **kwargs) -> httpx.Response:
         return self.client.get(path, **kwargs)
 
+    def post(self, path: str, **kwargs) -> httpx.Response:
+        return self.client.post(path, **kwargs)
+
     def until_ready(self, **kwargs) -> None:
         until(lambda: self.get("/health", **kwargs).json()["status"] == "ok", self.last_lines)
 

@@ -93,7 +93,12 @@ def call(url: str, **query) -> Iterator[Caller]:
     """Connect to a server's live route."""
     socket_url = url.replace("http", "ws", 1) + "/api/chat?" + urlencode(query)
     with connect(
-        socket_url, open_timeout=PATIENCE_S, close_timeout=CLOSING_S, compression=None, max_queue=None
+        socket_url,
+        open_timeout=PATIENCE_S,
+        close_timeout=CLOSING_S,
+        ping_interval=None,
+        compression=None,
+        max_queue=None,
     ) as socket:
         yield Caller(socket)
 
