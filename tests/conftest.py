@@ -7,6 +7,7 @@ tone, a Hub.
 
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
@@ -45,6 +46,9 @@ def pytest_configure() -> None:
     if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
         os.environ[OWN_TEMP] = str(os.getpid())
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
+    # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(
         "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )

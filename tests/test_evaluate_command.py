@@ -13,7 +13,7 @@ from .support.app_process import ROOT
 
 pytestmark = pytest.mark.process
 
-SEEDS = 40  # more conversations than can be held before the signal arrives
+SEEDS = 10  # more conversations than can be held before the signal arrives
 
 
 def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):

@@ -7,13 +7,13 @@ import time
 
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 
 from personaplex_app.protocol import Kind
 
 from .support import tiny
 from .support.app_process import app_process
-from .support.patience import PATIENCE_S
+from .support.gradio_app import gradio_client
 from .support.peers import Caller, call
 
 pytestmark = pytest.mark.process
@@ -168,8 +168,7 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
 def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_seed(app, tmp_path):
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 18)
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
-    client = Client(app.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S})
-    try:
+    with gradio_client(app) as client:
         asked = {
             "clip": handle_file(tmp_path / "user.wav"),
             "voice": "NATF0",
@@ -180,8 +179,6 @@ def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_se
             client.predict(**asked, room_s=room_s, seed=seed)[0]
             for room_s, seed in ((0, 1), (0.08, 1), (0, 2))
         )
-    finally:
-        client.close()
     # the same frames again, and one more
     assert again["key"] != first["key"]
     words, more = (

@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 from personaplex_app.protocol import Kind
 
 from .support.app_process import app_process
+from .support.gradio_app import gradio_client
 from .support.patience import PATIENCE_S, until
 from .support.peers import call
 
@@ -23,15 +24,14 @@ KEY = {"X-API-Key": "sesame"}
 def app(tmp_path_factory):
     env = {"PERSONAPLEX_API_KEY": "sesame"}
     with app_process(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
-        running._until(lambda: running.get("/health", headers=KEY).json()["status"] == "ok", 30)
+        running.until_ready(headers=KEY)
         yield running
 
 
 @pytest.fixture(scope="module")
 def client(app):
-    client = Client(app.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S}, headers=KEY)
-    yield client
-    client.close()
+    with gradio_client(app, KEY) as client:
+        yield client
 
 
 @pytest.fixture

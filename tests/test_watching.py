@@ -69,8 +69,7 @@ def watched(tmp_path_factory):
     }
     with app_process(folder, "classic", env, **options) as app:
         key = {"X-API-Key": LOGIN, "X-Owner-Key": SECRETS["owner"]}
-        while app.get("/health", headers=key).json()["status"] != "ok":
-            time.sleep(0.1)
+        app.until_ready(headers=key)
         with call(app.url, codec="pcm", events=1, config="message", api_key=LOGIN) as page:
             page.order("start", owner=SECRETS["owner"], text_prompt=SECRETS["prompt"])
             talk_id = page.until_event("ready")["talk_id"]

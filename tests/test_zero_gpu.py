@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from playwright.sync_api import Browser, Page, expect
 from websockets.exceptions import ConnectionClosed
 
@@ -30,7 +30,7 @@ from .support.browser import (
     visitor,
     write_microphone,
 )
-from .support.patience import PATIENCE_S
+from .support.gradio_app import gradio_client
 from .support.peers import call
 from .support.zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
@@ -231,10 +231,7 @@ def test_zero_gpu_random_aborts_leave_no_lease_behind(app, api):
 def test_zero_gpu_recording_is_answered_on_a_lent_gpu_once(app, api, tmp_path):
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 18)
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
-    client = Client(
-        app.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S}, headers={"X-IP-Token": ip_token()}
-    )
-    try:
+    with gradio_client(app, {"X-IP-Token": ip_token()}) as client:
         asked = {
             "clip": handle_file(tmp_path / "user.wav"),
             "voice": "NATF0",
@@ -251,8 +248,6 @@ def test_zero_gpu_recording_is_answered_on_a_lent_gpu_once(app, api, tmp_path):
         api.answer = "over-quota"
         with pytest.raises(Exception, match="Come back in 1 h 24 min"):
             client.predict(**asked, seed=2)
-    finally:
-        client.close()
 
 
 def test_zero_gpu_status_offers_lengths_and_the_engine_beside(app, api):
