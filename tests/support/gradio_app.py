@@ -14,7 +14,9 @@ from .patience import PATIENCE_S
 @contextmanager
 def gradio_client(app: AppProcess, headers: dict[str, str] | None = None) -> Iterator[Client]:
     """Connect to an app; no thread of the client is left."""
-    client = Client(app.url, verbose=False, headers=headers, httpx_kwargs={"timeout": PATIENCE_S})
+    client = Client(
+        app.url, verbose=False, headers=headers, httpx_kwargs={"timeout": PATIENCE_S}, analytics_enabled=False
+    )
     try:
         yield client
     finally:

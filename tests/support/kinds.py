@@ -28,7 +28,7 @@ STARTS_PROCESS = (
 )
 # of the process, not of what a test has started
 LIBRARY_THREADS = ("tqdm_monitor",)
-LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+THIS_MACHINE = ("127.", "::1", "localhost", "0.0.0.0", socket.gethostname())
 
 
 def give_kinds(items: list[pytest.Item]) -> None:
@@ -80,7 +80,7 @@ class Guard:
             self._stay(args[1][0])
 
     def _stay(self, host: object) -> None:
-        if isinstance(host, str) and not host.startswith(LOOPBACK):
+        if isinstance(host, str) and not host.startswith(THIS_MACHINE):
             self._refuse(f"reaches for {host}; a unit test stays on this machine.")
 
     def _refuse(self, what: str) -> None:
