@@ -93,7 +93,7 @@ def test_engine_golden_case_frame_by_frame_is_the_reference(engine, name):
 @pytest.mark.slow
 def test_engine_many_threads_joining_and_leaving_each_get_the_reference(engine):
     chance = random.Random(5)
-    stays = [(CASES[k % 3], chance.randint(5, 60)) for k in range(9)]
+    stays = [(CASES[k % 3], chance.randint(5, 25)) for k in range(8)]
     room = threading.Semaphore(SLOTS)
 
     def visit(name: str, count: int) -> None:
