@@ -312,6 +312,9 @@ def test_live_limits_warn_and_end(tmp_path):
             call(app.url, codec="pcm", events=1, api_key="k-1") as quiet,
             call(app.url, codec="pcm", events=1, api_key="k-1") as talker,
         ):
+            with call(app.url, codec="pcm", api_key="k-1") as third:  # within a minute of the first
+                assert third.until_closed() == 1013
+            assert "a minute" in third.error
             quiet.until(Kind.HANDSHAKE)
             talker.until(Kind.HANDSHAKE)
             for _ in range(55):
@@ -328,7 +331,4 @@ def test_live_limits_warn_and_end(tmp_path):
                 "time",
                 "time_limit",
             ]
-        with call(app.url, codec="pcm", api_key="k-1") as third:
-            assert third.until_closed() == 1013
-        assert "a minute" in third.error
         assert "sesame" not in app.log.read_text()

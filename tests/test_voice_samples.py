@@ -17,7 +17,7 @@ from personaplex_app.voices import NO_VOICE
 from .support import tiny
 from .support.patience import PATIENCE_S, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
