@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, spent, unasked_soak
+from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, longest_first, spent, unasked_soak
 from .support.patience import until
 
 if TYPE_CHECKING:  # what these import must see the environment that is set below
@@ -70,10 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     # files are handed out in this order; those that take longest come first, so that no worker is left alone
     # with one at the end
-    items[:] = sorted(
-        (item for item in items if item not in left_out),
-        key=lambda item: item.get_closest_marker("browser") is None,
-    )
+    items[:] = sorted((item for item in items if item not in left_out), key=longest_first)
 
 
 GUARD = Guard()

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
-KINDS = ("unit", "slow", "process", "browser", "gpu", "soak")
+# those whose files take longest come first
+KINDS = ("soak", "browser", "process", "slow", "gpu", "unit")
 UNIT_CPU_S = 2.0
 STARTS_PROCESS = (
     "subprocess.Popen",
@@ -45,6 +46,11 @@ def give_kinds(items: list[pytest.Item]) -> None:
 
 def kind_of(item: pytest.Item) -> str:
     return next(marker.name for marker in item.iter_markers() if marker.name in KINDS)
+
+
+def longest_first(item: pytest.Item) -> int:
+    """Order tests so that files which take long come first, and stay as they were otherwise."""
+    return KINDS.index(kind_of(item))
 
 
 def unasked_soak(items: list[pytest.Item], expression: str) -> list[pytest.Item]:
