@@ -22,6 +22,7 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support import tiny
 from .support.fakes import ScriptedResponder
+from .support.patience import PATIENCE_S
 from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.slow
@@ -339,7 +340,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
 
     class Hanging(ScriptedResponder):
         def greet(self):
-            release.wait(20.0)
+            release.wait(PATIENCE_S)
             return "Too late."
 
     before = set(threading.enumerate())
@@ -350,7 +351,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
     assert not release.is_set()
     release.set()
     for thread in set(threading.enumerate()) - before:
-        thread.join(5.0)
+        thread.join(PATIENCE_S)
     assert responder.closed
 
 

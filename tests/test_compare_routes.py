@@ -142,7 +142,7 @@ async def started(client, wav, **more) -> str:
 
 
 async def until(client, run: str, status: str) -> dict:
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_S):
         while (found := (await client.get(f"/api/compare/runs/{run}")).json())["status"] != status:  # noqa: ASYNC110 - as a page does
             await anyio.sleep(0.01)
     return found

@@ -41,6 +41,7 @@ from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support import tiny
 from .support.fakes import ScriptedEngine, ScriptedResponder
+from .support.patience import PATIENCE_S
 from .support.speech import speak
 
 QUESTION = "How much is the compost bin?"
@@ -69,7 +70,7 @@ def golden_request(seed: int = 7, voice: str = "NATF0", frames: int = 25) -> Ren
 
 
 async def until(true: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - progress is read, not told
             await anyio.sleep(0.01)
 
@@ -336,8 +337,7 @@ def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
             async with batches.admission.slot(lambda place: None):
                 assert engine.sessions[0].closed
                 assert (batches.admission.used, batches.admission.talks) == (1, 1)
-                await anyio.sleep(0.05)
-                assert batch.progress.ahead == 0
+                await until(lambda: batch.progress.ahead == 0)
         return batch
 
     batch = anyio.run(talk_in_between)

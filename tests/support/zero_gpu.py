@@ -219,7 +219,7 @@ def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
                 yield caller
             finally:
                 caller.socket.close()
-                thread.join(10)
+                thread.join(PATIENCE_S)
 
 
 def patch_torch() -> None:
