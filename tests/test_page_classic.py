@@ -33,7 +33,9 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with app_process(tmp_path_factory.mktemp("app"), engine="auto") as running:
+    with app_process(
+        tmp_path_factory.mktemp("app"), engine="auto", module="tests.support.serve_lockstep"
+    ) as running:
         yield running
 
 
