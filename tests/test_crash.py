@@ -20,7 +20,7 @@ RECORDING = """
 import sys
 from pathlib import Path
 import numpy as np
-from personaplex_app.engine.contract import Mark, Step, TurnLatency, Utterance
+from personaplex_app.protocol_events import Frame, Mark, Saved, TurnLatency, Utterance
 from personaplex_app.sessions.library import Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_SAMPLES
@@ -33,7 +33,7 @@ for n in range(5_000):
     said = (spoken, Mark("overlap", "user", n, n + 1), TurnLatency(n, n + 1))
     events = said if n % 7 == 0 else ()
     frame = chance.uniform(-1, 1, FRAME_SAMPLES).astype(np.float32)
-    assert log.step(frame, Step(frame, events=events)) is None
+    assert {type(told) for told in log.see([Frame(frame, frame, 0.01), *events])} <= {Saved}
     print("step", n, log.saved_s, flush=True)
 """
 
@@ -70,7 +70,7 @@ def test_library_killed_at_any_moment_lost_nothing_it_acknowledged(tmp_path):
         found = library.get(KEY, talk_id)
         acknowledged = [f"words {n}" for n in range(0, last_step + 1, 7)]
         assert [u.text for u in found.utterances][: len(acknowledged)] == acknowledged
-        assert len(found.marks) == len(found.latencies) == len(found.utterances) <= len(acknowledged) + 1
+        assert len(found.marks) == len(found.turn_latencies) == len(found.utterances) <= len(acknowledged) + 1
         with library.open_audio(KEY, talk_id) as file:
             heard_s = soundfile.info(file).duration
         assert heard_s >= saved_s

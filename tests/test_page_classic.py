@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
-from .support.app_process import AppProcess, app_process
+from .support.app_process import ROOT, AppProcess, app_process
 from .support.browser import (
     MICROPHONE_HZ,
     chromium,
@@ -33,8 +33,12 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    personas = ROOT / "assets" / "personas.yaml"
     with app_process(
-        tmp_path_factory.mktemp("app"), engine="auto", module="tests.support.serve_lockstep"
+        tmp_path_factory.mktemp("app"),
+        engine="auto",
+        module="tests.support.serve_lockstep",
+        personas=personas,
     ) as running:
         yield running
 
@@ -160,6 +164,18 @@ def test_classic_agent_stops_when_interrupted(
     ]
     assert speaking, "the agent was not speaking when it was interrupted"
     assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
+
+
+def test_classic_persona_of_an_operators_file_is_chosen_in_the_page(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
+    with visitor(browser) as page:
+        app.until_ready()
+        open_page(page, app.url)
+        page.select_option("#talk-persona", "garden-centre")
+        expect(page.locator("#talk-prompt")).to_have_value(re.compile("Fernhill Gardens"))
+        expect(page.locator("#talk-voice")).to_have_value("warm")
+        expect(page.locator('[data-part="examples"]')).to_contain_text("How much is a tomato plant?")
 
 
 def test_classic_voice_is_heard_and_chosen_before_a_talk(

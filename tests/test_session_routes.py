@@ -15,7 +15,7 @@ from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 
-from .test_library import ME, META, QUIET, TOLD, YOU, talk
+from .test_library import ME, META, QUIET, TOLD, YOU, step, talk
 
 pytestmark = pytest.mark.unit
 
@@ -89,7 +89,7 @@ async def test_sessions_one_talk_comes_with_its_lane(client, library):
 
 async def test_sessions_running_talk_shows_words_but_no_sound_yet(client, library):
     log = library.begin(ME, False, META)
-    log.step(np.zeros(FRAME_SAMPLES, np.float32), TOLD)
+    step(log, TOLD)
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
     assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == (
         "live",

@@ -1,5 +1,5 @@
-"""The app with an embedded engine that waits for its own work, for tests of pages: what it hears and says, and
-when in the talk, is the same however busy the machine is.
+"""The app with an embedded engine that waits for its own work, for tests of pages: what it hears and says,
+and when in the talk, is the same however busy the machine is.
 
     python -m tests.support.serve_lockstep serve --engine=classic
 """

@@ -16,6 +16,7 @@ from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
 from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ...units import SAMPLE_RATE_HZ
+from ...voices import NAMES
 from ..app_state import AppState
 from ..http import errors_as_json, owner_key_of, private_json
 from .clone import voice_entry
@@ -111,7 +112,7 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
 
 def _adapter_entry(adapter: Adapter) -> dict:
     kind = "speech_to_speech"
-    voice = adapter.persona.voice
+    voice = adapter.persona.voice_among(NAMES) or adapter.persona.voices[0]
     return {
         "name": adapter.name,
         "type": kind,
