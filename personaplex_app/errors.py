@@ -6,6 +6,10 @@ next thing to do.
 `close_code`.
 """
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
 from enum import IntEnum
 
 
@@ -25,6 +29,7 @@ class PersonaplexError(Exception):
 
     code = "error"
     close_code = CloseCode.POLICY
+    exit_code = 1
 
 
 class BadInput(PersonaplexError):
@@ -117,10 +122,17 @@ class SettingsError(PersonaplexError):
     code = "settings"
 
 
+class UsageError(SettingsError):
+    """The program was called with a flag or an environment variable that cannot be used."""
+
+    exit_code = 2
+
+
 class SettingsFileError(SettingsError):
     """A file that a setting names cannot be used; the message has its line and field."""
 
     code = "settings_file"
+    exit_code = 2
 
 
 class CapacityError(PersonaplexError):
@@ -178,3 +190,12 @@ def shorten(value: object, limit: int = 40) -> str:
     """Return `value` for an error message: printable, quoted, at most `limit` characters."""
     text = repr(value if isinstance(value, str) else str(value))
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[-1]
+
+
+def exit_code_of(program: Callable[[], int | None]) -> int:
+    """Run a program; return 0 or what it returns, or after one line on stderr the exit code of its error."""
+    try:
+        return program() or 0
+    except PersonaplexError as error:
+        print(f"personaplex-app: {error}", file=sys.stderr)
+        return error.exit_code

@@ -33,10 +33,11 @@ def event(log: logging.Logger, text: str, **fields: Any) -> None:
     log.info(text, extra={"fields": fields})
 
 
-def configure(level: str, as_json: bool) -> None:
+def configure(level: str, as_json: bool, prints: bool = False) -> None:
     """Log to stderr from now on.
 
-    As JSON also what would be printed beside: lines of other packages, warnings, the fault of a thread.
+    As JSON also what would be told beside: warnings, the fault of a thread, and with `prints` every line that
+    is printed.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
@@ -47,10 +48,11 @@ def configure(level: str, as_json: bool) -> None:
         logging.captureWarnings(True)
         sys.excepthook = _log_fault
         threading.excepthook = lambda fault: _log_fault(fault.exc_type, fault.exc_value, fault.exc_traceback)
+        if prints:
+            _catch_prints()
 
 
-def catch_prints() -> None:
-    """Make log lines of what is printed to stdout and stderr from now on; call it after `configure`."""
+def _catch_prints() -> None:
     logging.raiseExceptions = False  # it would print what cannot be logged, which would be logged
     sys.stdout, sys.stderr = (cast(TextIO, _Stray(name)) for name in ("stdout", "stderr"))
 

@@ -135,11 +135,11 @@ class StepTimes:
 
 @dataclass(frozen=True)
 class LinkStats:
-    """What the way to a server and back adds to a talk.
+    """Statistics of the network link to a remote server.
 
-    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here.
-    `late_frames` were silence because theirs had not come, `trimmed_ms` of sound were left out to catch up,
-    and `skipped_frames` of the user were not sent.
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits in the
+    jitter buffer. `late_frames` were played as silence because the server's had not arrived, `trimmed_ms` of
+    sound were cut to catch up, and `skipped_frames` of the user were not sent.
     """
 
     round_trip_ms: float | None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import SettingsError, shorten
+from .errors import UsageError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
@@ -255,12 +255,12 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
-            raise SettingsError(
+            raise UsageError(
                 f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"
                 " certificate."
             )
         if self.share and (self.ssl or self.ssl_cert):
-            raise SettingsError(
+            raise UsageError(
                 "--share has https of its own and cannot reach an app that has it too; leave --ssl out."
             )
 
@@ -268,7 +268,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
         """Return the settings of an environment, with flags (as text, None for absent) before it.
 
-        Raises: SettingsError naming the variable, its value and what it may be, or what goes only together.
+        Raises: UsageError naming the variable, its value and what it may be, or what goes only together.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):
@@ -284,5 +284,5 @@ class Settings:
                 values[f.name] = f.metadata["parse"](text.strip())
             except ValueError as error:
                 shown = "its value" if not f.repr else shorten(text)
-                raise SettingsError(f"{name} is {shown}; it must be {error}.") from None
+                raise UsageError(f"{name} is {shown}; it must be {error}.") from None
         return cls(**values)

@@ -156,4 +156,4 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[Hub]":
 def access(server: "Hub", tmp_path: Path) -> "HubAccess":
     from personaplex_app.model.hub_repo import HubAccess
 
-    return HubAccess("", tmp_path / "receipts", tmp_path / "cache", server.url, pauses_s=(0.0, 0.0))
+    return HubAccess("", tmp_path / "receipts", tmp_path / "cache", server.url, retry_delays_s=(0.0, 0.0))

@@ -16,7 +16,7 @@ from personaplex_app.audio import level_db
 from personaplex_app.engine.batch_scheduler import BatchScheduler
 from personaplex_app.engine.captions import Captions
 from personaplex_app.engine.contract import Notice, Sampling, SessionConfig, StepTiming, TimedEngine
-from personaplex_app.engine.interruption_mute import MOST_FRAMES, PAUSE_FRAMES, InterruptionMute
+from personaplex_app.engine.interruption_mute import MAX_FRAMES, PAUSE_FRAMES, InterruptionMute
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.engine.personaplex_session import duration
 from personaplex_app.engine.snapshots import Snapshots
@@ -174,7 +174,7 @@ def test_engine_frame_of_another_size_is_refused_and_the_talk_goes_on(engine):
 
 def test_engine_broken_numbers_end_one_talk_and_leave_no_trace(engine):
     good, bad = engine.open(config_of("voice_only")), engine.open(config_of("voice_and_text"))
-    engine._slots._duplex.rows.state.cache.data[1, :, bad._slot.row, 5] = math.nan
+    engine._scheduler._duplex.rows.state.cache.data[1, :, bad._slot.row, 5] = math.nan
     with pytest.raises(EngineError, match="numbers overflowed"):
         bad.step(frames()[0])
     bad.close()
@@ -198,12 +198,12 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine._slots._duplex, "step", fail.__get__(engine._slots._duplex))
+        patch.setattr(engine._scheduler._duplex, "step", fail.__get__(engine._scheduler._duplex))
         with pytest.raises(
             EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"
         ):
             session.step(frames()[0])
-    until(lambda: engine._slots._broken is None)
+    until(lambda: engine._scheduler._broken is None)
     with pytest.raises(EngineError, match="start a new talk"):
         other.step(frames()[0])
     session.close()
@@ -434,7 +434,7 @@ def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
     mute = InterruptionMute()
 
     def left_out(frame):
-        sound, text = mute.heard(frame, "word")
+        sound, text = mute.apply(frame, "word")
         assert sound.any() == (text == "word") or frame is quiet
         return text == ""
 
@@ -443,7 +443,7 @@ def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
     said = [loud] * 5 + [quiet] * (PAUSE_FRAMES - 1) + [loud] + [quiet] * PAUSE_FRAMES + [loud]
     assert [left_out(frame) for frame in said] == [True] * (len(said) - 1) + [False]
     mute.begin()
-    assert sum(left_out(loud) for _ in range(2 * MOST_FRAMES)) == MOST_FRAMES
+    assert sum(left_out(loud) for _ in range(2 * MAX_FRAMES)) == MAX_FRAMES
 
 
 def test_session_that_is_interrupted_is_silent_and_wordless_while_the_model_goes_on(engine):

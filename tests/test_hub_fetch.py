@@ -222,7 +222,7 @@ def test_fetch_server_without_ranges_that_always_cuts_is_given_up(server, access
     server.fault(LM_FILE).ranges = False
     server.fault(LM_FILE).always_cut_after_bytes = 2_000_000
     assert "cut again and again" in refusal(REPO, access)
-    assert len(server.gets(LM_FILE)) == 1 + len(access.pauses_s) + 1
+    assert len(server.gets(LM_FILE)) == 1 + len(access.retry_delays_s) + 1
 
 
 def test_fetch_busy_hub_is_asked_again(server, access):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from personaplex_app.engine import leased
-from personaplex_app.engine.contract import LeasingEngine, SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.contract import SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.lease_contract import LeasingEngine
 from personaplex_app.engine.leased import LeasedEngine
 from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES
@@ -26,7 +27,7 @@ FRAME = np.zeros(FRAME_SAMPLES, np.float32)
 class Resting(ScriptedEngine):
     """A scripted engine that can be loaded in two steps."""
 
-    def rest(self, report) -> None:
+    def preload(self, report) -> None:
         self.rested = True
 
 
@@ -162,7 +163,7 @@ def test_lease_whose_worker_does_not_answer_is_over(engine, monkeypatch):
         return silence(frame)
 
     engine._engine._scripts[:] = [hangs]
-    monkeypatch.setattr(leased, "STEP_PATIENCE_S", 0.1)
+    monkeypatch.setattr(leased, "STEP_TIMEOUT_S", 0.1)
     with held(engine) as lease:
         session = lease.engine.open(CONFIG)
         with pytest.raises(EngineError, match="did not answer"):
@@ -173,7 +174,7 @@ def test_lease_whose_worker_does_not_answer_is_over(engine, monkeypatch):
 
 
 def test_worker_to_whom_nobody_speaks_ends(engine, monkeypatch):
-    monkeypatch.setattr(leased, "SILENT_S", 0.1)
+    monkeypatch.setattr(leased, "IDLE_TIMEOUT_S", 0.1)
     monkeypatch.setattr(leased, "YIELD_EVERY_S", 0.05)
     lease = engine.lease(30)
     assert len(list(engine.hold(lease.token))) >= 2
@@ -196,7 +197,7 @@ def test_worker_of_a_lost_engine_is_not_used_again(engine):
     engine._engine.lost = "The model cannot be made ready again; restart the app."
     lease = engine.lease(30)
     worker = engine._serve(lease.path, 30)
-    lease.meet(next(worker).ends_s)
+    lease.connect_worker(next(worker).ends_s)
     lease.end()
     with pytest.raises(EngineError, match="restart the app"):
         next(worker)

@@ -95,7 +95,7 @@ def test_doctor_on_a_t4_plans_float16_with_int8_weights(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(14.6 * GIB), 15 * GIB))
     plan = doctor.examine(Settings())["memory_plan"]
     assert "float16: this GPU has no bfloat16" in plan["device"]
-    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["layers_away"]) == (
+    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["offloaded_layers"]) == (
         2,
         "int8",
         0,

@@ -16,7 +16,7 @@ from personaplex_app.model.loading import load_lm, quantize_in_place
 from personaplex_app.model.quantize import (
     Int4Weight,
     Int8Weight,
-    integer_works,
+    integer_product_works,
     linear,
     quantized,
     scheme_of,
@@ -97,9 +97,9 @@ def test_int4_group_of_one_large_number_keeps_it():
 
 
 def test_integer_works_here_and_is_not_believed_when_wrong(monkeypatch):
-    assert integer_works(tiny.CPU)
+    assert integer_product_works(tiny.CPU)
     monkeypatch.setattr(torch, "_int_mm", lambda a, b: torch.zeros(len(a), b.shape[1], dtype=torch.int32))
-    assert not integer_works(tiny.CPU)
+    assert not integer_product_works(tiny.CPU)
 
 
 def test_scheme_spares_embeddings_norms_and_the_small_parts():
@@ -190,8 +190,8 @@ def test_load_quantized_places_every_tensor_in_its_small_form_as_it_is_read(monk
         alive.append((key, type(tensor)))
         original(model, key, tensor)
 
-    original = loading._place
-    monkeypatch.setattr(loading, "_place", placed)
+    original = loading._set_tensor
+    monkeypatch.setattr(loading, "_set_tensor", placed)
     lm = load_lm(tiny.GOLDEN, tiny.CPU, torch.bfloat16, quantize="int8")
     assert dict(alive)["transformer.layers.0.self_attn.in_proj_weight"] is Int8Weight
     plain = {key.rpartition(".")[0] for key, kind in alive if kind is Int8Weight}

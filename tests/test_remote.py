@@ -429,7 +429,7 @@ def test_remote_talk_goes_where_others_talk_least():
 
 
 def test_remote_dead_server_is_skipped_and_asked_again_later(monkeypatch):
-    monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(remote_module, "PROBE_EVERY_S", 0.05)
     port = free_port()
     with moshi_server() as alive, remote(f"ws://127.0.0.1:{port}/api/chat", alive.url) as engine:
         assert engine.max_sessions == 1
@@ -461,7 +461,7 @@ def test_remote_servers_that_are_all_dead_cannot_be_loaded():
 
 
 def test_remote_servers_that_stay_away_are_lost(monkeypatch):
-    monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(remote_module, "PROBE_EVERY_S", 0.02)
     monkeypatch.setattr(remote_module, "LOST_AFTER_S", 0.1)
     with moshi_server() as server:
         engine = RemoteEngine(replace(PATIENT, urls=(server.url,)))

@@ -28,7 +28,7 @@ STARTS_PROCESS = (
     "pty.spawn",
 )
 # of the process, not of what a test has started
-LIBRARY_THREADS = ("tqdm_monitor",)
+LIBRARY_THREADS = ("tqdm_monitor", "_telemetry_worker")
 THIS_MACHINE = ("127.", "::1", "localhost", "0.0.0.0", socket.gethostname())
 
 
@@ -117,4 +117,8 @@ def spent(reports: Iterable[object]) -> Iterator[str]:
 
 def left_threads(before: set[threading.Thread]) -> list[threading.Thread]:
     """Return the threads that run now and did not before."""
-    return [thread for thread in set(threading.enumerate()) - before if thread.name not in LIBRARY_THREADS]
+    return [
+        thread
+        for thread in set(threading.enumerate()) - before
+        if not any(name in thread.name for name in LIBRARY_THREADS)
+    ]
