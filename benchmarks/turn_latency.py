@@ -24,6 +24,7 @@ from personaplex_app.personas import find
 from personaplex_app.responder.rules import make_responder
 from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from personaplex_app.voices import EMBEDDED_NAMES
 
 QUESTIONS = {
     "waste-collection": (
@@ -165,7 +166,8 @@ def measure(quick: bool = False) -> dict:
     late = 0
     for number, (name, questions) in enumerate(QUESTIONS.items()):
         persona = find(name)
-        session = engine.open(SessionConfig(persona.classic_voice, persona.prompt, persona.name))
+        voice = persona.voice_among(EMBEDDED_NAMES) or EMBEDDED_NAMES[0]
+        session = engine.open(SessionConfig(voice, persona.prompt, persona.name))
         talk = Talk(session)
         talk.wait_for_agent(0.0)
         talk.wait_for_end(_GREETING_S)

@@ -39,7 +39,7 @@ class Pcm16:
 
 
 class Float32:
-    """Little-endian float32, as it comes and goes."""
+    """Little-endian float32, as it comes and goes; who takes it in checks it (`audio.checked`)."""
 
     def decode(self, payload: bytes) -> np.ndarray:
         """Return the samples. Raises: BadAudio for part of a sample."""
@@ -72,6 +72,6 @@ class Opus:
         return self._writer.append_pcm(samples)
 
 
-def make_codec(name: Literal["opus", "pcm", "float"]) -> Codec:
-    """Return a fresh codec of a talk."""
-    return {"opus": Opus, "pcm": Pcm16, "float": Float32}[name]()
+def make_codec(name: Literal["opus", "pcm"]) -> Codec:
+    """Return a fresh codec of a talk in the moshi family's protocol."""
+    return {"opus": Opus, "pcm": Pcm16}[name]()

@@ -2,19 +2,33 @@
 
 Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the
 next thing to do.
-`code` is the stable word that goes over the wire beside it.
+`code` is the stable word that goes over the wire beside it; a connection that ends by it is closed with its
+`close_code`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """The codes of a WebSocket's close that are used here (RFC 6455, section 7.4)."""
+
+    NORMAL = 1000
+    UNSUPPORTED = 1003
+    POLICY = 1008
+    TOO_BIG = 1009
+    FAULT = 1011
+    TRY_LATER = 1013
 
 
 class PersonaplexError(Exception):
     """Base of every error that is meant to be shown."""
 
     code = "error"
+    close_code = CloseCode.POLICY
     exit_code = 1
 
 
@@ -62,6 +76,18 @@ class ProtocolError(BadInput):
     """A message breaks the wire protocol."""
 
     code = "protocol"
+
+
+class WrongFrame(ProtocolError):
+    """A text message where binary ones are spoken, or the other way round."""
+
+    close_code = CloseCode.UNSUPPORTED
+
+
+class MessageTooBig(ProtocolError):
+    """A message is larger than the limit."""
+
+    close_code = CloseCode.TOO_BIG
 
 
 class BadVote(BadInput):
@@ -113,18 +139,21 @@ class CapacityError(PersonaplexError):
     """No room now; trying later can succeed."""
 
     code = "capacity"
+    close_code = CloseCode.TRY_LATER
 
 
 class EngineError(PersonaplexError):
     """An engine cannot start or go on; the session ends, others do not."""
 
     code = "engine"
+    close_code = CloseCode.FAULT
 
 
 class GpuUnavailable(EngineError):
     """No GPU is lent to this visitor now; the message says when to come back."""
 
     code = "no_gpu"
+    close_code = CloseCode.TRY_LATER
 
 
 class EngineUnavailable(EngineError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from .protocol_events import Frame, StepEvent
 from .units import FRAME_S
 
 # a step must take less than a frame: fine around 80 ms, coarse far from it
@@ -46,17 +47,22 @@ class Traffic:
 
 @dataclass(frozen=True)
 class StepMeter:
-    """Counts the steps of one talk."""
+    """Counts the steps of one talk, as one of those who listen to it."""
 
     took_s: Callable[[float], None] = _nothing
     missed: Callable[[float], None] = _nothing
     came_late: Callable[[float], None] = _nothing
 
-    def step(self, took_s: float) -> None:
-        """Note a step."""
-        self.took_s(took_s)
-        if took_s > FRAME_S:
-            self.missed(1)
+    def see(self, events: Sequence[StepEvent]) -> tuple[()]:
+        """Count what one step brought."""
+        for event in events:
+            if isinstance(event, Frame):
+                self.took_s(event.step_s)
+                if event.step_s > FRAME_S:
+                    self.missed(1)
+                if event.missing_frames:
+                    self.came_late(event.missing_frames)
+        return ()
 
 
 class Metrics:

@@ -1,43 +1,47 @@
-"""Role presets: who the agent is. The texts live in `personas.yaml` and are validated when loaded."""
+"""Roles: who the agent is. The app's own are in `personas.yaml`, an operator's in a file of that form."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import voices
-from .errors import BadPrompt, SettingsError, UnknownPersona, shorten
+from .errors import BadPrompt, UnknownPersona, shorten
 from .protocol import MAX_PROMPT_CHARS
-from .yaml_fields import load_yaml
+from .voices import checked_voice
+from .yaml_fields import Fields, flag, line_of_text, read_fields, text
 
 MAX_PROMPT_WORDS = 200
 MAX_LINE_CHARS = 120
 EXAMPLES_MIN = 3
 EXAMPLES_MAX = 5
-CLASSIC_VOICES = ("natural", "warm", "deep", "bright", "light")
+MAX_VOICES = 20
 PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
+
+_line = line_of_text(MAX_LINE_CHARS)
 
 
 @dataclass(frozen=True)
 class Persona:
     """One role.
 
-    `voice` is a PersonaPlex voice, `classic_voice` one of the embedded engine's; `examples` are things to say
-    to it.
+    `voices` are preferences over engines; `examples` are things to say to it.
     """
 
     name: str
     title: str
     purpose: str
     family: str
-    voice: str
-    classic_voice: str
+    voices: tuple[str, ...]
     prompt: str
     examples: tuple[str, ...]
+
+    def voice_among(self, names: Collection[str]) -> str | None:
+        """Return the first of its voices that is among an engine's, None when it has none of them."""
+        return next((voice for voice in self.voices if voice in names), None)
 
 
 def check_prompt(text: str) -> str:
@@ -56,23 +60,18 @@ def check_prompt(text: str) -> str:
     return text
 
 
-def load_personas(path: Path = PERSONAS_FILE) -> tuple[Persona, ...]:
-    """Return the roles of a personas file, in its order.
+def load_personas(file: str | Path = "") -> tuple[Persona, ...]:
+    """Return the app's own roles, those of an operator's file added or put in the place of their namesakes.
 
-    Raises: SettingsError naming the persona, the field and its limit.
+    A file that says `replace: true` stands for them all.
+
+    Raises: SettingsFileError naming the file's line and field.
     """
-    entries = load_yaml(path)
-    if not isinstance(entries, list) or not entries:
-        raise SettingsError(f"The personas file {path.name} must be a list with at least one persona.")
-    personas = tuple(_persona(entry, number) for number, entry in enumerate(entries, 1))
-    names = [p.name for p in personas]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingsError(
-                f"Persona {shorten(name)}, field name: it is used {names.count(name)} times; names must"
-                " differ."
-            )
-    return personas
+    own, _ = _read(PERSONAS_FILE)
+    if not file:
+        return tuple(own.values())
+    given, alone = _read(Path(file))
+    return tuple((given if alone else own | given).values())
 
 
 def find(name: str, personas: Iterable[Persona] | None = None) -> Persona:
@@ -88,54 +87,63 @@ def find(name: str, personas: Iterable[Persona] | None = None) -> Persona:
     raise UnknownPersona(f"There is no persona {shorten(name)}. {hint}")
 
 
-def _persona(entry: Any, number: int) -> Persona:
-    if not isinstance(entry, dict):
-        raise SettingsError(f"Persona number {number} must be a mapping of fields, not {shorten(entry)}.")
-    who = f"Persona {shorten(entry.get('name') or f'number {number}')}"
-    known = [f.name for f in fields(Persona)]
-    for name in entry:
-        if name not in known:
-            raise SettingsError(
-                f"{who}, field {shorten(name)}: there is no such field; the fields are {', '.join(known)}."
-            )
-    values = {name: _line(who, name, entry.get(name)) for name in known if name not in ("prompt", "examples")}
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", values["name"]):
-        raise SettingsError(f"{who}, field name: use lower-case letters, digits and single hyphens.")
-    for field_name, choices in (("voice", voices.NAMES), ("classic_voice", CLASSIC_VOICES)):
-        if values[field_name] not in choices:
-            raise SettingsError(
-                f"{who}, field {field_name}: {shorten(values[field_name])} is not one of"
-                f" {', '.join(choices)}."
-            )
-    examples = entry.get("examples")
-    if not isinstance(examples, list) or not EXAMPLES_MIN <= len(examples) <= EXAMPLES_MAX:
-        raise SettingsError(
-            f"{who}, field examples: give a list of {EXAMPLES_MIN} to {EXAMPLES_MAX} things to say."
-        )
-    said = tuple(_line(who, "examples", example) for example in examples)
-    return Persona(**values, prompt=_prompt(who, entry.get("prompt")), examples=said)
+def _read(path: Path) -> tuple[dict[str, Persona], bool]:
+    """Return a file's personas by name, and whether they are all that there shall be."""
+    fields = read_fields(path, list_name="personas")
+    alone = fields.take("replace", flag, False)
+    found: dict[str, Persona] = {}
+    for entry in fields.mappings("personas"):
+        persona = _persona(entry)
+        if persona.name in found:
+            raise entry.refused("name", f"the persona {persona.name} is there twice; names must differ")
+        found[persona.name] = persona
+    if not found:
+        raise fields.refused("personas", "give at least one persona")
+    fields.end()
+    return found, alone
 
 
-def _line(who: str, name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{who}, field {name}: it must be text and not empty, not {shorten(value)}.")
-    if len(value) > MAX_LINE_CHARS or "\n" in value:
-        raise SettingsError(
-            f"{who}, field {name}: it has {len(value)} characters; the limit is one line of {MAX_LINE_CHARS}."
-        )
-    return value.strip()
+def _persona(entry: Fields) -> Persona:
+    persona = Persona(
+        name=entry.take("name", _name, ""),
+        title=entry.take("title", _line, ""),
+        purpose=entry.take("purpose", _line, ""),
+        family=entry.take("family", _line, ""),
+        voices=_voices(entry),
+        prompt=entry.take("prompt", _prompt, ""),
+        examples=entry.take_list("examples", _line, EXAMPLES_MIN, EXAMPLES_MAX),
+    )
+    for name, value in vars(persona).items():
+        if not value:
+            raise entry.refused(name, "it is missing")
+    entry.end()
+    return persona
 
 
-def _prompt(who: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise SettingsError(f"{who}, field prompt: it must be text, not {shorten(value)}.")
-    try:
-        prompt = check_prompt(value)
-    except BadPrompt as error:
-        raise SettingsError(f"{who}, field prompt: {error}") from None
-    words = len(prompt.split())
-    if words >= MAX_PROMPT_WORDS:
-        raise SettingsError(
-            f"{who}, field prompt: it has {words} words; it must have fewer than {MAX_PROMPT_WORDS}."
-        )
+def _voices(entry: Fields) -> tuple[str, ...]:
+    """Return the preferences; `voice`, one of PersonaPlex, and `classic_voice`, one of the embedded engine,
+    are how files named them before.
+    """
+    voices = entry.take_list("voices", _voice, 1, MAX_VOICES)
+    before = [entry.take(name, _voice, "") for name in ("voice", "classic_voice") if name in entry]
+    if voices and before:
+        raise entry.refused("voices", "it stands for voice and classic_voice; leave those out")
+    return voices or tuple(filter(None, before))
+
+
+def _name(value: Any) -> str:
+    name = _line(value)
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError("lower-case letters, digits and single hyphens")
+    return name
+
+
+def _voice(value: Any) -> str:
+    return checked_voice(text(value))
+
+
+def _prompt(value: Any) -> str:
+    prompt = check_prompt(text(value))
+    if (words := len(prompt.split())) >= MAX_PROMPT_WORDS:
+        raise BadPrompt(f"It has {words} words; it must have fewer than {MAX_PROMPT_WORDS}.")
     return prompt

@@ -2,8 +2,7 @@
 
 A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to
 clients that ask with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
-carries one JSON object whose `type` says what it is; `server/live.py` lists those the server sends. A client
-sends `start`, `stop`, `interrupt`, `sampling` (temperatures and top-k, from the next frame on) and `ping`.
+carries one JSON object whose `type` says what it is: one of the events and orders of `protocol_events`.
 Source: the public behaviour of moshi servers and clients.
 """
 
@@ -17,7 +16,19 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Literal
 
-from .errors import BadInput, ProtocolError, shorten
+from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
+from .protocol_events import (
+    BadOrder,
+    Interrupt,
+    Order,
+    Ping,
+    Playback,
+    SamplingChange,
+    Start,
+    Stop,
+    UnknownOrder,
+    said,
+)
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PROMPT_CHARS = 2_000
@@ -77,13 +88,13 @@ def decode(data: bytes | str) -> Message:
     Raises: ProtocolError for text, nothing, too much, or an unknown kind.
     """
     if isinstance(data, str):
-        raise ProtocolError(
+        raise WrongFrame(
             "This socket takes binary messages whose first byte is the kind; a text message came."
         )
     if not data:
         raise ProtocolError("An empty message came; the first byte of every message is its kind.")
     if len(data) > MAX_MESSAGE_BYTES:
-        raise ProtocolError(
+        raise MessageTooBig(
             f"A message of {len(data)} bytes came; the limit is {MAX_MESSAGE_BYTES}. Send audio in smaller"
             " pieces."
         )
@@ -96,7 +107,9 @@ def decode(data: bytes | str) -> Message:
 
 def metadata(type_: str, **fields: Any) -> Message:
     """Return a kind 4 message."""
-    return Message(Kind.METADATA, json.dumps({"type": type_, **fields}, ensure_ascii=False).encode())
+    return Message(
+        Kind.METADATA, json.dumps({"type": type_, **fields}, ensure_ascii=False).encode(errors="replace")
+    )
 
 
 def pack(messages: list[bytes]) -> bytes:
@@ -135,8 +148,7 @@ class ChatRequest:
     # None: not said, a persona's or the default one is taken; "": said to be empty
     prompt: str | None = None
     persona: str = ""
-    # "float" is the gateway's: no query asks for it
-    codec: Literal["opus", "pcm", "float"] = "opus"
+    codec: Literal["opus", "pcm"] = "opus"
     events: bool = False
     config_follows: bool = False
     owner: str = ""
@@ -147,28 +159,27 @@ class ChatRequest:
     lease_s: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
-    def configured(self, message: Mapping[str, Any]) -> ChatRequest:
-        """Return this request with the fields of a `start` message, which uses the names of the query.
+    def configured(self, start: Start) -> ChatRequest:
+        """Return this request with what a `start` says."""
+        changes = {
+            "voice": start.voice_prompt,
+            "prompt": start.text_prompt,
+            "persona": start.persona,
+            "owner": start.owner,
+            "engine": start.engine,
+            "lease_s": start.lease_s,
+        }
+        return replace(
+            self,
+            config_follows=False,
+            keep=start.keep or self.keep,
+            sampling={**self.sampling, **said(start, SAMPLING_LIMITS)},
+            **{name: value for name, value in changes.items() if value is not None},
+        )
 
-        Raises: BadInput naming the field.
-        """
-        return replace(_parse(message, self), config_follows=False)
-
-    def resampled(self, message: Mapping[str, Any]) -> ChatRequest:
-        """Return this request with the temperatures and top-k of a `sampling` message, sent while talking;
-        what it leaves out stays.
-
-        Raises: BadInput naming the field.
-        """
-        if "seed" in message:
-            raise BadInput(
-                "The seed is chosen when a talk begins and stays; start a new talk with another one."
-            )
-        if not SAMPLING_LIMITS.keys() & message.keys():
-            raise BadInput(
-                f"A sampling message changes at least one of {', '.join(list(SAMPLING_LIMITS)[:-1])}."
-            )
-        return replace(self, sampling=_sampling(message, self.sampling))
+    def resampled(self, change: SamplingChange) -> ChatRequest:
+        """Return this request with the temperatures and top-k of a change; what it leaves out stays."""
+        return replace(self, sampling={**self.sampling, **said(change, SAMPLING_LIMITS)})
 
 
 # name: (smallest, largest, whole numbers only)
@@ -206,35 +217,75 @@ def parse_query(query: Mapping[str, str]) -> ChatRequest:
         asked.pop("text_prompt", None)
     if asked.get("seed") == "-1":
         del asked["seed"]
-    return _parse(asked, base)
+    return replace(base.configured(parse_start(asked)), config_follows=base.config_follows)
 
 
-def _parse(fields: Mapping[str, Any], base: ChatRequest) -> ChatRequest:
-    return replace(
-        base,
+def parse_start(fields: Mapping[str, Any]) -> Start:
+    """Return what a query or a `start` message says of a talk; both use the same names.
+
+    Raises: BadInput naming the field, its value and what it may be.
+    """
+    voice = _text(fields, "voice_prompt", 80)
+    lease_s = fields.get("lease_s")
+    return Start(
         # the reference's clients name a voice by its file
-        voice=_text(fields, "voice_prompt", base.voice, 80).removesuffix(".pt"),
-        prompt=(
-            _text(fields, "text_prompt", base.prompt or "", MAX_PROMPT_CHARS)
-            if "text_prompt" in fields
-            else base.prompt
-        ),
-        persona=_text(fields, "persona", base.persona, 80),
-        owner=_text(fields, "owner", base.owner, 128),
-        keep=_flag(fields.get("keep"), "keep") or base.keep,
-        engine=_text(fields, "engine", base.engine, 40),
-        lease_s=int(_number("lease_s", fields.get("lease_s") or base.lease_s, 0, 3_600, True)),
-        sampling=_sampling(fields, base.sampling),
+        voice_prompt=voice and voice.removesuffix(".pt"),
+        text_prompt=_text(fields, "text_prompt", MAX_PROMPT_CHARS),
+        persona=_text(fields, "persona", 80),
+        engine=_text(fields, "engine", 40),
+        lease_s=int(_number("lease_s", lease_s, 0, 3_600, True)) if lease_s else None,
+        owner=_text(fields, "owner", 128),
+        keep=_flag(fields.get("keep"), "keep"),
+        **_sampling(fields),
     )
 
 
-def _sampling(fields: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def parse_order(fields: Mapping[str, Any]) -> Order:
+    """Return what a client's metadata message orders; one that cannot be obeyed is an order too, `BadOrder`
+    or `UnknownOrder`: what becomes of the talk is not decided here.
+    """
+    match fields["type"]:
+        case "start" | "sampling" as type_:
+            try:
+                return parse_start(fields) if type_ == "start" else _sampling_change(fields)
+            except BadInput as error:
+                return BadOrder(type_, str(error))
+        case "interrupt":
+            return Interrupt()
+        case "playback":
+            underruns = fields.get("underruns")
+            return Playback(
+                underruns if isinstance(underruns, int) else None,
+                _number_or_none(fields.get("buffer_ms")),
+                _number_or_none(fields.get("trimmed_ms")),
+            )
+        case "ping":
+            return Ping(fields.get("sent"))
+        case "stop":
+            return Stop()
+        case unknown:
+            return UnknownOrder(unknown)
+
+
+def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
+    if "seed" in fields:
+        raise BadInput("The seed is chosen when a talk begins and stays; start a new talk with another one.")
+    changes = _sampling(fields)
+    if not changes:
+        names = ", ".join(name for name in SAMPLING_LIMITS if name != "seed")
+        raise BadInput(f"A sampling message changes at least one of {names}.")
+    return SamplingChange(**changes)
+
+
+def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name in SAMPLING_LIMITS if (value := fields.get(name)) not in (None, "")}
-    return {**before, **{name: _number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}}
+    return {name: _number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}
 
 
-def _text(fields: Mapping[str, Any], name: str, default: str, limit: int) -> str:
-    value = fields.get(name, default)
+def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
     if not isinstance(value, str):
         raise BadInput(f"{name} must be text; {shorten(value)} came.")
     if len(value) > limit:
@@ -242,6 +293,10 @@ def _text(fields: Mapping[str, Any], name: str, default: str, limit: int) -> str
             f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again."
         )
     return value.strip()
+
+
+def _number_or_none(value: Any) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 def _flag(value: Any, name: str) -> bool:

@@ -227,6 +227,9 @@ class Settings:
     api_key: str = _setting(
         "", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True
     )
+    personas: str = _setting(
+        "", str, "YAML file of personas, added to the app's own or put in the place of their namesakes"
+    )
     adapters: str = _setting(
         "", str, "YAML file of the gateway's adapters, added to the personas or put in their place"
     )

@@ -1,5 +1,5 @@
-"""The 18 voices of PersonaPlex by name, and the reading of `voices.tgz` as the hostile archive that any
-download is.
+"""Every voice by name, PersonaPlex's 18 and the embedded engine's, and the reading of `voices.tgz` as the
+hostile archive that any download is.
 """
 
 from __future__ import annotations
@@ -38,23 +38,38 @@ class Voice:
 
 @dataclass(frozen=True)
 class Family:
-    """A group of voices. `prefix` begins their names."""
+    """A group of voices. `prefix` begins their names; `embedded` is the embedded engine's nearest voice."""
 
     prefix: str
     title: str
     description: str
     count: int
+    embedded: str
 
 
+_EVEN = "Even and close to everyday speech; the family to begin with."
+_COLOURFUL = "More colour and more accents, less alike among themselves."
 FAMILIES = (
-    Family("NATF", "Natural, female", "Even and close to everyday speech; the family to begin with.", 4),
-    Family("NATM", "Natural, male", "Even and close to everyday speech; the family to begin with.", 4),
-    Family("VARF", "Varied, female", "More colour and more accents, less alike among themselves.", 5),
-    Family("VARM", "Varied, male", "More colour and more accents, less alike among themselves.", 5),
+    Family("NATF", "Natural, female", _EVEN, 4, "natural"),
+    Family("NATM", "Natural, male", _EVEN, 4, "deep"),
+    Family("VARF", "Varied, female", _COLOURFUL, 5, "bright"),
+    # the embedded engine has no men's voices but one
+    Family("VARM", "Varied, male", _COLOURFUL, 5, "deep"),
 )
 NO_VOICE = "none"
 """Stands for a talk without a voice prompt."""
 NAMES = tuple(f"{family.prefix}{k}" for family in FAMILIES for k in range(family.count))
+EMBEDDED = tuple(
+    Voice(name, title, description, "Embedded")
+    for name, title, description in (
+        ("natural", "Natural", "A clear, even woman's voice: the synthesiser as it was made."),
+        ("warm", "Warm", "The same speaker, a little lower and calmer."),
+        ("deep", "Deep", "A low, full voice, unhurried."),
+        ("bright", "Bright", "Higher and lively."),
+        ("light", "Light", "High and light, like a younger speaker."),
+    )
+)
+EMBEDDED_NAMES = tuple(voice.name for voice in EMBEDDED)
 
 
 def family_of(name: str) -> Family:
@@ -64,9 +79,25 @@ def family_of(name: str) -> Family:
     """
     if name in NAMES:
         return next(family for family in FAMILIES if name.startswith(family.prefix))
-    close = difflib.get_close_matches(name.upper(), NAMES, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(NAMES)}."
-    raise UnknownVoice(f"There is no voice {shorten(name)}. {hint}")
+    raise _unknown(name, NAMES)
+
+
+def checked_voice(name: str) -> str:
+    """Return the name of a voice that some engine of ours has, without the ".pt" of a released one.
+
+    Raises: UnknownVoice, with the closest names.
+    """
+    name = name.removesuffix(".pt")
+    if name not in (*NAMES, *EMBEDDED_NAMES):
+        raise _unknown(name, (*NAMES, *EMBEDDED_NAMES))
+    return name
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> UnknownVoice:
+    by_folded = {each.casefold(): each for each in names}
+    close = [by_folded[each] for each in difflib.get_close_matches(name.casefold(), by_folded, cutoff=0.5)]
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(names)}."
+    return UnknownVoice(f"There is no voice {shorten(name)}. {hint}")
 
 
 def released_voice(name: str) -> Voice:

@@ -29,6 +29,7 @@ class Fields:
         self._within = within
         self._mark = node.start_mark
         self._nodes: dict[str, yaml.Node] = {}
+        self._asked: list[str] = []
         self._inner: list[Fields] = []
         if not isinstance(node, yaml.MappingNode):
             raise _wrong(file, node, within or "the file", "it must be a mapping of fields")
@@ -47,11 +48,30 @@ class Fields:
         Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value
         must be, BadInput a sentence.
         """
+        node = self._next(name)
+        return default if node is None else self._parsed(node, self._path(name), parse)
+
+    def take_list(self, name: str, parse: Callable[[Any], T], least: int, most: int) -> tuple[T, ...]:
+        """Return a field that is a list of `least` to `most` values, each parsed; nothing where it is absent.
+
+        Raises: as `take`, with the line of the value that is wrong.
+        """
+        node = self._next(name)
+        if node is None:
+            return ()
+        path = self._path(name)
+        if not isinstance(node, yaml.SequenceNode) or not least <= len(node.value) <= most:
+            raise _wrong(self._file, node, path, f"it must be a list of {least} to {most} values")
+        return tuple(self._parsed(each, f"{path}[{number}]", parse) for number, each in enumerate(node.value))
+
+    def _next(self, name: str) -> yaml.Node | None:
+        self._asked.append(name)
         node = self._nodes.pop(name, None)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
-            return default
+        return None if node is None or node.tag == "tag:yaml.org,2002:null" else node
+
+    def _parsed(self, node: yaml.Node, path: str, parse: Callable[[Any], T]) -> T:
         if not isinstance(node, yaml.ScalarNode):
-            raise _wrong(self._file, node, self._path(name), "it must be a single value")
+            raise _wrong(self._file, node, path, "it must be a single value")
         try:
             value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError):
@@ -59,16 +79,14 @@ class Fields:
         try:
             return parse(value)
         except ValueError as error:
-            raise _wrong(
-                self._file, node, self._path(name), f"it is {shorten(value)}; it must be {error}"
-            ) from None
+            raise _wrong(self._file, node, path, f"it is {shorten(value)}; it must be {error}") from None
         except BadInput as error:
-            raise _wrong(self._file, node, self._path(name), str(error).rstrip(".")) from None
+            raise _wrong(self._file, node, path, str(error).rstrip(".")) from None
 
     def mapping(self, name: str) -> Fields:
         """Return a field that is a mapping, an empty one where it is absent."""
-        node = self._nodes.pop(name, None)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
+        node = self._next(name)
+        if node is None:
             node = yaml.MappingNode("tag:yaml.org,2002:map", [], self._mark)
         self._inner.append(Fields(self._file, node, self._path(name)))
         return self._inner[-1]
@@ -78,7 +96,7 @@ class Fields:
 
         Raises: SettingsFileError when it is absent or no such list.
         """
-        node = self._nodes.pop(name, None)
+        node = self._next(name)
         if not isinstance(node, yaml.SequenceNode):
             raise SettingsFileError(
                 f"{self._file}, line {(node.start_mark if node else self._mark).line + 1}, field"
@@ -97,6 +115,16 @@ class Fields:
             f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}."
         )
 
+    def end(self) -> None:
+        """Raises: SettingsFileError for the first field that nobody took."""
+        for name, node in self._nodes.items():
+            raise _wrong(
+                self._file,
+                node,
+                self._path(name),
+                f"there is no such field; the fields are {', '.join(self._asked)}",
+            )
+
     def unused(self) -> list[str]:
         """Return where the fields are that nobody took, here and further in."""
         here = [f"line {_line(node)}, field {self._path(name)}" for name, node in self._nodes.items()]
@@ -106,8 +134,9 @@ class Fields:
         return f"{self._within}.{name}" if self._within else name
 
 
-def read_fields(path: Path) -> Fields:
-    """Return the mapping that a YAML file is.
+def read_fields(path: Path, list_name: str = "") -> Fields:
+    """Return the mapping that a YAML file is; with a `list_name`, a file that is only a list is read as the
+    field of that name.
 
     Raises: SettingsFileError when the file cannot be read, is too large or no YAML, with the line.
     """
@@ -132,6 +161,9 @@ def read_fields(path: Path) -> Fields:
         ) from None
     if node is None:
         raise SettingsFileError(f"The file {path.name} is empty.")
+    if list_name and isinstance(node, yaml.SequenceNode):
+        name = yaml.ScalarNode("tag:yaml.org,2002:str", list_name, node.start_mark, node.start_mark)
+        node = yaml.MappingNode("tag:yaml.org,2002:map", [(name, node)], node.start_mark, node.end_mark)
     return Fields(path.name, node, "")
 
 
@@ -153,6 +185,17 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("text")
     return value.strip()
+
+
+def line_of_text(most_chars: int) -> Callable[[Any], str]:
+    """Return a parser of one line of text of at most so many characters."""
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip() or "\n" in value or len(value) > most_chars:
+            raise ValueError(f"one line of text, not empty and at most {most_chars} characters")
+        return value.strip()
+
+    return parse
 
 
 def flag(value: Any) -> bool:

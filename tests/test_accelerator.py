@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parent.parent
+PATIENT = ("--until", "100000", "--patience", "100")  # a busy machine is no failure of a part
 
 
 def run(folder: Path, *args: str) -> tuple[list[str], list[dict]]:
@@ -22,7 +23,7 @@ def run(folder: Path, *args: str) -> tuple[list[str], list[dict]]:
 
 def test_accelerator_keeps_a_line_for_each_part(tmp_path):
     printed, (environment, offload) = run(
-        tmp_path, "--device", "cpu", "--only", "environment,offload", "--label", "try"
+        tmp_path, "--device", "cpu", "--only", "environment,offload", "--label", "try", *PATIENT
     )
     assert [line.split()[0] for line in printed] == ["environment", "offload"]
     assert (environment["part"], environment["label"], environment["machine"]) == (
@@ -36,7 +37,7 @@ def test_accelerator_keeps_a_line_for_each_part(tmp_path):
 
 
 def test_accelerator_part_that_fails_costs_only_itself(tmp_path):
-    _, (offload,) = run(tmp_path, "--device", "nowhere", "--only", "offload")
+    _, (offload,) = run(tmp_path, "--device", "nowhere", "--only", "offload", *PATIENT)
     assert "exit status 1" in offload["failed"]
     assert "nowhere" in offload["failed"]
 

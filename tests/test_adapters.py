@@ -52,7 +52,7 @@ def test_adapters_without_a_file_are_our_personas_with_the_six_known_ones():
     found = load_adapters(load_personas())
     assert len(found.by_name) == len(load_personas())
     assert {f"personaplex-{name}": voice for name, voice in GATEWAY_VOICES.items()}.items() <= {
-        name: adapter.persona.voice for name, adapter in found.by_name.items()
+        name: adapter.persona.voices[0] for name, adapter in found.by_name.items()
     }.items()
     limits = found.limits
     assert (limits.talk_s, limits.idle_s, limits.sessions) == (3600, 300, 4)
@@ -64,7 +64,7 @@ def test_adapters_without_a_file_are_our_personas_with_the_six_known_ones():
 def test_adapters_file_adds_and_changes(tmp_path):
     found = load(tmp_path, GOOD)
     desk = found.find("parcel-desk")
-    assert (desk.persona.voice, desk.persona.classic_voice, desk.needs_key) == ("VARM3", "deep", True)
+    assert (desk.persona.voices, desk.needs_key) == (("VARM3", "deep"), True)
     assert desk.persona.prompt == "You work for Swift Parcel and your name is Ida."
     assert (desk.sampling, desk.chunk_ms, desk.max_sessions) == (
         {"audio_temperature": 0.6, "seed": 7},
@@ -75,12 +75,7 @@ def test_adapters_file_adds_and_changes(tmp_path):
     with pytest.raises(BadInput, match="switched off"):
         found.find("personaplex-storyteller")
     chat = found.find("personaplex-chat")
-    assert (chat.persona.voice, chat.persona.classic_voice, chat.talk_s, chat.idle_s) == (
-        "NATM3",
-        "deep",
-        900,
-        60,
-    )
+    assert (chat.persona.voices, chat.talk_s, chat.idle_s) == (("NATM3", "deep"), 900, 60)
     assert "June" in chat.persona.prompt
     assert found.find("personaplex-assistant").talk_s == 900
     assert found.unused == (
@@ -160,6 +155,33 @@ def test_adapters_that_ask_for_a_key_where_there_is_none_are_refused(tmp_path):
         SettingsError, match=r"line 2, field adapters\[0\].capabilities.*PERSONAPLEX_GATEWAY_KEY"
     ):
         load(tmp_path, GOOD, keyed=False)
+
+
+def test_adapters_of_an_operators_personas_are_offered_and_changed(tmp_path):
+    own = tmp_path / "personas.yaml"
+    own.write_text(
+        "- {name: gardener, title: Gardener, purpose: Plants., family: Shops, voices: [deep, VARM1, NATM0],"
+        " prompt: You sell plants., examples: [Hello., A fern?, Goodbye.]}"
+    )
+    personas = load_personas(own)
+    assert load_adapters(personas).find("gardener").persona.voices == ("deep", "VARM1", "NATM0")
+    changes = {
+        "idle_timeout": "config: {idle_timeout: 7}",
+        "same voice": "persona: {voice_prompt: VARM1.pt}",
+        "other voice": "persona: {voice_prompt: NATM0}",
+    }
+    found = {}
+    for name, change in changes.items():
+        file = tmp_path / "adapters.yaml"
+        file.write_text(f"adapters: [{{name: personaplex-gardener, {change}}}]")
+        found[name] = load_adapters(personas, str(file)).find("gardener")
+    assert found["idle_timeout"].idle_s == 7
+    assert found["idle_timeout"].persona.prompt == "You sell plants."
+    assert {name: each.persona.voices for name, each in found.items()} == {
+        "idle_timeout": ("deep", "VARM1", "NATM0"),
+        "same voice": ("deep", "VARM1", "NATM0"),
+        "other voice": ("NATM0", "deep"),
+    }
 
 
 @pytest.mark.parametrize("content", ["", "- 3", "[" * 5000, "\x00", "a: &a [*a]"])

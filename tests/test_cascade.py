@@ -400,7 +400,7 @@ def test_engine_not_loaded_cannot_open():
 
 
 @pytest.mark.parametrize(
-    "frame", [np.full(FRAME_SAMPLES, np.nan, np.float32), np.zeros(100, np.float32)], ids=["nan", "short"]
+    "frame", [np.zeros(100, np.float32), np.zeros((1, FRAME_SAMPLES), np.float32)], ids=["short", "two axes"]
 )
 def test_talk_bad_frame_is_refused_and_the_talk_goes_on(talk, frame):
     done = talk(ScriptedResponder(GREETING))

@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from personaplex_app.protocol import Kind, Message, pack
+from personaplex_app.protocol_events import AgentText
 from personaplex_app.server import channel, listener
 from personaplex_app.server.channel import HttpChannel
 
@@ -14,12 +15,12 @@ async def test_stream_says_something_when_the_talk_says_nothing(monkeypatch):
     # what proxies call idle begins at 30 s; a late thread or a lost packet must not matter
     assert max(channel.KEEP_ALIVE_S, listener.PING_EVERY_S) <= 10
     monkeypatch.setattr(channel, "KEEP_ALIVE_S", 0.01)
-    half, said = HttpChannel(), Message(Kind.TEXT, b"at last").encode()
+    half = HttpChannel()
     body = half.stream()
     alive = pack([Message(Kind.PING).encode()])
     assert [await anext(body), await anext(body)] == [alive, alive]
-    await half.send(said)
-    assert await anext(body) == pack([said])
+    await half.send(AgentText("at last"))
+    assert await anext(body) == pack([Message(Kind.TEXT, b"at last").encode()])
     assert await anext(body) == alive
     await half.close(1000, "")
     assert [each async for each in body] == []

@@ -27,6 +27,7 @@ from personaplex_app.server import uploads
 from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
+from personaplex_app.server.entry_point import page_entry
 from personaplex_app.server.routes import clone as routes
 from personaplex_app.server.routes.clone import clone_routes
 from personaplex_app.server.routes.status import status_routes
@@ -225,9 +226,8 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
         made = (await client.post("/api/clones", params=YES, content=wav)).json()
     clock.now_s += TEMPORARY_AGE_S + 1
     channel = FakeChannel()
-    await Talk(
-        channel, parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME}), app_state
-    ).run()
+    request = parse_query({"codec": "pcm", "voice_prompt": made["name"], "owner": ME})
+    await Talk(channel, request, app_state, page_entry("chat", request)).run()
     assert channel.errors == [
         "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. Choose"
         " another, or clone it again."
@@ -238,9 +238,8 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
 async def test_clones_kept_with_another_model_is_told_in_the_talk(client, app_state):
     voice = app_state.clones.add(NOBODY.with_owner_key(ME), "Old", b"made by another version", keep=False)
     channel = FakeChannel()
-    await Talk(
-        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
-    ).run()
+    request = parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME})
+    await Talk(channel, request, app_state, page_entry("chat", request)).run()
     assert channel.errors == ["That is not a safetensors file; choose a voice that was exported here."]
 
 
@@ -357,8 +356,7 @@ async def test_clones_where_the_engine_cannot_are_refused_with_a_sentence(tmp_pa
             each["name"] for each in (await client.get("/voice/status")).json()["voices"]
         ]
     channel = FakeChannel()
-    await Talk(
-        channel, parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME}), app_state
-    ).run()
+    request = parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME})
+    await Talk(channel, request, app_state, page_entry("chat", request)).run()
     assert "cannot clone voices" in channel.errors[0]
     app_state.library.close()

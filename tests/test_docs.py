@@ -8,9 +8,8 @@ import check_jsonschema
 import pytest
 from click.testing import CliRunner
 
-from personaplex_app import errors, protocol
+from personaplex_app import protocol
 from personaplex_app.cli.main import _parser
-from personaplex_app.server import channel
 from personaplex_app.settings import Settings
 from scripts.draw_architecture import FILE, draw
 
@@ -176,20 +175,6 @@ def test_operations_describe_every_setting_once():
     first_cells = re.findall(r"^\| (.*?) \|", OPERATIONS.partition("## Health")[0], re.MULTILINE)
     named = [name for cell in first_cells for name in re.findall(r"`(?:--|PERSONAPLEX_)([\w-]+)`", cell)]
     assert sorted(name.lower().replace("-", "_") for name in named) == sorted(known)
-
-
-def test_protocol_page_has_the_error_codes_with_their_statuses():
-    def tree(kind: type[errors.PersonaplexError]) -> set[str]:
-        return {kind.code, *(code for each in kind.__subclasses__() for code in tree(each))}
-
-    assert set(table("Error codes")) == tree(errors.PersonaplexError)
-
-
-def test_protocol_page_has_the_close_codes():
-    codes = {
-        value for name, value in vars(channel).items() if name.startswith("CLOSE_") and isinstance(value, int)
-    }
-    assert {int(code) for code in table("Close codes")} == codes
 
 
 def test_protocol_page_has_the_kinds_and_the_sampling_limits():

@@ -10,9 +10,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
+from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.export import (
     clock,
+    describe,
     file_name,
     lane,
     srt_time,
@@ -49,7 +51,7 @@ def record(utterances=UTTERANCES, **changes):
     return TalkRecord(
         **{
             **values,
-            "latencies": turns,
+            "turn_latencies": turns,
             "utterances": utterances,
             "marks": (Mark("overlap", "user", 6.9, 7.04),),
             **changes,
@@ -70,8 +72,12 @@ def wav(tmp_path):
         yield file
 
 
+def txt(talk):
+    return to_txt(talk, talk.started_at_s, talk.status)
+
+
 def test_txt_reads_like_a_transcript():
-    assert to_txt(record()) == (
+    assert txt(record()) == (
         "Talk of 2025-11-21 04:40 UTC, 01:23.4, done\n"
         "Engine: classic, voice: Nora, persona: waste\n"
         "Role: You work for CitySan.\n"
@@ -80,7 +86,7 @@ def test_txt_reads_like_a_transcript():
         "[00:05.2] You: How much is the compost bin?\n"
         "[00:06.9] Agent: Eight dollars --> a month.\n"
     )
-    assert to_txt(record(())).endswith("\nNothing was said.\n")
+    assert txt(record(())).endswith("\nNothing was said.\n")
 
 
 def test_srt_overlapping_speech_gives_overlapping_cues():
@@ -145,7 +151,7 @@ def test_clock_rounds_to_tenths_without_sixty_seconds(seconds, text):
 
 
 def test_json_holds_everything():
-    made = json.loads(to_json(record(stars=4, comment="näht")))
+    made = json.loads(to_json(describe(record(stars=4, comment="näht"))))
     assert (made["schema"], made["sample_rate_hz"], made["started_at"]) == (1, 24_000, "2025-11-21T04:40:00Z")
     assert (made["stars"], made["comment"], made["sampling"]["seed"]) == (4, "näht", 3)
     assert made["utterances"][0]["words"] == [["Hello,", 0.32, 0.7]]
@@ -188,6 +194,6 @@ def test_lane_without_sound_has_words_only():
 )
 def test_file_name_is_plain_ascii(voice, part):
     assert (
-        file_name(record(meta=TalkMeta("classic", voice)), "flac")
+        file_name(TalkMeta("classic", voice), 1_763_700_000.0, "flac")
         == f"personaplex-2025-11-21-0440{part}.flac"
     )

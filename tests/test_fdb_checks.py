@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from personaplex_app.engine.contract import Word
 from personaplex_app.evaluation.fdb import checks
+from personaplex_app.protocol_events import Word
 from personaplex_app.speech.sound import Sound
 
 from .support.fdb_samples import tone

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from personaplex_app.engine.contract import Word
 from personaplex_app.evaluation.fdb import metrics
+from personaplex_app.protocol_events import Word
 from personaplex_app.speech.sound import AGENT_GAP_S, USER_GAP_S, merged
 
 pytestmark = pytest.mark.unit

@@ -13,7 +13,7 @@ from personaplex_app.__main__ import main
 from personaplex_app.errors import BadInput
 from personaplex_app.evaluation.fdb import TASK_NAMES
 from personaplex_app.evaluation.fdb.folders import read_events, read_words, words_of_stream
-from personaplex_app.evaluation.fdb.score import STRICT, score_folder
+from personaplex_app.evaluation.fdb.score import STRICT, Sample, score_folder, score_sample
 from personaplex_app.evaluation.fdb.table import problem_lines, render
 
 from .support.fdb_samples import chunks, every, tone, write
@@ -167,8 +167,49 @@ def test_score_timing_finds_overlap_and_response_in_the_sound(tmp_path):
     )
 
 
+class Detector:
+    """Finds in one sound after the other what it was given, in samples at 16 kHz."""
+
+    def __init__(self, *found):
+        self._found = list(found)
+
+    def segments(self, sound):
+        return [(start / 16_000, end / 16_000) for start, end in self._found.pop(0)]
+
+
+def timing(folder, files, user, agent):
+    """Score one conversation whose speech is given."""
+    detector = Detector(user, agent)
+    return score_sample("timing", Sample(write(folder, files), lambda: detector, lambda message: None))
+
+
+def test_score_timing_strict_is_to_the_sample(tmp_path):
+    """Expected by hand. The user's first two segments are 9,600 samples or 0.6 s apart and so one; the
+    agent's first two 8,700 or 0.54375 s (0.5 s, and so one, if they were rounded to tenths) and so two. The
+    second overlap has 700 samples (none if rounded).
+    """
+    user = [(16_500, 36_500), (46_100, 49_600), (80_000, 85_500)]
+    agent = [(48_200, 64_000), (72_700, 76_000), (84_800, 96_000)]
+    values = timing(tmp_path / "1", {"input.wav": silence(), "output.wav": silence()}, user, agent)
+    # 49,600 - 48,200 = 1,400 samples and 85,500 - 84,800 = 700
+    assert values["stop_latency_s"] == [0.0875, 0.04375]
+    # 72,700 - 49,600 = 23,100 samples; nothing begins after the user's last end at 85,500
+    assert values["response_latency_s"] == [1.44375]
+
+
+def test_score_timing_corrected_is_from_sound_to_sound(tmp_path):
+    """The detector pads by 480 samples, 0.03 s, on both sides; the sounds overlap by 0.4 s."""
+    files = {"input.wav": tone((1.0, 3.0)), "output.wav": tone((2.6, 5.0), (7.0, 8.0), hz=310)}
+    user, agent = [(15_520, 48_480)], [(41_120, 80_480), (111_520, 128_480)]
+    values = timing(tmp_path / "1", files, user, agent)
+    # 48,480 - 41,120 = 7,360 samples, 111,520 - 48,480 = 63,040
+    assert (values["stop_latency_s"], values["response_latency_s"]) == ([0.46], [3.94])
+    assert values["corrected"]["stop_latency_s"] == [pytest.approx(0.4, abs=0.011)]
+    assert values["corrected"]["response_latency_s"] == [pytest.approx(4.0, abs=0.011)]
+
+
 def test_score_reads_what_offline_writes(tmp_path):
-    pieces = ["PAD"] * 25 + [" He", "llo", "PAD", " there", "EPAD", "PAD"]
+    pieces = ["PAD"] * 24 + ["</s>", " He", "llo", "PAD", " there", "EPAD", "PAD"]
     assert [(word.text, word.start_s, word.end_s) for word in words_of_stream(pieces)] == [
         ("Hello", 2.0, pytest.approx(2.16)),
         ("there", pytest.approx(2.24), pytest.approx(2.32)),

@@ -15,11 +15,24 @@ from websockets.sync.client import connect
 
 from personaplex_app.errors import BadInput
 from personaplex_app.gateway.wire import MAX_MESSAGE_BYTES, GatewayWire, session_id_of
-from personaplex_app.protocol import Kind, Message, metadata
+from personaplex_app.protocol_events import (
+    AgentText,
+    Audio,
+    Capabilities,
+    Ended,
+    Interrupted,
+    Limit,
+    Mark,
+    Preparing,
+    Queued,
+    Ready,
+    Saved,
+    Utterance,
+)
 from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-from .support.app_process import app_process
+from .support.app_process import ROOT, app_process
 from .support.peers import tone
 
 pytestmark = pytest.mark.unit
@@ -59,7 +72,7 @@ def samples_of(message) -> np.ndarray:
 def test_gateway_wire_takes_audio_of_any_size_unchanged(count):
     spoken = tone(2.0)[:count]
     said = GatewayWire("a", "b").read(chunk(spoken))
-    assert {m.kind for m in said} <= {Kind.AUDIO}
+    assert {type(m) for m in said} <= {Audio}
     assert max([len(m.payload) for m in said], default=0) < 60_000
     assert np.array_equal(np.frombuffer(b"".join(m.payload for m in said), "<f4"), spoken)
 
@@ -97,41 +110,47 @@ def test_gateway_wire_bad_message_is_a_sentence(data):
 def test_gateway_wire_numbers_chunks_of_any_size_without_gaps_and_drops_the_rest_when_interrupted():
     wire = GatewayWire("a", "b", chunk_samples=2400)
     frames = np.arange(10 * FRAME_SAMPLES, dtype="<f4").reshape(10, -1)
-    told = [json.loads(t) for frame in frames[:5] for t in wire.write(Message(Kind.AUDIO, frame.tobytes()))]
+    told = [json.loads(t) for frame in frames[:5] for t in wire.write(Audio(frame.tobytes()))]
     assert [t["chunk_index"] for t in told] == [0, 1, 2, 3]
     assert np.array_equal(np.concatenate([samples_of(t) for t in told]), frames.reshape(-1)[:9600])
     # one more chunk is begun when the interrupt comes
-    wire.write(Message(Kind.AUDIO, frames[5].tobytes()))
-    assert [json.loads(t) for t in wire.write(metadata("interrupted"))] == [
+    wire.write(Audio(frames[5].tobytes()))
+    assert [json.loads(t) for t in wire.write(Interrupted())] == [
         {"type": "interrupted", "reason": "user_request"}
     ]
-    after = [json.loads(t) for frame in frames[6:8] for t in wire.write(Message(Kind.AUDIO, frame.tobytes()))]
+    after = [json.loads(t) for frame in frames[6:8] for t in wire.write(Audio(frame.tobytes()))]
     assert [t["chunk_index"] for t in after] == [4]
     assert samples_of(after[0])[0] == 6 * FRAME_SAMPLES
 
 
 def test_gateway_wire_tells_captions_once_and_pieces_where_there_are_none():
-    ready = {"voice": "x", "capabilities": {"agent_captions": True, "backchannels": True}}
+    can = Capabilities(agent_captions=True, backchannels=True)
+    ready = Ready(None, "echo", "Echo", "x", None, 600, 60, False, "", can, None)
     wire = GatewayWire("a", "b")
-    assert json.loads(wire.write(metadata("ready", **ready))[0])["capabilities"]["backchannels"] is True
-    said = metadata("utterance", id=1, speaker="user", text="Hi", final=False, start_s=0, end_s=1, words=[])
+    assert json.loads(wire.write(ready)[0])["capabilities"]["backchannels"] is True
+    said = Utterance(1, "user", "Hi", 0, 1, final=False)
     assert json.loads(wire.write(said)[0]) == {
         "type": "transcription",
         "text": "Hi",
         "partial": True,
         "role": "user",
     }
-    assert wire.write(Message(Kind.TEXT, b"Hello")) == []
-    plain = GatewayWire("a", "b").write(Message(Kind.TEXT, b"Hello"))
+    assert wire.write(AgentText("Hello")) == []
+    plain = GatewayWire("a", "b").write(AgentText("Hello"))
     assert json.loads(plain[0]) == {
         "type": "transcription",
         "text": "Hello",
         "partial": False,
         "role": "assistant",
     }
-    assert not any(
-        wire.write(metadata(type_)) for type_ in ("preparing", "queued", "stats", "saved", "mark", "limit")
+    others = (
+        Preparing("echo", "Echo", "loading", "", None),
+        Queued(0, 1.0),
+        Saved(1.0),
+        Mark("overlap", "user", 0, 1),
+        Limit("time", 30),
     )
+    assert not any(wire.write(event) for event in others)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +158,7 @@ def test_gateway_wire_tells_captions_once_and_pieces_where_there_are_none():
     [("idle", True), ("time_limit", True), ("draining", True), ("stopped", False), ("lost", False)],
 )
 def test_gateway_wire_tells_an_end_that_its_client_did_not_ask_for(reason, told):
-    said = GatewayWire("a", "b").write(metadata("ended", reason=reason, text="It is over.", talk_id=None))
+    said = GatewayWire("a", "b").write(Ended(reason, "It is over.", None, 1.0, False, False))
     assert [json.loads(text) for text in said] == (
         [{"type": "error", "message": "It is over."}] if told else []
     )
@@ -213,7 +232,12 @@ def app(tmp_path_factory):
     (folder / "adapters.yaml").write_text(ADAPTERS)
     env = {"PERSONAPLEX_GATEWAY_KEY": KEY}
     with app_process(
-        folder, env=env, slots=2, connects_per_minute=1000, adapters=folder / "adapters.yaml"
+        folder,
+        env=env,
+        slots=2,
+        connects_per_minute=1000,
+        adapters=folder / "adapters.yaml",
+        personas=ROOT / "assets" / "personas.yaml",
     ) as app:
         app.until_ready()
         yield app
@@ -250,6 +274,22 @@ def test_gateway_talk_goes_as_its_clients_expect(app):
     assert np.array_equal(heard[FRAME_SAMPLES : 12 * FRAME_SAMPLES], spoken[: 11 * FRAME_SAMPLES])
     assert [m["chunk_index"] for m in client.of("audio_chunk")] == list(range(len(client.of("audio_chunk"))))
     assert {(m["format"], m["sample_rate"]) for m in client.of("audio_chunk")} == {("pcm", 24000)}
+    app.until_free()
+
+
+def test_status_and_gateway_have_an_operators_personas_beside_the_apps(app):
+    status = app.get("/voice/status").json()
+    shown = {each["name"]: each for each in status["personas"]}
+    assert list(shown)[-2:] == ["garden-centre", "interviewer"]
+    assert "assistant" in shown
+    assert shown["interviewer"]["voices"] == ["VARM2", "NATM2", "deep"]
+    assert shown["interviewer"]["voice"] in {each["name"] for each in status["voices"]}
+    adapters = {each["name"]: each["voice"] for each in status["adapters"]}
+    assert adapters["personaplex-garden-centre"] == "NATF1"
+    with talk(app, "garden-centre") as client:
+        assert client.until("connected")["adapter"] == "personaplex-garden-centre"
+        client.say("end")
+        client.until_closed()
     app.until_free()
 
 

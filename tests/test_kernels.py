@@ -14,7 +14,7 @@ pytest.importorskip("triton", reason="Triton is not installed: the engine's own 
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parent.parent
-CASES = ["product", "int8_product", "norm", "gate", "rotation", "attention", "steps"]
+CASES = ["product", "int8_product", "int4_product", "norm", "gate", "rotation", "attention", "steps"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def run() -> dict[str, list[float]]:
 
 
 def check_product(kernels):
-    for rows, outputs, inputs in ((1, 40, 96), (3, 24, 1100), (8, 5, 64)):
+    for rows, outputs, inputs in ((1, 40, 96), (3, 24, 1100), (4, 5, 64)):
         x, weight = torch.randn(rows, inputs), torch.randn(outputs, inputs)
         residual = torch.randn(rows, outputs)
         yield error(kernels.product(x, weight, None, residual), x @ weight.T + residual)
@@ -59,6 +59,18 @@ def check_int8_product(kernels):
         x, scale = torch.randn(rows, inputs), torch.rand(outputs)
         codes = torch.randint(-127, 128, (outputs, inputs), dtype=torch.int8)
         yield error(kernels.product(x, codes, scale, None), x @ codes.float().T * scale)
+
+
+def check_int4_product(kernels):
+    from personaplex_app.model.quantize import Int4Weight
+
+    for rows, outputs, inputs in ((1, 6, 96), (3, 5, 1100), (4, 4, 256)):
+        x, weight = torch.randn(rows, inputs), Int4Weight(torch.randn(outputs, inputs))
+        residual = torch.randn(rows, outputs)
+        wanted = weight.times(torch.eye(inputs), slice(None)).T
+        yield error(kernels.product_int4(x, weight.codes, weight.scale, residual), x @ wanted.T + residual)
+        part = kernels.product_int4(x, weight.codes[1:3], weight.scale[1:3], None)
+        yield error(part, x @ wanted[1:3].T)
 
 
 def check_norm(kernels):

@@ -17,6 +17,7 @@ import soundfile
 from personaplex_app.engine.contract import Mark, Notice, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
 from personaplex_app.principal import NOBODY
+from personaplex_app.protocol_events import Frame, Saved
 from personaplex_app.sessions.library import MAX_TEMPORARY, Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
@@ -51,10 +52,15 @@ def open_library(tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def step(log, brought):
+    """Show a record what a step brought; return what it answers."""
+    return log.see([Frame(FRAME, brought.agent, 0.01), *brought.events])
+
+
 def talk(library, owner=ME, keep=False, steps=(TOLD, MARKED), reason="stopped"):
     log = library.begin(owner, keep, META)
-    for step in steps:
-        assert log.step(FRAME, step) is None
+    for each in steps:
+        assert {type(told) for told in step(log, each)} <= {Saved}
     log.finish(reason)
     return log
 
@@ -81,7 +87,7 @@ def test_library_talk_is_there_for_its_owner_at_its_end(open_library, keep):
     found = library.get(ME, log.id)
     assert (found.kept, found.status, found.duration_s) == (keep, "done", pytest.approx(2 * FRAME_S))
     assert [u.text for u in found.utterances] == ["Hel", "Good day."]  # the end cut the first one off
-    assert (found.marks, found.latencies) == (MARKED.events[:1], MARKED.events[1:2])
+    assert (found.marks, found.turn_latencies) == (MARKED.events[:1], MARKED.events[1:2])
     with library.open_audio(ME, log.id) as file:
         assert np.abs(soundfile.read(file)[0][:, 0] - 0.25).max() < 1e-4
     assert [t.id for t in library.talks(ME)] == [log.id]
@@ -184,8 +190,22 @@ def test_library_temporary_talks_make_room_for_newer_ones(open_library):
     none = library.begin(ME, False, META)
     assert none.id is None
     assert "is full" in none.problem
-    assert none.step(FRAME, TOLD) is None
+    assert step(none, TOLD) == []
     none.finish("stopped")
+
+
+def test_library_rating_is_checked_and_replaced(open_library):
+    library = open_library()
+    log = talk(library)
+    library.rate(ME, log.id, 4, "good \ud800 pace")
+    assert (library.get(ME, log.id).stars, library.get(ME, log.id).comment) == (4, "good ? pace")
+    library.rate(ME, log.id, 2)
+    assert (library.get(ME, log.id).stars, library.get(ME, log.id).comment) == (2, "")
+    wrong = [(0, ""), (6, ""), (True, ""), (3.0, ""), ("4", ""), (None, ""), (4, "x" * 501), (4, None)]
+    for stars, comment in wrong:
+        with pytest.raises(BadInput):
+            library.rate(ME, log.id, stars, comment)
+    assert library.get(ME, log.id).stars == 2
 
 
 def test_library_kept_at_the_end_moves_and_stays(open_library, tmp_path):
@@ -204,7 +224,7 @@ def test_library_kept_at_the_end_moves_and_stays(open_library, tmp_path):
 def test_library_kept_while_running_moves_when_it_ends(open_library):
     library = open_library()
     log = library.begin(ME, False, META)
-    log.step(FRAME, TOLD)
+    step(log, TOLD)
     assert library.keep(ME, log.id) is False
     assert log.keeping is False
     log.finish("lost")
@@ -219,7 +239,7 @@ def test_library_others_can_neither_keep_nor_rate_nor_delete(open_library):
         library.keep,
         library.delete,
         library.open_audio,
-        lambda caller, i: library.rate(caller, i, 1),
+        lambda who, i: library.rate(who, i, 1),
     ):
         for log in (ended, live):
             with pytest.raises(NotFound):
@@ -286,7 +306,7 @@ def test_library_with_no_folder_at_all_lets_people_talk(tmp_path):
     library = Library(None, temporary_root=tmp_path / "absent")
     log = library.begin(ME, False, META)
     assert log.problem
-    assert log.step(FRAME, TOLD) is None
+    assert step(log, TOLD) == []
     log.finish("stopped")
     assert (log.id, log.recording, library.talks(ME)) == (None, False, [])
     library.close()
@@ -300,7 +320,7 @@ def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path
     log = library.begin(ME, True, META)
     assert (log.id, log.recording) == (None, False)
     assert "cannot be read any more" in log.problem
-    running.step(FRAME, TOLD)
+    step(running, TOLD)
     running.finish("stopped")
     assert "cannot be completed" in running.problem
 
@@ -308,7 +328,7 @@ def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path
 def test_library_client_without_a_key_talks_unrecorded_but_keeps_nothing(open_library):
     library = open_library()
     log = library.begin(NOBODY, False, META)
-    log.step(FRAME, TOLD)
+    step(log, TOLD)
     log.finish("stopped")
     assert (log.id, log.problem, log.recording) == (None, None, False)
     for key, keep in [("", True), ("short", False)]:
@@ -321,12 +341,11 @@ def test_talk_log_disk_that_fails_in_mid_talk_is_said_once_and_the_talk_goes_on(
 
     library = open_library()
     log = library.begin(ME, True, META)
-    log.step(FRAME, QUIET)
+    step(log, QUIET)
     with largest_file(9_000):
-        notices = [log.step(FRAME, QUIET) for _ in range(5)]
-    assert [n.code if n else None for n in notices] == ["storage", None, None, None, None]
-    assert notices[0].text == log.problem
-    assert log.step(FRAME, TOLD) is None  # the words are still written
+        notices = [step(log, QUIET) for _ in range(5)]
+    assert notices == [[Notice("storage", log.problem)], [], [], [], []]
+    assert step(log, TOLD) == []  # the words are still written
     log.finish("stopped")
     found = library.get(ME, log.id)
     assert (found.duration_s, len(found.utterances)) == (pytest.approx(7 * FRAME_S), 2)
@@ -340,29 +359,29 @@ def test_talk_log_store_in_other_hands_is_not_waited_for_and_written_afterwards(
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with library.kept_store._database.reading():
+        with library.kept.talks._database.reading():
             held.set()
             release.wait()
 
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait()
-    assert log.step(FRAME, TOLD) is None  # returns though the store is held until after it
+    assert step(log, TOLD) == []  # returns though the store is held until after it
     release.set()
     holder.join()
     assert library.get(ME, log.id).utterances == ()
-    assert log.step(FRAME, MARKED) is None
+    assert step(log, MARKED) == []
     found = library.get(ME, log.id)
-    assert (len(found.utterances), len(found.marks), len(found.latencies)) == (1, 1, 1)
+    assert (len(found.utterances), len(found.marks), len(found.turn_latencies)) == (1, 1, 1)
     log.finish("stopped")
 
 
 def test_library_closed_in_mid_talk_ends_the_record_as_interrupted(open_library):
     library = open_library()
     log = library.begin(ME, True, META)
-    log.step(FRAME, TOLD)
+    step(log, TOLD)
     library.close()
-    assert log.step(FRAME, TOLD) is None
+    assert step(log, TOLD) == []
     log.finish("stopped")
     (found,) = open_library().talks(ME)
     assert (found.status, found.end_reason, found.has_audio) == ("interrupted", "shutdown", True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from personaplex_app.engine.contract import Word
 from personaplex_app.evaluation.answers_check import declines, holds, inverts, relevance
 from personaplex_app.evaluation.measures import (
     AgentSide,
@@ -18,6 +17,7 @@ from personaplex_app.evaluation.measures import (
 )
 from personaplex_app.evaluation.metric_definitions import METRICS
 from personaplex_app.evaluation.scenarios import Scenario, SpokenScenario, UserEvent
+from personaplex_app.protocol_events import Word
 
 pytestmark = pytest.mark.unit
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sentencepiece import SentencePieceProcessor
 
 from benchmarks import full_size
 from personaplex_app.errors import BadPrompt, WeightsError
@@ -222,6 +223,20 @@ def test_tokenizer_tagged_prompt_is_not_tagged_again():
     tokenizer = tiny.checkpoint().tokenizer
     assert tokenizer.prompt_tokens("  <system> Hello. <system> ") == tokenizer.prompt_tokens("Hello.")
     assert tokenizer.prompt_tokens("") == []
+
+
+def test_tokenizer_every_token_is_told_as_the_reference_does_and_only_words_are_spoken():
+    """The reference prints the piece with ▁ as a space, and names its own for tokens 0 and 3 alone."""
+    pieces = SentencePieceProcessor(model_file=str(tiny.GOLDEN / TOKENIZER_FILE))
+    tokenizer = tiny.checkpoint().tokenizer
+    names = {0: "EPAD", 3: "PAD"}
+    assert len(tokenizer) == pieces.get_piece_size() == 512
+    for token in range(len(tokenizer)):
+        piece = pieces.id_to_piece(token).replace("▁", " ")
+        assert tokenizer.piece(token) == names.get(token, piece)
+        wordless = pieces.is_control(token) or pieces.is_unknown(token)
+        assert tokenizer.spoken(token) == ("" if wordless else piece)
+    assert [tokenizer.piece(token) for token in range(4)] == ["EPAD", "<s>", "</s>", "PAD"]
 
 
 @pytest.mark.skipif(

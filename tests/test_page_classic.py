@@ -36,7 +36,8 @@ HUMAN = ROOT.parent / "shared" / "audio"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with app_process(tmp_path_factory.mktemp("app"), engine="auto") as running:
+    personas = ROOT / "assets" / "personas.yaml"
+    with app_process(tmp_path_factory.mktemp("app"), engine="auto", personas=personas) as running:
         yield running
 
 
@@ -157,6 +158,18 @@ def test_classic_agent_stops_when_interrupted(
     ]
     assert speaking, "the agent was not speaking when it was interrupted"
     assert speaking[-1]["end_s"] <= cut["start_s"] + 0.7
+
+
+def test_classic_persona_of_an_operators_file_is_chosen_in_the_page(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
+    with visitor(browser) as page:
+        app.until_ready()
+        open_page(page, app.url)
+        page.select_option("#talk-persona", "garden-centre")
+        expect(page.locator("#talk-prompt")).to_have_value(re.compile("Fernhill Gardens"))
+        expect(page.locator("#talk-voice")).to_have_value("warm")
+        expect(page.locator('[data-part="examples"]')).to_contain_text("How much is a tomato plant?")
 
 
 def test_classic_voice_is_heard_and_chosen_before_a_talk(

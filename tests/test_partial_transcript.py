@@ -3,7 +3,7 @@
 import pytest
 
 from personaplex_app.classic.partial_transcript import MAX_WINDOW_S, TurnText
-from personaplex_app.engine.contract import Word
+from personaplex_app.protocol_events import Word
 from personaplex_app.speech.recogniser import Transcript
 
 pytestmark = pytest.mark.unit

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.playback import Playback, first_audible_s
-from personaplex_app.engine.contract import Word
+from personaplex_app.protocol_events import Word
 from personaplex_app.speech.synthesiser import SpeechClip
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 

@@ -1,6 +1,7 @@
 """The wire protocol, without I/O."""
 
 import json
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,12 @@ from personaplex_app.protocol import (
     decode,
     metadata,
     pack,
+    parse_order,
     parse_query,
+    parse_start,
     unpack,
 )
+from personaplex_app.protocol_events import ORDERS, BadOrder, UnknownOrder
 
 pytestmark = pytest.mark.unit
 
@@ -44,18 +48,19 @@ def test_unpack_anything_gives_messages_or_a_protocol_error(body):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "said", "close_code"),
     [
-        ("hello", "binary"),
-        (b"", "empty"),
-        (b"\x09x", "kind 9"),
-        (b"\x01" * (MAX_MESSAGE_BYTES + 1), str(MAX_MESSAGE_BYTES)),
+        ("hello", "binary", 1003),
+        (b"", "empty", 1008),
+        (b"\x09x", "kind 9", 1008),
+        (b"\x01" * (MAX_MESSAGE_BYTES + 1), str(MAX_MESSAGE_BYTES), 1009),
     ],
     ids=["text", "nothing", "unknown kind", "oversize"],
 )
-def test_decode_bad_message_says_what_is_wrong(data, said):
-    with pytest.raises(ProtocolError, match=said):
+def test_decode_bad_message_says_what_is_wrong_and_how_to_close(data, said, close_code):
+    with pytest.raises(ProtocolError, match=said) as raised:
         decode(data)
+    assert (raised.value.close_code, raised.value.code) == (close_code, "protocol")
 
 
 @pytest.mark.parametrize("payload", [b"", b"[1]", b"{}", b'{"type": 3}', b"\xff", b"[" * 60_000])
@@ -120,7 +125,7 @@ def test_start_message_fills_the_request():
         "keep": True,
         "seed": 7,
     }
-    started = request.configured(start)
+    started = request.configured(parse_start(start))
     assert (started.prompt, started.voice, started.keep, started.codec, started.events) == (
         "Be kind.",
         "clear",
@@ -137,4 +142,26 @@ def test_start_message_fills_the_request():
 )
 def test_start_message_with_wrong_type_is_refused(start):
     with pytest.raises(BadInput, match=next(iter(start))):
-        parse_query({}).configured(start)
+        parse_start(start)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from([*(field.name for each in ORDERS.values() for field in fields(each)), "other"])
+
+
+@given(st.sampled_from([*ORDERS, "dance"]), st.dictionaries(NAMES, JSON, max_size=5))
+def test_order_of_any_json_is_an_order(type_, said):
+    order = parse_order({**said, "type": type_})
+    known = ORDERS.get(type_, UnknownOrder)
+    assert isinstance(order, known) or (isinstance(order, BadOrder) and order.type == type_ and order.why)
+
+
+def test_query_keeps_its_choice_where_the_start_says_nothing():
+    asked = parse_query({"voice_prompt": "clear", "seed": "4", "keep": "1", "config": "message"})
+    started = asked.configured(parse_start({"text_prompt": "", "audio_topk": 9, "keep": False}))
+    assert (started.voice, started.prompt, started.keep) == ("clear", "", True)
+    assert started.sampling == {"seed": 4, "audio_topk": 9}

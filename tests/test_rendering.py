@@ -25,11 +25,11 @@ from personaplex_app.engine.contract import (
     Step,
     TurnLatency,
     Utterance,
-    Word,
 )
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
+from personaplex_app.protocol_events import Word
 from personaplex_app.rendering.batch import BatchProgress, RenderBatch
 from personaplex_app.rendering.cache import RenderCache
 from personaplex_app.rendering.render import Render, Rendering, RenderRequest, render, request
@@ -120,9 +120,9 @@ def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_s
     assert said["agent"].words
     assert said["agent"].start_s > said["user"].end_s
     assert first.turn_latencies
-    assert first.as_talk().duration_s == first.duration_s == pytest.approx(asked.duration_s)
-    assert "Agent: " in to_srt(first.as_talk())
-    assert lane(first.as_talk(), None)["utterances"]
+    assert first.duration_s == pytest.approx(asked.duration_s)
+    assert "Agent: " in to_srt(first)
+    assert lane(first, None)["utterances"]
 
 
 def test_render_collects_what_happens_the_last_state_of_each_utterance():

@@ -15,7 +15,7 @@ from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.served import served
-from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, talk
+from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, step, talk
 
 pytestmark = pytest.mark.unit
 
@@ -89,7 +89,7 @@ async def test_sessions_one_talk_comes_with_its_lane(client, library):
 
 async def test_sessions_running_talk_shows_words_but_no_sound_yet(client, library):
     log = library.begin(ME, False, META)
-    log.step(np.zeros(FRAME_SAMPLES, np.float32), TOLD)
+    step(log, TOLD)
     found = (await client.get(f"/api/sessions/{log.id}", headers=MINE)).json()
     assert (found["status"], found["has_audio"], found["lane"]["user"], len(found["utterances"])) == (
         "live",

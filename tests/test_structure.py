@@ -12,7 +12,7 @@ PACKAGE = ROOT / "personaplex_app"
 # A room is a module or a folder of the package, or a folder of a folder. A module may import from its own
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
-    {"atomic", "errors", "intervals", "logs", "platform_detection", "units"},
+    {"atomic", "errors", "intervals", "logs", "platform_detection", "protocol_events", "units"},
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},
@@ -32,6 +32,7 @@ SLOW_IMPORTS = frozenset({"torch", "asyncio", "gradio"})
 FORBIDDEN = {
     ("errors", "settings", "units", "logs", "principal"): SLOW_IMPORTS | {"numpy"},
     ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"): SLOW_IMPORTS,
+    ("protocol_events",): SLOW_IMPORTS,
     ("model", "engine", "speech", "responder", "classic", "sessions"): {"gradio", "starlette"},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,18 +10,21 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from personaplex_app.codec import Float32
 from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import EngineError, WeightsError
 from personaplex_app.personas import load_personas
-from personaplex_app.protocol import Kind, metadata, parse_query
+from personaplex_app.protocol import ChatRequest, Kind, Message, metadata, parse_query
+from personaplex_app.protocol_events import Ended, Ready
 from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import HttpChannels
-from personaplex_app.server.end_reasons import EntryPolicy
 from personaplex_app.server.engine_supervisor import EngineSupervisor
-from personaplex_app.server.talk import Talk
+from personaplex_app.server.entry_point import EntryPoint, EntryPolicy, page_entry
+from personaplex_app.server.talk import MOST_UNKNOWN_TOLD, Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
+from personaplex_app.units import FRAME_SAMPLES
 
 from .support.fakes import FakeChannel, ScriptedEngine, silence
 
@@ -51,9 +55,10 @@ async def until(true, patience_s=5.0):
         await anyio.sleep(0.01)
 
 
-def converse(tasks, app_state, **query):
+def converse(tasks, app_state, policy=EntryPolicy(), **query):
     channel = FakeChannel()
-    tasks.start_soon(Talk(channel, parse_query({**QUERY, **query}), app_state).run)
+    request = parse_query({**QUERY, **query})
+    tasks.start_soon(Talk(channel, request, app_state, page_entry("chat", request, policy)).run)
     return channel
 
 
@@ -100,12 +105,20 @@ async def test_conversation_unexpected_fault_is_told_without_its_details(tmp_pat
 
 
 async def test_conversation_engine_that_cannot_open_is_told_and_frees_the_slot(tmp_path):
-    engine = ScriptedEngine()
-    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+    class Full(ScriptedEngine):
+        def open(self, config):
+            raise EngineError("The device has no memory left; start again in a minute.")
+
+    async with open_app_state(Full(), tmp_path) as app_state, anyio.create_task_group() as tasks:
         channel = converse(tasks, app_state)
         await until(lambda: channel.closed)
         assert app_state.admission.used == 0
-    assert channel.closed[0] == 1011
+    sentence = "The device has no memory left; start again in a minute."
+    assert channel.closed == (1011, sentence)
+    assert channel.errors == [sentence]
+    (ended,) = channel.events("ended")
+    assert (ended["reason"], ended["text"], ended["talk_id"]) == ("engine_error", sentence, None)
+    assert not channel.count(Kind.HANDSHAKE)
 
 
 async def test_conversation_while_the_engine_loads_is_told_the_stage(tmp_path):
@@ -154,8 +167,7 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
     async with open_app_state(engine, tmp_path, slots=1) as app_state, anyio.create_task_group() as tasks:
         first = converse(tasks, app_state)
         await until(lambda: first.count(Kind.HANDSHAKE))
-        second = FakeChannel()
-        tasks.start_soon(Talk(second, parse_query(QUERY), app_state, EntryPolicy(wait_s=0.2)).run)
+        second = converse(tasks, app_state, EntryPolicy(wait_s=0.2))
         second.say(metadata("interrupt"))
         await until(lambda: second.closed)
         assert second.events("notice")[0]["code"] == "not_begun"
@@ -171,12 +183,7 @@ async def test_conversation_terms_are_kept_within_the_apps_limits(tmp_path):
     persona = replace(load_personas()[1], name="shop", prompt="You sell umbrellas.")
     engine = ScriptedEngine(silence)
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
-        channel = FakeChannel()
-        tasks.start_soon(
-            Talk(
-                channel, parse_query(QUERY), app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona)
-            ).run
-        )
+        channel = converse(tasks, app_state, EntryPolicy(talk_s=3600, idle_s=0.1, persona=persona))
         await until(lambda: channel.closed)
     (ready,), (ended,) = channel.events("ready"), channel.events("ended")
     assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")
@@ -203,3 +210,59 @@ async def test_conversation_client_without_events_hears_only_what_it_knows(tmp_p
         channel.say(metadata("stop"))
         await until(lambda: channel.closed)
     assert {m.kind for m in channel.received} == {Kind.HANDSHAKE, Kind.AUDIO}
+
+
+async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_the_talk_goes_on(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        for type_ in ("dance", "dance", "x" * 5000, "\ud800", *(f"trick-{n}" for n in range(100))):
+            channel.say(Message(Kind.METADATA, json.dumps({"type": type_}).encode()))
+        channel.say(metadata("ping", sent=7))
+        await until(lambda: channel.events("pong"))
+        told = channel.events("notice")
+        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_TOLD
+        assert "'dance'" in told[0]["text"]
+        assert max(len(notice["text"]) for notice in told) < 120
+        channel.say_frames(1)
+        await until(lambda: channel.count(Kind.AUDIO))
+        channel.say(metadata("stop"))
+        await until(lambda: channel.closed)
+    assert channel.closed[0] == 1000
+
+
+async def test_conversation_start_that_cannot_be_used_ends_it_only_before_it_has_begun(tmp_path):
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        before = converse(tasks, app_state, config="message")
+        before.say(metadata("start", keep="perhaps"))
+        await until(lambda: before.closed)
+        assert (before.closed[0], before.events("ended")[0]["reason"]) == (1008, "bad_input")
+        assert "keep must be 0 or 1" in before.errors[0]
+        after = converse(tasks, app_state)
+        await until(lambda: after.count(Kind.HANDSHAKE))
+        after.say(metadata("start", keep="perhaps"))
+        after.say(metadata("sampling", audio_topk="many"))
+        await until(lambda: len(after.events("notice")) == 2)
+        assert [each["code"] for each in after.events("notice")] == ["already_started", "sampling_refused"]
+        after.say(None)
+
+
+async def test_conversation_tells_what_its_entry_point_wants_and_nothing_else(tmp_path):
+    engine = ScriptedEngine(silence)
+    entry = EntryPoint("for-the-test", Float32, events=frozenset({Ready, Ended}))
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = FakeChannel()
+        tasks.start_soon(Talk(channel, ChatRequest(), app_state, entry).run)
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        for _ in range(20):
+            channel.say(Message(Kind.AUDIO, bytes(4 * FRAME_SAMPLES)))
+        channel.say(metadata("interrupt"))
+        await until(lambda: channel.count(Kind.AUDIO) == 20)
+        channel.say(metadata("stop"))
+        await until(lambda: channel.closed)
+        assert 'face="for-the-test"' in app_state.metrics.exposition("")[0].decode()
+    told = [message.json()["type"] for message in channel.received if message.kind is Kind.METADATA]
+    assert told == ["ready", "ended"]
+    assert {len(m.payload) for m in channel.received if m.kind is Kind.AUDIO} == {4 * FRAME_SAMPLES}

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from personaplex_app.engine.contract import SessionConfig
+from personaplex_app.engine.contract import SessionConfig, Step
 from personaplex_app.engine.echo import EchoEngine
-from personaplex_app.protocol import Kind
-from personaplex_app.sessions.talk_recorder import TalkRecorder
-from personaplex_app.sessions.talk_runner import STATS_EVERY_FRAMES, TalkRunner
+from personaplex_app.protocol_events import AgentText, Notice, Stats, Utterance
+from personaplex_app.sessions.talk_runner import TalkRunner
+from personaplex_app.sessions.talk_stats import STATS_EVERY_FRAMES, TalkStats
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
+
+from .support.fakes import ScriptedSession
 
 pytestmark = pytest.mark.unit
 
@@ -17,32 +19,53 @@ def stats_after(gaps_s):
     """Return the stats of a talk whose frames come after these gaps."""
     engine = EchoEngine()
     now_s = 0.0
-    stepper = TalkRunner(
+    runner = TalkRunner(
         engine.open(SessionConfig("echo", "")),
-        TalkRecorder(None, False, None, lambda log: None),
-        lambda samples: samples.tobytes(),
+        [TalkStats()],
         lambda: now_s,
     )
-    messages = []
+    events = []
     for gap_s in gaps_s:
         now_s += gap_s
-        messages += stepper.feed(np.zeros(FRAME_SAMPLES, np.float32))
-    stepper.close()
-    return [
-        message.json()
-        for message in messages
-        if message.kind is Kind.METADATA and message.json()["type"] == "stats"
-    ][-1]
+        events += runner.feed(np.zeros(FRAME_SAMPLES, np.float32))
+    runner.close()
+    return [event for event in events if isinstance(event, Stats)][-1]
 
 
-def test_stepper_late_sound_is_silence_that_is_counted_and_never_made_up():
+def test_runner_late_sound_is_silence_that_is_counted_and_never_made_up():
     steady = [FRAME_S] * STATS_EVERY_FRAMES
-    assert stats_after(steady)["silent_frames"] == 0
+    assert stats_after(steady).silent_frames == 0
     late = [*steady[:5], 10 * FRAME_S, *steady[6:]]
     told = stats_after(late)
-    assert told["silent_frames"] == 9
-    assert told["at_s"] == pytest.approx(len(late) * FRAME_S, abs=0.01)
+    assert told.silent_frames == 9
+    assert told.at_s == pytest.approx(len(late) * FRAME_S, abs=0.01)
 
 
-def test_stepper_sound_in_bursts_of_three_frames_is_not_late():
-    assert stats_after([3 * FRAME_S, 0.0, 0.0] * STATS_EVERY_FRAMES)["silent_frames"] == 0
+def test_runner_sound_in_bursts_of_three_frames_is_not_late():
+    assert stats_after([3 * FRAME_S, 0.0, 0.0] * STATS_EVERY_FRAMES).silent_frames == 0
+
+
+class Answering:
+    """A listener that keeps what it sees and answers each utterance."""
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def see(self, events):
+        self.seen += events
+        return [Notice("heard", each.text) for each in events if isinstance(each, Utterance)]
+
+
+def test_runner_shows_every_event_to_each_listener_and_their_answers_to_those_after_them():
+    said = Utterance(1, "agent", "Hello.", 0.0, 0.1, True)
+    step = Step(np.full(FRAME_SAMPLES, 0.1, np.float32), "Hello.", (said,))
+    first, second = Answering(), Answering()
+    runner = TalkRunner(ScriptedSession(lambda frame: step), [first, second])
+    events = runner.feed(np.full(FRAME_SAMPLES + 100, 0.5, np.float32))
+    frame, text, *rest = first.seen
+    assert (frame.user[0], frame.agent[0], frame.missing_frames) == (0.5, np.float32(0.1), 0)
+    assert frame.step_s > 0
+    assert (text, rest) == (AgentText("Hello."), [said])
+    assert second.seen[3:] == [Notice("heard", "Hello.")]
+    assert events == [*second.seen, Notice("heard", "Hello.")]
+    assert runner.feed(np.zeros(100, np.float32)) == []

@@ -30,7 +30,7 @@ from .support.browser import (
     visitor,
     write_microphone,
 )
-from .support.peers import call
+from .support.peers import call, call_http
 from .support.zero_gpu import holding, ip_token, leased_talk, zero_gpu_api, zero_gpu_app
 
 pytestmark = pytest.mark.browser
@@ -145,6 +145,17 @@ def test_zero_gpu_queued_caller_is_served_when_a_gpu_is_free(app, api):
         caller.until_event("ready")
         speak(caller, FRAME, FRAME)
     assert api.until_released() == ["released"]
+
+
+def test_zero_gpu_talk_over_http_takes_a_lease_and_gives_it_back(app, api):
+    with leased_talk(app, call_http, lease_s=30) as caller:
+        assert caller.until_event("ready")["limit_s"] == 30
+        speak(caller, FRAME, FRAME)
+        caller.order("stop")
+        assert caller.until_event("ended")["reason"] == "stopped"
+    assert api.until_released() == ["released"]
+    assert (api.asked[0]["durationSeconds"], api.asked[0]["token"]) == ("45", ip_token())
+    app.until_free()
 
 
 def test_zero_gpu_worker_killed_in_mid_talk_ends_the_talk_with_a_sentence_and_the_lease(app, api):

@@ -1,4 +1,4 @@
-"""Single kernels: decode attention and matrix-vector products, what PyTorch has beside prototypes.
+"""Single kernels: decode attention and matrix-vector products, what PyTorch has beside the engine's own.
 
 Every figure is of a graph that runs the kernel over several sets of inputs in turn, more of them than the
 cache holds, so that weights come from memory as they do in a frame. Rates
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from personaplex_app.model.graphs import cuda_graphs
+from personaplex_app.model.kernels import MOST_ROWS
 from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works
 
 from .engine import Note, choose_sdpa, device_ms, release
@@ -34,17 +35,7 @@ SHAPES = {
     "depformer_linear_in": (5632, 1024),
     "depformer_linear_out": (1024, 2816),
 }
-BLOCKS = [
-    (1, 1024, 4),
-    (2, 1024, 4),
-    (4, 512, 4),
-    (4, 1024, 8),
-    (8, 256, 4),
-    (8, 512, 8),
-    (16, 256, 8),
-    (2, 2048, 8),
-]
-INT4_BLOCKS = [(1, 1024, 4), (2, 512, 4), (4, 256, 4), (4, 512, 4), (8, 256, 4), (8, 256, 8)]
+MOST_ERROR = 2e-2
 UNTIL_S = 68.0
 
 
@@ -59,7 +50,7 @@ def measure(note: Note, device: str, size: str, sdpa: str) -> None:
         for batch, slots in ((1, 512), (1, WINDOW), (16, WINDOW), (32, WINDOW)):
             _attention(note, there, batch, slots)
             release(there)
-        for rows in (1, 2, 8, 32):
+        for rows in (1, 2, 4, 8, 32):
             for name, (n, k) in SHAPES.items():
                 if time.monotonic() - begun_s > UNTIL_S or (
                     rows > 1 and name not in ("linear_in", "linear_out", "depformer_linear_in")
@@ -96,7 +87,7 @@ def _try(
 
 
 def _attention(note: Note, device: torch.device, batch: int, slots: int) -> None:
-    """One position a row against `slots` slots of its cache: PyTorch's kernels, then the prototype."""
+    """One position a row against `slots` slots of its cache: PyTorch's kernels, then the engine's."""
     moved = 2 * batch * slots * HEADS * HEAD_WIDTH * 2
     copies = max(1, min(MOST_COPIES, ROTATED_BYTES // moved + 1))
     caches = [
@@ -124,74 +115,48 @@ def _attention(note: Note, device: torch.device, batch: int, slots: int) -> None
     ):
         _try(note, f"{name}_{kind}", moved, lambda b=backend, m=masked: with_backend(b, m), device)
     lengths = torch.full((batch,), slots, dtype=torch.int32, device=device)
-    for splits, block, warps in ((8, 64, 4), (16, 32, 4), (16, 64, 4), (32, 32, 4), (32, 64, 8)):
 
-        def ours(s: int = splits, b: int = block, w: int = warps) -> list[Callable[[], object]]:
-            from .kernels import attend_lengths
+    def own() -> list[Callable[[], object]]:
+        from personaplex_app.model.kernels import decode
 
-            flat = q[:, :, 0].contiguous()
-            wanted = F.scaled_dot_product_attention(
-                q.float(),
-                *(caches[0][i, :, :slots].transpose(1, 2).float() for i in range(2)),
-            )[:, :, 0]
-            found = attend_lengths(flat, caches[0][0], caches[0][1], lengths, s, b, w).float()
-            error = ((found - wanted).norm() / wanted.norm()).item()
-            if not error < 1e-2:
-                raise ValueError(f"relative error {error:.2e}")
-            return [lambda c=c: attend_lengths(flat, c[0], c[1], lengths, s, b, w) for c in caches]
+        flat = q[:, :, 0].contiguous()
+        keys, values = (caches[0][i, :, :slots].transpose(1, 2).float() for i in range(2))
+        wanted = F.scaled_dot_product_attention(q.float(), keys, values)[:, :, 0].flatten(1)
+        _check(decode.attend(flat, caches[0], lengths)[:, 0], wanted)
+        return [lambda c=c: decode.attend(flat, c, lengths) for c in caches]
 
-        _try(note, f"{name}_lengths_{splits}_{block}_{warps}", moved, ours, device)
+    _try(note, f"{name}_own", moved, own, device)
+
+
+def _check(found: Tensor, wanted: Tensor) -> None:
+    """Raises: ValueError where a kernel computes something else."""
+    error = ((found.double() - wanted.double()).norm() / wanted.double().norm()).item()
+    if not error < MOST_ERROR:
+        raise ValueError(f"relative error {error:.2e}")
 
 
 def _products(note: Note, device: torch.device, name: str, n: int, k: int, rows: int) -> None:
     copies = max(2, min(MOST_COPIES, ROTATED_BYTES // (2 * n * k) + 1))
     plain = [torch.randn(n, k, device=device, dtype=torch.bfloat16) * k**-0.5 for _ in range(copies)]
     x = torch.randn(rows, k, device=device, dtype=torch.bfloat16)
-    title, prototype = f"product_{name}_{rows}", rows <= 8
+    title = f"product_{name}_{rows}"
     _try(note, f"{title}_bfloat16", 2 * n * k, lambda: [lambda w=w: F.linear(x, w) for w in plain], device)
 
-    def checked(found: Tensor, weight: Tensor, scale: Tensor | None = None) -> None:
-        exact = x.double() @ (weight.double() * (1 if scale is None else scale.double()[:, None])).t()
-        error = ((found.double() - exact).norm() / exact.norm()).item()
-        if not error < 1e-2:
-            raise ValueError(f"relative error {error:.2e}")
+    def own(weights: list[Tensor], scales: list[Tensor | None]) -> list[Callable[[], object]]:
+        from personaplex_app.model.kernels import decode
 
-    def own(
-        weights: list[Tensor], scales: list[Tensor | None], block: tuple[int, int, int]
-    ) -> list[Callable[[], object]]:
-        from .kernels import gemv
+        weight = weights[0].double() * (1 if scales[0] is None else scales[0].double()[:, None])
+        _check(decode.product(x, weights[0], scales[0], None), x.double() @ weight.t())
+        return [lambda w=w, s=s: decode.product(x, w, s, None) for w, s in zip(weights, scales, strict=True)]
 
-        checked(gemv(x, weights[0], scales[0], block), weights[0], scales[0])
-        return [lambda w=w, s=s: gemv(x, w, s, block) for w, s in zip(weights, scales, strict=True)]
-
-    blocks = (BLOCKS if rows == 1 else BLOCKS[2:5]) if prototype else []
-    for block in blocks[:5] if rows == 1 else blocks:
-        _try(
-            note,
-            f"{title}_own_bfloat16_{block}",
-            2 * n * k,
-            lambda b=block: own(plain, [None] * copies, b),
-            device,
-        )
+    few = rows <= MOST_ROWS
+    if few:
+        _try(note, f"{title}_own_bfloat16", 2 * n * k, lambda: own(plain, [None] * copies), device)
     int8 = [Int8Weight(w, integer_works(device)) for w in plain]
-    _try(
-        note, f"{title}_int8_now", n * k, lambda: [lambda w=w: w.times(x, slice(None)) for w in int8], device
-    )
-    if rows in (1, 32):
-        both = torch.randint(-127, 127, (32 if rows == 1 else 64, k), dtype=torch.int8, device=device)
-        _try(
-            note,
-            f"{title}_int_mm_alone",
-            n * k,
-            lambda: [lambda w=w: torch._int_mm(both, w.codes.t()) for w in int8],
-            device,
-        )
-    for block in blocks:
-        codes, scales = [w.codes for w in int8], [w.scale for w in int8]
-        _try(
-            note, f"{title}_own_int8_{block}", n * k, lambda b=block, c=codes, s=scales: own(c, s, b), device
-        )  # pyright: ignore
-    if rows == 1:
+    _try(note, f"{title}_int8", n * k, lambda: [lambda w=w: w.times(x, slice(None)) for w in int8], device)
+    if few:
+        scaled = [w.codes for w in int8], [w.scale for w in int8]
+        _try(note, f"{title}_own_int8", n * k, lambda: own(*scaled), device)
         _int4(note, device, title, x, plain)
 
 
@@ -200,25 +165,21 @@ def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[T
     packed = [Int4Weight(w) for w in plain]
     _try(
         note,
-        f"{title}_int4_now",
+        f"{title}_int4",
         n * k // 2,
         lambda: [lambda w=w: w.times(x, slice(None)) for w in packed],
         device,
     )
 
-    def own(block: tuple[int, int, int]) -> list[Callable[[], object]]:
-        from .kernels import gemv_int4
+    def own() -> list[Callable[[], object]]:
+        from personaplex_app.model.kernels import decode
 
-        found, wanted = (
-            gemv_int4(x, packed[0].codes, packed[0].scale, block).double(),
-            packed[0].times(x.double().bfloat16(), slice(None)).double(),
+        _check(
+            decode.product_int4(x, packed[0].codes, packed[0].scale, None), packed[0].times(x, slice(None))
         )
-        if not (error := ((found - wanted).norm() / wanted.norm()).item()) < 2e-2:
-            raise ValueError(f"relative error {error:.2e}")
-        return [lambda w=w: gemv_int4(x, w.codes, w.scale, block) for w in packed]
+        return [lambda w=w: decode.product_int4(x, w.codes, w.scale, None) for w in packed]
 
-    for block in INT4_BLOCKS:
-        _try(note, f"{title}_own_int4_{block}", n * k // 2, lambda b=block: own(b), device)
+    _try(note, f"{title}_own_int4", n * k // 2, own, device)
 
     def tinygemm() -> list[Callable[[], object]]:
         group = 64

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..audio import checked
 from ..engine.contract import Event, Notice, Step
 from ..errors import BadAudio, EngineError, PersonaplexError
 from ..responder.contract import Responder
@@ -108,7 +107,6 @@ class CascadeSession:
             raise EngineError("This talk has been closed; start a new one.")
         if user.shape != (FRAME_SAMPLES,):
             raise BadAudio(f"A frame is {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
-        user = checked(user)
         try:
             return self._advance(user)
         except PersonaplexError:

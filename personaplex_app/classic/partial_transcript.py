@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from ..engine.contract import Word
+from ..protocol_events import Word
 from ..speech.recogniser import Transcript
 from .phrases import plain_words
 

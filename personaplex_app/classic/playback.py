@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..engine.contract import Word
+from ..protocol_events import Word
 from ..speech.synthesiser import SpeechClip
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance, Word
+from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
+from ..protocol_events import Word
 from ..responder.contract import Responder
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ

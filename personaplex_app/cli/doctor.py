@@ -114,11 +114,13 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
 
 
 def _gateway(settings: Settings) -> dict[str, Any]:
-    """Read the file of adapters the way the app does when it starts."""
+    """Read the files of personas and adapters the way the app does when it starts."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
         found = load_adapters(
-            load_personas(), settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
+            load_personas(settings.personas),
+            settings.adapters,
+            keyed=bool(settings.gateway_key or settings.api_key),
         )
     except SettingsError as error:
         return {**file, "problem": str(error)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..protocol_events import Word
 from ..units import FRAME_S
-from .contract import Event, Utterance, Word
+from .contract import Event, Utterance
 
 UTTERANCE_GAP_S = 1.0
 

@@ -9,42 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ..protocol_events import (
+    Capabilities,
+    LinkStats,
+    Mark,
+    Notice,
+    Sampling,
+    Stage,
+    TurnLatency,
+    Utterance,
+)
 from ..voices import Voice
-
-Speaker = Literal["user", "agent"]
-MarkKind = Literal["interruption", "backchannel", "overlap"]
-Stage = Literal["starting", "downloading", "loading", "self_test", "warming_up", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What an engine can do; the page hides or explains what it cannot."""
-
-    sampling: bool = False
-    # all of it but the seed can be changed while a talk runs
-    resampling: bool = False
-    cloning: bool = False
-    backchannels: bool = False
-    user_captions: bool = False
-    agent_captions: bool = False
-    role_prompt: bool = False
-    # a talk may have no role: its prompt is empty
-    roleless: bool = False
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Sampling of one session. Engines that declare no `sampling` ignore it."""
-
-    audio_temperature: float = 0.8
-    text_temperature: float = 0.7
-    audio_topk: int = 250
-    text_topk: int = 25
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,60 +49,6 @@ class SessionConfig:
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
     realtime: bool = True
-
-
-@dataclass(frozen=True)
-class Word:
-    text: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One turn's words so far, on the session's clock (frame 0 begins at 0 s).
-
-    The same `id` is sent again as the text grows; `final` comes once and last. For the agent the words are
-    those already played: a barged-in utterance ends where the sound ended.
-    """
-
-    id: int
-    speaker: Speaker
-    text: str
-    start_s: float
-    end_s: float
-    final: bool
-    words: tuple[Word, ...] = ()
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Something to draw on the lane: the user interrupted, somebody backchannelled, both spoke."""
-
-    kind: MarkKind
-    speaker: Speaker
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class TurnLatency:
-    """Last user speech sample to first agent sample, on the engine's own clock."""
-
-    user_end_s: float
-    agent_start_s: float
-
-    @property
-    def latency_s(self) -> float:
-        return self.agent_start_s - self.user_end_s
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A sentence for the person in the talk, which goes on."""
-
-    code: str
-    text: str
 
 
 Event = Utterance | Mark | TurnLatency | Notice
@@ -159,22 +84,6 @@ class StepTiming:
     headroom: float
     carries: int
     more_sessions: int
-
-
-@dataclass(frozen=True)
-class LinkStats:
-    """What the way to a server and back adds to a talk.
-
-    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here.
-    `late_frames` were silence because theirs had not come, `trimmed_ms` of sound were left out to catch up,
-    and `skipped_frames` of the user were not sent.
-    """
-
-    round_trip_ms: float | None
-    buffer_ms: float
-    late_frames: int
-    trimmed_ms: int
-    skipped_frames: int
 
 
 class Session(Protocol):

@@ -50,7 +50,7 @@ class Matched:
 
     def lane(self, words: bool = True) -> dict[str, Any]:
         """Return what the lane is drawn from; without `words`, nothing but the sound."""
-        drawn = export.lane(self.rendering.as_talk(), io.BytesIO(self.wav()))
+        drawn = export.lane(self.rendering, io.BytesIO(self.wav()))
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
     def clip(self) -> TrialClip:

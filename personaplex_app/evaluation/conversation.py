@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.contract import Engine, SessionConfig, Utterance, Word
+from ..engine.contract import Engine, SessionConfig, Utterance
+from ..protocol_events import Word
 from ..rendering.render import Render, Rendering, request
 from ..units import FRAME_S, FRAME_SAMPLES
 from .measures import AgentSide

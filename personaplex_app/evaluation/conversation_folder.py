@@ -17,8 +17,8 @@ import soundfile
 
 from ..atomic import write_atomically
 from ..audio import float_to_pcm16
-from ..engine.contract import Word
 from ..errors import BadInput, StorageError
+from ..protocol_events import Word
 from ..speech.sound import Span
 from ..units import SAMPLE_RATE_HZ
 from .fdb.folders import AGENT_AUDIO, AGENT_WORDS, USER_AUDIO, read_json

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.contract import Word
+from ..protocol_events import Word
 from ..responder.numbers import figures
 from ..speech.sound import AGENT_GAP_S, Span, merged
 from ..units import FRAME_S, SAMPLE_RATE_HZ

@@ -19,9 +19,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..audio import float_to_pcm16
-from ..engine.contract import Word
 from ..errors import BadInput, SettingsError, shorten
 from ..personas import find, load_personas
+from ..protocol_events import Word
 from ..speech.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from ..yaml_fields import load_yaml

@@ -16,12 +16,10 @@ from ..errors import BadInput, NotFound, shorten
 from ..personas import Persona, check_prompt
 from ..protocol import SAMPLING_LIMITS
 from ..units import FRAME_MS
-from ..voices import family_of
+from ..voices import NAMES, family_of
 from ..yaml_fields import Fields, flag, number, read_fields, text
 
 PREFIX = "personaplex-"
-# the embedded engine has no men's voices but one
-_CLASSIC_VOICES = {"NATF": "natural", "NATM": "deep", "VARF": "bright", "VARM": "deep"}
 
 
 @dataclass(frozen=True)
@@ -118,27 +116,21 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
 
 
 def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLimits) -> Adapter:
-    """Return one entry; what it leaves out is as in `before`, which must be there unless it has a voice and a
-    prompt.
+    """Return one entry; what it leaves out is as in `before`, a persona's own adapter, which must be there
+    unless it has a voice and a prompt.
     """
     persona = entry.mapping("persona")
     capabilities = entry.mapping("capabilities")
     config = entry.mapping("config")
     sampling = entry.mapping("sampling")
     was = before.persona if before else None
-    voice = persona.take("voice_prompt", _voice, was.voice if was else "")
+    voice = persona.take("voice_prompt", _voice, "")
+    voices = _voices(voice, was)
     prompt = persona.take("text_prompt", lambda value: check_prompt(text(value)), was.prompt if was else "")
-    for said, field_name in ((voice, "voice_prompt"), (prompt, "text_prompt")):
+    for said, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
         if not said:
             raise persona.refused(field_name, "it is missing")
-    role = was or Persona(
-        name, name, "An adapter of this server's operator.", "Gateway", voice, "", prompt, ()
-    )
-    classic = (
-        role.classic_voice
-        if role.voice == voice and role.classic_voice
-        else _CLASSIC_VOICES[family_of(voice).prefix]
-    )
+    role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voices, prompt, ())
     chosen = {
         key: sampling.take(key, number(*limit), 0)
         for key, limit in SAMPLING_LIMITS.items()
@@ -146,7 +138,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
     }
     return Adapter(
         name,
-        replace(role, voice=voice, classic_voice=classic, prompt=prompt),
+        replace(role, voices=voices, prompt=prompt),
         entry.take("enabled", flag, True),
         capabilities.take("requires_api_key_validation", flag, False),
         chosen,
@@ -156,6 +148,13 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
         config.take("audio_chunk_size_ms", number(10, 1_000, whole=True), FRAME_MS),
         config.take("ping_interval_seconds", number(1, 3_600), math.inf),
     )
+
+
+def _voices(voice: str, was: Persona | None) -> tuple[str, ...]:
+    """Return the preferences of an entry that names a voice of PersonaPlex, or none."""
+    if was and voice in ("", was.voice_among(NAMES)):
+        return was.voices
+    return (voice, family_of(voice).embedded) if voice else ()
 
 
 def _name(value: Any) -> str:

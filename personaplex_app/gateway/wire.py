@@ -1,5 +1,5 @@
-"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our messages, and our
-messages what they read.
+"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our orders, and our
+events what they read.
 
 Every message is one JSON object in a text frame. A client sends `audio_chunk`, `interrupt`, `ping` and `end`;
 it gets `connected`, `audio_chunk`, `transcription`, `interrupted`, `pong` and `error`. A partial
@@ -19,7 +19,22 @@ import numpy as np
 
 from ..audio import checked, float32_to_samples
 from ..errors import ProtocolError, shorten
-from ..protocol import Kind, Message, metadata
+from ..protocol_events import (
+    AgentText,
+    Audio,
+    Ended,
+    Failure,
+    FromClient,
+    Interrupt,
+    Interrupted,
+    Notice,
+    Ping,
+    Pong,
+    Ready,
+    Stop,
+    ToClient,
+    Utterance,
+)
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 FORMAT = "pcm"
@@ -27,7 +42,9 @@ MAX_SAMPLES = 2 * SAMPLE_RATE_HZ
 """The most in one message: no client may be further ahead of real time."""
 MAX_MESSAGE_BYTES = MAX_SAMPLES * 4 * 4 // 3 + 1024
 _PIECE_SAMPLES = 6 * FRAME_SAMPLES
-_ORDERS = {"interrupt": "interrupt", "ping": "ping", "end": "stop"}
+EVENTS = frozenset({Ready, Utterance, Interrupted, Pong, Notice, Ended})
+"""The events that its clients are told of."""
+_ORDERS = {"interrupt": Interrupt(), "ping": Ping(), "end": Stop()}
 # what ends a talk without its client's or anybody's fault, and is told before the close
 _TOLD_ENDS = ("time_limit", "idle", "draining")
 
@@ -50,8 +67,8 @@ class GatewayWire:
         self._chunks = 0
         self._captions = False
 
-    def read(self, data: bytes | str) -> list[Message]:
-        """Return what a client's message says, in our messages; audio as float32.
+    def read(self, data: bytes | str) -> list[FromClient]:
+        """Return what a client's message says; audio as float32 that has been checked.
 
         Raises: ProtocolError, BadAudio. The talk can go on after each.
         """
@@ -69,56 +86,47 @@ class GatewayWire:
         if type_ == "audio_chunk":
             return _audio(said)
         if isinstance(type_, str) and type_ in _ORDERS:
-            return [metadata(_ORDERS[type_])]
+            return [_ORDERS[type_]]
         raise ProtocolError(
             f"Message type {shorten(type_)} is unknown; send audio_chunk, {', '.join(_ORDERS)}."
         )
 
-    def write(self, message: Message) -> list[str]:
-        """Return what a client reads of one of our messages; most are not for it."""
-        match message.kind:
-            case Kind.AUDIO:
-                return self._audio_chunks(message.payload)
-            case Kind.TEXT if not self._captions:
+    def write(self, event: ToClient) -> list[str]:
+        """Return what a client reads of an event; most are not for it."""
+        match event:
+            case Audio(payload):
+                return self._audio_chunks(payload)
+            case AgentText(text) if not self._captions:
                 # an engine without captions gives pieces that stay as they are
-                return [
-                    _said("transcription", text=message.payload.decode(), partial=False, role="assistant")
-                ]
-            case Kind.ERROR:
-                return [_said("error", message=message.payload.decode())]
-            case Kind.METADATA:
-                return self._event(message.json())
+                return [_said("transcription", text=text, partial=False, role="assistant")]
+            case Failure(text) | Notice(text=text):
+                return [_said("error", message=text)]
+            case Ready():
+                return [self._connected(event)]
+            case Utterance():
+                role = "user" if event.speaker == "user" else "assistant"
+                return [_said("transcription", text=event.text, partial=not event.final, role=role)]
+            case Interrupted():
+                self._unsent = b""
+                return [_said("interrupted", reason="user_request")]
+            case Pong():
+                return [_said("pong")]
+            case Ended() if event.reason in _TOLD_ENDS:
+                return [_said("error", message=event.text)]
             case _:
                 return []
 
-    def _event(self, event: dict[str, Any]) -> list[str]:
-        match event["type"]:
-            case "ready":
-                self._captions = event["capabilities"]["agent_captions"]
-                # every engine steps while the user speaks, and every session can be interrupted: the contract
-                # says so
-                can = {
-                    "full_duplex": True,
-                    "interruption": True,
-                    "backchannels": event["capabilities"]["backchannels"],
-                }
-                sound = {"audio_format": FORMAT, "sample_rate": SAMPLE_RATE_HZ}
-                whose = {"adapter": self._adapter, "session_id": self._session_id}
-                return [_said("connected", **whose, mode="full_duplex", **sound, capabilities=can)]
-            case "utterance":
-                role = "user" if event["speaker"] == "user" else "assistant"
-                return [_said("transcription", text=event["text"], partial=not event["final"], role=role)]
-            case "interrupted":
-                self._unsent = b""
-                return [_said("interrupted", reason="user_request")]
-            case "pong":
-                return [_said("pong")]
-            case "notice":
-                return [_said("error", message=event["text"])]
-            case "ended" if event["reason"] in _TOLD_ENDS:
-                return [_said("error", message=event["text"])]
-            case _:
-                return []
+    def _connected(self, ready: Ready) -> str:
+        self._captions = ready.capabilities.agent_captions
+        # every engine steps while the user speaks, and every session can be interrupted: the contract says so
+        can = {
+            "full_duplex": True,
+            "interruption": True,
+            "backchannels": ready.capabilities.backchannels,
+        }
+        sound = {"audio_format": FORMAT, "sample_rate": SAMPLE_RATE_HZ}
+        whose = {"adapter": self._adapter, "session_id": self._session_id}
+        return _said("connected", **whose, mode="full_duplex", **sound, capabilities=can)
 
     def _audio_chunks(self, samples: bytes) -> list[str]:
         self._unsent += samples
@@ -139,8 +147,8 @@ class GatewayWire:
         return chunks
 
 
-def _audio(said: dict[str, Any]) -> list[Message]:
-    """Return a chunk's samples, checked, in pieces that our messages hold."""
+def _audio(said: dict[str, Any]) -> list[FromClient]:
+    """Return a chunk's samples, checked, in pieces of a few frames: a talk answers one piece at a time."""
     data = said.get("data")
     format_ = said.get("format", FORMAT)
     rate = said.get("sample_rate", SAMPLE_RATE_HZ)
@@ -161,7 +169,7 @@ def _audio(said: dict[str, Any]) -> list[Message]:
             f"An audio_chunk of {len(samples)} samples came; the limit is {MAX_SAMPLES}. Send smaller ones."
         )
     pieces = np.split(samples, range(_PIECE_SAMPLES, len(samples), _PIECE_SAMPLES)) if len(samples) else []
-    return [Message(Kind.AUDIO, piece.astype("<f4").tobytes()) for piece in pieces]
+    return [Audio(piece.astype("<f4", copy=False).tobytes()) for piece in pieces]
 
 
 def _said(type_: str, **fields: Any) -> str:

@@ -31,6 +31,9 @@ HALF_REACH = 16.0
 float16's range.
 """
 TINY = 1e-30
+OWN_PLAIN_ROWS = 2
+OWN_QUANTIZED_ROWS = 4
+"""Up to so many rows the own products are quicker than those of PyTorch, measured on an H100."""
 
 
 def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
@@ -94,8 +97,11 @@ def linear(
 
     Shapes: `x` [..., K], `weight` [N, K] → [..., rows] in the type of `x`.
     """
-    if (own := own_kernels(x)) and not isinstance(weight, Int4Weight):
-        plain = isinstance(weight, Tensor)
+    plain = isinstance(weight, Tensor)
+    few = x.numel() <= (OWN_PLAIN_ROWS if plain else OWN_QUANTIZED_ROWS) * x.shape[-1]
+    if few and (own := own_kernels(x)):
+        if isinstance(weight, Int4Weight):
+            return own.product_int4(x, weight.codes[rows], weight.scale[rows], residual)
         codes, scale = (weight[rows], None) if plain else (weight.codes[rows], weight.scale[rows])
         return own.product(x, codes, scale, residual)
     y = _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.times(x, rows)

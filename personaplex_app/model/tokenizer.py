@@ -9,7 +9,10 @@ import sentencepiece
 from ..errors import BadPrompt, WeightsError
 from .prompt import wrap
 
-SPECIAL = {0: "EPAD", 1: "BOS", 2: "EOS", 3: "PAD"}
+NAMED = {0: "EPAD", 3: "PAD"}
+"""What the reference calls the two tokens of silence; every other token is told by its piece."""
+CONTROL = frozenset((0, 1, 2, 3))
+"""Tokens that stand for no words: the two above and the sentence's beginning and end."""
 MAX_PROMPT_TOKENS = 1000
 
 
@@ -49,9 +52,9 @@ class TextTokenizer:
         return tokens
 
     def piece(self, token: int) -> str:
-        """Return what a token says, a leading space where a word begins, or the name of a special token."""
-        return SPECIAL.get(token) or self._pieces.id_to_piece(token).replace("▁", " ")
+        """Return a token as the reference prints it: its piece, ▁ as a space, or PAD or EPAD."""
+        return NAMED.get(token) or self._pieces.id_to_piece(token).replace("▁", " ")
 
     def spoken(self, token: int) -> str:
-        """Return what a token says, nothing for a special one."""
-        return "" if token in SPECIAL else self.piece(token)
+        """Return what a token says, nothing for one that stands for no words."""
+        return "" if token in CONTROL else self.piece(token)

@@ -22,8 +22,9 @@ import numpy as np
 import soundfile
 
 from ..atomic import write_atomically
-from ..engine.contract import Mark, Sampling, TurnLatency, Utterance, Word
+from ..engine.contract import Mark, Sampling, TurnLatency, Utterance
 from ..errors import StorageError
+from ..protocol_events import Word
 from ..sessions.records import TalkMeta
 from ..sessions.temp_folder import TempFolder
 from ..units import SAMPLE_RATE_HZ

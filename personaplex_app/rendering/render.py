@@ -19,7 +19,7 @@ import numpy as np
 from ..audio import checked, float_to_pcm16, pcm16_to_float
 from ..engine.contract import Engine, Event, Mark, Sampling, SessionConfig, TurnLatency, Utterance
 from ..errors import BadAudio, BadInput
-from ..sessions.records import TalkMeta, TalkRecord
+from ..sessions.records import TalkMeta
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 SCHEMA = 1
@@ -82,22 +82,6 @@ class Rendering:
     def compute_s(self) -> float:
         """How long the engine's steps took together."""
         return sum(self.step_ms) / 1000
-
-    def as_talk(self) -> TalkRecord:
-        """Return it as a record of a talk, for everything in `sessions.export`: subtitles, JSON, the lane."""
-        return TalkRecord(
-            id=self.key[:16],
-            meta=self.meta,
-            status="done",
-            started_at_s=self.rendered_at_s,
-            duration_s=self.duration_s,
-            kept=False,
-            has_audio=True,
-            end_reason="rendered",
-            latencies=self.turn_latencies,
-            utterances=self.utterances,
-            marks=self.marks,
-        )
 
 
 def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0) -> RenderRequest:

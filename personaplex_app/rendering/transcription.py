@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.contract import Capabilities, TurnLatency, Utterance, Word
+from ..engine.contract import Capabilities, TurnLatency, Utterance
+from ..protocol_events import Word
 from ..speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ..speech.speech_finder import SpeechFinder, at_the_sound
 from ..units import SAMPLE_RATE_HZ

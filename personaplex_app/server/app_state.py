@@ -153,9 +153,9 @@ class AppState:
         """Return an app whose engine has not begun to load; one that must be leased is loaded here, before
         the page is launched.
 
-        Raises: SettingsError for a file of adapters that cannot be used, EngineUnavailable.
+        Raises: SettingsError for a file of personas or adapters that cannot be used, EngineUnavailable.
         """
-        personas = load_personas()
+        personas = load_personas(settings.personas)
         adapters = load_adapters(
             personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
         )
@@ -272,7 +272,7 @@ class AppState:
     def voice_of(self, persona: Persona, engine: Engine | None = None) -> str:
         """Return the persona's voice, or the engine's first where it has not got it."""
         voices = [voice.name for voice in (engine or self.supervisor.engine).voices]
-        return next((v for v in (persona.voice, persona.classic_voice) if v in voices), voices[0])
+        return persona.voice_among(voices) or voices[0]
 
 
 def _forget_clone(supervisor: EngineSupervisor, data: bytes) -> None:

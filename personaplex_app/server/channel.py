@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from ..errors import CapacityError, NotFound
+from ..errors import CapacityError, CloseCode, NotFound
 from ..metrics import Traffic
-from ..protocol import Kind, pack
+from ..protocol import Kind, decode, pack
+from ..protocol_events import FromClient, ToClient
+from .wire import message_of, order_of
 
-CLOSE_NORMAL = 1000
-CLOSE_UNSUPPORTED = 1003
-CLOSE_POLICY = 1008
-CLOSE_TOO_BIG = 1009
-CLOSE_FAULT = 1011
-CLOSE_TRY_LATER = 1013
 CLOSE_PATIENCE_S = 2.0
 # proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
@@ -30,56 +26,54 @@ class Disconnected(Exception):
 
 
 class Channel(Protocol):
-    """A duplex stream of whole messages."""
+    """What goes between a talk and its client, whole and typed. Bytes are each channel's own affair."""
 
-    async def receive(self) -> bytes | str:
-        """Return the next message. Raises: Disconnected."""
+    async def receive(self) -> FromClient:
+        """Return what comes next. Raises: Disconnected; ProtocolError for what ends the talk."""
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Hand one message to the transport, waiting while it is full. Raises: Disconnected."""
+    async def send(self, event: ToClient) -> None:
+        """Hand one event to the transport, waiting while it is full. Raises: Disconnected."""
         ...
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: CloseCode, reason: str) -> None:
         """Say goodbye; never raises."""
         ...
 
 
-class WebSocketChannel:
-    """A WebSocket that has been accepted."""
+class Frames:
+    """The frames of a WebSocket that has been accepted, as they come and go."""
 
     def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
         self._socket = socket
         self._traffic = traffic
 
     async def receive(self) -> bytes | str:
+        """Return the next frame. Raises: Disconnected."""
         try:
-            message = await self._socket.receive()
+            frame = await self._socket.receive()
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
-        if message["type"] == "websocket.disconnect":
+        if frame["type"] == "websocket.disconnect":
             raise Disconnected
-        data = message.get("bytes")
-        data = data if data is not None else message.get("text", "")
+        data = frame.get("bytes")
+        data = data if data is not None else frame.get("text", "")
         self._traffic.came(len(data))
         return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | str) -> None:
+        """Send one frame, waiting while the transport is full. Raises: Disconnected."""
         self._traffic.went(len(data))
-        await self._send(self._socket.send_bytes(data))
-
-    async def send_text(self, text: str) -> None:
-        """As `send`, for what goes out as text. Raises: Disconnected."""
-        self._traffic.went(len(text))
-        await self._send(self._socket.send_text(text))
-
-    async def _send(self, sending: Awaitable[None]) -> None:
         try:
-            await sending
+            if isinstance(data, str):
+                await self._socket.send_text(data)
+            else:
+                await self._socket.send_bytes(data)
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: CloseCode, reason: str) -> None:
+        """Close the WebSocket; never raises."""
         # a reader that has stopped must not hold the talk's end
         with anyio.move_on_after(CLOSE_PATIENCE_S):
             if self._socket.application_state is WebSocketState.CONNECTED:
@@ -94,6 +88,22 @@ def _close_reason(reason: str) -> str:
     return reason.encode()[:120].decode(errors="ignore")
 
 
+class WebSocketChannel:
+    """The moshi family's messages, one in each binary frame."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    async def receive(self) -> FromClient:
+        return order_of(decode(await self._frames.receive()))
+
+    async def send(self, event: ToClient) -> None:
+        await self._frames.send(message_of(event).encode())
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        await self._frames.close(code, reason)
+
+
 class HttpChannel:
     """The fallback's two half-channels, joined: `put` from POSTs, `stream` to the GET."""
 
@@ -105,19 +115,20 @@ class HttpChannel:
         self._next_post = 0
         self.streaming = False
 
-    async def receive(self) -> bytes | str:
+    async def receive(self) -> FromClient:
         try:
-            return await self._up_out.receive()
+            data = await self._up_out.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             raise Disconnected from None
+        return order_of(decode(data))
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, event: ToClient) -> None:
         try:
-            await self._down_in.send(data)
+            await self._down_in.send(message_of(event).encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise Disconnected from None
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
         self._up_out.close()
         self._down_in.close()

@@ -1,39 +1,14 @@
-"""What a way in grants its talks, and how talks end."""
+"""How talks end."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from ..errors import CapacityError, EngineError, GpuUnavailable, PersonaplexError
-from ..personas import Persona
-from .channel import (
-    CLOSE_FAULT,
-    CLOSE_NORMAL,
-    CLOSE_POLICY,
-    CLOSE_TOO_BIG,
-    CLOSE_TRY_LATER,
-    CLOSE_UNSUPPORTED,
-)
+from ..errors import CloseCode, EngineError, GpuUnavailable, PersonaplexError
 from .queues import SEND_QUEUE_S
 
 SILENT_CLIENT_S = 20.0
 START_PATIENCE_S = 15.0
-
-
-@dataclass(frozen=True)
-class EntryPolicy:
-    """What one way in grants its talks, within the app's limits: `wait_s` is how long a caller waits to
-    begin, `silent_s` how long it may send nothing. A `persona` stands for one that is not in the catalogue;
-    `transport` names the way in for log and metrics.
-    """
-
-    talk_s: float = math.inf
-    idle_s: float = math.inf
-    wait_s: float = math.inf
-    silent_s: float = SILENT_CLIENT_S
-    persona: Persona | None = None
-    transport: str = "chat"
 
 
 @dataclass(frozen=True)
@@ -42,7 +17,7 @@ class EndReason:
 
     reason: str
     text: str
-    code: int = CLOSE_NORMAL
+    code: CloseCode = CloseCode.NORMAL
     failed: bool = False
 
 
@@ -51,11 +26,11 @@ LOST = EndReason("lost", "The connection was lost.")
 SLOW = EndReason(
     "slow_reader",
     f"More than {SEND_QUEUE_S:g} s of audio waited to be read; the connection is too slow.",
-    CLOSE_POLICY,
+    CloseCode.POLICY,
     failed=True,
 )
 SILENT = EndReason(
-    "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CLOSE_POLICY, failed=True
+    "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CloseCode.POLICY, failed=True
 )
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
 DRAINED = EndReason(
@@ -63,34 +38,19 @@ DRAINED = EndReason(
 )
 IDLE = EndReason("idle", "The talk ended because nothing was said for a while.")
 NO_START = EndReason(
-    "no_start", f"No start message came within {START_PATIENCE_S:g} s.", CLOSE_POLICY, failed=True
+    "no_start", f"No start message came within {START_PATIENCE_S:g} s.", CloseCode.POLICY, failed=True
 )
 NOTHING_TO_STOP = EndReason("stopped", "There was no talk to stop: none had been started.")
 FAULT = EndReason(
     "fault",
     "The talk ended because of a fault in this program; please start again.",
-    CLOSE_FAULT,
+    CloseCode.FAULT,
     failed=True,
 )
-TEXT = EndReason(
-    "protocol", "This socket takes binary messages; a text message came.", CLOSE_UNSUPPORTED, failed=True
-)
-
-
-def too_big(size_bytes: int, most_bytes: int) -> EndReason:
-    """Return the end of a talk whose client sent too large a message."""
-    return EndReason(
-        "protocol",
-        f"A message of {size_bytes} bytes came; the limit is {most_bytes}.",
-        CLOSE_TOO_BIG,
-        failed=True,
-    )
 
 
 def end_of(error: PersonaplexError) -> EndReason:
     """Return the end that an error leads to."""
-    if isinstance(error, (CapacityError, GpuUnavailable)):
-        return EndReason(error.code, str(error), CLOSE_TRY_LATER, failed=True)
-    if isinstance(error, EngineError):
-        return EndReason("engine_error", str(error), CLOSE_FAULT, failed=True)
-    return EndReason(error.code, str(error), CLOSE_POLICY, failed=True)
+    of_engine = isinstance(error, EngineError) and not isinstance(error, GpuUnavailable)
+    reason = "engine_error" if of_engine else error.code
+    return EndReason(reason, str(error), error.close_code, failed=True)

@@ -4,18 +4,48 @@ fails.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-
-import anyio
 
 from ..engine.contract import Engine, EngineState
 from ..engine_choice import Choice, replacement
 from ..errors import EngineUnavailable, PersonaplexError
 
 log = logging.getLogger(__name__)
+
+
+class _Bell:
+    """Wakes tasks of event loops from any thread. `rings` counts how often it has rung."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._lock = threading.Lock()
+        self._sleepers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        with self._lock:
+            self.rings += 1
+            for rung, loop in self._sleepers.items():
+                with suppress(RuntimeError):  # the loop is closed, and nobody waits there any more
+                    loop.call_soon_threadsafe(rung.set)
+
+    async def beyond(self, rings: int) -> None:
+        """Wait until it has rung more often than that."""
+        rung = asyncio.Event()
+        with self._lock:
+            if self.rings > rings:
+                return
+            self._sleepers[rung] = asyncio.get_running_loop()
+        try:
+            await rung.wait()
+        finally:
+            with self._lock:
+                del self._sleepers[rung]
 
 
 @dataclass
@@ -26,7 +56,8 @@ class _Attempt:
     choice: Choice
     stages: list[EngineState] = field(default_factory=lambda: [EngineState("starting")])
 
-    def note(self, state: EngineState) -> None:
+    def note(self, state: EngineState) -> bool:
+        """Take a report; return whether callers should hear of it: a download has thousands."""
         before = self.stages[-1]
         if (before.stage, _tenth(before)) != (state.stage, _tenth(state)):
             share = "" if state.progress is None else f" {state.progress:.0%}"
@@ -35,6 +66,7 @@ class _Attempt:
             self.stages[-1] = state
         else:
             self.stages.append(state)
+        return (before.stage, _shown(before)) != (state.stage, _shown(state))
 
 
 class EngineSupervisor:
@@ -48,6 +80,7 @@ class EngineSupervisor:
         self._attempt = _Attempt(engine, choice)
         self._build = build
         self._closing = False
+        self._changed = _Bell()
         self._refusal: PersonaplexError | None = None
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
         # every voice that a page may have shown, before the engine was loaded or before another took over
@@ -82,6 +115,8 @@ class EngineSupervisor:
         at = len(self._attempt.stages) - 1
         told = None
         while True:
+            # counted before the look, so that nothing which happens after it is missed
+            rings = self._changed.rings
             if attempt is not self._attempt:
                 attempt = self._attempt
                 at = 0
@@ -97,11 +132,12 @@ class EngineSupervisor:
                     tell(state)
             if self._refusal:
                 raise self._refusal
-            await anyio.sleep(0.1)
+            await self._changed.beyond(rings)
 
     def refuse(self, error: PersonaplexError) -> None:
         """Let nobody wait for the engine any longer."""
         self._refusal = error
+        self._changed.ring()
 
     def look(self) -> None:
         """Put another engine in the place of one that can hold no more talks.
@@ -147,23 +183,28 @@ class EngineSupervisor:
             return
         choice = replacement(failed.choice, why)
         if self._build is None or choice is None:
-            failed.note(EngineState("failed", why))
+            self._note(failed, EngineState("failed", why))
             return
         log.error("engine %s failed, %s takes over: %s", failed.engine.name, choice.name, why)
         try:
             failed.engine.close()
             self._attempt = _Attempt(self._build(choice), choice)
             self.offered_voices |= _names(self.engine)
+            self._changed.ring()
         except Exception:
             log.exception("engine %s could not take over", choice.name)
-            failed.note(EngineState("failed", why))
+            self._note(failed, EngineState("failed", why))
             return
         self._load()
 
     def _report(self, state: EngineState) -> None:
         if self._closing:
             raise _Closed
-        self._attempt.note(state)
+        self._note(self._attempt, state)
+
+    def _note(self, attempt: _Attempt, state: EngineState) -> None:
+        if attempt.note(state):
+            self._changed.ring()
 
 
 class _Closed(Exception):
@@ -177,3 +218,8 @@ def _names(engine: Engine) -> frozenset[str]:
 def _tenth(state: EngineState) -> int:
     """A download reports thousands of times; ten of them are worth a line."""
     return int((state.progress or 0.0) * 10)
+
+
+def _shown(state: EngineState) -> int | str:
+    """Return what a page shows of a stage: percents, or words where progress cannot be known."""
+    return state.detail if state.progress is None else int(state.progress * 100)

@@ -24,6 +24,11 @@ _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
 )
 
 
+def status_of(error: PersonaplexError) -> int:
+    """Return the HTTP status of a request that ends by an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
+
+
 def errors_as_json(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
     where the app counts.
@@ -36,8 +41,7 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
         except PersonaplexError as error:
             if metrics := getattr(request.app.state, "metrics", None):
                 metrics.errors.labels(error.code).inc()
-            status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
-            return JSONResponse({"error": error.code, "message": str(error)}, status)
+            return JSONResponse({"error": error.code, "message": str(error)}, status_of(error))
 
     return wrapped
 

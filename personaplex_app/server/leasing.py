@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,6 @@ from ..sessions.admission import Admission
 if TYPE_CHECKING:
     from .app_state import AppState
 
-LOOK_EVERY_S = 0.05
 HOLD_PATIENCE_S = 20.0
 """How long the page may take to send the event that the device is lent to; after that the platform's own
 queue decides.
@@ -59,14 +59,17 @@ async def usable_engine(
     lease = engine.lease(length_s)
     try:
         wish(lease.token)
-        until_s = anyio.current_time() + HOLD_PATIENCE_S
-        while not lease.granted.done():
-            if not lease.held and anyio.current_time() > until_s:
-                raise GpuUnavailable(
-                    "The page did not take the GPU that was offered to it. Load the page again, and start"
-                    " once more."
-                )
-            await anyio.sleep(LOOK_EVERY_S)
+        granted = anyio.Event()
+        loop = asyncio.get_running_loop()
+        lease.granted.add_done_callback(lambda _: loop.call_soon_threadsafe(granted.set))
+        with anyio.move_on_after(HOLD_PATIENCE_S):
+            await granted.wait()
+        if not (granted.is_set() or lease.held):
+            raise GpuUnavailable(
+                "The page did not take the GPU that was offered to it. Load the page again, and start"
+                " once more."
+            )
+        await granted.wait()
         lease.granted.result()
         yield UsableEngine(
             lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1)

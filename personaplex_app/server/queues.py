@@ -9,7 +9,7 @@ import anyio
 import numpy as np
 
 from ..errors import ProtocolError
-from ..protocol import Kind, Message
+from ..protocol_events import Audio, ToClient
 from ..units import FRAME_S, SAMPLE_RATE_HZ
 from .channel import Channel
 
@@ -66,31 +66,27 @@ class AudioQueue:
 
 
 class SendQueue:
-    """Messages on their way to the client: at most two seconds of audio, and as many others."""
+    """What is on its way to the client: at most two seconds of audio, and as many others."""
 
-    def __init__(self, events: bool) -> None:
-        self._events = events
-        most = round(SEND_QUEUE_S / FRAME_S)
-        self._most_audio = most
+    def __init__(self) -> None:
+        self._most_audio = round(SEND_QUEUE_S / FRAME_S)
         self._audio = 0
-        self._put, self._take = anyio.create_memory_object_stream[Message](3 * most)
+        self._put, self._take = anyio.create_memory_object_stream[ToClient](3 * self._most_audio)
 
-    def put(self, message: Message) -> bool:
-        """Queue a message; False when the client reads too slowly."""
-        if message.kind is Kind.METADATA and not self._events:
-            return True
-        self._audio += message.kind is Kind.AUDIO
+    def put(self, event: ToClient) -> bool:
+        """Queue an event; False when the client reads too slowly."""
+        self._audio += isinstance(event, Audio)
         try:
-            self._put.send_nowait(message)
+            self._put.send_nowait(event)
         except anyio.WouldBlock:
             return False
         return self._audio <= self._most_audio
 
     async def drain_to(self, channel: Channel) -> None:
         """Send what is queued, for ever. Raises: Disconnected."""
-        async for message in self._take:
-            await channel.send(message.encode())
-            self._audio -= message.kind is Kind.AUDIO
+        async for event in self._take:
+            await channel.send(event)
+            self._audio -= isinstance(event, Audio)
 
     def close(self) -> None:
         """Drop what is queued."""

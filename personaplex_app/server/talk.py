@@ -1,12 +1,7 @@
-"""A talk on the event loop: waits for the engine and a slot, moves messages, watches limits, and says how it
-ended.
+"""A talk on the event loop: waits for the engine and a slot, moves sound and events between the client and
+the talk's worker side (`sessions.talk_runner`), watches limits, and says how it ended.
 
-The engine's work happens in `sessions.talk_runner.TalkRunner`, on a worker thread. What goes to clients that
-asked for events, as kind 4 objects: `preparing`, `queued` and `lease` (the page is to take a device, see
-`leasing`) before the handshake; `ready` after it; `utterance`, `mark`, `turn_latency`, `stats`, `saved` and
-`notice` from the talk (`sessions.talk_runner`); `sampling` with what is in force, after a
-`sampling` that changed it; `interrupted` after an `interrupt` is done; `limit` before a limit is reached;
-`pong`; and `ended` as the last.
+What a client can be told and order is listed in `protocol_events`; which of it, its entry point says.
 """
 
 from __future__ import annotations
@@ -15,28 +10,60 @@ import logging
 import math
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import anyio.to_thread
+import numpy as np
 
 from .. import logs
-from ..codec import make_codec
-from ..engine.contract import Engine, EngineState, Sampling, SessionConfig
+from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError
+from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
 from ..principal import NOBODY, Principal
-from ..protocol import MAX_MESSAGE_BYTES, ChatRequest, Control, Kind, Message, decode, metadata
+from ..protocol import ChatRequest
+from ..protocol_events import (
+    EVENTS,
+    Audio,
+    BadOrder,
+    Begun,
+    ControlStart,
+    Ended,
+    Failure,
+    Frame,
+    FromClient,
+    Interrupt,
+    Interrupted,
+    LeaseOffer,
+    Limit,
+    LimitKind,
+    Notice,
+    Ping,
+    Playback,
+    Pong,
+    Preparing,
+    Queued,
+    Ready,
+    Sampling,
+    SamplingChange,
+    Start,
+    StepEvent,
+    Stop,
+    ToClient,
+    UnknownOrder,
+)
 from ..sessions.admission import Place
 from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
+from ..sessions.talk_stats import TalkStats
 from . import end_reasons
 from .app_state import AppState
 from .channel import Channel, Disconnected
-from .end_reasons import EndReason, EntryPolicy
+from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
+from .entry_point import EntryPoint
 from .leasing import usable_engine
 from .queues import AudioQueue, SendQueue
 
@@ -47,6 +74,19 @@ WARN_BEFORE_S = 30.0
 TICK_S = 0.5
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
+_TOLD_AS_JSON = frozenset(EVENTS.values())
+# of so many different unknown orders a client is told, each once
+MOST_UNKNOWN_TOLD = 8
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What is left of a talk: id and sound of its record, and whether they stay."""
+
+    talk_id: str | None = None
+    duration_s: float = 0.0
+    recording: bool = False
+    kept: bool = False
 
 
 class Talk:
@@ -57,19 +97,20 @@ class Talk:
         channel: Channel,
         request: ChatRequest,
         app_state: AppState,
-        policy: EntryPolicy = EntryPolicy(),
+        entry: EntryPoint,
         caller: Principal = NOBODY,
     ) -> None:
         self._channel = channel
         self._request = request
         self._app_state = app_state
-        self._policy = policy
+        self._entry = entry
         self._caller = caller
-        self._talk_s = min(policy.talk_s, app_state.settings.talk_limit_s)
-        self._idle_s = min(policy.idle_s, app_state.settings.idle_limit_s)
-        self._codec = make_codec(request.codec)
+        self._policy = entry.policy
+        self._talk_s = min(entry.policy.talk_s, app_state.settings.talk_limit_s)
+        self._idle_s = min(entry.policy.idle_s, app_state.settings.idle_limit_s)
+        self._codec = entry.codec()
         self._audio_queue = AudioQueue()
-        self._send_queue = SendQueue(request.events)
+        self._send_queue = SendQueue()
         self._configured = anyio.Event()
         if not request.config_follows:
             self._configured.set()
@@ -81,12 +122,8 @@ class Talk:
         self._id = new_talk_id()
         self._engine_name = ""
         self._underruns = 0
-        self._summary: dict[str, Any] = {
-            "talk_id": None,
-            "duration_s": 0.0,
-            "recording": False,
-            "kept": False,
-        }
+        self._unknown: set[str] = set()
+        self._summary = _Summary()
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
@@ -105,7 +142,7 @@ class Talk:
             self._app_state.caller_left()
             if end.failed:
                 self._app_state.metrics.errors.labels(end.reason).inc()
-            logs.event(log, "a caller left", reason=end.reason, duration_s=self._summary["duration_s"])
+            logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
@@ -123,12 +160,14 @@ class Talk:
         self._end = self._end or end
         self._scope.cancel()
 
-    def _tell(self, type_: str, **fields: Any) -> None:
-        self._post(metadata(type_, **fields))
-
-    def _post(self, message: Message) -> None:
-        if not self._send_queue.put(message):
+    def _tell(self, event: ToClient) -> None:
+        """Let the client know, if its entry point wants such an event."""
+        if self._wanted(event) and not self._send_queue.put(event):
             self._finish(end_reasons.SLOW)
+
+    def _wanted(self, event: ToClient) -> bool:
+        kind = type(event)
+        return kind in self._entry.events or kind not in _TOLD_AS_JSON
 
     async def _write(self) -> None:
         await self._send_queue.drain_to(self._channel)
@@ -139,83 +178,82 @@ class Talk:
         while True:
             try:
                 with anyio.fail_after(self._policy.silent_s):
-                    data = await self._channel.receive()
+                    said = await self._channel.receive()
             except TimeoutError:
                 return self._finish(end_reasons.SILENT)
-            if len(data) > MAX_MESSAGE_BYTES:
-                self._finish(end_reasons.too_big(len(data), MAX_MESSAGE_BYTES))
-            elif isinstance(data, str):
-                self._finish(end_reasons.TEXT)
-            else:
-                await self._take(decode(data))
+            await self._take(said)
 
-    async def _take(self, message: Message) -> None:
-        match message.kind:
-            case Kind.AUDIO:
-                await self._audio_queue.put(self._codec.decode(message.payload))
-            case Kind.METADATA:
-                await self._obey(message.json())
-            case Kind.CONTROL if message.payload[:1] == bytes([Control.START]):
-                self._tell(
-                    "notice",
-                    code="already_started",
-                    text="The talk has already begun; this start was ignored.",
-                )
-            case _:
-                # end of turn, pause, restart, pings and echoes of our own kinds: a full-duplex talk has no
-                # use for them
-                return
-
-    async def _obey(self, order: dict[str, Any]) -> None:
-        match order["type"]:
-            case "start":
-                if self._configured.is_set():
-                    self._tell(
-                        "notice",
-                        code="already_started",
-                        text="The talk has already begun; stop it before you start another.",
-                    )
-                    return
-                self._request = self._request.configured(order)
+    async def _take(self, said: FromClient) -> None:
+        match said:
+            case Audio(payload):
+                await self._audio_queue.put(self._codec.decode(payload))
+            case Start() if not self._configured.is_set():
+                self._request = self._request.configured(said)
                 self._configured.set()
-            case "stop":
+            case BadOrder("start", why) if not self._configured.is_set():
+                raise BadInput(why)
+            case Start() | BadOrder("start"):
+                text = "The talk has already begun; stop it before you start another."
+                self._tell(Notice("already_started", text))
+            case ControlStart():
+                text = "The talk has already begun; this start was ignored."
+                self._tell(Notice("already_started", text))
+            case Stop():
                 self._finish(
                     end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
                 )
-            case "interrupt" if self._talk:
+            case Interrupt() if self._talk:
                 await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._app_state.workers)
-                self._tell("interrupted")
-            case "interrupt":
-                self._tell(
-                    "notice", code="not_begun", text="The talk has not begun; there is nobody to interrupt."
-                )
-            case "sampling":
-                await self._resample(order)
-            case "playback":
-                self._count_underruns(order.get("underruns"))
-            case "ping":
-                self._tell("pong", sent=order.get("sent"))
+                self._tell(Interrupted())
+            case Interrupt():
+                self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
+            case SamplingChange():
+                await self._resample(said)
+            case BadOrder(_, why):
+                self._refuse_sampling(why)
+            case Playback():
+                self._count_underruns(said.underruns)
+            case Ping():
+                self._tell(Pong(said.sent))
+            case UnknownOrder(type_):
+                self._tell_unknown(type_)
+            case _:
+                # a message without a use here; that it came has kept the talk alive
+                return
 
-    def _count_underruns(self, reported: Any) -> None:
+    def _tell_unknown(self, type_: str) -> None:
+        """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
+        name = shorten(type_)
+        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_TOLD:
+            return
+        self._unknown.add(name)
+        self._tell(
+            Notice("unknown_type", f"A message of the type {name} is unknown here and was passed over.")
+        )
+
+    def _count_underruns(self, reported: int | None) -> None:
         """Add what is new in the number of gaps that a page reports, as far as it can be true."""
-        if isinstance(reported, int) and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
+        if reported is not None and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
             self._app_state.metrics.underruns.inc(reported - self._underruns)
             self._underruns = reported
 
-    async def _resample(self, order: dict[str, Any]) -> None:
+    async def _resample(self, change: SamplingChange) -> None:
         """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
+        request = self._request.resampled(change)
         try:
-            request = self._request.resampled(order)
             if self._talk is None:
                 raise BadInput("The talk has not begun; put its sampling into the start message.")
             sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
             await anyio.to_thread.run_sync(self._talk.resample, sampling, limiter=self._app_state.workers)
         except BadInput as error:
-            self._tell("notice", code="sampling_refused", text=f"{error} Nothing was changed.")
+            self._refuse_sampling(str(error))
             return
         self._request = request
         self._sampling = sampling
-        self._tell("sampling", **asdict(sampling))
+        self._tell(sampling)
+
+    def _refuse_sampling(self, why: str) -> None:
+        self._tell(Notice("sampling_refused", f"{why} Nothing was changed."))
 
     # the talk
 
@@ -240,7 +278,7 @@ class Talk:
             self._sampling = config.sampling
             self._talk_s = min(self._talk_s, device.limit_s())
             try:
-                self._post(Message(Kind.HANDSHAKE))
+                self._tell(Begun())
                 self._tell_ready(record, config)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._step)
@@ -256,7 +294,7 @@ class Talk:
         """Return for how long the talk's device must be lent, 0 where it need not be."""
         if not isinstance(engine, LeasingEngine):
             return 0
-        if not self._request.events or self._policy.transport != "chat":
+        if not (self._policy.may_lease and LeaseOffer in self._entry.events):
             raise GpuUnavailable(
                 "The GPU here is lent to visitors of the page, and this client did not come from it. "
                 "Ask /api/chat for engine=classic to talk with the embedded engine."
@@ -290,15 +328,10 @@ class Talk:
             session.close()
             raise
         self._engine_name = engine.name
-        logs.event(
-            log, "a talk begins", engine=engine.name, persona=config.persona, face=self._policy.transport
-        )
-        return (
-            TalkRunner(
-                session, record, self._codec.encode, meter=self._app_state.metrics.step_meter(engine.name)
-            ),
-            record,
-        )
+        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._entry.name)
+        stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
+        meter = self._app_state.metrics.step_meter(engine.name)
+        return TalkRunner(session, (meter, stats, record)), record
 
     def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
         """In a worker: end the session whatever happens, then the record."""
@@ -307,23 +340,27 @@ class Talk:
         finally:
             reason = (self._end or end_reasons.LOST).reason
             record.finish(reason)
-            self._app_state.metrics.talks.labels(self._engine_name, self._policy.transport, reason).inc()
-            duration_s = round(talk.duration_s, 2)
-            self._summary = {
-                "talk_id": record.id,
-                "duration_s": duration_s,
-                "recording": record.recording,
-                "kept": record.keeping,
-            }
+            self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
+            self._summary = _Summary(record.id, talk.duration_s, record.recording, record.keeping)
 
     async def _step(self) -> None:
-        assert self._talk
         while True:
             samples = await self._audio_queue.take()
-            for message in await anyio.to_thread.run_sync(
-                self._talk.feed, samples, limiter=self._app_state.workers
-            ):
-                self._post(message)
+            for event in await anyio.to_thread.run_sync(self._feed, samples, limiter=self._app_state.workers):
+                self._tell(event)
+
+    def _feed(self, samples: np.ndarray) -> list[ToClient]:
+        """In a worker: step the talk; return what the client is told, sound in the form it takes."""
+        assert self._talk
+        coded = (self._coded(event) for event in self._talk.feed(samples))
+        return [event for event in coded if event]
+
+    def _coded(self, event: StepEvent) -> ToClient | None:
+        if not isinstance(event, Frame):
+            return event
+        # a codec may wait for more sound before a piece becomes whole
+        payload = self._codec.encode(event.agent)
+        return Audio(payload) if payload else None
 
     async def _watch_limits(self) -> None:
         """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
@@ -333,7 +370,7 @@ class Talk:
         warned: set[str] = set()
         while True:
             # when it ends, and how long before that it is told
-            limits = {
+            limits: dict[LimitKind, tuple[EndReason, float, float]] = {
                 "time": (
                     end_reasons.TIME_LIMIT,
                     began_s + self._talk_s,
@@ -353,7 +390,7 @@ class Talk:
                     return self._finish(end)
                 near = left_s <= warn_before_s
                 if near and reason not in warned:
-                    self._tell("limit", reason=reason, left_s=round(left_s, 1))
+                    self._tell(Limit(reason, left_s))
                 (warned.add if near else warned.discard)(reason)
             await anyio.sleep(TICK_S)
 
@@ -361,51 +398,48 @@ class Talk:
 
     def _tell_state(self, state: EngineState) -> None:
         choice = self._supervisor.choice
-        self._tell("preparing", engine=choice.name, engine_title=choice.title, **asdict(state))
+        self._tell(Preparing(choice.name, choice.title, state.stage, state.detail, state.progress))
 
     def _tell_lease(self, token: str) -> None:
-        self._tell("lease", token=token)
+        self._tell(LeaseOffer(token))
 
     def _tell_place(self, place: Place) -> None:
-        self._tell("queued", ahead=place.ahead, wait_s=place.wait_s)
+        self._tell(Queued(place.ahead, place.wait_s))
 
     def _tell_ready(self, record: TalkRecorder, config: SessionConfig) -> None:
         supervisor = self._supervisor
-        self._tell(
-            "ready",
+        capabilities = supervisor.engine.capabilities
+        ready = Ready(
             talk_id=record.id,
             engine=supervisor.choice.name,
             engine_title=supervisor.choice.title,
             voice=config.voice,
             persona=config.persona,
-            limit_s=round(self._talk_s, 1),
+            limit_s=self._talk_s,
             idle_s=self._idle_s,
             keeping=record.keeping,
             keep_problem=record.problem or "",
-            capabilities=asdict(supervisor.engine.capabilities),
-            sampling=asdict(config.sampling) if supervisor.engine.capabilities.sampling else None,
+            capabilities=capabilities,
+            sampling=config.sampling if capabilities.sampling else None,
         )
+        self._tell(ready)
         if self._request.voice not in ("", config.voice):
             text = (
                 f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"
                 " in its place."
             )
-            self._tell("notice", code="other_voice", text=text)
+            self._tell(Notice("other_voice", text))
 
     async def _say_goodbye(self, end: EndReason) -> None:
         """Send the last messages past whatever still waited, and close."""
         self._send_queue.close()
-        last = (
-            [metadata("ended", reason=end.reason, text=end.text, **self._summary)]
-            if self._request.events
-            else []
-        )
+        last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
         if end.failed:
-            last.append(Message(Kind.ERROR, end.text.encode()))
+            last.append(Failure(end.text))
         with anyio.move_on_after(GOODBYE_S):
             try:
-                for message in last if end is not end_reasons.LOST else []:
-                    await self._channel.send(message.encode())
+                for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
+                    await self._channel.send(event)
             except Disconnected:
                 return
         await self._channel.close(end.code, end.text)

@@ -1,53 +1,35 @@
-"""The SQLite file of a store: how it is opened, checked, written and scrubbed."""
+"""The SQLite file of a store: how it is opened, checked, brought to today's version, written and scrubbed."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import StorageError, StorageFull
+from .contract import Busy
+from .migrations import MIGRATIONS, Migration
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE talks (
-    id TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL,
-    started_at_s REAL NOT NULL, ended_at_s REAL, duration_s REAL NOT NULL DEFAULT 0,
-    engine TEXT NOT NULL, voice TEXT NOT NULL, persona TEXT, prompt TEXT NOT NULL, sampling TEXT NOT NULL,
-    end_reason TEXT, stars INTEGER, comment TEXT NOT NULL DEFAULT '', latencies TEXT NOT NULL DEFAULT '[]');
-CREATE INDEX talks_of_owner ON talks (owner, started_at_s);
-CREATE TABLE utterances (
-    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, speaker TEXT NOT NULL,
-    utterance_id INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, text TEXT NOT NULL, words TEXT NOT NULL,
-    PRIMARY KEY (talk_id, speaker, utterance_id));
-CREATE TABLE marks (
-    talk_id TEXT NOT NULL REFERENCES talks (id) ON DELETE CASCADE, kind TEXT NOT NULL, speaker TEXT NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL);
-CREATE INDEX marks_of_talk ON marks (talk_id);
-"""
 BUSY_TIMEOUT_MS = 500
-
-
-class Busy(Exception):
-    """Somebody else is using the connection, and the caller did not want to wait any longer."""
 
 
 class Database:
     """One connection behind a lock, in a file or (`path` None) in memory.
 
     The connection holds the file exclusively: a second process that opens it is refused instead of taking
-    this one's live talks for dead.
+    this one's live talks for dead. The file's version is how many of the `migrations` it went through; those
+    it lacks are run, each with its version in one transaction.
 
     Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be
-    written.
+    written; it is then as it was.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._path = path
+        self._migrations = migrations
         self._lock = threading.RLock()
         try:
             if path is not None:
@@ -73,20 +55,32 @@ class Database:
         run("PRAGMA synchronous=FULL")
         run("PRAGMA secure_delete=ON")
         run("PRAGMA temp_store=MEMORY")
-        run("PRAGMA foreign_keys=ON")
         run("BEGIN EXCLUSIVE")
         run("COMMIT")
         if (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        self._migrate()
+        run("PRAGMA foreign_keys=ON")
+
+    def _migrate(self) -> None:
+        """Run with foreign keys off, or a table could not be replaced without losing what refers to it."""
+        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > len(self._migrations):
             raise StorageError(
-                f"{self._path} was written by a newer version of this program (schema {version}, this one"
-                f" knows {SCHEMA_VERSION}). Nothing was changed: update the program, or choose another data"
-                " folder."
+                f"{self._path} was written by a newer version of this program (schema {found}, this one"
+                f" knows {len(self._migrations)}). Nothing was changed: update the program, or choose another"
+                " data folder."
             )
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        for version, migrate in enumerate(self._migrations[found:], found + 1):
+            try:
+                with self.writing() as connection:
+                    migrate(connection)
+                    connection.execute(f"PRAGMA user_version={version}")
+            except (TypeError, ValueError) as error:
+                raise StorageError(
+                    f"{self._path} cannot be brought to schema {version} ({type(error).__name__}). It was"
+                    " left as it was: report this, and choose another data folder meanwhile."
+                ) from error
 
     @contextmanager
     def reading(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:

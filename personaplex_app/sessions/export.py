@@ -1,4 +1,4 @@
-"""A stored talk in the forms that people take home, and as the data a lane is drawn from."""
+"""A conversation in the forms that people take home, and as the data a lane is drawn from."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
 from ..audio import pcm16_to_float, peaks
-from ..engine.contract import Speaker, Utterance
+from ..engine.contract import Utterance
+from ..protocol_events import Speaker
 from ..units import SAMPLE_RATE_HZ
-from .records import TalkRecord
+from .records import TalkMeta, TalkRecord, Transcript
 
 SCHEMA_VERSION = 1
 PEAKS_PER_S = 50
 NAMES: dict[Speaker, str] = {"user": "You", "agent": "Agent"}
 
 
-def file_name(talk: TalkRecord, kind: str) -> str:
-    """Return a friendly ASCII name for a talk's export."""
-    voice = re.sub(r"[^A-Za-z0-9]+", "-", talk.meta.voice).strip("-")[:30]
-    return f"personaplex-{_when(talk):%Y-%m-%d-%H%M}-{voice or 'talk'}.{kind}"
+def file_name(meta: TalkMeta, at_s: float, kind: str) -> str:
+    """Return a friendly ASCII name for an export of what happened at `at_s`."""
+    voice = re.sub(r"[^A-Za-z0-9]+", "-", meta.voice).strip("-")[:30]
+    return f"personaplex-{_when(at_s):%Y-%m-%d-%H%M}-{voice or 'talk'}.{kind}"
 
 
-def to_txt(talk: TalkRecord) -> str:
-    """Return the transcript as a person reads it."""
+def to_txt(talk: Transcript, at_s: float, status: str) -> str:
+    """Return the transcript as a person reads it, under when it was and how it ended."""
     who = [
         f"Engine: {talk.meta.engine}",
         f"voice: {talk.meta.voice}",
         *([f"persona: {talk.meta.persona}"] if talk.meta.persona else []),
     ]
     head = [
-        f"Talk of {_when(talk):%Y-%m-%d %H:%M} UTC, {clock(talk.duration_s)}, {talk.status}",
+        f"Talk of {_when(at_s):%Y-%m-%d %H:%M} UTC, {clock(talk.duration_s)}, {status}",
         ", ".join(who),
     ]
     if talk.meta.prompt:
@@ -41,7 +42,7 @@ def to_txt(talk: TalkRecord) -> str:
     return "\n".join([*head, "", *(said or ["Nothing was said."])]) + "\n"
 
 
-def to_srt(talk: TalkRecord) -> str:
+def to_srt(talk: Transcript) -> str:
     """Return the transcript as subtitles; where both spoke, cues overlap."""
     cues = []
     for number, u in enumerate(_spoken(talk), 1):
@@ -52,11 +53,11 @@ def to_srt(talk: TalkRecord) -> str:
     return "\n".join(cues)
 
 
-def to_json(talk: TalkRecord) -> str:
-    """Return everything that is known of the talk but its sound."""
+def to_json(described: dict[str, Any]) -> str:
+    """Return a description, everything that is known but the sound, as a file."""
     return (
         json.dumps(
-            {"schema": SCHEMA_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **describe(talk)},
+            {"schema": SCHEMA_VERSION, "sample_rate_hz": SAMPLE_RATE_HZ, **described},
             ensure_ascii=False,
             indent=1,
         )
@@ -78,17 +79,12 @@ def write_flac(wav: BinaryIO, to: BinaryIO) -> None:
 
 def summary(talk: TalkRecord) -> dict[str, Any]:
     """Return what a list shows of a talk, ready for JSON."""
-    meta = talk.meta
     return {
         "id": talk.id,
         "status": talk.status,
         "kept": talk.kept,
         "has_audio": talk.has_audio,
-        "started_at": _when(talk).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "duration_s": round(talk.duration_s, 3),
-        "engine": meta.engine,
-        "voice": meta.voice,
-        "persona": meta.persona,
+        **opening(talk, talk.started_at_s),
         "end_reason": talk.end_reason,
         "stars": talk.stars,
         "comment": talk.comment,
@@ -96,13 +92,28 @@ def summary(talk: TalkRecord) -> dict[str, Any]:
 
 
 def describe(talk: TalkRecord) -> dict[str, Any]:
-    """Return everything that is known of the talk, ready for JSON."""
+    """Return everything that is known of a talk, ready for JSON."""
+    return {**summary(talk), **contents(talk)}
+
+
+def opening(talk: Transcript, at_s: float) -> dict[str, Any]:
+    """Return when and with whom it was, ready for JSON."""
+    return {
+        "started_at": _when(at_s).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "duration_s": round(talk.duration_s, 3),
+        "engine": talk.meta.engine,
+        "voice": talk.meta.voice,
+        "persona": talk.meta.persona,
+    }
+
+
+def contents(talk: Transcript) -> dict[str, Any]:
+    """Return what the agent was told and all that happened, ready for JSON."""
     turns = [
         {"user_end_s": t.user_end_s, "agent_start_s": t.agent_start_s, "latency_s": round(t.latency_s, 3)}
-        for t in talk.latencies
+        for t in talk.turn_latencies
     ]
     return {
-        **summary(talk),
         "prompt": talk.meta.prompt,
         "sampling": vars(talk.meta.sampling),
         "turn_latencies": turns,
@@ -111,8 +122,8 @@ def describe(talk: TalkRecord) -> dict[str, Any]:
     }
 
 
-def lane(talk: TalkRecord, wav: BinaryIO | None) -> dict[str, Any]:
-    """Return what a talk's lane is drawn from: both sides' peaks 0 to 1 and what was said when.
+def lane(talk: Transcript, wav: BinaryIO | None) -> dict[str, Any]:
+    """Return what a conversation's lane is drawn from: both sides' peaks 0 to 1 and what was said when.
 
     Reads the sound a second at a time.
     """
@@ -146,19 +157,19 @@ def srt_time(milliseconds: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{ms:03d}"
 
 
-def _when(talk: TalkRecord) -> datetime:
-    return datetime.fromtimestamp(talk.started_at_s, timezone.utc)
+def _when(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, timezone.utc)
 
 
 def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _spoken(talk: TalkRecord) -> list[Utterance]:
+def _spoken(talk: Transcript) -> list[Utterance]:
     return sorted((u for u in talk.utterances if u.text.strip()), key=lambda u: (u.start_s, u.end_s))
 
 
-def _utterances(talk: TalkRecord) -> list[dict[str, Any]]:
+def _utterances(talk: Transcript) -> list[dict[str, Any]]:
     return [
         {
             "id": u.id,
@@ -172,7 +183,7 @@ def _utterances(talk: TalkRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _marks(talk: TalkRecord) -> list[dict[str, Any]]:
+def _marks(talk: Transcript) -> list[dict[str, Any]]:
     return [
         {"kind": m.kind, "speaker": m.speaker, "start_s": round(m.start_s, 3), "end_s": round(m.end_s, 3)}
         for m in talk.marks

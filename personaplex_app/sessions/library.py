@@ -14,11 +14,12 @@ from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
 from ..principal import Principal
+from .archive import TalkArchive, open_archive
 from .recording import BYTES_PER_S
 from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
-from .store import MAX_STORE_BYTES, Store
 from .talk_recorder import TalkRecorder
 from .temp_folder import TempFolder
+from .wav_folder import MAX_FOLDER_BYTES
 
 MAX_TEMPORARY = 64
 MAX_TEMPORARY_BYTES = 1 << 30
@@ -39,29 +40,32 @@ class Library:
     def __init__(
         self,
         folder: Path | None,
-        max_kept_bytes: int = MAX_STORE_BYTES,
+        max_kept_bytes: int = MAX_FOLDER_BYTES,
         talk_limit_s: float = 600,
         temporary_root: Path | None = None,
         max_temporary_bytes: int = MAX_TEMPORARY_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keep_problem: str | None = None
-        self.kept_store: Store | None = None
-        self._temporary: Store | None = None
+        self.kept: TalkArchive | None = None
+        self._temporary: TalkArchive | None = None
         self._clock = clock
         self._limit_s = talk_limit_s + RECORDING_SLACK_S
         self._live: dict[str, TalkRecorder] = {}
         self._lock = threading.Lock()
+        # held while a talk moves, so that it is neither rated nor deleted where it no longer is
         self._moving = threading.Lock()
         try:
             if folder is None:
                 raise StorageError("Talks are not kept here: this program was started without a data folder.")
-            self.kept_store = Store(folder, max_kept_bytes, clock=clock)
+            self.kept = open_archive(folder, max_kept_bytes, clock=clock)
         except StorageError as error:
             self.keep_problem = str(error)
         with suppress(OSError, StorageError):  # then `begin` says that nothing is recorded
             self._folder = TempFolder(temporary_root or Path(tempfile.gettempdir()))
-            self._temporary = Store(self._folder.path, max_temporary_bytes, temporary=True, clock=clock)
+            self._temporary = open_archive(
+                self._folder.path, max_temporary_bytes, temporary=True, clock=clock
+            )
 
     def begin(self, caller: Principal, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
@@ -76,19 +80,19 @@ class Library:
             return TalkRecorder(None, False, None, lambda log: None)
         owner = caller.required_owner
         problem = self.keep_problem if keep else None
-        for store in (self.kept_store if keep else None, self._temporary):
-            if store is None:
+        for archive in (self.kept if keep else None, self._temporary):
+            if archive is None:
                 continue
             try:
-                if store is self._temporary:
+                if archive is self._temporary:
                     self.purge(int(self._limit_s * BYTES_PER_S))
-                talk_id, recorder = store.begin(owner, meta, self._limit_s, talk_id)
+                talk_id, recorder = archive.begin(owner, meta, self._limit_s, talk_id)
             except StorageError as error:
                 problem = problem or str(error)
                 continue
             log = TalkRecorder(
-                (store, talk_id, recorder),
-                store is self.kept_store,
+                (archive, talk_id, recorder),
+                archive is self.kept,
                 problem,
                 lambda log: self._take_in(owner, log),
             )
@@ -109,7 +113,7 @@ class Library:
         """
         self.purge()
         owner = caller.required_owner
-        found = {talk.id: talk for store in self._stores() for talk in store.talks(owner)}
+        found = {talk.id: talk for archive in self._archives() for talk in archive.summaries(owner)}
         return sorted(found.values(), key=lambda talk: -talk.started_at_s)
 
     def get(self, caller: Principal, talk_id: str) -> TalkRecord:
@@ -118,7 +122,7 @@ class Library:
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """
         self.purge()
-        return self._where(lambda store: store.get(caller.required_owner, talk_id))
+        return self._where(lambda archive: archive.get(caller.required_owner, talk_id))
 
     def open_audio(self, caller: Principal, talk_id: str) -> BinaryIO:
         """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
@@ -129,21 +133,16 @@ class Library:
         self.purge()
         owner = caller.required_owner
 
-        def opened(store: Store) -> BinaryIO:
-            try:
-                return open(store.audio(owner, talk_id), "rb")
-            except FileNotFoundError:  # moved between the two calls: the next store has it
-                raise no_such_talk() from None
-
-        return self._where(opened)
+        return self._where(lambda archive: archive.open_audio(owner, talk_id))
 
     def rate(self, caller: Principal, talk_id: str, stars: int, comment: str = "") -> None:
         """Store 1 to 5 stars and a comment in place of an earlier rating.
 
         Raises: BadInput, NotFound, StorageError.
         """
-        checked_rating(stars, comment)
-        self._where(lambda store: store.rate(caller.required_owner, talk_id, stars, comment))
+        stars, comment = checked_rating(stars, comment)
+        with self._moving:
+            self._where(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
 
     def keep(self, caller: Principal, talk_id: str) -> bool:
         """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
@@ -152,7 +151,7 @@ class Library:
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
         owner = caller.required_owner
-        if self.kept_store is None:
+        if self.kept is None:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
         with self._lock:
             log = self._live.get(talk_id)
@@ -164,7 +163,7 @@ class Library:
             ):
                 log.keep_at_end = True
                 return False
-        self._adopt(self.kept_store, owner, talk_id)
+        self._adopt(self.kept, owner, talk_id)
         return True
 
     def delete(self, caller: Principal, talk_id: str) -> None:
@@ -172,7 +171,8 @@ class Library:
 
         Raises: BadInput, NotFound, TalkRunning, StorageError.
         """
-        self._where(lambda store: store.delete(caller.required_owner, talk_id))
+        with self._moving:
+            self._where(lambda archive: archive.delete(caller.required_owner, talk_id))
 
     def delete_all(self, caller: Principal) -> tuple[int, int]:
         """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
@@ -181,7 +181,8 @@ class Library:
         Raises: BadInput, StorageError.
         """
         owner = caller.required_owner
-        counts = [store.delete_all(owner) for store in self._stores()]
+        with self._moving:
+            counts = [archive.delete_all(owner) for archive in self._archives()]
         return sum(deleted for deleted, _ in counts), sum(running for _, running in counts)
 
     def purge(self, room_bytes: int = 0) -> None:
@@ -199,22 +200,22 @@ class Library:
         """End what is running, delete the temporary talks, let go of the data folder. May be called twice."""
         for log in list(self._live.values()):
             log.finish("shutdown")
-        for store in self._stores():
-            store.close()
+        for archive in self._archives():
+            archive.close()
         if self._temporary is not None:
             self._folder.wipe()
 
     def _take_in(self, owner: str, log: TalkRecorder) -> None:
         with self._lock:
             self._live.pop(log.id or "", None)
-        if log.keep_at_end and self.kept_store is not None and log.id is not None:
+        if log.keep_at_end and self.kept is not None and log.id is not None:
             try:
-                self._adopt(self.kept_store, owner, log.id)
+                self._adopt(self.kept, owner, log.id)
                 log.keeping = True
             except (StorageError, NotFound) as error:
                 log.problem = str(error)
 
-    def _adopt(self, kept: Store, owner: str, talk_id: str) -> None:
+    def _adopt(self, kept: TalkArchive, owner: str, talk_id: str) -> None:
         with self._moving:
             if kept.has(owner, talk_id):
                 return
@@ -222,17 +223,16 @@ class Library:
                 raise no_such_talk()
             kept.adopt(self._temporary, owner, talk_id)
 
-    def _where(self, act: Callable[[Store], T]) -> T:
-        for store in (
-            self._stores()
-        ):  # temporary first: talks move from there to the kept ones, so none is missed on its way
+    def _where(self, act: Callable[[TalkArchive], T]) -> T:
+        # temporary first: talks move from there to the kept ones, so none is missed on its way
+        for archive in self._archives():
             try:
-                return act(store)
+                return act(archive)
             except NoRecording:
                 raise
             except NotFound:
                 continue
         raise no_such_talk()
 
-    def _stores(self) -> list[Store]:
-        return [store for store in (self._temporary, self.kept_store) if store is not None]
+    def _archives(self) -> list[TalkArchive]:
+        return [archive for archive in (self._temporary, self.kept) if archive is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..engine.contract import Mark, Sampling, SessionConfig, TurnLatency, Utterance
 from ..errors import BadInput, NotFound
@@ -41,9 +41,9 @@ class TalkMeta:
 
 @dataclass(frozen=True)
 class TalkRecord:
-    """One talk as it was stored; lists leave `utterances` and `marks` empty.
+    """One talk as it was stored; lists leave what happened in it empty.
 
-    `kept` says whether it outlives the visit.
+    `kept` says whether it outlives the visit; that and `has_audio` are not the TalkStore's to know.
     """
 
     id: str
@@ -51,14 +51,34 @@ class TalkRecord:
     status: Status
     started_at_s: float
     duration_s: float
-    kept: bool
-    has_audio: bool
+    ended_at_s: float | None = None
+    kept: bool = False
+    has_audio: bool = False
     end_reason: str | None = None
     stars: int | None = None
     comment: str = ""
-    latencies: tuple[TurnLatency, ...] = ()
     utterances: tuple[Utterance, ...] = ()
     marks: tuple[Mark, ...] = ()
+    turn_latencies: tuple[TurnLatency, ...] = ()
+
+
+class Transcript(Protocol):
+    """What an export tells of a conversation, whether it was a talk or rendered."""
+
+    @property
+    def meta(self) -> TalkMeta: ...
+
+    @property
+    def duration_s(self) -> float: ...
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]: ...
+
+    @property
+    def marks(self) -> tuple[Mark, ...]: ...
+
+    @property
+    def turn_latencies(self) -> tuple[TurnLatency, ...]: ...
 
 
 def new_talk_id() -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from ..engine.contract import Word
+from ..protocol_events import Word
 from ..units import SAMPLE_RATE_HZ
 from . import weights
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from ..engine.contract import Word
+from ..protocol_events import Word
 from ..units import SAMPLE_RATE_HZ
-from ..voices import Voice
+from ..voices import EMBEDDED, Voice
 from . import weights
 
 _LEAD_S = 0.02
@@ -29,17 +29,14 @@ class Timbre:
     pace: float
 
 
-def _timbre(name: str, title: str, description: str, pitch: float, pace: float = 1.0) -> Timbre:
-    return Timbre(Voice(name, title, description, "Embedded"), pitch, pace)
-
-
-TIMBRES = (
-    _timbre("natural", "Natural", "A clear, even woman's voice: the synthesiser as it was made.", 1.0),
-    _timbre("warm", "Warm", "The same speaker, a little lower and calmer.", 0.9),
-    _timbre("deep", "Deep", "A low, full voice, unhurried.", 0.76, 0.95),
-    _timbre("bright", "Bright", "Higher and lively.", 1.15),
-    _timbre("light", "Light", "High and light, like a younger speaker.", 1.28),
-)
+_PITCH_AND_PACE = {
+    "natural": (1.0, 1.0),
+    "warm": (0.9, 1.0),
+    "deep": (0.76, 0.95),
+    "bright": (1.15, 1.0),
+    "light": (1.28, 1.0),
+}
+TIMBRES = tuple(Timbre(voice, *_PITCH_AND_PACE[voice.name]) for voice in EMBEDDED)
 
 
 @dataclass(frozen=True)

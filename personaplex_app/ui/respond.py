@@ -20,7 +20,7 @@ from ..audio import decode
 from ..engine.contract import Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
-from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest
+from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest, parse_start
 from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress
@@ -229,7 +229,7 @@ class _RespondTab:
                 name: value for name, value in zip(SAMPLING_TITLES, given, strict=True) if value is not None
             }
             return ChatRequest(voice=voice or "", persona=persona or "", prompt=prompt or None).configured(
-                fields
+                parse_start(fields)
             )
 
         async with aclosing(

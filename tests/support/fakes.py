@@ -11,8 +11,10 @@ import anyio.lowlevel
 import numpy as np
 
 from personaplex_app.engine.contract import Capabilities, EngineState, SessionConfig, Step
-from personaplex_app.protocol import Kind, Message
+from personaplex_app.protocol import Kind, Message, decode
+from personaplex_app.protocol_events import FromClient, ToClient
 from personaplex_app.server.channel import Disconnected
+from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import Voice
 
@@ -78,22 +80,22 @@ def silence(frame: int) -> Step:
 
 
 class FakeChannel:
-    """A channel whose other end is the test."""
+    """A channel whose other end is the test, which reads and writes the wire's messages."""
 
     def __init__(self) -> None:
         self._to_server, self._from_test = anyio.create_memory_object_stream[bytes | str | None](1000)
         self.received: list[Message] = []
         self.closed: tuple[int, str] | None = None
 
-    async def receive(self) -> bytes | str:
+    async def receive(self) -> FromClient:
         data = await self._from_test.receive()
         if data is None:
             raise Disconnected
-        return data
+        return order_of(decode(data))
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, event: ToClient) -> None:
         await anyio.lowlevel.checkpoint()
-        self.received.append(Message(Kind(data[0]), data[1:]))
+        self.received.append(message_of(event))
 
     async def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
+import httpx
 import numpy as np
 import sphn
 from websockets.sync.client import ClientConnection, connect
 
 from personaplex_app.audio import float_to_pcm16, pcm16_to_float
-from personaplex_app.protocol import Kind
+from personaplex_app.protocol import Kind, pack, unpack
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 OWNER = "an-owner-key-of-the-tests-0001"
@@ -93,6 +96,67 @@ def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
         socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None
     ) as socket:
         yield Caller(socket)
+
+
+class HttpSocket:
+    """The HTTP fallback with the calls of a WebSocket, as far as a `Caller` uses them."""
+
+    close_code = None
+
+    def __init__(self, url: str, timeout_s: float, query: dict) -> None:
+        self._client = httpx.Client(base_url=url, timeout=timeout_s)
+        opened = self._client.post("/api/chat/http", params=query)
+        opened.raise_for_status()
+        self._path = f"/api/chat/http/{opened.json()['id']}"
+        self._number = 0
+        self._received: queue.Queue[bytes | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name="http-fallback")
+        self._reader.start()
+
+    def send(self, data: bytes) -> None:
+        """Post one message."""
+        posted = self._client.post(self._path, params={"n": self._number}, content=pack([data]))
+        posted.raise_for_status()
+        self._number += 1
+
+    def recv(self, timeout: float) -> bytes:
+        """Return the next message. Raises: TimeoutError, EOFError when the stream has ended."""
+        try:
+            data = self._received.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        if data is None:
+            raise EOFError("The stream has ended.")
+        return data
+
+    def close(self) -> None:
+        """Hang up, unless the talk is over already. May be called twice."""
+        if not self._client.is_closed:
+            self._client.delete(self._path)
+            self._reader.join()
+            self._client.close()
+
+    def _read(self) -> None:
+        rest = b""
+        with self._client.stream("GET", self._path) as response:
+            for chunk in response.iter_bytes():
+                rest += chunk
+                while len(rest) >= 4 and len(rest) >= 4 + int.from_bytes(rest[:4], "little"):
+                    size = 4 + int.from_bytes(rest[:4], "little")
+                    for data in unpack(rest[:size]):
+                        self._received.put(data)
+                    rest = rest[size:]
+        self._received.put(None)
+
+
+@contextmanager
+def call_http(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
+    """Connect to a server's live route as a page does that WebSockets do not reach."""
+    socket = HttpSocket(url, timeout_s, query)
+    try:
+        yield Caller(socket)  # type: ignore[arg-type]
+    finally:
+        socket.close()
 
 
 def tone(seconds: float, hz: float = 220.0) -> np.ndarray:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -208,11 +208,13 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
 
 
 @contextmanager
-def leased_talk(app: AppProcess, **start: object) -> Iterator[Caller]:
+def leased_talk(
+    app: AppProcess, connect: Callable[..., AbstractContextManager[Caller]] = call, **start: object
+) -> Iterator[Caller]:
     """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller
     once the event is sent.
     """
-    with call(app.url, codec="pcm", events=1, config="message") as caller:
+    with connect(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
         token = caller.until_event("lease", timeout_s=20)["token"]
         with holding(app, token) as events:

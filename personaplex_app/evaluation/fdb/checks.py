@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import soxr
 
-from ...engine.contract import Word
+from ...protocol_events import Word
 from ...speech.quality import SILENT_DB, blocks_db, clipping_share
 from ...speech.sound import Sound, Span
 from .folders import Note

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ...engine.contract import Word
 from ...errors import BadAudio, BadInput, shorten
+from ...protocol_events import Word
 from ...speech.sound import Sound, Span
 from ...units import frames_to_s
 
@@ -33,7 +33,7 @@ USER_AUDIO = "input.wav"
 AGENT_AUDIO = "output.wav"
 AGENT_WORDS = "output.json"
 ANNOTATIONS = ("pause.json", "turn_taking.json", "interrupt.json")
-NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS"))
+NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS", "<s>", "</s>"))
 Note = Callable[[str], None]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...engine.contract import Word
+from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, Span, seconds
 
 SHORT_S = 1.0

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ... import intervals
-from ...engine.contract import Word
 from ...errors import BadInput, shorten
+from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
@@ -224,26 +224,37 @@ def _backchannel(sample: Sample, human: list[float] | None) -> Values:
 
 
 def _timing(sample: Sample) -> Values:
-    found_user = sample.speech(sample.user)
-    found_agent = sample.speech(sample.agent)
-    values: Values = {"words_per_minute_before": None, "words_per_minute_after": None}
-    for name, rounded in (("strict", to_tenths), ("corrected", list)):
-        user = merged(rounded(found_user), USER_GAP_S)
-        agent = merged(rounded(found_agent), AGENT_GAP_S)
-        values[name] = {
-            "stop_latency_s": metrics.stop_latencies_s(user, agent),
-            "response_latency_s": metrics.response_latencies_s(user, agent),
-        }
-        both = metrics.overlaps(user, agent)
+    """The published script counts in samples; the detector's padding is corrected."""
+    user = sample.speech(sample.user)
+    agent = sample.speech(sample.agent)
+    at_the_user = at_the_sound(user, sample.user)
+    at_the_agent = at_the_sound(agent, sample.agent)
+    values: Values = {
+        **_overlap_times(user, agent),
+        "words_per_minute_before": None,
+        "words_per_minute_after": None,
+        "corrected": _overlap_times(at_the_user, at_the_agent),
+    }
     words = sample.optional_words
+    both = metrics.overlaps(merged(user, USER_GAP_S), merged(agent, AGENT_GAP_S))
     if words and both:
+        over_s = both[0][1]
         values["words_per_minute_before"] = metrics.words_per_minute(
-            [word for word in words if word.start_s < both[0][1]]
+            [word for word in words if word.start_s < over_s]
         )
         values["words_per_minute_after"] = metrics.words_per_minute(
-            [word for word in words if word.start_s >= both[0][1]]
+            [word for word in words if word.start_s >= over_s]
         )
-    return {**values.pop("strict"), **values}
+    return values
+
+
+def _overlap_times(user: list[Span], agent: list[Span]) -> Values:
+    user = merged(user, USER_GAP_S)
+    agent = merged(agent, AGENT_GAP_S)
+    return {
+        "stop_latency_s": metrics.stop_latencies_s(user, agent),
+        "response_latency_s": metrics.response_latencies_s(user, agent),
+    }
 
 
 def score_sample(task: str, sample: Sample, human: list[float] | None = None) -> Values:

@@ -1,10 +1,13 @@
+# type: ignore
 """Triton kernels for one position of a few rows. Importing this needs Triton (see `own_kernels`)."""
+
+# types are not checked here: the body of a kernel is Triton's language, not Python's
 
 from __future__ import annotations
 
 import torch
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 from torch import Tensor
 
 SPLITS = 16
@@ -15,14 +18,15 @@ SLOTS_AT_ONCE = 64
 def product(x: Tensor, weight: Tensor, scale: Tensor | None, residual: Tensor | None) -> Tensor:
     """Return `x` times a weight, times a scale per output, plus a residual, summed in float32.
 
-    Shapes: `x` [..., K] of up to 8 rows, `weight` [N, K] of floats or int8, `scale` float32 [N],
+    Shapes: `x` [..., K] of up to 4 rows, `weight` [N, K] of floats or int8, `scale` float32 [N],
     `residual` [..., N] → [..., N] in the type of `x`.
     """
     n, k = weight.shape
     flat = x.reshape(-1, k)
     rows = len(flat)
     padded = triton.next_power_of_2(rows)
-    outputs, inputs, warps = _blocks(n, k, padded)
+    # what was quickest on an H100: outputs and inputs of a program's turn
+    outputs, inputs = (2, 512) if weight.dtype == torch.int8 else (1, 1024)
     y = torch.empty(*x.shape[:-1], n, dtype=x.dtype, device=x.device)
     _product[(triton.cdiv(n, outputs),)](
         flat,
@@ -40,15 +44,9 @@ def product(x: Tensor, weight: Tensor, scale: Tensor | None, residual: Tensor | 
         outputs,
         inputs,
         k % inputs == 0,
-        num_warps=warps,
+        num_warps=2,
     )
     return y
-
-
-def _blocks(n: int, k: int, rows: int) -> tuple[int, int, int]:
-    """Return how many outputs and inputs a program takes at once, and its warps."""
-    inputs = min(1024, triton.next_power_of_2(k))
-    return 1 if n <= 4096 or rows > 2 else 2, inputs, 4
 
 
 @triton.jit
@@ -70,6 +68,9 @@ def _product(
             w_mask = w_mask & (k < K)[None, :]
         x = tl.load(x_ptr + m[:, None] * K + k[None, :], mask=x_mask, other=0.0).to(tl.float32)
         w = tl.load(w_ptr + n[:, None].to(tl.int64) * w_stride + k[None, :], mask=w_mask, other=0)
+        if SCALED:
+            # int8 is exact in float16, and the way to float32 through it is the quicker one
+            w = w.to(tl.float16)
         total += w.to(tl.float32)[None, :, :] * x[:, None, :]
     y = tl.sum(total, axis=2)
     if SCALED:
@@ -81,6 +82,74 @@ def _product(
         y = y.to(y_ptr.dtype.element_ty).to(tl.float32) + tl.load(r_ptr + at, mask=mask, other=0.0).to(
             tl.float32
         )
+    tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+def product_int4(x: Tensor, codes: Tensor, scale: Tensor, residual: Tensor | None) -> Tensor:
+    """Return `x` times the weights of an `Int4Weight`, plus a residual, summed in float32.
+
+    Shapes: `x` [..., K] of up to 4 rows, `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up
+    to whole pairs of groups, `residual` [..., N] → [..., N] in the type of `x`.
+    """
+    n, half = codes.shape
+    flat = x.reshape(-1, x.shape[-1])
+    rows = len(flat)
+    outputs, groups = 4, 8
+    y = torch.empty(*x.shape[:-1], n, dtype=x.dtype, device=x.device)
+    _product_int4[(triton.cdiv(n, outputs),)](
+        flat,
+        codes,
+        scale,
+        residual if residual is not None else flat,
+        y,
+        rows,
+        n,
+        flat.shape[-1],
+        half,
+        residual is not None,
+        triton.next_power_of_2(rows),
+        outputs,
+        groups,
+        num_warps=4,
+    )
+    return y
+
+
+@triton.jit
+def _product_int4(
+    x_ptr, w_ptr, s_ptr, r_ptr, y_ptr, M, N, K, HALF,
+    ADDED: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, GROUPS: tl.constexpr,
+):  # fmt: skip
+    # a byte holds input j in its high four bits and input K' / 2 + j in its low ones
+    n = tl.program_id(0) * BN + tl.arange(0, BN)
+    m = tl.arange(0, ROWS)
+    j = tl.arange(0, 64)
+    all_groups = HALF // 64
+    total = tl.zeros((ROWS, BN, GROUPS, 64), dtype=tl.float32)
+    for g0 in range(0, all_groups, GROUPS):
+        g = g0 + tl.arange(0, GROUPS)
+        inside = g < all_groups
+        w_mask = (n < N)[:, None, None] & inside[None, :, None]
+        at = n[:, None, None].to(tl.int64) * HALF + (g * 64)[None, :, None] + j[None, None, :]
+        both = tl.load(w_ptr + at, mask=w_mask, other=0)
+        s_mask = (n < N)[:, None] & inside[None, :]
+        scales = s_ptr + n[:, None] * (2 * all_groups) + g[None, :]
+        high_scale = tl.load(scales, mask=s_mask, other=0.0).to(tl.float32)
+        low_scale = tl.load(scales + all_groups, mask=s_mask, other=0.0).to(tl.float32)
+        k = (g * 64)[:, None] + j[None, :]
+        x_at = x_ptr + m[:, None, None] * K + k[None, :, :]
+        x_mask = (m < M)[:, None, None] & inside[None, :, None]
+        x_high = tl.load(x_at, mask=x_mask & (k < K)[None, :, :], other=0.0).to(tl.float32)
+        x_low = tl.load(x_at + HALF, mask=x_mask & (HALF + k < K)[None, :, :], other=0.0).to(tl.float32)
+        high = (both >> 4).to(tl.float32) * high_scale[:, :, None]
+        low = ((both << 4) >> 4).to(tl.float32) * low_scale[:, :, None]
+        total += high[None] * x_high[:, None] + low[None] * x_low[:, None]
+    y = tl.sum(tl.sum(total, axis=3), axis=2)
+    at = m[:, None] * N + n[None, :]
+    mask = (m < M)[:, None] & (n < N)[None, :]
+    if ADDED:
+        y = y.to(y_ptr.dtype.element_ty).to(tl.float32)
+        y += tl.load(r_ptr + at, mask=mask, other=0.0).to(tl.float32)
     tl.store(y_ptr + at, y.to(y_ptr.dtype.element_ty), mask=mask)
 
 

@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from ...errors import BadInput, CapacityError, NotFound, PersonaplexError
-from ...protocol import MAX_MESSAGE_BYTES, Kind, Message, parse_query, unpack
+from ...errors import BadInput, NotFound, PersonaplexError
+from ...protocol import MAX_MESSAGE_BYTES, parse_query, unpack
+from ...protocol_events import Failure
 from ..app_state import AppState
-from ..channel import CLOSE_POLICY, CLOSE_TRY_LATER, Channel, Disconnected, HttpChannel, WebSocketChannel
-from ..end_reasons import EntryPolicy
+from ..channel import Channel, Disconnected, Frames, HttpChannel, WebSocketChannel
+from ..entry_point import page_entry
 from ..http import errors_as_json, limited_body, principal_of
 from ..talk import Talk
 
@@ -27,14 +28,14 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
 
     async def chat(socket: WebSocket) -> None:
         await socket.accept()
-        channel = WebSocketChannel(socket, app_state.metrics.traffic("chat"))
+        channel = WebSocketChannel(Frames(socket, app_state.metrics.traffic("chat")))
         try:
             app_state.rate.admit(principal_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
             await refuse(channel, error, app_state)
             return
-        await Talk(channel, request, app_state, caller=principal_of(socket)).run()
+        await Talk(channel, request, app_state, page_entry("chat", request), principal_of(socket)).run()
 
     async def open_http(http: Request) -> Response:
         caller = principal_of(http)
@@ -44,7 +45,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
 
         async def converse() -> None:
             try:
-                await Talk(channel, request, app_state, EntryPolicy(transport="chat_http"), caller).run()
+                await Talk(channel, request, app_state, page_entry("chat_http", request), caller).run()
             finally:
                 app_state.channels.drop(id_)
 
@@ -88,10 +89,10 @@ async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState)
     """Tell a caller why there will be no talk, and close."""
     app_state.metrics.errors.labels(error.code).inc()
     try:
-        await channel.send(Message(Kind.ERROR, str(error).encode()).encode())
+        await channel.send(Failure(str(error)))
     except Disconnected:
         return
-    await channel.close(CLOSE_TRY_LATER if isinstance(error, CapacityError) else CLOSE_POLICY, str(error))
+    await channel.close(error.close_code, str(error))
 
 
 async def _hang_up_unless_streaming(channel: HttpChannel) -> None:

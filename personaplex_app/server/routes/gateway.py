@@ -14,19 +14,21 @@ from prometheus_client import Counter
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from ...errors import BadInput, CapacityError, NotAllowed, PersonaplexError, ProtocolError
+from ...codec import Float32
+from ...errors import BadInput, CapacityError, CloseCode, NotAllowed, PersonaplexError, ProtocolError
 from ...gateway.adapters import Adapter
-from ...gateway.wire import GatewayWire, session_id_of
-from ...protocol import ChatRequest, Kind, Message
+from ...gateway.wire import EVENTS, GatewayWire, session_id_of
+from ...protocol import ChatRequest
+from ...protocol_events import Failure, FromClient, ToClient
 from ...units import SAMPLE_RATE_HZ
 from ..app_state import AppState
-from ..channel import WebSocketChannel
-from ..end_reasons import EntryPolicy
+from ..channel import Frames
+from ..entry_point import EntryPoint, EntryPolicy
 from ..http import principal_of
 from ..talk import Talk
 from .chat import refuse
 
-TRANSPORT = "gateway"
+NAME = "gateway"
 WAIT_S = 60.0
 """How long a client waits for `connected`, of which its protocol tells it nothing."""
 MESSAGES_PER_S = 200
@@ -41,7 +43,7 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
         await socket.accept()
         name = socket.path_params["adapter"]
         session_id = session_id_of(socket.query_params.get("session_id", ""))
-        channel = WebSocketChannel(socket, app_state.metrics.traffic(TRANSPORT))
+        frames = Frames(socket, app_state.metrics.traffic(NAME))
         try:
             caller = principal_of(socket)
             app_state.rate.admit(caller)
@@ -52,14 +54,12 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
                 )
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
             with _place(talking, adapter, app_state.adapters.limits.sessions):
-                told = GatewayChannel(channel, wire, app_state.metrics.errors)
-                await Talk(told, _request(adapter), app_state, _policy(adapter), caller).run()
+                channel = GatewayChannel(frames, wire, app_state.metrics.errors)
+                request = ChatRequest(events=True, sampling=adapter.sampling)
+                await Talk(channel, request, app_state, _entry(adapter), caller).run()
         except PersonaplexError as error:
-            await refuse(
-                GatewayChannel(channel, GatewayWire(name, session_id), app_state.metrics.errors),
-                error,
-                app_state,
-            )
+            channel = GatewayChannel(frames, GatewayWire(name, session_id), app_state.metrics.errors)
+            await refuse(channel, error, app_state)
 
     return [WebSocketRoute("/ws/voice/{adapter}", talk)]
 
@@ -79,56 +79,53 @@ def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[Non
         talking[adapter.name] -= 1
 
 
-def _request(adapter: Adapter) -> ChatRequest:
-    return ChatRequest(codec="float", events=True, sampling=adapter.sampling)
-
-
-def _policy(adapter: Adapter) -> EntryPolicy:
+def _entry(adapter: Adapter) -> EntryPoint:
     # a client may be silent until it is idle; one that is gone does not answer the WebSocket's pings
-    return EntryPolicy(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona, TRANSPORT)
+    policy = EntryPolicy(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona)
+    return EntryPoint(NAME, Float32, policy, EVENTS)
 
 
 class GatewayChannel:
-    """Our messages to the talk's side, the gateway's to the client's.
+    """Events and orders to the talk's side, the gateway's messages to the client's.
 
     What a client says wrongly it is told, and the talk goes on.
     """
 
-    def __init__(self, channel: WebSocketChannel, wire: GatewayWire, errors: Counter) -> None:
-        self._channel = channel
+    def __init__(self, frames: Frames, wire: GatewayWire, errors: Counter) -> None:
+        self._frames = frames
         self._wire = wire
         self._errors = errors
-        self._read: deque[bytes] = deque()
+        self._read: deque[FromClient] = deque()
         self._all = TokenBucket(MESSAGES_PER_S, 2 * MESSAGES_PER_S)
         self._bad = TokenBucket(1, BAD_MESSAGES)
 
-    async def receive(self) -> bytes | str:
-        """Return the next message that can be used. Raises: Disconnected, ProtocolError for a flood."""
+    async def receive(self) -> FromClient:
+        """Return the next that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
-            data = await self._channel.receive()
+            data = await self._frames.receive()
             if not self._all.take():
                 raise ProtocolError(
                     f"More than {MESSAGES_PER_S} messages a second came; send audio in larger pieces."
                 )
             try:
-                self._read.extend(message.encode() for message in self._wire.read(data))
+                self._read.extend(self._wire.read(data))
             except BadInput as error:
                 if not self._bad.take():
                     raise ProtocolError(
                         f"Too many messages came that cannot be used. The last: {error}"
                     ) from None
                 self._errors.labels(error.code).inc()
-                await self.send(Message(Kind.ERROR, str(error).encode()).encode())
+                await self.send(Failure(str(error)))
         return self._read.popleft()
 
-    async def send(self, data: bytes) -> None:
-        """Send what the client is to read of one of our messages. Raises: Disconnected."""
-        for text in self._wire.write(Message(Kind(data[0]), data[1:])):
-            await self._channel.send_text(text)
+    async def send(self, event: ToClient) -> None:
+        """Send what the client is to read of an event. Raises: Disconnected."""
+        for text in self._wire.write(event):
+            await self._frames.send(text)
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: CloseCode, reason: str) -> None:
         """Say goodbye; never raises."""
-        await self._channel.close(code, reason)
+        await self._frames.close(code, reason)
 
 
 class TokenBucket:

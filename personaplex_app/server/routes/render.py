@@ -11,8 +11,7 @@ from starlette.routing import Route
 
 from ...errors import NotFound
 from ...rendering.cache import RenderCache
-from ...rendering.files import FORMS
-from ...sessions.export import file_name
+from ...rendering.files import FORMS, file_name
 from ..http import errors_as_json
 
 PATH = "/api/renderings/{key}/answer.{form}"
@@ -31,7 +30,7 @@ def render_routes(cache: RenderCache) -> list[Route]:
         make, media_type = FORMS[form]
         headers = {
             **_PRIVATE,
-            "Content-Disposition": f'attachment; filename="{file_name(rendering.as_talk(), form)}"',
+            "Content-Disposition": f'attachment; filename="{file_name(rendering, form)}"',
         }
         return Response(make(rendering), headers=headers, media_type=media_type)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
 import anyio
@@ -21,16 +21,20 @@ from ...errors import NoRecording, NotFound, TalkRunning, shorten
 from ...principal import Principal
 from ...sessions import export
 from ...sessions.library import Library
+from ...sessions.records import TalkRecord
 from ..http import PRIVATE, errors_as_json, json_object, principal_and_id, principal_of, private_json
 from ..threads import in_thread
 
 MAX_BODY_BYTES = 8 << 10
 CHUNK_BYTES = 64 << 10
 WORKERS = 4
-TEXTS = {
-    "txt": (export.to_txt, "text/plain; charset=utf-8"),
+TEXTS: dict[str, tuple[Callable[[TalkRecord], str], str]] = {
+    "txt": (
+        lambda talk: export.to_txt(talk, talk.started_at_s, talk.status),
+        "text/plain; charset=utf-8",
+    ),
     "srt": (export.to_srt, "application/x-subrip; charset=utf-8"),
-    "json": (export.to_json, "application/json"),
+    "json": (lambda talk: export.to_json(export.describe(talk)), "application/json"),
 }
 KINDS = ("wav", "flac", *TEXTS)
 
@@ -105,7 +109,8 @@ class _SessionApi:
 
     def _export(self, caller: Principal, talk_id: str, kind: str) -> Response:
         talk = self._library.get(caller, talk_id)
-        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{export.file_name(talk, kind)}"'}
+        name = export.file_name(talk.meta, talk.started_at_s, kind)
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)

@@ -18,6 +18,7 @@ from ...gateway.adapters import Adapter
 from ...principal import NOBODY, Principal
 from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ...units import SAMPLE_RATE_HZ
+from ...voices import NAMES
 from ..app_state import AppState
 from ..http import errors_as_json, principal_of, private_json
 from .clone import voice_entry
@@ -113,7 +114,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
 
 def _adapter_entry(adapter: Adapter) -> dict:
     kind = "speech_to_speech"
-    voice = adapter.persona.voice
+    voice = adapter.persona.voice_among(NAMES) or adapter.persona.voices[0]
     return {
         "name": adapter.name,
         "type": kind,

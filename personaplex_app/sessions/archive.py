@@ -1,0 +1,206 @@
+"""Talks and their recordings, kept together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import NoRecording, StorageError, TalkRunning
+from .contract import AudioRecorder, AudioStore, StoredEvent, TalkStore
+from .records import COMPLETE, TalkMeta, TalkRecord, new_talk_id, no_such_talk
+from .sqlite_store import SqliteTalkStore
+from .wav_folder import WavFolder
+
+DATABASE_NAME = "talks.sqlite3"
+
+
+class TalkArchive:
+    """A store of talks and the store of their recordings, which only this program uses.
+
+    `kept` says of its talks that they outlive the visit. What a writing call returned from is stored.
+    Deleting leaves nothing of a talk in either store.
+
+    Raises: StorageError, as every method does, when a store fails.
+    """
+
+    def __init__(
+        self, talks: TalkStore, audio: AudioStore, kept: bool, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.talks = talks
+        self.audio = audio
+        self._kept = kept
+        self._clock = clock
+        self._live: set[str] = set()
+        try:
+            self._take_up()
+        except BaseException:
+            talks.close()
+            raise
+
+    def begin(
+        self, owner: str, meta: TalkMeta, limit_s: float, talk_id: str = ""
+    ) -> tuple[str, AudioRecorder]:
+        """Open a talk of at most `limit_s` seconds, return its id, a new one unless given, and the recorder
+        of its sound.
+
+        Raises: StorageFull.
+        """
+        talk_id = talk_id or new_talk_id()
+        self.audio.reserve(talk_id, limit_s)
+        try:
+            self.talks.begin(talk_id, owner, self._clock(), meta)
+            self._live.add(talk_id)
+            return talk_id, self.audio.recorder(talk_id)
+        except StorageError:
+            self.audio.release(talk_id)
+            if talk_id in self._live:
+                self._live.remove(talk_id)
+                self.talks.delete([talk_id])
+            raise
+
+    def add(self, talk_id: str, events: Iterable[StoredEvent], wait_s: float = -1) -> None:
+        """Store what happened in a talk, all or none.
+
+        Raises: Busy when the store is in other hands for longer than `wait_s` seconds (-1: waits).
+        """
+        self.talks.add(talk_id, events, wait_s)
+
+    def finish(self, talk_id: str, duration_s: float, reason: str) -> None:
+        """Close a talk. Where that fails, it shows as interrupted."""
+        self._live.discard(talk_id)
+        self.audio.release(talk_id)
+        status = "done" if reason in COMPLETE else "interrupted"
+        self.talks.finish(talk_id, self._clock(), duration_s, status, reason)
+
+    def summaries(self, owner: str) -> list[TalkRecord]:
+        """Return the owner's latest talks, newest first, without what happened in them."""
+        return [self._shown(talk) for talk in self.talks.talks(owner)]
+
+    def get(self, owner: str, talk_id: str) -> TalkRecord:
+        """Return one talk with everything that was said.
+
+        Raises: NotFound for an absent talk and for another's.
+        """
+        return self._shown(self.talks.get(owner, talk_id))
+
+    def has(self, owner: str, talk_id: str) -> bool:
+        """Return whether `owner` has this talk here."""
+        return self.talks.has(owner, talk_id)
+
+    def open_audio(self, owner: str, talk_id: str) -> BinaryIO:
+        """Open the wav of a talk that has ended.
+
+        Raises: NotFound, NoRecording, TalkRunning.
+        """
+        self._check_ended(owner, talk_id)
+        try:
+            return self.audio.open(talk_id)
+        except NoRecording:
+            # moved or deleted since it was looked for
+            self._check_ended(owner, talk_id)
+            raise
+
+    def rate(self, owner: str, talk_id: str, stars: int, comment: str) -> None:
+        """Store a rating, checked already, in place of an earlier one.
+
+        Raises: NotFound.
+        """
+        self.talks.rate(owner, talk_id, stars, comment)
+
+    def delete(self, owner: str, talk_id: str) -> None:
+        """Delete a talk for good.
+
+        Raises: NotFound, TalkRunning.
+        """
+        self._check_ended(owner, talk_id)
+        self._erase([talk_id])
+
+    def delete_all(self, owner: str) -> tuple[int, int]:
+        """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
+        run.
+        """
+        ids = self.talks.ids(owner)
+        ended = [each for each in ids if each not in self._live]
+        self._erase(ended)
+        return len(ended), len(ids) - len(ended)
+
+    def adopt(self, other: TalkArchive, owner: str, talk_id: str) -> None:
+        """Move a talk that has ended from `other` to here. The caller sees to it that nobody rates it
+        meanwhile.
+
+        Raises: NotFound, TalkRunning, StorageFull; the talk then stays where it was.
+        """
+        talk = other.get(owner, talk_id)
+        with ExitStack() as stack:
+            with suppress(NoRecording):
+                wav = stack.enter_context(other.open_audio(owner, talk_id))
+                stack.enter_context(self.audio.arriving(talk_id, wav))
+            self.talks.insert(owner, talk)
+        # the row first: nobody may find the talk there without its recording
+        other.talks.delete([talk_id])
+        other.audio.delete([talk_id])
+
+    def expire(self, ended_before_s: float, at_most: int, room_bytes: int) -> None:
+        """Delete what ended before a time, then the oldest ended talks until at most `at_most` remain and
+        `room_bytes` fit.
+        """
+        talks = self.talks.oldest_first()
+        count = len(talks)
+        for talk in talks:
+            ended_at_s = talk.ended_at_s or talk.started_at_s
+            surplus = ended_at_s < ended_before_s or count > at_most or not self.audio.fits(room_bytes)
+            if talk.id not in self._live and surplus:
+                self._erase([talk.id])
+                count -= 1
+
+    def close(self) -> None:
+        """Let go of both stores. May be called twice."""
+        self.talks.close()
+
+    def _take_up(self) -> None:
+        """Put in order what the end of an earlier program left."""
+        self.audio.recover(self.talks.exists)
+        for talk in self.talks.unfinished():
+            said_s = max((each.end_s for each in talk.utterances), default=0.0)
+            duration_s = max(said_s, self.audio.length_s(talk.id))
+            self.talks.finish(talk.id, talk.started_at_s + duration_s, duration_s, "interrupted", None)
+
+    def _erase(self, talk_ids: list[str]) -> None:
+        # the rows last: were the program cut off before, the owner could delete them again
+        if talk_ids:
+            self.audio.delete(talk_ids)
+            self.talks.delete(talk_ids)
+
+    def _shown(self, talk: TalkRecord) -> TalkRecord:
+        lost = talk.status == "live" and talk.id not in self._live
+        return replace(
+            talk,
+            status="interrupted" if lost else talk.status,
+            kept=self._kept,
+            has_audio=self.audio.has(talk.id),
+        )
+
+    def _check_ended(self, owner: str, talk_id: str) -> None:
+        if not self.talks.has(owner, talk_id):
+            raise no_such_talk()
+        if talk_id in self._live:
+            raise TalkRunning("This talk is still going on. Stop it first.")
+
+
+def open_archive(
+    folder: Path, max_bytes: int, temporary: bool = False, clock: Callable[[], float] = time.time
+) -> TalkArchive:
+    """Return the archive in a folder, which only this process uses: rows in SQLite, wavs beside it.
+
+    `temporary` is for talks that nobody asked to keep: their words stay in memory, and nothing waits for the
+    disk.
+
+    Raises: StorageError when the folder cannot be used; nothing in it was deleted.
+    """
+    audio = WavFolder(folder, max_bytes, durable=not temporary)
+    talks = SqliteTalkStore(None if temporary else folder / DATABASE_NAME)
+    return TalkArchive(talks, audio, kept=not temporary, clock=clock)
