@@ -238,7 +238,7 @@ def test_library_others_can_neither_keep_nor_rate_nor_delete(open_library):
         library.keep,
         library.delete,
         library.open_audio,
-        lambda caller, i: library.rate(caller, i, 1),
+        lambda who, i: library.rate(who, i, 1),
     ):
         for log in (ended, live):
             with pytest.raises(NotFound):

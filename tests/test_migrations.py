@@ -56,7 +56,7 @@ def folder(tmp_path):
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(SCHEMA_1)
-        owner = NOBODY.with_owner_key(KEY).required_owner
+        owner = NOBODY.with_owner_key(KEY).owner
         times_s = (1_763_700_000.0, 1_763_700_084.0, 83.4)
         latencies = "[[1.5, 1.9],[7.04, 7.8999999999999995]]"
         connection.execute(
@@ -179,7 +179,7 @@ def test_migrated_file_has_the_schema_of_a_new_one_and_is_written_like_it(folder
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert found[0] == found[1]
     archive = open_archive(folder, 1 << 30)
-    owner = NOBODY.with_owner_key(KEY).required_owner
+    owner = NOBODY.with_owner_key(KEY).owner
     archive.add(DONE, [Mark("overlap", "user", 9.0, 9.5)])
     assert len(archive.get(owner, DONE).marks) == 3
     archive.delete(owner, DONE)
