@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
 
-import gradio as gr
-from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +30,7 @@ from .server.routes.render import render_routes
 from .server.routes.session import session_routes
 from .server.routes.status import status_routes
 from .settings import Settings
-from .ui.page import build_page, page_options
+from .ui.page import build_page, mounted
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ class Application:
         self.certificate = certificate
         self._comparisons = Comparisons(state)
         self._evaluations = Evaluations(state)
-        self.page: gr.Blocks = build_page(state, self._evaluations)
+        self.page = build_page(state, self._evaluations)
 
     def parts(self, open_paths: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return what Gradio makes the page's FastAPI app with; `open_paths` need no login."""
@@ -78,15 +76,8 @@ class Application:
 
     @cached_property
     def _asgi(self) -> ASGIApp:
-        settings = self.state.settings
-        return gr.mount_gradio_app(
-            FastAPI(openapi_url=None),
-            self.page,
-            "/",
-            app_kwargs=self.parts(),
-            root_path=settings.root_path or None,
-            pwa=this_platform().name == "space",
-            **page_options(),
+        return mounted(
+            self.page, self.parts(), self.state.settings.root_path, pwa=this_platform().name == "space"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

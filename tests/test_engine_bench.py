@@ -18,14 +18,14 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _short_prompt(monkeypatch):
     """The peer replays the prompt step by step."""
-    monkeypatch.setattr(report, "POSITIONS", 80)
+    monkeypatch.setattr(report, "POSITIONS", 30)
 
 
 def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):

@@ -18,7 +18,7 @@ from personaplex_app.model.mimi import Mimi
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 WAITS = (
     "aten::_local_scalar_dense",
     "aten::nonzero",

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 pytest.importorskip("triton", reason="Triton is not installed: the engine's own kernels were not run")
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent
 CASES = ["product", "int8_product", "int4_product", "norm", "gate", "rotation", "attention", "steps"]
 

@@ -17,6 +17,7 @@ from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.fakes import ScriptedEngine, silence
+from .support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 CONFIG = SessionConfig("echo", "")
@@ -65,7 +66,7 @@ def held(engine: LeasedEngine, length_s: float = 30):
         yield lease
     finally:
         lease.end()
-        event.join(10)
+        event.join(PATIENCE_S)
         assert not event.is_alive()
 
 
@@ -128,7 +129,7 @@ def test_lease_ended_before_its_event_comes_is_not_taken(engine):
 
 def test_lease_is_held_once(engine):
     with held(engine) as lease:
-        lease.granted.result(10)
+        lease.granted.result(PATIENCE_S)
         assert list(engine.hold(lease.token)) == []
         lease.engine.open(CONFIG).step(FRAME)
 
@@ -138,7 +139,7 @@ def test_lease_whose_event_is_closed_loses_the_device(engine):
     event = engine.hold(lease.token)
     opened = threading.Thread(target=next, args=[event])
     opened.start()
-    opened.join(10)
+    opened.join(PATIENCE_S)
     event.close()
     with pytest.raises(EngineError, match="taken away"):
         lease.engine.open(CONFIG)
@@ -158,7 +159,7 @@ def test_lease_whose_worker_does_not_answer_is_over(engine, monkeypatch):
     gate = threading.Event()
 
     def hangs(frame):
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return silence(frame)
 
     engine._engine._scripts[:] = [hangs]

@@ -22,7 +22,6 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 GIB = 2**30
 
 
@@ -148,6 +147,7 @@ def memory_for(quantize, slots):
     return memory
 
 
+@pytest.mark.slow
 def test_engine_seats_what_the_plan_allows_in_the_form_it_chose(monkeypatch, tmp_path):
     engine = engine_with(monkeypatch, tmp_path, memory_for("int8", 3))
     engine.load(lambda state: None)

@@ -25,7 +25,6 @@ from personaplex_app.model.quantize import (
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 ROWS = slice(64, 192)
 
 
@@ -115,6 +114,7 @@ def test_scheme_spares_embeddings_norms_and_the_small_parts():
         assert scheme_of(key, shape, "int8") == "none"
 
 
+@pytest.mark.slow
 def test_load_int8_and_int4_speak_and_mostly_agree_with_float():
     columns = greedy_columns(tiny.checkpoint().lm, tiny.user_codes())
     shares = {"none": agreement(columns, greedy_choices(tiny.checkpoint().lm, columns))}
@@ -147,6 +147,7 @@ def mid_lm():
     return lm
 
 
+@pytest.mark.slow
 def test_quantized_mid_size_random_weights_agree_as_far_as_their_bits_reach():
     lm = mid_lm()
     user = torch.randint(512, (8, 30), generator=torch.Generator().manual_seed(2))

@@ -20,7 +20,7 @@ STORES = {
     "SQLite in memory": lambda folder: SqliteTalkStore(None),
 }
 
-OWNER, OTHER = NOBODY.with_owner_key("a" * 32).required_owner, NOBODY.with_owner_key("b" * 32).required_owner
+OWNER, OTHER = NOBODY.with_owner_key("a" * 32).owner, NOBODY.with_owner_key("b" * 32).owner
 META = TalkMeta("classic", "Nora", "You are a wise teacher.", "teacher", Sampling(seed=7))
 SAID = (
     Utterance(1, "user", "How much is it?", 0.5, 1.5, True, (Word("How", 0.5, 0.7), Word("much", 0.7, 0.9))),

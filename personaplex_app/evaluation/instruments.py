@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import EngineError
 from ..speech.quality import Dnsmos, clipping_share, silence_share
 from ..speech.sound import Sound, Span
-from ..speech.speech_finder import SpeechFinder, at_the_sound
+from ..speech.speech_finder import SpeechFinder, align_to_sound
 from ..units import SAMPLE_RATE_HZ
 from .measures import AgentSide, Values, spoken_part
 from .similarity import VoiceEncoder, similarity
@@ -53,7 +53,7 @@ class Instruments:
         """
         sound = Sound(samples, SAMPLE_RATE_HZ, 1)
         with self._lock:
-            return at_the_sound(self._finder.segments(sound), sound)
+            return align_to_sound(self._finder.segments(sound), sound)
 
     def sound(self, agent: AgentSide, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
         """Return the metrics of the agent's sound, and its voice embedding, float32 [256], where it can be

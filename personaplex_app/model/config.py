@@ -20,8 +20,6 @@ CACHE_COLUMNS = 4
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
 PAD = 3
 """Text token of a frame in which no word begins or goes on."""
-EPAD = 0
-"""Text token of the frame before a word begins."""
 # Mimi's codes of a frame of silence: the agent's rows during the prompt phase, but for the voice
 AGENT_SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
 USER_TONE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)

@@ -13,7 +13,7 @@ import numpy as np
 from ..engine.contract import Capabilities, TurnLatency, Utterance
 from ..protocol_events import Word
 from ..speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
-from ..speech.speech_finder import SpeechFinder, at_the_sound
+from ..speech.speech_finder import SpeechFinder, align_to_sound
 from ..units import SAMPLE_RATE_HZ
 from .render import Rendering
 
@@ -71,7 +71,7 @@ class Transcriber:
         """Return the spans of speech, from first to last audible sample."""
         self._finder = self._finder or SpeechFinder()
         sound = Sound(samples, SAMPLE_RATE_HZ, 1)
-        return at_the_sound(self._finder.segments(sound), sound)
+        return align_to_sound(self._finder.segments(sound), sound)
 
     def _recognise(self, samples: np.ndarray, turns: list[Span]) -> tuple[Utterance, ...]:
         if not turns:

@@ -21,7 +21,7 @@ from .. import logs
 from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
-from ..principal import Principal
+from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
     EVENTS,
@@ -98,7 +98,7 @@ class Talk:
         request: ChatRequest,
         app_state: AppState,
         entry: EntryPoint,
-        caller: Principal,
+        caller: Principal = NOBODY,
     ) -> None:
         self._channel = channel
         self._request = request

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from fastapi import FastAPI
 from gradio.themes import Base
 
 from ..server.app_state import AppState
@@ -68,6 +69,13 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
     return page.queue(max_size=MOST_QUEUED)
+
+
+def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -> FastAPI:
+    """Return an ASGI app that serves the page, and the routes, middleware and lifespan of `parts` with it."""
+    whole = FastAPI(openapi_url=None)
+    where = {"root_path": root_path or None, "pwa": pwa}
+    return gr.mount_gradio_app(whole, page, "/", app_kwargs=parts, **where, **page_options())
 
 
 def page_options() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ... import intervals
 from ...errors import BadInput, shorten
 from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
-from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
+from ...speech.speech_finder import SpeechFinder, align_to_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
 from .folders import (
     AGENT_AUDIO,
@@ -197,7 +197,7 @@ def _user_interruption(sample: Sample) -> Values:
         values["latency_s"] = values["reply_after_interruption_s"] = metrics.latency_s(sample.words, end_s)
         values["corrected"] = asdict(metrics.reply_to_interruption(sample.words, end_s))
         if sound := sample.optional_agent:
-            speech = merged(at_the_sound(sample.speech(sound), sound), AGENT_GAP_S)
+            speech = merged(align_to_sound(sample.speech(sound), sound), AGENT_GAP_S)
             values["stop_after_onset_s"] = metrics.stop_after_onset_s(speech, onset_s)
     return values
 
@@ -228,8 +228,8 @@ def _timing(sample: Sample) -> Values:
     """The published script counts in samples; the detector's padding is corrected."""
     user = sample.speech(sample.user)
     agent = sample.speech(sample.agent)
-    at_the_user = at_the_sound(user, sample.user)
-    at_the_agent = at_the_sound(agent, sample.agent)
+    at_the_user = align_to_sound(user, sample.user)
+    at_the_agent = align_to_sound(agent, sample.agent)
     values: Values = {
         **_overlap_times(user, agent),
         "words_per_minute_before": None,
