@@ -1,8 +1,30 @@
-"""Start the app with the settings of the environment; `python -m personaplex_app serve --help` names them."""
+"""The program: settings, the engine that this machine can run, the app around it, and its server.
 
+`python -m personaplex_app serve` is the same with a flag for every setting; its `--help` names them.
+"""
+
+import os
 import sys
 
-from personaplex_app.__main__ import main
+from personaplex_app import logs
+from personaplex_app.engine_choice import choose
+from personaplex_app.errors import exit_code_of
+from personaplex_app.settings import Settings
+
+
+def main() -> None:
+    """Run the app until it is told to stop."""
+    settings = Settings.read(os.environ)
+    logs.configure(settings.log_level, settings.log_format == "json", prints=True)
+
+    # Gradio takes seconds to import; a setting that cannot be used is told before that
+    from personaplex_app.application import create_app
+    from personaplex_app.launch import launch
+
+    engine = choose(settings)
+    app = create_app(settings, engine)
+    launch(app)
+
 
 if __name__ == "__main__":
-    sys.exit(main(["serve"]))
+    sys.exit(exit_code_of(main))

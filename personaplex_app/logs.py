@@ -32,10 +32,11 @@ def event(log: logging.Logger, text: str, **fields: Any) -> None:
     log.info(text, extra={"fields": fields})
 
 
-def configure(level: str, as_json: bool) -> None:
+def configure(level: str, as_json: bool, prints: bool = False) -> None:
     """Log to stderr from now on.
 
-    With `as_json` warnings and uncaught exceptions become log lines too, so that stderr is JSON alone.
+    With `as_json` warnings and uncaught exceptions become log lines too, and with `prints` every printed line:
+    stderr is then JSON alone.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
@@ -46,10 +47,11 @@ def configure(level: str, as_json: bool) -> None:
         logging.captureWarnings(True)
         sys.excepthook = _log_uncaught
         threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+        if prints:
+            _catch_prints()
 
 
-def catch_prints() -> None:
-    """Make log lines of what is printed to stdout and stderr from now on; call it after `configure`."""
+def _catch_prints() -> None:
     logging.raiseExceptions = False  # it would print what cannot be logged, which would be logged
     sys.stdout, sys.stderr = (cast(TextIO, _Stray(name)) for name in ("stdout", "stderr"))
 

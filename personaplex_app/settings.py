@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import SettingsError, shorten
+from .errors import UsageError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
@@ -300,14 +300,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
-            # each is useless alone, and a wrong guess at the other would fail only at the first request
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
-            raise SettingsError(
+            raise UsageError(
                 f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"
                 " certificate."
             )
         if self.share and (self.ssl or self.ssl_cert):
-            raise SettingsError(
+            raise UsageError(
                 "--share has https of its own and cannot reach an app that has it too; leave --ssl out."
             )
 
@@ -315,7 +314,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
         """Return the settings of an environment; `overrides` are flags as text, None for one not given.
 
-        Raises: SettingsError naming the variable, its value and the allowed ones, or settings that need each
+        Raises: UsageError naming the variable, its value and the allowed ones, or settings that need each
         other.
         """
         values: dict[str, Any] = {}
@@ -334,5 +333,5 @@ class Settings:
             except ValueError as error:
                 # a secret that is mistyped is still a secret
                 shown = "its value" if not f.repr else shorten(text)
-                raise SettingsError(f"{name} is {shown}; it must be {error}.") from None
+                raise UsageError(f"{name} is {shown}; it must be {error}.") from None
         return cls(**values)

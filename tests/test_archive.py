@@ -10,7 +10,7 @@ import soundfile
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
-from personaplex_app.owners import owner_hash
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.archive import DATABASE_NAME, open_archive
 from personaplex_app.sessions.records import TalkMeta
@@ -18,7 +18,7 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.unit
 
-OWNER, OTHER = owner_hash("a" * 32), owner_hash("b" * 32)
+OWNER, OTHER = (NOBODY.with_owner_key(letter * 32).required_owner for letter in "ab")
 META = TalkMeta("classic", "Nora", "You are a wise teacher.", "teacher", Sampling(seed=7))
 SAID = (
     Utterance(1, "user", "How much is it?", 0.5, 1.5, True, (Word("How", 0.5, 0.7), Word("much", 0.7, 0.9))),
@@ -109,7 +109,7 @@ def test_archive_others_and_absent_talks_are_the_same_not_found(archive, talk_id
 @pytest.mark.parametrize("key", ["", "short", "a" * 15, "a" * 201])
 def test_owner_hash_key_that_is_too_short_or_long_is_refused(key):
     with pytest.raises(BadInput, match=f"has {len(key)} characters"):
-        owner_hash(key)
+        _ = NOBODY.with_owner_key(key).required_owner
 
 
 def test_archive_running_talk_can_be_neither_played_nor_deleted(archive):
@@ -184,7 +184,7 @@ def test_archive_replaced_comment_leaves_no_byte_in_the_folder(archive, tmp_path
 def test_archive_holds_the_owner_key_nowhere(tmp_path):
     key = "browser-held-key-0123456789"
     archive = open_archive(tmp_path / "kept", MAX_BYTES)
-    talk(archive, owner_hash(key))
+    talk(archive, NOBODY.with_owner_key(key).required_owner)
     archive.close()
     assert key.encode() not in bytes_of(tmp_path)
 

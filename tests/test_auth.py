@@ -1,32 +1,47 @@
 """The door: origin and login, on every route."""
 
 import base64
+import hashlib
+from dataclasses import asdict
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from personaplex_app.server.auth import COOKIE, LAUNCH_PATH, AuthMiddleware
+from personaplex_app.errors import BadInput, CapacityError
+from personaplex_app.principal import NOBODY, Limits, Principal
+from personaplex_app.server.auth import COOKIE, AuthMiddleware
+from personaplex_app.server.connect_rate import ConnectRate
+from personaplex_app.server.http import principal_of
+from personaplex_app.settings import Settings
 
 pytestmark = pytest.mark.unit
 
 
-def client_of(auth="", api_key="", allowed_origins=(), opened=None):
+OPEN = "/gradio_api/startup-events"
+
+
+def client_of(auth="", api_key="", allowed_origins=(), open_paths=(), gateway_key=""):
     async def hello(request: Request):
         return PlainTextResponse("hello")
 
-    def guard(app):
-        made = AuthMiddleware(app, auth, api_key, allowed_origins)
-        (opened if opened is not None else []).append(made)
-        return made
+    async def who(request: Request):
+        return JSONResponse({**asdict(principal_of(request)), "scopes": list(principal_of(request).scopes)})
 
-    paths = ["/", "/api/chat/http", "/voice/status", LAUNCH_PATH]
+    settings = Settings(auth=auth, api_key=api_key, gateway_key=gateway_key, connects_per_minute=7)
     app = Starlette(
-        routes=[Route(path, hello, methods=["GET", "POST"]) for path in paths], middleware=[Middleware(guard)]
+        routes=[
+            *(
+                Route(path, hello, methods=["GET", "POST"])
+                for path in ("/", "/api/chat/http", "/voice/status", OPEN)
+            ),
+            Route("/who", who),
+        ],
+        middleware=[Middleware(AuthMiddleware, settings, allowed_origins, open_paths)],
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test:7860")
 
@@ -109,9 +124,46 @@ async def test_guard_wrong_api_key_is_refused(way):
         assert (await client.get("/", **way)).status_code == 401
 
 
-async def test_guard_launch_route_closes_after_the_launch():
-    opened = []
-    async with client_of(auth="ann:sesame", opened=opened) as client:
-        assert (await client.get(LAUNCH_PATH)).status_code == 200
-        opened[0].launched()
-        assert (await client.get(LAUNCH_PATH)).status_code == 401
+async def test_guard_open_path_needs_no_login_and_its_neighbours_do():
+    async with client_of(auth="ann:sesame", open_paths=(OPEN,)) as client:
+        assert (await client.get(OPEN)).status_code == 200
+        assert (await client.get(OPEN + "/")).status_code == 401
+        assert (await client.get("/")).status_code == 401
+    async with client_of(auth="ann:sesame") as client:
+        assert (await client.get(OPEN)).status_code == 401
+
+
+async def test_guard_tells_every_route_who_calls():
+    key = "a-key-of-a-browser"
+    async with client_of(gateway_key="g-1") as client:
+        unknown = (await client.get("/who")).json()
+        owner = (await client.get("/who", headers={"X-Owner-Key": key, "X-API-Key": "g-1"})).json()
+    assert unknown == {
+        "tenant": "default",
+        "owner": "",
+        "owner_key_chars": 0,
+        "address": "127.0.0.1",
+        "scopes": [],
+        "limits": {"connects_per_minute": 7},
+    }
+    # the name under which what a browser owns lies in data folders
+    assert owner["owner"] == hashlib.sha256(key.encode()).hexdigest()
+    assert owner["scopes"] == ["gateway"]
+
+
+@pytest.mark.parametrize("key", ["", "short", "long" * 60])
+def test_principal_without_a_proper_key_owns_nothing(key):
+    caller = NOBODY.with_owner_key(key)
+    with pytest.raises(BadInput, match=rf"The owner key has {len(key)} characters; it must have 16 to 200"):
+        _ = caller.required_owner
+
+
+def test_connect_rate_counts_each_address_by_its_own_limit():
+    rate = ConnectRate("talks", most_callers=2)
+    one, other = (Principal(address=address, limits=Limits(2)) for address in ("10.0.0.1", "10.0.0.2"))
+    rate.admit(one, 0.0)
+    rate.admit(one, 1.0)
+    rate.admit(other, 2.0)
+    with pytest.raises(CapacityError, match="More than 2 talks a minute from this address; wait 58 s"):
+        rate.admit(one, 2.0)
+    rate.admit(one, 61.0)

@@ -3,10 +3,9 @@
 import anyio
 import pytest
 
-from personaplex_app import launch
 from personaplex_app.protocol import Kind, Message, pack
 from personaplex_app.protocol_events import AgentText
-from personaplex_app.server import channel
+from personaplex_app.server import channel, listener
 from personaplex_app.server.channel import HttpChannel
 
 pytestmark = pytest.mark.unit
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 async def test_stream_says_something_when_the_talk_says_nothing(monkeypatch):
     # what proxies call idle begins at 30 s; a late thread or a lost packet must not matter
-    assert max(channel.KEEP_ALIVE_S, launch.PING_EVERY_S) <= 10
+    assert max(channel.KEEP_ALIVE_S, listener.PING_EVERY_S) <= 10
     monkeypatch.setattr(channel, "KEEP_ALIVE_S", 0.01)
     half = HttpChannel()
     body = half.stream()

@@ -13,7 +13,6 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from starlette.applications import Starlette
 
 from personaplex_app.cloning.voices import TEMPORARY_AGE_S, ClonedVoices
 from personaplex_app.engine.echo import EchoEngine
@@ -22,10 +21,11 @@ from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import UnknownVoice
 from personaplex_app.logs import JsonLines
 from personaplex_app.personas import load_personas
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol import parse_query
 from personaplex_app.server import uploads
 from personaplex_app.server.app_state import AppState
-from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.entry_point import page_entry
 from personaplex_app.server.routes import clone as routes
@@ -39,6 +39,7 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 from .support.fakes import FakeChannel
+from .support.served import served
 from .support.speech import speak
 
 pytestmark = pytest.mark.unit
@@ -94,7 +95,6 @@ def app_state_of(engine, tmp_path, clock=None) -> AppState:
         admission=Admission(2, talk_limit_s=60),
         library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
-        rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(3),
         clones=ClonedVoices(tmp_path / "clones", lambda data: None, clock or Clock()),
     )
@@ -110,7 +110,7 @@ def app_state(engine, tmp_path):
 
 
 def client_of(app_state: AppState) -> httpx.AsyncClient:
-    app = Starlette(routes=[*clone_routes(app_state), *status_routes(app_state)])
+    app = served([*clone_routes(app_state), *status_routes(app_state)], app_state.settings)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=MINE)
 
 
@@ -236,7 +236,7 @@ async def test_clones_expired_voice_in_a_talk_gets_a_sentence(engine, tmp_path, 
 
 
 async def test_clones_kept_with_another_model_is_told_in_the_talk(client, app_state):
-    voice = app_state.clones.add(ME, "Old", b"made by another version", keep=False)
+    voice = app_state.clones.add(NOBODY.with_owner_key(ME), "Old", b"made by another version", keep=False)
     channel = FakeChannel()
     request = parse_query({"codec": "pcm", "voice_prompt": voice.wire_name, "owner": ME})
     await Talk(channel, request, app_state, page_entry("chat", request)).run()
@@ -254,7 +254,7 @@ async def test_clones_without_consent_or_key_are_not_made(client, app_state, wav
             "/api/clones" + path, params=YES, content=wav, headers={"X-Owner-Key": key}
         )
         assert "owner key" in refused(answer, 400, "bad_input")
-    assert app_state.clones.all(ME) == []
+    assert app_state.clones.all(NOBODY.with_owner_key(ME)) == []
 
 
 async def test_clones_bad_recordings_files_and_names_get_sentences(client, wav):
@@ -351,7 +351,7 @@ async def test_clones_where_the_engine_cannot_are_refused_with_a_sentence(tmp_pa
                 method, "/api/clones" + path, params=YES, content=wav if method == "POST" else None
             )
             assert "Echo cannot clone voices" in refused(answer, 400, "no_cloning")
-        voice = app_state.clones.add(ME, "Anna", b"x", keep=False)
+        voice = app_state.clones.add(NOBODY.with_owner_key(ME), "Anna", b"x", keep=False)
         assert voice.wire_name not in [
             each["name"] for each in (await client.get("/voice/status")).json()["voices"]
         ]

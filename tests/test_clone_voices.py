@@ -8,9 +8,11 @@ import pytest
 from personaplex_app.cloning import voices
 from personaplex_app.cloning.voices import MAX_OF_OWNER, TEMPORARY_AGE_S, ClonedVoices
 from personaplex_app.errors import BadInput, NotFound, StorageError, StorageFull
+from personaplex_app.principal import NOBODY
 
 pytestmark = pytest.mark.unit
-ME, YOU = "m" * 32, "y" * 32
+KEY = "m" * 32
+ME, YOU = NOBODY.with_owner_key(KEY), NOBODY.with_owner_key("y" * 32)
 
 
 class Clock:
@@ -50,7 +52,7 @@ def test_voices_are_their_owners_only(kept):
             with pytest.raises(NotFound, match="no such cloned voice among yours"):
                 act(owner, id_)
     with pytest.raises(BadInput, match="owner key"):
-        kept.voices.get("short", mine.id)
+        kept.voices.get(NOBODY.with_owner_key("short"), mine.id)
     assert kept.voices.get(ME, mine.id) == mine
     assert b"a" not in repr(mine).encode()[20:] or "data" not in repr(mine)
 
@@ -82,7 +84,7 @@ def test_voices_kept_are_there_after_a_restart(kept):
         (first.id, "first", b"one", True),
         (second.id, "second", b"two", True),
     ]
-    assert ME not in str([*kept.folder.rglob("*")])
+    assert KEY not in str([*kept.folder.rglob("*")])
     for path in kept.folder.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 

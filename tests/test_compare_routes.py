@@ -16,7 +16,6 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from starlette.applications import Starlette
 
 from personaplex_app.engine.contract import Step
 from personaplex_app.engine.echo import EchoEngine, EchoSession
@@ -24,9 +23,11 @@ from personaplex_app.engine_choice import Choice
 from personaplex_app.evaluation.blind_test.store import BlindTests
 from personaplex_app.evaluation.loudness import gain_db, true_peak_db
 from personaplex_app.personas import load_personas
+from personaplex_app.principal import NOBODY
+from personaplex_app.rendering.cache import TEMPORARY_AGE_S
 from personaplex_app.server import comparisons as comparing
-from personaplex_app.server.app_state import RENDERINGS_KEPT_S, AppState
-from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.app_state import AppState
+from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.comparisons import Comparisons
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.routes.compare import compare_routes
@@ -36,6 +37,7 @@ from personaplex_app.settings import Settings
 from personaplex_app.voices import Voice
 
 from .support.blind_test_voters import Clock
+from .support.served import served
 from .support.speech import speak
 
 pytestmark = pytest.mark.unit
@@ -95,7 +97,6 @@ async def comparisons(engine, clock, tmp_path):
         admission=Admission(2, talk_limit_s=60),
         library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
-        rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(3),
     )
     made = Comparisons(app_state)
@@ -118,7 +119,7 @@ async def comparisons(engine, clock, tmp_path):
 
 @pytest.fixture
 async def client(comparisons):
-    transport = httpx.ASGITransport(Starlette(routes=compare_routes(comparisons)))
+    transport = httpx.ASGITransport(served(compare_routes(comparisons), comparisons.app_state.settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=MINE) as client:
         yield client
 
@@ -206,7 +207,7 @@ async def test_compare_after_a_restart_takes_everything_from_the_cache(client, c
     before = (await client.get(f"/api/compare/runs/{run}/cells/0/1/both.wav")).content
     engine.gate.clear()  # nobody could render anything now
     again = Comparisons(comparisons.app_state)  # it remembers nothing but the disk
-    transport = httpx.ASGITransport(Starlette(routes=compare_routes(again)))
+    transport = httpx.ASGITransport(served(compare_routes(again), again.app_state.settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=MINE) as late:
         assert "begin it again" in refused(await late.get(f"/api/compare/runs/{run}"), 404, "not_found")
         assert (await late.post("/api/compare/runs", json=asked)).json()["id"] == run
@@ -220,7 +221,9 @@ async def test_compare_cloned_voice_answers_its_owner_alone_and_is_kept_nowhere(
     client, comparisons, engine, tmp_path
 ):
     engine.capabilities = replace(engine.capabilities, cloning=True)
-    clone = comparisons.app_state.clones.add(MINE["X-Owner-Key"], "Clara", b"a voice", keep=False)
+    clone = comparisons.app_state.clones.add(
+        NOBODY.with_owner_key(MINE["X-Owner-Key"]), "Clara", b"a voice", keep=False
+    )
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain", clone.wire_name]}
     run = (await client.post("/api/compare/runs", json=asked)).json()["id"]
     assert (await until(client, run, "done"))["cells"] == [[{"ready": True}] * 2]
@@ -393,7 +396,7 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
 async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, comparisons):
     test = await blind(client, wav)
     state = (await client.post(f"{test}/begin", json={"trials": 1})).json()
-    long_ago_s = time.time() - RENDERINGS_KEPT_S - 60
+    long_ago_s = time.time() - TEMPORARY_AGE_S - 60
     files = list(comparisons.app_state.renderings._folder.iterdir())
     assert len(files) >= 4
     for path in files:

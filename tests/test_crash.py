@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from personaplex_app.principal import NOBODY
 from personaplex_app.sessions.library import Library
 
 pytestmark = pytest.mark.unit
@@ -20,12 +21,13 @@ RECORDING = """
 import sys
 from pathlib import Path
 import numpy as np
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol_events import Frame, Mark, Saved, TurnLatency, Utterance
 from personaplex_app.sessions.library import Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_SAMPLES
 library = Library(Path(sys.argv[1]))
-log = library.begin(sys.argv[2], True, TalkMeta("classic", "Nora"))
+log = library.begin(NOBODY.with_owner_key(sys.argv[2]), True, TalkMeta("classic", "Nora"))
 print("talk", log.id, flush=True)
 chance = np.random.default_rng()
 for n in range(5_000):
@@ -65,13 +67,15 @@ def test_library_killed_at_any_moment_lost_nothing_it_acknowledged(tmp_path):
         talk_id, last_step, saved_s = record_and_kill(tmp_path / "kept", chance.randint(15, 200))
         told[talk_id] = (last_step, saved_s)
     library = Library(tmp_path / "kept")
-    assert {t.id: t.status for t in library.talks(KEY)} == dict.fromkeys(told, "interrupted")
+    assert {t.id: t.status for t in library.talks(NOBODY.with_owner_key(KEY))} == dict.fromkeys(
+        told, "interrupted"
+    )
     for talk_id, (last_step, saved_s) in told.items():
-        found = library.get(KEY, talk_id)
+        found = library.get(NOBODY.with_owner_key(KEY), talk_id)
         acknowledged = [f"words {n}" for n in range(0, last_step + 1, 7)]
         assert [u.text for u in found.utterances][: len(acknowledged)] == acknowledged
         assert len(found.marks) == len(found.turn_latencies) == len(found.utterances) <= len(acknowledged) + 1
-        with library.open_audio(KEY, talk_id) as file:
+        with library.open_audio(NOBODY.with_owner_key(KEY), talk_id) as file:
             heard_s = soundfile.info(file).duration
         assert heard_s >= saved_s
         assert found.duration_s >= heard_s

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from personaplex_app.engine import leased
-from personaplex_app.engine.contract import LeasingEngine, SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.contract import SampledSession, Sampling, SessionConfig
+from personaplex_app.engine.lease_contract import LeasingEngine
 from personaplex_app.engine.leased import LeasedEngine
 from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES

@@ -16,6 +16,7 @@ import soundfile
 
 from personaplex_app.engine.contract import Mark, Notice, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, NoRecording, NotFound, StorageError, StorageFull, TalkRunning
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol_events import Frame, Saved
 from personaplex_app.sessions.library import MAX_TEMPORARY, Library
 from personaplex_app.sessions.records import TalkMeta
@@ -23,7 +24,8 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
 
-ME, YOU = "my-browser-key-0123", "your-browser-key-01"
+MY_KEY, YOUR_KEY = "my-browser-key-0123", "your-browser-key-01"
+ME, YOU = NOBODY.with_owner_key(MY_KEY), NOBODY.with_owner_key(YOUR_KEY)
 META = TalkMeta("classic", "Nora", "You are a wise teacher.")
 FRAME = np.full(FRAME_SAMPLES, 0.25, np.float32)
 QUIET = Step(np.zeros(FRAME_SAMPLES, np.float32))
@@ -116,6 +118,7 @@ def test_library_temporary_folder_is_private_and_gone_after_close(open_library, 
 RUNNING = """
 import sys
 from pathlib import Path
+from personaplex_app.principal import NOBODY
 from personaplex_app.sessions.library import Library
 from tests.test_library import ME, talk
 library = Library(None, temporary_root=Path(sys.argv[1]))
@@ -232,7 +235,12 @@ def test_library_kept_while_running_moves_when_it_ends(open_library):
 def test_library_others_can_neither_keep_nor_rate_nor_delete(open_library):
     library = open_library()
     ended, live = talk(library), library.begin(ME, False, META)
-    for act in (library.keep, library.delete, library.open_audio, lambda key, i: library.rate(key, i, 1)):
+    for act in (
+        library.keep,
+        library.delete,
+        library.open_audio,
+        lambda caller, i: library.rate(caller, i, 1),
+    ):
         for log in (ended, live):
             with pytest.raises(NotFound):
                 act(YOU, log.id)
@@ -319,13 +327,13 @@ def test_library_whose_folders_vanish_lets_people_talk_on(open_library, tmp_path
 
 def test_library_client_without_a_key_talks_unrecorded_but_keeps_nothing(open_library):
     library = open_library()
-    log = library.begin("", False, META)
+    log = library.begin(NOBODY, False, META)
     step(log, TOLD)
     log.finish("stopped")
     assert (log.id, log.problem, log.recording) == (None, None, False)
     for key, keep in [("", True), ("short", False)]:
         with pytest.raises(BadInput, match="owner key"):
-            library.begin(key, keep, META)
+            library.begin(NOBODY.with_owner_key(key), keep, META)
 
 
 def test_talk_log_disk_that_fails_in_mid_talk_is_said_once_and_the_talk_goes_on(open_library):

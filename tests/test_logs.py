@@ -79,8 +79,7 @@ def test_logs_as_json_take_up_prints_warnings_and_faults():
     program = """
 import threading, warnings
 from personaplex_app import logs
-logs.configure("info", True)
-logs.catch_prints()
+logs.configure("info", True, prints=True)
 print("one", "two")
 print("half", end="")
 warnings.warn("careful")

@@ -10,7 +10,7 @@ import soundfile
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import StorageError, StorageFull
-from personaplex_app.owners import owner_hash
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions import export
 from personaplex_app.sessions.archive import DATABASE_NAME, open_archive
@@ -56,7 +56,7 @@ def folder(tmp_path):
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(SCHEMA_1)
-        owner = owner_hash(KEY)
+        owner = NOBODY.with_owner_key(KEY).required_owner
         times_s = (1_763_700_000.0, 1_763_700_084.0, 83.4)
         latencies = "[[1.5, 1.9],[7.04, 7.8999999999999995]]"
         connection.execute(
@@ -100,11 +100,11 @@ def contents_of(folder):
 def test_folder_of_version_1_reads_the_same(folder, tmp_path):
     library = Library(folder, temporary_root=tmp_path)
     assert library.keep_problem is None
-    assert [(each.id, each.status) for each in library.talks(KEY)] == [
+    assert [(each.id, each.status) for each in library.talks(NOBODY.with_owner_key(KEY))] == [
         (CUT_OFF, "interrupted"),
         (DONE, "done"),
     ]
-    found = library.get(KEY, DONE)
+    found = library.get(NOBODY.with_owner_key(KEY), DONE)
     assert found.meta == TalkMeta("classic", "Nora", "A role.", "waste", Sampling(**json.loads(SAMPLING)))
     assert (found.duration_s, found.end_reason, found.stars, found.comment) == (83.4, "stopped", 4, "fine")
     assert found.utterances == (
@@ -116,8 +116,8 @@ def test_folder_of_version_1_reads_the_same(folder, tmp_path):
         Mark("overlap", "user", 6.9, 7.04),
     )
     assert found.turn_latencies == (TurnLatency(1.5, 1.9), TurnLatency(7.04, 7.8999999999999995))
-    assert library.get(KEY, CUT_OFF).duration_s == 6.5
-    with library.open_audio(KEY, DONE) as wav:
+    assert library.get(NOBODY.with_owner_key(KEY), CUT_OFF).duration_s == 6.5
+    with library.open_audio(NOBODY.with_owner_key(KEY), DONE) as wav:
         assert soundfile.info(wav).frames == SAMPLE_RATE_HZ
     library.close()
     assert version_of(folder) == len(MIGRATIONS)
@@ -125,7 +125,7 @@ def test_folder_of_version_1_reads_the_same(folder, tmp_path):
 
 def test_folder_of_version_1_is_exported_with_the_keys_that_it_had(folder, tmp_path):
     library = Library(folder, temporary_root=tmp_path)
-    made = json.loads(export.to_json(export.describe(library.get(KEY, DONE))))
+    made = json.loads(export.to_json(export.describe(library.get(NOBODY.with_owner_key(KEY), DONE))))
     library.close()
     utterance = {"id": 1, "speaker": "user", "start_s": 0.5, "end_s": 1.5, "text": "How much?"}
     assert made == {
@@ -179,7 +179,7 @@ def test_migrated_file_has_the_schema_of_a_new_one_and_is_written_like_it(folder
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert found[0] == found[1]
     archive = open_archive(folder, 1 << 30)
-    owner = owner_hash(KEY)
+    owner = NOBODY.with_owner_key(KEY).required_owner
     archive.add(DONE, [Mark("overlap", "user", 9.0, 9.5)])
     assert len(archive.get(owner, DONE).marks) == 3
     archive.delete(owner, DONE)

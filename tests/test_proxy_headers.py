@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from personaplex_app.server.auth import COOKIE, AuthMiddleware
-from personaplex_app.server.http import address_of
+from personaplex_app.server.http import principal_of
 from personaplex_app.server.proxy_headers import ProxyHeaders
 from personaplex_app.settings import Settings
 
@@ -32,18 +32,19 @@ def client_of(trusted="", root_path="", peer=PROXY, auth=""):
     async def seen(request: Request):
         return JSONResponse(
             {
-                "address": address_of(request),
+                "address": principal_of(request).address,
                 "url": str(request.url),
                 "root": request.scope.get("root_path", ""),
             }
         )
 
-    settings = Settings.read({}, {"trusted_proxies": trusted, "root_path": root_path})
+    login = {"PERSONAPLEX_AUTH": auth} if auth else {}
+    settings = Settings.read(login, {"trusted_proxies": trusted, "root_path": root_path})
     app = Starlette(
         routes=[Route("/seen", seen, methods=["GET", "POST"])],
         middleware=[
             Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
-            Middleware(AuthMiddleware, auth, ""),
+            Middleware(AuthMiddleware, settings),
         ],
     )
     return httpx.AsyncClient(

@@ -9,17 +9,17 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from starlette.applications import Starlette
 
 from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
 from personaplex_app.units import FRAME_SAMPLES
 
-from .test_library import ME, META, QUIET, TOLD, YOU, step, talk
+from .support.served import served
+from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, step, talk
 
 pytestmark = pytest.mark.unit
 
-MINE, YOURS = {"X-Owner-Key": ME}, {"X-Owner-Key": YOU}
+MINE, YOURS = {"X-Owner-Key": MY_KEY}, {"X-Owner-Key": YOUR_KEY}
 
 
 class OffTheLoop:
@@ -49,7 +49,7 @@ def library(tmp_path):
 
 @pytest.fixture
 async def client(library):
-    transport = httpx.ASGITransport(Starlette(routes=session_routes(OffTheLoop(library))))
+    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library))))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -193,7 +193,7 @@ async def test_sessions_keep_moves_the_talk_to_stay(client, library):
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
     library = Library(None, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
+    transport = httpx.ASGITransport(served(session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
         refused(await client.post(f"/api/sessions/{talk(library).id}/keep", headers=MINE), 503, "storage")
@@ -202,7 +202,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
     library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(Starlette(routes=session_routes(library)))
+    transport = httpx.ASGITransport(served(session_routes(library)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)
         refused(await client.post(f"/api/sessions/{log.id}/keep", headers=MINE), 507, "storage_full")

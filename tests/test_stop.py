@@ -22,13 +22,14 @@ pytestmark = pytest.mark.unit
 HANGING = """
 import sys, threading
 from pathlib import Path
-from personaplex_app import launch
+from personaplex_app.application import create_app
+from personaplex_app.launch import launch
 from personaplex_app.server import signals
 from personaplex_app.server.app_state import AppState
 from personaplex_app.settings import Settings
 signals.AT_ONCE_S = 0.5
 AppState.close = lambda self: threading.Event().wait()
-launch.serve(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2])))
+launch(create_app(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2]))))
 """
 
 

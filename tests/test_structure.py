@@ -13,7 +13,7 @@ PACKAGE = ROOT / "personaplex_app"
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
     {"atomic", "errors", "intervals", "logs", "platform_detection", "protocol_events", "units"},
-    {"audio", "metrics", "owners", "protocol", "settings", "voices", "yaml_fields"},
+    {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},
     {"sessions", "speech"},
@@ -22,6 +22,7 @@ FLOORS = [
     {"engine_choice", "evaluation"},
     {"engine_bench", "server", "ui/static"},
     {"server/routes", "ui"},
+    {"application"},
     {"launch"},
     {"cli"},
     {"notebook", "__main__"},
@@ -29,7 +30,7 @@ FLOORS = [
 ROOMS = set().union(*FLOORS)
 SLOW_IMPORTS = frozenset({"torch", "asyncio", "gradio"})
 FORBIDDEN = {
-    ("errors", "settings", "units", "logs", "owners"): SLOW_IMPORTS | {"numpy"},
+    ("errors", "settings", "units", "logs", "principal"): SLOW_IMPORTS | {"numpy"},
     ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"): SLOW_IMPORTS,
     ("protocol_events",): SLOW_IMPORTS,
     ("model", "engine", "speech", "responder", "classic", "sessions"): {"gradio", "starlette"},
@@ -106,6 +107,19 @@ def test_assignment_gives_values_to_at_most_three_names(path):
 
 def test_app_fits_a_screen():
     assert len((ROOT / "app.py").read_text().splitlines()) <= 40
+
+
+def test_newcomers_path_is_under_1000_lines():
+    """What somebody reads to know what the program is and how it is put together, in this order."""
+    path = [
+        "README.md",
+        "app.py",
+        "personaplex_app/protocol.py",
+        "personaplex_app/engine/contract.py",
+        "personaplex_app/engine/echo.py",
+        "tests/support/fakes.py",
+    ]
+    assert sum(len((ROOT / name).read_text("utf-8").splitlines()) for name in path) < 1_000
 
 
 def test_no_module_is_longer_than_500_lines():

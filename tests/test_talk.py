@@ -17,7 +17,7 @@ from personaplex_app.personas import load_personas
 from personaplex_app.protocol import ChatRequest, Kind, Message, metadata, parse_query
 from personaplex_app.protocol_events import Ended, Ready
 from personaplex_app.server.app_state import AppState
-from personaplex_app.server.channel import ConnectRate, HttpChannels
+from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.entry_point import EntryPoint, EntryPolicy, page_entry
 from personaplex_app.server.talk import MOST_UNKNOWN_TOLD, Talk
@@ -42,7 +42,6 @@ async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for t
         admission=Admission(slots, talk_limit_s=60),
         library=Library(tmp_path),
         channels=HttpChannels(2),
-        rate=ConnectRate(100),
         workers=anyio.CapacityLimiter(slots + 1),
     )
     async with app_state.open():

@@ -8,7 +8,7 @@ import pytest
 
 from personaplex_app.engine.contract import Mark, Sampling, TurnLatency, Utterance
 from personaplex_app.errors import NotFound
-from personaplex_app.owners import owner_hash
+from personaplex_app.principal import NOBODY
 from personaplex_app.protocol_events import Word
 from personaplex_app.sessions.records import TalkMeta, TalkRecord, new_talk_id
 from personaplex_app.sessions.sqlite_store import MAX_LISTED, SqliteTalkStore
@@ -20,7 +20,7 @@ STORES = {
     "SQLite in memory": lambda folder: SqliteTalkStore(None),
 }
 
-OWNER, OTHER = owner_hash("a" * 32), owner_hash("b" * 32)
+OWNER, OTHER = NOBODY.with_owner_key("a" * 32).required_owner, NOBODY.with_owner_key("b" * 32).required_owner
 META = TalkMeta("classic", "Nora", "You are a wise teacher.", "teacher", Sampling(seed=7))
 SAID = (
     Utterance(1, "user", "How much is it?", 0.5, 1.5, True, (Word("How", 0.5, 0.7), Word("much", 0.7, 0.9))),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__, logs
-from ..errors import PersonaplexError, SettingsError, SettingsFileError
+from ..errors import exit_code_of
 from ..settings import Settings
 from .arguments import add_settings, at_least
 from .bench import add_bench, bench
@@ -21,17 +20,13 @@ from .serve import serve
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 success, 2 bad usage, 1 failure with one line on stderr."""
     args = _parser().parse_args(argv)
-    try:
-        settings = Settings.read(os.environ, vars(args))
-    except SettingsError as error:
-        print(f"personaplex-app: {error}", file=sys.stderr)
-        return 2
-    logs.configure(settings.log_level, settings.log_format == "json")
-    try:
-        return args.run(settings, args)
-    except PersonaplexError as error:
-        print(f"personaplex-app: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsFileError) else 1
+    return exit_code_of(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    settings = Settings.read(os.environ, vars(args))
+    logs.configure(settings.log_level, settings.log_format == "json", prints=args.run is serve)
+    return args.run(settings, args)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..atomic import sync_folder, write_atomically
 from ..errors import BadInput, NotFound, StorageError, StorageFull, shorten
-from ..owners import owner_hash
+from ..principal import Principal
 from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)
@@ -80,13 +80,13 @@ class ClonedVoices:
         for owner, voice in _read_all(folder) if folder else ():
             self._entries[voice.id] = _Entry(owner, voice, clock())
 
-    def add(self, owner_key: str, name: str, data: bytes, keep: bool) -> ClonedVoice:
+    def add(self, caller: Principal, name: str, data: bytes, keep: bool) -> ClonedVoice:
         """Take in a voice, for its owner only.
 
         Raises: BadInput for a name or an owner key that is none, or where the owner has too many;
         StorageFull, StorageError.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         voice = ClonedVoice(secrets.token_hex(8), checked_name(name), data, self._clock(), keep)
         with self._disk:
             with self._lock:
@@ -101,49 +101,49 @@ class ClonedVoices:
         self.purge()
         return voice
 
-    def all(self, owner_key: str) -> list[ClonedVoice]:
+    def all(self, caller: Principal) -> list[ClonedVoice]:
         """Return an owner's voices, oldest first.
 
         Raises: BadInput for an owner key that is none.
         """
         self.purge()
         with self._lock:
-            return [entry.voice for entry in self._of(owner_hash(owner_key))]
+            return [entry.voice for entry in self._of(caller.required_owner)]
 
-    def get(self, owner_key: str, voice_id: str) -> ClonedVoice:
+    def get(self, caller: Principal, voice_id: str) -> ClonedVoice:
         """Return an owner's voice, which stays for another while.
 
         Raises: BadInput, NotFound for an absent voice, one that is gone, and another's.
         """
         self.purge()
         with self._lock:
-            entry = self._entry(owner_key, voice_id)
+            entry = self._entry(caller, voice_id)
             entry.used_at_s = self._clock()
             return entry.voice
 
-    def keep(self, owner_key: str, voice_id: str) -> None:
+    def keep(self, caller: Principal, voice_id: str) -> None:
         """Write a voice where it stays.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
         with self._disk:
-            self.get(owner_key, voice_id)
+            self.get(caller, voice_id)
             with self._lock:
-                entry = self._entry(owner_key, voice_id)
+                entry = self._entry(caller, voice_id)
             if not entry.voice.kept:
                 self._write(entry.owner, entry.voice)
                 with self._lock:
                     entry.voice = replace(entry.voice, kept=True)
                     self._entries[voice_id] = entry  # its hour may have ended while the disk was slow
 
-    def delete(self, owner_key: str, voice_id: str) -> None:
+    def delete(self, caller: Principal, voice_id: str) -> None:
         """Delete a voice for good.
 
         Raises: BadInput, NotFound, StorageError.
         """
         with self._disk:
             with self._lock:
-                entry = self._entry(owner_key, voice_id)
+                entry = self._entry(caller, voice_id)
             if entry.voice.kept and self._folder:
                 _erase(self._folder / entry.owner, voice_id)
             with self._lock:
@@ -177,8 +177,8 @@ class ClonedVoices:
             key=lambda entry: entry.voice.made_at_s,
         )
 
-    def _entry(self, owner_key: str, voice_id: str) -> _Entry:
-        owner = owner_hash(owner_key)
+    def _entry(self, caller: Principal, voice_id: str) -> _Entry:
+        owner = caller.required_owner
         entry = self._entries.get(voice_id)
         if entry is None or entry.owner != owner:
             raise NotFound(

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -25,12 +26,15 @@ from ..engine.contract import Mark, Sampling, TurnLatency, Utterance
 from ..errors import StorageError
 from ..protocol_events import Word
 from ..sessions.records import TalkMeta
+from ..sessions.temp_folder import TempFolder
 from ..units import SAMPLE_RATE_HZ
 from .render import MAX_USER_S, SCHEMA, Rendering
 
 log = logging.getLogger(__name__)
 
 MAX_ABOUT_BYTES = 32 << 20
+MAX_TEMPORARY_BYTES = 512 << 20
+TEMPORARY_AGE_S = 15 * 60
 MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
@@ -42,8 +46,9 @@ class RenderCache:
     hash, is renamed last.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int, keep_s: float | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | TempFolder, limit_bytes: int, keep_s: float | None = None) -> None:
+        self._temporary = folder if isinstance(folder, TempFolder) else None
+        self._folder = folder.path if isinstance(folder, TempFolder) else folder
         self._limit_bytes = limit_bytes
         self._keep_s = keep_s
         self._lock = threading.Lock()
@@ -102,6 +107,11 @@ class RenderCache:
                     " disk and try again."
                 ) from error
 
+    def close(self) -> None:
+        """Delete everything, where the folder is a temporary one."""
+        if self._temporary:
+            self._temporary.wipe()
+
     def purge(self) -> None:
         """Delete what has outlived `keep_s`, and what a program that was killed left half written."""
         now_s = time.time()
@@ -149,6 +159,14 @@ class RenderCache:
 
     def _sound(self, key: str) -> Path:
         return self._folder / f"{_checked(key)}.flac"
+
+
+def temporary_renderings() -> RenderCache:
+    """Return a cache that does not outlive the program.
+
+    Raises: OSError when its folder cannot be made.
+    """
+    return RenderCache(TempFolder(Path(tempfile.gettempdir())), MAX_TEMPORARY_BYTES, TEMPORARY_AGE_S)
 
 
 def _checked(key: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import anyio
@@ -19,21 +18,23 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ..cloning.voices import ClonedVoice, ClonedVoices
-from ..engine.contract import Clone, CloningEngine, Engine, LeasingEngine, Sampling, SessionConfig
+from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig
+from ..engine.lease_contract import LeasingEngine
 from ..engine_choice import Choice, build, fallback_engine, replacement
 from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..gateway.adapters import Adapters, load_adapters
 from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
+from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
-from ..rendering.cache import RenderCache
+from ..rendering.cache import RenderCache, temporary_renderings
 from ..rendering.transcription import Transcriber
 from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
-from ..sessions.temp_folder import TempFolder
 from ..settings import Settings
 from ..voices import CLONE_PREFIX
-from .channel import ConnectRate, HttpChannels
+from .channel import HttpChannels
+from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,12 @@ log = logging.getLogger(__name__)
 PURGE_EVERY_S = 30.0
 LOOK_EVERY_S = 0.5
 MAX_SEED = 2**31
-RENDERINGS_KEPT_S = 15 * 60
-MAX_RENDERINGS_BYTES = 512 << 20
+
+
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -56,7 +61,6 @@ class AppState:
     admission: Admission
     library: Library
     channels: HttpChannels
-    rate: ConnectRate
     # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who
     # come and go
     workers: anyio.CapacityLimiter
@@ -67,16 +71,16 @@ class AppState:
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
     drained_s: float | None = None
+    rate: ConnectRate = field(default_factory=ConnectRate)
+    transcriber: Transcriber = field(default_factory=Transcriber)
+    # answers to recordings, kept for whoever asked for them as long as a temporary talk
+    renderings: RenderCache = field(default_factory=temporary_renderings)
     # how many connections are in a talk, or before one
     callers: int = 0
-    _temporary: TempFolder = field(default_factory=lambda: TempFolder(Path(tempfile.gettempdir())))
+    # set while there are none
+    alone: threading.Event = field(default_factory=_set_event)
     _tasks: TaskGroup | None = None
     _loop: asyncio.AbstractEventLoop | None = None
-
-    def __post_init__(self) -> None:
-        # answers to recordings, kept for whoever asked for them as long as a temporary talk
-        self.transcriber = Transcriber()
-        self.renderings = RenderCache(self._temporary.path, MAX_RENDERINGS_BYTES, RENDERINGS_KEPT_S)
 
     @property
     def _supervisors(self) -> list[EngineSupervisor]:
@@ -123,6 +127,17 @@ class AppState:
         if slots != self.admission.total:
             self.admission.resize(slots)
 
+    def caller_came(self) -> None:
+        """Count a connection."""
+        self.callers += 1
+        self.alone.clear()
+
+    def caller_left(self) -> None:
+        """Count a connection no more."""
+        self.callers -= 1
+        if not self.callers:
+            self.alone.set()
+
     def drain(self, grace_s: float) -> None:
         """Begin no new talks and give running ones `grace_s` to end.
 
@@ -165,7 +180,6 @@ class AppState:
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
-            rate=ConnectRate(settings.connects_per_minute),
             workers=anyio.CapacityLimiter(settings.slots + 1),
             fallback_engine=EngineSupervisor(make(second), second) if second else None,
             clones=ClonedVoices(settings.data / "clones", lambda data: _forget_clone(supervisor, data)),
@@ -176,7 +190,7 @@ class AppState:
         for supervisor in self._supervisors:
             supervisor.close()
         self.library.close()
-        self._temporary.wipe()
+        self.renderings.close()
 
     def supervisor_of(self, request: ChatRequest) -> EngineSupervisor:
         """Return the engine that a request names, the app's own unless it names one.
@@ -191,9 +205,11 @@ class AppState:
             )
         return names[request.engine] if request.engine else self.supervisor
 
-    def session_config(self, request: ChatRequest, persona: Persona | None = None) -> SessionConfig:
+    def session_config(
+        self, request: ChatRequest, persona: Persona | None = None, caller: Principal = NOBODY
+    ) -> SessionConfig:
         """Return what the engine is opened with, everything looked up and checked; a `persona` given stands
-        for the one asked for.
+        for the one asked for. A cloned voice must be the caller's.
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
         """
@@ -205,7 +221,13 @@ class AppState:
             prompt = check_prompt(prompt)
         sampling = Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling})
         if request.voice.startswith(CLONE_PREFIX):
-            return SessionConfig(request.voice, prompt, persona.name, sampling, self._clone(request))
+            return SessionConfig(
+                request.voice,
+                prompt,
+                persona.name,
+                sampling,
+                self._clone(request, caller.with_owner_key(request.owner)),
+            )
         voices = [voice.name for voice in engine.voices]
         voice = request.voice or self.voice_of(persona, engine)
         if voice not in voices:
@@ -229,17 +251,17 @@ class AppState:
             )
         return cast(CloningEngine, self.supervisor.engine)
 
-    def cloned_voices(self, owner_key: str) -> list[ClonedVoice]:
+    def cloned_voices(self, caller: Principal) -> list[ClonedVoice]:
         """Return what a caller has cloned and can talk in; nothing for a caller without a proper key."""
         try:
-            return self.clones.all(owner_key) if self.supervisor.engine.capabilities.cloning else []
+            return self.clones.all(caller) if self.supervisor.engine.capabilities.cloning else []
         except BadInput:
             return []
 
-    def _clone(self, request: ChatRequest) -> Clone:
+    def _clone(self, request: ChatRequest, caller: Principal) -> Clone:
         self.cloner()
         try:
-            voice = self.clones.get(request.owner, request.voice.removeprefix(CLONE_PREFIX))
+            voice = self.clones.get(caller, request.voice.removeprefix(CLONE_PREFIX))
         except BadInput:
             raise UnknownVoice(
                 "That cloned voice is not among yours: it was deleted, or not kept and not used for an hour. "

@@ -1,4 +1,4 @@
-"""The door that every request passes: the origin check, and the login when one is set."""
+"""The door that every request passes: the origin check, the login when one is set, and who calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..principal import Limits, Principal
+from ..settings import Settings
+
 COOKIE = "personaplex_login"
-# Gradio calls this route itself while it launches, before anybody can have logged in; it only runs start-up
-# handlers
-LAUNCH_PATH = "/gradio_api/startup-events"
 
 
 class AuthMiddleware:
@@ -26,16 +26,25 @@ class AuthMiddleware:
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
     programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    `open_paths` need neither. Who gets through is a `Principal` from here on, in the scope's state.
     """
 
-    def __init__(self, app: ASGIApp, auth: str, api_key: str, allowed_origins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        allowed_origins: tuple[str, ...] = (),
+        open_paths: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
-        self._auth = auth
-        self._api_key = api_key
+        self._auth = settings.auth
+        self._api_key = settings.api_key
+        self._gateway_key = settings.gateway_key
+        self._limits = Limits(settings.connects_per_minute)
         self._allowed_origins = allowed_origins
+        self._open_paths = open_paths
         # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
         self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
-        self._launching = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -47,8 +56,10 @@ class AuthMiddleware:
                 " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all."
             )
             return await self._refuse(scope, receive, send, 403, "origin", text)
-        open_to_all = not (self._auth or self._api_key) or self._is_launch(scope)
-        if open_to_all or self._has_cookie(headers) or has_key(HTTPConnection(scope), self._api_key):
+        connection = HTTPConnection(scope)
+        connection.state.principal = self._principal_of(connection)
+        open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
+        if open_to_all or self._has_cookie(headers) or _has_key(connection, self._api_key):
             return await self._app(scope, receive, send)
         if self._has_login(headers):
             return await self._app(scope, receive, self._with_cookie(send, scope))
@@ -61,9 +72,15 @@ class AuthMiddleware:
             "This app asks for a login; give its user and password, or its API key.",
         )
 
-    def launched(self) -> None:
-        """Close the one route that is open while Gradio launches."""
-        self._launching = False
+    def _principal_of(self, connection: HTTPConnection) -> Principal:
+        """Return who calls. A page of another site cannot send the owner's header unasked."""
+        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
+        caller = Principal(
+            address=connection.client.host if connection.client else "",
+            scopes=frozenset({"gateway"}) if has_gateway_key else frozenset(),
+            limits=self._limits,
+        )
+        return caller.with_owner_key(connection.headers.get("x-owner-key", ""))
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
@@ -79,12 +96,9 @@ class AuthMiddleware:
             "/"
         ) in self._allowed_origins
 
-    def _is_launch(self, scope: Scope) -> bool:
-        return (
-            self._launching
-            and scope["type"] == "http"
-            and scope["path"] == scope.get("root_path", "") + LAUNCH_PATH
-        )
+    def _is_open(self, scope: Scope) -> bool:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return scope["type"] == "http" and path in self._open_paths
 
     def _has_cookie(self, headers: Headers) -> bool:
         try:
@@ -129,7 +143,7 @@ class AuthMiddleware:
         await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
 
 
-def has_key(connection: HTTPConnection, *wanted: str) -> bool:
+def _has_key(connection: HTTPConnection, *wanted: str) -> bool:
     """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))

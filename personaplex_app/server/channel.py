@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -197,29 +196,3 @@ class HttpChannels:
     def drop(self, id_: str) -> None:
         """Forget a channel whose talk has ended."""
         self._open.pop(id_, None)
-
-
-class ConnectRate:
-    """At most so many of something a minute from one address; remembers a bounded number of addresses."""
-
-    def __init__(self, per_minute: int, most_addresses: int = 4096, what: str = "talks") -> None:
-        self._per_minute = per_minute
-        self._most = most_addresses
-        self._what = what
-        self._recent: dict[str, list[float]] = {}
-
-    def admit(self, address: str, now_s: float | None = None) -> None:
-        """Count one connect. Raises: CapacityError when there were too many."""
-        now_s = time.monotonic() if now_s is None else now_s
-        times = [t for t in self._recent.pop(address, []) if now_s - t < 60.0]
-        if len(times) < self._per_minute:
-            times.append(now_s)
-        elif times:
-            self._recent[address] = times
-            raise CapacityError(
-                f"More than {self._per_minute} {self._what} a minute from this address; wait"
-                f" {60 - (now_s - times[0]):.0f} s."
-            )
-        if len(self._recent) >= self._most:
-            self._recent.pop(next(iter(self._recent)))
-        self._recent[address] = times

@@ -24,8 +24,8 @@ from ..evaluation.blind_test.store import BlindTest, BlindTests
 from ..evaluation.blind_test.votes_upload import VoteUpload
 from ..evaluation.comparison import Matched, measures
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..owners import owner_hash
 from ..personas import find
+from ..principal import Principal
 from ..protocol import ChatRequest
 from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.cache import RenderCache
@@ -141,13 +141,13 @@ def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
 class ComparisonRun:
     """One comparison being rendered.
 
-    Row by row the conditions, column by column the voices. `owner_key` opens one's cloned voices.
+    Row by row the conditions, column by column the voices. Whoever it is rendered for may use their cloned
+    voices in it.
     """
 
     id: str
-    owner: str
+    caller: Principal
     asked: ComparisonRequest
-    owner_key: str = ""
     status: Status = "preparing"
     problem: str = ""
     # the token with which the page is to take a device; "" for none
@@ -271,12 +271,12 @@ class Comparisons:
 
     # rendering
 
-    async def start(self, owner_key: str, asked: ComparisonRequest) -> ComparisonRun:
+    async def start(self, caller: Principal, asked: ComparisonRequest) -> ComparisonRun:
         """Begin to render, or go on where the same request was left.
 
         Raises: BadInput, UnknownPersona; CapacityError when too many comparisons are being rendered.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         for kind, name in asked.inputs:
             self._check_input(kind, name)
         self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
@@ -290,7 +290,7 @@ class Comparisons:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
         # who chooses anew waits for nothing else
         for other in self._runs.values():
-            if other.owner == owner:
+            if other.caller.owner == owner:
                 self.cancel(other)
         if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
             raise CapacityError(
@@ -299,14 +299,14 @@ class Comparisons:
             )
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
-        run = self._runs[id_] = ComparisonRun(id_, owner, asked, owner_key)
+        run = self._runs[id_] = ComparisonRun(id_, caller, asked)
         self.app_state.tasks.start_soon(self._render, run)
         return run
 
-    def run(self, owner: str, id_: str) -> ComparisonRun:
+    def run(self, caller: Principal, id_: str) -> ComparisonRun:
         """Return one's own run. Raises: NotFound."""
         run = self._runs.get(id_)
-        if run is None or run.owner != owner:
+        if run is None or run.caller.owner != caller.required_owner:
             raise NotFound(
                 "That comparison is no longer here; begin it again, and what was rendered is taken from the"
                 " cache."
@@ -379,11 +379,11 @@ class Comparisons:
                 sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
                 run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
                 for voice in run.asked.voices:
-                    about = {"engine": run.asked.engine, "owner": run.owner_key, "sampling": {"seed": seed}}
+                    about = {"engine": run.asked.engine, "sampling": {"seed": seed}}
                     wanted = ChatRequest(voice=voice, persona=persona.name, **about)
                     made = request(
                         said.samples,
-                        self.app_state.session_config(wanted),
+                        self.app_state.session_config(wanted, caller=run.caller),
                         seed,
                         run.asked.room_s if said.private else 0.0,
                     )

@@ -1,4 +1,4 @@
-"""What all routes share: errors as sentences, bounded bodies, the caller's address."""
+"""What all routes share: errors as sentences, bounded bodies, who calls."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -69,21 +70,16 @@ async def json_object(request: Request, limit_bytes: int, example: str = "") -> 
     return value
 
 
-def owner_key_of(request: Request) -> str:
-    """Return the key that a browser's own things belong to; a page of another site cannot send it unasked."""
-    return request.headers.get("x-owner-key", "")
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Return who calls, as the authentication before every route found out."""
+    return connection.state.principal
 
 
-def owner_and_id(request: Request, parameter: str) -> tuple[str, str]:
-    """Return whose thing a request is about, and the id that its path names."""
-    return owner_key_of(request), request.path_params[parameter]
+def principal_and_id(request: Request, parameter: str) -> tuple[Principal, str]:
+    """Return who calls, and the id of the thing that the path names."""
+    return principal_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
     """Return JSON that nobody on the way may keep."""
     return JSONResponse(content, status, headers=PRIVATE)
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the address that a connection comes from."""
-    return connection.client.host if connection.client else ""

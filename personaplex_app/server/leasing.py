@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import anyio.to_thread
 
-from ..engine.contract import Engine, LeasingEngine
+from ..engine.contract import Engine
+from ..engine.lease_contract import LeasingEngine
 from ..errors import GpuUnavailable
 from ..rendering.cache import RenderCache
 from ..rendering.render import RenderRequest

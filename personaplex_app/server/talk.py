@@ -18,8 +18,10 @@ import anyio.to_thread
 import numpy as np
 
 from .. import logs
-from ..engine.contract import Engine, EngineState, LeasingEngine, LinkedSession, SessionConfig
+from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
+from ..engine.lease_contract import LeasingEngine
 from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
+from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
     EVENTS,
@@ -91,12 +93,18 @@ class Talk:
     """One caller from connect to close."""
 
     def __init__(
-        self, channel: Channel, request: ChatRequest, app_state: AppState, entry: EntryPoint
+        self,
+        channel: Channel,
+        request: ChatRequest,
+        app_state: AppState,
+        entry: EntryPoint,
+        caller: Principal = NOBODY,
     ) -> None:
         self._channel = channel
         self._request = request
         self._app_state = app_state
         self._entry = entry
+        self._caller = caller
         self._policy = entry.policy
         self._talk_s = min(entry.policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(entry.policy.idle_s, app_state.settings.idle_limit_s)
@@ -119,7 +127,7 @@ class Talk:
 
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
-        self._app_state.callers += 1
+        self._app_state.caller_came()
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -131,7 +139,7 @@ class Talk:
             end = self._end or end_reasons.LOST
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(end)
-            self._app_state.callers -= 1
+            self._app_state.caller_left()
             if end.failed:
                 self._app_state.metrics.errors.labels(end.reason).inc()
             logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
@@ -255,16 +263,14 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        app_state.session_config(
-            self._request, self._policy.persona
-        )  # a bad request is told before the caller waits in line
+        self._session_config()  # a bad request is told before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
         async with AsyncExitStack() as place:
             engine = await self._enter(place)
             device = await place.enter_async_context(
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
-            config = app_state.session_config(self._request, self._policy.persona)
+            config = self._session_config()
             talk, record = await anyio.to_thread.run_sync(
                 self._open, device.engine, config, limiter=app_state.workers
             )
@@ -280,6 +286,9 @@ class Talk:
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=app_state.workers)
+
+    def _session_config(self) -> SessionConfig:
+        return self._app_state.session_config(self._request, self._policy.persona, self._caller)
 
     def _lease_s(self, engine: Engine) -> int:
         """Return for how long the talk's device must be lent, 0 where it need not be."""
@@ -311,8 +320,9 @@ class Talk:
         """In a worker: begin the session, then its record."""
         session = engine.open(config)
         try:
+            owner = self._caller.with_owner_key(self._request.owner)
             record = self._app_state.library.begin(
-                self._request.owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
+                owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
             )
         except BaseException:
             session.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
-from ..owners import owner_hash
+from ..principal import Principal
 from .archive import TalkArchive, open_archive
 from .recording import BYTES_PER_S
 from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
@@ -67,7 +67,7 @@ class Library:
                 self._folder.path, max_temporary_bytes, temporary=True, clock=clock
             )
 
-    def begin(self, owner_key: str, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
+    def begin(self, caller: Principal, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
         A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
@@ -76,9 +76,9 @@ class Library:
 
         Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
         """
-        if not owner_key and not keep:
+        if not caller.owner_key_chars and not keep:
             return TalkRecorder(None, False, None, lambda log: None)
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         problem = self.keep_problem if keep else None
         for archive in (self.kept if keep else None, self._temporary):
             if archive is None:
@@ -106,51 +106,51 @@ class Library:
             lambda log: None,
         )
 
-    def talks(self, owner_key: str) -> list[TalkRecord]:
+    def talks(self, caller: Principal) -> list[TalkRecord]:
         """Return the owner's latest talks, newest first, without their words.
 
         Raises: BadInput, StorageError.
         """
         self.purge()
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         found = {talk.id: talk for archive in self._archives() for talk in archive.summaries(owner)}
         return sorted(found.values(), key=lambda talk: -talk.started_at_s)
 
-    def get(self, owner_key: str, talk_id: str) -> TalkRecord:
+    def get(self, caller: Principal, talk_id: str) -> TalkRecord:
         """Return one talk with everything that was said.
 
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """
         self.purge()
-        return self._where(lambda archive: archive.get(owner_hash(owner_key), talk_id))
+        return self._where(lambda archive: archive.get(caller.required_owner, talk_id))
 
-    def open_audio(self, owner_key: str, talk_id: str) -> BinaryIO:
+    def open_audio(self, caller: Principal, talk_id: str) -> BinaryIO:
         """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
         reader.
 
         Raises: BadInput, NotFound, NoRecording, TalkRunning, StorageError.
         """
         self.purge()
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
 
         return self._where(lambda archive: archive.open_audio(owner, talk_id))
 
-    def rate(self, owner_key: str, talk_id: str, stars: int, comment: str = "") -> None:
+    def rate(self, caller: Principal, talk_id: str, stars: int, comment: str = "") -> None:
         """Store 1 to 5 stars and a comment in place of an earlier rating.
 
         Raises: BadInput, NotFound, StorageError.
         """
         stars, comment = checked_rating(stars, comment)
         with self._moving:
-            self._where(lambda archive: archive.rate(owner_hash(owner_key), talk_id, stars, comment))
+            self._where(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
 
-    def keep(self, owner_key: str, talk_id: str) -> bool:
+    def keep(self, caller: Principal, talk_id: str) -> bool:
         """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
         already.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         if self.kept is None:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
         with self._lock:
@@ -166,21 +166,21 @@ class Library:
         self._adopt(self.kept, owner, talk_id)
         return True
 
-    def delete(self, owner_key: str, talk_id: str) -> None:
+    def delete(self, caller: Principal, talk_id: str) -> None:
         """Delete a talk for good.
 
         Raises: BadInput, NotFound, TalkRunning, StorageError.
         """
         with self._moving:
-            self._where(lambda archive: archive.delete(owner_hash(owner_key), talk_id))
+            self._where(lambda archive: archive.delete(caller.required_owner, talk_id))
 
-    def delete_all(self, owner_key: str) -> tuple[int, int]:
+    def delete_all(self, caller: Principal) -> tuple[int, int]:
         """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
         run.
 
         Raises: BadInput, StorageError.
         """
-        owner = owner_hash(owner_key)
+        owner = caller.required_owner
         with self._moving:
             counts = [archive.delete_all(owner) for archive in self._archives()]
         return sum(deleted for deleted, _ in counts), sum(running for _, running in counts)

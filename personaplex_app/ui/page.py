@@ -23,6 +23,7 @@ STYLES = (
 # uploads are looked through every minute, and none is older than 15 when it is deleted
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
+MAX_FILE_SIZE = "48mb"
 
 
 class _Page(gr.Blocks):
@@ -49,7 +50,7 @@ class _Page(gr.Blocks):
 
 
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
-    """Return the page, ready to launch with `launch_options()`."""
+    """Return the page, ready to be served with `page_options()`."""
     gr.set_static_paths([STATIC])
     with _Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
@@ -69,9 +70,9 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     return page.queue(max_size=MOST_QUEUED)
 
 
-def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` needs to show the page as it is meant: theme, style, no footer, nothing
-    from other hosts.
+def page_options() -> dict[str, Any]:
+    """Return what `Blocks.launch` and `mount_gradio_app` need to serve the page as it is meant: theme, style,
+    no footer, nothing from other hosts, no error's text, no endless upload.
     """
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
@@ -79,5 +80,7 @@ def launch_options() -> dict[str, Any]:
     # selectors
     style = "".join(read_static(f"{name}.css") for name in STYLES)
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
-    icon = {"favicon_path": STATIC / "shared" / "icon.svg"}
-    return {"theme": theme, "head": head, "footer_links": [], "ssr_mode": False, "run_history": False, **icon}
+    icon = STATIC / "shared" / "icon.svg"
+    shown = {"theme": theme, "head": head, "favicon_path": icon, "footer_links": []}
+    limits = {"ssr_mode": False, "run_history": False, "show_error": False, "max_file_size": MAX_FILE_SIZE}
+    return {**shown, **limits}

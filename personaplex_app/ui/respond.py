@@ -17,7 +17,8 @@ import gradio as gr
 import numpy as np
 
 from ..audio import decode
-from ..engine.contract import LeasingEngine, Sampling, SessionConfig
+from ..engine.contract import Sampling, SessionConfig
+from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest, parse_start
 from ..rendering import files as render_files

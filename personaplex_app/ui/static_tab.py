@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
-from ..engine.contract import LeasingEngine
+from ..engine.lease_contract import LeasingEngine
 from ..server.app_state import AppState
 from .static import STATIC, mount_script, read_static
 

@@ -16,7 +16,7 @@ from ...protocol_events import Failure
 from ..app_state import AppState
 from ..channel import Channel, Disconnected, Frames, HttpChannel, WebSocketChannel
 from ..entry_point import page_entry
-from ..http import address_of, errors_as_json, limited_body
+from ..http import errors_as_json, limited_body, principal_of
 from ..talk import Talk
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
@@ -30,21 +30,22 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         await socket.accept()
         channel = WebSocketChannel(Frames(socket, app_state.metrics.traffic("chat")))
         try:
-            app_state.rate.admit(address_of(socket))
+            app_state.rate.admit(principal_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
             await refuse(channel, error, app_state)
             return
-        await Talk(channel, request, app_state, page_entry("chat", request)).run()
+        await Talk(channel, request, app_state, page_entry("chat", request), principal_of(socket)).run()
 
     async def open_http(http: Request) -> Response:
-        app_state.rate.admit(address_of(http))
+        caller = principal_of(http)
+        app_state.rate.admit(caller)
         request = parse_query(http.query_params)
         id_, channel = app_state.channels.add(app_state.metrics.traffic("chat_http"))
 
         async def converse() -> None:
             try:
-                await Talk(channel, request, app_state, page_entry("chat_http", request)).run()
+                await Talk(channel, request, app_state, page_entry("chat_http", request), caller).run()
             finally:
                 app_state.channels.drop(id_)
 

@@ -24,12 +24,11 @@ from ... import audio
 from ...cloning.picking import Picked, Picker
 from ...cloning.voices import ClonedVoice, checked_name
 from ...errors import BadInput
-from ...owners import owner_hash
 from ...units import SAMPLE_RATE_HZ
 from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
 from ..app_state import AppState
-from ..channel import ConnectRate
-from ..http import PRIVATE, address_of, errors_as_json, owner_and_id, owner_key_of, private_json
+from ..connect_rate import ConnectRate
+from ..http import PRIVATE, errors_as_json, principal_and_id, principal_of, private_json
 from ..threads import in_thread
 from ..uploads import Uploads, uploaded
 
@@ -78,7 +77,7 @@ class _CloneApi:
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
         self._picker = Picker()
-        self._rate = ConnectRate(app_state.settings.connects_per_minute, what="voices")
+        self._rate = ConnectRate("voices")
         self._uploads = Uploads("voices are being made")
         # picking takes a core for a while, which live talks need more
         self._heavy = anyio.CapacityLimiter(1)
@@ -86,7 +85,7 @@ class _CloneApi:
 
     async def all(self, request: Request) -> Response:
         self._app_state.cloner()
-        voices = self._app_state.clones.all(owner_key_of(request))
+        voices = self._app_state.clones.all(principal_of(request))
         limits = {
             "recording_s": MAX_RECORDING_S,
             "recording_bytes": MAX_RECORDING_BYTES,
@@ -108,15 +107,15 @@ class _CloneApi:
         return await self._add(request, name, data)
 
     async def keep(self, request: Request) -> Response:
-        await in_thread(self._light, self._app_state.clones.keep, *owner_and_id(request, "voice_id"))
+        await in_thread(self._light, self._app_state.clones.keep, *principal_and_id(request, "voice_id"))
         return private_json({"kept": True})
 
     async def delete(self, request: Request) -> Response:
-        await in_thread(self._light, self._app_state.clones.delete, *owner_and_id(request, "voice_id"))
+        await in_thread(self._light, self._app_state.clones.delete, *principal_and_id(request, "voice_id"))
         return private_json({"deleted": 1})
 
     async def export(self, request: Request) -> Response:
-        voice = self._app_state.clones.get(*owner_and_id(request, "voice_id"))
+        voice = self._app_state.clones.get(*principal_and_id(request, "voice_id"))
         name = re.sub(r"[^A-Za-z0-9]+", "-", voice.name).strip("-") or "voice"
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}.safetensors"'}
         return Response(voice.data, headers=headers, media_type="application/octet-stream")
@@ -124,7 +123,7 @@ class _CloneApi:
     async def _add(self, request: Request, name: str, data: bytes) -> Response:
         keep = request.query_params.get("keep") == "1"
         voice = await in_thread(
-            self._light, self._app_state.clones.add, owner_key_of(request), name, data, keep
+            self._light, self._app_state.clones.add, principal_of(request), name, data, keep
         )
         return private_json(voice_entry(voice), 201)
 
@@ -133,10 +132,11 @@ class _CloneApi:
     ) -> T:
         """Return what became of a body, which nobody may send without consent, a key, room and patience."""
         self._app_state.cloner()
-        owner_hash(owner_key_of(request))
+        caller = principal_of(request)
+        _ = caller.required_owner
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
-        self._rate.admit(address_of(request))
+        self._rate.admit(caller)
         with self._uploads.place():
             return await in_thread(limiter, work, await uploaded(request, limit_bytes))
 

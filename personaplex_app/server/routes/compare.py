@@ -21,8 +21,6 @@ from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, 
 from ...evaluation.blind_test.store import BlindTest
 from ...evaluation.comparison import Matched
 from ...evaluation.scenarios import KIND_TITLES
-from ...owners import owner_hash
-from ..channel import ConnectRate
 from ..comparisons import (
     MAX_INPUTS,
     MAX_RECORDING_S,
@@ -32,7 +30,8 @@ from ..comparisons import (
     Comparisons,
     recording_seconds,
 )
-from ..http import PRIVATE, address_of, errors_as_json, json_object, owner_key_of, private_json
+from ..connect_rate import ConnectRate
+from ..http import PRIVATE, errors_as_json, json_object, principal_of, private_json
 from ..uploads import Uploads, uploaded
 
 MAX_BODY_BYTES = 32 << 10
@@ -77,7 +76,7 @@ def compare_routes(comparisons: Comparisons) -> list[Route]:
 class _RunApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
-        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="comparisons")
+        self._rate = ConnectRate("comparisons")
         self._uploads = Uploads("recordings are being sent")
 
     async def offer(self, request: Request) -> Response:
@@ -103,7 +102,7 @@ class _RunApi:
 
     async def record(self, request: Request) -> Response:
         owner = _owner(request)
-        self._rate.admit(address_of(request))
+        self._rate.admit(principal_of(request))
         with self._uploads.place():
             body = await uploaded(request, MAX_RECORDING_BYTES)
         made = await self._comparisons.heavy(
@@ -112,9 +111,9 @@ class _RunApi:
         return private_json({"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}, 201)
 
     async def start(self, request: Request) -> Response:
-        self._rate.admit(address_of(request))
+        self._rate.admit(principal_of(request))
         run = await self._comparisons.start(
-            owner_key_of(request), ComparisonRequest.parse(await json_object(request, MAX_BODY_BYTES))
+            principal_of(request), ComparisonRequest.parse(await json_object(request, MAX_BODY_BYTES))
         )
         return private_json(run.as_json(), 201)
 
@@ -139,12 +138,12 @@ class _RunApi:
 
     async def test(self, request: Request) -> Response:
         run = self._run(request)
-        self._rate.admit(address_of(request))
+        self._rate.admit(principal_of(request))
         test = await self._comparisons.heavy(self._comparisons.make_test, run)
         return private_json({"id": test.design.id}, 201)
 
     def _run(self, request: Request) -> ComparisonRun:
-        return self._comparisons.run(_owner(request), request.path_params["id"])
+        return self._comparisons.run(principal_of(request), request.path_params["id"])
 
     def _cell(self, request: Request) -> Matched:
         return self._comparisons.cell(
@@ -155,7 +154,7 @@ class _RunApi:
 class _TestApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
-        self._rate = ConnectRate(comparisons.app_state.settings.connects_per_minute, what="rounds")
+        self._rate = ConnectRate("rounds")
         # votes wait for the disk alone, never for what takes the cores
         self._disk = anyio.CapacityLimiter(4)
 
@@ -163,7 +162,7 @@ class _TestApi:
         return await self._state(request, lambda test, owner: test.mine(owner))
 
     async def begin(self, request: Request) -> Response:
-        self._rate.admit(address_of(request))
+        self._rate.admit(principal_of(request))
         trials = (await json_object(request, MAX_BODY_BYTES)).get("trials", USUAL_TRIALS)
         if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
@@ -285,7 +284,7 @@ def _finished(test: BlindTest, owner: str) -> BlindTest:
 
 
 def _owner(request: Request) -> str:
-    return owner_hash(owner_key_of(request))
+    return principal_of(request).required_owner
 
 
 def _wav(data: bytes) -> Response:

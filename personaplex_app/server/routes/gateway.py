@@ -22,10 +22,9 @@ from ...protocol import ChatRequest
 from ...protocol_events import Failure, FromClient, ToClient
 from ...units import SAMPLE_RATE_HZ
 from ..app_state import AppState
-from ..auth import has_key
 from ..channel import Frames
 from ..entry_point import EntryPoint, EntryPolicy
-from ..http import address_of
+from ..http import principal_of
 from ..talk import Talk
 from .chat import refuse
 
@@ -38,7 +37,6 @@ BAD_MESSAGES = 20
 
 def gateway_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the gateway's route."""
-    keys = (app_state.settings.gateway_key, app_state.settings.api_key)
     talking: defaultdict[str, int] = defaultdict(int)
 
     async def talk(socket: WebSocket) -> None:
@@ -47,9 +45,10 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
         session_id = session_id_of(socket.query_params.get("session_id", ""))
         frames = Frames(socket, app_state.metrics.traffic(NAME))
         try:
-            app_state.rate.admit(address_of(socket))
+            caller = principal_of(socket)
+            app_state.rate.admit(caller)
             adapter = app_state.adapters.find(name)
-            if adapter.needs_key and not has_key(socket, *keys):
+            if adapter.needs_key and "gateway" not in caller.scopes:
                 raise NotAllowed(
                     f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address."
                 )
@@ -57,7 +56,7 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
             with _place(talking, adapter, app_state.adapters.limits.sessions):
                 channel = GatewayChannel(frames, wire, app_state.metrics.errors)
                 request = ChatRequest(events=True, sampling=adapter.sampling)
-                await Talk(channel, request, app_state, _entry(adapter)).run()
+                await Talk(channel, request, app_state, _entry(adapter), caller).run()
         except PersonaplexError as error:
             channel = GatewayChannel(frames, GatewayWire(name, session_id), app_state.metrics.errors)
             await refuse(channel, error, app_state)

@@ -18,10 +18,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ...errors import NoRecording, NotFound, TalkRunning, shorten
+from ...principal import Principal
 from ...sessions import export
 from ...sessions.library import Library
 from ...sessions.records import TalkRecord
-from ..http import PRIVATE, errors_as_json, json_object, owner_and_id, owner_key_of, private_json
+from ..http import PRIVATE, errors_as_json, json_object, principal_and_id, principal_of, private_json
 from ..threads import in_thread
 
 MAX_BODY_BYTES = 8 << 10
@@ -61,22 +62,22 @@ class _SessionApi:
         self._workers = anyio.CapacityLimiter(WORKERS)
 
     async def all(self, request: Request) -> Response:
-        talks = await in_thread(self._workers, self._library.talks, owner_key_of(request))
+        talks = await in_thread(self._workers, self._library.talks, principal_of(request))
         return private_json(
             {"talks": [export.summary(talk) for talk in talks], "keep_problem": self._library.keep_problem}
         )
 
     async def one(self, request: Request) -> Response:
-        return await in_thread(self._workers, self._describe, *owner_and_id(request, "talk_id"))
+        return await in_thread(self._workers, self._describe, *principal_and_id(request, "talk_id"))
 
     async def export(self, request: Request) -> Response:
         kind = request.path_params["kind"]
         if kind not in KINDS:
             raise NotFound(f"There is no export {shorten(kind)}; choose {', '.join(KINDS)}.")
-        return await in_thread(self._workers, self._export, *owner_and_id(request, "talk_id"), kind)
+        return await in_thread(self._workers, self._export, *principal_and_id(request, "talk_id"), kind)
 
     async def keep(self, request: Request) -> Response:
-        kept = await in_thread(self._workers, self._library.keep, *owner_and_id(request, "talk_id"))
+        kept = await in_thread(self._workers, self._library.keep, *principal_and_id(request, "talk_id"))
         return private_json({"kept": kept, "at_end": not kept})
 
     async def rate(self, request: Request) -> Response:
@@ -84,36 +85,36 @@ class _SessionApi:
         await in_thread(
             self._workers,
             self._library.rate,
-            *owner_and_id(request, "talk_id"),
+            *principal_and_id(request, "talk_id"),
             rating.get("stars"),
             rating.get("comment", ""),
         )
         return private_json({"rated": True})
 
     async def delete(self, request: Request) -> Response:
-        await in_thread(self._workers, self._library.delete, *owner_and_id(request, "talk_id"))
+        await in_thread(self._workers, self._library.delete, *principal_and_id(request, "talk_id"))
         return private_json({"deleted": 1})
 
     async def delete_all(self, request: Request) -> Response:
-        deleted, running = await in_thread(self._workers, self._library.delete_all, owner_key_of(request))
+        deleted, running = await in_thread(self._workers, self._library.delete_all, principal_of(request))
         return private_json({"deleted": deleted, "running": running})
 
-    def _describe(self, owner: str, talk_id: str) -> Response:
-        talk = self._library.get(owner, talk_id)
+    def _describe(self, caller: Principal, talk_id: str) -> Response:
+        talk = self._library.get(caller, talk_id)
         try:
-            with self._library.open_audio(owner, talk_id) as wav:
+            with self._library.open_audio(caller, talk_id) as wav:
                 return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
         except (NoRecording, TalkRunning):
             return private_json({**export.describe(talk), "lane": export.lane(talk, None)})
 
-    def _export(self, owner: str, talk_id: str, kind: str) -> Response:
-        talk = self._library.get(owner, talk_id)
+    def _export(self, caller: Principal, talk_id: str, kind: str) -> Response:
+        talk = self._library.get(caller, talk_id)
         name = export.file_name(talk.meta, talk.started_at_s, kind)
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
-        file = self._library.open_audio(owner, talk_id)
+        file = self._library.open_audio(caller, talk_id)
         if kind == "flac":
             with file:
                 file = _flac_of(file)

@@ -10,15 +10,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ...engine.contract import LeasingEngine, Sampling, TimedEngine
+from ...engine.contract import Sampling, TimedEngine
+from ...engine.lease_contract import LeasingEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
+from ...principal import NOBODY, Principal
 from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
 from ...units import SAMPLE_RATE_HZ
 from ...voices import NAMES
 from ..app_state import AppState
-from ..http import errors_as_json, owner_key_of, private_json
+from ..http import errors_as_json, principal_of, private_json
 from .clone import voice_entry
 
 
@@ -34,7 +36,7 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
         return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
-        return private_json(describe(app_state, owner_key_of(request)))
+        return private_json(describe(app_state, principal_of(request)))
 
     async def voice_sample(request: Request) -> Response:
         samples = app_state.supervisor.engine.sample(request.path_params["voice"])
@@ -51,7 +53,7 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
     ]
 
 
-def describe(app_state: AppState, owner_key: str = "") -> dict:
+def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
     """Return what a client needs to offer a talk; the owner of cloned voices sees them among the others."""
     supervisor = app_state.supervisor
     settings = app_state.settings
@@ -81,7 +83,7 @@ def describe(app_state: AppState, owner_key: str = "") -> dict:
         },
         "voices": [
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
-            *(voice_entry(voice) for voice in app_state.cloned_voices(owner_key)),
+            *(voice_entry(voice) for voice in app_state.cloned_voices(caller)),
         ],
         "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
         "personas": [

@@ -1,0 +1,117 @@
+"""One app put together: its state, its routes, the middleware before them, its lifespan and its page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .engine_choice import Choice, choose
+from .platform_detection import this_platform
+from .server.app_state import AppState
+from .server.auth import AuthMiddleware
+from .server.certificates import Certificate, certificate_of
+from .server.comparisons import Comparisons
+from .server.evaluations import Evaluations
+from .server.proxy_headers import ProxyHeaders
+from .server.routes.chat import chat_routes
+from .server.routes.clone import clone_routes
+from .server.routes.compare import compare_routes
+from .server.routes.evaluation import evaluation_routes
+from .server.routes.gateway import gateway_routes
+from .server.routes.metrics import metrics_routes
+from .server.routes.render import render_routes
+from .server.routes.session import session_routes
+from .server.routes.status import status_routes
+from .settings import Settings
+from .ui.page import build_page, page_options
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, choice: Choice | None = None) -> Application:
+    """Return the app of some settings, ready to be served; its engine is loaded once it is.
+
+    Raises: SettingsError for a certificate or a file of adapters that cannot be used, EngineUnavailable.
+    """
+    certificate = certificate_of(settings)
+    choice = choice or choose(settings)
+    state = AppState.build(settings, choice)
+    log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
+    for field in state.adapters.unused:
+        log.warning("the adapters file: %s is not known here and was passed over", field)
+    return Application(state, certificate)
+
+
+class Application:
+    """An ASGI app. Gradio's `launch` takes its `page` and its `parts`; any other server takes it as it is."""
+
+    def __init__(self, state: AppState, certificate: Certificate | None) -> None:
+        self.state = state
+        self.certificate = certificate
+        self._comparisons = Comparisons(state)
+        self._evaluations = Evaluations(state)
+        self.page: gr.Blocks = build_page(state, self._evaluations)
+
+    def parts(self, open_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return what Gradio makes the page's FastAPI app with; `open_paths` need no login."""
+        settings = self.state.settings
+        origins = (*settings.allowed_origins, *this_platform().origins)
+        return {
+            "routes": self._routes(),
+            "middleware": [
+                Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
+                Middleware(AuthMiddleware, settings, origins, open_paths),
+            ],
+            "lifespan": self._lifespan,
+            "docs_url": None,
+            "redoc_url": None,
+        }
+
+    @cached_property
+    def _asgi(self) -> ASGIApp:
+        settings = self.state.settings
+        return gr.mount_gradio_app(
+            FastAPI(openapi_url=None),
+            self.page,
+            "/",
+            app_kwargs=self.parts(),
+            root_path=settings.root_path or None,
+            pwa=this_platform().name == "space",
+            **page_options(),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._asgi(scope, receive, send)
+
+    def _routes(self) -> list[BaseRoute]:
+        state = self.state
+        return [
+            *chat_routes(state),
+            *gateway_routes(state),
+            *status_routes(state),
+            *metrics_routes(state),
+            *session_routes(state.library),
+            *clone_routes(state),
+            *render_routes(state.renderings),
+            *evaluation_routes(self._evaluations),
+            *compare_routes(self._comparisons),
+        ]
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+        app.state.metrics = self.state.metrics
+        async with self.state.open():
+            yield
+
+    def close(self) -> None:
+        """Finish what goes on after the last request: votes are uploaded where they are."""
+        self._comparisons.close()

@@ -1,0 +1,39 @@
+"""How often one caller may begin something."""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import CapacityError
+from ..principal import Principal
+
+MOST_CALLERS = 4096
+
+
+class ConnectRate:
+    """At most so many of something a minute from one address, as the caller's limits say; remembers a bounded
+    number of addresses.
+    """
+
+    def __init__(self, what: str = "talks", most_callers: int = MOST_CALLERS) -> None:
+        self._what = what
+        self._most = most_callers
+        self._recent: dict[tuple[str, str], list[float]] = {}
+
+    def admit(self, caller: Principal, now_s: float | None = None) -> None:
+        """Count one connect. Raises: CapacityError when there were too many."""
+        now_s = time.monotonic() if now_s is None else now_s
+        who = (caller.tenant, caller.address)
+        most = caller.limits.connects_per_minute
+        times = [t for t in self._recent.pop(who, []) if now_s - t < 60.0]
+        if len(times) < most:
+            times.append(now_s)
+        elif times:
+            self._recent[who] = times
+            raise CapacityError(
+                f"More than {most} {self._what} a minute from this address; wait"
+                f" {60 - (now_s - times[0]):.0f} s."
+            )
+        if len(self._recent) >= self._most:
+            self._recent.pop(next(iter(self._recent)))
+        self._recent[who] = times
