@@ -35,8 +35,8 @@ def event(log: logging.Logger, text: str, **fields: Any) -> None:
 def configure(level: str, as_json: bool, prints: bool = False) -> None:
     """Log to stderr from now on.
 
-    With `as_json` warnings and uncaught exceptions become log lines too, with `prints` every printed line:
-    stderr is then JSON alone.
+    With `as_json` warnings and uncaught exceptions become log lines too, and with `prints` every printed
+    line, so that stderr is JSON alone.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())

@@ -138,9 +138,9 @@ class StepTimes:
 class LinkStats:
     """Measurements of the connection to a remote server.
 
-    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here.
-    `late_frames` were silence because theirs had not come, `trimmed_ms` of sound were left out to catch up,
-    and `skipped_frames` of the user were not sent.
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits in the
+    jitter buffer. `late_frames` were played as silence because the server's had not arrived, `trimmed_ms` of
+    sound were cut to catch up, and `skipped_frames` of the user were not sent.
     """
 
     round_trip_ms: float | None

@@ -14,6 +14,8 @@ from personaplex_app.errors import SettingsError
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
 from personaplex_app.responder.rules import make_responder
 
+from .support.patience import PATIENCE_S, until
+
 pytestmark = pytest.mark.unit
 
 PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4."
@@ -75,7 +77,9 @@ def serving(script, status=200):
 @contextmanager
 def talking(url, **limits):
     notices = []
-    settings = LlmSettings(url=url, key=KEY, model="tiny", **{"first_token_s": 2.0, **limits})
+    settings = LlmSettings(
+        url=url, key=KEY, model="tiny", **{"first_token_s": PATIENCE_S, "total_s": PATIENCE_S, **limits}
+    )
     responder = make_responder(SessionConfig("natural", PROMPT), notices.append, settings)
     try:
         responder.record_played(responder.greet(), False)
@@ -119,7 +123,7 @@ def test_llm_sentence_comes_before_the_reply_ends():
         server.stop.wait(5)
         write(event("ond."))
 
-    with serving(script) as (server, url), talking(url, first_token_s=5.0) as (responder, _):
+    with serving(script) as (server, url), talking(url) as (responder, _):
         reply = responder.reply("Hi")
         assert next(reply) == "First sentence."
         server.stop.set()
@@ -222,7 +226,7 @@ def test_llm_total_time_is_bounded():
     began_s = time.monotonic()
     with serving(script) as (_, url), talking(url, total_s=0.4, max_reply_chars=100_000) as (responder, _):
         assert "One moment." in list(responder.reply("Talk."))
-    assert time.monotonic() - began_s < 10  # far above the limit, far below for ever
+    assert time.monotonic() - began_s < PATIENCE_S  # far above the limit, far below for ever
 
 
 def test_llm_reply_closed_early_closes_the_stream():
@@ -239,8 +243,8 @@ def test_llm_reply_closed_early_closes_the_stream():
         reply = responder.reply("Talk.")
         assert next(reply) == "A sentence."
         reply.close()
-        assert gone.wait(5)
-        responder.record_played("A sentence.", True)
+        assert gone.wait(PATIENCE_S)
+        responder.heard("A sentence.", True)
         assert notices == []
 
 
@@ -258,13 +262,13 @@ def test_llm_reply_goes_on_although_another_was_begun():
 
 
 def test_llm_close_ends_a_reply_that_waits():
-    with serving(only_pings) as (_, url), talking(url, first_token_s=30.0) as (responder, _):
+    with serving(only_pings) as (server, url), talking(url) as (responder, _):
         done = threading.Event()
         thread = threading.Thread(target=lambda: (list(responder.reply("Hi")), done.set()))
         thread.start()
-        time.sleep(0.1)
+        until(lambda: server.asked)
         responder.close()
-        assert done.wait(5)
+        assert done.wait(PATIENCE_S)
         thread.join()
 
 

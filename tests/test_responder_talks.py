@@ -12,8 +12,6 @@ from personaplex_app.responder.numbers import figures, speakable
 from personaplex_app.responder.rules import RuleResponder, make_responder
 from personaplex_app.yaml_fields import load_yaml
 
-pytestmark = pytest.mark.unit
-
 
 class Talk:
     """A talk in which everything is heard to its end, unless cut."""
@@ -321,6 +319,7 @@ def test_responder_odd_prompts_still_talk(prompt):
         assert talk.say(text)
 
 
+@pytest.mark.slow
 def test_responder_long_talk_stays_bounded():
     talk = Talk("chat")
     for k in range(200):

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..engine.remote import ask
+from ..engine.remote import probe_servers
 from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
 from ..evaluation.machine import machine, versions
@@ -53,7 +53,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "why": choice.why,
             "next_step": choice.next_step,
         },
-        "remote": ask(remote_settings(settings)),
+        "remote": probe_servers(remote_settings(settings)),
         "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {
             "folder": str(settings.data),
@@ -201,7 +201,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     """Return how PersonaPlex would use the device's memory, or the error that says why that is unknown."""
     try:
         # torch takes seconds to import and need not be installed
-        from ..model.agreement import known_agreements
+        from ..model.agreement import load_agreements
         from ..model.compute import memory_bytes, pick
         from ..model.config import LM_FILE, LmConfig, MimiConfig
         from ..model.plan import plan_memory, read_sizes, sizes_of
@@ -212,7 +212,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     source = parse(settings.checkpoint)
     folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
     weights = folder / LM_FILE if folder else None
-    agreements = known_agreements(measurements_folder(settings), weights) if weights else {}
+    agreements = load_agreements(measurements_folder(settings), weights) if weights else {}
     try:
         sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
@@ -260,7 +260,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
         )
         agrees = f"; {option['agrees']}" if option["agrees"] else ""
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
-        need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""
+        need += f", {option['offloaded_layers']} layers in host memory" if option["offloaded_layers"] else ""
         lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}{agrees}")
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 

@@ -14,10 +14,11 @@ import numpy as np
 import soundfile as sf
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
 
+from .patience import PATIENCE_S
+
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
-# two cores run two browsers and two servers at a time
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 # permissions come from the context, so that one browser shows both a microphone given and one refused
 FLAGS = [
     "--no-sandbox",
@@ -35,10 +36,17 @@ FLAGS = [
 INSECURE_HOST = "insecure.test"
 SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parents[1] / ".screenshots"
-# records all audio that the page plays, at the rate of its audio context
+# what is connected to a loudspeaker is recorded too, at the rate of its own context; and how often a clip is
+# played and paused is counted
 TAP = """
 (() => {
-  const tap = (window.__tap = { chunks: [], rate: 0, sent: [] });
+  const tap = (window.__tap = { chunks: [], rate: 0, sent: [], plays: 0, pauses: 0 });
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    tap.plays += 1;
+    this.addEventListener('pause', () => { tap.pauses += 1; }, { once: true });
+    return play.call(this);
+  };
   const code = `registerProcessor('tap', class extends AudioWorkletProcessor {
     constructor() { super(); this.kept = []; }
     process(inputs) {
@@ -153,6 +161,7 @@ def visitor(
 def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
     """Make a context with one page, which stays when its visitors have left."""
     person = browser.new_context(viewport=DESK, **options)
+    person.set_default_timeout(PATIENCE_S * 1000)
     person.add_init_script(TAP)
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
@@ -178,15 +187,15 @@ def _left_empty(page: Page, origins: set[str]) -> bool:
     return True
 
 
-def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:
-    """Wait until the Talk tab is in a state."""
-    expect(page.locator("#talk-status")).to_have_attribute("data-state", state, timeout=timeout_s * 1000)
+def expect_state(page: Page, state: str) -> None:
+    """Wait until the Talk tab says that it is in a state."""
+    expect(page.locator("#talk-status")).to_have_attribute("data-state", state)
 
 
 def open_page(page: Page, url: str) -> None:
     """Open the page and wait until it shows the engine and its voices."""
     page.goto(url)
-    expect(page.locator("#talk-voice option").first).to_be_attached(timeout=20_000)
+    expect(page.locator("#talk-voice option").first).to_be_attached()
     expect(page.locator("#talk-engine b")).not_to_be_empty()
 
 
@@ -199,13 +208,18 @@ def stop_talk(page: Page) -> None:
     """End the talk and wait for its recording."""
     page.click("#talk-stop")
     expect_state(page, "ended")
-    expect(page.locator(".recording").first).to_be_visible(timeout=10_000)
+    expect(page.locator(".recording").first).to_be_visible()
 
 
 def played(page: Page) -> tuple[int, np.ndarray]:
     """Return the rate and everything that the page has played, float32 [N]."""
     rate_hz, data = page.evaluate(COLLECT)
     return int(rate_hz), np.frombuffer(base64.b64decode(data), np.float32)
+
+
+def until_audible(page: Page) -> None:
+    """Wait until the page has played something that is not silence."""
+    page.wait_for_function("() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
 
 
 def forget_played(page: Page) -> None:

@@ -18,6 +18,8 @@ from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import Voice
 
+from .patience import PATIENCE_S
+
 
 class ScriptedSession:
     """A session that answers frame n with the `Step` of `script(n)`, or raises what that raises."""
@@ -62,7 +64,7 @@ class ScriptedEngine:
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         report(EngineState("loading", "the script", 0.5))
-        self.gate.wait(timeout=10)
+        self.gate.wait(timeout=PATIENCE_S)
         if self._load_error:
             raise self._load_error
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from .patience import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class LinkFaults:
@@ -54,12 +56,12 @@ def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="wire")
     thread.start()
-    ready.wait(10)
+    ready.wait(PATIENCE_S)
     try:
         yield bound[0]
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 

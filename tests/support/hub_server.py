@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from .patience import PATIENCE_S
+
 SMALL_BYTES = 100_000
 """A smaller file is stored in git itself, and identified by its git object id."""
 STRANGER = (401, "RepoNotFound", "Invalid username or password.")
@@ -118,7 +120,7 @@ def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
-    timeout = 5
+    timeout = 15
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -130,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        self.hub.answers.wait(60)
+        self.hub.answers.wait(PATIENCE_S)
         self.hub.seen.append(
             (self.command, self.path, {key.title(): value for key, value in self.headers.items()})
         )

@@ -20,6 +20,8 @@ from personaplex_app.codec import make_codec
 from personaplex_app.protocol import Kind, decode
 from personaplex_app.units import FRAME_SAMPLES
 
+from .patience import PATIENCE_S
+
 
 class Talk:
     """The server's side of one talk, in Opus."""
@@ -73,7 +75,7 @@ def after_one_frame(act: Callable[[Talk], object]) -> Callable[[Talk], None]:
         next(iter(talk.frames()))
         talk.speak(np.zeros(FRAME_SAMPLES, np.float32))
         act(talk)
-        talk.over.wait(20)
+        talk.over.wait(PATIENCE_S)
 
     return run
 
@@ -135,6 +137,7 @@ def moshi_server(
         process_request=process,
         ssl=tls,
         close_timeout=1,
+        ping_interval=None,
         compression=None,
         logger=quiet,
     ) as running:
@@ -146,4 +149,4 @@ def moshi_server(
         finally:
             over.set()
             running.shutdown()
-            thread.join(10)
+            thread.join(PATIENCE_S)

@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .app_process import ROOT
+from .patience import PATIENCE_S, until
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 ABSENT = "nginx is not installed; sh scripts/ensure-nginx.sh installs it where it can"
@@ -63,12 +63,9 @@ def nginx(folder: Path, servers: str) -> Iterator[None]:
             [NGINX, "-p", folder, "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
     try:
-        deadline_s = time.monotonic() + 10
-        while not (folder / "nginx.pid").exists():  # written once it listens
-            assert process.poll() is None, (folder / "nginx.log").read_text()
-            assert time.monotonic() < deadline_s
-            time.sleep(0.02)
+        # written once it listens
+        until((folder / "nginx.pid").exists, (folder / "nginx.log").read_text)
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE_S)

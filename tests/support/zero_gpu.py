@@ -16,7 +16,6 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ import httpx
 
 from . import tiny
 from .app_process import AppProcess, app_process
+from .patience import PATIENCE_S, until
 from .peers import Caller, call
 
 # seconds left, seconds to wait, and the API's word for it
@@ -55,12 +55,9 @@ class Api:
     reports: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def until_released(self, patience_s: float = 10.0) -> list[str]:
+    def until_released(self) -> list[str]:
         """Wait until no lease runs; return how each ended."""
-        deadline_s = time.monotonic() + patience_s
-        while "running" in self.leases.values():
-            assert time.monotonic() < deadline_s, self.leases
-            time.sleep(0.02)
+        until(lambda: "running" not in self.leases.values(), lambda: self.leases)
         return list(self.leases.values())
 
     def kill_worker(self) -> None:
@@ -192,7 +189,7 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
     """
     session = secrets.token_hex(5)
     headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
-    with httpx.Client(base_url=app.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=app.url, headers=headers, timeout=PATIENCE_S) as client:
         join = {
             "data": [],
             "fn_index": HOLD,
@@ -215,7 +212,7 @@ def leased_talk(
     """
     with connect(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
-        token = caller.until_event("lease", timeout_s=20)["token"]
+        token = caller.until_event("lease")["token"]
         with holding(app, token) as events:
             thread = threading.Thread(target=lambda: [None for _ in events.iter_raw()], name="visitor")
             thread.start()
@@ -223,7 +220,7 @@ def leased_talk(
                 yield caller
             finally:
                 caller.socket.close()
-                thread.join(10)
+                thread.join(PATIENCE_S)
 
 
 def patch_torch() -> None:

@@ -1,6 +1,4 @@
-"""Scores of a folder of conversations: each sample on its own, then together; a bad sample costs only
-itself.
-"""
+"""Score a folder of conversations: each sample, then their means. A bad sample is skipped and reported."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ STRICT: Values = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a sample, as a sentence; a skipped sample has no scores."""
+    """A sentence on a fault of a sample; a skipped sample has no scores."""
 
     id: str | None
     message: str
@@ -54,7 +52,7 @@ class Problem:
 
 @dataclass
 class Scores:
-    """Every sample's figures, their means, and what is doubtful about them."""
+    """All samples' scores, their means, and the problems that were found."""
 
     task: str
     per_sample: dict[str, Values] = field(default_factory=dict)
@@ -76,7 +74,7 @@ class Scores:
 
 
 class Sample:
-    """One sample's files, read when asked for and checked against each other; doubts go to `note`."""
+    """One sample's files, read on demand and checked against each other; doubts are reported to `note`."""
 
     def __init__(self, folder: Path, finder: Callable[[], SpeechFinder], note: Callable[[str], None]) -> None:
         self._folder = folder
@@ -84,8 +82,9 @@ class Sample:
         self._note = note
 
     def note_early_words(self, until_s: float) -> None:
-        """Note words from before the moment that a reply is counted from: the published latency takes the
-        first for the reply.
+        """Report words from before the moment that a reply is counted from.
+
+        The published latency takes the first of them for the reply.
         """
         if self.words and self.words[0].start_s < until_s:
             self._note(
@@ -116,7 +115,7 @@ class Sample:
 
     @cached_property
     def agent(self) -> Sound:
-        """The agent's sound, checked against the user's where that is there. Raises: BadAudio."""
+        """The agent's sound, checked against the user's where that exists. Raises: BadAudio."""
         sound = self._sound(AGENT_AUDIO)
         if user := self.optional_user:
             checks.check_pair(user, sound, self._name(USER_AUDIO), self._name(AGENT_AUDIO), self._note)
@@ -204,7 +203,9 @@ def _user_interruption(sample: Sample) -> Values:
 
 
 def _backchannel(sample: Sample, human: list[float] | None) -> Values:
-    """`human` is empty when the ground truth does not know this sample, None when there is none."""
+    """Score backchannels; `human` is empty for a sample without ground truth, None where there is none at
+    all.
+    """
     segments = sample.speech(sample.agent)
     duration_s = sample.agent.duration_s
     words = sample.optional_words or []
@@ -260,7 +261,7 @@ def _overlap_times(user: list[Span], agent: list[Span]) -> Values:
 def score_sample(task: str, sample: Sample, human: list[float] | None = None) -> Values:
     """Return one sample's figures for a task of TASK_NAMES.
 
-    Raises: BadInput when a file that the task rests on cannot be used.
+    Raises: BadInput when a file that the task requires cannot be used.
     """
     by_task = (
         _pause_handling,
@@ -318,7 +319,7 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
 
 
 def _note_copies(name: str, sample: Sample, known: dict[str, str], problems: list[Problem]) -> None:
-    """Note ids that are one id written twice, and sounds that are in two folders."""
+    """Report ids that differ only in writing, and sounds that occur in two folders."""
     keys = [str(int(name)) if name.isdecimal() else name.casefold()]
     if (sound := vars(sample).get("agent")) is not None and np.any(sound.samples):
         keys.append("sound " + hashlib.sha256(sound.samples.tobytes()).hexdigest())
