@@ -1,4 +1,4 @@
-"""One app put together: its state, its routes, the middleware before them, its lifespan and its page."""
+"""Create the app: its state, routes, middleware, lifespan and page, in one ASGI application."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, choice: Choice | None = None) -> Application:
-    """Return the app of some settings, ready to be served; its engine is loaded once it is.
+    """Create the app for these settings; its engine is loaded when the app is served.
 
     Raises: SettingsError for a certificate or a file of adapters that cannot be used, EngineUnavailable.
     """
@@ -45,12 +45,12 @@ def create_app(settings: Settings, choice: Choice | None = None) -> Application:
     state = AppState.build(settings, choice)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     for field in state.adapters.unused:
-        log.warning("the adapters file: %s is not known here and was passed over", field)
+        log.warning("the adapters file: %s is an unknown field and is ignored", field)
     return Application(state, certificate)
 
 
 class Application:
-    """An ASGI app. Gradio's `launch` takes its `page` and its `parts`; any other server takes it as it is."""
+    """The app as an ASGI application. Gradio's `launch` is given its `page` and its `parts` instead."""
 
     def __init__(self, state: AppState, certificate: Certificate | None) -> None:
         self.state = state
@@ -60,7 +60,7 @@ class Application:
         self.page = build_page(state, self._evaluations)
 
     def parts(self, open_paths: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return what Gradio makes the page's FastAPI app with; `open_paths` need no login."""
+        """Return the arguments for the FastAPI app that Gradio makes; `open_paths` need no login."""
         settings = self.state.settings
         origins = (*settings.allowed_origins, *this_platform().origins)
         return {
@@ -104,5 +104,5 @@ class Application:
             yield
 
     def close(self) -> None:
-        """Finish what goes on after the last request: votes are uploaded where they are."""
+        """Finish the work that outlasts requests: the upload of votes, if there is one."""
         self._comparisons.close()

@@ -18,6 +18,7 @@ PersonaplexError           error              1     1008
 │   │   └── NoRecording    no_recording       1     1008
 │   └── TalkRunning        talk_running       1     1008
 ├── SettingsError          settings           1     1008
+│   ├── UsageError         settings           2     1008
 │   └── SettingsFileError  settings_file      2     1008
 ├── CapacityError          capacity           1     1013
 ├── EngineError            engine             1     1011
@@ -30,8 +31,7 @@ PersonaplexError           error              1     1008
 
 A message is a sentence for people: what happened, the offending value (shortened), the limit, and the next
 thing to do. `code` is the stable word that clients get with it. A command that fails by an error ends with
-its exit status, and with 2 where the settings cannot be read. A connection that fails is closed with
-`close_code`.
+its `exit_code`, a connection is closed with its `close_code`.
 """
 
 from __future__ import annotations
@@ -69,10 +69,14 @@ class BadInput(PersonaplexError):
 class UnknownVoice(BadInput):
     """The engine has no voice of that name."""
 
+    """The engine has no voice of that name."""
+
     code = "unknown_voice"
 
 
 class UnknownPersona(BadInput):
+    """There is no persona of that name."""
+
     """There is no persona of that name."""
 
     code = "unknown_persona"
@@ -81,10 +85,14 @@ class UnknownPersona(BadInput):
 class BadPrompt(BadInput):
     """A role prompt is empty or too long."""
 
+    """A role prompt is empty or too long."""
+
     code = "bad_prompt"
 
 
 class BadAudio(BadInput):
+    """Audio in another format, too long, or with samples that are no numbers."""
+
     """Audio in another format, too long, or with samples that are no numbers."""
 
     code = "bad_audio"
@@ -151,13 +159,13 @@ class TalkRunning(BadInput):
 
 
 class SettingsError(PersonaplexError):
-    """A flag, an environment variable or a file of the package has a value that cannot be used."""
+    """A setting, or a file of the package, cannot be used."""
 
     code = "settings"
 
 
 class UsageError(SettingsError):
-    """The program was called with a flag or an environment variable that cannot be used."""
+    """A flag or an environment variable has a value that cannot be used."""
 
     exit_code = 2
 
@@ -227,7 +235,7 @@ def shorten(value: object, limit: int = 40) -> str:
 
 
 def exit_code_of(program: Callable[[], int | None]) -> int:
-    """Run a program; return 0 or what it returns, or after one line on stderr the exit code of its error."""
+    """Run a program and return its exit status; an error is printed to stderr as one line."""
     try:
         return program() or 0
     except PersonaplexError as error:

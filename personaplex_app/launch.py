@@ -1,4 +1,4 @@
-"""A running app: where it listens, by which server, and a clean end."""
+"""Run an app: choose its address and its server, and end it cleanly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .server.signals import listen
 from .server.talk import GOODBYE_S
 from .ui.page import page_options
 
-# Gradio's launch calls it itself, without a login; it starts the page's queue, once
+# Gradio's launch requests this route itself, without a login, to start the page's queue
 STARTUP_PATH = "/gradio_api/startup-events"
 
 
@@ -34,9 +34,9 @@ def launch(app: Application) -> None:
 
 @contextmanager
 def running(app: Application, at_once: threading.Event) -> Iterator[str]:
-    """Hold an app that is served; gives its address.
+    """Serve an app until the block ends, and yield its address.
 
-    At its end running talks get `drain_s` to end, or nothing once `at_once` is set.
+    Running talks then have `drain_s` to end, or no time once `at_once` is set.
     """
     settings = app.state.settings
     certificate = app.certificate
@@ -55,7 +55,7 @@ def running(app: Application, at_once: threading.Event) -> Iterator[str]:
 
 @contextmanager
 def _served(app: Application, port: int) -> Iterator[str]:
-    """Serve an app by our own server."""
+    """Serve an app with plain uvicorn."""
     server = Server(
         app,
         app.state.adapters.ping_s,
@@ -74,12 +74,12 @@ def _served(app: Application, port: int) -> Iterator[str]:
 
 @contextmanager
 def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
-    """Serve an app by the server that Gradio starts; gives the public address, where there is one.
+    """Serve an app with the server that Gradio starts, and yield the public address, "" for none.
 
-    Our limits hold for every connection made after the launch; during it they are uvicorn's own.
+    Connections made during the launch have uvicorn's default limits, later ones the app's.
     """
     settings = app.state.settings
-    # else uvicorn believes the forwarded headers of whoever connects from this machine, as the relay does
+    # else uvicorn trusts the forwarded headers of every peer on this machine, and the relay is one
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     app.page.launch(
         server_name=settings.host,
@@ -87,9 +87,9 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
         share=settings.share,
         ssl_keyfile=str(app.certificate.key) if app.certificate else None,
         ssl_certfile=str(app.certificate.chain) if app.certificate else None,
-        # Gradio looks whether it answers, by an address that need not be on the certificate
+        # Gradio requests its own page by an address that need not be on the certificate
         ssl_verify=False,
-        # Gradio makes the addresses of its files of it
+        # Gradio puts it before the URLs of its files
         root_path=settings.root_path or None,
         prevent_thread_lock=True,
         quiet=True,
@@ -98,7 +98,7 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
     )
     limit(app.page.server.config, app.state.adapters.ping_s)
     for name in ("uvicorn", "uvicorn.access"):
-        # to the program's own log, as from our own server
+        # to the app's log, as with the other server
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     try:
@@ -108,7 +108,7 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
 
 
 def _drain(state: AppState, at_once: threading.Event) -> None:
-    """Let running talks end; every caller is told and nobody new gets in."""
+    """Begin no new talks, tell every caller, and wait until the running talks have ended."""
     grace_s = state.settings.drain_s
     state.drain(grace_s)
     if state.callers:

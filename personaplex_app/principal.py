@@ -1,5 +1,6 @@
-"""Who calls. A principal is made once for each connection, in authentication, and carried from there to
-whatever belongs to somebody: talks, cloned voices, comparisons, votes, limits.
+"""The principal: who calls. Authentication makes one for each connection.
+
+All that has an owner uses it: talks, cloned voices, comparisons, votes and limits.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ MIN_OWNER_KEY_CHARS = 16
 MAX_OWNER_KEY_CHARS = 200
 
 Scope = Literal["gateway"]
-"""What a key opens beyond the app itself: "gateway" the adapters that ask for a key."""
+"""What a key permits besides the app itself: "gateway" is for adapters that require a key."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a principal may do: of each kind of thing that is counted, so many a minute."""
+    """The rate limits of a principal."""
 
     connects_per_minute: int = 60
 
@@ -41,14 +42,14 @@ class Principal:
     limits: Limits = field(default_factory=Limits)
 
     def with_owner_key(self, key: str) -> Principal:
-        """Return this principal as the owner of what belongs to a browser's key; as it is without a key."""
+        """Return this principal with the owner for a browser's key, unchanged without a key."""
         return replace(self, owner=_owner_of(key), owner_key_chars=len(key)) if key else self
 
     @property
     def required_owner(self) -> str:
-        """The owner, for what only an owner may do.
+        """The owner, for requests that need one.
 
-        Raises: BadInput when no key came, or one too short to be nobody else's.
+        Raises: BadInput when there was no key, or one so short that it could be somebody else's.
         """
         if not self.owner:
             raise BadInput(
@@ -59,7 +60,7 @@ class Principal:
 
 
 NOBODY = Principal()
-"""A caller of which nothing is known."""
+"""A caller of whom nothing is known."""
 
 
 def _owner_of(key: str) -> str:

@@ -300,7 +300,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
-            # each is useless alone, and a wrong guess at the other would fail only at the first request
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
             raise UsageError(
                 f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"

@@ -9,17 +9,17 @@ from personaplex_app import errors
 pytestmark = pytest.mark.unit
 
 
-def drawn(kind: type[errors.PersonaplexError], depth: int = 0) -> list[tuple[int, str, str, int]]:
-    """Return depth, name, code and close code of an error class and of its subclasses, in order."""
+def drawn(kind: type[errors.PersonaplexError], depth: int = 0) -> list[tuple[int, str, str, int, int]]:
+    """Return depth, name, code, exit and close code of an error class and of its subclasses, in order."""
     mine = [each for each in kind.__subclasses__() if each.__module__ == errors.__name__]
     rows = [row for each in mine for row in drawn(each, depth + 1)]
-    return [(depth, kind.__name__, kind.code, int(kind.close_code)), *rows]
+    return [(depth, kind.__name__, kind.code, kind.exit_code, int(kind.close_code)), *rows]
 
 
 def test_errors_docstring_draws_every_class_with_its_codes():
     assert errors.__doc__ is not None
-    lines = re.findall(r"^([│├└─ ]*)(\w+) +(\w+) +[12] +(\d{4})$", errors.__doc__, re.MULTILINE)
-    found = [(len(branch) // 4, name, code, int(close)) for branch, name, code, close in lines]
+    lines = re.findall(r"^([│├└─ ]*)(\w+) +(\w+) +([12]) +(\d{4})$", errors.__doc__, re.MULTILINE)
+    found = [(len(branch) // 4, *words, int(status), int(close)) for branch, *words, status, close in lines]
     assert found == drawn(errors.PersonaplexError)
 
 

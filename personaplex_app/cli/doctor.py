@@ -137,8 +137,8 @@ def _gateway_line(found: dict[str, Any]) -> str:
     if "problem" in found:
         return f"the app will not start: {found['problem']}"
     where = f", {found['file']} among them" if "file" in found else ""
-    passed_over = f"; passed over: {'; '.join(found['passed_over'])}" if found["passed_over"] else ""
-    return f"{found['adapters']} adapters{where}, {found['off']} switched off{passed_over}"
+    ignored = f"; unknown fields ignored: {'; '.join(found['passed_over'])}" if found["passed_over"] else ""
+    return f"{found['adapters']} adapters{where}, {found['off']} switched off{ignored}"
 
 
 def _reach(host: Platform, settings: Settings) -> list[str]:
