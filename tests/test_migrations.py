@@ -100,11 +100,11 @@ def contents_of(folder):
 def test_folder_of_version_1_reads_the_same(folder, tmp_path):
     library = Library(folder, temporary_root=tmp_path)
     assert library.keep_problem is None
-    assert [(each.id, each.status) for each in library.talks(KEY)] == [
+    assert [(each.id, each.status) for each in library.talks(NOBODY.with_owner_key(KEY))] == [
         (CUT_OFF, "interrupted"),
         (DONE, "done"),
     ]
-    found = library.get(KEY, DONE)
+    found = library.get(NOBODY.with_owner_key(KEY), DONE)
     assert found.meta == TalkMeta("classic", "Nora", "A role.", "waste", Sampling(**json.loads(SAMPLING)))
     assert (found.duration_s, found.end_reason, found.stars, found.comment) == (83.4, "stopped", 4, "fine")
     assert found.utterances == (
@@ -116,8 +116,8 @@ def test_folder_of_version_1_reads_the_same(folder, tmp_path):
         Mark("overlap", "user", 6.9, 7.04),
     )
     assert found.turn_latencies == (TurnLatency(1.5, 1.9), TurnLatency(7.04, 7.8999999999999995))
-    assert library.get(KEY, CUT_OFF).duration_s == 6.5
-    with library.open_audio(KEY, DONE) as wav:
+    assert library.get(NOBODY.with_owner_key(KEY), CUT_OFF).duration_s == 6.5
+    with library.open_audio(NOBODY.with_owner_key(KEY), DONE) as wav:
         assert soundfile.info(wav).frames == SAMPLE_RATE_HZ
     library.close()
     assert version_of(folder) == len(MIGRATIONS)
@@ -125,7 +125,7 @@ def test_folder_of_version_1_reads_the_same(folder, tmp_path):
 
 def test_folder_of_version_1_is_exported_with_the_keys_that_it_had(folder, tmp_path):
     library = Library(folder, temporary_root=tmp_path)
-    made = json.loads(export.to_json(export.describe(library.get(KEY, DONE))))
+    made = json.loads(export.to_json(export.describe(library.get(NOBODY.with_owner_key(KEY), DONE))))
     library.close()
     utterance = {"id": 1, "speaker": "user", "start_s": 0.5, "end_s": 1.5, "text": "How much?"}
     assert made == {
