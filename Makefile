@@ -24,6 +24,7 @@ unit: $(VENV)/.dev
 lint: $(VENV)/.dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/pip check
 	npm run --silent lint

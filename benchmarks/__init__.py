@@ -1,1 +1,1 @@
-"""Measurements, each a module to run: `python -m benchmarks.NAME`."""
+"""Benchmarks, each a module to run: `python -m benchmarks.NAME`."""

@@ -1,5 +1,6 @@
-"""What the remote engine adds to a talk on one machine: an echo app asked directly, and through another app
-in front of it.
+"""Measure what the remote engine adds to a talk's latency on one machine.
+
+An echo app is measured directly, and through a second app whose remote engine connects to it.
 """
 
 from __future__ import annotations
@@ -46,9 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def there_and_back_ms(url: str, seconds: float) -> dict[str, float]:
-    """Return how long a click in the user's sound takes until it is in the agent's, the frame that it is in
-    included.
-    """
+    """Return how long a click in the user's sound takes to come back, including the frame that it is in."""
     sent_s: list[float] = []
     took_ms: list[float] = []
     with call(url, codec="pcm") as caller:

@@ -1,4 +1,4 @@
-"""The engine beside the moshi package at the size that two CPU cores carry; writes results/engine.json.
+"""Compare the engine with the moshi package at a size that two CPU cores can run; writes results/engine.json.
 
 Run: python -m benchmarks.engine
 """

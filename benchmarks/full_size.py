@@ -1,5 +1,4 @@
-"""The released 7B shapes on this machine: write random weights once, load them as the app does, run a few
-steps, report.
+"""Measure the released 7B shapes on this machine, with random weights that are loaded as the app does.
 
     python -m benchmarks.full_size [--folder FOLDER] [--device cpu] [--dtype bfloat16] [--quantize none]
     [--steps 3] [--size mid]
@@ -88,8 +87,8 @@ def write_weights(folder: Path, config: LmConfig) -> int:
 
 
 def memory_bytes(field: str) -> int:
-    """Return a figure of this process: VmHWM (peak, the mapped file's pages included) or RssAnon (now,
-    without them).
+    """Return a memory figure of this process: VmHWM (peak, with mapped files) or RssAnon (now, without
+    them).
     """
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
@@ -98,7 +97,7 @@ def memory_bytes(field: str) -> int:
 def measure(
     folder: Path, device: torch.device, dtype: torch.dtype, quantize: str, steps: int
 ) -> dict[str, object]:
-    """Load the folder's model and step one row after a prompt phase."""
+    """Load the folder's model, prefill one row and step it."""
     highest = most_for_one = 0
     peak, resident = memory_bytes("VmHWM"), memory_bytes("VmRSS")
     PEAK_RESET.write_text("5")
@@ -136,7 +135,7 @@ def measure(
     return {
         "load_s": round(load_s, 1),
         "weights_bytes": weights_bytes,
-        # its place among the weights included where that is the host
+        # on a CPU this includes the weights
         "load_most_host_bytes_for_one_tensor": load_most_for_one,
         "prefill_positions": prompt.positions,
         "prefill_s": round(prefill_s, 2),

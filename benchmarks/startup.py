@@ -1,5 +1,4 @@
-"""Measure how soon the page answers, how soon the engine is ready, and the memory of the process with a talk
-running.
+"""Measure the time until the page answers and the engine is ready, and the memory with a talk running.
 
     python -m benchmarks.startup [--engine classic] [--talk-s 30] [--json OUT]
 
@@ -34,7 +33,7 @@ QUESTION = "How much is the compost bin?"
 
 
 def measure(engine: str, port: int, talk_s: float) -> dict:
-    """Start the app, talk to it, end it; return the figures."""
+    """Start the app, hold a talk, stop the app; return the figures."""
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "app.py"]
         env = {

@@ -58,7 +58,7 @@ QUESTIONS = {
         "I am reading a good book.",
     ),
 }
-# -40 dB: below it a voice has faded out, above it room noise never comes.
+# −40 dB: speech that has faded out is below it, and the room noise never reaches it
 _SILENT = 0.01
 _NOISE = 0.0003
 _GIVE_UP_S = 6.0
@@ -74,7 +74,7 @@ INTERRUPTIONS = (
 
 @dataclass
 class Talk:
-    """Feeds a session in real time and keeps both sides."""
+    """Feeds a session in real time and records both sides."""
 
     session: Session
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
@@ -88,7 +88,7 @@ class Talk:
         return len(self.frames) * FRAME_S
 
     def feed(self, frame: np.ndarray) -> Step:
-        """Give one frame when its time has come."""
+        """Pass one frame to the session when it is due."""
         self.due_s += FRAME_S
         wait_s = self.due_s - time.perf_counter()
         if wait_s > 0:
@@ -103,7 +103,7 @@ class Talk:
         return step
 
     def say(self, samples: np.ndarray) -> tuple[float, float]:
-        """Say a clip; return when its first and last audible sample were, on the frame clock."""
+        """Play a clip; return the times of its first and last audible sample on the frame clock."""
         loud = np.flatnonzero(np.abs(samples) > _SILENT)
         start_s = self.now_s
         for frame in np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES):

@@ -1,4 +1,4 @@
-"""Measure what ZeroGPU's fork costs a frame, and whether talks that end anyhow leave a GPU leased.
+"""Measure what ZeroGPU's worker process adds to a frame, and whether aborted talks leave a GPU leased.
 
     python -m benchmarks.zero_gpu [--frames 500] [--talks 100] [--json OUT]
 
@@ -31,22 +31,22 @@ from tests.support.zero_gpu import leased_talk, patch_torch, zero_gpu_api, zero_
 FRAME = bytes(2 * FRAME_SAMPLES)
 
 
-class RestingEcho(EchoEngine):
+class LeasableEcho(EchoEngine):
     """An echo that can be leased."""
 
-    def rest(self, report: object) -> None:
-        """Ready as it is."""
+    def preload(self, report: object) -> None:
+        """Do nothing: an echo has no weights."""
 
 
 def fork_ms(frames: int) -> dict[str, float]:
-    """Step a lent echo in real time; return what a frame's way to the worker and back took."""
+    """Step a leased echo in real time; return how long a frame takes to the worker and back."""
     with zero_gpu_api() as api:
         os.environ.update(zero_gpu_env(api))
         patch_torch()
         from personaplex_app.engine.leased import LeasedEngine
         from personaplex_app.engine.zero_gpu import ZeroGpu
 
-        engine = LeasedEngine(RestingEcho(), ZeroGpu(), 1)
+        engine = LeasedEngine(LeasableEcho(), ZeroGpu(), 1)
         lease = engine.lease(120)
         holder = threading.Thread(target=lambda: [None for _ in engine.hold(lease.token)])
         holder.start()

@@ -1,4 +1,4 @@
-"""Ask the app of this container how it is: exit code 0 when it takes talks, 1 when it does not."""
+"""Health check of the container: exit status 0 when the app takes talks, 1 when it does not."""
 
 import base64
 import os
@@ -14,18 +14,18 @@ TIMEOUT_S = 8
 
 
 def main() -> int:
-    """Ask over http, then over https, with the login or key of the environment."""
+    """Request /health over http, then over https, with the login or key from the environment."""
     settings = Settings.read(os.environ)
     headers = {"X-API-Key": settings.api_key} if settings.api_key else {}
     if settings.auth:
         headers["Authorization"] = "Basic " + base64.b64encode(settings.auth.encode()).decode()
-    # the certificate is not for this name; nothing leaves the container
-    anyone = ssl.create_default_context()
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    # the certificate is for another name than 127.0.0.1, and the request does not leave the container
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     for scheme in ("http", "https"):
         request = Request(f"{scheme}://127.0.0.1:{settings.port}/health", headers=headers)  # noqa: S310
         try:
-            with urlopen(request, timeout=TIMEOUT_S, context=anyone):  # noqa: S310
+            with urlopen(request, timeout=TIMEOUT_S, context=unverified):  # noqa: S310
                 return 0
         except HTTPError as error:  # it answers, and says that it is not ready
             error.close()

@@ -1,9 +1,9 @@
-"""Ask a question through the gateway's protocol and keep the answer.
+"""Send a recorded question over the gateway's protocol and save the answer.
 
     python examples/gateway_client.py ws://localhost:7860 question.wav answer.wav [ADAPTER]
 
-The recording is 24 kHz mono. Needs numpy, soundfile and websockets. An adapter that asks for a key gets it
-from GATEWAY_API_KEY.
+The recording must be 24 kHz mono. Needs numpy, soundfile and websockets. GATEWAY_API_KEY is the key for an
+adapter that requires one.
 """
 
 import asyncio
@@ -25,9 +25,7 @@ LISTEN_S = 8.0  # to the answer, after the question
 
 
 async def say(socket, samples):
-    """Send a recording as it would be spoken: the server takes no more than two seconds ahead of real
-    time.
-    """
+    """Send a recording in real time: the server accepts at most two seconds in advance."""
     clock = asyncio.get_running_loop()
     began_s = clock.time()
     for at in range(0, len(samples), CHUNK_SAMPLES):
@@ -38,18 +36,20 @@ async def say(socket, samples):
 
 
 async def messages_of(socket):
-    """Yield what comes until the server closes, whatever its reason."""
+    """Yield the server's messages until the connection closes."""
     with suppress(ConnectionClosed):
         while True:
             yield await socket.recv()
 
 
 async def ask(url, question, answer, adapter="personaplex-assistant"):
-    said, rate_hz = sf.read(question, dtype="float32")
-    assert (rate_hz, said.ndim) == (RATE_HZ, 1), "give a 24 kHz mono recording"
-    said = np.concatenate([said, np.zeros(int(LISTEN_S * RATE_HZ), np.float32)])
+    """Hold a talk that plays the file `question`, and write the agent's sound to the file `answer`."""
+    samples, rate_hz = sf.read(question, dtype="float32")
+    assert (rate_hz, samples.ndim) == (RATE_HZ, 1), "give a 24 kHz mono recording"
+    # silence after the question, for as long as the answer may take
+    samples = np.concatenate([samples, np.zeros(int(LISTEN_S * RATE_HZ), np.float32)])
     query = urlencode({"session_id": "example", "api_key": os.environ.get("GATEWAY_API_KEY", "")})
-    heard, speaking = [], None
+    received, speaking = [], None
     async with connect(f"{url}/ws/voice/{adapter}?{query}") as socket:
         async for text in messages_of(socket):
             message = json.loads(text)
@@ -60,9 +60,9 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
                         f" {message['capabilities']}",
                         flush=True,
                     )
-                    speaking = asyncio.create_task(say(socket, said))
+                    speaking = asyncio.create_task(say(socket, samples))
                 case "audio_chunk":
-                    heard.append(np.frombuffer(base64.b64decode(message["data"]), "<f4"))
+                    received.append(np.frombuffer(base64.b64decode(message["data"]), "<f4"))
                 case "transcription" if not message["partial"]:
                     print(f"{message['role']}: {message['text']}", flush=True)
                 case "error":
@@ -71,7 +71,7 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
     if speaking:
         with suppress(ConnectionClosed):  # the server ended it first
             await speaking
-    sf.write(answer, np.concatenate(heard or [np.zeros(0, np.float32)]), RATE_HZ)
+    sf.write(answer, np.concatenate(received or [np.zeros(0, np.float32)]), RATE_HZ)
 
 
 if __name__ == "__main__":

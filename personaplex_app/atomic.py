@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and names that survive a power cut."""
+"""Write files atomically and durably: a file is there whole or not at all, even after a power cut."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, private: bool = False, durable: bool = False) -> None:
-    """Write a file under another name, then rename it: a reader never sees half of it.
+    """Write a file under a temporary name, then rename it, so that no reader sees half of it.
 
-    A `private` file can be read by its owner alone. The bytes of a `durable` one are on the disk before it
-    has its name; `sync_folder` does the same for the name.
+    A `private` file can be read by its owner alone. A `durable` one is flushed to the disk before it is
+    renamed; `sync_folder` then makes the name durable.
 
-    Raises: OSError; nothing is left behind then.
+    Raises: OSError; no temporary file is left behind then.
     """
-    # writers of one path do not meet: each has a name of its own
+    # a random name, so that two writers of one path do not share a temporary file
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
@@ -31,7 +31,7 @@ def write_atomically(path: Path, data: bytes, *, private: bool = False, durable:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut."""
+    """Flush a folder's file names to the disk, so that they survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

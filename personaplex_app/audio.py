@@ -1,6 +1,6 @@
-"""Frames, samples, their checks, and recordings decoded within limits.
+"""Convert, check, cut and measure samples, and decode recordings within limits.
 
-No files, no threads, no event loop.
+Pure functions and small classes: no files, no threads, no event loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def float_to_pcm16(samples: np.ndarray) -> bytes:
 
 
 def pcm16_to_float(data: bytes) -> np.ndarray:
-    """Return float32 samples in [-1, 1] of little-endian int16 bytes.
+    """Return little-endian int16 bytes as float32 samples in [-1, 1].
 
-    Raises: BadAudio when a sample is cut in half.
+    Raises: BadAudio for an odd number of bytes.
     """
     if len(data) % 2:
         raise BadAudio(
@@ -38,9 +38,9 @@ def pcm16_to_float(data: bytes) -> np.ndarray:
 
 
 def float32_to_samples(data: bytes) -> np.ndarray:
-    """Return the samples of little-endian float32 bytes, which may be any numbers.
+    """Return little-endian float32 bytes as samples, unchecked: they may be out of range or no numbers.
 
-    Raises: BadAudio when a sample is cut.
+    Raises: BadAudio when the number of bytes is no multiple of 4.
     """
     if len(data) % 4:
         raise BadAudio(
@@ -51,9 +51,9 @@ def float32_to_samples(data: bytes) -> np.ndarray:
 
 
 def checked(samples: np.ndarray) -> np.ndarray:
-    """Return `samples` clipped to [-1, 1] as float32.
+    """Return `samples` as float32, clipped to [-1, 1].
 
-    Raises: BadAudio when one is NaN or infinite.
+    Raises: BadAudio when a sample is NaN or infinite.
     """
     if not np.isfinite(samples).all():
         raise BadAudio(
@@ -64,13 +64,16 @@ def checked(samples: np.ndarray) -> np.ndarray:
 
 
 class Reframer:
-    """Cuts a stream of any-sized chunks into frames of 1920 samples; holds less than one frame."""
+    """Cuts a stream of chunks of any size into frames of 1920 samples; it buffers less than one frame."""
 
     def __init__(self) -> None:
         self._rest = np.zeros(0, np.float32)
 
     def push(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Add samples, return the frames that became whole, each float32 [1920]."""
+        """Add samples; return the frames that they complete.
+
+        Shapes: each frame is float32 [1920].
+        """
         joined = np.concatenate([self._rest, samples.astype(np.float32, copy=False)])
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
         self._rest = joined[whole:].copy()
@@ -78,13 +81,16 @@ class Reframer:
 
 
 def level_db(samples: np.ndarray) -> float:
-    """Return the root-mean-square level in dB below full scale, -120 for silence."""
+    """Return the root-mean-square level in dB of full scale, -120 for silence."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return max(-120.0, 10.0 * np.log10(power + 1e-12))
 
 
 def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
-    """Return the largest magnitude in each 1/per_s second, float32 [ceil(N·per_s/rate)], for drawing."""
+    """Return the largest magnitude in each 1/per_s second, for drawing.
+
+    Shapes: `samples` is float32 [N]; the result is float32 [ceil(N·per_s/rate)].
+    """
     width = sample_rate_hz // per_s
     padded = np.pad(np.abs(samples), (0, -len(samples) % width))
     return (
@@ -93,11 +99,11 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
 
 
 def decode(data: bytes, limit_s: float) -> np.ndarray:
-    """Return a recording as float32 [N] at 24 kHz in [-1, 1], its channels averaged: wav, flac, ogg, mp3, and
-    what phones and browsers record, m4a, aac and webm.
+    """Decode a recording: wav, flac, ogg or mp3, and m4a, aac or webm, which phones and browsers record.
 
-    Raises: BadAudio when it is none of these, empty, longer than `limit_s` seconds, or holds what is not a
-    number.
+    Shapes: the result is float32 [N] at 24 kHz in [-1, 1], the mean of the channels.
+    Raises: BadAudio when the file is none of these, empty, longer than `limit_s` seconds, or holds samples
+    that are no numbers.
     """
     blocks: list[np.ndarray] = []
     frames = 0
@@ -112,7 +118,7 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
                     f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at"
                     f" {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz."
                 )
-            # a header may promise anything: only what was read counts
+            # a header may claim any length: only what was read counts
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 frames += len(block)
                 if frames > limit_s * rate_hz:
@@ -132,8 +138,9 @@ def decode(data: bytes, limit_s: float) -> np.ndarray:
 
 
 def _container(data: bytes) -> str | None:
-    """Return the one demultiplexer that may read a file which libsndfile cannot: never one that follows
-    addresses, as playlists do.
+    """Return the demultiplexer for a format that libsndfile cannot read, None for other files.
+
+    FFmpeg must not choose it: its playlist formats would open addresses that the file names.
     """
     if data[4:8] == b"ftyp":
         return "mp4"
@@ -143,6 +150,7 @@ def _container(data: bytes) -> str | None:
 
 
 def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray:
+    """Decode a file with FFmpeg, by the demultiplexer `container` and no other one."""
     import av  # comes with the recogniser; only these files need it
     import av.error
 
@@ -153,6 +161,7 @@ def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray
             if not file.streams.audio:
                 raise BadAudio("That file has no sound in it; record or choose another.")
             resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
+            # the None at the end flushes the resampler
             for frame in chain(file.decode(file.streams.audio[0]), [None]):
                 for block in resampler.resample(frame):
                     samples += block.samples
@@ -172,9 +181,10 @@ def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray
 
 
 def at_loudness(samples: np.ndarray, loudness_lufs: float) -> np.ndarray:
-    """Return float32 [N] at 24 kHz brought to an integrated loudness.
+    """Return samples scaled to an integrated loudness (ITU-R BS.1770).
 
-    Raises: BadAudio when there is nothing to bring up.
+    Shapes: float32 [N] at 24 kHz.
+    Raises: BadAudio when they are silent.
     """
     import pyloudnorm  # only engines that clone need it, and it brings scipy
 

@@ -1,6 +1,4 @@
-"""Audio on the wire: PCM for the page, Ogg-Opus for the clients and servers of the moshi family, float for
-the gateway's.
-"""
+"""Audio codecs of the entry points: PCM for the page, Ogg-Opus for moshi clients, float for the gateway."""
 
 from __future__ import annotations
 
@@ -15,14 +13,17 @@ from .units import SAMPLE_RATE_HZ
 
 
 class Codec(Protocol):
-    """One talk's coder and decoder. Shapes: samples are float32 [N], mono, 24 kHz."""
+    """The encoder and decoder of one talk.
+
+    Shapes: samples are float32 [N], mono, at 24 kHz.
+    """
 
     def decode(self, payload: bytes) -> np.ndarray:
-        """Return the samples that became whole. Raises: BadAudio."""
+        """Return the samples that `payload` completes. Raises: BadAudio."""
         ...
 
     def encode(self, samples: np.ndarray) -> bytes:
-        """Return the bytes that became whole, which may be none."""
+        """Return the bytes that `samples` complete, which may be none."""
         ...
 
 
@@ -39,7 +40,7 @@ class Pcm16:
 
 
 class Float32:
-    """Little-endian float32, as it comes and goes; who takes it in checks it (`audio.checked`)."""
+    """Little-endian float32 without any checks: the receiver checks samples with `audio.checked`."""
 
     def decode(self, payload: bytes) -> np.ndarray:
         """Return the samples. Raises: BadAudio for part of a sample."""
@@ -51,7 +52,7 @@ class Float32:
 
 
 class Opus:
-    """Ogg-Opus stream bytes; a decoder holds the state of its stream."""
+    """An Ogg-Opus stream each way. A decoder belongs to one stream, since it keeps its state."""
 
     def __init__(self) -> None:
         self._reader = sphn.OpusStreamReader(SAMPLE_RATE_HZ)
@@ -68,10 +69,10 @@ class Opus:
             ) from None
 
     def encode(self, samples: np.ndarray) -> bytes:
-        """Return the Ogg pages that became whole."""
+        """Return the Ogg pages that the samples complete, which may be none."""
         return self._writer.append_pcm(samples)
 
 
 def make_codec(name: Literal["opus", "pcm"]) -> Codec:
-    """Return a fresh codec of a talk in the moshi family's protocol."""
+    """Return a new codec for one talk in the moshi family's protocol."""
     return {"opus": Opus, "pcm": Pcm16}[name]()

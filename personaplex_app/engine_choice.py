@@ -1,4 +1,4 @@
-"""Which engine speaks: what was asked for, or the best that this machine can run, and why."""
+"""Choose the engine: the one that the settings ask for, or the best that this machine can run, and why."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TITLES = {
     "echo": "Echo",
 }
 SMALL_WEIGHTS_BYTES = 500_000_000
-"""A model of this size keeps up on a CPU; the released one has 16.7 GB."""
+"""A model up to this size runs in real time on a CPU; the released one has 16.7 GB."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine's name with the sentences that explain it.
+    """The name of the chosen engine, and sentences that explain the choice to people.
 
-    `instead_of` names the engine that failed, where one did.
+    `next_step` says what would lead to a better engine; `instead_of` names an engine that failed.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Choice:
 
 
 def gpu_is_leased() -> bool:
-    """Return whether the GPU of this place is lent for each talk."""
+    """Return whether this host lends a GPU for each talk, as ZeroGPU does."""
     return this_platform().name == "zerogpu"
 
 
 def choose(settings: Settings) -> Choice:
-    """Return the engine that `settings` lead to on this machine.
+    """Return the engine for these settings on this machine.
 
-    Raises: EngineUnavailable on ZeroGPU without its package.
+    Raises: EngineUnavailable on ZeroGPU when its package is missing.
     """
     if gpu_is_leased():
-        # before anything of torch's is asked: from here on its GPU is an emulated one
+        # the package patches torch to emulate a GPU, which must happen before torch is asked for one
         from .engine import zero_gpu  # noqa: F401
     if settings.engine == "echo":
         return Choice(
@@ -91,9 +91,7 @@ def choose(settings: Settings) -> Choice:
 
 
 def replacement(failed: Choice, sentence: str) -> Choice | None:
-    """Return what takes over from an engine that failed with `sentence`; None where nothing is left that
-    could.
-    """
+    """Return the engine that takes over from one that failed with `sentence`, None if there is none."""
     if failed.name == "classic":
         return None
     return Choice(
@@ -102,22 +100,22 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
 
 
 def fallback_engine(choice: Choice) -> Choice | None:
-    """Return what speaks where a chosen engine's device is not lent; None where it needs none."""
+    """Return the engine for talks that no GPU is lent to, None when the chosen engine needs none."""
     if choice.name != "personaplex":
         return None
     return Choice("classic", "It needs no GPU.")
 
 
 def _lacks(settings: Settings) -> str:
-    """Return the next step towards the PersonaPlex engine, nothing where it can run."""
+    """Return the next step towards the PersonaPlex engine, "" when it can run."""
     missing = ""
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
         missing = "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
     checkpoint = parse(settings.checkpoint)
     if isinstance(checkpoint, HubRepo):
         folder = cached(checkpoint, hub_access(settings))
-        if folder is None and (way := _way_to(checkpoint, settings)):
-            return f"{way} {missing}".strip()
+        if folder is None and (step := _download_step(checkpoint, settings)):
+            return f"{step} {missing}".strip()
     else:
         folder = checkpoint
         if not (folder / LM_FILE).is_file():
@@ -138,8 +136,8 @@ def _lacks(settings: Settings) -> str:
     return f"The checkpoint needs a GPU to be real-time and there is none here; {this_platform().gpu_step}."
 
 
-def _way_to(repo: HubRepo, settings: Settings) -> str:
-    """Return how to come by a checkpoint that is not in the cache, nothing where it may be downloaded."""
+def _download_step(repo: HubRepo, settings: Settings) -> str:
+    """Return what to do before a checkpoint can be downloaded, "" when it can be."""
     if constants.HF_HUB_OFFLINE:
         return (
             f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
@@ -159,7 +157,7 @@ def _way_to(repo: HubRepo, settings: Settings) -> str:
 
 
 def remote_settings(settings: Settings) -> RemoteSettings:
-    """Return how these settings reach the remote servers."""
+    """Return the settings of the remote engine."""
     key = {"Authorization": f"Bearer {settings.remote_key}"} if settings.remote_key else {}
     access = Access({**key, **dict(settings.remote_headers)}, settings.remote_insecure)
     return RemoteSettings(
@@ -168,12 +166,15 @@ def remote_settings(settings: Settings) -> RemoteSettings:
 
 
 def measurements_folder(settings: Settings) -> Path:
-    """Return where checked voices of checkpoints are kept, and what was measured of them."""
+    """Return the folder for the verified voices of checkpoints and for measurements of checkpoints."""
     return settings.data / "voices"
 
 
 def build(choice: Choice, settings: Settings) -> Engine:
-    """Construct the chosen engine, unloaded."""
+    """Construct the chosen engine without loading it.
+
+    Raises: EngineUnavailable when a package of the engine is missing.
+    """
     if choice.name == "echo":
         return EchoEngine()
     if choice.name == "personaplex":
@@ -185,7 +186,7 @@ def build(choice: Choice, settings: Settings) -> Engine:
                 " requirements-personaplex.txt"
             ) from error
 
-        # a lent device is for one talk
+        # a lease is for one talk, so each loaded model serves one
         slots = 1 if gpu_is_leased() else settings.slots
         run = (
             settings.device,

@@ -1,8 +1,36 @@
-"""Everything this program raises on purpose, as one tree.
+"""All errors that the app raises on purpose, in one tree: class, code, exit status and close code.
 
-Each message is a sentence for a person: what happened, the offending value (shortened), the limit, and the
-next thing to do.
-`code` is the stable word that goes over the wire beside it; a connection that ends by it is closed with its
+class                      code               exit  close
+PersonaplexError           error              1     1008
+├── BadInput               bad_input          1     1008
+│   ├── UnknownVoice       unknown_voice      1     1008
+│   ├── UnknownPersona     unknown_persona    1     1008
+│   ├── BadPrompt          bad_prompt         1     1008
+│   ├── BadAudio           bad_audio          1     1008
+│   ├── BadVoiceFile       bad_voice_file     1     1008
+│   ├── NoCloning          no_cloning         1     1008
+│   ├── NotAllowed         not_allowed        1     1008
+│   ├── ProtocolError      protocol           1     1008
+│   │   ├── WrongFrame     protocol           1     1003
+│   │   └── MessageTooBig  protocol           1     1009
+│   ├── BadVote            bad_vote           1     1008
+│   ├── NotFound           not_found          1     1008
+│   │   └── NoRecording    no_recording       1     1008
+│   └── TalkRunning        talk_running       1     1008
+├── SettingsError          settings           1     1008
+│   └── SettingsFileError  settings_file      2     1008
+├── CapacityError          capacity           1     1013
+├── EngineError            engine             1     1011
+│   ├── GpuUnavailable     no_gpu             1     1013
+│   ├── EngineUnavailable  engine_unavailable 1     1011
+│   └── WeightsError       weights            1     1011
+├── SpaceRefused           space_refused      1     1008
+└── StorageError           storage            1     1008
+    └── StorageFull        storage_full       1     1008
+
+A message is a sentence for people: what happened, the offending value (shortened), the limit, and the next
+thing to do. `code` is the stable word that clients get with it. A command that fails by an error ends with
+its exit status, and with 2 where the settings cannot be read. A connection that fails is closed with
 `close_code`.
 """
 
@@ -25,7 +53,7 @@ class CloseCode(IntEnum):
 
 
 class PersonaplexError(Exception):
-    """Base of every error that is meant to be shown."""
+    """Base of all errors whose message is shown to people."""
 
     code = "error"
     close_code = CloseCode.POLICY
@@ -33,91 +61,97 @@ class PersonaplexError(Exception):
 
 
 class BadInput(PersonaplexError):
-    """What a person or a client sent cannot be used; nothing was lost or changed."""
+    """Input from a user or client that cannot be used; nothing was lost or changed."""
 
     code = "bad_input"
 
 
 class UnknownVoice(BadInput):
+    """The engine has no voice of that name."""
+
     code = "unknown_voice"
 
 
 class UnknownPersona(BadInput):
+    """There is no persona of that name."""
+
     code = "unknown_persona"
 
 
 class BadPrompt(BadInput):
+    """A role prompt is empty or too long."""
+
     code = "bad_prompt"
 
 
 class BadAudio(BadInput):
+    """Audio in another format, too long, or with samples that are no numbers."""
+
     code = "bad_audio"
 
 
 class BadVoiceFile(BadInput):
-    """A file is no cloned voice, or one of another model."""
+    """A file that is no cloned voice, or the voice of another model."""
 
     code = "bad_voice_file"
 
 
 class NoCloning(BadInput):
-    """The engine that speaks cannot clone voices."""
+    """The present engine cannot clone voices."""
 
     code = "no_cloning"
 
 
 class NotAllowed(BadInput):
-    """That needs a key, and it was not there or not the right one."""
+    """A key is required, and was missing or wrong."""
 
     code = "not_allowed"
 
 
 class ProtocolError(BadInput):
-    """A message breaks the wire protocol."""
+    """A message that breaks the wire protocol."""
 
     code = "protocol"
 
 
 class WrongFrame(ProtocolError):
-    """A text message where binary ones are spoken, or the other way round."""
+    """A text message where the protocol has binary ones, or the reverse."""
 
     close_code = CloseCode.UNSUPPORTED
 
 
 class MessageTooBig(ProtocolError):
-    """A message is larger than the limit."""
+    """A message larger than the limit."""
 
     close_code = CloseCode.TOO_BIG
 
 
 class BadVote(BadInput):
-    """A vote that cannot count: not of the pair that is shown, said before, or before both sides were
-    heard.
-    """
+    """A vote that cannot count: for another pair, a second one, or before both sides were played."""
 
     code = "bad_vote"
 
 
 class NotFound(BadInput):
-    """No such talk, or it belongs to somebody else: the two are never told apart."""
+    """There is no such talk, or it is somebody else's: the answer is the same for both."""
 
     code = "not_found"
 
 
 class NoRecording(NotFound):
-    """The talk is there, its sound is not."""
+    """The talk exists, but has no recording."""
 
     code = "no_recording"
 
 
 class TalkRunning(BadInput):
-    """That can only be done to a talk that has ended."""
+    """The request is possible only for a talk that has ended."""
 
     code = "talk_running"
 
 
 class SettingsError(PersonaplexError):
-    """A flag, an environment variable or a file of ours has a value that cannot be used."""
+    """A flag, an environment variable or a file of the package has a value that cannot be used."""
 
     code = "settings"
 
@@ -129,47 +163,47 @@ class UsageError(SettingsError):
 
 
 class SettingsFileError(SettingsError):
-    """A file that a setting names cannot be used; the message has its line and field."""
+    """A file that a setting names cannot be used; the message names its line and field."""
 
     code = "settings_file"
     exit_code = 2
 
 
 class CapacityError(PersonaplexError):
-    """No room now; trying later can succeed."""
+    """All slots or other limited resources are in use; trying later can succeed."""
 
     code = "capacity"
     close_code = CloseCode.TRY_LATER
 
 
 class EngineError(PersonaplexError):
-    """An engine cannot start or go on; the session ends, others do not."""
+    """An engine cannot start or continue; the session ends, others go on."""
 
     code = "engine"
     close_code = CloseCode.FAULT
 
 
 class GpuUnavailable(EngineError):
-    """No GPU is lent to this visitor now; the message says when to come back."""
+    """No GPU is lent to this visitor now; the message says when to try again."""
 
     code = "no_gpu"
     close_code = CloseCode.TRY_LATER
 
 
 class EngineUnavailable(EngineError):
-    """This machine cannot run that engine; the message says what would unlock it."""
+    """This machine cannot run the engine; the message says what it needs."""
 
     code = "engine_unavailable"
 
 
 class WeightsError(EngineError):
-    """A weight file is missing or is not the file that was expected."""
+    """A weight file is missing, or is not the expected file."""
 
     code = "weights"
 
 
 class SpaceRefused(PersonaplexError):
-    """The Hub does not take a Space; the folder that was written stays."""
+    """The Hub refuses the upload of a Space; the folder that was written stays."""
 
     code = "space_refused"
 
@@ -181,13 +215,13 @@ class StorageError(PersonaplexError):
 
 
 class StorageFull(StorageError):
-    """The folder for talks has reached its limit; deleting some makes room."""
+    """The folder for talks has reached its size limit; deleting talks makes room."""
 
     code = "storage_full"
 
 
 def shorten(value: object, limit: int = 40) -> str:
-    """Return `value` for an error message: printable, quoted, at most `limit` characters."""
+    """Return `value` for an error message: quoted, printable, at most `limit` characters."""
     text = repr(value if isinstance(value, str) else str(value))
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[-1]
 

@@ -1,8 +1,7 @@
-"""What the log looks like: text or one JSON object a line, each line of a talk with its id, and nothing that
-anybody said.
+"""Log formats: text, or one JSON object a line. Lines of a talk carry its id, and none has what anybody said.
 
-An exception is logged as its type and the places it came through. Its message stays out: it may quote what a
-person sent.
+An exception is logged as its type and stack frames. Its message is left out, since it may quote what a client
+sent.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, cast
 
-# set where a talk begins and carried along by the event loop and to the worker threads
+# set where a talk begins; asyncio tasks inherit it, and `Worker.submit` passes it to worker threads
 TALK: ContextVar[str] = ContextVar("talk", default="")
 MAX_PLACES = 20
 MAX_STRAY_CHARS = 2_000
-# they log addresses, and the Hub's are signed
+# these loggers write whole URLs, and the Hub's contain signatures
 TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2")
 
 
 def event(log: logging.Logger, text: str, **fields: Any) -> None:
-    """Log something that happened, with figures and names of our own beside it."""
+    """Log an event of the app, with fields for figures and names that are no user's content."""
     log.info(text, extra={"fields": fields})
 
 
 def configure(level: str, as_json: bool, prints: bool = False) -> None:
     """Log to stderr from now on.
 
-    As JSON also what would be told beside: warnings, the fault of a thread, and with `prints` every line that
-    is printed.
+    With `as_json` warnings and uncaught exceptions become log lines too, and with `prints` every printed
+    line, so that stderr is JSON alone.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
@@ -46,8 +45,8 @@ def configure(level: str, as_json: bool, prints: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if as_json:
         logging.captureWarnings(True)
-        sys.excepthook = _log_fault
-        threading.excepthook = lambda fault: _log_fault(fault.exc_type, fault.exc_value, fault.exc_traceback)
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
         if prints:
             _catch_prints()
 
@@ -58,9 +57,7 @@ def _catch_prints() -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message; talk, what the event brings and exception where
-    there are such.
-    """
+    """One JSON object a line: time, level, logger, message, and talk, event fields and exception if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -80,7 +77,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people."""
+    """The same in one line of text."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -94,9 +91,9 @@ class TextLines(logging.Formatter):
 
 
 def places(error: BaseException) -> Iterator[str]:
-    """Yield an exception's type and where it came through, innermost first, then what it came of.
+    """Yield an exception's type, its stack frames, innermost first, and the types of its causes.
 
-    Never its message.
+    Never its message, which may quote what a client sent.
     """
     yield type(error).__name__
     for frame in reversed(traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]):
@@ -107,7 +104,9 @@ def places(error: BaseException) -> Iterator[str]:
         before = before.__cause__ or (None if before.__suppress_context__ else before.__context__)
 
 
-def _log_fault(kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None
+) -> None:
     if not issubclass(kind, KeyboardInterrupt):
         logging.getLogger("fault").error(
             "an exception was not caught", exc_info=(kind, fault or kind(), trace)
@@ -115,7 +114,7 @@ def _log_fault(kind: type[BaseException], fault: BaseException | None, trace: Tr
 
 
 class _Stray(io.TextIOBase):
-    """Whole lines that somebody prints, as log lines."""
+    """A text stream that turns each printed line into a log line."""
 
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(name)
@@ -125,6 +124,7 @@ class _Stray(io.TextIOBase):
     def write(self, s: str) -> int:
         with self._lock:
             *lines, self._rest = (self._rest + s).split("\n")
+            # a program that never ends its line must not fill the memory
             self._rest = self._rest[-MAX_STRAY_CHARS:]
         for line in lines:
             if line.strip():

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counters of one app, in a registry of its own."""
+"""Prometheus metrics of one app, in a registry of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from .protocol_events import Frame, StepEvent
 from .units import FRAME_S
 
-# a step must take less than a frame: fine around 80 ms, coarse far from it
+# fine around 80 ms, which a step must not exceed, and coarse far from it
 STEP_BUCKETS_S = (
     0.002,
     0.005,
@@ -39,7 +39,7 @@ def _nothing(amount: float) -> None:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counts the bytes of one kind of connection, `came` those of clients."""
+    """Counts the bytes of one kind of connection: `came` from clients, `went` to them."""
 
     came: Callable[[float], None] = _nothing
     went: Callable[[float], None] = _nothing
@@ -66,7 +66,7 @@ class StepMeter:
 
 
 class Metrics:
-    """Everything that is counted. Safe from any thread."""
+    """All metrics of the app. Thread-safe."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -77,46 +77,46 @@ class Metrics:
 
         self.talks = counter(
             "talks",
-            "Talks that ended, by the engine that spoke, the way in and why they ended.",
+            "Talks that ended, by engine, entry point and end reason.",
             "engine",
             "face",
             "reason",
         )
         self.errors = counter(
             "errors",
-            "Callers, messages and requests refused and talks broken off, by the error's code.",
+            "Errors: refused callers, messages and requests, and talks that failed, by error code.",
             "kind",
         )
-        self.underruns = counter("underruns", "Gaps in playback that pages reported.")
+        self.underruns = counter("underruns", "Playback underruns that clients reported.")
         self._bytes = counter(
             "bytes",
-            "Bytes of messages over connections, in from clients and out to them.",
+            "Bytes of messages from clients (in) and to clients (out), by entry point.",
             "face",
             "direction",
         )
-        self._misses = counter("deadline_misses", "Steps that took longer than a frame of 80 ms.", "engine")
+        self._misses = counter("deadline_misses", "Steps that took longer than a frame, 80 ms.", "engine")
         self._late = counter(
-            "late_frames", "Frames in which the user's sound was missing because it came late.", "engine"
+            "late_frames", "Frames of the user stream that were missing because they arrived late.", "engine"
         )
         self._steps = Histogram(
             "personaplex_step_seconds",
-            "Time of one step of 80 ms.",
+            "Computing time of one step, which advances a talk by 80 ms.",
             ["engine"],
             buckets=STEP_BUCKETS_S,
             registry=self.registry,
         )
 
     def traffic(self, transport: str) -> Traffic:
-        """Return the counters of one way in."""
+        """Return the byte counters of one entry point."""
         return Traffic(self._bytes.labels(transport, "in").inc, self._bytes.labels(transport, "out").inc)
 
     def step_meter(self, engine: str) -> StepMeter:
-        """Return the counters of a talk with an engine."""
+        """Return the step metrics for a talk with an engine."""
         return StepMeter(
             self._steps.labels(engine).observe, self._misses.labels(engine).inc, self._late.labels(engine).inc
         )
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return everything in the form that the asker reads, and the form's media type."""
+        """Return all metrics in the format that the Accept header asks for, and its media type."""
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type

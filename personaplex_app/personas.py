@@ -1,4 +1,4 @@
-"""Roles: who the agent is. The app's own are in `personas.yaml`, an operator's in a file of that form."""
+"""Personas: roles for the agent. The app's own are in `personas.yaml`, an operator's in such a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _line = line_of_text(MAX_LINE_CHARS)
 
 @dataclass(frozen=True)
 class Persona:
-    """One role.
+    """A role preset.
 
     `voices` are preferences over engines; `examples` are things to say to it.
     """
@@ -40,7 +40,7 @@ class Persona:
     examples: tuple[str, ...]
 
     def voice_among(self, names: Collection[str]) -> str | None:
-        """Return the first of its voices that is among an engine's, None when it has none of them."""
+        """Return the first preferred voice that an engine has, None when it has none of them."""
         return next((voice for voice in self.voices if voice in names), None)
 
 
@@ -61,9 +61,9 @@ def check_prompt(text: str) -> str:
 
 
 def load_personas(file: str | Path = "") -> tuple[Persona, ...]:
-    """Return the app's own roles, those of an operator's file added or put in the place of their namesakes.
+    """Return the app's own personas, added to or replaced by name by those of an operator's file.
 
-    A file that says `replace: true` stands for them all.
+    A file with `replace: true` replaces all of them.
 
     Raises: SettingsFileError naming the file's line and field.
     """
@@ -88,7 +88,7 @@ def find(name: str, personas: Iterable[Persona] | None = None) -> Persona:
 
 
 def _read(path: Path) -> tuple[dict[str, Persona], bool]:
-    """Return a file's personas by name, and whether they are all that there shall be."""
+    """Return a file's personas by name, and whether they replace all others."""
     fields = read_fields(path, list_name="personas")
     alone = fields.take("replace", flag, False)
     found: dict[str, Persona] = {}

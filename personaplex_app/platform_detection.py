@@ -1,6 +1,4 @@
-"""What kind of place this runs in, as its environment tells, and what people must do there for a token and a
-GPU.
-"""
+"""Detect the host, such as a Space, Colab or a container, and say how to get a token and a GPU there."""
 
 from __future__ import annotations
 
@@ -14,9 +12,11 @@ CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
 
 @dataclass(frozen=True)
 class Platform:
-    """A kind of host. `found_by` is what told it; the steps are parts of sentences, `mind` are whole ones.
+    """A kind of host.
 
-    `origins` are those of the pages that it serves for the app, whatever name its proxy calls the app by.
+    `found_by` is the variable or file that identified it. `token_step` and `gpu_step` are parts of sentences,
+    `mind` are whole sentences that people should know. `origins` are those of the pages that the host's
+    proxy serves for the app, which differ from the Host header that the app sees.
     """
 
     name: str
@@ -35,15 +35,13 @@ _SPACE_DISK = (
 
 
 def this_platform() -> Platform:
-    """Return what this process runs in."""
+    """Return the host that this process runs on."""
     return detect(os.environ, Path("/"))
 
 
 def detect(environ: Mapping[str, str], root: Path) -> Platform:
-    """Return what an environment and the file system under `root` tell.
-
-    A Space and Colab are containers too and go first.
-    """
+    """Return the host for an environment and a file system under `root`."""
+    # Spaces and Colab run in containers too, so the container comes last
     if environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
         mind = ("A GPU is lent for each talk, out of the visitor's own daily quota.", _SPACE_DISK)
         return _space("zerogpu", "ZeroGPU Space", "SPACES_ZERO_GPU", environ, mind)

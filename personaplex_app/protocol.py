@@ -27,7 +27,7 @@ from .protocol_events import (
     Start,
     Stop,
     UnknownOrder,
-    said,
+    given_fields,
 )
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -58,14 +58,17 @@ class Control(IntEnum):
 
 @dataclass(frozen=True)
 class Message:
+    """One message of the wire protocol: its kind byte and its payload."""
+
     kind: Kind
     payload: bytes = b""
 
     def encode(self) -> bytes:
+        """Return the message as it goes over the wire."""
         return bytes([self.kind]) + self.payload
 
     def json(self) -> dict[str, Any]:
-        """Return a metadata message's object.
+        """Return the JSON object of a metadata message.
 
         Raises: ProtocolError when it is not one JSON object with a string `type`.
         """
@@ -83,7 +86,7 @@ class Message:
 
 
 def decode(data: bytes | str) -> Message:
-    """Return the message in one frame of the transport.
+    """Decode the message in one WebSocket frame.
 
     Raises: ProtocolError for text, nothing, too much, or an unknown kind.
     """
@@ -113,9 +116,7 @@ def metadata(type_: str, **fields: Any) -> Message:
 
 
 def pack(messages: list[bytes]) -> bytes:
-    """Return encoded messages as one body, each behind its length (uint32, little-endian): the form HTTP
-    carries.
-    """
+    """Pack encoded messages into one HTTP body, each after its length (uint32, little-endian)."""
     return b"".join(_LENGTH.pack(len(m)) + m for m in messages)
 
 
@@ -140,12 +141,10 @@ def unpack(body: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a client asks for when it connects, by query or, with `config=message`, by its first metadata
-    message.
-    """
+    """A client's request for a talk, from the query or, with `config=message`, from its `start` message."""
 
     voice: str = ""
-    # None: not said, a persona's or the default one is taken; "": said to be empty
+    # None: not given, so that the persona's or the default one is used; "": given as empty
     prompt: str | None = None
     persona: str = ""
     codec: Literal["opus", "pcm"] = "opus"
@@ -160,7 +159,7 @@ class ChatRequest:
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
     def configured(self, start: Start) -> ChatRequest:
-        """Return this request with what a `start` says."""
+        """Return this request with the fields of a `start` message."""
         changes = {
             "voice": start.voice_prompt,
             "prompt": start.text_prompt,
@@ -173,13 +172,13 @@ class ChatRequest:
             self,
             config_follows=False,
             keep=start.keep or self.keep,
-            sampling={**self.sampling, **said(start, SAMPLING_LIMITS)},
+            sampling={**self.sampling, **given_fields(start, SAMPLING_LIMITS)},
             **{name: value for name, value in changes.items() if value is not None},
         )
 
     def resampled(self, change: SamplingChange) -> ChatRequest:
-        """Return this request with the temperatures and top-k of a change; what it leaves out stays."""
-        return replace(self, sampling={**self.sampling, **said(change, SAMPLING_LIMITS)})
+        """Return this request with changed temperatures and top-k; fields that are not given stay."""
+        return replace(self, sampling={**self.sampling, **given_fields(change, SAMPLING_LIMITS)})
 
 
 # name: (smallest, largest, whole numbers only)
@@ -193,7 +192,7 @@ SAMPLING_LIMITS = {
 
 
 def parse_query(query: Mapping[str, str]) -> ChatRequest:
-    """Return the request of a `/api/chat` query.
+    """Parse the query of `/api/chat`.
 
     Raises: BadInput naming the field, its value and what it may be. Unknown fields are ignored, as every
     server of this family does.
@@ -221,7 +220,7 @@ def parse_query(query: Mapping[str, str]) -> ChatRequest:
 
 
 def parse_start(fields: Mapping[str, Any]) -> Start:
-    """Return what a query or a `start` message says of a talk; both use the same names.
+    """Parse the fields of a talk that a query and a `start` message share.
 
     Raises: BadInput naming the field, its value and what it may be.
     """

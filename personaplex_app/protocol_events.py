@@ -1,5 +1,6 @@
-"""What happens in a talk and what a client may order, as typed values: the words that engines, recorder,
-metrics and entry points share. No bytes, no I/O.
+"""Typed events of a talk and typed orders of clients, without bytes or I/O.
+
+Engines, recorder, metrics and entry points share them.
 
 `EVENTS` and `ORDERS` are what goes over the wire as JSON objects: the key is the object's `type`, the fields
 are the dataclass's (`server/wire.py` has the few that differ, `docs/protocol.md` describes them all).
@@ -21,9 +22,9 @@ LimitKind = Literal["time", "idle", "draining"]
 
 T = TypeVar("T")
 EVENTS: dict[str, type] = {}
-"""Every event that a client can be told as a JSON object, by its `type`."""
+"""Every event that is sent to clients as a JSON object, by its `type`."""
 ORDERS: dict[str, type] = {}
-"""Everything that a client can order by a JSON object, by its `type`."""
+"""Every order that a client can send as a JSON object, by its `type`."""
 
 
 def _named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
@@ -62,7 +63,7 @@ class AgentText:
 
 @dataclass(frozen=True)
 class Word:
-    """A word and when it sounds."""
+    """A word with its times on the session's clock."""
 
     text: str
     start_s: float
@@ -72,10 +73,10 @@ class Word:
 @_named("utterance", EVENTS)
 @dataclass(frozen=True)
 class Utterance:
-    """One turn's words so far.
+    """The words of one turn so far.
 
-    The same `id` is sent again as the text grows; `final` comes once and last. For the agent the words are
-    those already played: a barged-in utterance ends where the sound ended.
+    The same `id` is sent again as the text grows; the last one is `final`. The agent's words are those that
+    were played: an interrupted utterance ends where the sound ended.
     """
 
     id: int
@@ -90,7 +91,7 @@ class Utterance:
 @_named("mark", EVENTS)
 @dataclass(frozen=True)
 class Mark:
-    """Something to draw on the lane: the user interrupted, somebody backchannelled, both spoke."""
+    """An interruption, a backchannel or an overlap, to be drawn on the lane."""
 
     kind: MarkKind
     speaker: Speaker
@@ -101,7 +102,7 @@ class Mark:
 @_named("turn_latency", EVENTS)
 @dataclass(frozen=True)
 class TurnLatency:
-    """Last user speech sample to first agent sample, on the engine's own clock."""
+    """The time from the user's last speech sample to the agent's first, on the session's clock."""
 
     user_end_s: float
     agent_start_s: float
@@ -118,7 +119,7 @@ class TurnLatency:
 @_named("notice", EVENTS)
 @dataclass(frozen=True)
 class Notice:
-    """A sentence for the person in the talk, which goes on; `code` is a stable word for it."""
+    """A sentence for the user of a talk that goes on; `code` is its stable word."""
 
     code: str
     text: str
@@ -135,11 +136,11 @@ class StepTimes:
 
 @dataclass(frozen=True)
 class LinkStats:
-    """What the way to a server and back adds to a talk.
+    """Measurements of the connection to a remote server.
 
-    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits here.
-    `late_frames` were silence because theirs had not come, `trimmed_ms` of sound were left out to catch up,
-    and `skipped_frames` of the user were not sent.
+    `round_trip_ms` is None until it was measured; `buffer_ms` is how long the server's sound waits in the
+    jitter buffer. `late_frames` were played as silence because the server's had not arrived, `trimmed_ms` of
+    sound were cut to catch up, and `skipped_frames` of the user were not sent.
     """
 
     round_trip_ms: float | None
@@ -152,7 +153,7 @@ class LinkStats:
 @_named("stats", EVENTS)
 @dataclass(frozen=True)
 class Stats:
-    """How the talk goes, once for each of its seconds.
+    """Statistics of the talk, sent every second.
 
     `at_s` is how much of it has been stepped. `late_frames` are steps that took longer than a frame's 80 ms,
     `silent_frames` frames of the user that came late. `turn_latency_ms` is the median over `turns` turns,
@@ -186,7 +187,7 @@ StepEvent = Frame | AgentText | Utterance | Mark | TurnLatency | Notice | Stats 
 @_named("preparing", EVENTS)
 @dataclass(frozen=True)
 class Preparing:
-    """How far the engine's start is. `progress` is 0 to 1, or None where it cannot be known."""
+    """The state of the engine's start. `progress` is 0 to 1, or None when it is unknown."""
 
     engine: str
     engine_title: str
@@ -198,7 +199,7 @@ class Preparing:
 @_named("queued", EVENTS)
 @dataclass(frozen=True)
 class Queued:
-    """The caller's place in line: how many are before it, and in about how long its turn comes."""
+    """The caller's position in line: how many callers are ahead of it, and the estimated wait."""
 
     ahead: int
     wait_s: float
@@ -207,7 +208,7 @@ class Queued:
 @_named("lease", EVENTS)
 @dataclass(frozen=True)
 class LeaseOffer:
-    """The page is to take a device, by the event that `token` is for."""
+    """Ask the page to take a lease, by the Gradio event that carries `token`."""
 
     token: str
 
@@ -246,7 +247,7 @@ class Sampling:
 @_named("ready", EVENTS)
 @dataclass(frozen=True)
 class Ready:
-    """The talk has begun, and this is what is in force.
+    """The talk has begun with these settings.
 
     `talk_id` is None where nothing is recorded, `sampling` where the engine does not sample. The talk ends
     after `limit_s`, or when the user says nothing for `idle_s`. `keep_problem` says why nothing can be kept,
@@ -269,7 +270,7 @@ class Ready:
 @_named("interrupted", EVENTS)
 @dataclass(frozen=True)
 class Interrupted:
-    """The agent has been stopped, as the client asked."""
+    """The agent has been silenced at the client's request."""
 
 
 @_named("limit", EVENTS)
@@ -292,9 +293,9 @@ class Pong:
 @_named("ended", EVENTS)
 @dataclass(frozen=True)
 class Ended:
-    """The talk is over: `reason` is a stable word, `text` its sentence.
+    """The talk has ended: `reason` is the end reason, `text` a sentence for the user.
 
-    `recording` tells whether there is sound of it for its owner, `kept` whether that stays after the visit.
+    `recording`: its owner can fetch its sound; `kept`: that stays after the visit.
     """
 
     reason: str
@@ -312,14 +313,14 @@ class Begun:
 
 @dataclass(frozen=True)
 class Failure:
-    """The sentence of an error; the close follows."""
+    """The message of an error; the connection is closed after it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Sound of either side in the form that the entry point's codec has."""
+    """Sound of either side, encoded by the entry point's codec."""
 
     payload: bytes
 
@@ -350,9 +351,9 @@ ToClient = Audio | AgentText | Begun | Failure | Told
 @_named("start", ORDERS)
 @dataclass(frozen=True)
 class Start:
-    """Begin the talk that was asked for with `config=message`. None: not said, what the query said holds.
+    """Begin a talk that was requested with `config=message`. None: not given, the query's value holds.
 
-    `text_prompt` may be "": a talk without a role. `lease_s` is how long a device is to be lent.
+    `text_prompt` may be "" for a talk without a role. `lease_s` is the wanted length of the lease.
     """
 
     voice_prompt: str | None = None
@@ -372,7 +373,7 @@ class Start:
 @_named("sampling", ORDERS)
 @dataclass(frozen=True)
 class SamplingChange:
-    """Change temperatures and top-k from the next frame on. None: as it was."""
+    """Change temperatures and top-k from the next frame on. None: unchanged."""
 
     audio_temperature: float | None = None
     text_temperature: float | None = None
@@ -389,7 +390,7 @@ class Interrupt:
 @_named("playback", ORDERS)
 @dataclass(frozen=True)
 class Playback:
-    """How the client's playback is, since the talk began; None: not said, or no such number.
+    """The client's report of its playback since the talk began; None: not given, or no such number.
 
     `underruns` are gaps, `buffer_ms` of sound wait to be played, `trimmed_ms` were left out to catch up.
     """
@@ -435,7 +436,7 @@ class ControlStart:
 
 @dataclass(frozen=True)
 class KeepAlive:
-    """A message that a full-duplex talk has no use for: it says only that the client is there."""
+    """A message without meaning for a full-duplex talk, except that the client is connected."""
 
 
 Order = (
@@ -453,6 +454,6 @@ Order = (
 FromClient = Audio | Order
 
 
-def said(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those fields of an order that are among `names` and were said."""
+def given_fields(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an order that are among `names` and were given."""
     return {name: value for name, value in vars(order).items() if name in names and value is not None}

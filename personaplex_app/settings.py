@@ -20,11 +20,13 @@ ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
 def _setting(
     default: Any, parse: Callable[[str], Any], help_: str, secret: bool = False, also: str = ""
 ) -> Any:
-    """Declare a setting; `also` is a variable of somebody else's that is read where ours is absent."""
+    """Declare a setting. `also` names another program's variable, which is read when ours is not set."""
     return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_, "also": also})
 
 
 def _number(low: float, high: float, whole: bool = True) -> Callable[[str], Any]:
+    """Return a parser of numbers from `low` to `high`; `whole` allows integers only."""
+
     def parse(text: str) -> float | int:
         try:
             value = int(text) if whole else float(text)
@@ -66,22 +68,23 @@ def _url(text: str) -> str:
 
 
 def _sockets(text: str) -> tuple[str, ...]:
-    """Several addresses; http and https stand for ws and wss, and a path that lacks the route of a talk gets
-    it.
-    """
+    """Return the WebSocket addresses of a comma-separated list, each once, in order."""
     return tuple(dict.fromkeys(_socket(each.strip()) for each in text.split(",") if each.strip()))
 
 
 def _socket(text: str) -> str:
+    """Return one address as ws:// or wss://, with the path of the chat route appended if it is missing."""
     wanted = "addresses that begin with ws:// or wss://, separated by commas"
     try:
         parts = urlsplit(text)
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-        named = bool(parts.hostname) and parts.port != 0
+        # reading the port raises ValueError when it is no number or above 65535
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         raise ValueError(wanted) from None
-    if scheme not in ("ws", "wss") or not named:
+    if scheme not in ("ws", "wss") or not has_host:
         raise ValueError(wanted)
+    # an address is logged and shown on the page, so it must not carry a secret
     if "@" in parts.netloc:
         raise ValueError(
             f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS"
@@ -97,6 +100,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
         headers = json.loads(text) if text else {}
     except ValueError:
         headers = None
+    # names and values as HTTP allows them (RFC 9110, section 5): a line break would begin another header
     if not isinstance(headers, dict) or not all(
         re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
         and isinstance(value, str)
@@ -140,120 +144,163 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
 
 
+# How `serve --help` groups the settings. One that is in no group is still shown, under "options".
+GROUPS = {
+    "engine": ("engine", "llm_url", "llm_key", "llm_model"),
+    "PersonaPlex model": ("checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload"),
+    "remote engine": (
+        "remote_url",
+        "remote_key",
+        "remote_headers",
+        "remote_insecure",
+        "remote_talks",
+        "remote_handshake_s",
+    ),
+    "talks": ("slots", "talk_limit_s", "idle_limit_s", "drain_s", "connects_per_minute"),
+    "network": ("host", "port", "share", "ssl", "ssl_key", "ssl_cert", "root_path", "trusted_proxies"),
+    "access": ("auth", "api_key", "allowed_origins", "personas", "adapters", "gateway_key"),
+    "storage": ("data", "votes_dataset"),
+    "evaluation": ("judge_url", "judge_key", "judge_model"),
+    "logs": ("log_format", "log_level"),
+}
+
+
 @dataclass(frozen=True)
 class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
-    engine: str = _setting("auto", _one_of(*ENGINES), "who speaks: auto takes the best this machine can run")
+    engine: str = _setting(
+        "auto", _one_of(*ENGINES), "engine that speaks; auto takes the best that this machine can run"
+    )
     host: str = _setting(
-        "127.0.0.1", str, "address to listen on; 0.0.0.0 for every network", also="GRADIO_SERVER_NAME"
+        "127.0.0.1",
+        str,
+        "address to listen on; 0.0.0.0 listens on every network interface",
+        also="GRADIO_SERVER_NAME",
     )
     port: int = _setting(
         7860,
         _number(1, 65_535),
-        "port; the next free one is taken when it is in use",
+        "port to listen on; when it is in use, the next free one is taken",
         also="GRADIO_SERVER_PORT",
     )
     share: bool = _setting(False, _flag, "make a public link through Gradio's relay")
     ssl: bool = _setting(
         False,
         _flag,
-        "serve https: with --ssl-key and --ssl-cert, or with a self-signed certificate that is made here",
+        "serve https, with --ssl-key and --ssl-cert, or with a self-signed certificate that the app makes",
     )
     ssl_key: Path | None = _setting(None, _file, "PEM file of the certificate's private key")
     ssl_cert: Path | None = _setting(
-        None, _file, "PEM file of the certificate, its chain after it; https without --ssl too"
+        None, _file, "PEM file of the certificate followed by its chain; turns https on without --ssl too"
     )
     root_path: str = _setting(
-        "", _prefix, "path that a proxy serves the app under, such as /voice, whether it takes it off or not"
+        "",
+        _prefix,
+        "path under which a proxy serves the app, such as /voice, whether the proxy removes it or not",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         _networks,
-        "addresses of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, comma-separated;"
-        " * for all",
+        "addresses or networks of proxies, comma-separated, whose X-Forwarded-For, -Proto, -Host and -Prefix"
+        " headers are trusted; * trusts every peer",
     )
     checkpoint: str = _setting(
         "",
         str,
         "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION;"
-        " nvidia/personaplex-7b-v1 unless given",
+        " default nvidia/personaplex-7b-v1",
     )
     hf_token: str = _setting(
-        "", str, "token for the Hub, before HF_TOKEN and the Hub's own login", secret=True
+        "", str, "token for the Hugging Face Hub; goes before HF_TOKEN and the Hub's own login", secret=True
     )
-    device: str = _setting("auto", str, "where the PersonaPlex model runs: auto, cpu, cuda or cuda:N")
+    device: str = _setting("auto", str, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
     dtype: str = _setting(
-        "auto", _one_of("auto", "bfloat16", "float16", "float32"), "number type of its weights"
+        "auto",
+        _one_of("auto", "bfloat16", "float16", "float32"),
+        "number type of the model's weights: auto, bfloat16, float16 or float32",
     )
     quantize: str = _setting(
         "auto",
         _one_of("auto", "none", "int8", "int4"),
-        "bits of its weights: auto takes int8 or int4 where it must",
+        "quantisation of the model's weights: none, int8 or int4; auto quantises only when they do not fit",
     )
     cpu_offload: bool = _setting(
-        False, _flag, "keep what does not fit on the GPU in host memory: it runs, far from real time"
+        False, _flag, "keep layers that do not fit on the GPU in host memory; far slower than real time"
     )
     remote_url: tuple[str, ...] = _setting(
         (),
         _sockets,
-        "servers of the remote engine, comma-separated: wss://HOST[/PATH], all that speak the moshi protocol",
+        "servers of the remote engine that speak the moshi protocol, as wss://HOST[/PATH], comma-separated",
     )
-    remote_key: str = _setting(
-        "", str, "key that the remote servers ask for, sent as a bearer token", secret=True
-    )
+    remote_key: str = _setting("", str, "key for the remote servers, sent as a bearer token", secret=True)
     remote_headers: tuple[tuple[str, str], ...] = _setting(
-        (), _headers, "other HTTP headers they ask for, a JSON object", secret=True
+        (), _headers, "other HTTP headers for the remote servers, a JSON object", secret=True
     )
     remote_insecure: bool = _setting(
-        False, _flag, "talk to remote servers whose certificate cannot be verified"
+        False, _flag, "accept remote servers whose certificate cannot be verified"
     )
     remote_talks: int = _setting(
-        1, _number(1, 64), "talks that one remote server holds at once, where it does not tell"
+        1, _number(1, 64), "talks that one remote server holds at once, if it does not report that itself"
     )
     remote_handshake_s: int = _setting(
-        60, _number(1, 600), "a remote server gets so long to begin a talk, in seconds"
+        60, _number(1, 600), "longest wait for a remote server to begin a talk, in seconds"
     )
     slots: int = _setting(2, _number(1, 64), "talks held at once; further callers wait in line")
     talk_limit_s: int = _setting(600, _number(10, 7_200), "longest talk, in seconds")
     idle_limit_s: int = _setting(
-        120, _number(5, 3_600), "a talk in which the user says nothing for this long ends"
+        120, _number(5, 3_600), "end a talk after the user has said nothing for so many seconds"
     )
     drain_s: int = _setting(
-        10, _number(0, 3_600), "running talks get so long to end when the app is told to stop, in seconds"
+        10, _number(0, 3_600), "at shutdown, time that running talks have to end, in seconds"
     )
-    data: Path = _setting(Path("data"), Path, "folder for the talks that people choose to keep")
-    auth: str = _setting("", _login, "user:password asked for on every route", secret=True)
+    data: Path = _setting(Path("data"), Path, "folder for kept talks, cloned voices, votes and certificates")
+    auth: str = _setting("", _login, "login required on every route, as user:password", secret=True)
     api_key: str = _setting(
-        "", str, "key accepted on every route as a bearer token, X-API-Key or api_key=", secret=True
+        "",
+        str,
+        "key accepted on every route as a bearer token, an X-API-Key header or an api_key= parameter",
+        secret=True,
     )
     personas: str = _setting(
-        "", str, "YAML file of personas, added to the app's own or put in the place of their namesakes"
+        "", str, "YAML file of personas; each adds to the app's own or replaces the one of its name"
     )
     adapters: str = _setting(
-        "", str, "YAML file of the gateway's adapters, added to the personas or put in their place"
+        "", str, "YAML file of gateway adapters; each adds to the personas or replaces the one of its name"
     )
     gateway_key: str = _setting(
-        "", str, "key that the gateway's adapters take which ask for one, besides the app's own", secret=True
+        "",
+        str,
+        "key for gateway adapters that require one; the app's own key is accepted there too",
+        secret=True,
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), _origins, "other sites whose pages may connect, comma-separated"
+        (), _origins, "origins of other sites whose pages may connect, comma-separated"
     )
-    connects_per_minute: int = _setting(60, _number(1, 10_000), "talks one address may begin in a minute")
-    llm_url: str = _setting("", _url, "OpenAI-compatible endpoint that answers in the classic engine")
-    llm_key: str = _setting("", str, "its key", secret=True)
-    llm_model: str = _setting("", str, "the model to ask it for")
-    judge_url: str = _setting("", _url, "OpenAI-compatible endpoint that judges answers in evaluate run")
-    judge_key: str = _setting("", str, "its key", secret=True)
-    judge_model: str = _setting("", str, "the model to ask it for")
+    connects_per_minute: int = _setting(
+        60, _number(1, 10_000), "talks that one address may begin in a minute"
+    )
+    llm_url: str = _setting(
+        "", _url, "OpenAI-compatible endpoint of the language model that answers in the classic engine"
+    )
+    llm_key: str = _setting("", str, "key of the language model's endpoint", secret=True)
+    llm_model: str = _setting("", str, "name of the model at that endpoint")
+    judge_url: str = _setting(
+        "", _url, "OpenAI-compatible endpoint of the language model that judges answers in evaluate run"
+    )
+    judge_key: str = _setting("", str, "key of the judge's endpoint", secret=True)
+    judge_model: str = _setting("", str, "name of the judge's model")
     votes_dataset: str = _setting(
-        "", _dataset, "private dataset on the Hub, OWNER/NAME, that votes of blind tests are copied to"
+        "", _dataset, "private dataset on the Hub, OWNER/NAME, to which votes of blind tests are copied"
     )
-    log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one object a line")
-    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "how much is logged")
+    log_format: str = _setting("text", _one_of("text", "json"), "text, or json for one JSON object a line")
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "least severe level that is logged"
+    )
 
     def __post_init__(self) -> None:
         if (self.ssl_key is None) != (self.ssl_cert is None):
+            # each is useless alone, and a wrong guess at the other would fail only at the first request
             given, missing = ("--ssl-key", "--ssl-cert") if self.ssl_key else ("--ssl-cert", "--ssl-key")
             raise UsageError(
                 f"{given} is given without {missing}; give both, or --ssl alone for a self-signed"
@@ -266,12 +313,14 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None) -> Settings:
-        """Return the settings of an environment, with flags (as text, None for absent) before it.
+        """Return the settings of an environment; `overrides` are flags as text, None for one not given.
 
-        Raises: UsageError naming the variable, its value and what it may be, or what goes only together.
+        Raises: UsageError naming the variable, its value and the allowed ones, or settings that need each
+        other.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):
+            # our variable goes before the other program's, and a flag before both
             variable = ENV_PREFIX + f.name.upper()
             if variable not in environ and f.metadata.get("also") in environ:
                 variable = f.metadata["also"]
@@ -283,6 +332,7 @@ class Settings:
             try:
                 values[f.name] = f.metadata["parse"](text.strip())
             except ValueError as error:
+                # a secret that is mistyped is still a secret
                 shown = "its value" if not f.repr else shorten(text)
                 raise UsageError(f"{name} is {shown}; it must be {error}.") from None
         return cls(**values)

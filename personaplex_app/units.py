@@ -1,4 +1,4 @@
-"""The quantities everybody shares: one frame is 1920 samples at 24 kHz, which is 80 ms."""
+"""Units of time that all modules share: a frame is 1920 samples at 24 kHz, which is 80 ms."""
 
 SAMPLE_RATE_HZ = 24_000
 FRAME_SAMPLES = 1_920

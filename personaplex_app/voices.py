@@ -1,6 +1,4 @@
-"""Every voice by name, PersonaPlex's 18 and the embedded engine's, and the reading of `voices.tgz` as the
-hostile archive that any download is.
-"""
+"""All voices by name, PersonaPlex's 18 and the embedded engine's, and reading `voices.tgz` without trust."""
 
 from __future__ import annotations
 
@@ -16,19 +14,19 @@ from pathlib import Path
 from .errors import UnknownVoice, WeightsError, shorten
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
-"""Limit of what the released 6–8 MB archive may unpack to."""
+"""Most that the archive may unpack to; the released one has 6 to 8 MB."""
 MAX_VOICE_BYTES = 4 * 2**20
 MAX_MEMBERS = 1000
 CLONE_LUFS = -24.0
 """The loudness that the model's voice prompts were trained at."""
 MAX_CLONE_BYTES = 64 * 2**10
 CLONE_PREFIX = "clone:"
-"""Begins a cloned voice's name on the wire; its id follows."""
+"""Prefix of a cloned voice's name on the wire, before its id."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice a person can choose. `family` groups voices in the gallery."""
+    """A voice that users can choose. `family` groups voices in the gallery."""
 
     name: str
     title: str
@@ -38,7 +36,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Family:
-    """A group of voices. `prefix` begins their names; `embedded` is the embedded engine's nearest voice."""
+    """A group of voices; `prefix` begins their names, `embedded` is the embedded engine's nearest voice."""
 
     prefix: str
     title: str
@@ -101,7 +99,7 @@ def _unknown(name: str, names: tuple[str, ...]) -> UnknownVoice:
 
 
 def released_voice(name: str) -> Voice:
-    """Return a voice of the release as the gallery shows it.
+    """Return a released voice with its title and description for the gallery.
 
     Raises: UnknownVoice.
     """
@@ -112,10 +110,10 @@ def released_voice(name: str) -> Voice:
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
-    """Return the voice files in `voices.tgz`, by voice name; whatever else it holds is passed over and
-    nothing is ever extracted.
+    """Return the contents of the voice files in `voices.tgz`, by voice name; other members are ignored.
 
-    Raises: WeightsError when it is not such an archive, or one that unpacks to more than it may.
+    Everything is read in memory, so that no member can write outside a folder.
+    Raises: WeightsError when the file is no such archive, or unpacks to more than the limit.
     """
     voices: dict[str, bytes] = {}
     try:
@@ -160,7 +158,7 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
 
 
 class _Bounded(io.RawIOBase):
-    """Reads on until the limit, whatever the headers promise."""
+    """A stream that raises past the limit, whatever sizes the archive's headers claim."""
 
     def __init__(self, inner: gzip.GzipFile, name: str) -> None:
         self._inner = inner

@@ -1,6 +1,4 @@
-"""YAML files: ours as they are, somebody's by hand, so that whatever is wrong in it is told with its line and
-field.
-"""
+"""Read YAML: an operator's file with line and field in every error, and the package's own files."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Fields:
-    """A mapping of the file. Take the fields that are known; `unused` says what is left."""
+    """A mapping in the file. Take each known field once; `unused` then lists the unknown ones."""
 
     def __init__(self, file: str, node: yaml.Node, within: str) -> None:
-        """`within` is the path of the mapping in the file, "" for the whole of it.
+        """Wrap the mapping `node` at the path `within` in the file, "" for the whole file.
 
-        Raises: SettingsFileError when it is no mapping, or names a field twice.
+        Raises: SettingsFileError when the node is no mapping, or names a field twice.
         """
         self._file = file
         self._within = within
@@ -43,18 +41,18 @@ class Fields:
         return name in self._nodes
 
     def take(self, name: str, parse: Callable[[Any], T], default: T) -> T:
-        """Return a field's value, parsed; `default` where it is absent or empty.
+        """Return the parsed value of a field, `default` when it is absent or empty.
 
-        Raises: SettingsFileError with line and field; what `parse` raises as ValueError says what the value
-        must be, BadInput a sentence.
+        `parse` raises ValueError with what the value must be, or BadInput with a whole sentence.
+        Raises: SettingsFileError with line and field.
         """
         node = self._next(name)
         return default if node is None else self._parsed(node, self._path(name), parse)
 
     def take_list(self, name: str, parse: Callable[[Any], T], least: int, most: int) -> tuple[T, ...]:
-        """Return a field that is a list of `least` to `most` values, each parsed; nothing where it is absent.
+        """Return the parsed values of a field that is a list of `least` to `most`, () when it is absent.
 
-        Raises: as `take`, with the line of the value that is wrong.
+        Raises: SettingsFileError as `take` does, with the line of the wrong value.
         """
         node = self._next(name)
         if node is None:
@@ -84,7 +82,7 @@ class Fields:
             raise _wrong(self._file, node, path, str(error).rstrip(".")) from None
 
     def mapping(self, name: str) -> Fields:
-        """Return a field that is a mapping, an empty one where it is absent."""
+        """Return a field that is a mapping, an empty one when it is absent."""
         node = self._next(name)
         if node is None:
             node = yaml.MappingNode("tag:yaml.org,2002:map", [], self._mark)
@@ -110,13 +108,16 @@ class Fields:
         return found
 
     def refused(self, name: str, why: str) -> SettingsFileError:
-        """Return the error for a field that is wrong beside others, at the line where its mapping begins."""
+        """Return the error for a field that conflicts with others, at the line where its mapping begins."""
         return SettingsFileError(
             f"{self._file}, line {self._mark.line + 1}, field {self._path(name)}: {why}."
         )
 
     def end(self) -> None:
-        """Raises: SettingsFileError for the first field that nobody took."""
+        """Check that every field was taken.
+
+        Raises: SettingsFileError for the first unknown field, with the known ones.
+        """
         for name, node in self._nodes.items():
             raise _wrong(
                 self._file,
@@ -126,7 +127,7 @@ class Fields:
             )
 
     def unused(self) -> list[str]:
-        """Return where the fields are that nobody took, here and further in."""
+        """Return line and path of each field that was not taken, in this mapping and those inside it."""
         here = [f"line {_line(node)}, field {self._path(name)}" for name, node in self._nodes.items()]
         return [*here, *(each for inner in self._inner for each in inner.unused())]
 
@@ -135,10 +136,9 @@ class Fields:
 
 
 def read_fields(path: Path, list_name: str = "") -> Fields:
-    """Return the mapping that a YAML file is; with a `list_name`, a file that is only a list is read as the
-    field of that name.
+    """Read a YAML file that is one mapping; with a `list_name`, one that is a list becomes that field.
 
-    Raises: SettingsFileError when the file cannot be read, is too large or no YAML, with the line.
+    Raises: SettingsFileError when the file cannot be read, is too large or is no YAML, with the line.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -168,7 +168,7 @@ def read_fields(path: Path, list_name: str = "") -> Fields:
 
 
 def load_yaml(path: Path) -> Any:
-    """Return what a YAML file of ours holds, with libyaml's parser where it is there.
+    """Load one of the package's own YAML files, with libyaml's faster parser if it is installed.
 
     Raises: SettingsError when the file cannot be read.
     """
@@ -181,7 +181,7 @@ def load_yaml(path: Path) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return a value that is text. Raises: ValueError."""
+    """Return a value that must be text, without outer white space. Raises: ValueError."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("text")
     return value.strip()
@@ -199,7 +199,7 @@ def line_of_text(most_chars: int) -> Callable[[Any], str]:
 
 
 def flag(value: Any) -> bool:
-    """Return a value that is true or false. Raises: ValueError."""
+    """Return a value that must be true or false. Raises: ValueError."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
@@ -209,7 +209,7 @@ def number(low: float, high: float, whole: bool = False) -> Callable[[Any], Any]
     """Return a parser of numbers from `low` to `high`."""
 
     def parse(value: Any) -> float | int:
-        # a comparison with what is not a number is False
+        # NaN fails the comparison, and a bool would be an int
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.test_structure import FLOORS, ROOT
 
 FILE = ROOT / "assets" / "architecture.svg"
-# what each room is, in a few words, and how much of its floor it takes
+# each room with a few words about it, and its share of its floor's width
 ROOMS = {
     "__main__": ("python -m personaplex_app", 1),
     "notebook": ("helpers of the notebooks", 1),
@@ -36,7 +36,7 @@ ROOMS = {
     "personas": ("roles", 0.7),
 }
 WIDTH, BAND, GAP, LEFT = 1200, 66, 8, 24
-# the rooms that a frame of sound passes
+# the rooms through which a frame of sound goes
 WALK = ("ui/static", "server", "sessions", "engine", "model", "codec", "protocol", "audio")
 STYLE = """text{font:600 15px system-ui,sans-serif;fill:#1b2026}
 .s{font:400 12.5px system-ui,sans-serif;fill:#495059}
@@ -48,7 +48,7 @@ STYLE = """text{font:600 15px system-ui,sans-serif;fill:#1b2026}
 
 
 def draw() -> str:
-    """Return the picture."""
+    """Return the picture as SVG."""
     height = 62 + len(FLOORS) * (BAND + GAP) + 12
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '

@@ -1,4 +1,4 @@
-"""A part of a talk's lane as a picture that is at home in light and dark."""
+"""Draw a part of a talk's lane as SVG, in colours for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 WIDTH, HEIGHT, LEFT = 1200, 280, 84
 AXIS, HALF = HEIGHT // 2, 74
 PEAKS_PER_BAR = 2
-# how far words may run on behind their time
+# how far a word may be drawn after its time
 RUN_ON_PX = 120
 STYLE = """rect{fill:#f6f3ec}.rule{stroke:#d9d3c6;fill:none}.bars{stroke-width:2.4;fill:none}
 .user{stroke:#0a7a83}.agent{stroke:#c2481f}text{stroke:none!important;font:500 14px system-ui,sans-serif}
@@ -21,7 +21,10 @@ SIGNS = {"user": -1, "agent": 1}
 
 
 def lane_svg(lane: dict[str, Any], length_s: float = 13.5) -> str:
-    """Return `length_s` of the lane that `/api/sessions/{talk_id}` gives, from the user's first word on."""
+    """Return the picture of `length_s` seconds of a lane, from the user's first word on.
+
+    `lane` is that of `/api/sessions/{talk_id}`.
+    """
     from_s = next(each["start_s"] for each in lane["utterances"] if each["speaker"] == "user") - 0.4
     to_s = from_s + length_s
 
@@ -57,14 +60,14 @@ def _bars(lane: dict[str, Any], side: str, from_s: float, to_s: float, at: Calla
     for first in range(int(from_s * rate), int(to_s * rate), PEAKS_PER_BAR):
         peak = max(peaks[first : first + PEAKS_PER_BAR], default=0)
         if peak > 0.004:
-            # loudness as heard, as the page draws it
+            # loudness is heard on a compressed scale; the page draws it the same way
             tall = max(2.0, min(1.0, peak**0.6 * 1.15) * HALF)
             bars.append(f"M{at(first / rate) + 1:g} {AXIS + sign * 3}v{sign * tall:.1f}")
     return f'<path class="{side} bars" d="{"".join(bars)}"/>'
 
 
 def _words(words: list[tuple[str, float]], side: str) -> list[str]:
-    """Return words at their times; they run on in one of two rows while they stay near them."""
+    """Return words at their times in two rows; when a row's words have drifted too far, the other is used."""
     row, ends = 0, [0.0, 0.0]
     placed = []
     for text, x in words:
@@ -81,5 +84,5 @@ def _words(words: list[tuple[str, float]], side: str) -> list[str]:
 
 
 def _width_px(text: str) -> float:
-    """Return about how wide a word is."""
+    """Return the approximate width of a word, since no font is measured here."""
     return sum(12.5 if c in "mwMW" else 5.5 if c in "iljtfr.,'!" else 8.6 for c in text)

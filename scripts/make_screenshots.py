@@ -1,9 +1,9 @@
-"""Make the pictures in assets/ from the real page: every tab, light and dark, desk and phone.
+"""Make the pictures in assets/ from the real page: every tab, light and dark, desktop and phone.
 
     python -m scripts.make_screenshots [NAME ...]
 
-NAMEs are talk, respond, compare, evaluate, sessions, icon; all unless given. The embedded engine speaks and a
-fake microphone asks, so that nothing is drawn that did not happen. A talk's lane becomes assets/lane.svg, and
+NAMEs are talk, respond, compare, evaluate, sessions, icon; default all. The embedded engine answers a fake
+microphone, so that the pictures show talks that happened. A talk's lane becomes assets/lane.svg, and
 assets/question.wav is a question to try Respond and `offline` with.
 """
 
@@ -53,7 +53,7 @@ SCROLL = """at => {
 
 
 def main(names: list[str]) -> int:
-    """Make the pictures that are asked for."""
+    """Make the named pictures, or all. Exit status: 2 for an unknown name."""
     makers: dict[str, Callable[[Browser, AppProcess], None]] = {
         "talk": talk,
         "respond": respond,
@@ -80,8 +80,8 @@ def main(names: list[str]) -> int:
 
 
 def talk(browser: Browser, app: AppProcess) -> None:
-    """A talk in which the user asks and interrupts, while it runs; the lane of one becomes lane.svg."""
-    # a phone shows a few seconds of a lane: what happens in them is the interruption
+    """Picture a running talk in which the user asks and interrupts; its lane becomes lane.svg."""
+    # a phone shows only a few seconds of a lane, so its picture is taken at the interruption
     for size, moment in (("phone", ("user", "recycling")), ("desk", ("agent", "Thursday"))):
         # on a busy machine the answer comes too late to be interrupted
         while not (lane := _talk(browser, app, size, moment)):
@@ -90,7 +90,7 @@ def talk(browser: Browser, app: AppProcess) -> None:
 
 
 def _talk(browser: Browser, app: AppProcess, size: str, moment: tuple[str, str]) -> dict[str, Any] | None:
-    """Hold the talk and return its lane, None when nobody was interrupted."""
+    """Hold the talk and return its lane, None when the agent was not interrupted."""
     with visitor(browser) as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
@@ -107,7 +107,7 @@ def _talk(browser: Browser, app: AppProcess, size: str, moment: tuple[str, str])
 
 
 def respond(browser: Browser, app: AppProcess) -> None:
-    """The recording of assets/ answered, with words and lane."""
+    """Picture the answer to assets/question.wav, with words and lane."""
     with visitor(browser) as page:
         open_page(page, app.url)
         page.click("#tab-respond-button")
@@ -126,7 +126,7 @@ def respond(browser: Browser, app: AppProcess) -> None:
 
 
 def compare(browser: Browser, app: AppProcess) -> None:
-    """Two voices' answers to the same scenario, side by side."""
+    """Picture several voices' answers to the same scenario, side by side."""
     with visitor(browser) as page:
         open_page(page, app.url)
         page.click("#tab-compare-button")
@@ -145,7 +145,7 @@ def compare(browser: Browser, app: AppProcess) -> None:
 
 
 def evaluate(browser: Browser, app: AppProcess) -> None:
-    """The report of the scenarios that interrupt."""
+    """Picture the report of the scenarios that interrupt."""
     with visitor(browser) as page:
         open_page(page, app.url)
         page.click("#tab-evaluate-button")
@@ -160,7 +160,7 @@ def evaluate(browser: Browser, app: AppProcess) -> None:
 
 
 def sessions(browser: Browser, app: AppProcess) -> None:
-    """A kept talk in the list, opened."""
+    """Picture a kept talk in the list, opened."""
     with visitor(browser) as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
@@ -177,7 +177,7 @@ def sessions(browser: Browser, app: AppProcess) -> None:
 
 
 def icon(browser: Browser, app: AppProcess) -> None:
-    """The thumbnail that a Space shows, and the icon in the sizes that do not take SVG."""
+    """Render the thumbnail of a Space, and the icon for places that do not accept SVG."""
     for drawing, width, height in ((ASSETS / "thumbnail.svg", 1200, 630), (ICON, 512, 512)):
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(drawing.as_uri())
@@ -193,7 +193,7 @@ def pictures(
     sizes: tuple[str, ...] = tuple(SIZES),
     schemes: tuple[str, ...] = SCHEMES,
 ) -> None:
-    """Keep a picture of each size and scheme; `at` is what stands at its top."""
+    """Save a picture for each size and scheme; `at` selects the element at its top."""
     for size in sizes:
         page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
         for scheme in schemes:
@@ -212,7 +212,10 @@ def pictures(
 
 
 def small(png: bytes) -> bytes:
-    """Return a picture in few colours. Raises: ValueError when that is still too large for a repository."""
+    """Return a picture in few colours.
+
+    Raises: ValueError when it is still larger than `MAX_BYTES`, too much for a repository.
+    """
     out = io.BytesIO()
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
@@ -222,7 +225,7 @@ def small(png: bytes) -> bytes:
 
 
 def caption(page: Page, speaker: str, pattern: str) -> None:
-    """Wait for words of one side."""
+    """Wait for a caption of one speaker that matches a pattern."""
     found = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(
         has_text=re.compile(pattern, re.IGNORECASE)
     )
@@ -230,7 +233,7 @@ def caption(page: Page, speaker: str, pattern: str) -> None:
 
 
 def choose_kinds(page: Page, *titles: str) -> None:
-    """Tick kinds of scenarios until Gradio, which may still be being built, leaves them ticked."""
+    """Tick kinds of scenarios, again if need be: Gradio resets the boxes while it builds the page."""
     boxes = {
         box.inner_text().strip(): box.locator("input") for box in page.locator("#evaluate-kinds label").all()
     }

@@ -6,11 +6,19 @@ tone, a Hub.
 """
 
 import os
-from collections.abc import Iterator
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, longest_first, spent, unasked_soak
+from .support.patience import until
 
 if TYPE_CHECKING:  # what these import must see the environment that is set below
     from playwright.sync_api import Browser
@@ -19,6 +27,9 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
     from .support.app_process import AppProcess
     from .support.hub_server import Hub
+
+
+OWN_TEMP = "PERSONAPLEX_TESTS_TEMP"
 
 
 def pytest_configure() -> None:
@@ -32,12 +43,73 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the app is started dozens of times and need not be compiled each time
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
+        os.environ[OWN_TEMP] = str(os.getpid())
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
+    # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_unconfigure() -> None:
+    """Leave nothing in the system's folder for temporary files, whoever wrote it: the tests, or what they
+    started.
+    """
+    if os.environ[OWN_TEMP] == str(os.getpid()):
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)  # what is marked here is selected by `-m` afterwards
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    give_kinds(items)
+    left_out = unasked_soak(items, config.option.markexpr)
+    config.hook.pytest_deselected(items=left_out)
     # files are handed out in this order; those that take longest come first, so that no worker is left alone
     # with one at the end
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    items[:] = sorted((item for item in items if item not in left_out), key=longest_first)
+
+
+GUARD = Guard()
+BEGAN_CPU_S = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    item.stash[BEGAN_CPU_S] = cpu_s()
+    if not item.get_closest_marker("unit"):
+        return (yield)
+    with GUARD.guarding(item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        GUARD.broken.clear()
+    elif report.when == "teardown":
+        report.user_properties += [("kind", kind_of(item)), ("cpu_s", cpu_s() - item.stash[BEGAN_CPU_S])]
+        # what it may not do is refused at once, but a program may take that for a fault that it lives with
+        if GUARD.broken:
+            report.outcome, report.longrepr = "failed", GUARD.broken[0]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in spent(report for reports in terminalreporter.stats.values() for report in reports):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_thread_left() -> Iterator[None]:
+    """Fail where a file's tests leave a thread behind."""
+    before = set(threading.enumerate())
+    yield
+    until(lambda: not left_threads(before), lambda: f"threads are left: {left_threads(before)}")
 
 
 @pytest.fixture(scope="session")
@@ -84,4 +156,4 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[Hub]":
 def access(server: "Hub", tmp_path: Path) -> "HubAccess":
     from personaplex_app.model.hub_repo import HubAccess
 
-    return HubAccess("", tmp_path / "receipts", tmp_path / "cache", server.url, pauses_s=(0.0, 0.0))
+    return HubAccess("", tmp_path / "receipts", tmp_path / "cache", server.url, retry_delays_s=(0.0, 0.0))

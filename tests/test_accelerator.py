@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parent.parent
 PATIENT = ("--until", "100000", "--patience", "100")  # a busy machine is no failure of a part

@@ -24,8 +24,6 @@ from personaplex_app.evaluation.blind_test.vote_log import VoteLog
 from .support.app_process import ROOT
 from .support.blind_test_voters import Clock, design, heard, made, vote
 
-pytestmark = pytest.mark.unit
-
 ME, YOU = "browser-one", "browser-two"
 
 
@@ -299,6 +297,7 @@ def test_results_leave_the_checks_out_and_count_them_apart(blind, clock):
         == 12
     )
     assert sum(each["voice"] for each in found["reasons"].values()) == 6
+    assert len(found["standings"]) == 3
     assert all(each["interval"] for each in found["standings"])
 
 
@@ -411,6 +410,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.process
 def test_log_writer_killed_200_times_loses_no_acknowledged_vote(tmp_path):
     chance, path, acknowledged = random.Random(4), tmp_path / "votes.jsonl", {}
     plan_ = "".join(f"{2 * k} {chance.randint(0, 8_000)}\n" for k in range(200))

@@ -4,6 +4,7 @@ the machine allows.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -21,9 +22,10 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support import tiny
 from .support.fakes import ScriptedResponder
+from .support.patience import PATIENCE_S
 from .support.speech import recognise, speak
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 GREETING = "Hello, this is Anna."
 LONG = (
@@ -172,7 +174,7 @@ def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk
     assert len(set(plain_words(said)[:-1]) - set(heard)) <= 1
     assert done.final("agent")[0] == said
     assert done.marks("user") == ["interruption"]
-    assert "when you are open" in done.responder.asked[-1]
+    assert re.search("when you (are|were) open", done.responder.asked[-1])  # one sounds like the other
 
 
 def test_talk_word_that_the_agent_said_long_before_still_interrupts(talk):
@@ -326,7 +328,7 @@ def test_talk_whose_models_fail_ends_alone(talk, monkeypatch):
             raise MemoryError("no words of the talk")
 
     broken, sound = talk(ScriptedResponder()), talk(ScriptedResponder())
-    monkeypatch.setattr(broken.session._listener, "_recogniser", Broken())
+    monkeypatch.setattr(broken.session._recognition, "_recogniser", Broken())
     with pytest.raises(EngineError, match=r"failed in this talk \(MemoryError\); start a new one") as caught:
         broken.wait(0.5).say(QUESTION).wait(1.0)
     assert "words" not in str(caught.value)
@@ -338,7 +340,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
 
     class Hanging(ScriptedResponder):
         def greet(self):
-            release.wait(20.0)
+            release.wait(PATIENCE_S)
             return "Too late."
 
     before = set(threading.enumerate())
@@ -349,7 +351,7 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
     assert not release.is_set()
     release.set()
     for thread in set(threading.enumerate()) - before:
-        thread.join(5.0)
+        thread.join(PATIENCE_S)
     assert responder.closed
 
 

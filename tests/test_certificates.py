@@ -17,8 +17,6 @@ from personaplex_app.settings import Settings
 
 from .test_cli import run
 
-pytestmark = pytest.mark.unit
-
 
 def made_in(folder, **settings):
     return certificate_of(Settings(ssl=True, data=folder, **settings))
@@ -176,6 +174,7 @@ def test_doctor_tells_what_https_is_served_with_and_makes_nothing(tmp_path, pair
     assert not data.exists()
 
 
+@pytest.mark.process
 def test_serve_with_a_bad_certificate_is_one_line_and_exit_1(tmp_path, pair):
     done = run(
         "serve",

@@ -8,6 +8,8 @@ from personaplex_app.protocol_events import AgentText
 from personaplex_app.server import channel, listener
 from personaplex_app.server.channel import HttpChannel
 
+from .support.patience import PATIENCE_S
+
 pytestmark = pytest.mark.unit
 
 
@@ -32,6 +34,6 @@ async def test_stream_of_a_talk_that_was_hung_up_ends(monkeypatch):
     body = half.stream()
     await anext(body)
     half.hang_up()
-    with anyio.fail_after(1):
+    with anyio.fail_after(PATIENCE_S):
         assert [each async for each in body] == []
     await half.close(1000, "")

@@ -12,17 +12,17 @@ import pytest
 from personaplex_app.__main__ import main
 
 from .support.app_process import ROOT, app_process
-
-pytestmark = pytest.mark.unit
+from .support.patience import PATIENCE_S
 
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "personaplex_app", *args]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60
+        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "args", [(), ("--help",), ("serve", "--help"), ("doctor", "--help"), ("evaluate", "score", "--help")]
 )
@@ -32,6 +32,7 @@ def test_cli_help_or_no_command_explains_itself(args):
     assert "usage: personaplex_app" in done.stdout + done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("args", "env", "said"),
     [
@@ -48,6 +49,7 @@ def test_cli_bad_usage_is_one_line_and_exit_2(args, env, said):
     assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
 
 
+@pytest.mark.process
 def test_cli_bad_adapters_file_is_one_line_and_exit_2(tmp_path):
     file = tmp_path / "adapters.yaml"
     file.write_text("adapters:\n  - name: personaplex-chat\n    enabled: maybe\n")
@@ -56,6 +58,7 @@ def test_cli_bad_adapters_file_is_one_line_and_exit_2(tmp_path):
     assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
 
 
+@pytest.mark.process
 def test_cli_doctor_json_names_engine_and_weights():
     found = json.loads(run("doctor", "--json").stdout)
     assert found["engine"]["name"] == "classic"
@@ -80,6 +83,7 @@ def test_cli_doctor_text_says_why(tmp_path, monkeypatch, capsys):
     assert "Log        json, level info" in told
 
 
+@pytest.mark.process
 def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -90,4 +94,4 @@ def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
             assert f"Port {port} is in use; taking " in log
             assert not log.endswith(f":{port}")
             app.process.send_signal(signal.SIGTERM)
-            assert app.process.wait(timeout=15) == 0
+            assert app.process.wait(timeout=PATIENCE_S) == 0

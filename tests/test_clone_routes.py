@@ -42,7 +42,6 @@ from .support.fakes import FakeChannel
 from .support.served import served
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 ME, YOU = "m" * 32, "y" * 32
 MINE, YOURS = {"X-Owner-Key": ME}, {"X-Owner-Key": YOU}
 YES = {"consent": "1", "name": "Anna"}
@@ -166,6 +165,7 @@ async def test_clones_preview_is_what_was_picked_at_its_loudness(client, wav):
     assert (await client.get("/api/clones")).json()["voices"] == []
 
 
+@pytest.mark.slow
 async def test_clones_life_from_recording_to_talk_to_deletion(client, app_state, wav, tmp_path):
     made = await client.post("/api/clones", params=YES, content=wav)
     assert made.status_code == 201
@@ -290,24 +290,26 @@ async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypat
 
 
 async def test_clones_too_many_or_too_slow_uploads_are_told(client, monkeypatch):
-    monkeypatch.setattr(uploads, "UPLOAD_PATIENCE_S", 0.2)
     monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
-    answers = {}
+    begun, over = anyio.Event(), anyio.Event()
 
     async def stalled():
         yield b"RIFF"
-        await anyio.sleep(5)
+        begun.set()
+        await over.wait()
+
+    async def slow():
+        return await client.post("/api/clones", params=YES, content=stalled())
 
     async with anyio.create_task_group() as tasks:
-
-        async def slow():
-            answers["slow"] = await client.post("/api/clones", params=YES, content=stalled())
-
         tasks.start_soon(slow)
-        await anyio.sleep(0.05)
-        answers["second"] = await client.post("/api/clones", params=YES, content=b"RIFF")
-    assert "try again in a few seconds" in refused(answers["second"], 429, "capacity")
-    assert "took longer than" in refused(answers["slow"], 400, "bad_input")
+        await begun.wait()
+        second = await client.post("/api/clones", params=YES, content=b"RIFF")
+        assert "try again in a few seconds" in refused(second, 429, "capacity")
+        over.set()
+    over = anyio.Event()
+    monkeypatch.setattr(uploads, "UPLOAD_PATIENCE_S", 0.05)
+    assert "took longer than" in refused(await slow(), 400, "bad_input")
 
 
 async def test_clones_are_counted_by_address(engine, tmp_path):

@@ -44,7 +44,7 @@ def kept(tmp_path):
 
 
 def test_voices_are_their_owners_only(kept):
-    mine = kept.voices.add(ME, "  Anna \n Karenina ", b"a", keep=True)
+    mine = kept.voices.add(ME, "  Anna \n Karenina ", b"the sound of it", keep=True)
     assert (mine.name, mine.kept) == ("Anna Karenina", True)
     assert kept.voices.all(YOU) == []
     for act in (kept.voices.get, kept.voices.keep, kept.voices.delete):
@@ -54,7 +54,7 @@ def test_voices_are_their_owners_only(kept):
     with pytest.raises(BadInput, match="owner key"):
         kept.voices.get(NOBODY.with_owner_key("short"), mine.id)
     assert kept.voices.get(ME, mine.id) == mine
-    assert b"a" not in repr(mine).encode()[20:] or "data" not in repr(mine)
+    assert "the sound of it" not in repr(mine)
 
 
 def test_voices_not_kept_go_an_hour_after_their_last_use(kept):

@@ -37,10 +37,10 @@ from personaplex_app.settings import Settings
 from personaplex_app.voices import Voice
 
 from .support.blind_test_voters import Clock
+from .support.patience import PATIENCE_S
 from .support.served import served
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 MINE, YOURS = {"X-Owner-Key": "m" * 32}, {"X-Owner-Key": "y" * 32}
 GAINS = {"quiet": 0.1, "plain": 0.4, "loud": 1.0}
 
@@ -51,7 +51,7 @@ class GainSession(EchoSession):
         self._gain, self._gate = gain, gate
 
     def step(self, user):
-        self._gate.wait(timeout=10)
+        self._gate.wait(timeout=PATIENCE_S)
         return Step(super().step(user).agent * np.float32(self._gain))
 
 
@@ -143,7 +143,7 @@ async def started(client, wav, **more) -> str:
 
 
 async def until(client, run: str, status: str) -> dict:
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_S):
         while (found := (await client.get(f"/api/compare/runs/{run}")).json())["status"] != status:  # noqa: ASYNC110 - as a page does
             await anyio.sleep(0.01)
     return found
@@ -200,6 +200,7 @@ async def test_compare_scenario_is_spoken_and_rendered_once_for_all(client, comp
     await until(client, other, "done")
 
 
+@pytest.mark.slow
 async def test_compare_after_a_restart_takes_everything_from_the_cache(client, comparisons, engine):
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": list(GAINS)}
     run = (await client.post("/api/compare/runs", json=asked)).json()["id"]

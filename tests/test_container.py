@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,9 @@ from personaplex_app.settings import Settings
 
 from .support.app_process import ROOT, free_port
 from .support.dockerfile import build, commands
+from .support.patience import PATIENCE_S, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 BIN = Path(sys.executable).parent
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -106,15 +106,11 @@ def test_image_started_is_healthy_and_ends_on_sigterm_having_written_to_its_volu
         command, env = [*image.entrypoint, *image.command], image.environ(**given, **key, **login)
         process = subprocess.Popen(command, cwd=image.workdir, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
-        deadline_s = time.monotonic() + 60
-        while not healthy(**key):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_s, log.read_text()
-            time.sleep(1)
+        until(lambda: healthy(**key), log.read_text)
         assert healthy(**login)
         assert not healthy()
         process.send_signal(signal.Signals[image.stop_signal])
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()

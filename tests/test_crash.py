@@ -13,7 +13,7 @@ import soundfile
 from personaplex_app.principal import NOBODY
 from personaplex_app.sessions.library import Library
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 KEY = "a-key-of-the-crashing-one"
 OWNER = NOBODY.with_owner_key(KEY)

@@ -10,9 +10,10 @@ import pytest
 import soundfile as sf
 
 from .support.app_process import ROOT
+from .support.patience import PATIENCE_S
 from .support.speech import recognise, speak
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 
@@ -27,7 +28,9 @@ def test_docs_respond_snippet_gives_the_answer(app, tmp_path):
     write_snippet("respond", tmp_path)
     sf.write(tmp_path / "question.mp3", speak("How much is the compost bin?"), 24_000)
     command = [sys.executable, "client.py", app.url, "question.mp3", "answer.wav"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert re.search(r"0\.\d user: How much is the compost bin\?\n.*agent: .*eight dollars", done.stdout)
     answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
     assert (rate_hz, len(answer) > 24_000 * 9) == (24_000, True)
@@ -41,7 +44,9 @@ def test_docs_client_asks_a_question_and_gets_the_answer(app, tmp_path):
     question = np.concatenate([np.zeros(24_000 * 5, np.float32), speak("How much is the compost bin?")])
     sf.write(tmp_path / "question.wav", question, 24_000)
     command = [sys.executable, "client.py", app.url.replace("http", "ws"), "question.wav", "answer.wav"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert "compost" not in app.log.read_text()
     assert "eight dollars" in done.stdout or "$8" in done.stdout
     answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")

@@ -9,7 +9,7 @@ from personaplex_app.__main__ import main
 from personaplex_app.cli import doctor
 from personaplex_app.engine_bench import ours, peer, report
 from personaplex_app.engine_choice import Choice, build
-from personaplex_app.model.agreement import keep_agreements, known_agreements
+from personaplex_app.model.agreement import load_agreements, save_agreements
 from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
 from personaplex_app.model.plan import sizes_of
@@ -18,14 +18,14 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _short_prompt(monkeypatch):
     """The peer replays the prompt step by step."""
-    monkeypatch.setattr(report, "POSITIONS", 80)
+    monkeypatch.setattr(report, "POSITIONS", 30)
 
 
 def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):
@@ -107,18 +107,18 @@ def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(
 
 def test_agreement_of_other_weights_or_in_a_spoiled_file_is_unknown(tmp_path):
     weights = tiny.GOLDEN / "model.safetensors"
-    keep_agreements(tmp_path, weights, {"int8": 0.98})
-    keep_agreements(tmp_path, weights, {"int4": 0.8})
-    assert known_agreements(tmp_path, weights) == {"int8": 0.98, "int4": 0.8}
+    save_agreements(tmp_path, weights, {"int8": 0.98})
+    save_agreements(tmp_path, weights, {"int4": 0.8})
+    assert load_agreements(tmp_path, weights) == {"int8": 0.98, "int4": 0.8}
     other = tmp_path / "other.safetensors"
     other.write_bytes(weights.read_bytes()[:-1] + b"?")
-    assert known_agreements(tmp_path, other) == {}
-    assert known_agreements(tmp_path, tmp_path / "absent") == {}
+    assert load_agreements(tmp_path, other) == {}
+    assert load_agreements(tmp_path, tmp_path / "absent") == {}
     for spoiled in ("[]", "{", '{"' + fingerprint(weights).hex() + '": 3}'):
         (tmp_path / "agreement.json").write_text(spoiled)
-        assert known_agreements(tmp_path, weights) == {}
-    keep_agreements(tmp_path, weights, {"int4": 0.7})
-    assert known_agreements(tmp_path, weights) == {"int4": 0.7}
+        assert load_agreements(tmp_path, weights) == {}
+    save_agreements(tmp_path, weights, {"int4": 0.7})
+    assert load_agreements(tmp_path, weights) == {"int4": 0.7}
 
 
 def test_bench_sizes_prompt_has_the_positions_asked_for():

@@ -15,8 +15,6 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
-
 
 def of(**values: str):
     return choose(Settings.read({f"PERSONAPLEX_{key.upper()}": value for key, value in values.items()}))
@@ -90,6 +88,7 @@ def test_choose_auto_without_packages_and_token_names_both_steps(monkeypatch):
     assert "requirements-personaplex.txt" in of().next_step
 
 
+@pytest.mark.slow
 def test_choose_auto_with_a_small_checkpoint_is_personaplex_and_it_loads(tmp_path):
     settings = Settings.read(
         {

@@ -5,7 +5,6 @@ faults.
 import math
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from personaplex_app.audio import level_db
 from personaplex_app.engine.batch_scheduler import BatchScheduler
 from personaplex_app.engine.captions import Captions
 from personaplex_app.engine.contract import Notice, Sampling, SessionConfig, StepTiming, TimedEngine
-from personaplex_app.engine.interruption_mute import MOST_FRAMES, PAUSE_FRAMES, InterruptionMute
+from personaplex_app.engine.interruption_mute import MAX_FRAMES, PAUSE_FRAMES, InterruptionMute
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.engine.personaplex_session import duration
 from personaplex_app.engine.snapshots import Snapshots
@@ -36,18 +35,11 @@ from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
 from .support import tiny
+from .support.patience import until
 
-pytestmark = pytest.mark.unit
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
 CASES = ["long_text", "text_only", "voice_and_text", "voice_only"]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +82,7 @@ def check_against_golden(session, name: str, count: int) -> None:
         assert np.abs(step.agent - np.clip(golden[t], -1, 1)).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_engine_golden_case_frame_by_frame_is_the_reference(engine, name):
     session = engine.open(config_of(name))
@@ -97,9 +90,10 @@ def test_engine_golden_case_frame_by_frame_is_the_reference(engine, name):
     session.close()
 
 
+@pytest.mark.slow
 def test_engine_many_threads_joining_and_leaving_each_get_the_reference(engine):
     chance = random.Random(5)
-    stays = [(CASES[k % 3], chance.randint(5, 60)) for k in range(9)]
+    stays = [(CASES[k % 3], chance.randint(5, 25)) for k in range(8)]
     room = threading.Semaphore(SLOTS)
 
     def visit(name: str, count: int) -> None:
@@ -180,7 +174,7 @@ def test_engine_frame_of_another_size_is_refused_and_the_talk_goes_on(engine):
 
 def test_engine_broken_numbers_end_one_talk_and_leave_no_trace(engine):
     good, bad = engine.open(config_of("voice_only")), engine.open(config_of("voice_and_text"))
-    engine._slots._duplex.rows.state.cache.data[1, :, bad._slot.row, 5] = math.nan
+    engine._scheduler._duplex.rows.state.cache.data[1, :, bad._slot.row, 5] = math.nan
     with pytest.raises(EngineError, match="numbers overflowed"):
         bad.step(frames()[0])
     bad.close()
@@ -204,12 +198,12 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine._slots._duplex, "step", fail.__get__(engine._slots._duplex))
+        patch.setattr(engine._scheduler._duplex, "step", fail.__get__(engine._scheduler._duplex))
         with pytest.raises(
             EngineError, match=r"stopped with an error .* start a new talk\. \('CUDA out of memory'\)"
         ):
             session.step(frames()[0])
-    wait_until(lambda: engine._slots._broken is None)
+    until(lambda: engine._scheduler._broken is None)
     with pytest.raises(EngineError, match="start a new talk"):
         other.step(frames()[0])
     session.close()
@@ -234,7 +228,7 @@ def test_engine_that_cannot_be_made_ready_again_says_so_to_everybody():
     slot = slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
     with pytest.raises(EngineError, match="stopped with an error"):
         slot.step(np.zeros(7, np.float32))  # not a frame: the codec fails
-    wait_until(lambda: len(builds) == 2 and "restart" in slots._broken)
+    until(lambda: len(builds) == 2 and "restart" in slots._broken)
     assert "device lost" in slots.lost
     with pytest.raises(EngineError, match=r"cannot be made ready again \('device lost'\); restart the app"):
         slots.take("key", tiny.prompt("NATF0", ""), GREEDY)
@@ -250,9 +244,11 @@ def test_slots_closing_tells_those_who_wait():
     slot.release()
 
 
+@pytest.mark.slow
 def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeypatch):
-    """With a chunk of 1, a prompt of 60 positions leaves room for about 60 frames of somebody else."""
-    order = []
+    """With a chunk of 1 a frame of somebody else is stepped between any two positions of a prompt."""
+    order: list[str] = []
+    others_talk = threading.Event()
     plain_step, plain_prefill = Duplex.step, Duplex.prefill
     monkeypatch.setattr(
         Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_)
@@ -261,12 +257,15 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     def prefill(self, row, prompt, chunk):
         for done in plain_prefill(self, row, prompt, chunk):
             order.append("chunk")
+            if others_talk.is_set():  # a frame is there, however late its sender comes to send it
+                until(lambda: slots._frames)
             yield done
 
     monkeypatch.setattr(Duplex, "prefill", prefill)
     slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 2), Snapshots(0), 1)
     first = slots.take("a", tiny.prompt("NATF0", ""), GREEDY)
     order.clear()
+    others_talk.set()
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(slots.take, "b", tiny.prompt("VARF2", ""), GREEDY)
         while not coming.done():
@@ -274,10 +273,11 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     chunks = tiny.prompt("VARF2", "").positions
     assert order.count("chunk") == chunks
     longest = max(len(run) for run in "".join(name[0] for name in order).split("s"))
-    assert longest < chunks // 2
+    assert longest == 1
     slots.close()
 
 
+@pytest.mark.slow
 def test_session_sampling_changes_while_talking(engine):
     greedy = engine.open(config_of("voice_only"))
     changed = engine.open(config_of("voice_only"))
@@ -398,6 +398,7 @@ def test_snapshots_keep_the_last_used_within_their_bytes():
     assert kept.bytes == 0
 
 
+@pytest.mark.slow
 def test_session_past_the_window_says_once_that_early_context_fades(engine):
     session = engine.open(SessionConfig(NO_VOICE, "", sampling=ARGMAX))
     told = [
@@ -433,7 +434,7 @@ def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
     mute = InterruptionMute()
 
     def left_out(frame):
-        sound, text = mute.heard(frame, "word")
+        sound, text = mute.apply(frame, "word")
         assert sound.any() == (text == "word") or frame is quiet
         return text == ""
 
@@ -442,7 +443,7 @@ def test_hush_lasts_until_the_agent_pauses_and_never_for_ever():
     said = [loud] * 5 + [quiet] * (PAUSE_FRAMES - 1) + [loud] + [quiet] * PAUSE_FRAMES + [loud]
     assert [left_out(frame) for frame in said] == [True] * (len(said) - 1) + [False]
     mute.begin()
-    assert sum(left_out(loud) for _ in range(2 * MOST_FRAMES)) == MOST_FRAMES
+    assert sum(left_out(loud) for _ in range(2 * MAX_FRAMES)) == MAX_FRAMES
 
 
 def test_session_that_is_interrupted_is_silent_and_wordless_while_the_model_goes_on(engine):

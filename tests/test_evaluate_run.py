@@ -5,9 +5,6 @@ real server, and the report.
 import csv
 import json
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -33,12 +30,11 @@ from personaplex_app.evaluation.summary_text import text_of
 from personaplex_app.responder.llm import LlmSettings
 from personaplex_app.responder.rules import make_responder
 
-from .support.app_process import ROOT
 from .support.fakes import ScriptedEngine, silence
 from .support.tiny import GOLDEN
 from .test_llm import serving
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +153,7 @@ def test_run_a_failing_conversation_costs_only_itself(evaluator, tmp_path):
         ("turn-short", "The model ran out of memory; choose fewer slots.")
     ]
     assert [result.scenario for result in read_results(tmp_path)] == ["silence-long"]
-    assert all(session.closed for session in engine.sessions)
+    assert [session.closed for session in engine.sessions] == [True, True]
     assert "1 conversations failed" in write_report(tmp_path).read_text()
 
 
@@ -193,34 +189,6 @@ def test_run_live_is_in_real_time_and_has_wall_clock_latencies(engine, evaluator
     assert all(ready_s >= (index + 1) * 0.08 for index, ready_s in enumerate(heard.ready_s))
     evaluator.keep(tmp_path, plan.conversations[0], replace(spoken, samples=user), heard)
     assert read_results(tmp_path)[0].ready_s == list(heard.ready_s)
-
-
-COMMAND = [
-    sys.executable,
-    "-m",
-    "personaplex_app",
-    "evaluate",
-    "run",
-    "--engine",
-    "echo",
-    "--no-dnsmos",
-    "--out",
-]
-
-
-PIPES = {"cwd": ROOT, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-
-
-def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
-    lines = []
-    with subprocess.Popen([*COMMAND, str(tmp_path / "out")], **PIPES) as process:
-        for line in process.stderr or ():
-            lines.append(line)
-            if line.startswith("2 of"):
-                process.send_signal(signal.SIGINT)
-    assert process.returncode == 1
-    assert "Stopped. What is done is kept; the same command goes on from there." in lines[-1]
-    assert 2 <= len(read_results(tmp_path / "out")) < len(load_scenarios())
 
 
 def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, tmp_path):

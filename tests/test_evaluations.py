@@ -16,8 +16,6 @@ from personaplex_app.server.app_state import AppState
 from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations
 from personaplex_app.settings import Settings
 
-pytestmark = pytest.mark.unit
-
 
 def no_note(text: str) -> None:
     raise AssertionError(text)
@@ -131,6 +129,7 @@ async def told(evaluations, *names: str, voices=("echo",)) -> list:
     return [each async for each in evaluations.run(plan, dnsmos=False)]
 
 
+@pytest.mark.slow
 async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, app_state):
     async with app_state.open():
         first = await told(evaluations, "noise-knocks", "turn-short")

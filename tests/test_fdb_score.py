@@ -19,8 +19,6 @@ from personaplex_app.evaluation.fdb.table import problem_lines, render
 from .support.fdb_samples import chunks, every, tone, write
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
-
 ANSWER = chunks(*every(0.25, 5.2, 8.0))
 NOTHING = chunks()
 
@@ -267,6 +265,7 @@ contents = st.dictionaries(
 ) | st.lists(entries, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(contents)
 def test_score_any_json_is_read_or_refused_with_a_sentence(tmp_path_factory, content):

@@ -33,9 +33,8 @@ from personaplex_app.server.routes.gateway import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import ROOT, app_process
-from .support.peers import tone
-
-pytestmark = pytest.mark.unit
+from .support.patience import PATIENCE_S
+from .support.peers import CLOSING_S, tone
 
 KEY = "gateway-key-0001"
 ADAPTERS = """\
@@ -198,17 +197,17 @@ class Client:
             self.socket.send(chunk(samples[at : at + size]))
             time.sleep(size / SAMPLE_RATE_HZ)
 
-    def until(self, type_: str, timeout_s: float = 10.0) -> dict:
+    def until(self, type_: str) -> dict:
         """Return the next message of a type; all are kept."""
         while True:
-            self.messages.append(json.loads(self.socket.recv(timeout=timeout_s)))
+            self.messages.append(json.loads(self.socket.recv(timeout=PATIENCE_S)))
             if self.messages[-1]["type"] == type_:
                 return self.messages[-1]
 
-    def until_closed(self, timeout_s: float = 10.0) -> tuple[int, str]:
+    def until_closed(self) -> tuple[int, str]:
         try:
             while True:
-                self.messages.append(json.loads(self.socket.recv(timeout=timeout_s)))
+                self.messages.append(json.loads(self.socket.recv(timeout=PATIENCE_S)))
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason
 
@@ -222,7 +221,9 @@ class Client:
 @contextmanager
 def talk(app, adapter="personaplex-assistant", **query):
     address = f"{app.url.replace('http', 'ws')}/ws/voice/{adapter}?{urlencode(query)}"
-    with connect(address, open_timeout=10, close_timeout=2, max_queue=None) as socket_:
+    with connect(
+        address, open_timeout=PATIENCE_S, close_timeout=CLOSING_S, ping_interval=None, max_queue=None
+    ) as socket_:
         yield Client(socket_)
 
 
@@ -246,6 +247,7 @@ def app(tmp_path_factory):
     assert KEY not in log
 
 
+@pytest.mark.process
 def test_gateway_talk_goes_as_its_clients_expect(app):
     spoken = tone(1.0)
     with talk(app, session_id="call-17", user_id="somebody") as client:
@@ -277,6 +279,7 @@ def test_gateway_talk_goes_as_its_clients_expect(app):
     app.until_free()
 
 
+@pytest.mark.process
 def test_status_and_gateway_have_an_operators_personas_beside_the_apps(app):
     status = app.get("/voice/status").json()
     shown = {each["name"]: each for each in status["personas"]}
@@ -293,6 +296,7 @@ def test_status_and_gateway_have_an_operators_personas_beside_the_apps(app):
     app.until_free()
 
 
+@pytest.mark.process
 def test_gateway_bad_messages_are_told_and_the_talk_goes_on(app):
     with talk(app, session_id="not valid!") as client:
         assert client.until("connected")["session_id"] != "not valid!"
@@ -303,6 +307,7 @@ def test_gateway_bad_messages_are_told_and_the_talk_goes_on(app):
         client.until("audio_chunk")
 
 
+@pytest.mark.process
 def test_gateway_floods_and_too_large_messages_are_closed_with_a_reason(app):
     def garbage(client):
         for _ in range(30):
@@ -341,6 +346,7 @@ def test_gateway_floods_and_too_large_messages_are_closed_with_a_reason(app):
     app.until_free()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("adapter", "query", "code", "said"),
     [
@@ -358,11 +364,13 @@ def test_gateway_refusals_are_an_error_and_a_close(app, adapter, query, code, sa
     assert said in client.messages[0]["message"]
 
 
+@pytest.mark.process
 def test_gateway_adapter_that_asks_for_a_key_takes_the_right_one(app):
     with talk(app, "locked", api_key=KEY) as client:
         assert client.until("connected")["adapter"] == "locked"
 
 
+@pytest.mark.process
 def test_gateway_sessions_are_bounded_and_wait_for_a_slot(app):
     app.until_free()
     with talk(app) as first, talk(app, "brief") as second, talk(app) as third:
@@ -385,6 +393,7 @@ def test_gateway_sessions_are_bounded_and_wait_for_a_slot(app):
     app.until_free()
 
 
+@pytest.mark.process
 def test_gateway_status_has_the_keys_of_both(app):
     status = app.get("/voice/status").json()
     assert (status["available"], status["global_audio_enabled"]) == (True, True)

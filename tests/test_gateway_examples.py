@@ -5,7 +5,6 @@ Chromium.
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from playwright.sync_api import expect
 
 from .support.app_process import ROOT, app_process
 from .support.browser import chromium, forget_played, played, tone, tone_level, visitor, write_microphone
+from .support.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.browser
 
@@ -60,13 +60,6 @@ def browser(tmp_path_factory):
         yield running
 
 
-def wait_for(true, patience_s=10.0):
-    deadline_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-
-
 def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
     spoken = (0.3 * np.sin(np.arange(24_000) / 8)).astype(np.float32)
     sf.write(tmp_path / "question.wav", spoken, 24_000, subtype="FLOAT")
@@ -81,14 +74,18 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
         str(tmp_path / "answer.wav"),
         "personaplex-chat",
     ]
-    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=EXAMPLES, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert "connected to personaplex-chat as example" in done.stdout
     assert "closed: 1000 The talk is over." in done.stdout
     answer, rate_hz = sf.read(tmp_path / "answer.wav", dtype="float32")
     assert rate_hz == 24_000
     assert np.abs(answer[1920:20_000] - spoken[: 20_000 - 1920]).max() < 1e-3
     command = [sys.executable, "gateway_client.py", *command[3:-1], "nobody"]
-    refused = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=60, check=True)
+    refused = subprocess.run(
+        command, cwd=EXAMPLES, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert "error: There is no adapter 'nobody'" in refused.stderr
 
 
@@ -100,10 +97,10 @@ def test_gateway_example_page_talks_from_another_site(app, site, browser):
         )
         page.click("#start")
         expect(page.locator("#status")).to_have_text("Connected to personaplex-storyteller.")
-        wait_for(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)
+        until(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)
         page.click("#interrupt")
         forget_played(page)
-        wait_for(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)
+        until(lambda: tone_level(played(page)[1][-12_000:], played(page)[0]) > 0.1)
         page.click("#end")
         expect(page.locator("#status")).to_have_text("Closed (1000). The talk is over.")
         expect(page.locator("#start")).to_be_enabled()

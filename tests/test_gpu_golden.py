@@ -36,7 +36,7 @@ def talk(duplex: Duplex, name: str, sampling: RowSampling = GREEDY, row: int = 0
     )
     said = []
     for frame in tiny.user_wav().reshape(-1, 1920)[:FRAMES]:
-        duplex._said.tokens.fill_(-1)  # what is not written must not pass for what was
+        duplex._outputs.tokens.fill_(-1)  # what is not written must not pass for what was
         spoken = duplex.step({row: frame})[row]
         said.append([spoken.text, *spoken.codes])
     return said
@@ -64,7 +64,7 @@ def test_failed_recording_on_a_gpu_names_its_cause_and_the_talk_goes_on(checkpoi
     def waiting(work):
         def broken():
             work()
-            duplex._said.tokens.tolist()
+            duplex._outputs.tokens.tolist()
 
         return cuda_graphs(device)(broken)
 

@@ -18,7 +18,7 @@ from personaplex_app.model.mimi import Mimi
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 WAITS = (
     "aten::_local_scalar_dense",
     "aten::nonzero",
@@ -107,8 +107,8 @@ def test_duplex_step_is_the_same_operations_whatever_lies_on_the_device():
     duplex = Duplex(tiny.checkpoint(), 2)
     shape, seen = Shape(2, 39, 32, 256), []
     for active in ([False, False], [True, False], [True, True]):
-        duplex._heard.active[:] = torch.tensor(active)
-        duplex._heard.pcm.normal_()
+        duplex._inputs.active[:] = torch.tensor(active)
+        duplex._inputs.pcm.normal_()
         with torch.inference_mode(), Tape() as steps:
             duplex._compute(shape)
         seen.append(steps.shapes())

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,8 @@ from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo,
 from .support import tiny
 from .support.app_process import ROOT
 from .support.hub_server import large, sha256
+from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME, NEEDED, REPO, parts, quiet, refusal, whole
-
-pytestmark = pytest.mark.unit
-
 
 # what is meant
 
@@ -193,6 +190,7 @@ def test_fetch_given_up_goes_on_in_the_next_run(server, access):
     assert not parts(access)
 
 
+@pytest.mark.process
 def test_fetch_killed_process_goes_on_in_the_next_one(server, access, tmp_path):
     server.fault(LM_FILE).pause_s = 0.05
     env = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": GOOD}
@@ -203,11 +201,7 @@ def test_fetch_killed_process_goes_on_in_the_next_one(server, access, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=env)
     access = replace(access, cache=tmp_path / "home" / "hub")
     part = access.folder(REPO) / "blobs" / f"{sha256(server.files[LM_FILE])}.incomplete"
-    deadline_s = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size > 1_000_000):
-        assert time.monotonic() < deadline_s
-        assert process.poll() is None
-        time.sleep(0.01)
+    until(lambda: part.exists() and part.stat().st_size > 1_000_000)
     process.send_signal(signal.SIGKILL)
     process.wait()
     held_bytes = part.stat().st_size
@@ -228,7 +222,7 @@ def test_fetch_server_without_ranges_that_always_cuts_is_given_up(server, access
     server.fault(LM_FILE).ranges = False
     server.fault(LM_FILE).always_cut_after_bytes = 2_000_000
     assert "cut again and again" in refusal(REPO, access)
-    assert len(server.gets(LM_FILE)) == 1 + len(access.pauses_s) + 1
+    assert len(server.gets(LM_FILE)) == 1 + len(access.retry_delays_s) + 1
 
 
 def test_fetch_busy_hub_is_asked_again(server, access):

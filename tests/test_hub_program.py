@@ -21,9 +21,8 @@ from personaplex_app.server.engine_supervisor import EngineSupervisor
 from .support import tiny
 from .support.app_process import ROOT, app_process
 from .support.hub_server import Hub
+from .support.patience import PATIENCE_S, until
 from .support.tiny_hub import COMMIT, GOOD, NAME, REPO, parts
-
-pytestmark = pytest.mark.unit
 
 
 def env_of(server: Hub, home: Path, **more: str) -> dict[str, str]:
@@ -46,9 +45,10 @@ def offline(server: Hub, folder: Path, **more: str) -> subprocess.CompletedProce
     command += ["--voice-prompt", "NATF0.pt", "--text-prompt", "", "--input-wav", str(folder / "in.wav")]
     command += ["--output-wav", str(folder / "out.wav"), "--output-text", str(folder / "out.json")]
     env = env_of(server, folder / "home", PERSONAPLEX_DATA=str(folder / "data"), **more)
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
+@pytest.mark.process
 def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, tmp_path):
     server.gated = True
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav")
@@ -65,6 +65,7 @@ def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, 
     assert json.loads((tmp_path / "out.json").read_text()) == said
 
 
+@pytest.mark.process
 def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp_path):
     server.fault(LM_FILE).pause_s = 0.02
     env = env_of(server, tmp_path / "home", HF_TOKEN=GOOD)
@@ -72,9 +73,7 @@ def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp
         tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
     ) as app:
         seen = []
-        deadline_s = time.monotonic() + 60
         while (state := app.get("/voice/status").json()["engine"])["stage"] != "ready":
-            assert time.monotonic() < deadline_s
             assert state["stage"] != "failed", state
             seen.append((state["stage"], state["progress"], state["detail"]))
             time.sleep(0.02)
@@ -95,10 +94,7 @@ def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_pat
     )
     supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
     supervisor.start()
-    deadline_s = time.monotonic() + 20
-    while LM_FILE not in supervisor.state.detail:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+    until(lambda: LM_FILE in supervisor.state.detail)
     supervisor.close()
     assert "its loading was broken off" in caplog.text
     assert [part.stat().st_size < len(server.files[LM_FILE]) for part in parts(access)] == [True]
@@ -111,9 +107,6 @@ def test_host_shows_why_a_download_failed(server, access, tmp_path):
     )
     supervisor = EngineSupervisor(engine, Choice("personaplex", "asked for"))
     supervisor.start()
-    deadline_s = time.monotonic() + 20
-    while supervisor.state.stage != "failed":
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+    until(lambda: supervisor.state.stage == "failed")
     assert "Accept the licence at" in supervisor.state.detail
     supervisor.close()

@@ -16,7 +16,7 @@ from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSet
 from personaplex_app.errors import WeightsError
 from personaplex_app.model.config import LM_FILE, MIMI_FILE, TOKENIZER_FILE
 from personaplex_app.model.hub import fetch
-from personaplex_app.model.hub_errors import unwritable
+from personaplex_app.model.hub_errors import disk_error
 from personaplex_app.model.hub_repo import RELEASED, RELEASED_REVISION, HubRepo, cached, parse
 
 from .support.hub_server import sha256
@@ -119,7 +119,7 @@ def test_fetch_cache_that_cannot_be_written_says_so(server, access, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert "The checkpoint cannot be written to" in refusal(REPO, access)
     assert "Permission denied" in str(
-        unwritable(PermissionError(errno.EACCES, "Permission denied"), tmp_path)
+        disk_error(PermissionError(errno.EACCES, "Permission denied"), tmp_path)
     )
 
 

@@ -5,7 +5,7 @@ too much.
 import numpy as np
 import pytest
 
-from personaplex_app.engine.jitter import CALM_STEPS, LOUD_FRAMES, MOST_SAMPLES, JitterBuffer
+from personaplex_app.engine.jitter import LOUD_FRAMES, MAX_SAMPLES, TRIM_AFTER_STEPS, JitterBuffer
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
@@ -68,9 +68,9 @@ def test_jitter_spare_sound_is_cut_after_a_calm_time_at_once_only_where_it_is_qu
     buffer = JitterBuffer(now=clock)
     for _ in range(spare):
         buffer.write(sound)
-    run(buffer, clock, CALM_STEPS[0], sound)
+    run(buffer, clock, TRIM_AFTER_STEPS[0], sound)
     assert buffer.held_samples == spare * FRAME_SAMPLES
-    run(buffer, clock, CALM_STEPS[0] // 2, sound)
+    run(buffer, clock, TRIM_AFTER_STEPS[0] // 2, sound)
     assert buffer.held_samples == left * FRAME_SAMPLES
     assert buffer.trimmed_samples == (spare - left) * FRAME_SAMPLES
     assert buffer.late_frames == 0
@@ -80,10 +80,10 @@ def test_jitter_a_cut_has_no_click():
     clock = Clock()
     buffer = JitterBuffer(now=clock)
     rising = np.linspace(-1, 1, 400 * FRAME_SAMPLES, dtype=np.float32)
-    buffer.write(rising[: MOST_SAMPLES // 2])
-    buffer.write(rising[-MOST_SAMPLES:])
+    buffer.write(rising[: MAX_SAMPLES // 2])
+    buffer.write(rising[-MAX_SAMPLES:])
     sound = np.concatenate([buffer.take(0.0).sound for _ in range(30)])
-    assert buffer.trimmed_samples == MOST_SAMPLES // 2
+    assert buffer.trimmed_samples == MAX_SAMPLES // 2
     assert np.abs(np.diff(sound)).max() < 0.02
 
 
@@ -92,7 +92,7 @@ def test_jitter_what_comes_within_a_steps_patience_makes_what_lies_there_spare(a
     clock = Clock()
     buffer = JitterBuffer(now=clock)
     buffer.write(QUIET)
-    for _ in range(3 * CALM_STEPS[0]):
+    for _ in range(3 * TRIM_AFTER_STEPS[0]):
         buffer.take(0.06)
         if buffer.trimmed_samples:
             break
@@ -106,7 +106,7 @@ def test_jitter_what_comes_within_a_steps_patience_makes_what_lies_there_spare(a
 def test_jitter_a_frame_missed_after_a_cut_makes_the_calm_time_longer():
     clock = Clock()
     buffer = JitterBuffer(now=clock)
-    for calm_steps in (CALM_STEPS[0], 2 * CALM_STEPS[0], 4 * CALM_STEPS[0]):
+    for calm_steps in (TRIM_AFTER_STEPS[0], 2 * TRIM_AFTER_STEPS[0], 4 * TRIM_AFTER_STEPS[0]):
         run(buffer, clock, 1)
         assert buffer.take(0.0).silent
         buffer.write(QUIET)
@@ -115,10 +115,10 @@ def test_jitter_a_frame_missed_after_a_cut_makes_the_calm_time_longer():
         run(buffer, clock, 2)
         assert buffer.held_samples == 0
     # a long time in which all was needed, and the calm time is what it was
-    run(buffer, clock, 8 * CALM_STEPS[0])
+    run(buffer, clock, 8 * TRIM_AFTER_STEPS[0])
     assert buffer.take(0.0).silent
     buffer.write(QUIET)
-    run(buffer, clock, CALM_STEPS[0] + 2)
+    run(buffer, clock, TRIM_AFTER_STEPS[0] + 2)
     assert buffer.held_samples == 0
 
 
@@ -130,7 +130,7 @@ def test_jitter_a_drifting_sender_neither_fills_the_buffer_nor_delays_more_and_m
     for _ in range(50):
         run(buffer, clock, 100, LOUD, per_step)
         held.append(buffer.held_samples)
-    assert max(held) <= (CALM_STEPS[1] * 0.02 + LOUD_FRAMES + 2) * FRAME_SAMPLES
+    assert max(held) <= (TRIM_AFTER_STEPS[1] * 0.02 + LOUD_FRAMES + 2) * FRAME_SAMPLES
     assert np.mean(held[-10:]) <= np.mean(held[:10]) + 2 * FRAME_SAMPLES
     assert bool(buffer.trimmed_samples) == (per_step > 1)
     assert bool(buffer.late_frames) == (per_step < 1)
@@ -141,7 +141,7 @@ def test_jitter_more_than_its_limit_pushes_out_the_oldest():
     for k in range(100):
         buffer.write(np.full(FRAME_SAMPLES, k / 100, np.float32))
         buffer.write_text("x")
-    assert buffer.held_samples == MOST_SAMPLES
+    assert buffer.held_samples == MAX_SAMPLES
     assert buffer.take(0.0).sound[-1] > 0.5
 
 

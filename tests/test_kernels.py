@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 pytest.importorskip("triton", reason="Triton is not installed: the engine's own kernels were not run")
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent
 CASES = ["product", "int8_product", "int4_product", "norm", "gate", "rotation", "attention", "steps"]
 
@@ -67,7 +67,7 @@ def check_int4_product(kernels):
     for rows, outputs, inputs in ((1, 6, 96), (3, 5, 1100), (4, 4, 256)):
         x, weight = torch.randn(rows, inputs), Int4Weight(torch.randn(outputs, inputs))
         residual = torch.randn(rows, outputs)
-        wanted = weight.times(torch.eye(inputs), slice(None)).T
+        wanted = weight.matmul(torch.eye(inputs), slice(None)).T
         yield error(kernels.product_int4(x, weight.codes, weight.scale, residual), x @ wanted.T + residual)
         part = kernels.product_int4(x, weight.codes[1:3], weight.scale[1:3], None)
         yield error(part, x @ wanted[1:3].T)

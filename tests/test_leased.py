@@ -17,6 +17,7 @@ from personaplex_app.errors import BadInput, EngineError, GpuUnavailable
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.fakes import ScriptedEngine, silence
+from .support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 CONFIG = SessionConfig("echo", "")
@@ -26,7 +27,7 @@ FRAME = np.zeros(FRAME_SAMPLES, np.float32)
 class Resting(ScriptedEngine):
     """A scripted engine that can be loaded in two steps."""
 
-    def rest(self, report) -> None:
+    def preload(self, report) -> None:
         self.rested = True
 
 
@@ -65,7 +66,7 @@ def held(engine: LeasedEngine, length_s: float = 30):
         yield lease
     finally:
         lease.end()
-        event.join(10)
+        event.join(PATIENCE_S)
         assert not event.is_alive()
 
 
@@ -128,7 +129,7 @@ def test_lease_ended_before_its_event_comes_is_not_taken(engine):
 
 def test_lease_is_held_once(engine):
     with held(engine) as lease:
-        lease.granted.result(10)
+        lease.granted.result(PATIENCE_S)
         assert list(engine.hold(lease.token)) == []
         lease.engine.open(CONFIG).step(FRAME)
 
@@ -138,7 +139,7 @@ def test_lease_whose_event_is_closed_loses_the_device(engine):
     event = engine.hold(lease.token)
     opened = threading.Thread(target=next, args=[event])
     opened.start()
-    opened.join(10)
+    opened.join(PATIENCE_S)
     event.close()
     with pytest.raises(EngineError, match="taken away"):
         lease.engine.open(CONFIG)
@@ -158,11 +159,11 @@ def test_lease_whose_worker_does_not_answer_is_over(engine, monkeypatch):
     gate = threading.Event()
 
     def hangs(frame):
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return silence(frame)
 
     engine._engine._scripts[:] = [hangs]
-    monkeypatch.setattr(leased, "STEP_PATIENCE_S", 0.1)
+    monkeypatch.setattr(leased, "STEP_TIMEOUT_S", 0.1)
     with held(engine) as lease:
         session = lease.engine.open(CONFIG)
         with pytest.raises(EngineError, match="did not answer"):
@@ -173,7 +174,7 @@ def test_lease_whose_worker_does_not_answer_is_over(engine, monkeypatch):
 
 
 def test_worker_to_whom_nobody_speaks_ends(engine, monkeypatch):
-    monkeypatch.setattr(leased, "SILENT_S", 0.1)
+    monkeypatch.setattr(leased, "IDLE_TIMEOUT_S", 0.1)
     monkeypatch.setattr(leased, "YIELD_EVERY_S", 0.05)
     lease = engine.lease(30)
     assert len(list(engine.hold(lease.token))) >= 2
@@ -196,7 +197,7 @@ def test_worker_of_a_lost_engine_is_not_used_again(engine):
     engine._engine.lost = "The model cannot be made ready again; restart the app."
     lease = engine.lease(30)
     worker = engine._serve(lease.path, 30)
-    lease.meet(next(worker).ends_s)
+    lease.connect_worker(next(worker).ends_s)
     lease.end()
     with pytest.raises(EngineError, match="restart the app"):
         next(worker)

@@ -22,8 +22,6 @@ from personaplex_app.sessions.library import MAX_TEMPORARY, Library
 from personaplex_app.sessions.records import TalkMeta
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
-pytestmark = pytest.mark.unit
-
 MY_KEY, YOUR_KEY = "my-browser-key-0123", "your-browser-key-01"
 ME, YOU = NOBODY.with_owner_key(MY_KEY), NOBODY.with_owner_key(YOUR_KEY)
 META = TalkMeta("classic", "Nora", "You are a wise teacher.")
@@ -146,6 +144,7 @@ def end(process, how):
     process.communicate()
 
 
+@pytest.mark.process
 def test_library_temporary_talks_go_at_exit_and_those_of_a_killed_program_at_the_next_start(
     open_library, tmp_path
 ):

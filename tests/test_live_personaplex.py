@@ -5,18 +5,18 @@ callers at once.
 import threading
 import time
 
-import httpx
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 
 from personaplex_app.protocol import Kind
 
 from .support import tiny
 from .support.app_process import app_process
+from .support.gradio_app import gradio_client
 from .support.peers import Caller, call
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 GREEDY = {"codec": "pcm", "audio_temperature": 0, "text_temperature": 0}
 AHEAD_S = 1.5
 
@@ -131,7 +131,7 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
         thread.join()
     assert not faults
     assert said == {name: golden_text(name, frames) for name in names}
-    pace = httpx.get(app.url + "/voice/status").json()["engine"]["pace"]
+    pace = app.get("/voice/status").json()["engine"]["pace"]
     assert pace["steps"] >= frames
     assert set(pace) == {
         "steps",
@@ -146,7 +146,7 @@ def test_live_two_callers_at_once_each_get_the_references_words(app):
 
 
 def test_live_status_names_the_engine_and_the_checkpoints_voices(app):
-    status = httpx.get(app.url + "/voice/status").json()
+    status = app.get("/voice/status").json()
     assert status["engine"]["name"] == "personaplex"
     assert [voice["name"] for voice in status["voices"]] == ["NATF0", "NATM1", "VARF2", "none"]
     assert "compute: cpu: asked for; float32: memory allows it." in app.log.read_text()
@@ -168,8 +168,7 @@ def test_live_unknown_voice_is_refused_with_those_there_are(app):
 def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_seed(app, tmp_path):
     samples, rate_hz = soundfile.read(tiny.GOLDEN / "user.wav", frames=1920 * 18)
     soundfile.write(tmp_path / "user.wav", samples, rate_hz)
-    client = Client(app.url, verbose=False)
-    try:
+    with gradio_client(app) as client:
         asked = {
             "clip": handle_file(tmp_path / "user.wav"),
             "voice": "NATF0",
@@ -180,8 +179,6 @@ def test_live_recording_is_answered_the_same_again_and_otherwise_with_another_se
             client.predict(**asked, room_s=room_s, seed=seed)[0]
             for room_s, seed in ((0, 1), (0.08, 1), (0, 2))
         )
-    finally:
-        client.close()
     # the same frames again, and one more
     assert again["key"] != first["key"]
     words, more = (

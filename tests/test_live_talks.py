@@ -18,9 +18,10 @@ from personaplex_app.protocol import MAX_MESSAGE_BYTES, Kind, Message, metadata,
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import app_process
+from .support.patience import PATIENCE_S
 from .support.peers import OWNER, call, call_http, opus_pages, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_live_half_open_caller_is_freed(app):
     with raw_call(app):
         time.sleep(1)
         assert app.get("/health").json()["slots"]["used"] == 1
-        app.until_free(patience_s=24)
+        app.until_free()
 
 
 def test_live_slow_reader_is_closed_with_a_reason(app):
@@ -229,7 +230,7 @@ def test_live_http_fallback_carries_the_same_talk(app):
 
 
 def test_live_http_post_that_is_repeated_changes_nothing(app):
-    with httpx.Client(base_url=app.url, timeout=10) as client:
+    with httpx.Client(base_url=app.url, timeout=PATIENCE_S) as client:
         id_ = client.post("/api/chat/http", params={"codec": "pcm", "events": "1"}).json()["id"]
         received = b""
 
@@ -263,7 +264,7 @@ def messages_in(body):
 
 
 def test_live_http_bad_requests_are_sentences(app):
-    with httpx.Client(base_url=app.url) as client:
+    with httpx.Client(base_url=app.url, timeout=PATIENCE_S) as client:
         assert client.get("/api/chat/http/nothing").json()["error"] == "not_found"
         assert "codec" in client.post("/api/chat/http?codec=mp3").json()["message"].lower()
         id_ = client.post("/api/chat/http?codec=pcm").json()["id"]
@@ -276,7 +277,10 @@ def test_live_http_bad_requests_are_sentences(app):
 
 def test_live_foreign_page_cannot_connect(app):
     address = app.url.replace("http", "ws") + "/api/chat"
-    with pytest.raises(InvalidStatus), connect(address, origin="https://evil.example"):
+    with (
+        pytest.raises(InvalidStatus),
+        connect(address, origin="https://evil.example", open_timeout=PATIENCE_S),
+    ):
         pass
 
 
@@ -318,6 +322,9 @@ def test_live_limits_warn_and_end(tmp_path):
             call(app.url, codec="pcm", events=1, api_key="k-1") as quiet,
             call(app.url, codec="pcm", events=1, api_key="k-1") as talker,
         ):
+            with call(app.url, codec="pcm", api_key="k-1") as third:  # within a minute of the first
+                assert third.until_closed() == 1013
+            assert "a minute" in third.error
             quiet.until(Kind.HANDSHAKE)
             talker.until(Kind.HANDSHAKE)
             for _ in range(55):
@@ -334,7 +341,4 @@ def test_live_limits_warn_and_end(tmp_path):
                 "time",
                 "time_limit",
             ]
-        with call(app.url, codec="pcm", api_key="k-1") as third:
-            assert third.until_closed() == 1013
-        assert "a minute" in third.error
         assert "sesame" not in app.log.read_text()

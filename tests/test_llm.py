@@ -14,6 +14,8 @@ from personaplex_app.errors import SettingsError
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
 from personaplex_app.responder.rules import make_responder
 
+from .support.patience import PATIENCE_S, until
+
 pytestmark = pytest.mark.unit
 
 PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4."
@@ -75,10 +77,12 @@ def serving(script, status=200):
 @contextmanager
 def talking(url, **limits):
     notices = []
-    settings = LlmSettings(url=url, key=KEY, model="tiny", **{"first_token_s": 2.0, **limits})
+    settings = LlmSettings(
+        url=url, key=KEY, model="tiny", **{"first_token_s": PATIENCE_S, "total_s": PATIENCE_S, **limits}
+    )
     responder = make_responder(SessionConfig("natural", PROMPT), notices.append, settings)
     try:
-        responder.heard(responder.greet(), False)
+        responder.record_played(responder.greet(), False)
         yield responder, notices
     finally:
         responder.close()
@@ -100,7 +104,7 @@ def test_llm_streams_sentences_with_prompt_history_and_key():
         talking(url) as (responder, notices),
     ):
         assert list(responder.reply("Hi")) == ["Hello there.", "How are you?", "Fine"]
-        responder.heard("Hello there.", True)
+        responder.record_played("Hello there.", True)
         list(responder.reply("And now?"))
         first, second = server.asked
         assert first["stream"] is True
@@ -119,7 +123,7 @@ def test_llm_sentence_comes_before_the_reply_ends():
         server.stop.wait(5)
         write(event("ond."))
 
-    with serving(script) as (server, url), talking(url, first_token_s=5.0) as (responder, _):
+    with serving(script) as (server, url), talking(url) as (responder, _):
         reply = responder.reply("Hi")
         assert next(reply) == "First sentence."
         server.stop.set()
@@ -170,7 +174,7 @@ def empty(write, server):
 def test_llm_that_fails_before_a_sentence_loses_no_turn(script):
     with serving(script) as (_, url), talking(url, first_token_s=0.3) as (responder, notices):
         assert list(responder.reply(QUESTION)) == BY_RULES
-        responder.heard(BY_RULES[0], False)
+        responder.record_played(BY_RULES[0], False)
         assert list(responder.reply("What did I just ask?")) == ["You asked me: how much is the rye loaf."]
         assert len(notices) == 1
         assert "language model" in notices[0]
@@ -183,7 +187,7 @@ def test_llm_refusal_falls_back_and_is_told_once(status, asked):
         server.stop.set()
         for _ in range(3):
             assert list(responder.reply(QUESTION))[-1].endswith("costs four dollars.")
-            responder.heard("", True)
+            responder.record_played("", True)
         assert len(notices) == 1
         assert str(status) in notices[0]
         assert len(server.asked) == asked  # not asked again at once: every turn would wait for it
@@ -222,7 +226,7 @@ def test_llm_total_time_is_bounded():
     began_s = time.monotonic()
     with serving(script) as (_, url), talking(url, total_s=0.4, max_reply_chars=100_000) as (responder, _):
         assert "One moment." in list(responder.reply("Talk."))
-    assert time.monotonic() - began_s < 10  # far above the limit, far below for ever
+    assert time.monotonic() - began_s < PATIENCE_S  # far above the limit, far below for ever
 
 
 def test_llm_reply_closed_early_closes_the_stream():
@@ -239,7 +243,7 @@ def test_llm_reply_closed_early_closes_the_stream():
         reply = responder.reply("Talk.")
         assert next(reply) == "A sentence."
         reply.close()
-        assert gone.wait(5)
+        assert gone.wait(PATIENCE_S)
         responder.heard("A sentence.", True)
         assert notices == []
 
@@ -252,19 +256,19 @@ def test_llm_reply_goes_on_although_another_was_begun():
         assert next(second) == "One."
         second.close()
         assert list(first) == ["Two."]
-        responder.heard("One. Two.", False)
+        responder.record_played("One. Two.", False)
         list(responder.reply("C"))
         assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "One. Two.", "C"]
 
 
 def test_llm_close_ends_a_reply_that_waits():
-    with serving(only_pings) as (_, url), talking(url, first_token_s=30.0) as (responder, _):
+    with serving(only_pings) as (server, url), talking(url) as (responder, _):
         done = threading.Event()
         thread = threading.Thread(target=lambda: (list(responder.reply("Hi")), done.set()))
         thread.start()
-        time.sleep(0.1)
+        until(lambda: server.asked)
         responder.close()
-        assert done.wait(5)
+        assert done.wait(PATIENCE_S)
         thread.join()
 
 
@@ -284,7 +288,7 @@ def test_llm_history_is_bounded():
     with serving(says("Yes.")) as (server, url), talking(url) as (responder, _):
         for _ in range(40):
             list(responder.reply("word " * 200))
-            responder.heard("Yes.", False)
+            responder.record_played("Yes.", False)
         assert len(server.asked[-1]["messages"]) <= MAX_HISTORY_MESSAGES + 2
         assert sum(len(m["content"]) for m in server.asked[-1]["messages"]) < 12_000
 
@@ -292,7 +296,7 @@ def test_llm_history_is_bounded():
 def test_llm_rules_remember_what_the_model_answered():
     with serving(says("Four dollars.")) as (server, url), talking(url) as (responder, _):
         list(responder.reply("My name is Tom. " + QUESTION))
-        responder.heard("Four dollars.", False)
+        responder.record_played("Four dollars.", False)
         server.status = 500
         assert "Tom" in " ".join(responder.reply("What's my name?"))
 

@@ -13,8 +13,7 @@ from personaplex_app import logs
 from personaplex_app.classic.workers import Worker
 
 from .support.app_process import ROOT
-
-pytestmark = pytest.mark.unit
+from .support.patience import PATIENCE_S
 
 
 def record(error: BaseException | None = None, **extra) -> logging.LogRecord:
@@ -75,6 +74,7 @@ async def test_logs_talk_id_follows_into_threads_and_stays_within_its_task():
     assert "talk" not in json.loads(logs.JsonLines().format(record()))
 
 
+@pytest.mark.process
 def test_logs_as_json_take_up_prints_warnings_and_faults():
     program = """
 import threading, warnings
@@ -87,7 +87,7 @@ threading.Thread(target=lambda: {}["my secret"]).start()
 raise ValueError("my other secret")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["logger"] for line in lines] == ["stdout", "py.warnings", "fault", "fault"]

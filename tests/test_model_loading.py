@@ -1,11 +1,13 @@
 """Loading: the released layout to the letter, and a sentence for everything that can be wrong with a file."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor
 
@@ -28,10 +30,8 @@ from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.quantize import SLAB_WEIGHTS
 
 from .support import tiny
-from .support.app_process import ROOT
 
-pytestmark = pytest.mark.unit
-MANIFEST = ROOT.parent / "shared" / "checkpoint" / "manifest.json"
+RELEASED = Path(__file__).parent / "data" / "released_tensors.yaml"
 
 
 @pytest.fixture
@@ -52,14 +52,23 @@ def spoil(folder, change, file=LM_FILE):
     save_file(state, folder / file)
 
 
-@pytest.mark.skipif(
-    not MANIFEST.exists(), reason="the list of the released file's tensors is not beside this checkout"
-)
+def each(name: str) -> list[str]:
+    """Return the names that one with numbers in braces stands for: `{2}` is 0 and 1."""
+    counted = re.search(r"\{(\d+)\}", name)
+    if not counted:
+        return [name]
+    numbered = (name.replace(counted[0], str(number), 1) for number in range(int(counted[1])))
+    return [whole for part in numbered for whole in each(part)]
+
+
 def test_lm_of_the_7b_constants_has_the_released_files_tensors():
-    manifest = json.loads(MANIFEST.read_text())
+    released = {
+        name: shape for names, shape in yaml.safe_load(RELEASED.read_text()).items() for name in each(names)
+    }
     with torch.device("meta"):
         ours = {key: list(tensor.shape) for key, tensor in Lm(LmConfig()).state_dict().items()}
-    assert ours == manifest["tensors"]
+    assert len(released) == 475
+    assert ours == released
     assert 2 * sum(torch.Size(shape).numel() for shape in ours.values()) == 16_742_817_792
 
 
@@ -239,6 +248,7 @@ def test_tokenizer_every_token_is_told_as_the_reference_does_and_only_words_are_
     assert [tokenizer.piece(token) for token in range(4)] == ["EPAD", "<s>", "</s>", "PAD"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a process's peak of memory"
 )

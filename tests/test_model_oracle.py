@@ -22,7 +22,7 @@ from personaplex_app.model.prompt import Prompt
 from .support import oracle, tiny
 
 pytestmark = [
-    pytest.mark.unit,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),
 ]  # the package's own warnings are not ours
 if not oracle.FOLDER.is_dir():

@@ -15,7 +15,7 @@ from personaplex_app.model.sampling import frame_key, gumbel, sample
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 ROWS = 4
 FRAMES = 40  # the whole of the window, which is 39 positions, is written anew meanwhile
 SAMPLINGS = [
@@ -49,7 +49,7 @@ def alone():
     return of
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 11), st.integers(0, ROWS - 1), st.integers(0, 25), st.integers(1, FRAMES)),

@@ -23,11 +23,12 @@ from personaplex_app.notebook.blind_test import NotebookBlindTest
 
 from .support.app_process import ROOT
 from .support.blind_test_voters import Clock
+from .support.patience import PATIENCE_S
 from .support.pip_resolution import resolve
 
 # the kernel and its sockets are another program's, as are their warnings
 pytestmark = [
-    pytest.mark.unit,
+    pytest.mark.process,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
 ]
 
@@ -49,7 +50,7 @@ def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **choices
     monkeypatch.setenv("TMPDIR", str(folder))  # where the app's log goes
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     NotebookClient(
-        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        book, timeout=PATIENCE_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
     return [
         "".join(str(out.get("text", "")) + str(out.get("data", "")) for out in cell.outputs)

@@ -11,7 +11,7 @@ from personaplex_app.__main__ import main
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 USER = str(tiny.GOLDEN / "user.wav")
 
 
@@ -42,7 +42,8 @@ def check(tmp_path, case: str, name: str = "answer") -> None:
     assert np.abs(samples - np.clip(arrays["pcm"][: len(samples)], -1, 1)).max() < 1e-4 + 1 / 32768
 
 
-@pytest.mark.parametrize("case", tiny.CASES)
+# those with a stored voice are answered below, several at once and from single files
+@pytest.mark.parametrize("case", ["text_only", "clone_wav"])
 def test_offline_golden_case_is_the_reference(tmp_path, case):
     about, _ = tiny.case(case)
     args = [
@@ -120,6 +121,8 @@ def test_offline_single_files_and_a_voice_folder_replace_the_checkpoints(tmp_pat
 
 
 def test_offline_same_seed_gives_the_same_answer(tmp_path):
+    samples, rate_hz = soundfile.read(USER, frames=1920 * 12)
+    soundfile.write(tmp_path / "user.wav", samples, rate_hz)
     for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
         args = [
             "--checkpoint",
@@ -127,7 +130,7 @@ def test_offline_same_seed_gives_the_same_answer(tmp_path):
             "--seed",
             seed,
             "--input-wav",
-            USER,
+            str(tmp_path / "user.wav"),
             "--voice-prompt",
             "NATM1",
         ]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile as sf
 import soxr
 from playwright.sync_api import Browser, Page, expect
 
@@ -31,13 +30,16 @@ from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.browser
 
-HUMAN = ROOT.parent / "shared" / "audio"
-
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     personas = ROOT / "assets" / "personas.yaml"
-    with app_process(tmp_path_factory.mktemp("app"), engine="auto", personas=personas) as running:
+    with app_process(
+        tmp_path_factory.mktemp("app"),
+        engine="auto",
+        module="tests.support.serve_lockstep",
+        personas=personas,
+    ) as running:
         yield running
 
 
@@ -68,12 +70,12 @@ def browser(microphone: Microphone) -> Iterator[Browser]:
         yield running
 
 
-def said(page: Page, speaker: str, pattern: str, timeout_s: float = 40.0) -> None:
+def said(page: Page, speaker: str, pattern: str) -> None:
     """Wait for a caption that matches."""
     captions = page.locator(f'#talk-captions [data-speaker="{speaker}"]').filter(
         has_text=re.compile(pattern, re.IGNORECASE)
     )
-    expect(captions.first).to_be_visible(timeout=timeout_s * 1000)
+    expect(captions.first).to_be_visible()
 
 
 def audible(page: Page) -> str:
@@ -112,19 +114,23 @@ def test_classic_spoken_question_is_answered_with_the_fact(
     assert "CityClean" not in app.log.read_text()
 
 
-def test_classic_human_voice_is_understood(app: AppProcess, browser: Browser, microphone: Microphone) -> None:
-    if not HUMAN.exists():
-        pytest.skip("the human recording is not beside this checkout")
-    recording, rate_hz = sf.read(HUMAN / "input_service.wav", dtype="float32")
-    assert rate_hz == SAMPLE_RATE_HZ
-    microphone.says(recording)
+def test_classic_answers_from_the_role_that_was_typed(
+    app: AppProcess, browser: Browser, microphone: Microphone
+) -> None:
+    microphone.says(
+        5.2, speak("Can you guarantee that the replacement part will be shipped tomorrow?", "warm"), 20.0
+    )
     with visitor(browser) as page:
         open_page(page, app.url)
-        page.fill("#talk-prompt", (HUMAN / "prompt_service.txt").read_text())
+        page.fill(
+            "#talk-prompt",
+            "You work for Northside Repairs and your name is Milan. Information: The part is out of stock; we"
+            " can use an alternative part with a 3-day delay.",
+        )
         start_talk(page)
         said(page, "user", "replacement part")
         said(page, "agent", "delay|out of stock|notes|guarantee")
-        screenshot(page, "classic-human")
+        screenshot(page, "classic-role")
         stop_talk(page)
 
 
@@ -186,7 +192,7 @@ def test_classic_voice_is_heard_and_chosen_before_a_talk(
         assert answer.value.headers["content-type"] == "audio/wav"
         expect(hear).to_have_attribute("aria-pressed", "true")
         screenshot(page, "classic-voices", full_page=True)
-        expect(hear).to_have_attribute("aria-pressed", "false", timeout=6000)
+        expect(hear).to_have_attribute("aria-pressed", "false")
         expect(page.locator("#talk-voice")).not_to_have_value("deep")
         page.get_by_role("radio", name=re.compile("^Deep")).check(force=True)
         expect(page.locator("#talk-voice")).to_have_value("deep")

@@ -3,6 +3,7 @@ keeping, export, deletion.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from .support.browser import (
     MICROPHONE_HZ,
     chromium,
     open_page,
-    played,
     screenshot,
     start_talk,
     stop_talk,
+    until_audible,
     visitor,
     write_microphone,
 )
@@ -107,9 +108,8 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
         screenshot(page, "clone-chosen")
 
         start_talk(page)
-        page.wait_for_timeout(1500)
+        until_audible(page)
         stop_talk(page)
-        assert np.abs(played(page)[1]).max() > 0.001
         expect(page.locator("#talk-voice option:checked")).to_have_text("Aunt Clara")
 
         page.click("#tab-compare-button")
@@ -173,14 +173,16 @@ def test_clone_from_the_microphone_fits_a_phone_and_both_themes(app: AppProcess,
         open_sheet(page)
         page.check("#clone-consent")
         page.click("#clone-record")
-        expect(page.locator("#clone-record")).to_contain_text("Stop · 0:06", timeout=15_000)
+        expect(page.locator("#clone-record")).to_contain_text(re.compile(r"Stop · 0:(0[6-9]|[1-9]\d)"))
         screenshot(page, "clone-recording-dark-390")
         assert_fits(page)
         page.click("#clone-record")
-        expect(page.locator("#clone-name")).to_have_value("My voice", timeout=10_000)
+        expect(page.locator("#clone-name")).to_have_value("My voice")
         expect(page.locator("#clone-record")).to_have_text("Record")
         screenshot(page, "clone-preview-dark-390")
-        assert not [each for each in page.evaluate(TARGETS) if each[1] < 44]
+        targets = page.evaluate(TARGETS)
+        assert len(targets) > 5
+        assert not [each for each in targets if each[1] < 44]
         assert_readable(page)
         page.emulate_media(color_scheme="light")
         page.reload()

@@ -42,10 +42,14 @@ def hear_both(page: Page) -> None:
     """Listen to both sides to the end; a vote is possible then and not before."""
     vote = page.locator(".blind-choice").first
     expect(vote).to_be_disabled()
+    unlocking = page.locator(".compare-blind")
     for key in "ab":
-        page.keyboard.press(key)
-        expect(page.get_by_role("button", name=f"Pause side {key.upper()}")).to_be_visible()
-        expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible(timeout=10_000)
+        # what a busy machine plays in leaps does not count as heard
+        while f"more of {key.upper()}" in unlocking.inner_text():
+            pauses = page.evaluate("window.__tap.pauses")
+            page.keyboard.press(key)
+            page.wait_for_function("before => window.__tap.pauses > before", arg=pauses)
+            expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible()
     expect(vote).to_be_enabled()
 
 
@@ -73,11 +77,11 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         page.locator('input[name="voice"][value="deep"]').check()
         expect(page.locator('[data-part="count"]')).to_have_text("2 answers")
         page.click("#compare-render")
-        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=30_000)
-        expect(page.locator(".compare-cell .compare-facts")).to_have_count(2, timeout=10_000)
+        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.")
+        expect(page.locator(".compare-cell .compare-facts")).to_have_count(2)
         look(page, "answers")
         page.get_by_role("button", name="Play the answer of Deep").click()
-        expect(page.get_by_role("button", name="Pause the answer of Deep")).to_be_visible()
+        page.wait_for_function("window.__tap.plays > 0")
         page.select_option("#compare-channels", "agent")  # what was loaded is let go of
         with page.expect_request(re.compile(r"/cells/\d+/\d+/agent\.wav$")):
             page.get_by_role("button", name="Play the answer of Deep").click()
@@ -127,7 +131,7 @@ def test_compare_from_a_recording_to_results_over_a_reload(
             page.reload()
             page.click("#tab-compare-button")
             if recording == "scenario":
-                expect(page.locator(".compare-run h2").last).to_have_text("One short word", timeout=30_000)
+                expect(page.locator(".compare-run h2").last).to_have_text("One short word")
             else:
                 expect(page.locator('.compare [data-part="notice"]')).to_contain_text(
                     "That recording is no longer here"

@@ -4,7 +4,6 @@ other outputs are scored.
 
 import json
 import re
-import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from .support.app_process import AppProcess
 from .support.browser import screenshot, visitor
 from .support.fdb_samples import chunks, every, write
 from .support.page_checks import assert_fits_everywhere, assert_readable
+from .support.patience import until
 
 pytestmark = pytest.mark.browser
 
@@ -52,26 +52,19 @@ def test_evaluate_run_is_cancelled_gone_on_with_reported_and_downloaded(
         open_tab(page, app.url)
         choose(page)
         page.click("#evaluate-start")
-        expect(page.locator("#evaluate-state .notice")).to_contain_text(
-            "Nothing is chosen yet", timeout=10_000
-        )
+        expect(page.locator("#evaluate-state .notice")).to_contain_text("Nothing is chosen yet")
         choose(page, "Noise", "Silence", "Ends of turns")
         page.click("#evaluate-start")
-        expect(page.locator("#evaluate-state")).to_contain_text(
-            re.compile(r"[0-6] of 7 conversations"), timeout=40_000
-        )
+        expect(page.locator("#evaluate-state")).to_contain_text(re.compile(r"[0-6] of 7 conversations"))
         screenshot(page, "evaluate-running")
-        deadline_s = time.monotonic() + 40
-        while len(kept(app)) < 2:
-            assert time.monotonic() < deadline_s
-            page.wait_for_timeout(50)
+        until(lambda: len(kept(app)) >= 2)
         page.click("#evaluate-cancel")
-        expect(page.locator("#evaluate-state .notice")).to_contain_text("goes on from there", timeout=20_000)
+        expect(page.locator("#evaluate-state .notice")).to_contain_text("goes on from there")
         before = {path: path.stat().st_mtime_ns for path in kept(app)}
         assert len(before) < 7
         page.click("#evaluate-start")
         frame = page.frame_locator("#evaluate-state iframe")
-        expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=60_000)
+        expect(frame.locator("h1")).to_have_text("How classic holds a conversation")
         expect(frame.locator("#matrix")).to_contain_text("Answers noise")
         assert frame.locator(".lane").count() >= 3
         with page.expect_download() as download:

@@ -140,7 +140,7 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(
         screenshots(page, "fallback")
         start_talk(page)
         expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Embedded engine (classic)")
-        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
+        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible()
         expect(page.locator('[data-part="sampling"]')).to_be_hidden()
         stop_talk(page)
 
@@ -176,7 +176,7 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess,
         screenshots(page, "personaplex-setup")
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
-        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible(timeout=30_000)
+        expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible()
         page.wait_for_function(
             "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
         )
@@ -216,7 +216,7 @@ def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(
         assert taken_home(page)["voice"] == "none"
         page.reload()
         hear = page.get_by_role("button", name="Hear Natural, female 1")
-        expect(hear).to_be_visible(timeout=30_000)
+        expect(hear).to_be_visible()
         with page.expect_response(re.compile(r"/voice/samples/NATF0\.wav$")) as answer:
             hear.click()
         samples, rate_hz = sf.read(io.BytesIO(answer.value.body()))

@@ -34,6 +34,7 @@ from .support.browser import (
     write_microphone,
 )
 from .support.nginx import ABSENT, NGINX, nginx, readme_servers
+from .support.patience import PATIENCE_S
 from .test_page_respond import choose_clip, open_tab
 from .test_page_talk import wait_for_tone
 
@@ -200,8 +201,11 @@ def test_worse_proxy_is_talked_through_muted_and_queued(
 def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(
     proxies: Proxies, path: str
 ) -> None:
-    assert httpx.get(f"{proxies.worse}{path}/health").json()["engine"] == "echo"
-    assert httpx.get(f"{proxies.worse}{path}/config").json()["root"] == "https://localhost:8443/voice"
+    assert httpx.get(f"{proxies.worse}{path}/health", timeout=PATIENCE_S).json()["engine"] == "echo"
+    assert (
+        httpx.get(f"{proxies.worse}{path}/config", timeout=PATIENCE_S).json()["root"]
+        == "https://localhost:8443/voice"
+    )
 
 
 def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(
@@ -229,7 +233,9 @@ def test_forged_address_of_an_untrusted_peer_counts_as_that_peer(
     own: AppProcess, certificate: Certificate
 ) -> None:
     def begin(peer: str, said: str) -> int:
-        with httpx.Client(transport=httpx.HTTPTransport(verify=trust, local_address=peer)) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(verify=trust, local_address=peer), timeout=PATIENCE_S
+        ) as client:
             talks = f"{own.url}/voice/api/chat/http"
             begun = client.post(talks, params={"codec": "pcm"}, headers={"X-Forwarded-For": said})
             if begun.is_success:

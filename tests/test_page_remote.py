@@ -1,6 +1,7 @@
 """A visitor talks through a remote server, sees what the way costs, and is told when the server goes."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from .support.browser import (
     start_talk,
     tone,
     tone_level,
+    until_audible,
     visitor,
     write_microphone,
 )
@@ -25,13 +27,15 @@ pytestmark = pytest.mark.browser
 
 
 def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: Path) -> None:
+    over = threading.Event()
+
     def echo_until_over(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
             talk.speak(frame)
             if n == 20:
                 talk.say(2, b" Hello there")
-            if n == 50:
+            if over.is_set():
                 talk.socket.close(1001, "maintenance")
 
     microphone = write_microphone(tmp_path / "tone.wav", tone())
@@ -53,6 +57,9 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
         expect(page.locator('#talk-captions [data-speaker="agent"]')).to_contain_text("Hello there")
         expect(page.locator('[name="audio_temperature"]')).to_be_disabled()
         screenshots(page, "remote")
+        until_audible(page)
+        page.wait_for_function("() => window.__tap.chunks.length * 128 > 2 * window.__tap.rate")
+        over.set()
         expect_state(page, "error")
         said = page.locator("#talk-status")
         expect(said).to_contain_text(

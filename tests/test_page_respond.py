@@ -70,7 +70,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         screenshot(page, "respond-asked", full_page=True)
         page.click("#respond-start")
         card = page.locator(".session").first
-        expect(card).to_be_visible(timeout=30_000)
+        expect(card).to_be_visible()
         expect(page.locator("#respond-status")).to_contain_text("as fast as it is spoken")
         expect(card.locator('.caption[data-speaker="user"]')).to_contain_text("compost bin")
         expect(card.locator('.caption[data-speaker="agent"]')).to_contain_text("eight dollars")
@@ -99,7 +99,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
 
         first_voice = card.get_attribute("data-voice")
         card.get_by_role("button", name="Hear it").click()
-        expect(page.locator(".session")).to_have_count(2, timeout=30_000)
+        expect(page.locator(".session")).to_have_count(2)
         again = page.locator(".session").first
         assert again.get_attribute("data-voice") != first_voice
         expect(again.locator('.caption[data-speaker="agent"]')).to_contain_text("eight dollars")
@@ -130,7 +130,7 @@ def test_respond_long_recording_shows_progress_and_can_be_cancelled(
         open_tab(page, app.url)
         choose_clip(page, tmp_path / "long.flac")
         page.click("#respond-start")
-        expect(page.locator("#respond-status")).to_contain_text(re.compile("about .* left"), timeout=20_000)
+        expect(page.locator("#respond-status")).to_contain_text(re.compile("about .* left"))
         expect(page.locator("#respond-status progress")).to_be_visible()
         screenshot(page, "respond-working-phone", full_page=True)
         page.click("#respond-cancel")

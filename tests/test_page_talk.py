@@ -27,6 +27,7 @@ from .support.browser import (
     visitor,
 )
 from .support.faulty_proxy import LinkFaults, faulty_proxy
+from .support.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.browser
 
@@ -45,9 +46,9 @@ def _free_slots(app: AppProcess) -> Iterator[None]:
     app.until_free()
 
 
-def wait_for_tone(page: Page, heard: bool, patience_s: float = 10.0) -> None:
+def wait_for_tone(page: Page, heard: bool) -> None:
     """Wait until the page plays the microphone's tone, or nothing."""
-    deadline_s = time.monotonic() + patience_s
+    deadline_s = time.monotonic() + PATIENCE_S
     level = -1.0
     while time.monotonic() < deadline_s:
         forget_played(page)
@@ -101,7 +102,7 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         assert told["duration_s"] == pytest.approx(len(samples) / rate_hz, abs=0.1)
         forget_played(page)
         page.click(".button-play")
-        expect(page.locator(".player-time")).not_to_contain_text("0:00 /", timeout=8000)
+        expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
         assert not strangers
 
 
@@ -161,10 +162,7 @@ def test_cancel_in_the_queue_leaves_it(app: AppProcess, browser: Browser) -> Non
     with full_house(app, browser) as (first, second):
         second.click("#talk-stop")
         expect_state(second, "idle")
-        deadline_s = time.monotonic() + 5
-        while app.get("/voice/status").json()["slots"]["waiting"] and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        assert app.get("/voice/status").json()["slots"]["waiting"] == 0
+        until(lambda: not app.get("/voice/status").json()["slots"]["waiting"])
         stop_talk(first)
 
 
@@ -208,7 +206,7 @@ def test_reload_in_mid_talk_brings_the_recording(app: AppProcess, browser: Brows
         page.reload()
         expect_state(page, "ended")
         expect(page.locator("#talk-status")).to_contain_text("cut by the reload")
-        expect(page.locator(".recording")).to_be_visible(timeout=10_000)
+        expect(page.locator(".recording")).to_be_visible()
         with page.expect_download() as download:
             page.click('[data-export="flac"]')
         samples, rate_hz = sf.read(io.BytesIO(download.value.path().read_bytes()))

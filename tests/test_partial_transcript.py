@@ -2,7 +2,7 @@
 
 import pytest
 
-from personaplex_app.classic.partial_transcript import MAX_WINDOW_S, TurnText
+from personaplex_app.classic.partial_transcript import MAX_WINDOW_S, PartialTranscript
 from personaplex_app.protocol_events import Word
 from personaplex_app.speech.recogniser import Transcript
 
@@ -15,7 +15,7 @@ def heard(text: str, word_s: float = 0.5) -> Transcript:
 
 
 def test_partial_shows_only_what_two_passes_agree_on():
-    turn = TurnText(1.0)
+    turn = PartialTranscript(1.0)
     turn.partial(heard("I would lake"), 1.0, 2.0)
     assert turn.text == ""
     turn.partial(heard("I would like two"), 1.0, 2.5)
@@ -26,7 +26,7 @@ def test_partial_shows_only_what_two_passes_agree_on():
 
 
 def test_pause_shows_everything_and_a_longer_pass_replaces_it():
-    turn = TurnText(0.0)
+    turn = PartialTranscript(0.0)
     turn.pause(heard("I would like to."), 0.0, 2.0)
     assert turn.text == "I would like to."
     turn.resume()
@@ -35,7 +35,7 @@ def test_pause_shows_everything_and_a_longer_pass_replaces_it():
 
 
 def test_long_window_is_left_behind_at_a_pause():
-    turn = TurnText(0.0)
+    turn = PartialTranscript(0.0)
     turn.pause(heard("one two three"), 0.0, 9.0)
     turn.resume()
     assert turn.window_s == 9.0
@@ -45,7 +45,7 @@ def test_long_window_is_left_behind_at_a_pause():
 
 
 def test_stale_window_is_ignored():
-    turn = TurnText(0.0)
+    turn = PartialTranscript(0.0)
     turn.pause(heard("one two three"), 0.0, 9.0)
     turn.resume()
     turn.partial(heard("one two three four"), 0.0, 9.5)
@@ -54,7 +54,7 @@ def test_stale_window_is_ignored():
 
 
 def test_speech_without_a_pause_is_cut_after_an_agreed_word():
-    turn = TurnText(0.0)
+    turn = PartialTranscript(0.0)
     words = " ".join(f"w{n}" for n in range(30))
     turn.partial(heard(words), 0.0, 9.5)
     turn.partial(heard(words), 0.0, 10.0)
@@ -63,7 +63,7 @@ def test_speech_without_a_pause_is_cut_after_an_agreed_word():
 
 
 def test_recognition_that_cannot_keep_up_leaves_the_sound_behind():
-    turn = TurnText(0.0)
+    turn = PartialTranscript(0.0)
     turn.overrun(MAX_WINDOW_S)
     assert turn.window_s == 0.0
     turn.overrun(MAX_WINDOW_S + 3.0)

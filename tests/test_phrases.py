@@ -2,7 +2,7 @@
 
 import pytest
 
-from personaplex_app.classic.phrases import Ending, ending, is_backchannel, is_echo, is_fresh, is_stop
+from personaplex_app.classic.phrases import Ending, ending, has_own_words, is_backchannel, is_echo, is_stop
 
 pytestmark = pytest.mark.unit
 
@@ -85,4 +85,4 @@ def test_echo_is_the_agents_own_words(text, loud_room, expected):
     ],
 )
 def test_fresh_words_are_not_the_agents(text, expected):
-    assert is_fresh(text, PLAYED) is expected
+    assert has_own_words(text, PLAYED) is expected

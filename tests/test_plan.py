@@ -22,7 +22,6 @@ from personaplex_app.settings import Settings
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 GIB = 2**30
 
 
@@ -96,7 +95,7 @@ def test_doctor_on_a_t4_plans_float16_with_int8_weights(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(14.6 * GIB), 15 * GIB))
     plan = doctor.examine(Settings())["memory_plan"]
     assert "float16: this GPU has no bfloat16" in plan["device"]
-    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["layers_away"]) == (
+    assert (plan["element_bytes"], plan["chosen"]["quantize"], plan["chosen"]["offloaded_layers"]) == (
         2,
         "int8",
         0,
@@ -148,6 +147,7 @@ def memory_for(quantize, slots):
     return memory
 
 
+@pytest.mark.slow
 def test_engine_seats_what_the_plan_allows_in_the_form_it_chose(monkeypatch, tmp_path):
     engine = engine_with(monkeypatch, tmp_path, memory_for("int8", 3))
     engine.load(lambda state: None)

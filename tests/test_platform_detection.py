@@ -13,8 +13,6 @@ from personaplex_app.errors import SettingsError
 from personaplex_app.platform_detection import detect
 from personaplex_app.settings import Settings
 
-pytestmark = pytest.mark.unit
-
 HOSTS = {
     "zerogpu": {"SPACES_ZERO_GPU": "true", "SPACE_ID": "somebody/talk"},
     "space": {"SPACE_ID": "somebody/talk"},
@@ -89,6 +87,7 @@ def test_doctor_says_where_it_runs_and_what_follows(name, flags, said, monkeypat
     assert all(f"           {sentence}\n" in text for sentence in host.mind)
 
 
+@pytest.mark.slow
 def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_neither_token(
     monkeypatch, tmp_path
 ):

@@ -17,7 +17,7 @@ def clip(frames: int = 10, *words: tuple[str, float, float]) -> SpeechClip:
 
 def pull(playback: Playback, count: int, first: int = 0) -> tuple[np.ndarray, list[Word]]:
     played = [playback.pull((first + n) * FRAME_S) for n in range(count)]
-    return np.concatenate([p.frame for p in played]), [word for p in played for word in p.begun]
+    return np.concatenate([p.frame for p in played]), [word for p in played for word in p.started_words]
 
 
 def test_playback_clips_follow_without_a_gap_and_words_begin_in_their_frames():
@@ -48,7 +48,7 @@ def test_playback_cut_fades_within_one_frame_and_begins_no_word():
     assert words == []
     assert 0 < np.count_nonzero(sound) < FRAME_SAMPLES
     assert np.abs(np.diff(sound)).max() < 0.01
-    assert not playback.sounding
+    assert not playback.is_sounding
 
 
 def test_playback_resumed_says_the_cut_word_again_and_counts_it_once():
@@ -101,12 +101,12 @@ def test_playback_next_answer_follows_a_dropped_one_at_full_level():
 
 def test_playback_aside_is_soft_and_beside_the_rest():
     playback = Playback()
-    playback.say_aside(clip(1))
-    assert playback.sounding
+    playback.play_over(clip(1))
+    assert playback.is_sounding
     sound, words = pull(playback, 2)
     assert 0.1 < sound.max() < 0.3
     assert words == []
-    assert not playback.sounding
+    assert not playback.is_sounding
 
 
 def test_first_audible_skips_the_silence():

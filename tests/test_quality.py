@@ -16,8 +16,6 @@ from .support import oracle  # noqa: F401 - Resemblyzer lies in its folder
 from .support.fdb_samples import tone
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
-
 TEXTS = (
     (
         "Could you tell me when the museum opens tomorrow morning, please? I would like to go there with my"
@@ -43,6 +41,7 @@ def dnsmos() -> Dnsmos:
     return Dnsmos()
 
 
+@pytest.mark.slow
 def test_dnsmos_agrees_with_its_package(dnsmos, monkeypatch):
     monkeypatch.setitem(sys.modules, "librosa", ModuleType("librosa"))  # only its other network needs that
     from speechmos import dnsmos as package

@@ -16,7 +16,7 @@ from personaplex_app.model.loading import load_lm, quantize_in_place
 from personaplex_app.model.quantize import (
     Int4Weight,
     Int8Weight,
-    integer_works,
+    integer_product_works,
     linear,
     quantized,
     scheme_of,
@@ -25,7 +25,6 @@ from personaplex_app.model.quantize import (
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 ROWS = slice(64, 192)
 
 
@@ -98,9 +97,9 @@ def test_int4_group_of_one_large_number_keeps_it():
 
 
 def test_integer_works_here_and_is_not_believed_when_wrong(monkeypatch):
-    assert integer_works(tiny.CPU)
+    assert integer_product_works(tiny.CPU)
     monkeypatch.setattr(torch, "_int_mm", lambda a, b: torch.zeros(len(a), b.shape[1], dtype=torch.int32))
-    assert not integer_works(tiny.CPU)
+    assert not integer_product_works(tiny.CPU)
 
 
 def test_scheme_spares_embeddings_norms_and_the_small_parts():
@@ -115,6 +114,7 @@ def test_scheme_spares_embeddings_norms_and_the_small_parts():
         assert scheme_of(key, shape, "int8") == "none"
 
 
+@pytest.mark.slow
 def test_load_int8_and_int4_speak_and_mostly_agree_with_float():
     columns = greedy_columns(tiny.checkpoint().lm, tiny.user_codes())
     shares = {"none": agreement(columns, greedy_choices(tiny.checkpoint().lm, columns))}
@@ -147,6 +147,7 @@ def mid_lm():
     return lm
 
 
+@pytest.mark.slow
 def test_quantized_mid_size_random_weights_agree_as_far_as_their_bits_reach():
     lm = mid_lm()
     user = torch.randint(512, (8, 30), generator=torch.Generator().manual_seed(2))
@@ -189,8 +190,8 @@ def test_load_quantized_places_every_tensor_in_its_small_form_as_it_is_read(monk
         alive.append((key, type(tensor)))
         original(model, key, tensor)
 
-    original = loading._place
-    monkeypatch.setattr(loading, "_place", placed)
+    original = loading._set_tensor
+    monkeypatch.setattr(loading, "_set_tensor", placed)
     lm = load_lm(tiny.GOLDEN, tiny.CPU, torch.bfloat16, quantize="int8")
     assert dict(alive)["transformer.layers.0.self_attn.in_proj_weight"] is Int8Weight
     plain = {key.rpartition(".")[0] for key, kind in alive if kind is Int8Weight}

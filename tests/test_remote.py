@@ -53,13 +53,13 @@ from personaplex_app.voices import NAMES
 
 from .support.app_process import free_port
 from .support.moshi_servers import Talk, after_one_frame, echo, hang, moshi_server, mute
+from .support.patience import PATIENCE_S, until
 from .support.peers import tone
 
 pytestmark = pytest.mark.unit
 
-QUICK = RemoteSettings(
-    (), timeouts=Timeouts(connect_s=5.0, handshake_s=0.4, silent_s=0.6), start_s=0.2, pause_s=0.01
-)
+PATIENT = RemoteSettings((), timeouts=Timeouts(PATIENCE_S, PATIENCE_S, PATIENCE_S), start_s=0.2, pause_s=0.01)
+SHORT = Timeouts(connect_s=PATIENCE_S, handshake_s=0.4, silent_s=0.6)
 CONFIG = SessionConfig("NATF2", "You are a secret gardener.", sampling=Sampling(0.7, 0.6, 100, 20, 7))
 SAID = tone(2.0).reshape(-1, FRAME_SAMPLES)
 QUIET = np.zeros(FRAME_SAMPLES, np.float32)
@@ -71,20 +71,13 @@ def ignore(state: EngineState) -> None:
 
 @contextmanager
 def remote(*urls: str, loaded: bool = True, **settings):
-    engine = RemoteEngine(replace(QUICK, urls=urls, **settings))
+    engine = RemoteEngine(replace(PATIENT, urls=urls, **settings))
     try:
         if loaded:
             engine.load(ignore)
         yield engine
     finally:
         engine.close()
-
-
-def until(true, patience_s=5.0):
-    deadline_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def step_until_it_ends(session, most=200) -> str:
@@ -164,8 +157,8 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime)
     assert "".join(step.text for step in steps) == " Good day"
     said = [event for step in steps for event in step.events if isinstance(event, Utterance)]
     assert (said[-1].text, said[-1].speaker) == ("Good day", "agent")
-    assert (stats.skipped_frames, stats.trimmed_ms) == (0, 0)
-    assert 0 < stats.round_trip_ms < 500
+    assert realtime or (stats.skipped_frames, stats.trimmed_ms) == (0, 0)
+    assert stats.round_trip_ms > 0
 
 
 def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_nothing():
@@ -231,7 +224,8 @@ BEGINNINGS = {
 @pytest.mark.parametrize("kind", BEGINNINGS)
 def test_remote_server_that_does_not_begin_is_told_in_one_sentence(kind):
     act, sentence = BEGINNINGS[kind]
-    with moshi_server(act) as server, remote(server.url) as engine:
+    timeouts = SHORT if kind == "nothing" else PATIENT.timeouts
+    with moshi_server(act) as server, remote(server.url, timeouts=timeouts) as engine:
         with pytest.raises(EngineError) as failed:
             engine.open(CONFIG)
         assert sentence in str(failed.value)
@@ -317,7 +311,8 @@ ENDS = {
 @pytest.mark.parametrize("kind", ENDS)
 def test_remote_server_that_fails_in_a_talk_ends_it_with_one_sentence(kind):
     act, sentence = ENDS[kind]
-    with moshi_server(after_one_frame(act)) as server, remote(server.url) as engine:
+    timeouts = replace(PATIENT.timeouts, silent_s=0.6) if kind == "silence" else PATIENT.timeouts
+    with moshi_server(after_one_frame(act)) as server, remote(server.url, timeouts=timeouts) as engine:
         session = engine.open(CONFIG)
         ended = step_until_it_ends(session)
         assert sentence in ended
@@ -327,25 +322,29 @@ def test_remote_server_that_fails_in_a_talk_ends_it_with_one_sentence(kind):
 
 
 def test_remote_server_that_never_answers_a_frame_is_given_up():
-    with moshi_server(mute) as server, remote(server.url) as engine:
+    timeouts = replace(PATIENT.timeouts, silent_s=0.6)
+    with moshi_server(mute) as server, remote(server.url, timeouts=timeouts) as engine:
         assert "sent no sound" in step_until_it_ends(engine.open(CONFIG))
 
 
 def test_remote_server_that_is_too_slow_is_not_sent_more_and_the_person_is_told(monkeypatch):
     monkeypatch.setattr(remote_session, "BEHIND_SAMPLES", 4 * FRAME_SAMPLES)
     heard = []
+    asked_40_times = threading.Event()
 
     def slow(talk: Talk) -> None:
         talk.begin()
         for frame in talk.frames():
-            time.sleep(0.15)
             heard.append(1)
+            if len(heard) > 2:
+                asked_40_times.wait(PATIENCE_S)
             talk.speak(frame)
 
     with moshi_server(slow) as server, remote(server.url) as engine:
         session = engine.open(CONFIG)
         steps = [session.step(QUIET) for _ in range(40)]
         stats = session.link_stats()
+        asked_40_times.set()
         session.close()
     notices = [event for step in steps for event in step.events if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == ["remote_slow"]
@@ -430,7 +429,7 @@ def test_remote_talk_goes_where_others_talk_least():
 
 
 def test_remote_dead_server_is_skipped_and_asked_again_later(monkeypatch):
-    monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(remote_module, "PROBE_EVERY_S", 0.05)
     port = free_port()
     with moshi_server() as alive, remote(f"ws://127.0.0.1:{port}/api/chat", alive.url) as engine:
         assert engine.max_sessions == 1
@@ -462,10 +461,10 @@ def test_remote_servers_that_are_all_dead_cannot_be_loaded():
 
 
 def test_remote_servers_that_stay_away_are_lost(monkeypatch):
-    monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(remote_module, "PROBE_EVERY_S", 0.02)
     monkeypatch.setattr(remote_module, "LOST_AFTER_S", 0.1)
     with moshi_server() as server:
-        engine = RemoteEngine(replace(QUICK, urls=(server.url,)))
+        engine = RemoteEngine(replace(PATIENT, urls=(server.url,)))
         engine.load(ignore)
     try:
         until(lambda: engine.lost)

@@ -18,9 +18,10 @@ from personaplex_app.rendering.render import render, request
 
 from .support import oracle, tiny
 from .support.app_process import app_process, free_port
+from .support.patience import PATIENCE_S
 from .support.peers import call, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 if not oracle.FOLDER.is_dir():
     pytest.skip("the moshi package is not installed: `make test` does that", allow_module_level=True)
 
@@ -114,7 +115,7 @@ def package_client(url: str, folder: Path) -> tuple[str, str, np.ndarray]:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), str(oracle.FOLDER)])}
     env |= {"SOUND_IN": str(folder / "said.wav"), "SOUND_OUT": str(folder / "heard.wav")}
     command = [sys.executable, "-m", "moshi.client", f"--url={url}"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
     heard, _ = soundfile.read(folder / "heard.wav", dtype="float32")
     return done.stdout, done.stderr, heard
 

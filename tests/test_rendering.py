@@ -41,9 +41,9 @@ from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support import tiny
 from .support.fakes import ScriptedEngine, ScriptedResponder
+from .support.patience import PATIENCE_S
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
 QUESTION = "How much is the compost bin?"
 ECHO = SessionConfig("echo", "")
 
@@ -70,7 +70,7 @@ def golden_request(seed: int = 7, voice: str = "NATF0", frames: int = 25) -> Ren
 
 
 async def until(true: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - progress is read, not told
             await anyio.sleep(0.01)
 
@@ -92,6 +92,7 @@ class Batches:
         return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
 
 
+@pytest.mark.slow
 def test_render_same_seed_gives_the_same_bytes_and_another_seed_does_not(personaplex):
     first, again, other = (render(personaplex, golden_request(seed)) for seed in (7, 7, 8))
     assert len(first.agent) == len(first.user) == 25 * FRAME_SAMPLES - 100
@@ -103,6 +104,7 @@ def test_render_same_seed_gives_the_same_bytes_and_another_seed_does_not(persona
     assert first.compute_s > 0
 
 
+@pytest.mark.slow
 def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_same_again():
     answer = ("The compost bin costs eight dollars a month.",)
     engine = ClassicEngine(lambda config, notify: ScriptedResponder("", answer), max_sessions=2)
@@ -264,6 +266,7 @@ def test_cache_names_are_keys_only(tmp_path):
 # many, beside talks
 
 
+@pytest.mark.slow
 def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_the_second_time(
     tmp_path, personaplex
 ):
@@ -309,7 +312,7 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
     batch = anyio.run(cancel)
     assert batch.progress.done == 1
     assert batches.admission.used == 0
-    assert all(session.closed for session in opened.sessions)
+    assert {session.closed for session in opened.sessions} == {True}
     opened._scripts = [lambda n: Step(np.zeros(FRAME_SAMPLES, np.float32))]
     again = batches.of(asked[0], request(noise(0.4, 2), ECHO))
     anyio.run(again.run)
@@ -334,8 +337,7 @@ def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
             async with batches.admission.slot(lambda place: None):
                 assert engine.sessions[0].closed
                 assert (batches.admission.used, batches.admission.talks) == (1, 1)
-                await anyio.sleep(0.05)
-                assert batch.progress.ahead == 0
+                await until(lambda: batch.progress.ahead == 0)
         return batch
 
     batch = anyio.run(talk_in_between)

@@ -2,8 +2,6 @@
 wrong told in sentences.
 """
 
-import time
-
 import httpx
 import numpy as np
 import pytest
@@ -14,9 +12,11 @@ from gradio_client.exceptions import AppError
 from personaplex_app.protocol import Kind
 
 from .support.app_process import app_process
+from .support.gradio_app import gradio_client
+from .support.patience import PATIENCE_S, until
 from .support.peers import call
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 KEY = {"X-API-Key": "sesame"}
 
 
@@ -24,15 +24,14 @@ KEY = {"X-API-Key": "sesame"}
 def app(tmp_path_factory):
     env = {"PERSONAPLEX_API_KEY": "sesame"}
     with app_process(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
-        running._until(lambda: running.get("/health", headers=KEY).json()["status"] == "ok", 30)
+        running.until_ready(headers=KEY)
         yield running
 
 
 @pytest.fixture(scope="module")
 def client(app):
-    client = Client(app.url, verbose=False, headers=KEY)
-    yield client
-    client.close()
+    with gradio_client(app, KEY) as client:
+        yield client
 
 
 @pytest.fixture
@@ -63,12 +62,12 @@ def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client
     assert np.array_equal(two[:, 1], one)
     assert np.array_equal(one[1920:], two[:-1920, 0])  # an echo, one frame later
     for form, path in told["files"].items():
-        assert httpx.get(app.url + path).status_code == 401
-        answer = httpx.get(app.url + path, headers=KEY)
+        assert app.get(path).status_code == 401
+        answer = app.get(path, headers=KEY)
         assert answer.status_code == 200, form
         assert answer.headers["cache-control"] == "no-store"
-    assert httpx.get(f"{app.url}/api/renderings/{'0' * 64}/answer.wav", headers=KEY).status_code == 404
-    assert httpx.get(f"{app.url}/api/renderings/{told['key']}/answer.exe", headers=KEY).status_code == 404
+    assert app.get(f"/api/renderings/{'0' * 64}/answer.wav", headers=KEY).status_code == 404
+    assert app.get(f"/api/renderings/{told['key']}/answer.exe", headers=KEY).status_code == 404
 
 
 def test_respond_routes_are_behind_the_door(app):
@@ -76,7 +75,7 @@ def test_respond_routes_are_behind_the_door(app):
         headers = {**key, **({"Origin": origin} if origin else {})}
         body = {"data": [], "fn_index": 0, "session_hash": "x"}
         for path in ("/gradio_api/queue/join", "/gradio_api/call/respond", "/gradio_api/upload"):
-            assert httpx.post(app.url + path, headers=headers, json=body).status_code == status, path
+            assert app.post(path, headers=headers, json=body).status_code == status, path
 
 
 @pytest.mark.parametrize(
@@ -114,12 +113,9 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
         job = client.submit(
             clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond"
         )
-        deadline_s = time.monotonic() + 20
-        while not any("Every place is taken by talks" in str(output) for output in job.outputs()):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
+        until(lambda: any("Every place is taken by talks" in str(output) for output in job.outputs()))
         job.cancel()
-    app._until(lambda: not app.get("/health", headers=KEY).json()["slots"]["used"], 5)
+    app.until_free(headers=KEY)
     assert not respond(client, path)[0]["cached"]
 
 
@@ -132,7 +128,7 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
 )
 def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(app, data):
     url = app.url + "/gradio_api/call/respond"
-    event = httpx.post(url, json={"data": data}, headers=KEY).json()["event_id"]
-    with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=20) as stream:
+    event = httpx.post(url, json={"data": data}, headers=KEY, timeout=PATIENCE_S).json()["event_id"]
+    with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=PATIENCE_S) as stream:
         assert "event: error" in stream.read().decode()
     assert "secret" not in app.log.read_text()

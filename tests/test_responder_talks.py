@@ -12,8 +12,6 @@ from personaplex_app.responder.numbers import figures, speakable
 from personaplex_app.responder.rules import RuleResponder, make_responder
 from personaplex_app.yaml_fields import load_yaml
 
-pytestmark = pytest.mark.unit
-
 
 class Talk:
     """A talk in which everything is heard to its end, unless cut."""
@@ -21,12 +19,12 @@ class Talk:
     def __init__(self, persona: str, prompt: str | None = None) -> None:
         self.responder = RuleResponder(prompt or find(persona).prompt)
         self.greeting = self.responder.greet()
-        self.responder.heard(self.greeting, False)
+        self.responder.record_played(self.greeting, False)
 
     def say(self, text: str, heard_words: int | None = None) -> str:
         answer = " ".join(self.responder.reply(text))
         played = answer if heard_words is None else " ".join(answer.split()[:heard_words])
-        self.responder.heard(played, heard_words is not None)
+        self.responder.record_played(played, heard_words is not None)
         return answer
 
 
@@ -149,8 +147,8 @@ def test_responder_reply_made_while_another_is_played_forgets_neither():
     talk = Talk("waste-collection")
     first = list(talk.responder.reply("My name is Tom."))
     second = list(talk.responder.reply("How much is the compost bin?"))
-    talk.responder.heard(" ".join(" ".join(first).split()[:3]), True)
-    talk.responder.heard(" ".join(second), False)
+    talk.responder.record_played(" ".join(" ".join(first).split()[:3]), True)
+    talk.responder.record_played(" ".join(second), False)
     assert "compost bin" in talk.say("What did I just ask?")
     assert "Tom" in talk.say("What's my name?")
 
@@ -160,7 +158,7 @@ def test_responder_reply_may_be_closed_early():
     reply = talk.responder.reply("Tell me a story about the sea.")
     first = next(reply)
     reply.close()
-    talk.responder.heard(first, True)
+    talk.responder.record_played(first, True)
     assert talk.say("Go on.").startswith("One grey morning Mira")
 
 
@@ -321,6 +319,7 @@ def test_responder_odd_prompts_still_talk(prompt):
         assert talk.say(text)
 
 
+@pytest.mark.slow
 def test_responder_long_talk_stays_bounded():
     talk = Talk("chat")
     for k in range(200):
@@ -328,10 +327,10 @@ def test_responder_long_talk_stays_bounded():
     memory = talk.responder._memory
     assert (
         max(
-            len(memory.asked),
-            len(memory.said),
+            len(memory.questions),
+            len(memory.replies),
             len(memory.statements),
-            len(memory.recent),
+            len(memory.user_texts),
             len(memory.figures) // 10,
         )
         <= 40

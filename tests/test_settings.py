@@ -1,9 +1,11 @@
 """Settings: the environment, the flags before it, and sentences for what cannot be used."""
 
+from dataclasses import fields
+
 import pytest
 
 from personaplex_app.errors import SettingsError
-from personaplex_app.settings import Settings
+from personaplex_app.settings import GROUPS, Settings
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +44,11 @@ def test_settings_bad_value_names_variable_value_and_choice(name, value, said):
 def test_settings_share_with_a_certificate_is_refused():
     with pytest.raises(SettingsError, match=r"--share.*--ssl"):
         Settings.read({"PERSONAPLEX_SHARE": "1", "PERSONAPLEX_SSL": "1"})
+
+
+def test_settings_groups_hold_every_setting_once():
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(f.name for f in fields(Settings))
 
 
 def test_settings_bad_secret_is_not_repeated():

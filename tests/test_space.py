@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 
 import httpx
@@ -22,9 +21,8 @@ from personaplex_app.settings import Settings
 
 from .support.app_process import ROOT, free_port
 from .support.commit_hub import commit_hub
+from .support.patience import PATIENCE_S, until
 from .support.pip_resolution import resolve
-
-pytestmark = pytest.mark.unit
 
 TOKEN, REPO = "hf_writer", "somebody/talk"
 
@@ -55,6 +53,7 @@ def requirements(path):
     }
 
 
+@pytest.mark.process
 def test_space_has_all_that_runs_and_nothing_else(space):
     written = {str(path.relative_to(space)) for path in space.rglob("*") if path.is_file()}
     tracked = subprocess.run(
@@ -105,6 +104,7 @@ def test_space_requirements_pin_every_dependency_within_its_bounds(space):
     )  # the only one that ZeroGPU lists and that is within the bounds
 
 
+@pytest.mark.process
 def test_space_requirements_resolve_for_its_python_beside_what_the_image_installs(space, tmp_path):
     about = metadata(space)
     # the image installs its SDK in the same call, with these extras
@@ -223,6 +223,7 @@ def test_space_command_without_a_token_or_with_a_wrong_name_fails_in_one_line(tm
         assert err.count("\n") == 1
 
 
+@pytest.mark.process
 def test_space_started_as_the_hub_does_speaks_with_the_embedded_engine_and_tells_its_owner_what_to_do(
     space, tmp_path
 ):
@@ -269,12 +270,8 @@ def started(space, python, tmp_path):
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline_s = time.monotonic() + 120
-        while not answers(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_s, log.read_text()
-            time.sleep(0.1)
-        engine = httpx.get(url + "/voice/status").json()["engine"]
+        until(lambda: answers(url), log.read_text)
+        engine = httpx.get(url + "/voice/status", timeout=PATIENCE_S).json()["engine"]
         assert engine["name"] == "classic"
         assert (
             "the owner of this Space must accept the licence at"
@@ -291,7 +288,7 @@ def started(space, python, tmp_path):
             )
             assert answer.status_code == status
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -299,6 +296,6 @@ def started(space, python, tmp_path):
 
 def answers(url):
     try:
-        return httpx.get(url + "/health").status_code == 200
+        return httpx.get(url + "/health", timeout=PATIENCE_S).status_code == 200
     except httpx.TransportError:
         return False

@@ -14,9 +14,10 @@ from personaplex_app.protocol import Kind
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.app_process import ROOT, app_process, free_port
+from .support.patience import PATIENCE_S
 from .support.peers import OWNER, call, tone
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 # an app whose end hangs, as an engine does that never comes back from its device
 HANGING = """
@@ -66,7 +67,7 @@ def test_app_told_to_stop_begins_no_talk_and_ends_with_the_last_one(tmp_path):
         caller.order("stop")
         assert caller.until_closed() == 1000
         assert caller.until_event("ended")["kept"]
-        assert app.process.wait(timeout=20) == 0
+        assert app.process.wait(timeout=PATIENCE_S) == 0
     assert (
         "Callers still here: 3. Their talks end within 600 s; ctrl-C again ends them now."
         in app.log.read_text()
@@ -85,7 +86,7 @@ def test_app_told_to_stop_twice_tells_who_talks_and_ends_at_once(tmp_path):
             assert caller.until_closed() == 1000
         ended = caller.until_event("ended")
         assert (ended["reason"], ended["kept"]) == ("draining", True)
-        assert app.process.wait(timeout=20) == 0
+        assert app.process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_app_that_hangs_in_its_end_is_gone_after_the_second_signal(tmp_path):
@@ -97,6 +98,6 @@ def test_app_that_hangs_in_its_end_is_gone_after_the_second_signal(tmp_path):
         try:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 1
+            assert process.wait(timeout=PATIENCE_S) == 1
         finally:
             process.kill()

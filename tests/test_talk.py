@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -27,6 +26,7 @@ from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.fakes import FakeChannel, ScriptedEngine, silence
+from .support.patience import until_async as until
 
 pytestmark = pytest.mark.unit
 
@@ -46,13 +46,6 @@ async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for t
     )
     async with app_state.open():
         yield app_state
-
-
-async def until(true, patience_s=5.0):
-    deadline_s = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline_s
-        await anyio.sleep(0.01)
 
 
 def converse(tasks, app_state, policy=EntryPolicy(), **query):
@@ -88,7 +81,7 @@ async def test_conversation_engine_error_ends_only_its_own_talk(tmp_path):
         second.say(metadata("stop"))
         await until(lambda: second.closed)
         assert second.closed[0] == 1000
-    assert all(session.closed for session in engine.sessions)
+    assert [session.closed for session in engine.sessions] == [True, True]
     assert app_state.admission.used == 0
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from personaplex_app.classic.turns import Action, ActionKind, Phase, Turns
+from personaplex_app.classic.turn_actions import Action, ActionKind, Phase
+from personaplex_app.classic.turns import Turns
 from personaplex_app.speech.vad import CHUNK_S, Chunk
 from personaplex_app.units import FRAME_S
 
@@ -42,7 +43,7 @@ class Scene:
             for due, action in [item for item in self._due if item[0] <= self.frame]:
                 self._due.remove((due, action))
                 self._work_done(action)
-            self._take(self.turns.hear(self.now_s))
+            self._take(self.turns.advance(self.now_s))
             self.frame += 1
         return self
 
@@ -60,7 +61,7 @@ class Scene:
                 self.turns.recognised(action.turn_id, action.pause, self.words, self.played, self.now_s)
             )
         else:
-            self._take(self.turns.overheard(action.turn_id, self.words, self.played, self.now_s))
+            self._take(self.turns.recognised_partial(action.turn_id, self.words, self.played, self.now_s))
 
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
@@ -97,7 +98,7 @@ def test_turns_silence_does_nothing():
 
 def test_turns_noise_that_has_no_words_is_forgotten():
     scene = Scene().speak(0.8, "").pause(2.0)
-    assert scene.did(ActionKind.FORGET)
+    assert scene.did(ActionKind.DISCARD_TURN)
     assert not scene.did(ActionKind.ANSWER)
     assert scene.turns.phase is Phase.LISTEN
     assert scene.turns.turn is None
@@ -118,12 +119,12 @@ def test_turns_slow_speaker_is_waited_for(pause_s):
 
 def test_turns_pause_in_mid_thought_gets_one_backchannel():
     scene = Scene().speak(1.2, "I would like to").pause(1.2).speak(1.0, "I would like to order a").pause(1.2)
-    assert len(scene.did(ActionKind.HUM)) == 1
+    assert len(scene.did(ActionKind.BACKCHANNEL)) == 1
     assert not scene.did(ActionKind.ANSWER)
 
 
 def test_turns_finished_question_gets_no_backchannel():
-    assert not Scene().speak(1.6, "How much is the bin?").pause(2.0).did(ActionKind.HUM)
+    assert not Scene().speak(1.6, "How much is the bin?").pause(2.0).did(ActionKind.BACKCHANNEL)
 
 
 def test_turns_unfinished_text_is_answered_in_the_end():
@@ -162,7 +163,7 @@ def test_turns_nothing_to_say_closes_the_turn():
     scene = Scene()
     scene.turns.ready = lambda turn_id: None
     scene.speak(1.6, "How much is the bin?").pause(1.0)
-    assert [action.do for action in scene.turns.unanswered(1)] == [ActionKind.CLOSE]
+    assert [action.do for action in scene.turns.no_answer(1)] == [ActionKind.CLOSE]
     assert scene.turns.phase is Phase.LISTEN
     assert scene.turns.turn is None
 
@@ -171,7 +172,7 @@ def test_turns_barge_in_ducks_then_cuts_within_500_ms():
     scene = Scene(agent_speaks=True).pause(0.96).speak(1.6, "Stop, I have a question.").pause(0.4)
     assert scene.did(ActionKind.DUCK)[0] - 0.96 <= 0.24 + FRAME_S
     assert scene.did(ActionKind.CUT)[0] - 0.96 <= 0.5
-    assert scene.did(ActionKind.SETTLE)
+    assert scene.did(ActionKind.CONFIRM_CUT)
     assert scene.marks() == ["interruption"]
 
 
@@ -187,7 +188,7 @@ def test_turns_short_backchannel_does_not_cut(words):
 def test_turns_short_word_that_asks_for_the_floor_gets_it(words):
     scene = Scene(agent_speaks=True).pause(0.96).speak(0.32, words).pause(2.0)
     assert scene.did(ActionKind.CUT)
-    assert scene.did(ActionKind.SETTLE)
+    assert scene.did(ActionKind.CONFIRM_CUT)
     assert scene.texts() == [words]
 
 
@@ -208,7 +209,7 @@ def test_turns_long_backchannel_cuts_and_the_agent_resumes():
     scene = Scene(agent_speaks=True).pause(0.96).speak(0.8, "Oh yeah, right.").pause(2.0)
     assert scene.did(ActionKind.CUT)
     assert scene.did(ActionKind.RESUME)
-    assert not scene.did(ActionKind.SETTLE)
+    assert not scene.did(ActionKind.CONFIRM_CUT)
     assert scene.turns.phase is Phase.SPEAK
     assert scene.marks() == ["backchannel"]
 
@@ -224,7 +225,7 @@ def test_turns_echo_of_the_agent_resumes_and_notes_the_loud_room_once():
     scene.speak(3.0, "The bin costs eight dollars").pause(1.0)
     assert len(scene.did(ActionKind.LOUD_ROOM)) == 1
     assert len(scene.did(ActionKind.CUT)) == 1
-    assert not scene.did(ActionKind.SETTLE)
+    assert not scene.did(ActionKind.CONFIRM_CUT)
 
 
 def test_turns_single_word_of_the_agents_resumes_and_only_twice_in_a_row_proves_a_loud_room():
@@ -244,7 +245,7 @@ def test_turns_call_to_stop_interrupts_even_with_a_word_of_the_agents():
     scene = (
         Scene(agent_speaks=True, played="I am sorry about that.").pause(0.96).speak(0.6, "Sorry").pause(1.0)
     )
-    assert scene.did(ActionKind.SETTLE)
+    assert scene.did(ActionKind.CONFIRM_CUT)
     assert not scene.turns.loud_room
 
 
@@ -253,27 +254,27 @@ def test_turns_in_a_loud_room_only_fresh_words_interrupt():
     scene.turns.loud_room = True
     scene.speak(1.2, "bin costs eight").speak(2.4, "bin costs please stop talking now")
     assert scene.did(ActionKind.CUT)
-    assert scene.did(ActionKind.SETTLE)
+    assert scene.did(ActionKind.CONFIRM_CUT)
 
 
 def test_turns_words_after_an_unheard_answer_continue_the_question():
     scene = Scene().speak(1.2, "I need a bin.").pause(1.0)
     assert scene.turns.phase is Phase.SPEAK
-    scene.turns.said(1)
+    scene.turns.reply_was_cut(1)
     scene.speak(1.2, "For my garden.").pause(2.0)
     assert scene.texts()[-1] == "I need a bin. For my garden."
 
 
 def test_turns_words_after_an_answer_that_was_heard_are_a_new_question():
     scene = Scene().speak(1.2, "I need a bin.").pause(2.0)
-    scene.turns.said(9)
+    scene.turns.reply_was_cut(9)
     scene.speak(1.2, "For my garden.").pause(2.0)
     assert scene.texts()[-1] == "For my garden."
 
 
 def test_turns_user_who_speaks_into_the_agents_end_is_answered_and_marked():
     scene = Scene(agent_speaks=True).pause(0.96).speak(0.24, "Okay, how much is it?")
-    scene._take(scene.turns.agent_done(scene.now_s))
+    scene._take(scene.turns.agent_finished(scene.now_s))
     scene.speak(1.0, "Okay, how much is it?").pause(2.0)
     assert scene.marks() == ["overlap"]
     assert scene.did(ActionKind.ANSWER)
@@ -287,6 +288,6 @@ def test_turns_stop_takes_the_floor_and_the_prepared_answer():
     speaking = Scene(agent_speaks=True).pause(0.96)
     assert [action.do for action in speaking.turns.stop(speaking.now_s)] == [
         ActionKind.CUT,
-        ActionKind.SETTLE,
+        ActionKind.CONFIRM_CUT,
     ]
     assert speaking.turns.phase is Phase.LISTEN

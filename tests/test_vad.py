@@ -8,8 +8,6 @@ from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.speech import speak
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture(scope="module")
 def model():
@@ -32,6 +30,7 @@ def gate_of(probabilities: list[float]) -> SpeechGate:
     return gate
 
 
+@pytest.mark.slow
 def test_vad_speech_in_silence_is_found_where_it_is(model):
     speech = speak("How much is the compost bin?", pause_s=0.0)
     gate = SpeechGate()

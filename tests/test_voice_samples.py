@@ -15,8 +15,9 @@ from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import NO_VOICE
 
 from .support import tiny
+from .support.patience import PATIENCE_S, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +42,8 @@ def make(tmp_path):
 
 
 def sample_of(engine, voice):
-    deadline_s = time.monotonic() + 20
-    while (sample := engine.sample(voice)) is None:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-    return sample
+    until(lambda: engine.sample(voice) is not None)
+    return engine.sample(voice)
 
 
 def test_sample_asked_for_is_made_kept_and_found_by_the_next_engine(make, tmp_path, monkeypatch):
@@ -88,7 +86,7 @@ def test_sample_gives_its_place_to_a_caller_and_waits_until_nobody_talks(make, m
     engine = make()
     asked = SessionConfig("NATM1", "Be kind.")
     assert engine.sample("NATF0") is None
-    while not engine._saying.locked():
+    while not engine._sample_lock.locked():
         time.sleep(0.001)
     talk = engine.open(asked)  # there is one place only
     monkeypatch.setattr(voice_samples, "MAX_FRAMES", 10)
@@ -107,6 +105,6 @@ def test_sample_on_a_slow_machine_is_given_up(make, monkeypatch):
         engine.sample(voice)
     thread = engine._samples._thread
     if thread:
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE_S)
     assert engine.sample("NATF0") is engine.sample("NATM1") is None
     assert engine._samples._thread is None

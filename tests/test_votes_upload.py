@@ -2,8 +2,6 @@
 vote.
 """
 
-import time
-
 import huggingface_hub
 import pytest
 
@@ -13,6 +11,7 @@ from personaplex_app.evaluation.blind_test.votes_upload import NotPrivate, VoteU
 
 from .support.blind_test_voters import Clock, design, vote
 from .support.commit_hub import commit_hub
+from .support.patience import until
 
 pytestmark = pytest.mark.unit
 
@@ -78,9 +77,7 @@ def test_upload_goes_on_by_itself_after_trouble_and_ends_with_the_rest(folder, s
     test.begin("me", 6)
     server.down = 1
     sender.start()
-    deadline_s = time.monotonic() + 10
-    while not server.commits and time.monotonic() < deadline_s:
-        time.sleep(0.01)
+    until(lambda: server.commits)
     vote(test, clock, "me")
     sender.close()
     assert list(logs(server).values()) == [(folder / design().id / LOG_NAME).read_bytes()]

@@ -22,7 +22,7 @@ from .support.peers import call
 from .support.speech import speak
 from .test_gateway import KEY, samples_of, talk
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 LOGIN = "door-key-of-the-operator"
 SECRETS = {
@@ -69,8 +69,7 @@ def watched(tmp_path_factory):
     }
     with app_process(folder, "classic", env, **options) as app:
         key = {"X-API-Key": LOGIN, "X-Owner-Key": SECRETS["owner"]}
-        while app.get("/health", headers=key).json()["status"] != "ok":
-            time.sleep(0.1)
+        app.until_ready(headers=key)
         with call(app.url, codec="pcm", events=1, config="message", api_key=LOGIN) as page:
             page.order("start", owner=SECRETS["owner"], text_prompt=SECRETS["prompt"])
             talk_id = page.until_event("ready")["talk_id"]
@@ -110,7 +109,7 @@ def watched(tmp_path_factory):
             caller.until_closed()
         clones = f"/api/clones?consent=1&name={SECRETS['clone']}"
         assert app.get("/voice/samples/Wilhelmina.wav", headers=key).status_code == 404
-        assert httpx.post(app.url + clones, headers=key).status_code == 400
+        assert app.post(clones, headers=key).status_code == 400
         assert app.get("/metrics").status_code == 401
         metrics = app.get("/metrics", headers={"Authorization": f"Bearer {LOGIN}"})
         open_metrics = app.get(

@@ -1,1 +1,1 @@
-"""What a GPU takes for the released 7B shapes with random weights: `python -m benchmarks.accelerator`."""
+"""Benchmarks on a GPU of the released 7B shapes with random weights: `python -m benchmarks.accelerator`."""

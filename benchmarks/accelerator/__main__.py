@@ -1,4 +1,4 @@
-"""What a GPU takes for the released 7B shapes with random weights, and whether it says what it should.
+"""Measure the released 7B shapes with random weights on a GPU, and check its answers against the reference's.
 
     python -m benchmarks.accelerator [--out FOLDER] [--until 450] [--only PART,PART] [--device cuda]
 
@@ -110,7 +110,9 @@ def main() -> None:
 
 
 def _run_part(part: Part, args: argparse.Namespace) -> None:
-    """Measure in this process; a finding is written at once, so that a killed process leaves what it had."""
+    """Measure one part in this process; every finding is written at once, so that a killed process loses
+    none.
+    """
     with args.result.open("a") as file:
 
         def note(**found: Any) -> None:

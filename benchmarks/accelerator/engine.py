@@ -1,4 +1,4 @@
-"""What the parts share: an engine of random weights, frames of noise, and clocks."""
+"""Shared helpers of the parts: an engine with random weights, frames of noise, and timers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from personaplex_app.units import FRAME_SAMPLES
 TINY_MIMI = MimiConfig(filters=2, width=16, hidden=24, heads=2, layers=1, codebook_width=8)
 AGREEMENT_FRAMES = 20
 Note = Callable[..., None]
-"""Takes named findings and keeps them at once."""
+"""Called with named findings, which it stores at once."""
 
 
 def choose_sdpa(sdpa: str) -> None:
-    """Restrict which attention kernels PyTorch may take (see `SDPA_CHOICES`)."""
+    """Restrict which attention kernels PyTorch may use (see `SDPA_CHOICES`)."""
     if sdpa != "default":
         torch.backends.cuda.enable_cudnn_sdp(False)
     if sdpa == "efficient":
@@ -38,7 +38,9 @@ def choose_sdpa(sdpa: str) -> None:
 def build(
     size: str, device: torch.device, dtype: str, rows: int, quantize: str = "none"
 ) -> tuple[Duplex, float | None]:
-    """Return an engine of random weights, and the share of its greedy tokens that quantising left alone."""
+    """Return an engine with random weights, and the share of its greedy tokens that quantising did not
+    change.
+    """
     config = SIZES[size]
     lm = random_lm(config, device, DTYPES[dtype])
     agrees = None
@@ -61,7 +63,7 @@ def build(
 
 
 def record(duplex: Duplex, device: torch.device) -> dict[str, Any]:
-    """Record the steps where the device can; return the seconds and the bytes of the device that it took."""
+    """Record CUDA graphs where the device can; return the seconds and device memory that it took."""
     if device.type != "cuda":
         return {"launches": "by the CPU"}
     before_bytes, before_s = free_bytes(device), time.perf_counter()
@@ -77,19 +79,19 @@ def record(duplex: Duplex, device: torch.device) -> dict[str, Any]:
 
 
 def place(duplex: Duplex, positions: list[int]) -> None:
-    """Put each row where a talk is after so many positions, its cache full of noise."""
+    """Set each row to a position of a talk, its cache filled with noise."""
     rows = duplex.rows
     rows.positions = positions + [0] * (rows.count - len(positions))
     rows.state.position.copy_(torch.tensor(rows.positions))
 
 
 def fill(duplex: Duplex) -> None:
-    """Put numbers where long talks would have put their keys and values."""
+    """Fill the caches with random keys and values, as after long talks."""
     fill_cache(duplex.rows.state.cache)
 
 
 def frames_ms(duplex: Duplex, rows: list[int], count: int, device: torch.device) -> dict[str, float]:
-    """Return what a frame of these rows takes, the host's part included, while everyone hears noise."""
+    """Return how long a frame of these rows takes, with the host's part, on frames of noise."""
     noise = (0.1 * np.random.default_rng(0).standard_normal((count + 3, len(rows), FRAME_SAMPLES))).astype(
         np.float32
     )
@@ -108,7 +110,7 @@ def frames_ms(duplex: Duplex, rows: list[int], count: int, device: torch.device)
 
 
 def device_ms(action: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Return the median time that the device takes for a call, after two that do not count."""
+    """Return the median device time of a call, after two calls to warm up."""
     took_ms = []
     for _ in range(repeats + 2):
         if device.type == "cuda":
@@ -131,11 +133,11 @@ def wait(device: torch.device) -> None:
 
 
 def release(device: torch.device) -> None:
-    """Give back what the allocator keeps, so that free memory is what it seems."""
+    """Free the memory that PyTorch's allocator caches, so that the device's free memory is exact."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return what the whole device has free, graphs and contexts of libraries counted in; 0 on a CPU."""
+    """Return the device's free memory, after graphs and library contexts; 0 on a CPU."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0

@@ -1,4 +1,4 @@
-"""The machine: versions, the ceilings to compare everything else with, and what a recorded kernel costs."""
+"""Measure the machine: versions, peak rates to compare everything else with, and the cost of a graph node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The golden checkpoint on this device: whether it says what the reference said in float32 on a CPU."""
+"""Run the golden checkpoint on this device and compare its tokens with the reference's in float32 on a
+CPU.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ def measure(note: Note, device: str, size: str, sdpa: str) -> None:
 
 
 def _codec(device: torch.device) -> float:
-    """Return the share of the golden recording's codes that the codec finds here."""
+    """Return the share of the golden recording's codes that the codec reproduces on this device."""
     mimi = _checkpoint(device, "float32", "none").mimi
     with np.load(FOLDER / "mimi_golden.npz") as arrays:
         wanted = torch.tensor(arrays["codes"]).long()
@@ -66,13 +68,13 @@ def _codec(device: torch.device) -> float:
 
 
 def _agreement(device: torch.device, dtype: str, recorded: bool) -> dict[str, float]:
-    """Return the share of the reference's tokens that this device says in each case."""
+    """Return the share of the reference's tokens that this device reproduces in each case."""
     checkpoint = _checkpoint(device, dtype, "none")
     return {case: _share(_say(checkpoint, case, FRAMES, recorded), _wanted(case, FRAMES)) for case in CASES}
 
 
 def _as_on_the_cpu(device: torch.device, dtype: str, quantize: str) -> float:
-    """Return the share of one case's tokens that quantised weights say here as on the CPU."""
+    """Return the share of one case's tokens that quantised weights choose both here and on the CPU."""
     here, there = (
         _say(_checkpoint(place, dtype, quantize), CASES[1], FEW_FRAMES, False) for place in (device, CPU)
     )
@@ -80,14 +82,14 @@ def _as_on_the_cpu(device: torch.device, dtype: str, quantize: str) -> float:
 
 
 def _failed_capture(device: torch.device) -> str:
-    """Break a recording on purpose and say whether the engine still says what the reference says."""
+    """Make a graph recording fail on purpose; return whether the engine still reproduces the reference."""
     checkpoint = _checkpoint(device, "float32", "none")
     duplex = Duplex(checkpoint, 1)
 
     def broken(work):
         def waits() -> None:
             work()
-            duplex._said.tokens.tolist()
+            duplex._outputs.tokens.tolist()
 
         return cuda_graphs(device)(waits)
 
@@ -121,8 +123,8 @@ def _say(
         pass
     said = []
     for frame in _user()[:frames]:
-        # what a recorded frame does not write must not pass for what it should have written
-        duplex._said.tokens.fill_(-1)
+        # overwrite the last frame: a graph that writes nothing must not pass by old values
+        duplex._outputs.tokens.fill_(-1)
         spoken = duplex.step({0: frame})[0]
         said.append([spoken.text, *spoken.codes])
     return torch.tensor(said)

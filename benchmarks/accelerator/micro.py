@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from personaplex_app.model.graphs import cuda_graphs
 from personaplex_app.model.kernels import MOST_ROWS
-from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_works
+from personaplex_app.model.quantize import Int4Weight, Int8Weight, integer_product_works
 
 from .engine import Note, choose_sdpa, device_ms, release
 
@@ -152,8 +152,8 @@ def _products(note: Note, device: torch.device, name: str, n: int, k: int, rows:
     few = rows <= MOST_ROWS
     if few:
         _try(note, f"{title}_own_bfloat16", 2 * n * k, lambda: own(plain, [None] * copies), device)
-    int8 = [Int8Weight(w, integer_works(device)) for w in plain]
-    _try(note, f"{title}_int8", n * k, lambda: [lambda w=w: w.times(x, slice(None)) for w in int8], device)
+    int8 = [Int8Weight(w, integer_product_works(device)) for w in plain]
+    _try(note, f"{title}_int8", n * k, lambda: [lambda w=w: w.matmul(x, slice(None)) for w in int8], device)
     if few:
         scaled = [w.codes for w in int8], [w.scale for w in int8]
         _try(note, f"{title}_own_int8", n * k, lambda: own(*scaled), device)
@@ -167,7 +167,7 @@ def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[T
         note,
         f"{title}_int4",
         n * k // 2,
-        lambda: [lambda w=w: w.times(x, slice(None)) for w in packed],
+        lambda: [lambda w=w: w.matmul(x, slice(None)) for w in packed],
         device,
     )
 
@@ -175,7 +175,7 @@ def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[T
         from personaplex_app.model.kernels import decode
 
         _check(
-            decode.product_int4(x, packed[0].codes, packed[0].scale, None), packed[0].times(x, slice(None))
+            decode.product_int4(x, packed[0].codes, packed[0].scale, None), packed[0].matmul(x, slice(None))
         )
         return [lambda w=w: decode.product_int4(x, w.codes, w.scale, None) for w in packed]
 

@@ -1,4 +1,4 @@
-"""Four layers in host memory: whether a talk says the same, and what bringing them over takes."""
+"""Offload four layers to host memory: check that the tokens stay the same, and measure the copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from personaplex_app.model.generation import GREEDY
-from personaplex_app.model.offload import LayerStream, spread, to_host
+from personaplex_app.model.offload import LayerStream, spread_layers, to_host
 from personaplex_app.units import FRAME_SAMPLES
 
 from .engine import Note, build, choose_sdpa, frames_ms, place
@@ -35,7 +35,7 @@ def measure(note: Note, device: str, size: str, sdpa: str) -> None:
     here = talk()
     note(eager_ms=frames_ms(duplex, [0], FRAMES, there)["p50_ms"])
     stack = duplex.checkpoint.lm.transformer
-    away = spread(len(stack.layers), min(AWAY, len(stack.layers)))
+    away = spread_layers(len(stack.layers), min(AWAY, len(stack.layers)))
     for k in away:
         for module in stack.layers[k].modules():
             for name, parameter in list(module._parameters.items()):
@@ -46,6 +46,6 @@ def measure(note: Note, device: str, size: str, sdpa: str) -> None:
     # a copy of one layer is made on the device from what now lies on the host
     stack.stream = LayerStream(list(stack.layers), away, there)
     moved_bytes = stack.stream.bytes
-    note(layers_away=len(away), bytes_per_frame=moved_bytes, tokens_as_before=talk() == here)
+    note(offloaded_layers=len(away), bytes_per_frame=moved_bytes, tokens_as_before=talk() == here)
     took_ms = frames_ms(duplex, [0], FRAMES, there)["p50_ms"]
     note(offloaded_ms=took_ms, gb_s_if_only_copying=round(moved_bytes / took_ms / 1e6, 1))

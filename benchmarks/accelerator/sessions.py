@@ -1,4 +1,4 @@
-"""As many talks as fit, all past their window: what a frame of 1, 2, 4 … of them takes."""
+"""Measure a frame of 1, 2, 4 … talks, up to as many as fit, with full KV caches."""
 
 from __future__ import annotations
 

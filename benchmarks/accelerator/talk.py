@@ -1,4 +1,4 @@
-"""One talk: what recording it takes, its frames early and late, where their time goes, its prompt phase."""
+"""Measure one talk: graph recording, frames early and late, a profile of a frame, and its prompt phase."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _kernels(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, An
     """Count the kernels of one frame, and name those that take longest."""
     if device.type != "cuda":
         return {}
-    duplex._heard.active.fill_(True)
+    duplex._inputs.active.fill_(True)
     _run(duplex, shape)
     wait(device)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
@@ -86,10 +86,10 @@ def _kernels(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, An
 
 
 def _pieces(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, float]:
-    """Return what the parts of a frame take when each is recorded alone."""
+    """Return how long each part of a frame takes when it is recorded alone."""
     checkpoint, state = duplex.checkpoint, duplex.rows.state.view(1)
     lm, mimi = checkpoint.lm, checkpoint.mimi
-    heard = duplex._heard.view(1)
+    heard = duplex._inputs.view(1)
     heard.active.zero_()  # no state moves
     codes = torch.zeros(1, 8, 1, dtype=torch.int64, device=device)
     text = torch.zeros(1, dtype=torch.int64, device=device)

@@ -1,1 +1,1 @@
-"""The embedded engine: voice activity, recognition, a responder and synthesis, all local, on a plain CPU."""
+"""The embedded engine: a cascade of voice activity detection, recognition, responder and synthesis."""

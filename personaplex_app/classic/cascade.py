@@ -1,4 +1,4 @@
-"""One talk with the embedded engine: 80 ms of the user in, 80 ms of the agent out."""
+"""A session of the embedded engine: a step takes 80 ms of the user stream and gives 80 ms of the agent's."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..speech.synthesiser import Synthesiser, Timbre
 from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
 from .reply_player import ReplyPlayer
-from .turns import Action, ActionKind, Phase, Turns
+from .turn_actions import Action, ActionKind, Phase
+from .turns import Turns
 from .user_recognition import UserRecognition
 from .workers import Worker, WorkQueue
 
 _LOUD_ROOM = (
     "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
 )
-# From the engine's frame through network, buffers, loudspeaker and room back to the engine: two seconds at
-# the very most.
+# The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
 
 
 @dataclass
 class Models:
-    """What the sessions of an engine share: the models, and one thread for each that takes long."""
+    """What all sessions of an engine share: the models, and a worker thread for each slow one."""
 
     vad: VadModel
     recogniser: Recogniser
@@ -41,9 +41,11 @@ class Models:
 
 
 class CascadeSession:
-    """A conversation. With `lockstep` every piece of work takes exactly two frames, so a talk can be run as
-    fast as the machine allows and comes out the same each time; without it, results are taken up when they
-    are there."""
+    """A session of the embedded engine.
+
+    With `lockstep` every piece of work takes exactly two frames: the session may run faster than real time
+    and gives the same result each time. Without it, results are used as soon as they are there.
+    """
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class CascadeSession:
         def next_id() -> int:
             return next(ids)
 
-        self._listener = UserRecognition(
+        self._recognition = UserRecognition(
             models.recogniser,
             models.recognition,
             self._work_queue,
@@ -77,7 +79,7 @@ class CascadeSession:
             self._on_pause,
             self._on_partial,
         )
-        self._speaker = ReplyPlayer(
+        self._player = ReplyPlayer(
             responder,
             models.synthesiser,
             models.synthesis,
@@ -86,22 +88,22 @@ class CascadeSession:
             next_id,
             self._events.append,
             self._on_ready,
-            self._on_nothing,
+            self._on_no_answer,
         )
-        self._speaker.prepare_greeting()
-        # a sound without words that came before the greeting only puts it off
+        self._player.prepare_greeting()
+        # a noise before the greeting only delays it; words of the user cancel it
         self._user_spoke = self._understood = self._greeting_missed = False
 
     @property
     def _now_s(self) -> float:
-        """The end of the frame that was just heard."""
+        """The end of the present frame, in seconds from the session's beginning."""
         return (self._frame + 1) * FRAME_S
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame.
 
         Shapes: `user` is float32 [1920] at 24 kHz.
-        Raises: BadAudio when the frame is none (the talk can go on), EngineError when the talk cannot go on.
+        Raises: BadAudio for a frame of another shape (the talk can go on), EngineError when it cannot go on.
         """
         if self._closed:
             raise EngineError("This talk has been closed; start a new one.")
@@ -120,22 +122,23 @@ class CascadeSession:
         self._events.clear()
         self._text = ""
         start_s = self._frame * FRAME_S
-        self._listener.heard.push(user)
-        self._turns.agent_sounds(self._speaker.playback.sounding)
+        self._recognition.sound.push(user)
+        # the order matters: the gate first sees this frame, then the workers' results, then the turn advances
+        self._turns.set_agent_sounding(self._player.playback.is_sounding)
         for chunk in self._vad.push(user):
             self._turns.gate.push(chunk)
         if self._stop.is_set():
             self._stop.clear()
             self._do(self._turns.stop(self._now_s))
-            self._speaker.discard()
+            self._player.discard()
         self._work_queue.poll(self._frame)
         while self._notices:
             self._events.append(Notice("responder", self._notices.popleft()))
-        self._do(self._turns.hear(self._now_s))
-        played = self._speaker.pull(start_s)
-        self._text += "".join(f" {word.text}" for word in played.begun)
-        if self._speaker.finished(self._now_s):
-            self._do(self._turns.agent_done(self._now_s))
+        self._do(self._turns.advance(self._now_s))
+        played = self._player.pull(start_s)
+        self._text += "".join(f" {word.text}" for word in played.started_words)
+        if self._player.finished(self._now_s):
+            self._do(self._turns.agent_finished(self._now_s))
         self._frame += 1
         return Step(played.frame, self._text, tuple(self._events))
 
@@ -144,89 +147,89 @@ class CascadeSession:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        speaker = self._speaker
-        listener = self._listener
+        player = self._player
+        recognition = self._recognition
         gate = self._turns.gate
         match action.do:
             case ActionKind.BEGIN:
                 self._user_spoke = True
-                listener.begin(action.turn_id, gate.onset_s)
+                recognition.begin(action.turn_id, gate.onset_s)
             case ActionKind.RESUME_TURN:
-                listener.resume()
+                recognition.resume()
             case ActionKind.PARTIAL:
-                listener.recognise_partial(self._now_s)
+                recognition.recognise_partial(self._now_s)
             case ActionKind.PAUSE:
-                listener.recognise_pause(action.turn_id, action.pause, self._now_s)
+                recognition.recognise_pause(action.turn_id, action.pause, self._now_s)
             case ActionKind.PREPARE:
-                speaker.prepare(action.turn_id, action.text)
+                player.prepare(action.turn_id, action.text)
             case ActionKind.DISCARD:
-                speaker.discard()
+                player.discard()
             case ActionKind.ANSWER:
-                user_end_s = listener.voice_end_s(gate.voice_end_s)
-                listener.close(user_end_s)
-                speaker.begin(self._frame * FRAME_S, user_end_s)
+                user_end_s = recognition.voice_end_s(gate.voice_end_s)
+                recognition.close(user_end_s)
+                player.begin(self._frame * FRAME_S, user_end_s)
                 self._understood = True
             case ActionKind.CLOSE:
-                listener.close(gate.voice_end_s)
+                recognition.close(gate.voice_end_s)
                 self._understood = True
-            case ActionKind.FORGET:
-                listener.forget()
+            case ActionKind.DISCARD_TURN:
+                recognition.discard()
                 self._user_spoke = self._understood
                 if self._greeting_missed and not self._understood:
                     self._greeting_missed = False
-                    speaker.prepare_greeting()
+                    player.prepare_greeting()
             case ActionKind.DUCK | ActionKind.UNDUCK:
-                speaker.playback.duck(action.do is ActionKind.DUCK)
+                player.playback.duck(action.do is ActionKind.DUCK)
             case ActionKind.CUT:
-                speaker.playback.cut()
+                player.playback.cut()
             case ActionKind.RESUME:
-                speaker.playback.resume()
-            case ActionKind.SETTLE:
-                self._turns.said(speaker.settle(self._now_s))
-            case ActionKind.HUM:
-                self._text += speaker.hum(self._frame * FRAME_S)
+                player.playback.resume()
+            case ActionKind.CONFIRM_CUT:
+                self._turns.reply_was_cut(player.confirm_cut(self._now_s))
+            case ActionKind.BACKCHANNEL:
+                self._text += player.backchannel(self._frame * FRAME_S)
             case ActionKind.LOUD_ROOM:
                 self._events.append(Notice("loud_room", _LOUD_ROOM))
             case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
 
     def _played(self) -> str:
-        """What the microphone may have heard of the agent during the user's turn."""
+        """Return the agent's words that the microphone may have picked up during the user's turn."""
         turn = self._turns.turn
-        return self._speaker.played_since(turn.onset_s - _ECHO_DELAY_S) if turn else ""
+        return self._player.played_since(turn.onset_s - _ECHO_DELAY_S) if turn else ""
 
     def _on_pause(self, turn_id: int, pause: int, text: str) -> None:
         if not self._turns.current(turn_id, pause):
             return
         self._do(self._turns.recognised(turn_id, pause, text, self._played(), self._now_s))
         if self._turns.turn is not None:
-            self._listener.show(self._turns.gate.voice_end_s)
+            self._recognition.show_partial(self._turns.gate.voice_end_s)
 
     def _on_partial(self, turn_id: int, text: str) -> None:
-        self._do(self._turns.overheard(turn_id, text, self._played(), self._now_s))
+        self._do(self._turns.recognised_partial(turn_id, text, self._played(), self._now_s))
         if self._turns.phase is not Phase.SPEAK:  # what comes while the agent speaks may be its own voice
-            self._listener.show(self._turns.gate.voice_end_s)
+            self._recognition.show_partial(self._turns.gate.voice_end_s)
 
     def _on_ready(self, turn_id: int) -> None:
-        if turn_id:
+        if turn_id:  # turn 0 is the greeting
             self._turns.ready(turn_id)
         elif self._user_spoke:
-            self._speaker.discard()
+            self._player.discard()
             self._greeting_missed = True
         else:
             self._turns.greet(self._now_s)
-            self._speaker.begin(self._frame * FRAME_S, None)
+            self._player.begin(self._frame * FRAME_S, None)
 
-    def _on_nothing(self, turn_id: int) -> None:
-        self._do(self._turns.unanswered(turn_id))
+    def _on_no_answer(self, turn_id: int) -> None:
+        self._do(self._turns.no_answer(turn_id))
 
     def interrupt(self) -> None:
-        """Make the agent stop speaking with the next frame. May be called from any thread."""
+        """Silence the agent from the next frame on. May be called from any thread."""
         self._stop.set()
 
     def close(self) -> None:
-        """End the talk and its thread. May be called twice."""
+        """End the session and its thread. May be called twice."""
         if not self._closed:
             self._closed = True
             self._work_queue.close()
-            self._speaker.close()
+            self._player.close()

@@ -1,6 +1,4 @@
-"""The embedded engine: speech recognition, a responder and synthesis whose weights come with their
-packages.
-"""
+"""The embedded engine: recognition, responder and synthesis, with weights that come inside packages."""
 
 from __future__ import annotations
 
@@ -27,16 +25,17 @@ from .phrases import plain_words
 from .workers import Worker
 
 _SESSIONS_PER_CORE = 2
-_MOST_SESSIONS = 8
-_MOST_NOTICES = 8
-_SELF_TEST = "How can I help you today?"
-_SAMPLE = "Hello. This is how I sound when we talk."
+# all sessions share one recogniser and one synthesiser, which more cores do not make faster
+_MAX_SESSIONS = 8
+_MAX_NOTICES = 8
+_SELF_TEST_TEXT = "How can I help you today?"
+_SAMPLE_TEXT = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
-    """Talks on a plain CPU.
+    """The engine that needs a CPU alone.
 
-    The models are loaded once and shared; each talk has its own state and responder.
+    The models are loaded once and shared; each session has its own state and responder.
     """
 
     name = "classic"
@@ -47,11 +46,11 @@ class ClassicEngine:
     def __init__(
         self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules"
     ) -> None:
-        """`responder` names what `make_responder` makes, for the engine's identity."""
+        """Set up without loading; `responder` describes what `make_responder` makes, for the identity."""
         weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, SPELLING, VAD))
         self.identity = f"classic {__version__} {responder} {weights}"
         self._make_responder = make_responder
-        self._max_sessions = max_sessions or min(_MOST_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
+        self._max_sessions = max_sessions or min(_MAX_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._models: Models | None = None
         self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -59,25 +58,26 @@ class ClassicEngine:
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The voices, each a clearly different sound of the one packaged speaker."""
+        """The voices: variants of the one packaged voice that differ clearly."""
         return tuple(timbre.voice for timbre in TIMBRES)
 
     @property
     def max_sessions(self) -> int:
-        """How many talks this machine keeps up with: two for each core."""
+        """How many sessions this machine runs in real time: two for each core, at most eight."""
         return self._max_sessions
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a sentence in a voice, float32 [N] at 24 kHz; None before `load` and for an unknown
-        voice.
+        """Return a sentence spoken in a voice, None before `load` and for an unknown voice.
+
+        Shapes: float32 [N] at 24 kHz.
         """
         return self._samples.get(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load and try the models; once is enough.
+        """Load the models and test them; a second call does nothing.
 
-        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is not the right
-        one, EngineError when the models do not understand each other.
+        Raises: EngineUnavailable when a package is missing, WeightsError when a weight file is missing or
+        another one, EngineError when the recogniser does not understand the synthesiser.
         """
         if self._models:
             return
@@ -95,11 +95,13 @@ class ClassicEngine:
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
-        self._samples = {timbre.voice.name: synthesiser.speak(_SAMPLE, timbre).samples for timbre in TIMBRES}
+        self._samples = {
+            timbre.voice.name: synthesiser.speak(_SAMPLE_TEXT, timbre).samples for timbre in TIMBRES
+        }
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
-        """Begin a talk.
+        """Open a session.
 
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
         """
@@ -119,9 +121,9 @@ class ClassicEngine:
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(
-                    f"All {self._max_sessions} places are taken; try again when a talk has ended."
+                    f"All {self._max_sessions} sessions are in use; try again when a talk has ended."
                 )
-            notices: deque[str] = deque(maxlen=_MOST_NOTICES)
+            notices: deque[str] = deque(maxlen=_MAX_NOTICES)
             responder = self._make_responder(config, notices.append)
             session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
             session.on_close = self._closed
@@ -133,7 +135,8 @@ class ClassicEngine:
             self._sessions.discard(session)
 
     def close(self) -> None:
-        """End every talk and the models' threads. May be called twice."""
+        """Close every session and the models' threads. May be called twice."""
+        # a copy, and the lock released: closing a session takes it again in `_closed`
         with self._lock:
             sessions = list(self._sessions)
         for session in sessions:
@@ -146,22 +149,23 @@ class ClassicEngine:
 
 
 class _OwnedSession(CascadeSession):
-    """A session that gives its place back."""
+    """A session that tells its engine when it is closed."""
 
     on_close: Callable[[_OwnedSession], None] | None = None
 
     def close(self) -> None:
-        """End the talk and give its place back. May be called twice."""
+        """Close the session and let another one be opened. May be called twice."""
         super().close()
         if self.on_close:
             self.on_close(self)
 
 
 def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:
-    clip = synthesiser.speak(_SELF_TEST, TIMBRES[0])
+    """Synthesise a sentence and recognise it. Raises: EngineError when it comes out differently."""
+    clip = synthesiser.speak(_SELF_TEST_TEXT, TIMBRES[0])
     pad = np.zeros(SAMPLE_RATE_HZ // 4, np.float32)
     understood = recogniser.transcribe(np.concatenate([pad, clip.samples, pad])).text
-    if plain_words(understood) != plain_words(_SELF_TEST):
+    if plain_words(understood) != plain_words(_SELF_TEST_TEXT):
         raise EngineError(
             "The embedded engine did not understand its own voice in the self-test; reinstall with: pip"
             " install -r requirements.txt"

@@ -1,4 +1,4 @@
-"""What a turn's words tell about the turn: is it finished, a backchannel, a call to stop, an echo.
+"""Judge a user turn by its words: whether it is finished, a backchannel, a request to stop, or an echo.
 
 Pure functions of text.
 """
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Ending(Enum):
-    """How finished a text looks."""
+    """How finished a text looks, from a whole sentence to one that must go on."""
 
     DONE = "done"
     UNSURE = "unsure"
@@ -23,7 +23,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Silence after which a turn with such an ending is taken as over. People pause up to a second in mid-thought.
+# Silence after which a turn with such an ending counts as over. People pause up to a second in mid-thought.
 PATIENCE_S = {Ending.DONE: 0.56, Ending.UNSURE: 0.76, Ending.LOOSE: 1.2, Ending.OPEN: 2.6}
 
 # A sentence that stops at one of these goes on.
@@ -57,16 +57,17 @@ _BACKCHANNEL = _words("""
 _STOP = _words("""
     stop wait no nope sorry pardon quiet enough what hey hold hang listen actually excuse shush cancel pause
 """)
-# "I have a question." is not the question.
+# "I have a question." announces a question and is none: the turn goes on.
 _ANNOUNCES = re.compile(
     r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you"
     r" something)\W*$"
 )
 _MAX_BACKCHANNEL_WORDS = 4
+# the recogniser mishears an echo in part: so large a share of its words must be the agent's
 _ECHO_SHARE = 0.7
-_FRESH_WORDS = 2
-_FRESH_LOOK_WORDS = 4
-_ALIKE = 0.6
+_OWN_WORDS = 2
+_OWN_WORDS_AMONG = 4
+_SIMILARITY = 0.6
 
 
 def plain_words(text: str) -> list[str]:
@@ -75,7 +76,10 @@ def plain_words(text: str) -> list[str]:
 
 
 def ending(text: str) -> Ending:
-    """Return how finished `text` looks; a recogniser's full stop alone proves nothing."""
+    """Return how finished `text` looks.
+
+    The recogniser writes full stops after unfinished sentences too, so the last words decide.
+    """
     text = text.strip()
     words = plain_words(text)
     if not words:
@@ -108,12 +112,12 @@ def _is_rising_list(text: str) -> bool:
 
 
 def is_backchannel(text: str) -> bool:
-    """Return whether `text` only says "go on, I am listening"."""
+    """Return whether `text` only shows that the user listens, such as "uh-huh" or "I see"."""
     words = plain_words(text)
     return (
         0 < len(words) <= _MAX_BACKCHANNEL_WORDS
         and all(word in _BACKCHANNEL for word in words)
-        and not all(w == "i" for w in words)
+        and not all(w == "i" for w in words)  # "I" is in the list for "I see"
     )
 
 
@@ -124,40 +128,39 @@ def is_stop(text: str) -> bool:
 
 
 def is_echo(text: str, played: str, loud_room: bool = False) -> bool:
-    """Return whether `text` is the agent's own voice come back: most of its words, in order, are among those
-    just played.
+    """Return whether `text` is an echo of the agent: most of its words are, in order, among those played.
 
-    In a room known to be loud, words that only sound alike count as well, in any order.
+    In a room known to be loud, similar words count as well, in any order.
     """
-    heard = plain_words(text)
-    said = plain_words(played)
+    words = plain_words(text)
+    played_words = plain_words(played)
     if loud_room:
-        letters = _without_figures(heard)
-        return not letters or sum(_sounds_like(word, said) for word in letters) >= _ECHO_SHARE * len(letters)
-    return _shares(heard, said) or (
-        len(heard) > 2 and _shares(heard[:-1], said)
-    )  # the last word may have been cut in two
+        words = _without_figures(words)
+        similar = sum(_is_similar(word, played_words) for word in words)
+        return not words or similar >= _ECHO_SHARE * len(words)
+    # the last word may have been cut in two
+    return _is_mostly_in(words, played_words) or (len(words) > 2 and _is_mostly_in(words[:-1], played_words))
 
 
-def _shares(heard: list[str], said: list[str]) -> bool:
-    shared = sum(
-        block.size for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
-    )
-    return bool(heard) and shared >= _ECHO_SHARE * len(heard)
+def _is_mostly_in(words: list[str], played_words: list[str]) -> bool:
+    blocks = SequenceMatcher(None, words, played_words, autojunk=False).get_matching_blocks()
+    return bool(words) and sum(block.size for block in blocks) >= _ECHO_SHARE * len(words)
 
 
-def is_fresh(text: str, played: str) -> bool:
-    """Return whether the last words of a text that still grows are the user's own, not the agent's come back.
-    The very last may be cut in two, and proves nothing."""
-    said = plain_words(played)
-    last = _without_figures(plain_words(text)[:-1])[-_FRESH_LOOK_WORDS:]
-    return sum(not _sounds_like(word, said) for word in last) >= _FRESH_WORDS
+def has_own_words(text: str, played: str) -> bool:
+    """Return whether a text that still grows ends with the user's own words and not with an echo.
+
+    The very last word may be cut in two and does not count.
+    """
+    played_words = plain_words(played)
+    last = _without_figures(plain_words(text)[:-1])[-_OWN_WORDS_AMONG:]
+    return sum(not _is_similar(word, played_words) for word in last) >= _OWN_WORDS
 
 
 def _without_figures(words: list[str]) -> list[str]:
-    """Figures prove nothing: they are written differently from how they are said."""
+    """Return the words without figures, which the recogniser writes and the responder spells out."""
     return [word for word in words if not word.isdigit()]
 
 
-def _sounds_like(word: str, said: list[str]) -> bool:
-    return bool(get_close_matches(word, said, n=1, cutoff=_ALIKE))
+def _is_similar(word: str, played_words: list[str]) -> bool:
+    return bool(get_close_matches(word, played_words, n=1, cutoff=_SIMILARITY))

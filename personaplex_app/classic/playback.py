@@ -1,6 +1,4 @@
-"""What the agent plays: clips one after the other in frames, with words that begin, ducking, a cut and a way
-back from it.
-"""
+"""Play the agent's clips frame by frame: queueing, word times, ducking, and cuts that can be undone."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from ..protocol_events import Word
 from ..speech.synthesiser import SpeechClip
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-_DUCK = 10 ** (-12 / 20)
-_ASIDE = 10 ** (-7 / 20)
-# A cut is heard at once: 20 ms of fade at the frame's beginning, the rest of the frame silent.
+_DUCKED_GAIN = 10 ** (-12 / 20)
+_OVERLAY_GAIN = 10 ** (-7 / 20)
+# A cut takes effect at once: a fade of 20 ms against a click, and the rest of the frame silent.
 _FADE_SAMPLES = 480
 _AUDIBLE = 0.01
 MAX_CLIPS = 2
@@ -30,18 +28,18 @@ class _Playing:
 
 @dataclass
 class Played:
-    """One frame of the agent. `begun` are the words that begin in it, on the session's clock."""
+    """One frame of the agent stream, and the words that begin in it, on the session's clock."""
 
     frame: np.ndarray
-    begun: list[Word] = field(default_factory=list)
+    started_words: list[Word] = field(default_factory=list)
 
 
 class Playback:
-    """The agent's mouth. Holds at most the clip being played and the next."""
+    """The queue of the agent's clips: at most the one that plays and the next."""
 
     def __init__(self) -> None:
         self._clips: deque[_Playing] = deque()
-        self._aside: _Playing | None = None
+        self._overlay: _Playing | None = None
         self._gain = 1.0
         self._ducked = False
         self._fading = False
@@ -50,7 +48,7 @@ class Playback:
         self.words: list[Word] = []
 
     @property
-    def room(self) -> bool:
+    def has_room(self) -> bool:
         return len(self._clips) < MAX_CLIPS
 
     @property
@@ -58,12 +56,12 @@ class Playback:
         return not self._clips
 
     @property
-    def sounding(self) -> bool:
-        return self._aside is not None or (bool(self._clips) and not self._suspended)
+    def is_sounding(self) -> bool:
+        return self._overlay is not None or (bool(self._clips) and not self._suspended)
 
     @property
     def upcoming(self) -> list[str]:
-        """The words of the clip that plays which have not begun yet."""
+        """The words of the present clip that have not begun yet."""
         return (
             [word.text for word in self._clips[0].clip.words[self._clips[0].next_word :]]
             if self._clips
@@ -71,35 +69,32 @@ class Playback:
         )
 
     def say(self, clip: SpeechClip) -> None:
-        """Queue a clip behind the one that plays."""
+        """Queue a clip after the present one."""
         self._clips.append(_Playing(clip))
 
-    def say_aside(self, clip: SpeechClip) -> None:
-        """Play a short sound softly, beside everything else."""
-        self._aside = _Playing(clip)
+    def play_over(self, clip: SpeechClip) -> None:
+        """Play a short clip softly over everything else, such as a backchannel."""
+        self._overlay = _Playing(clip)
 
     def duck(self, on: bool) -> None:
-        """Play 12 dB softer, or as before."""
+        """Play 12 dB softer, or at the normal level again."""
         self._ducked = on
 
     def cut(self) -> None:
-        """Fall silent with the next frame, and keep what was not played; the word that was cut is said again
-        on `resume`.
-        """
+        """Stop with the next frame and keep what was not played; `resume` repeats the word that was cut."""
         if not self._suspended:
             self._suspended = True
             self._fading = bool(self._clips)
 
     def resume(self) -> None:
-        """Go on from the word that was cut."""
+        """Continue from the word that was cut."""
         self._suspended = self._fading = self._ducked = False
         self._gain = 1.0
 
     def drop(self) -> None:
-        """Forget what was not played, and the words of what was; a cut that has not sounded yet still
-        fades.
-        """
+        """Discard what was not played and the words of what was; a cut still fades out first."""
         self.words = []
+        # the fade needs the clip until the next frame
         self._dropped = True
         if not self._fading:
             self._clear()
@@ -110,7 +105,7 @@ class Playback:
         self.resume()
 
     def pull(self, now_s: float) -> Played:
-        """Return the frame that begins at `now_s`.
+        """Advance by one frame and return it; it begins at `now_s`.
 
         Shapes: `frame` is float32 [1920].
         """
@@ -119,8 +114,8 @@ class Playback:
             self._fade(played.frame)
         elif not self._suspended:
             self._fill(played, now_s)
-        if self._aside:
-            self._mix_aside(played.frame)
+        if self._overlay:
+            self._mix_overlay(played.frame)
         np.clip(played.frame, -1.0, 1.0, out=played.frame)
         return played
 
@@ -130,13 +125,14 @@ class Playback:
             playing = self._clips[0]
             part = playing.clip.samples[playing.at_samples : playing.at_samples + FRAME_SAMPLES - done]
             played.frame[done : done + len(part)] = part
-            played.begun += _begun(playing, len(part), now_s + done / SAMPLE_RATE_HZ)
+            played.started_words += _started_words(playing, len(part), now_s + done / SAMPLE_RATE_HZ)
             playing.at_samples += len(part)
             done += len(part)
             if playing.at_samples >= len(playing.clip.samples):
                 self._clips.popleft()
-        self.words += played.begun
-        target = _DUCK if self._ducked else 1.0
+        self.words += played.started_words
+        # the gain changes over a whole frame, since a jump would click
+        target = _DUCKED_GAIN if self._ducked else 1.0
         if target != 1.0 or self._gain != 1.0:
             played.frame *= np.linspace(self._gain, target, FRAME_SAMPLES, dtype=np.float32)
         self._gain = target
@@ -146,6 +142,7 @@ class Playback:
         playing = self._clips[0]
         part = playing.clip.samples[playing.at_samples : playing.at_samples + _FADE_SAMPLES]
         frame[: len(part)] = part * np.linspace(self._gain, 0.0, _FADE_SAMPLES, dtype=np.float32)[: len(part)]
+        # back to the beginning of the word that was cut, so that `resume` repeats it
         if playing.next_word:
             word = playing.clip.words[playing.next_word - 1]
             if word.end_s * SAMPLE_RATE_HZ > playing.at_samples:
@@ -153,17 +150,17 @@ class Playback:
         if self._dropped:
             self._clear()
 
-    def _mix_aside(self, frame: np.ndarray) -> None:
-        aside = self._aside
-        assert aside is not None
-        part = aside.clip.samples[aside.at_samples : aside.at_samples + FRAME_SAMPLES]
-        frame[: len(part)] += part * _ASIDE
-        aside.at_samples += len(part)
-        if aside.at_samples >= len(aside.clip.samples):
-            self._aside = None
+    def _mix_overlay(self, frame: np.ndarray) -> None:
+        overlay = self._overlay
+        assert overlay is not None
+        part = overlay.clip.samples[overlay.at_samples : overlay.at_samples + FRAME_SAMPLES]
+        frame[: len(part)] += part * _OVERLAY_GAIN
+        overlay.at_samples += len(part)
+        if overlay.at_samples >= len(overlay.clip.samples):
+            self._overlay = None
 
 
-def _begun(playing: _Playing, samples: int, at_s: float) -> list[Word]:
+def _started_words(playing: _Playing, samples: int, at_s: float) -> list[Word]:
     """Return the words that begin within the next `samples` of a clip, moved to the session's clock."""
     shift_s = at_s - playing.at_samples / SAMPLE_RATE_HZ
     words: list[Word] = []

@@ -1,6 +1,4 @@
-"""The agent's side of a talk: answers fetched sentence by sentence, synthesised one ahead, played, captioned,
-remembered.
-"""
+"""The agent's side of a session: fetch answers by sentence, synthesise one ahead, play and caption them."""
 
 from __future__ import annotations
 
@@ -20,19 +18,19 @@ from .workers import Worker, WorkQueue
 
 _log = logging.getLogger(__name__)
 _RECENT_WORDS = 200
-_ABOUT_TO_BE_WORDS = 3
-HUM_TEXT = "Mm-hm."
+_UPCOMING_WORDS = 3
+BACKCHANNEL_TEXT = "Mm-hm."
 
 
 class _Failure:
-    """The responder raised; what it raised stays out of the talk and its text out of the log."""
+    """Stands for an exception of the responder, whose text must reach neither the talk nor the log."""
 
 
 @dataclass
 class Reply:
-    """One answer on its way.
+    """One answer, from its first sentence to its last.
 
-    `dropped` is read by the responder's thread, which then does nothing more for it.
+    Once `dropped` is set, the responder's thread does nothing more for it.
     """
 
     turn_id: int
@@ -46,7 +44,10 @@ class Reply:
 
 
 class ReplyPlayer:
-    """Owns the responder's thread. `emit` takes events; `on_ready` and `on_nothing` are told a turn's id."""
+    """Prepares and plays answers; owns the responder's thread.
+
+    `emit` takes the session's events; `on_ready` and `on_no_answer` get the id of the turn that is answered.
+    """
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class ReplyPlayer:
         next_id: Callable[[], int],
         emit: Callable[[Event], None],
         on_ready: Callable[[int], None],
-        on_nothing: Callable[[int], None],
+        on_no_answer: Callable[[int], None],
     ) -> None:
         self._responder = responder
         self._synthesiser = synthesiser
@@ -68,33 +69,33 @@ class ReplyPlayer:
         self._next_id = next_id
         self._emit = emit
         self._on_ready = on_ready
-        self._on_nothing = on_nothing
+        self._on_no_answer = on_no_answer
         self._worker = Worker("responder")
         self.playback = Playback()
         self._prepared: Reply | None = None
         self._current: Reply | None = None
-        self._hum: SpeechClip | None = None
-        self._recent: deque[Word] = deque(maxlen=_RECENT_WORDS)
-        work_queue.run(synthesis, lambda: synthesiser.speak(HUM_TEXT, timbre), self._got_hum)
+        self._backchannel: SpeechClip | None = None
+        self._recent_words: deque[Word] = deque(maxlen=_RECENT_WORDS)
+        work_queue.run(
+            synthesis, lambda: synthesiser.speak(BACKCHANNEL_TEXT, timbre), self._backchannel_ready
+        )
 
-    def _got_hum(self, clip: SpeechClip) -> None:
-        self._hum = clip
+    def _backchannel_ready(self, clip: SpeechClip) -> None:
+        self._backchannel = clip
 
     def played_since(self, start_s: float) -> str:
-        """Return the words that sounded after `start_s`, and the few that are about to: where a word begins
-        is an estimate.
-        """
-        heard = [word.text for word in self._recent if word.end_s >= start_s]
-        return " ".join(heard + self.playback.upcoming[:_ABOUT_TO_BE_WORDS])
+        """Return the words played after `start_s` and the next few, since the words' times are estimates."""
+        played = [word.text for word in self._recent_words if word.end_s >= start_s]
+        return " ".join(played + self.playback.upcoming[:_UPCOMING_WORDS])
 
     # -- answers -----------------------------------------------------------------------------------
 
     def prepare_greeting(self) -> None:
-        """Get the opening line ready, as the answer to turn 0."""
+        """Prepare the greeting, as the answer to turn 0."""
         self._prepare(Reply(0, lambda: iter((self._responder.greet(),))))
 
     def prepare(self, turn_id: int, text: str) -> None:
-        """Get the answer to `text` ready to be played at once."""
+        """Prepare the answer to `text`, so that it can be played at once."""
         self.discard()
         self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
 
@@ -103,13 +104,13 @@ class ReplyPlayer:
         self._fetch(reply)
 
     def discard(self) -> None:
-        """Give up the answer that was being prepared; nobody heard of it."""
+        """Drop the answer that was being prepared; nothing of it was played."""
         if self._prepared:
             self._drop(self._prepared)
             self._prepared = None
 
     def begin(self, now_s: float, user_end_s: float | None) -> None:
-        """Play what was prepared, from the frame that begins at `now_s`."""
+        """Play the prepared answer from the frame at `now_s` on; the user's turn ended at `user_end_s`."""
         reply = self._prepared
         self._prepared = None
         assert reply is not None
@@ -120,8 +121,8 @@ class ReplyPlayer:
         if user_end_s is not None:
             self._emit(TurnLatency(user_end_s, now_s + first_audible_s(reply.first)))
 
-    def settle(self, now_s: float) -> int:
-        """Let a cut stand; return how many words had been played."""
+    def confirm_cut(self, now_s: float) -> int:
+        """Drop the rest of an answer that was cut; return how many of its words had been played."""
         words = tuple(self.playback.words)
         reply = self._current
         self._current = None
@@ -167,7 +168,7 @@ class ReplyPlayer:
             self._emit(Notice("responder", "No answer could be made to that; please say it once more."))
         if reply is self._prepared:
             self._prepared = None
-            self._on_nothing(reply.turn_id)
+            self._on_no_answer(reply.turn_id)
 
     def _got_clip(self, reply: Reply, clip: SpeechClip) -> None:
         if reply.dropped:
@@ -187,29 +188,35 @@ class ReplyPlayer:
 
     # -- sound -------------------------------------------------------------------------------------
 
-    def hum(self, now_s: float) -> str:
-        """Say mm-hm softly; return its text, "" when that sound is not there yet."""
-        if self._hum is None:
+    def backchannel(self, now_s: float) -> str:
+        """Play a soft "mm-hm" and return its text, "" while it is not synthesised yet."""
+        if self._backchannel is None:
             return ""
-        self.playback.say_aside(self._hum)
-        end_s = now_s + len(self._hum.samples) / SAMPLE_RATE_HZ
+        self.playback.play_over(self._backchannel)
+        end_s = now_s + len(self._backchannel.samples) / SAMPLE_RATE_HZ
         self._emit(Mark("backchannel", "agent", now_s, end_s))
         self._emit(
-            Utterance(self._next_id(), "agent", HUM_TEXT, now_s, end_s, True, (Word(HUM_TEXT, now_s, end_s),))
+            Utterance(
+                self._next_id(),
+                "agent",
+                BACKCHANNEL_TEXT,
+                now_s,
+                end_s,
+                True,
+                (Word(BACKCHANNEL_TEXT, now_s, end_s),),
+            )
         )
-        return f" {HUM_TEXT}"
+        return f" {BACKCHANNEL_TEXT}"
 
     def pull(self, now_s: float) -> Played:
-        """Return the frame that begins at `now_s`, emit the captions that go with it, and fetch the sentence
-        after the next.
-        """
+        """Return the frame that begins at `now_s`, emit its captions, and fetch sentences ahead."""
         reply = self._current
-        if reply and self.playback.room and not (reply.fetching or reply.exhausted):
+        if reply and self.playback.has_room and not (reply.fetching or reply.exhausted):
             self._fetch(reply)
         played = self.playback.pull(now_s)
-        if reply and played.begun:
+        if reply and played.started_words:
             words = tuple(self.playback.words)
-            self._recent += played.begun
+            self._recent_words += played.started_words
             self._emit(
                 Utterance(
                     reply.utterance_id, "agent", _text(words), words[0].start_s, words[-1].end_s, False, words
@@ -218,7 +225,7 @@ class ReplyPlayer:
         return played
 
     def finished(self, now_s: float) -> bool:
-        """Return True once, when everything was said and played by `now_s`."""
+        """Return True once, when the whole answer has been played by `now_s`."""
         reply = self._current
         if reply is None or not reply.exhausted or not self.playback.empty:
             return False
@@ -233,6 +240,7 @@ class ReplyPlayer:
         if not words:
             return
         text = _text(words)
+        # a cut word ends now, not when it would have ended
         end_s = min(words[-1].end_s, now_s)
         words = tuple(Word(word.text, word.start_s, min(word.end_s, end_s)) for word in words)
         self._emit(Utterance(reply.utterance_id, "agent", text, words[0].start_s, end_s, True, words))
@@ -241,7 +249,7 @@ class ReplyPlayer:
     def _remember(self, text: str, interrupted: bool) -> None:
         """Runs on the responder's thread."""
         try:
-            self._responder.heard(text, interrupted)
+            self._responder.record_played(text, interrupted)
         except Exception as error:  # as above
             _log.warning("the responder failed: %s", type(error).__name__)
 
@@ -260,7 +268,7 @@ class ReplyPlayer:
 
 
 def _close(reply: Reply) -> None:
-    """Close a generator on the thread that runs it; one that fails at that has ended all the same."""
+    """Close a reply's generator, on the thread that runs it; one that raises then has ended too."""
     with suppress(Exception):
         close = getattr(reply.iterator, "close", None)
         if close:

@@ -1,114 +1,52 @@
-"""Whose turn it is. A state machine of voice activity, recognised text and the clock; it has no threads,
-models or audio.
+"""Turn-taking: a state machine over voice activity, recognised text and the clock, without threads or models.
 
-LISTEN  the agent is silent, the user may be speaking
+LISTEN  the agent is silent; the user may be speaking
 HOLD    the user has paused; the turn may be over
 SPEAK   the agent has the floor
-FADE    the agent was cut off; whether the user meant it is not known before the words are
+FADE    the agent was cut off by the user's voice; the words decide whether that was an interruption
 
-Every frame `hear` looks at the gate and says what to do; `recognised` and `ready` bring in what the workers
-found. Results of a turn or pause that is past are dropped.
+`advance` is called every frame and returns what to do, from the gate and the clock. `recognised`, `ready` and
+`no_answer` take the results of the workers; results of an earlier turn or pause are dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from ..engine.contract import Mark
 from ..speech.vad import ON, ON_WHILE_SPEAKING, SpeechGate
-from .phrases import PATIENCE_S, Ending, ending, is_backchannel, is_echo, is_fresh, is_stop, plain_words
+from .phrases import PATIENCE_S, Ending, ending, has_own_words, is_backchannel, is_echo, is_stop, plain_words
+from .turn_actions import Action, ActionKind, Phase, UserTurn
 
 PAUSE_S = 0.16
 PARTIAL_EVERY_S = 0.48
+# Over the agent's speech the user's voice first ducks and then cuts it. A short backchannel is over by then.
 DUCK_AFTER_S = 0.24
 CUT_AFTER_S = 0.44
-# A burst as long as this after the cut is no backchannel, whatever its words will be.
-SETTLE_AFTER_S = 1.4
+# A burst that lasts so long is no backchannel, whatever its words are: the cut stands.
+CONFIRM_CUT_AFTER_S = 1.4
 SHORT_BURST_S = 0.45
 _BURST_VOICED_S = 0.16
-# An answer is prepared this long before it may be needed: preparing costs two cores some 0.2 s.
+# An answer is prepared so long before it may be needed: preparing takes about 0.2 s on two cores.
 _PREPARE_AHEAD_S = 0.5
-HUM_AFTER_S = 0.64
-_HUM_EVERY_S = 5.0
-_HUM_VOICED_S = 0.6
-# An answer of which so little was heard did not answer, and who speaks so soon had not finished: the question
-# goes on.
+BACKCHANNEL_AFTER_S = 0.64
+_BACKCHANNEL_EVERY_S = 5.0
+_BACKCHANNEL_MIN_VOICED_S = 0.6
+# When the user interrupts an answer after so few words, or so soon, they had not finished their question:
+# what they say then is joined to it.
 _UNHEARD_WORDS = 2
 _UNHEARD_WITHIN_S = 3.0
 _CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
-_FRESH_PASSES = 2
-# Two cuts in a row by sounds without words, by a single word that the agent just said, or that began and
-# ended with the agent's voice: that voice itself, too short to be told.
+_OWN_WORDS_PASSES = 2
+# Two cuts in a row by a sound without words, by one word that the agent had just said, or by a sound that
+# began and ended with the agent's voice: most likely that voice, too short to be recognised as an echo.
 _SUSPECT_CUTS = 2
 _LOUD_ROOM_WORDS = 2
 _SUSPECT_ONSET_S = 0.4
 _SUSPECT_END_S = 0.35
 
 
-class Phase(Enum):
-    LISTEN = "listen"
-    HOLD = "hold"
-    SPEAK = "speak"
-    FADE = "fade"
-
-
-class ActionKind(Enum):
-    """What the session does about it."""
-
-    BEGIN = "begin a user turn"
-    RESUME_TURN = "the user goes on after a pause"
-    PARTIAL = "recognise the turn so far, for the captions"
-    PAUSE = "recognise the turn so far, to act on it"
-    PREPARE = "get the answer ready"
-    DISCARD = "give up the answer that was being prepared"
-    ANSWER = "close the user's turn and speak"
-    CLOSE = "close the user's turn"
-    FORGET = "there was no user turn"
-    DUCK = "speak softer"
-    UNDUCK = "speak as before"
-    CUT = "fall silent, keep the rest"
-    RESUME = "go on from the cut"
-    SETTLE = "the cut stands: what was played is all that was said"
-    HUM = "say mm-hm"
-    MARK = "mark the lane"
-    LOUD_ROOM = "the loudspeaker is heard by the microphone"
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing to do. `turn_id` and `pause` name what a recognition is for."""
-
-    do: ActionKind
-    turn_id: int = 0
-    pause: int = 0
-    text: str = ""
-    mark: Mark | None = None
-
-
-@dataclass
-class UserTurn:
-    """The user's turn in progress.
-
-    `asked` means that the present pause was sent to the recogniser; `text` is what came back.
-    """
-
-    id: int
-    onset_s: float
-    over_agent: bool
-    partial_at_s: float
-    pause: int = 0
-    asked: bool = False
-    text: str | None = None
-    prepared: bool = False
-    ready: bool = False
-    voiced_s: float = 0.0
-    fresh: int = 0
-
-
 class Turns:
-    """One conversation's turn-taking. `gate` is fed by the caller before each `hear`."""
+    """The turn-taking of one talk. The caller feeds `gate` before each `advance`."""
 
     def __init__(self) -> None:
         self.gate = SpeechGate(gap_s=PAUSE_S)
@@ -118,16 +56,16 @@ class Turns:
         self._turn_ids = 0
         self._cut_s = 0.0
         self._agent_end_s = -10.0
-        self._hummed_s = -10.0
+        self._backchannel_s = -10.0
         self._ducked = False
-        self._unanswered = ""
-        self._unanswered_until_s = 0.0
+        self._open_question = ""
+        self._open_question_until_s = 0.0
         self._burst = 0
         self._suspect_cuts = 0
         self._speaks_from_s = 0.0
 
-    def agent_sounds(self, sounding: bool) -> None:
-        """Raise the gate's threshold while the agent can be heard."""
+    def set_agent_sounding(self, sounding: bool) -> None:
+        """Raise the gate's threshold while the agent's speech is audible."""
         self.gate.threshold = ON_WHILE_SPEAKING if sounding else ON
 
     def greet(self, now_s: float) -> None:
@@ -137,26 +75,26 @@ class Turns:
 
     # -- every frame -------------------------------------------------------------------------------
 
-    def hear(self, now_s: float) -> list[Action]:
-        """Advance to `now_s`, the end of the frame just heard."""
+    def advance(self, now_s: float) -> list[Action]:
+        """Advance to `now_s`, the end of the last frame, and return what to do."""
         actions: list[Action] = []
         turn = self._opened(now_s, actions)
         if turn is None:
             return actions
         turn.voiced_s = max(turn.voiced_s, self.gate.voiced_s)
         if self.phase is Phase.SPEAK:
-            self._over_agent(turn, now_s, actions)
+            self._while_agent_speaks(turn, now_s, actions)
         elif self.gate.open:
-            if self.phase is Phase.FADE and now_s - turn.onset_s >= SETTLE_AFTER_S:
+            if self.phase is Phase.FADE and now_s - turn.onset_s >= CONFIRM_CUT_AFTER_S:
                 self._suspect_cuts = 0
-                self._settle(turn, actions)
-            self._ask_partial(turn, now_s, actions)
+                self._confirm_cut(turn, actions)
+            self._request_partial(turn, now_s, actions)
         else:
             self._paused(turn, now_s, actions)
         return actions
 
     def _opened(self, now_s: float, actions: list[Action]) -> UserTurn | None:
-        """Begin a turn with a new burst, or take a turn up again after its pause."""
+        """Return the user's turn: begun by a new burst, continued after a pause, or None."""
         turn = self.turn
         if turn is None:
             if self.gate.bursts == self._burst:
@@ -164,10 +102,11 @@ class Turns:
             self._turn_ids += 1
             turn = self.turn = UserTurn(self._turn_ids, self.gate.onset_s, self.phase is Phase.SPEAK, now_s)
             actions.append(Action(ActionKind.BEGIN, turn.id))
-        elif turn.asked and self.gate.open:
+        elif turn.requested and self.gate.open:
+            # the user goes on: what was recognised and prepared at the pause no longer holds
             if turn.prepared:
                 actions.append(Action(ActionKind.DISCARD, turn.id))
-            turn.asked = turn.prepared = turn.ready = False
+            turn.requested = turn.prepared = turn.ready = False
             turn.text = None
             turn.partial_at_s = now_s
             if self.phase is Phase.HOLD:
@@ -176,11 +115,14 @@ class Turns:
         self._burst = self.gate.bursts
         return turn
 
-    def _over_agent(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
+    def _while_agent_speaks(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
+        """Duck and then cut the agent while the user's voice goes on; recognise the burst once it ends."""
         if self.gate.open:
-            age_s = now_s - turn.onset_s  # counted through a breath: who speaks again means it
+            # counted from the first burst: who takes a breath and speaks again wants the floor
+            age_s = now_s - turn.onset_s
             if self.loud_room:
-                self._ask_partial(turn, now_s, actions)
+                # the voice may be the agent's own: only its words can cut (`recognised_partial`)
+                self._request_partial(turn, now_s, actions)
             elif age_s >= CUT_AFTER_S:
                 self._cut(now_s, actions)
             elif age_s >= DUCK_AFTER_S and not self._ducked:
@@ -190,14 +132,15 @@ class Turns:
             if self._ducked:
                 self._ducked = False
                 actions.append(Action(ActionKind.UNDUCK))
-            self._ask_pause(turn, actions)
+            self._request_pause(turn, actions)
 
     def _paused(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
+        """Recognise the turn at its pause; then prepare the answer and give it once the turn seems over."""
         silence_s = now_s - self.gate.voice_end_s
         if silence_s < PAUSE_S:
             return
-        if not turn.asked:
-            self._ask_pause(turn, actions)
+        if not turn.requested:
+            self._request_pause(turn, actions)
         if self.phase is Phase.LISTEN:
             self.phase = Phase.HOLD
         if self.phase is not Phase.HOLD or turn.text is None:
@@ -209,46 +152,51 @@ class Turns:
             actions.append(Action(ActionKind.PREPARE, turn.id, text=self._question(turn)))
         if (
             end in (Ending.OPEN, Ending.LOOSE)
-            and HUM_AFTER_S <= silence_s < patience_s - _PREPARE_AHEAD_S / 2
-            and turn.voiced_s >= _HUM_VOICED_S
-            and now_s - self._hummed_s >= _HUM_EVERY_S
+            and BACKCHANNEL_AFTER_S <= silence_s < patience_s - _PREPARE_AHEAD_S / 2
+            and turn.voiced_s >= _BACKCHANNEL_MIN_VOICED_S
+            and now_s - self._backchannel_s >= _BACKCHANNEL_EVERY_S
         ):
-            self._hummed_s = now_s
-            actions.append(Action(ActionKind.HUM))
+            self._backchannel_s = now_s
+            actions.append(Action(ActionKind.BACKCHANNEL))
         if turn.ready and silence_s >= patience_s:
-            self._unanswered = self._question(turn)
-            self._speaks_from_s = now_s
-            self._unanswered_until_s = now_s + _UNHEARD_WITHIN_S
-            self.turn = None
-            self.phase = Phase.SPEAK
-            actions.append(Action(ActionKind.ANSWER, turn.id))
+            self._answer(turn, now_s, actions)
+
+    def _answer(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
+        """End the user's turn and give the agent the floor."""
+        self._open_question = self._question(turn)
+        self._speaks_from_s = now_s
+        self._open_question_until_s = now_s + _UNHEARD_WITHIN_S
+        self.turn = None
+        self.phase = Phase.SPEAK
+        actions.append(Action(ActionKind.ANSWER, turn.id))
 
     def _question(self, turn: UserTurn) -> str:
+        """Return what is to be answered: the turn's text, after the question it continues if there is one."""
         text = turn.text or ""
-        if self._unanswered and turn.onset_s < self._unanswered_until_s and not is_stop(text):
-            return f"{self._unanswered} {text}"
+        if self._open_question and turn.onset_s < self._open_question_until_s and not is_stop(text):
+            return f"{self._open_question} {text}"
         return text
 
-    def _ask_partial(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
+    def _request_partial(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
         if now_s - turn.partial_at_s >= PARTIAL_EVERY_S:
             turn.partial_at_s = now_s
             actions.append(Action(ActionKind.PARTIAL, turn.id, turn.pause))
 
-    def _ask_pause(self, turn: UserTurn, actions: list[Action]) -> None:
-        if not turn.asked:
-            turn.asked = True
+    def _request_pause(self, turn: UserTurn, actions: list[Action]) -> None:
+        if not turn.requested:
+            turn.requested = True
             turn.pause += 1
             actions.append(Action(ActionKind.PAUSE, turn.id, turn.pause))
 
-    # -- what the workers found --------------------------------------------------------------------
+    # -- results of the workers --------------------------------------------------------------------
 
     def current(self, turn_id: int, pause: int) -> bool:
-        """Return whether a recognition of this pause still says how the turn stands."""
+        """Return whether this pause is still the present one, so that its recognition counts."""
         turn = self.turn
         return (
             turn is not None
             and turn.id == turn_id
-            and turn.asked
+            and turn.requested
             and turn.pause == pause
             and not self.gate.open
         )
@@ -259,70 +207,87 @@ class Turns:
         if turn is None or not self.current(turn_id, pause):
             return []
         actions: list[Action] = []
-        echo = turn.over_agent and is_echo(text, played, self.loud_room)
-        loud = echo and len(plain_words(text)) >= _LOUD_ROOM_WORDS
-        if self.phase is Phase.FADE:
-            self._suspect_cuts = (
-                self._suspect_cuts + 1 if self._is_suspect(turn, text) or (echo and not loud) else 0
-            )
-            loud = loud or self._suspect_cuts >= _SUSPECT_CUTS
-            echo = loud or (echo and not is_stop(text))
+        echo, loud = self._judge_echo(turn, text, played)
         if self.phase is Phase.SPEAK:
-            self._burst_over_agent(turn, text, echo, now_s, actions)
+            self._decide_short_burst(turn, text, echo, now_s, actions)
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
-            if loud and not self.loud_room:
-                self.loud_room = True
-                actions.append(Action(ActionKind.LOUD_ROOM))
-            self.phase = Phase.SPEAK
-            self._speaks_from_s = now_s
-            actions.append(Action(ActionKind.RESUME))
-            self._aside(turn, text, echo, actions)
+            self._resume_agent(turn, text, echo, loud, now_s, actions)
         elif echo or not text:
             self.turn = None
             self.phase = Phase.LISTEN
-            actions.append(Action(ActionKind.FORGET, turn.id))
-        elif (
-            turn.over_agent and is_backchannel(text) and turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S
-        ):
+            actions.append(Action(ActionKind.DISCARD_TURN, turn.id))
+        elif self._was_backchannel(turn, text):
             self.phase = Phase.LISTEN
-            self._aside(turn, text, echo, actions)
+            self._end_without_answer(turn, text, echo, actions)
         else:
             if self.phase is Phase.FADE:
-                self._settle(turn, actions)
+                self._confirm_cut(turn, actions)
             self.phase = Phase.HOLD
             turn.text = text
         return actions
 
-    def _burst_over_agent(
+    def _judge_echo(self, turn: UserTurn, text: str, played: str) -> tuple[bool, bool]:
+        """Return whether `text` is the agent's own voice, and whether that proves a loud room."""
+        echo = turn.during_agent and is_echo(text, played, self.loud_room)
+        # a single word may be the same by chance
+        loud = echo and len(plain_words(text)) >= _LOUD_ROOM_WORDS
+        if self.phase is Phase.FADE:
+            suspect = self._is_suspect(turn, text) or (echo and not loud)
+            self._suspect_cuts = self._suspect_cuts + 1 if suspect else 0
+            loud = loud or self._suspect_cuts >= _SUSPECT_CUTS
+            # who says "stop" while the agent says it too still means it
+            echo = loud or (echo and not is_stop(text))
+        return echo, loud
+
+    def _resume_agent(
+        self, turn: UserTurn, text: str, echo: bool, loud: bool, now_s: float, actions: list[Action]
+    ) -> None:
+        """Let the agent go on after a cut that was no interruption."""
+        if loud and not self.loud_room:
+            self.loud_room = True
+            actions.append(Action(ActionKind.LOUD_ROOM))
+        self.phase = Phase.SPEAK
+        self._speaks_from_s = now_s
+        actions.append(Action(ActionKind.RESUME))
+        self._end_without_answer(turn, text, echo, actions)
+
+    def _was_backchannel(self, turn: UserTurn, text: str) -> bool:
+        """Return whether a turn that began during the agent's speech was a backchannel to it."""
+        # one that began with the agent's last words is the answer to them, such as a "yes"
+        began_before_end = turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S
+        return turn.during_agent and is_backchannel(text) and began_before_end
+
+    def _decide_short_burst(
         self, turn: UserTurn, text: str, echo: bool, now_s: float, actions: list[Action]
     ) -> None:
-        """Decide about a burst that ended before it cut the agent off."""
-        meant = (
+        """Decide whether a burst that ended before it cut the agent off was an interruption."""
+        interrupts = (
             text
             and not echo
             and not is_backchannel(text)
             and (is_stop(text) or text.endswith("?") or turn.voiced_s > SHORT_BURST_S)
         )
-        if not meant:
-            self._aside(turn, text, echo, actions)
+        if not interrupts:
+            self._end_without_answer(turn, text, echo, actions)
             return
         self._cut(now_s, actions)
-        self._settle(turn, actions)
+        self._confirm_cut(turn, actions)
         self.phase = Phase.HOLD
         turn.text = text
 
-    def _aside(self, turn: UserTurn, text: str, echo: bool, actions: list[Action]) -> None:
-        """End a turn that asked for nothing: a backchannel, a noise or an echo."""
+    def _end_without_answer(self, turn: UserTurn, text: str, echo: bool, actions: list[Action]) -> None:
+        """End a turn that needs no answer: a backchannel, a noise or an echo."""
         self.turn = None
         if not echo and (text or turn.voiced_s >= _BURST_VOICED_S):
             actions.append(
                 Action(ActionKind.MARK, mark=Mark("backchannel", "user", turn.onset_s, self.gate.voice_end_s))
             )
-        actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.FORGET, turn.id))
+        actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.DISCARD_TURN, turn.id))
 
-    def overheard(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
-        """Take a text recognised in mid-speech: in a loud room only words that the agent did not say can
-        interrupt it.
+    def recognised_partial(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
+        """Take a text recognised in mid-speech; in a loud room it cuts the agent off when it has own words.
+
+        Words that the agent has just said may be its own voice and do not count.
         """
         turn = self.turn
         actions = list[Action]()
@@ -334,34 +299,34 @@ class Turns:
             or is_backchannel(text)
         ):
             return actions
-        turn.fresh = turn.fresh + 1 if is_fresh(text, played) else 0
-        if turn.fresh >= _FRESH_PASSES:
+        turn.own_words_passes = turn.own_words_passes + 1 if has_own_words(text, played) else 0
+        if turn.own_words_passes >= _OWN_WORDS_PASSES:
             self._cut(now_s, actions)
-            self._settle(turn, actions)
+            self._confirm_cut(turn, actions)
         return actions
 
     def ready(self, turn_id: int) -> None:
-        """The first sentence of the answer is there to be played."""
+        """Take note that the first sentence of the answer can be played."""
         if self.turn is not None and self.turn.id == turn_id and self.turn.prepared:
             self.turn.ready = True
 
-    def unanswered(self, turn_id: int) -> list[Action]:
-        """Nothing is to be said to this turn."""
+    def no_answer(self, turn_id: int) -> list[Action]:
+        """End the turn: the responder has no answer to it."""
         if self.turn is None or self.turn.id != turn_id or not self.turn.prepared:
             return []
         self.turn = None
         self.phase = Phase.LISTEN
-        self._unanswered = ""
+        self._open_question = ""
         return [Action(ActionKind.CLOSE, turn_id)]
 
-    # -- the agent's end ---------------------------------------------------------------------------
+    # -- the end of the agent's turn ---------------------------------------------------------------
 
-    def agent_done(self, now_s: float) -> list[Action]:
-        """The agent has said all it had to say."""
+    def agent_finished(self, now_s: float) -> list[Action]:
+        """Give the floor back: the agent has played its whole answer."""
         turn = self.turn
         actions = list[Action]()
         self._agent_end_s = now_s
-        self._unanswered = ""
+        self._open_question = ""
         self._ducked = False
         self.phase = Phase.LISTEN
         if turn is not None and not self.loud_room:
@@ -369,30 +334,32 @@ class Turns:
         return actions
 
     def stop(self, now_s: float) -> list[Action]:
-        """Take the floor from the agent for good, and give up the answer that is being prepared."""
+        """Silence the agent at a client's request, and discard the answer that is being prepared."""
         turn = self.turn
         actions = list[Action]()
         if self.phase in (Phase.SPEAK, Phase.FADE):
             if self.phase is Phase.SPEAK:
                 actions.append(Action(ActionKind.CUT))
-            actions.append(Action(ActionKind.SETTLE))
+            actions.append(Action(ActionKind.CONFIRM_CUT))
             self._agent_end_s = now_s
             self._ducked = False
-        self._unanswered = ""
+        self._open_question = ""
         if turn is not None and turn.prepared:
             actions += [Action(ActionKind.DISCARD, turn.id), Action(ActionKind.CLOSE, turn.id)]
             self.turn = turn = None
         self.phase = Phase.LISTEN
         return actions
 
-    def said(self, words: int) -> None:
-        """Take note of how many words of the answer were played when it was cut."""
+    def reply_was_cut(self, words: int) -> None:
+        """Take note of how many words of the answer had been played when it was cut."""
+        # an answer that was mostly heard is answered: only what follows at once continues the question
         if words > _UNHEARD_WORDS:
-            self._unanswered_until_s = min(
-                self._unanswered_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S
+            self._open_question_until_s = min(
+                self._open_question_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S
             )
 
     def _is_suspect(self, turn: UserTurn, text: str) -> bool:
+        """Return whether a cut may have come from the agent's own voice; see `_SUSPECT_CUTS`."""
         with_agent = (
             turn.onset_s - self._speaks_from_s < _SUSPECT_ONSET_S
             and self.gate.voice_end_s - self._cut_s < _SUSPECT_END_S
@@ -405,9 +372,9 @@ class Turns:
         self._cut_s = self._agent_end_s = now_s
         actions.append(Action(ActionKind.CUT))
 
-    def _settle(self, turn: UserTurn, actions: list[Action]) -> None:
+    def _confirm_cut(self, turn: UserTurn, actions: list[Action]) -> None:
         self.phase = Phase.LISTEN
         actions += [
-            Action(ActionKind.SETTLE),
+            Action(ActionKind.CONFIRM_CUT),
             Action(ActionKind.MARK, mark=Mark("interruption", "user", turn.onset_s, self._cut_s)),
         ]

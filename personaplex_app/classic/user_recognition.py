@@ -1,6 +1,4 @@
-"""The user's side of a talk: the sound of the last half minute, its recognition, and the captions
-made of it.
-"""
+"""The user's side of a session: the last half minute of sound, its recognition, and its captions."""
 
 from __future__ import annotations
 
@@ -12,31 +10,32 @@ from ..engine.contract import Event, Utterance
 from ..speech.recogniser import Recogniser, Transcript
 from ..speech.vad import speech_end
 from ..units import SAMPLE_RATE_HZ
-from .partial_transcript import MAX_WINDOW_S, TurnText
+from .partial_transcript import MAX_WINDOW_S, PartialTranscript
 from .workers import Worker, WorkQueue
 
 _PREROLL_S = 0.3
-_HELD_S = MAX_WINDOW_S + 6.0
+_BUFFER_S = MAX_WINDOW_S + 6.0
 _EDGE_S = 1.0
-# A pass for the captions that finds the recogniser busy is left out: the pass that ends a turn must not wait
-# behind it.
 
 
 class RecentSound:
-    """The last half minute of the user's sound, by time."""
+    """A ring buffer of the user stream's last half minute, addressed by time."""
 
     def __init__(self) -> None:
-        self._ring = np.zeros(int(_HELD_S * SAMPLE_RATE_HZ), np.float32)
+        self._ring = np.zeros(int(_BUFFER_S * SAMPLE_RATE_HZ), np.float32)
         self._samples = 0
 
     def push(self, frame: np.ndarray) -> None:
-        """Append one frame, float32 [N]."""
+        """Append one frame.
+
+        Shapes: `frame` is float32 [N] at 24 kHz.
+        """
         at = (self._samples + np.arange(len(frame))) % len(self._ring)
         self._ring[at] = frame
         self._samples += len(frame)
 
     def since(self, start_s: float, end_s: float | None = None) -> np.ndarray:
-        """Return a copy of what was heard from `start_s` on, as far as it is still held."""
+        """Return a copy of the sound from `start_s` to `end_s` (or the last frame), as far as it is kept."""
         end = self._samples if end_s is None else min(self._samples, int(end_s * SAMPLE_RATE_HZ))
         start = max(int(start_s * SAMPLE_RATE_HZ), self._samples - len(self._ring), 0)
         if start >= end:
@@ -47,7 +46,7 @@ class RecentSound:
 class UserRecognition:
     """Recognises one user turn at a time.
 
-    `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get what was found.
+    `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get the recognised text.
     """
 
     def __init__(
@@ -69,109 +68,110 @@ class UserRecognition:
         self._emit = emit
         self._on_pause = on_pause
         self._on_partial = on_partial
-        self.heard = RecentSound()
-        self._text: TurnText | None = None
+        self.sound = RecentSound()
+        self._transcript: PartialTranscript | None = None
         self._turn_id = 0
         self._pause = 0
         self._utterance_id = 0
         self._onset_s = 0.0
         self._end_s = 0.0
-        self._shown = ""
+        self._shown_text = ""
         self._partial_pending = False
 
     def begin(self, turn_id: int, onset_s: float) -> None:
-        """A user turn has begun."""
+        """Begin a user turn that started at `onset_s`."""
         self._turn_id = turn_id
         self._onset_s = onset_s
         self._end_s = onset_s
         self._pause = 0
-        self._shown = ""
+        self._shown_text = ""
         self._utterance_id = 0
-        self._text = TurnText(max(0.0, onset_s - _PREROLL_S))
+        self._transcript = PartialTranscript(max(0.0, onset_s - _PREROLL_S))
 
     def resume(self) -> None:
-        """The user goes on after a pause."""
-        if self._text:
-            self._text.resume()
+        """Continue the turn after a pause."""
+        if self._transcript:
+            self._transcript.resume()
 
     def recognise_partial(self, now_s: float) -> None:
-        """Make a pass for the captions, when the recogniser has nothing else to do."""
-        text = self._text
-        if text is None:
+        """Recognise the turn so far for the captions, if the recogniser is free."""
+        current = self._transcript
+        if current is None:
             return
-        text.overrun(now_s)
+        current.overrun(now_s)
+        # a pass for captions alone must not delay the one that ends a turn; in lockstep none can
         if self._partial_pending or (self._worker.busy and not self._lockstep):
             return
         self._partial_pending = True
         turn_id = self._turn_id
-        window_s = text.window_s
+        window_s = current.window_s
 
         def then(transcript: Transcript) -> None:
             self._partial_pending = False
-            if turn_id == self._turn_id and self._text is text:
-                text.partial(transcript, window_s, now_s)
+            if turn_id == self._turn_id and self._transcript is current:
+                current.partial(transcript, window_s, now_s)
                 self._on_partial(turn_id, transcript.text)
 
         self._run(window_s, then)
 
     def recognise_pause(self, turn_id: int, pause: int, now_s: float) -> None:
-        """Make the pass that a decision waits for."""
-        text = self._text
-        if text is None:
+        """Recognise the turn at a pause; whether it is over depends on the result."""
+        current = self._transcript
+        if current is None:
             return
-        text.overrun(now_s)
+        current.overrun(now_s)
         self._pause = pause
-        window_s = text.window_s
+        window_s = current.window_s
 
         def then(transcript: Transcript) -> None:
-            if turn_id == self._turn_id and pause == self._pause and self._text is text:
-                if window_s == text.window_s:
-                    text.pause(transcript, window_s, now_s)
-                self._on_pause(turn_id, pause, text.text)
+            if turn_id == self._turn_id and pause == self._pause and self._transcript is current:
+                if window_s == current.window_s:
+                    current.pause(transcript, window_s, now_s)
+                self._on_pause(turn_id, pause, current.text)
 
         self._run(window_s, then)
 
     def _run(self, window_s: float, then: Callable[[Transcript], None]) -> None:
-        samples = self.heard.since(window_s)
+        samples = self.sound.since(window_s)
         self._work_queue.run(self._worker, lambda: self._recogniser.transcribe(samples), then)
 
-    def show(self, end_s: float) -> None:
-        """Caption what is known of the turn so far, provisionally."""
-        text = self._text.text if self._text else ""
+    def show_partial(self, end_s: float) -> None:
+        """Emit a provisional caption of the turn so far, if it has changed."""
+        text = self._transcript.text if self._transcript else ""
         self._end_s = end_s
-        if text and text != self._shown:
-            self._shown = text
+        if text and text != self._shown_text:
+            self._shown_text = text
             self._emit_utterance(final=False)
 
     def close(self, voice_end_s: float) -> None:
-        """The turn is over; its text is final."""
+        """End the turn and emit its final caption."""
         self._end_s = voice_end_s
-        if self._text and (self._text.text or self._utterance_id):
+        if self._transcript and (self._transcript.text or self._utterance_id):
             self._emit_utterance(final=True)
-        self._text = None
+        self._transcript = None
 
-    def forget(self) -> None:
-        """There was no turn: what was shown of it is taken back."""
-        if self._text and self._utterance_id:
+    def discard(self) -> None:
+        """End a turn that was none, and take its captions back."""
+        if self._transcript and self._utterance_id:
             self._emit(Utterance(self._utterance_id, "user", "", self._onset_s, self._end_s, True))
-        self._text = None
+        self._transcript = None
 
     def voice_end_s(self, vad_end_s: float) -> float:
-        """Return when the user's voice really ended, given the VAD's idea of it."""
-        edge = self.heard.since(vad_end_s - _EDGE_S, vad_end_s)
+        """Return when the user's voice ended, corrected by loudness from where the VAD put the end."""
+        edge = self.sound.since(vad_end_s - _EDGE_S, vad_end_s)
         return vad_end_s - (len(edge) - speech_end(edge)) / SAMPLE_RATE_HZ
 
     def _emit_utterance(self, final: bool) -> None:
-        assert self._text is not None
+        assert self._transcript is not None
         self._utterance_id = self._utterance_id or self._next_id()
         self._emit(
             Utterance(
                 self._utterance_id,
                 "user",
-                self._text.text,
+                self._transcript.text,
                 self._onset_s,
                 self._end_s,
                 final,
-                self._text.words,
+                self._transcript.words,
             )
         )

@@ -1,4 +1,4 @@
-"""Work that must not hold up a step: queued to one thread per model, its results taken up between frames."""
+"""Work that must not delay a step: it is queued to one thread per model, and its results are polled."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from ..errors import EngineError
 
 T = TypeVar("T")
 MAX_PENDING = 128
-# In lockstep every job takes exactly this long, however long it really takes: results do not depend on the
-# machine.
+# In lockstep every piece of work takes exactly so long, so that results do not depend on the machine's speed.
 LOCKSTEP_FRAMES = 2
 _CLOSE_S = 2.0
 
 
 class Worker:
-    """One thread that runs one thing at a time. Several sessions may share it."""
+    """A thread that runs one piece of work at a time. Several sessions may share it."""
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"classic-{name}")
@@ -28,22 +27,21 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Return whether something submitted is not finished."""
+        """Return whether the last submitted work is unfinished."""
         return self._last is not None and not self._last.done()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Queue `work`."""
-        # with the caller's context, so that log lines know their talk
+        """Queue `work` and return its future."""
+        # with the caller's context, so that log lines carry the id of the talk
         future = self._executor.submit(copy_context().run, work)
         self._last = future
         return future
 
     def close(self, last_work: Callable[[], None] = lambda: None) -> None:
-        """Run `last_work` after what is queued and end the thread; a call that hangs is waited for no longer
-        than two seconds.
-        """
+        """Run `last_work` after what is queued, then end the thread; wait at most two seconds."""
         last = self._executor.submit(last_work)
         wait([last], timeout=_CLOSE_S)
+        # joining a thread that hangs in a request would hang the caller too
         self._executor.shutdown(wait=last.done())
 
 
@@ -55,7 +53,7 @@ class _PendingWork:
 
 
 class WorkQueue:
-    """One session's work under way, at most 128 pieces."""
+    """The pending work of one session, at most 128 pieces."""
 
     def __init__(self, lockstep: bool) -> None:
         self._lockstep = lockstep
@@ -63,9 +61,9 @@ class WorkQueue:
         self._frame = 0
 
     def run(self, worker: Worker, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Queue `work` on `worker`; `then` gets its result inside a later `poll`.
+        """Queue `work` on `worker`; a later `poll` calls `then` with its result.
 
-        Raises: EngineError when this session's work has piled up.
+        Raises: EngineError when too much of this session's work is pending.
         """
         if len(self._pending) >= MAX_PENDING:
             raise EngineError(
@@ -75,19 +73,21 @@ class WorkQueue:
         self._pending.append(_PendingWork(worker.submit(work), self._frame + LOCKSTEP_FRAMES, then))
 
     def poll(self, frame: int) -> None:
-        """Take up every result that is there, in the order of submission within a lane."""
+        """Deliver every result that is due, in the order in which the work was queued."""
         self._frame = frame
-        waiting = self._pending
+        # callbacks may queue more work, which must not be delivered in this poll
+        pending = self._pending
         self._pending = deque()
-        for job in waiting:
-            if frame >= job.due_frame if self._lockstep else job.future.done():
-                if not job.future.cancelled():
-                    job.then(job.future.result())
+        for work in pending:
+            # in lockstep a result that is late is waited for
+            if frame >= work.due_frame if self._lockstep else work.future.done():
+                if not work.future.cancelled():
+                    work.then(work.future.result())
             else:
-                self._pending.append(job)
+                self._pending.append(work)
 
     def close(self) -> None:
-        """Take no more results."""
-        for job in self._pending:
-            job.future.cancel()
+        """Cancel what is pending; no more results are delivered."""
+        for work in self._pending:
+            work.future.cancel()
         self._pending.clear()

@@ -1,4 +1,4 @@
-"""What this machine has, which engine it takes, why, and the next step to a better one."""
+"""The command `doctor`: report this machine, the engine it takes and why, and the step to a better one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..engine.remote import ask
+from ..engine.remote import probe_servers
 from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
 from ..evaluation.machine import machine, versions
@@ -26,7 +26,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
-    """Return the findings as plain data; `gpu_gib` plans for a GPU that is not here."""
+    """Return the findings as JSON data; `gpu_gib` plans for a GPU with so much free memory instead."""
     choice = choose(settings)
     host = this_platform()
     return {
@@ -53,7 +53,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "why": choice.why,
             "next_step": choice.next_step,
         },
-        "remote": ask(remote_settings(settings)),
+        "remote": probe_servers(remote_settings(settings)),
         "memory_plan": _memory_plan(settings, gpu_gib),
         "keeps_talks": {
             "folder": str(settings.data),
@@ -75,7 +75,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
 
 
 def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> str:
-    """Return the findings for a terminal, or as JSON."""
+    """Return the findings as text for a terminal, or as JSON."""
     found = examine(settings, gpu_gib)
     if as_json:
         return json.dumps(found, indent=2)
@@ -114,7 +114,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
 
 
 def _gateway(settings: Settings) -> dict[str, Any]:
-    """Read the files of personas and adapters the way the app does when it starts."""
+    """Load personas and adapters as the app does at its start; report the error if that fails."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
         found = load_adapters(
@@ -142,7 +142,7 @@ def _gateway_line(found: dict[str, Any]) -> str:
 
 
 def _reach(host: Platform, settings: Settings) -> list[str]:
-    """Say what keeps people away from the page or from talking there, with these settings on this host."""
+    """Return warnings about settings that keep people from the page or from talking there, on this host."""
     if host.name == "colab":
         return (
             [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
@@ -172,7 +172,7 @@ def _token(settings: Settings) -> str | None:
 
 
 def _checkpoint(settings: Settings) -> str:
-    """Say where PersonaPlex's weights would come from."""
+    """Return where PersonaPlex's weights would come from."""
     checkpoint = parse(settings.checkpoint)
     if not isinstance(checkpoint, HubRepo):
         return f"the folder {checkpoint}" + ("" if checkpoint.is_dir() else ", which does not exist")
@@ -183,8 +183,9 @@ def _checkpoint(settings: Settings) -> str:
 
 
 def https_of(settings: Settings) -> str:
-    """Return where the certificate comes from, or the sentence that says why it cannot be used; none is made
-    here.
+    """Return where the certificate comes from, or the error that says why it cannot be used.
+
+    A self-signed one is not made here.
     """
     if not settings.ssl_cert:
         return f"self-signed, kept in {settings.data / 'tls'}" if settings.ssl else "off"
@@ -197,12 +198,10 @@ def https_of(settings: Settings) -> str:
 
 
 def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
-    """Return how PersonaPlex would divide a device's memory, or the sentence that says why that is
-    not known.
-    """
+    """Return how PersonaPlex would use the device's memory, or the error that says why that is unknown."""
     try:
         # torch takes seconds to import and need not be installed
-        from ..model.agreement import known_agreements
+        from ..model.agreement import load_agreements
         from ..model.compute import memory_bytes, pick
         from ..model.config import LM_FILE, LmConfig, MimiConfig
         from ..model.plan import plan_memory, read_sizes, sizes_of
@@ -213,7 +212,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     source = parse(settings.checkpoint)
     folder = source if isinstance(source, Path) else cached(source, hub_access(settings))
     weights = folder / LM_FILE if folder else None
-    agreements = known_agreements(measurements_folder(settings), weights) if weights else {}
+    agreements = load_agreements(measurements_folder(settings), weights) if weights else {}
     try:
         sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
         if gpu_gib is not None:
@@ -236,6 +235,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    """Return the memory plan as lines for a terminal."""
     if "unknown" in plan:
         return [f"Memory     not planned: {plan['unknown']}"]
 
@@ -260,13 +260,13 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
         )
         agrees = f"; {option['agrees']}" if option["agrees"] else ""
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
-        need += f", {option['layers_away']} layers in host memory" if option["layers_away"] else ""
+        need += f", {option['offloaded_layers']} layers in host memory" if option["offloaded_layers"] else ""
         lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}{agrees}")
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 
 def _weights() -> dict[str, str]:
-    """Check the packaged speech models the way the engine does before it loads them."""
+    """Verify the packaged speech models as the engine does before it loads them."""
     states = {}
     for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING):
         name = f"{weights.distribution} {weights.path}"
@@ -279,5 +279,5 @@ def _weights() -> dict[str, str]:
 
 
 def _existing(folder: Path) -> Path:
-    """The nearest folder upwards that exists."""
+    """Return the folder itself or the nearest parent that exists, since the data folder may be made later."""
     return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -9,70 +9,70 @@ from pathlib import Path
 
 from ..evaluation.fdb import TASK_NAMES
 from ..settings import Settings
-from .arguments import add_sampling, add_some, at_least
+from .arguments import add_sampling, add_some_settings, at_least
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the three commands."""
+    """Add the three commands and their flags."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of anyone's outputs")
-    score.add_argument("root", type=Path, metavar="ROOT", help="folder of the samples, one folder each")
-    score.add_argument("--task", required=True, choices=TASK_NAMES, help="what the samples test")
+    score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of any system's outputs")
+    score.add_argument("root", type=Path, metavar="ROOT", help="folder with one folder for each sample")
+    score.add_argument("--task", required=True, choices=TASK_NAMES, help="the benchmark's task")
     score.add_argument(
         "--gt",
         type=Path,
         metavar="FILE",
-        help="human backchannel distribution, JSON: a list, or one for each ID",
+        help="JSON file of the human backchannel distribution: one list, or one for each sample's ID",
     )
     score.add_argument("--json", action="store_true", help="print one JSON object")
     score.set_defaults(run=_score)
     run = commands.add_parser(
-        "run", help="hold our own scenarios with an engine, measure them, and write a report"
+        "run", help="play the app's scenarios to an engine, measure its answers, and write a report"
     )
     run.add_argument(
         "--out",
         required=True,
         type=Path,
         metavar="DIR",
-        help="folder for conversations and report; run again to go on",
+        help="folder for the conversations and the report; the same command continues a stopped run",
     )
     run.add_argument(
         "--scenarios",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="names or kinds of scenarios; all unless given",
+        help="names or kinds of scenarios; default all",
     )
     run.add_argument(
         "--voices",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="voices, or all; the engine's first unless given",
+        help="names of voices, or all; default the engine's first",
     )
     run.add_argument(
         "--seeds",
         type=at_least(1, int),
         default=1,
         metavar="N",
-        help="takes of each scenario, 1 unless given",
+        help="conversations of each scenario and voice, each with its own seed; default 1",
     )
-    run.add_argument("--live", action="store_true", help="in real time, for latencies on the wall clock")
+    run.add_argument("--live", action="store_true", help="run in real time, to measure wall-clock latencies")
     run.add_argument(
         "--parallel",
         type=at_least(1, int),
         default=0,
         metavar="N",
-        help="at once; all slots, or one with --live",
+        help="conversations at once; default all slots, or one with --live",
     )
     run.add_argument(
         "--no-dnsmos",
         action="store_true",
-        help="leave out the estimate of sound quality, which takes longest",
+        help="skip the estimate of sound quality, which takes longest",
     )
     run.add_argument("--json", action="store_true", help="print the report as one JSON object")
     add_sampling(run)
-    add_some(
+    add_some_settings(
         run,
         "engine",
         "checkpoint",
@@ -87,9 +87,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "judge_model",
     )
     run.set_defaults(run=_evaluate_run)
-    report = commands.add_parser("report", help="write the report of a folder that evaluate run made")
-    report.add_argument("out", type=Path, metavar="DIR")
-    report.add_argument("--json", action="store_true", help="print it as one JSON object")
+    report = commands.add_parser("report", help="write the report of a folder of evaluate run again")
+    report.add_argument("out", type=Path, metavar="DIR", help="folder that evaluate run wrote")
+    report.add_argument("--json", action="store_true", help="print the report as one JSON object")
     report.set_defaults(run=_evaluate_report)
 
 
@@ -105,7 +105,7 @@ def _score(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
-    # everything that measures takes seconds to import
+    # importing all that measures takes seconds, which `score` and `--help` need not spend
     from .evaluate_run import evaluate_run
 
     return evaluate_run(settings, args)

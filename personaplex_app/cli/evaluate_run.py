@@ -1,4 +1,4 @@
-"""`evaluate run` and `evaluate report` on the command line."""
+"""The commands `evaluate run` and `evaluate report`; apart from `evaluate`, since importing them is slow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ MAX_SEEDS = 1_000
 
 
 def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
-    """Hold and measure conversations, write the report, and print it."""
+    """Hold and measure conversations, then write the report and print it.
+
+    Raises: BadInput when no conversation could be held.
+    """
     scenarios = choose_scenarios(args.scenarios, load_scenarios())
     judge = (
         Judge(LlmSettings(settings.judge_url, settings.judge_key, settings.judge_model, total_s=60.0))
@@ -42,10 +45,10 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
         plan = RunPlan(scenarios, voices, tuple(range(args.seeds)), args.live, sampling)
         evaluator = Evaluator(dnsmos=not args.no_dnsmos, judge=judge)
         try:
-            failures = run(plan, engine, args.out, _tell, evaluator, judge, args.parallel)
+            failures = run(plan, engine, args.out, _print_progress, evaluator, judge, args.parallel)
         except (KeyboardInterrupt, Stopped):
             print(
-                "\npersonaplex-app: Stopped. What is done is kept; the same command goes on from there.",
+                "\npersonaplex-app: Stopped. Finished conversations are kept; the same command continues.",
                 file=sys.stderr,
             )
             return 1
@@ -53,29 +56,30 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
         engine.close()
         if judge:
             judge.close()
-    for unit, error in failures:
-        print(f"Failed: {unit.name}: {error}", file=sys.stderr)
+    for trial, error in failures:
+        print(f"Failed: {trial.name}: {error}", file=sys.stderr)
     if failures and len(failures) == len(plan.conversations):
         raise BadInput(
             f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}"
         )
     command = "python -m personaplex_app " + shlex.join(sys.argv[1:])
-    return _show(args.out, command, args.json)
+    return _write_and_print(args.out, command, args.json)
 
 
 def evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
-    """Write the report of a folder again, of what is in it by now."""
-    return _show(args.out, "", args.json)
+    """Write the report of a folder's present content, and print it."""
+    return _write_and_print(args.out, "", args.json)
 
 
-def _show(out: Path, command: str, as_json: bool) -> int:
+def _write_and_print(out: Path, command: str, as_json: bool) -> int:
     page = write_report(out, command)
-    told = (out / JSON).read_text("utf-8")
-    print(told if as_json else f"{text_of(json.loads(told))}\n\nReport: {page}")
+    report = (out / JSON).read_text("utf-8")
+    print(report if as_json else f"{text_of(json.loads(report))}\n\nReport: {page}")
     return 0
 
 
-def _tell(progress: RunProgress) -> None:
+def _print_progress(progress: RunProgress) -> None:
+    """Print the progress to stderr: one line that is overwritten on a terminal, else a line each time."""
     left = "" if progress.left_s is None else f", about {_minutes(progress.left_s)} left"
     kept = f" ({progress.kept} from before)" if progress.kept else ""
     failed = f", {progress.failed} failed" if progress.failed else ""

@@ -35,36 +35,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve_ = commands.add_parser(
-        "serve", help="run the app", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    serve_ = commands.add_parser("serve", help="run the app")
     add_settings(serve_)
     serve_.set_defaults(run=serve)
-    doctor = commands.add_parser("doctor", help="say what this machine has, which engine it takes, and why")
+    doctor = commands.add_parser("doctor", help="report this machine, the engine it takes, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument(
         "--gpu-gib",
         type=at_least(1, float),
         metavar="GIB",
-        help="plan for a GPU with so many GiB free, not this machine",
+        help="plan for a GPU with so many GiB of free memory instead of this machine",
     )
     add_settings(doctor)
     doctor.set_defaults(run=_doctor)
     space = commands.add_parser("space", help="write a Hugging Face Space that runs this app, and upload it")
     space.add_argument(
-        "folder", type=Path, metavar="DIR", help="a new or empty folder, or one that this command wrote"
+        "folder", type=Path, metavar="DIR", help="new or empty folder, or one that this command wrote before"
     )
     space.add_argument(
         "--push",
         metavar="REPO",
-        help="upload it to OWNER/NAME, with the token of HF_TOKEN; a new Space is private",
+        help="upload it to the Space OWNER/NAME with the token in HF_TOKEN; a new Space is private",
     )
     space.set_defaults(run=_space)
     offline_ = commands.add_parser("offline", help="answer recordings, as the reference's moshi.offline does")
     add_offline(offline_)
     offline_.set_defaults(run=offline)
     bench_ = commands.add_parser(
-        "bench", help="measure the PersonaPlex engine, beside the moshi package where it is installed"
+        "bench", help="measure the PersonaPlex engine, and the moshi package for comparison if installed"
     )
     add_bench(bench_)
     bench_.set_defaults(run=bench)

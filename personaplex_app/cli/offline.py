@@ -1,4 +1,4 @@
-"""The command `offline`: answer recordings, as the reference's `moshi.offline` does."""
+"""The command `offline`: answer recordings without real time, as the reference's `moshi.offline` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..settings import Settings
-from .arguments import add_sampling, add_some
+from .arguments import add_sampling, add_some_settings
 
 DEFAULT_PROMPT = (
     "You are a wise and friendly teacher. Answer questions or provide advice in a clear and engaging way."
@@ -16,38 +16,38 @@ DEFAULT_PROMPT = (
 
 
 def add_offline(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the reference's command, and our own."""
+    """Add the flags of the reference's command, and this app's own."""
     for flag, help_ in (
         ("input-wav", "recording of the user"),
-        ("output-wav", "where the answer goes"),
-        ("output-text", "its text, as JSON"),
+        ("output-wav", "file for the answer"),
+        ("output-text", "JSON file for the answer's text"),
     ):
         parser.add_argument(
             f"--{flag}",
             required=True,
             nargs="+",
             metavar="PATH",
-            help=f"{help_}; several in one call share the model",
+            help=f"{help_}; give several to load the model once for all",
         )
-    parser.add_argument("--text-prompt", default=DEFAULT_PROMPT, help="role of the agent")
-    parser.add_argument("--voice-prompt", default="", help="a voice as NAME.pt, or a wav to clone")
+    parser.add_argument("--text-prompt", default=DEFAULT_PROMPT, help="role prompt of the agent")
+    parser.add_argument("--voice-prompt", default="", help="voice as NAME.pt, or a wav file to clone")
     parser.add_argument(
-        "--voice-prompt-dir", help="folder of the voice file; voices.tgz of the checkpoint when absent"
+        "--voice-prompt-dir", help="folder of the voice file; default the checkpoint's voices.tgz"
     )
     for flag in ("tokenizer", "moshi-weight", "mimi-weight"):
-        parser.add_argument(f"--{flag}", metavar="FILE", help="taken instead of the checkpoint's own")
+        parser.add_argument(f"--{flag}", metavar="FILE", help="file to use instead of the checkpoint's own")
     add_sampling(parser)
-    parser.add_argument("--greedy", action="store_true", help="no sampling")
+    parser.add_argument("--greedy", action="store_true", help="do not sample: temperatures of 0")
     parser.add_argument(
-        "--seed", type=int, default=-1, help="the same seed gives the same answer; -1 for none"
+        "--seed", type=int, default=-1, help="seed of the sampling, for the same answer again; -1 for none"
     )
     parser.add_argument(
         "--hf-repo",
         dest="checkpoint",
         metavar="REPO",
-        help="the same as --checkpoint, as the reference calls it",
+        help="the reference's name for --checkpoint",
     )
-    add_some(
+    add_some_settings(
         parser,
         "engine",
         "checkpoint",
@@ -61,7 +61,7 @@ def add_offline(parser: argparse.ArgumentParser) -> None:
 
 
 def offline(settings: Settings, args: argparse.Namespace) -> int:
-    """Answer the recordings, all with one load of the model."""
+    """Answer the recordings, with the model loaded once for all."""
     from ..engine.contract import Sampling
     from ..engine.offline import OfflineTask, Role, answer_all, engine_answer
     from ..engine_choice import build, choose
@@ -69,7 +69,7 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
     if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
         print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
         return 2
-    jobs = [
+    tasks = [
         OfflineTask(*map(Path, paths))
         for paths in zip(args.input_wav, args.output_wav, args.output_text, strict=True)
     ]
@@ -83,7 +83,7 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
         sampling,
         Path(args.voice_prompt_dir) if args.voice_prompt_dir else None,
     )
-    # who names no engine wants what the reference does
+    # a checkpoint without --engine asks for what the reference would do with it
     choice = choose(
         replace(settings, engine="personaplex")
         if settings.engine == "auto" and settings.checkpoint
@@ -93,12 +93,12 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
         from ..engine.offline_personaplex import load_for, personaplex_answer
 
         checkpoint = load_for(settings, args.tokenizer, args.moshi_weight, args.mimi_weight)
-        answer_all(jobs, personaplex_answer(checkpoint, role))
+        answer_all(tasks, personaplex_answer(checkpoint, role))
         return 0
     engine = build(choice, settings)
     try:
         engine.load(lambda state: None)
-        answer_all(jobs, engine_answer(engine, role))
+        answer_all(tasks, engine_answer(engine, role))
     finally:
         engine.close()
     return 0

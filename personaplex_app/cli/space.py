@@ -1,4 +1,4 @@
-"""A complete Hugging Face Space in a folder, and its upload."""
+"""The command `space`: write a complete Hugging Face Space into a folder, and upload it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..model.transfer import HTTPError
 PACKAGE = Path(__file__).parent.parent
 PROJECT = PACKAGE.parent
 MANIFEST = ".written-by-personaplex-app"
-"""Names the files of a folder that are ours, one a line."""
+"""Lists the files in the folder that this command wrote, one a line."""
 SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg")
 FILES = {
     "README.md": "deploy/space/README.md",
@@ -29,10 +29,10 @@ _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def write_space(folder: Path) -> list[str]:
-    """Write what a Space needs to run into a folder, in place of what this wrote there before; return the
-    files' names.
+    """Write all that a Space needs into a folder, replacing an earlier version; return the files' names.
 
-    Raises: BadInput when something else lies there, or when there is no checkout to copy from. StorageError.
+    Raises: BadInput when the folder holds other files, or when there is no checkout of the project to copy
+    from; StorageError when the folder cannot be written.
     """
     sources = {name: PROJECT / source for name, source in FILES.items()}
     sources |= {
@@ -58,9 +58,9 @@ def write_space(folder: Path) -> list[str]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what was written there before.
+    """Remove the files of an earlier version, those that its manifest lists.
 
-    Raises: BadInput when the folder holds something else and nothing of ours.
+    Raises: BadInput when the folder holds files but no manifest.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{shorten(folder, 100)} is a file; give a new or an empty folder.")
@@ -74,12 +74,13 @@ def _clear(folder: Path) -> None:
         return
     for name in manifest.read_text("utf-8").splitlines():
         path = (folder / name).resolve()
+        # a manifest from somewhere else must not delete files outside the folder
         if path.is_relative_to(folder.resolve()):
             path.unlink(missing_ok=True)
 
 
 def check_repo(repo: str) -> None:
-    """Raises: BadInput where no Space can have that name."""
+    """Check the name of a Space. Raises: BadInput when the Hub allows no such name."""
     if not _REPO.fullmatch(repo) or repo.endswith((".git", ".")):
         raise BadInput(
             f"{shorten(repo)} cannot be a Space's name; give OWNER/NAME, of letters, digits, -, _ and ., such"
@@ -88,10 +89,10 @@ def check_repo(repo: str) -> None:
 
 
 def push_space(folder: Path, repo: str, access: HubAccess) -> str:
-    """Upload what was written to a folder, and nothing else in it; return the Space's address. It is made
-    private where there is none.
+    """Upload the files that `write_space` wrote into a folder, and return the Space's address.
 
-    Raises: BadInput for a name that cannot be one, SpaceRefused when the Hub does not take it.
+    A Space that does not exist yet is made, as a private one.
+    Raises: BadInput for a name that no Space can have, SpaceRefused when the Hub refuses the upload.
     """
     check_repo(repo)
     token = access.any_token()
@@ -102,10 +103,10 @@ def push_space(folder: Path, repo: str, access: HubAccess) -> str:
         )
     api = HfApi(endpoint=access.endpoint, token=token)
     try:
-        # where there is one already, it stays as public as it is
+        # an existing Space keeps its visibility
         url = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=True, exist_ok=True)
         names = (folder / MANIFEST).read_text("utf-8").splitlines()
-        # in one commit, for a Space starts anew after each; `upload_folder` makes several of so many files
+        # in one commit, since a Space restarts after each; `upload_folder` would make several
         api.create_commit(
             repo,
             [
@@ -134,7 +135,7 @@ def _outdated(api: HfApi, repo: str, names: list[str]) -> list[str]:
 
 
 def _refused(repo: str, status: int) -> SpaceRefused:
-    """Return what the Hub's refusal means for a person."""
+    """Return the error for a status of the Hub, with the next thing to do."""
     if status == 401:
         return SpaceRefused(
             f"The Hub does not know the token (401). Make a new one that may write at {TOKENS}, and set"

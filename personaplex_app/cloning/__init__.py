@@ -1,1 +1,1 @@
-"""Cloned voices: the speech picked from a recording, and whose voices they are."""
+"""Cloned voices: select clean speech from a recording, and store voices for their owners."""

@@ -1,4 +1,4 @@
-"""From a recording to the few seconds of clean speech that a voice is made of."""
+"""Select the few seconds of clean speech in a recording that a voice is cloned from."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from ..units import SAMPLE_RATE_HZ
 MIN_SPEECH_S = 3.0
 MAX_SPEECH_S = 10.0
 SPEECH_ON = 0.5
+"""Speech begins at this probability, and lasts until it falls below `SPEECH_OFF` (hysteresis)."""
 SPEECH_OFF = 0.35
 GAP_S = 0.5
 """A shorter silence is a pause within speech."""
 EDGE_S = 0.15
-"""Kept before and after speech: soft consonants lie there, which the model notices late."""
+"""Kept before and after speech, for soft consonants that the voice activity model detects late."""
 MIN_SPAN_S = 0.4
 JOIN_COST_S = 0.5
-"""What a cut is worth: a stretch with one more may be chosen where it is longer by this."""
+"""The cost of a cut, in seconds of speech: a run with one more cut must be longer by this to be chosen."""
+# hides the click where two spans are joined
 FADE_S = 0.01
+# a span that is too long is cut at the quietest moment of its last so many seconds
 CUT_WITHIN_S = 1.5
 BLOCK_S = 0.02
 MIN_SNR_DB = 12.0
 MIN_HEADROOM = 1.2
-"""Loudest samples (1 in 2,000) over the loudest hundredth: 1.4 and more in clean speech, 1.0 where the tops
-are cut off.
+"""Smallest ratio of the 99.95 % to the 99 % quantile of amplitudes: 1.4 and more in clean speech, 1.0
+where peaks are clipped.
 """
 
 Span = tuple[int, int]
@@ -38,7 +41,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Picked:
-    """Speech cut out of a recording. `spans` are seconds of that recording."""
+    """Speech selected from a recording. `spans` are its times in that recording, in seconds."""
 
     samples: np.ndarray
     spans: tuple[tuple[float, float], ...]
@@ -49,7 +52,7 @@ class Picked:
 
 
 class Picker:
-    """Picks speech. One instance serves all threads."""
+    """Selects speech from recordings. One instance may serve all threads."""
 
     @cached_property
     def _vad(self) -> VadModel:
@@ -64,9 +67,9 @@ class Picker:
         found = [_padded(span, len(recording)) for span in self._speech(recording)]
         found_s = sum(stop - start for start, stop in found) / SAMPLE_RATE_HZ
         if found_s < MIN_SPEECH_S:
-            heard = f"only {found_s:.1f} s of speech were" if found else "no speech was"
+            amount = f"only {found_s:.1f} s of speech were" if found else "no speech was"
             raise BadAudio(
-                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {heard} found; a voice needs"
+                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {amount} found; a voice needs"
                 f" {MIN_SPEECH_S:.0f} s at least. Record 10 to 20 s of one person talking."
             )
         spans = _best(found, recording)
@@ -77,9 +80,9 @@ class Picker:
         )
 
     def _speech(self, recording: np.ndarray) -> Iterator[Span]:
-        """Yield the spans of speech, pauses within it included."""
+        """Yield the spans of speech, including short pauses."""
         start_s = end_s = None
-        # a little silence flushes the last words out of the stream
+        # a little silence at the end makes the stream return its last chunk
         for chunk in VadStream(self._vad).push(np.pad(recording, (0, round(2 * CHUNK_S * SAMPLE_RATE_HZ)))):
             inside = end_s is not None and chunk.start_s - end_s < CHUNK_S / 2
             if chunk.probability < (SPEECH_OFF if inside else SPEECH_ON):
@@ -99,7 +102,9 @@ def _padded(span: Span, length: int) -> Span:
 
 
 def _best(found: list[Span], recording: np.ndarray) -> list[Span]:
-    """Return the run of spans with most speech and fewest cuts, at most ten seconds; of equals the first."""
+    """Return the run of spans with the most speech and the fewest cuts, at most ten seconds; the first of
+    equals.
+    """
     long_enough = [span for span in found if span[1] - span[0] >= MIN_SPAN_S * SAMPLE_RATE_HZ]
     if sum(stop - start for start, stop in long_enough) >= MIN_SPEECH_S * SAMPLE_RATE_HZ:
         found = long_enough
@@ -111,8 +116,8 @@ def _best(found: list[Span], recording: np.ndarray) -> list[Span]:
 
 
 def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
-    """Return the first of the spans, the last one cut short in its quietest place where it would be
-    too much.
+    """Return as many of the first spans as fit into ten seconds; the last may be cut short at a quiet
+    moment.
     """
     left = round(MAX_SPEECH_S * SAMPLE_RATE_HZ)
     run: list[Span] = []
@@ -133,7 +138,7 @@ def _run(found: list[Span], recording: np.ndarray) -> list[Span]:
 
 
 def _quietest(recording: np.ndarray, start: int, stop: int) -> int:
-    """Return the middle of the quietest block between two places."""
+    """Return the middle of the quietest block between two samples."""
     powers = _block_powers(recording[start:stop])
     return start + round((int(np.argmin(powers)) + 0.5) * BLOCK_S * SAMPLE_RATE_HZ)
 
@@ -158,7 +163,7 @@ def _check(speech: np.ndarray) -> None:
             "The recording is clipped: its loudest parts are cut off. Move away from the microphone or turn"
             " it down, and try again."
         )
-    # speech has pauses of a few hundredths of a second everywhere, and there the room is heard
+    # speech has gaps of a few hundredths of a second, in which only the room's noise is left
     powers = _block_powers(speech)
     snr_db = 10.0 * float(np.log10(powers.mean() + 1e-12) - np.log10(np.percentile(powers, 5) + 1e-12))
     if snr_db < MIN_SNR_DB:

@@ -1,8 +1,8 @@
-"""Whose cloned voices there are: in memory for a while, on the disk where their owner chose to keep them.
+"""Store cloned voices: in memory for a while, or on disk where their owner chose to keep them.
 
-A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices lie in
-`<owner>/<id>.safetensors` with name and sha256 beside them in `<id>.json`, and are all read at the start:
-each is a few kilobytes.
+A voice belongs to whoever has its owner key; for everybody else it does not exist. Kept voices are stored as
+`<owner>/<id>.safetensors`, with their name and sha256 in `<id>.json`. All of them are read at the start,
+since each has only a few kilobytes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MAX_KEPT = 2_000
 TEMPORARY_AGE_S = 60 * 60
 """How long a voice that is not kept stays after its last use."""
 MAX_NAME_CHARS = 40
+# files are read with limits: a damaged or foreign one must not fill the memory
 MAX_INDEX_BYTES = 4_096
 NO_FOLDER = "Voices are not kept here: this program was started without a data folder."
 
@@ -48,7 +49,7 @@ class ClonedVoice:
 
     @property
     def wire_name(self) -> str:
-        """What a talk asks for it by."""
+        """The name by which a talk requests the voice."""
         return CLONE_PREFIX + self.id
 
 
@@ -60,10 +61,10 @@ class _Entry:
 
 
 class ClonedVoices:
-    """The voices of a running program. Every method may be called from any thread; those that keep or delete
-    wait for the disk.
+    """All cloned voices of a running program.
 
-    `forget` is told the content of every voice that is gone.
+    Every method may be called from any thread; those that keep or delete a voice wait for the disk. `forget`
+    is called with the content of every voice that is dropped.
     """
 
     def __init__(
@@ -72,16 +73,15 @@ class ClonedVoices:
         self._folder = folder
         self._forget = forget
         self._clock = clock
-        self._lock = (
-            threading.Lock()
-        )  # of the entries; never held while the disk works, for `get` is called on the event loop
+        # guards the entries; never held during disk access, because `get` is called on the event loop
+        self._lock = threading.Lock()
         self._disk = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         for owner, voice in _read_all(folder) if folder else ():
             self._entries[voice.id] = _Entry(owner, voice, clock())
 
     def add(self, caller: Principal, name: str, data: bytes, keep: bool) -> ClonedVoice:
-        """Take in a voice, for its owner only.
+        """Add a voice for its owner.
 
         Raises: BadInput for a name or an owner key that is none, or where the owner has too many;
         StorageFull, StorageError.
@@ -111,9 +111,9 @@ class ClonedVoices:
             return [entry.voice for entry in self._of(caller.required_owner)]
 
     def get(self, caller: Principal, voice_id: str) -> ClonedVoice:
-        """Return an owner's voice, which stays for another while.
+        """Return an owner's voice and mark it as used.
 
-        Raises: BadInput, NotFound for an absent voice, one that is gone, and another's.
+        Raises: BadInput, NotFound for a voice that is absent, expired or another owner's.
         """
         self.purge()
         with self._lock:
@@ -122,7 +122,7 @@ class ClonedVoices:
             return entry.voice
 
     def keep(self, caller: Principal, voice_id: str) -> None:
-        """Write a voice where it stays.
+        """Write a voice to disk, where it is kept until it is deleted.
 
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
@@ -134,7 +134,7 @@ class ClonedVoices:
                 self._write(entry.owner, entry.voice)
                 with self._lock:
                     entry.voice = replace(entry.voice, kept=True)
-                    self._entries[voice_id] = entry  # its hour may have ended while the disk was slow
+                    self._entries[voice_id] = entry  # it may have expired while the disk was slow
 
     def delete(self, caller: Principal, voice_id: str) -> None:
         """Delete a voice for good.
@@ -151,8 +151,9 @@ class ClonedVoices:
         self._forget(entry.voice.data)
 
     def purge(self) -> None:
-        """Let go of voices that were not used for too long, and of the longest unused where there are too
-        many. Call it now and then.
+        """Drop voices that are not kept and were unused for too long, or the longest unused of too many.
+
+        It must be called from time to time.
         """
         with self._lock:
             temporary = sorted(
@@ -206,7 +207,7 @@ class ClonedVoices:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(folder / f"{voice.id}.safetensors", voice.data, private=True, durable=True)
-            # last: what has no index is not there
+            # the index last: without it a voice does not exist, so that a crash leaves none half written
             about = json.dumps(index).encode()
             write_atomically(folder / f"{voice.id}.json", about, private=True, durable=True)
             sync_folder(folder)
@@ -231,8 +232,9 @@ def checked_name(name: str) -> str:
 
 
 def _read_all(folder: Path) -> Iterator[tuple[str, ClonedVoice]]:
-    """Yield the kept voices with their owners; what was altered is passed over, what is half written or half
-    deleted is erased.
+    """Yield the kept voices with their owners.
+
+    Altered ones are skipped; files that were half written or half deleted are erased.
     """
     for path in [*folder.glob("*/*.safetensors"), *folder.glob("*/*.part")]:
         if not path.with_suffix(".json").exists():

@@ -1,7 +1,8 @@
-"""One thread owns the device. Sessions hand it frames and wait; it steps together whoever's frame is there.
+"""Batch the frames of all talks on one device.
 
-Between two steps it computes one chunk of one newcomer's prompt phase, so that nobody who is talking waits
-for more than a chunk.
+A single thread owns the device. Sessions give it their frames and wait for the result; it steps all rows
+whose frame has arrived in one batch. Between two steps it computes one chunk of the prompt phase of one new
+session, so that running talks never wait longer than for a chunk.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import CapacityError, EngineError, PersonaplexError, shorten
-from ..model.duplex import Duplex, Spoken
+from ..model.duplex import Duplex, FrameOutput
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
 from ..units import FRAME_MS
@@ -33,7 +34,9 @@ T = TypeVar("T")
 
 
 @dataclass
-class _Newcomer:
+class _PendingSession:
+    """A session in its prompt phase. `row_ready` is done when its row can be stepped."""
+
     row: int
     key: Hashable | None
     sampling: RowSampling
@@ -43,7 +46,11 @@ class _Newcomer:
 
 
 class BatchScheduler:
-    """The rows of a `Duplex`, shared among threads. `build` makes one, at first and after a fault."""
+    """Shares the rows of a `Duplex` among the threads of many sessions.
+
+    `build` makes a `Duplex`, at first and again after a fault. `lost` says why that is no longer possible, ""
+    while it is.
+    """
 
     def __init__(self, build: Callable[[], Duplex], snapshots: Snapshots, chunk_frames: int) -> None:
         self._build = build
@@ -51,13 +58,14 @@ class BatchScheduler:
         self._chunk_frames = chunk_frames
         self._duplex = build()
         self.count = self._duplex.count
-        self._pace = StepTimer(_carried(self._duplex))
+        self._timer = StepTimer(_sessions_within_deadline(self._duplex))
         self._changed = threading.Condition()
         self._free = list(range(self.count))
-        self._newcomers: deque[_Newcomer] = deque()
-        self._frames: dict[int, tuple[np.ndarray, Future[Spoken]]] = {}
-        self._resampled: dict[int, RowSampling] = {}
+        self._pending: deque[_PendingSession] = deque()
+        self._frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]] = {}
+        self._sampling_changes: dict[int, RowSampling] = {}
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        # counts rebuilds: a row taken before one must not touch its successor's
         self._generation = 0
         self._broken: str | None = None
         self.lost = ""
@@ -66,8 +74,9 @@ class BatchScheduler:
         self._thread.start()
 
     def take(self, key: Hashable | None, prompt: Prompt, sampling: RowSampling) -> Row:
-        """Take a free row through its prompt phase; waits until it can be stepped. `key` names the prompt
-        among the snapshots, None where nobody will come again for it.
+        """Take a free row and prefill it; block until it can be stepped.
+
+        `key` identifies the prompt among the snapshots, None for one that is not worth keeping.
 
         Raises: CapacityError when no row is free, EngineError when the prompt phase fails.
         """
@@ -78,43 +87,43 @@ class BatchScheduler:
             # the lowest row, so that a step runs on as few rows as possible
             row = min(self._free)
             self._free.remove(row)
-            newcomer = _Newcomer(row, key, sampling, prompt)
-            self._newcomers.append(newcomer)
+            pending = _PendingSession(row, key, sampling, prompt)
+            self._pending.append(pending)
             generation = self._generation
             self._changed.notify_all()
         try:
-            newcomer.row_ready.result()
+            pending.row_ready.result()
         except BaseException:
             self.release(row, generation)
             raise
         return Row(self, row, generation)
 
-    def step(self, row: int, generation: int, frame: np.ndarray) -> Spoken:
-        """Advance a row by one frame together with whoever else is there.
+    def step(self, row: int, generation: int, frame: np.ndarray) -> FrameOutput:
+        """Advance a row by one frame, in one batch with the other rows that wait for a step.
 
         Raises: EngineError when this row, or the device, cannot go on.
         """
-        future: Future[Spoken] = Future()
+        future: Future[FrameOutput] = Future()
         with self._changed:
             self._check(generation)
             self._frames[row] = frame, future
             self._changed.notify_all()
-        spoken = future.result()
-        if not spoken.finite:
+        output = future.result()
+        if not output.finite:
             raise EngineError(
                 "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others"
                 " are not touched."
             )
-        return spoken
+        return output
 
     def resample(self, row: int, generation: int, sampling: RowSampling) -> None:
         """Change how a row samples, from its next frame on."""
         with self._changed:
             self._check(generation)
-            self._resampled[row] = sampling
+            self._sampling_changes[row] = sampling
 
     def call(self, work: Callable[[], T]) -> T:
-        """Run something short on the device's thread, between two steps, and return what it returned.
+        """Run a short function on the device's thread, between two steps, and return its result.
 
         Raises: whatever `work` raises, EngineError when the device cannot go on.
         """
@@ -126,13 +135,13 @@ class BatchScheduler:
         return future.result()
 
     def step_timing(self) -> StepTiming | None:
-        """Return how quick the device is, None before the first step."""
+        """Return the timing of the recent steps, None before the first one."""
         with self._changed:
             free = len(self._free)
-        return self._pace.read(self.count - free, free)
+        return self._timer.read(self.count - free, free)
 
     def release(self, row: int, generation: int) -> None:
-        """Give a row back at once."""
+        """Free a row at once; a step that waits for it fails."""
         with self._changed:
             if generation != self._generation or row in self._free:
                 return
@@ -141,7 +150,7 @@ class BatchScheduler:
                 self._frames.pop(row)[1].set_exception(EngineError("The talk has been closed."))
 
     def close(self) -> None:
-        """End the thread; everybody who waits gets an error. May be called twice."""
+        """Stop the thread; every waiting call raises EngineError. May be called twice."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -159,77 +168,80 @@ class BatchScheduler:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._frames or self._newcomers or self._calls)
+                self._changed.wait_for(lambda: self._closed or self._frames or self._pending or self._calls)
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
+                # swap under the lock, compute without it: sessions may queue their next frames meanwhile
                 frames = self._frames
                 self._frames = {}
-                resampled = self._resampled
-                self._resampled = {}
-                newcomer = self._newcomers[0] if self._newcomers else None
+                sampling_changes = self._sampling_changes
+                self._sampling_changes = {}
+                pending = self._pending[0] if self._pending else None
                 call = self._calls.popleft() if self._calls else None
             try:
-                self._advance(frames, resampled, newcomer)
+                self._advance(frames, sampling_changes, pending)
                 if call:
-                    _answer(*call)
-            except (
-                BaseException
-            ) as error:  # out of memory, a driver's fault: whatever it is, those who wait must hear of it
+                    _run_call(*call)
+            except BaseException as error:
+                # out of memory, a driver's fault: whatever it is, the waiting threads must not hang
                 self._rebuild(error, [future for _, future in (*frames.values(), *([call] if call else []))])
 
     def _advance(
         self,
-        frames: dict[int, tuple[np.ndarray, Future[Spoken]]],
-        resampled: dict[int, RowSampling],
-        newcomer: _Newcomer | None,
+        frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]],
+        sampling_changes: dict[int, RowSampling],
+        pending: _PendingSession | None,
     ) -> None:
-        for row, sampling in resampled.items():
+        for row, sampling in sampling_changes.items():
             self._duplex.set_sampling(row, sampling)
         if frames:
+            # frames before prefill: talks in progress have a deadline, a new one has not
             before_s = time.perf_counter()
-            spoken = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
-            self._pace.add((time.perf_counter() - before_s) * 1000)
+            output = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
+            self._timer.add((time.perf_counter() - before_s) * 1000)
             for row, (_, future) in frames.items():
-                future.set_result(spoken[row])
-        if newcomer and self._prefill_chunk(newcomer):
+                future.set_result(output[row])
+        if pending and self._prefill_chunk(pending):
             with self._changed:
-                self._newcomers.remove(newcomer)
-            newcomer.row_ready.set_result(newcomer.row)
+                self._pending.remove(pending)
+            pending.row_ready.set_result(pending.row)
 
-    def _prefill_chunk(self, newcomer: _Newcomer) -> bool:
-        """Do one chunk of a newcomer's prompt phase; return whether it was the last."""
+    def _prefill_chunk(self, pending: _PendingSession) -> bool:
+        """Compute one chunk of a session's prompt phase; return whether it was the last."""
         duplex = self._duplex
-        row = newcomer.row
-        if newcomer.chunks is None:
-            duplex.set_sampling(row, newcomer.sampling)
-            kept = None if newcomer.key is None else self._snapshots.get(newcomer.key)
+        row = pending.row
+        if pending.chunks is None:
+            duplex.set_sampling(row, pending.sampling)
+            kept = None if pending.key is None else self._snapshots.get(pending.key)
             if isinstance(kept, Snapshot):
                 duplex.restore(row, kept)
                 return True
-            newcomer.chunks = duplex.prefill(row, newcomer.prompt, self._chunk_frames)
-        if next(newcomer.chunks, None) is not None:
+            pending.chunks = duplex.prefill(row, pending.prompt, self._chunk_frames)
+        if next(pending.chunks, None) is not None:
             return False
-        if newcomer.key is not None:
-            self._snapshots.put(newcomer.key, duplex.snapshot(row))
+        if pending.key is not None:
+            self._snapshots.put(pending.key, duplex.snapshot(row))
         return True
 
-    def _rebuild(self, error: BaseException, waiting: list[Future[Spoken]]) -> None:
-        """End all talks with an error and begin with fresh rows; where even that fails, say so to everybody
-        who comes.
+    def _rebuild(self, error: BaseException, waiting: list[Future[FrameOutput]]) -> None:
+        """End all talks with an error and build fresh rows.
+
+        Where even that fails, `lost` says so, and every later call raises.
         """
         log.error("the model stopped: %s", type(error).__name__)
         with self._changed:
             self._generation += 1
             self._broken = BROKEN
-            told = EngineError(f"{BROKEN} ({shorten(error, 80)})")
-            self._fail_all(told)
+            failure = EngineError(f"{BROKEN} ({shorten(error, 80)})")
+            self._fail_all(failure)
         for future in waiting:
             if not future.done():
-                future.set_exception(told)
+                future.set_exception(failure)
         self._snapshots.clear()
         try:
-            del self._duplex  # two of them may not fit
+            # free the old one first: the device may not have room for two
+            del self._duplex
             self._duplex = self._build()
         except BaseException as again:
             with self._changed:
@@ -242,22 +254,24 @@ class BatchScheduler:
             self._free = list(range(self.count))
 
     def _fail_all(self, error: EngineError) -> None:
-        """Tell everybody who waits. Called with the lock held."""
+        """Fail every waiting call with `error`. Called with the lock held."""
         for _, future in self._frames.values():
             future.set_exception(error)
-        for newcomer in self._newcomers:
-            newcomer.row_ready.set_exception(error)
+        for pending in self._pending:
+            pending.row_ready.set_exception(error)
         for _, future in self._calls:
             future.set_exception(error)
         self._frames = {}
-        self._resampled = {}
-        self._newcomers.clear()
+        self._sampling_changes = {}
+        self._pending.clear()
         self._calls.clear()
 
 
-def _answer(work: Callable[[], T], future: Future[T]) -> None:
-    """Do somebody's work; what is wrong with what they brought is theirs to hear, and no fault of the
-    device.
+def _run_call(work: Callable[[], T], future: Future[T]) -> None:
+    """Run a caller's function and give it the result or its error.
+
+    An error of the input, a `PersonaplexError`, goes to the caller; any other is treated as the device's
+    fault.
     """
     try:
         future.set_result(work())
@@ -265,32 +279,32 @@ def _answer(work: Callable[[], T], future: Future[T]) -> None:
         future.set_exception(error)
 
 
-def _carried(duplex: Duplex) -> int:
-    """Return how many sessions were measured to stay within a frame at the far end of their talks."""
-    carried = 0
+def _sessions_within_deadline(duplex: Duplex) -> int:
+    """Measure how many sessions can be stepped within a frame's time when their KV caches are full."""
+    sessions = 0
     for batch in sorted({duplex.batch_of(rows) for rows in range(1, duplex.count + 1)}):
         if duplex.longest_ms(batch) > FRAME_MS:
             break
-        carried = batch
-    return carried
+        sessions = batch
+    return sessions
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row that somebody owns."""
+    """A row that a session has taken."""
 
-    slots: BatchScheduler
+    scheduler: BatchScheduler
     row: int
     generation: int
 
-    def step(self, frame: np.ndarray) -> Spoken:
+    def step(self, frame: np.ndarray) -> FrameOutput:
         """Advance by one frame (see `BatchScheduler.step`)."""
-        return self.slots.step(self.row, self.generation, frame)
+        return self.scheduler.step(self.row, self.generation, frame)
 
     def resample(self, sampling: RowSampling) -> None:
         """Change the sampling from the next frame on."""
-        self.slots.resample(self.row, self.generation, sampling)
+        self.scheduler.resample(self.row, self.generation, sampling)
 
     def release(self) -> None:
-        """Give the row back."""
-        self.slots.release(self.row, self.generation)
+        """Free the row."""
+        self.scheduler.release(self.row, self.generation)

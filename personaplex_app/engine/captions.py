@@ -1,4 +1,4 @@
-"""A model's text pieces as captions."""
+"""Turn a model's text pieces into captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UTTERANCE_GAP_S = 1.0
 
 
 class Captions:
-    """The agent's text pieces as utterances: one ends when no piece has come for a second."""
+    """Joins the agent's text pieces to utterances; one ends when no piece has come for a second."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -18,7 +18,9 @@ class Captions:
         self._words: list[Word] = []
 
     def step(self, piece: str) -> tuple[Event, ...]:
-        """Take what one frame said, "" for nothing."""
+        """Take the text piece of one frame, "" for none, and return the caption events that follow from
+        it.
+        """
         start_s = self._frames * FRAME_S
         self._frames += 1
         if piece:
@@ -26,6 +28,7 @@ class Captions:
             if piece.startswith(" ") or not self._words:
                 self._words.append(Word(piece.strip(), start_s, end_s))
             else:
+                # a piece without a leading space continues the word
                 last = self._words[-1]
                 self._words[-1] = Word(last.text + piece, last.start_s, end_s)
             return (self._utterance(final=False),)

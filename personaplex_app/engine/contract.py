@@ -1,4 +1,4 @@
-"""What every engine is to the rest of the program.
+"""The contract between engines and the rest of the program.
 
 An engine lists its voices and capabilities and opens sessions. A session takes one 80 ms frame of the user
 and returns one of the agent, with the text and events that belong to it. Calls block and are made from one
@@ -28,7 +28,7 @@ from ..voices import Voice
 
 @dataclass(frozen=True)
 class Clone:
-    """A cloned voice: what its owner calls it, and the file that an engine's `clone` made."""
+    """A cloned voice: its owner's name for it, and the file that an engine's `clone` made."""
 
     name: str
     data: bytes = field(repr=False)
@@ -36,11 +36,11 @@ class Clone:
 
 @dataclass(frozen=True)
 class SessionConfig:
-    """What one talk is opened with. `voice` and `prompt` are already validated (`voices`, `personas`).
+    """The configuration of one session. `voice` and `prompt` are already validated (`voices`, `personas`).
 
-    With a `clone` the engine speaks in that, and `voice` is only how it was asked for. A talk that is not
-    `realtime` is stepped as fast as the machine allows: nothing in it may depend on the clock, and the same
-    frames and seed give the same answer.
+    Where `clone` is given, the engine speaks in that voice, and `voice` is only the name that was requested.
+    A session that is not `realtime` is stepped as fast as the machine allows: nothing in it may depend on the
+    clock, and the same frames and seed give the same answer.
     """
 
     voice: str
@@ -56,7 +56,7 @@ Event = Utterance | Mark | TurnLatency | Notice
 
 @dataclass(frozen=True)
 class Step:
-    """What one frame of the user brought back.
+    """The result of one frame: the agent's sound, its text, and the events that belong to it.
 
     Shapes: `agent` is float32 [1920] in [-1, 1]. `text` is the agent's text that begins in this frame, "" for
     none.
@@ -69,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True)
 class StepTiming:
-    """How quick a device is that all sessions share: its last steps, and what it could carry.
+    """The timing of a device that all sessions share: its recent steps, and how many sessions it can carry.
 
     `headroom` is the share of a frame's 80 ms that 95 of 100 steps leave free, below 0 where they take
     longer. `carries` is the most sessions whose step in one batch, at the far end of a talk, was measured to
@@ -87,7 +87,7 @@ class StepTiming:
 
 
 class Session(Protocol):
-    """One conversation's state inside an engine."""
+    """An engine's state for one talk."""
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame.
@@ -111,26 +111,26 @@ class SampledSession(Session, Protocol):
     """A session of an engine that declares `sampling`."""
 
     def resample(self, sampling: Sampling) -> None:
-        """Change temperatures and top-k from the next frame on; the seed stays what it was. May be called
-        while a step runs.
+        """Change temperatures and top-k from the next frame on; the seed stays. May be called while a step
+        runs.
 
-        Raises: BadInput when this session's stay what they were.
+        Raises: BadInput when this session's sampling cannot be changed.
         """
         ...
 
 
 @runtime_checkable
 class LinkedSession(Session, Protocol):
-    """A session that is held elsewhere, and measures the way there."""
+    """A session on a remote server, which measures the network link."""
 
     def link_stats(self) -> LinkStats:
-        """Return what the way costs by now. May be called while a step runs."""
+        """Return the statistics so far. May be called while a step runs."""
         ...
 
 
 @dataclass(frozen=True)
 class EngineState:
-    """How far an engine's start-up is. `progress` is 0 to 1, or None where it cannot be known."""
+    """The state of an engine's start-up. `progress` is 0 to 1, or None where it is unknown."""
 
     stage: Stage
     detail: str = ""
@@ -156,38 +156,38 @@ class Engine(Protocol):
 
     @property
     def about(self) -> str:
-        """Where and how the engine runs here, in a sentence for the small print; "" where there is nothing to
-        say.
-        """
+        """A sentence on where and how the engine runs, such as its device and number type; "" for none."""
         ...
 
     @property
     def identity(self) -> str:
-        """What, besides a session's configuration and sound, its answers depend on: program, weights, number
-        type. Known once loaded.
+        """All that an answer depends on besides a session's configuration and sound: program, weights, number
+        type.
+
+        It is part of a rendering's cache key, and known once the engine is loaded.
         """
         ...
 
     @property
     def lost(self) -> str:
-        """Why a loaded engine can hold no more talks and cannot help itself; "" while it can."""
+        """Why a loaded engine can hold no more talks and cannot recover; "" while it works."""
         ...
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return how a voice sounds, a few seconds of float32 [N] at 24 kHz; None where no sample is at hand,
-        or not yet.
+        """Return a few seconds of a voice, float32 [N] at 24 kHz; None where there is no sample, or not
+        yet.
         """
         ...
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Bring the engine to where `open` is quick, reporting each stage but the last ("ready").
+        """Do all work that must precede `open`, reporting each stage but the last ("ready").
 
-        Raises: EngineError with the sentence to show.
+        Raises: EngineError with a sentence for the user.
         """
         ...
 
     def open(self, config: SessionConfig) -> Session:
-        """Begin a conversation.
+        """Begin a session.
 
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
         """
@@ -199,7 +199,7 @@ class Engine(Protocol):
 
 
 class CloningEngine(Engine, Protocol):
-    """What an engine that declares `cloning` can do besides. A cloned voice is a small safetensors file."""
+    """An engine that declares `cloning`. A cloned voice is a small safetensors file."""
 
     def clone(self, speech: np.ndarray) -> bytes:
         """Return a voice made of a few seconds of speech.
@@ -210,14 +210,14 @@ class CloningEngine(Engine, Protocol):
         ...
 
     def check_clone(self, data: bytes) -> None:
-        """Make sure that bytes from anywhere are a voice of this engine's model.
+        """Check that untrusted bytes are a cloned voice of this engine's model.
 
         Raises: BadVoiceFile, EngineError.
         """
         ...
 
     def forget_clone(self, data: bytes) -> None:
-        """Let go of everything that was computed from a voice."""
+        """Drop everything that was computed from a cloned voice."""
         ...
 
 
@@ -226,5 +226,5 @@ class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 
     def step_timing(self) -> StepTiming | None:
-        """Return how quick the device is, None before the first step."""
+        """Return the timing of the recent steps, None before the first one."""
         ...

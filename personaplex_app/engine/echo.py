@@ -1,5 +1,6 @@
-"""An engine that says back what it heard, one frame later: a microphone check, and the measure of the live
-path.
+"""An engine that returns the user's sound one frame later.
+
+It serves as a microphone check, and to measure the latency of the live path without a model.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from .contract import Capabilities, EngineState, SessionConfig, Step
 
 
 class EchoSession:
-    """Holds the one frame that is on its way back."""
+    """Delays the user's sound by one frame."""
 
     def __init__(self) -> None:
         self._held = np.zeros(FRAME_SAMPLES, np.float32)
 
     def step(self, user: np.ndarray) -> Step:
-        """Return the frame of the step before.
+        """Return the user's previous frame.
 
         Shapes: `user` and the result's `agent` are float32 [1920].
         """
@@ -33,11 +34,11 @@ class EchoSession:
         self._held = np.zeros(FRAME_SAMPLES, np.float32)
 
     def close(self) -> None:
-        """Nothing is held beyond the object itself."""
+        """Do nothing: the session holds no resources."""
 
 
 class EchoEngine:
-    """Needs nothing and is ready at once."""
+    """Echoes the user's sound; needs no model and is ready at once."""
 
     name = "echo"
     capabilities = Capabilities()
@@ -48,14 +49,14 @@ class EchoEngine:
     lost = ""
 
     def sample(self, voice: str) -> None:
-        """There is none: the voice is the user's own."""
+        """Return None: the voice is the user's own."""
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Ready as it is."""
+        """Do nothing: the engine is ready."""
 
     def open(self, config: SessionConfig) -> EchoSession:
-        """Begin an echo; the configuration has nothing to say here."""
+        """Begin a session; the configuration is ignored."""
         return EchoSession()
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: the engine holds no resources."""

@@ -10,14 +10,14 @@ from .contract import Engine
 
 
 class Lease(Protocol):
-    """A device that is lent for a while.
+    """A device lent to one visitor for a limited time.
 
-    `engine` opens sessions on it, one at a time; it may be used by one thread at a time.
+    `engine` opens sessions on it, one at a time, and may be used by one thread at a time.
     """
 
     @property
     def token(self) -> str:
-        """What `hold` is called with: nobody can guess it."""
+        """The secret that `hold` is called with; it cannot be guessed."""
         ...
 
     @property
@@ -25,44 +25,44 @@ class Lease(Protocol):
 
     @property
     def granted(self) -> Future[None]:
-        """Done once the device is there; its exception is the EngineError that says why it is not."""
+        """Done once the device is available; its exception is the EngineError that says why it is not."""
         ...
 
     @property
     def held(self) -> bool:
-        """Whether somebody holds it, who may still wait for a device."""
+        """Whether `hold` is running for this lease, even if it still waits for a device."""
         ...
 
     @property
     def left_s(self) -> float:
-        """How long sessions can still be stepped; 0 before the device is there."""
+        """How long sessions can still be stepped; 0 before the device is available."""
         ...
 
     def end(self) -> None:
-        """Give the device back, or let go of the wish. May be called twice, from any thread."""
+        """Return the device, or cancel the request for one. May be called twice, from any thread."""
         ...
 
 
 @runtime_checkable
 class LeasingEngine(Engine, Protocol):
-    """An engine whose device must be leased before it can be talked to: its own `open` always fails."""
+    """An engine whose device must be leased first: its own `open` always fails."""
 
     @property
     def lease_lengths_s(self) -> tuple[int, ...]:
-        """The lengths that a visitor can choose from, the usual one first."""
+        """The lengths that a visitor can choose from, the default first."""
         ...
 
     def lease(self, length_s: float) -> Lease:
-        """Wish for a device for so long, which comes once `hold` is called with the lease's token.
+        """Request a device for `length_s`; it is granted after `hold` was called with the lease's token.
 
-        Raises: BadInput when that is longer than the longest.
+        Raises: BadInput when that is longer than the longest of `lease_lengths_s`.
         """
         ...
 
     def hold(self, token: str) -> Iterator[None]:
-        """Take a lease's device and keep it until the lease ends, yielding about once a second.
+        """Acquire a lease's device and keep it until the lease ends, yielding about once a second.
 
-        To be iterated where a visitor's own event runs: the device is lent to that visitor. A token that is
-        not known is nothing to hold; what goes wrong is told to whoever waits for the lease.
+        It must be iterated inside the visitor's own page event, because the platform lends the device to that
+        visitor. An unknown token yields nothing; errors go to `granted` of the lease.
         """
         ...

@@ -1,10 +1,10 @@
-"""An engine on a device that is lent for a while: its sessions live in a worker process, their frames go over
-a Unix socket.
+"""Run an engine on a device that is lent for a while: sessions live in a worker process.
 
-This process loads the weights and forks; a fork has the device as long as the lease runs, and may be used
-again for the next one. The worker runs `_serve`, which connects to the lease's socket and answers requests:
-pickles, for both ends are this program. No end of file crosses a fork (a later worker inherits our ends of
-earlier sockets), so the end is a message of its own, and silence ends too.
+This process loads the weights and the platform forks it; a fork has the device as long as the lease runs, and
+may be reused for the next lease. The worker runs `_serve`, which connects to the lease's Unix socket and
+answers requests. Messages are pickles, which is safe because both ends are this program. A closed socket is
+not noticed across a fork, because later workers inherit copies of this process's ends of earlier sockets: so
+the end of a lease is a message of its own, and the worker also ends after a time without requests.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ log = logging.getLogger(__name__)
 
 LENGTHS_S = (60, 30, 120)
 MARGIN_S = 15
-"""What a lease is longer than its talk: the worker's start, the weights' way to the device, the prompt phase.
+"""How much longer than its talk a lease is: the worker's start, the copy of the weights to the device,
+prefill.
 """
 GOODBYE_S = 1.0
+"""Kept at the end of a lease to close the session."""
 YIELD_EVERY_S = 1.0
-SILENT_S = 20.0
-OPEN_PATIENCE_S = 60.0
-STEP_PATIENCE_S = 10.0
-MEET_PATIENCE_S = 5.0
+IDLE_TIMEOUT_S = 20.0
+OPEN_TIMEOUT_S = 60.0
+STEP_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 MAX_LEASE_REQUESTS = 64
 OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."
@@ -52,59 +54,65 @@ LOST = "The GPU was taken away before the end: its worker stopped. Start again."
 
 @dataclass(frozen=True)
 class WorkerLease:
-    """Where a worker is: `ends_s` is when its lease ends, on the monotonic clock that all processes share."""
+    """A worker process and its lease.
+
+    `ends_s` is when the lease ends, on the monotonic clock, which all processes of a machine share.
+    """
 
     pid: int
     ends_s: float
 
 
-# a worker's work: the path of a lease's socket, and for how many seconds the device is lent
+# what a worker runs; it takes the path of a lease's socket and the lease's length in seconds
 Serve = Callable[[str, float], Iterator[WorkerLease]]
 
 
-class RestingEngine(Engine, Protocol):
-    """An engine that can be loaded in two steps, the first in this process and the second in a fork."""
+class PreloadableEngine(Engine, Protocol):
+    """An engine that is loaded in two steps: `preload` in this process, `load` in a fork of it."""
 
-    def rest(self, report: Callable[[EngineState], None]) -> None:
-        """Bring the weights to where a fork finds them, and no further. Raises: EngineError."""
+    def preload(self, report: Callable[[EngineState], None]) -> None:
+        """Load the weights, which forks share, and nothing that only a real device can do.
+
+        Raises: EngineError.
+        """
         ...
 
 
 class Lender(Protocol):
-    """The platform that lends devices."""
+    """A platform that lends devices to functions."""
 
     def lend(self, serve: Serve) -> Serve:
-        """Return `serve` as it runs in a process that has a device."""
+        """Return a function that runs `serve` in a process that has a device."""
         ...
 
     def explain(self, error: Exception) -> EngineError:
-        """Return why no device was lent, as a sentence for the visitor."""
+        """Return an error that tells the visitor why no device was lent."""
         ...
 
 
 class LeasedEngine:
-    """`engine`, whose sessions run in workers of a `lender`; at most `most` of them at once."""
+    """Wraps `engine` so that its sessions run in a lender's workers, `max_sessions` of them at once."""
 
     lease_lengths_s = LENGTHS_S
     lost = ""
 
-    def __init__(self, engine: RestingEngine, lender: Lender, most: int) -> None:
+    def __init__(self, engine: PreloadableEngine, lender: Lender, max_sessions: int) -> None:
         self._engine = engine
         self._lender = lender
-        self.max_sessions = most
+        self.max_sessions = max_sessions
         self.name = engine.name
         self._run = lender.lend(self._serve)
-        self._home_pid = os.getpid()
-        self._fresh = True
+        self._parent_pid = os.getpid()
+        self._is_first_lease = True
         self._lease_requests: dict[str, _Lease] = {}
         self._workers: deque[int] = deque(maxlen=MAX_LEASE_REQUESTS)
         self._lock = threading.Lock()
-        # a socket's path has at most 107 bytes, so the folder is not in one of ours
+        # a Unix socket's path has at most 107 bytes, so it cannot lie in a data folder with a long name
         self._folder = tempfile.TemporaryDirectory(prefix="lease-")
 
     @property
     def capabilities(self) -> Capabilities:
-        # a voice is cloned on the device, which nobody holds then
+        # cloning needs the device, and the clone page holds no lease
         return Capabilities(**{**vars(self._engine.capabilities), "cloning": False})
 
     @property
@@ -120,39 +128,40 @@ class LeasedEngine:
         return self._engine.identity
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return nothing: a sample is said on the device, which nobody holds then."""
+        """Return None: making a sample needs the device, and no lease is held for it."""
         return None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Load the weights, once. Where a platform emulates its device, that is on the main thread before the
-        page is launched.
+        """Load the weights, once.
+
+        On a platform that emulates the device, call it on the main thread before the page is launched.
 
         Raises: EngineError.
         """
-        self._engine.rest(report)
+        self._engine.preload(report)
 
     def open(self, config: SessionConfig) -> Session:
-        """Refuse: there is no device without a lease."""
+        """Raise GpuUnavailable: without a lease there is no device."""
         raise GpuUnavailable(
             "PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there."
         )
 
     def close(self) -> None:
-        """End every lease and every worker, and let go of the weights. May be called twice."""
+        """End every lease and every worker, and free the weights. May be called twice."""
         with self._lock:
             lease_requests = list(self._lease_requests.values())
             self._lease_requests = {}
         for lease in lease_requests:
             lease.end()
         for child in multiprocessing.active_children():
-            # they outlive their leases, and this program's end would wait for them: they do not hear SIGTERM
+            # workers outlive their leases and ignore SIGTERM, and multiprocessing would wait for them at exit
             if child.pid in self._workers:
                 child.kill()
         self._engine.close()
         self._folder.cleanup()
 
     def lease(self, length_s: float) -> _Lease:
-        """Wish for a device for so long (see the contract).
+        """Request a device for `length_s` (see the contract).
 
         Raises: BadInput, GpuUnavailable when too many wait.
         """
@@ -171,16 +180,16 @@ class LeasedEngine:
         return lease
 
     def hold(self, token: str) -> Iterator[None]:
-        """Take a lease's device and keep it until the lease ends (see the contract)."""
+        """Acquire a lease's device and keep it until the lease ends (see the contract)."""
         lease = self._lease_requests.get(token)
         if lease is None or not lease.claim():
             return
         values = self._run(lease.path, lease.length_s + MARGIN_S)
         try:
-            for at in values:
-                if at.pid not in self._workers:
-                    self._workers.append(at.pid)
-                if not lease.meet(at.ends_s):
+            for worker_lease in values:
+                if worker_lease.pid not in self._workers:
+                    self._workers.append(worker_lease.pid)
+                if not lease.connect_worker(worker_lease.ends_s):
                     break
                 yield
         except Exception as error:
@@ -196,35 +205,43 @@ class LeasedEngine:
     # in the worker
 
     def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
-        """Open and step sessions for whoever listens at `path`."""
-        fresh = self._fresh and os.getpid() != self._home_pid
-        at = WorkerLease(os.getpid(), time.monotonic() + lease_s - (_age_s() if fresh else 0.0))
-        if fresh:
-            torch.set_num_threads(1)  # the threads that the parent computed with are not in a fork
-        self._fresh = False
+        """Connect to the lease's socket at `path` and answer its requests until the lease ends."""
+        first_lease = self._is_first_lease and os.getpid() != self._parent_pid
+        worker_lease = WorkerLease(
+            os.getpid(), time.monotonic() + lease_s - (_age_s() if first_lease else 0.0)
+        )
+        if first_lease:
+            torch.set_num_threads(
+                1
+            )  # a fork has none of the parent's threads: waiting for its pool would hang
+        self._is_first_lease = False
         try:
             connection = Client(path, "AF_UNIX")
         except OSError:
-            return  # nobody waits any more
-        with closing(connection), closing(_LeaseWorker(self._engine)) as desk:
-            yield at
-            heard_s = told_s = time.monotonic()
-            while (now_s := time.monotonic()) < at.ends_s and now_s - heard_s < SILENT_S:
-                if now_s - told_s >= YIELD_EVERY_S:
-                    told_s = now_s
-                    yield at
+            return  # the lease has ended already
+        with closing(connection), closing(_LeaseWorker(self._engine)) as worker:
+            yield worker_lease
+            last_request_s = yielded_s = time.monotonic()
+            while (
+                now_s := time.monotonic()
+            ) < worker_lease.ends_s and now_s - last_request_s < IDLE_TIMEOUT_S:
+                if now_s - yielded_s >= YIELD_EVERY_S:
+                    yielded_s = now_s
+                    yield worker_lease
                 try:
-                    if not connection.poll(max(0.0, min(told_s + YIELD_EVERY_S, at.ends_s) - now_s)):
+                    if not connection.poll(
+                        max(0.0, min(yielded_s + YIELD_EVERY_S, worker_lease.ends_s) - now_s)
+                    ):
                         continue
                     request = connection.recv()
                     if request is None:
                         break
-                    connection.send(desk.answer(*request))
+                    connection.send(worker.answer(*request))
                 except (EOFError, OSError):
                     break
-                heard_s = time.monotonic()
+                last_request_s = time.monotonic()
         if self._engine.lost:
-            # a worker that ends with an error is not used again
+            # the platform does not reuse a worker that ended with an error
             raise EngineError(self._engine.lost)
 
 
@@ -236,7 +253,7 @@ class _LeaseWorker:
         self._session: Session | None = None
 
     def answer(self, name: str, *args: Any) -> Any:
-        """Do what is asked and return the answer, which may be an error."""
+        """Run a request and return its result, or the error as a value, to be sent back."""
         try:
             if name == "open":
                 self.close()
@@ -263,7 +280,7 @@ class _LeaseWorker:
 
 
 class _Lease:
-    """Our end of a lease, from the wish to the end."""
+    """This process's end of a lease, from the request for a device to the end."""
 
     def __init__(
         self, leased: LeasedEngine, length_s: float, path: Path, forget: Callable[[_Lease], None]
@@ -278,11 +295,12 @@ class _Lease:
         self._ends_s = 0.0
         self._ended = False
         self._connection: Connection | None = None
-        # held for a request and its answer; `_state` guards the rest and is never waited for
-        self._asking = threading.Lock()
+        # held from a request to its answer, which may take seconds; `_state` guards the other fields and is
+        # only held for moments
+        self._request_lock = threading.Lock()
         self._state = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.settimeout(MEET_PATIENCE_S)
+        self._listener.settimeout(CONNECT_TIMEOUT_S)
         self._listener.bind(self.path)
         self._listener.listen(1)
 
@@ -291,33 +309,33 @@ class _Lease:
         return max(0.0, min(self.length_s, self._ends_s - GOODBYE_S - time.monotonic()))
 
     def claim(self) -> bool:
-        """Take the lease for the one who holds it; False when somebody has, or when it is over."""
+        """Mark the lease as held; return False when it was held before or is over."""
         with self._state:
             mine = not (self.held or self._ended)
             self.held = True
             return mine
 
-    def meet(self, ends_s: float) -> bool:
-        """Connect with the worker, once it is there; False when the lease has ended meanwhile."""
+    def connect_worker(self, ends_s: float) -> bool:
+        """Accept the worker's connection, the first time; return False when the lease has ended meanwhile."""
         with self._state:
             if self._ended:
                 return False
             if self._connection is None:
-                met, _ = self._listener.accept()
-                met.setblocking(True)
-                self._connection = Connection(met.detach())
+                accepted, _ = self._listener.accept()
+                accepted.setblocking(True)
+                self._connection = Connection(accepted.detach())
                 self._ends_s = ends_s
                 self.granted.set_result(None)
         return True
 
     def fail(self, error: EngineError) -> None:
-        """Tell whoever waits, if anybody does, that no device comes."""
+        """Fail `granted` unless the device was granted already."""
         with self._state:
             if not self.granted.done():
                 self.granted.set_exception(error)
 
     def end(self) -> None:
-        """Give the device back, or let go of the wish. May be called twice, from any thread."""
+        """Return the device, or cancel the request for one. May be called twice, from any thread."""
         self._forget(self)
         self.fail(EngineError(OVER))
         with self._state:
@@ -326,39 +344,39 @@ class _Lease:
             self._ended = True
             self._listener.close()
             Path(self.path).unlink(missing_ok=True)
-        with self._asking:
-            self._hang_up(tell=True)
+        with self._request_lock:
+            self._disconnect(notify=True)
 
-    def ask(self, patience_s: float, *request: Any) -> Any:
-        """Return the worker's answer to a request.
+    def request(self, timeout_s: float, *message: Any) -> Any:
+        """Send a request to the worker and return its answer.
 
         Raises: EngineError, also when the worker is gone; whatever the engine raises.
         """
-        with self._asking:
+        with self._request_lock:
             connection = self._connection
             if connection is None or self._ended or time.monotonic() >= self._ends_s:
                 raise EngineError(OVER)
             try:
-                connection.send(request)
-                if not connection.poll(patience_s):
-                    # an answer that came later would be taken for another's
-                    self._hang_up(tell=True)
-                    raise EngineError(f"The GPU did not answer within {patience_s:.0f} s. Start again.")
+                connection.send(message)
+                if not connection.poll(timeout_s):
+                    # a late answer would be taken for the answer to the next request
+                    self._disconnect(notify=True)
+                    raise EngineError(f"The GPU did not answer within {timeout_s:.0f} s. Start again.")
                 answer = connection.recv()
             except (EOFError, OSError) as error:
-                self._hang_up()
+                self._disconnect()
                 raise EngineError(LOST) from error
         if isinstance(answer, PersonaplexError):
             raise answer
         return answer
 
-    def _hang_up(self, tell: bool = False) -> None:
+    def _disconnect(self, notify: bool = False) -> None:
         connection = self._connection
         self._connection = None
         if connection is None:
             return
         try:
-            if tell:
+            if notify:
                 connection.send(None)
         except OSError:
             pass  # the worker is gone already
@@ -367,13 +385,15 @@ class _Lease:
 
     def _open(self, config: SessionConfig) -> Session:
         self.granted.result()
-        self.ask(OPEN_PATIENCE_S, "open", config)
+        self.request(OPEN_TIMEOUT_S, "open", config)
         return _LeasedSession(self)
 
 
 class LeasedEngineView:
-    """An engine as the holder of a lease sees it: the same, but its sessions open on the leased device, one
-    at a time.
+    """The engine of one lease: it has the wrapped engine's properties, and opens sessions on the leased
+    device.
+
+    It holds one session at a time.
     """
 
     max_sessions = 1
@@ -401,37 +421,37 @@ class LeasedEngineView:
         return self._engine.identity
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return how a voice sounds, as the engine does."""
+        """Return a voice's sample, as the wrapped engine does."""
         return self._engine.sample(voice)
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Do nothing: it is loaded, or there would be no lease."""
+        """Do nothing: a lease is only made of a loaded engine."""
 
     def open(self, config: SessionConfig) -> Session:
-        """Begin a conversation on the lent device."""
+        """Begin a session on the leased device."""
         return self._open(config)
 
     def close(self) -> None:
-        """Do nothing: the lease is ended by who has it."""
+        """Do nothing: `Lease.end` frees the device."""
 
 
 class _LeasedSession:
-    """A session in a worker."""
+    """A session that runs in a worker process."""
 
     def __init__(self, lease: _Lease) -> None:
         self._lease: _Lease | None = lease
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame (see the contract)."""
-        return self._ask("step", user)
+        return self._request("step", user)
 
     def interrupt(self) -> None:
         """Make the agent stop speaking now."""
-        self._ask("interrupt")
+        self._request("interrupt")
 
     def resample(self, sampling: Sampling) -> None:
         """Change the sampling from the next frame on."""
-        self._ask("resample", sampling)
+        self._request("resample", sampling)
 
     def close(self) -> None:
         """Free what the worker holds. May be called twice."""
@@ -439,17 +459,20 @@ class _LeasedSession:
         self._lease = None
         if lease:
             try:
-                lease.ask(STEP_PATIENCE_S, "close")
+                lease.request(STEP_TIMEOUT_S, "close")
             except EngineError:
-                return  # with the lease it is closed too
+                return  # the worker closed it when the lease ended
 
-    def _ask(self, name: str, *args: Any) -> Any:
+    def _request(self, name: str, *args: Any) -> Any:
         if self._lease is None:
             raise EngineError("The talk has been closed.")
-        return self._lease.ask(STEP_PATIENCE_S, name, *args)
+        return self._lease.request(STEP_TIMEOUT_S, name, *args)
 
 
 def _age_s() -> float:
-    """Return how long this process has been there: a lease began before its worker was forked."""
+    """Return how old this process is: a lease begins before its worker is forked.
+
+    Source: proc(5), field 22 of /proc/self/stat, the start time in clock ticks after boot.
+    """
     ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK")

@@ -1,5 +1,5 @@
-"""A recording in, the agent's answer out: what the reference's `moshi.offline` does, with the model loaded
-once for all inputs.
+"""Answer recordings offline, like the reference's `moshi.offline`, with the model loaded once for all of
+them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .contract import Engine, EngineState, Sampling, SessionConfig
 
 PAD_ENTRY = "PAD"
 Frame = tuple[np.ndarray, str]
-"""One answer frame: float32 [1920] and its entry in the text file."""
+"""One frame of an answer: float32 [1920], and its entry in the text file."""
 Answer = Callable[[Iterable[np.ndarray]], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
 class OfflineTask:
-    """One recording and where its answer goes."""
+    """A recording, and the files that its answer is written to."""
 
     input_wav: Path
     output_wav: Path
@@ -36,7 +36,7 @@ class OfflineTask:
 
 @dataclass(frozen=True)
 class Role:
-    """Who answers. `voice` is a voice's name, a wav to clone, or nothing."""
+    """The agent's role: `voice` is a voice's name, a wav file to clone, or empty for none."""
 
     voice: str
     text_prompt: str
@@ -45,7 +45,7 @@ class Role:
 
 
 def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
-    """Answer each recording and write sound and text.
+    """Answer each recording and write the answer's sound and text.
 
     Raises: BadAudio for a recording that cannot be read, StorageError for an answer that cannot be written.
     """
@@ -53,6 +53,7 @@ def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
         samples = read_wav(job.input_wav)
         frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         with _progress(job.input_wav.name, len(frames)) as advance:
+            # whole frames go in; the answer is cut to the length of the recording
             answered = [advance(frame) for frame in answer(frames)]
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:
@@ -68,7 +69,7 @@ def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
 
 
 def engine_answer(engine: Engine, role: Role) -> Answer:
-    """Return how any engine answers in a role; an unknown voice means the engine's first."""
+    """Return a function that answers in a role with any engine; an unknown voice means the engine's first."""
     names = [voice.name for voice in engine.voices]
     voice = role.voice if role.voice in names else names[0]
 
@@ -85,9 +86,9 @@ def engine_answer(engine: Engine, role: Role) -> Answer:
 
 
 def read_wav(path: Path) -> np.ndarray:
-    """Return a file's first channel at 24 kHz, float32 [N].
+    """Return the first channel of an audio file at 24 kHz, float32 [N].
 
-    Raises: BadAudio.
+    Raises: BadAudio when it cannot be read or is empty.
     """
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
@@ -105,7 +106,9 @@ def read_wav(path: Path) -> np.ndarray:
 
 @contextmanager
 def state_line() -> Iterator[Callable[[EngineState], None]]:
-    """Show an engine's start-up: one line that is written over on a terminal, else a line for each tenth."""
+    """Print an engine's start-up to stderr: a line that is updated in a terminal, else a line for each
+    tenth.
+    """
     shown: tuple[str, int] | None = None
 
     def report(state: EngineState) -> None:
@@ -130,7 +133,7 @@ def state_line() -> Iterator[Callable[[EngineState], None]]:
 
 @contextmanager
 def _progress(name: str, frames: int) -> Iterator[Callable[[Frame], Frame]]:
-    """Show how far an answer is, on a terminal only."""
+    """Print the progress of an answer to stderr, in a terminal only."""
     done = 0
 
     def advance(frame: Frame) -> Frame:

@@ -1,5 +1,5 @@
-"""Offline answers of the PersonaPlex model: any voice file or wav, any checkpoint file, as the reference
-takes them.
+"""Offline answers of the PersonaPlex model, with any voice file, wav or checkpoint file that the reference
+takes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ..model.voice_files import parse_pt
 from ..settings import Settings
 from ..voices import MAX_VOICE_BYTES, family_of, read_archive
 from .offline import Answer, Frame, Role, read_wav, state_line
-from .personaplex import bring, divide
+from .personaplex import checkpoint_folder, plan_for_device
 from .personaplex_session import row_sampling
 
 
 def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
-    """Return how the model answers in a role: each recording starts from the same prompt phase.
+    """Return a function that answers in a role; each recording starts from the same prefilled state.
 
     Raises: UnknownVoice, WeightsError, BadPrompt, BadAudio.
     """
@@ -84,16 +84,17 @@ def _voice_file(folder: Path, name: str) -> bytes:
 def load_for(
     settings: Settings, tokenizer: str | None, moshi_weight: str | None, mimi_weight: str | None
 ) -> Checkpoint:
-    """Load the checkpoint of the settings, from the Hub where it is a repository, with single files replaced.
+    """Load the settings' checkpoint, downloading it if necessary, with single files replaced by the given
+    ones.
 
     Raises: EngineUnavailable, WeightsError, SettingsError, EngineError.
     """
     with state_line() as report:
-        folder = bring(settings.checkpoint, hub_access(settings), report)
+        folder = checkpoint_folder(settings.checkpoint, hub_access(settings), report)
     chosen = {"tokenizer": tokenizer, "lm": moshi_weight, "mimi": mimi_weight}
     files = replace(CheckpointFiles.of(folder), **{part: Path(path) for part, path in chosen.items() if path})
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
-    _, form = divide(files, compute, settings.quantize, 1, settings.cpu_offload)
+    _, form = plan_for_device(files, compute, settings.quantize, 1, settings.cpu_offload)
     return load_checkpoint(
-        files, compute.device, compute.dtype, quantize=form.quantize, away=form.layers_away
+        files, compute.device, compute.dtype, quantize=form.quantize, offloaded=form.offloaded_layers
     )

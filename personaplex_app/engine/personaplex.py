@@ -15,7 +15,7 @@ import torch
 
 from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
-from ..model.agreement import known_agreements
+from ..model.agreement import load_agreements
 from ..model.checkpoint import Checkpoint, CheckpointFiles, fingerprint, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
 from ..model.compute import Compute, memory_bytes, pick
@@ -39,6 +39,7 @@ from .voice_samples import SampledVoice, VoiceSamples
 
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
+"""Positions of a prompt phase that are computed between two steps: running talks wait for so long."""
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
@@ -51,9 +52,9 @@ _NO_VOICE = Voice(
 
 @dataclass(frozen=True)
 class PersonaplexSettings:
-    """What the engine is made from: a folder or a Hub repository.
+    """The engine's settings. `checkpoint` is a folder or a Hub repository.
 
-    `store` is where checked voices are kept, and what was measured.
+    `store` is a folder for checked voices, voice samples and measured agreements.
     """
 
     checkpoint: str
@@ -67,7 +68,7 @@ class PersonaplexSettings:
 
 
 class PersonaplexEngine:
-    """Token-exact with the reference; many sessions in one batch on one device."""
+    """Runs the model, token-exact with the reference, with many sessions in one batch on one device."""
 
     name = "personaplex"
     capabilities = Capabilities(
@@ -87,12 +88,12 @@ class PersonaplexEngine:
         self._voices: dict[str, VoicePrompt] = {}
         self._codec = ""
         self._model = b""
-        self._slots: BatchScheduler | None = None
+        self._scheduler: BatchScheduler | None = None
         self._samples: VoiceSamples | None = None
         self._talks = 0
         self._lock = threading.Lock()
-        # held while a voice's sample is being said, which takes a place that a caller may need
-        self._saying = threading.Lock()
+        # held while a voice's sample is being made, which takes a row that a caller may need
+        self._sample_lock = threading.Lock()
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
         self.plan: MemoryPlan | None = None
@@ -100,7 +101,7 @@ class PersonaplexEngine:
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The released voices, once loaded those of this checkpoint, and none."""
+        """The released voices (once loaded, those that this checkpoint has), and the choice of no voice."""
         return (
             *(released_voice(name) for name in NAMES if not self._voices or name in self._voices),
             _NO_VOICE,
@@ -108,45 +109,46 @@ class PersonaplexEngine:
 
     @property
     def max_sessions(self) -> int:
-        """How many talks share the device: what was asked for, once loaded what its memory allows."""
-        return self._slots.count if self._slots else self._settings.slots
+        """How many talks can share the device: by the settings, and once loaded by its memory."""
+        return self._scheduler.count if self._scheduler else self._settings.slots
 
     @property
     def about(self) -> str:
-        """Device, number type and form of the weights, and why; known once they are chosen."""
+        """Device, number type and quantisation, and why they were chosen; "" before."""
         return f"{self.compute.why} {self.plan.why}" if self.compute and self.plan else ""
 
     @property
     def lost(self) -> str:
-        """Why the device cannot be brought back."""
-        return self._slots.lost if self._slots else ""
+        """Why the model cannot be rebuilt after a fault, "" while it works."""
+        return self._scheduler.lost if self._scheduler else ""
 
     def sample(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, made by the model itself when nobody talks; asking for a missing one has
-        it made.
+        """Return a voice's sample, None while it is not made yet.
+
+        Asking for a missing one starts to make it, by the model itself, when no talk is running.
         """
         known = voice == NO_VOICE or voice in self._voices
         return self._samples.get(voice) if self._samples and known else None
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Download what is not here yet, load, test and warm up; once is enough.
+        """Download what the cache lacks, load, self-test and warm up. Later calls do nothing.
 
-        Raises: EngineUnavailable when the Hub does not give it, WeightsError when a file is spoiled,
-        SettingsError for a device that is not there, EngineError where memory ends.
+        Raises: EngineUnavailable when the checkpoint cannot be downloaded, WeightsError when a file is
+        damaged, SettingsError for a device that does not exist, EngineError when memory runs out.
         """
-        if not self._slots:
-            self.rest(report)
-            self._reported_memory(lambda: self._wake(report))
+        if not self._scheduler:
+            self.preload(report)
+            self._reported_memory(lambda: self._warm_up(report))
 
-    def rest(self, report: Callable[[EngineState], None]) -> None:
-        """Do what `load` does first, and no more: bring the weights to the device and test them. `load` goes
-        on from there, which may be in a fork of this process. Nothing is computed that only a real device
-        can, and no thread is started.
+    def preload(self, report: Callable[[EngineState], None]) -> None:
+        """Do the first part of `load`: bring the weights to the device and self-test them.
 
+        `load` continues from there, possibly in a fork of this process. Nothing is computed that only a real
+        device can compute, and no thread is started, since threads do not survive a fork.
         Raises: what `load` raises.
         """
         if not self._checkpoint:
-            self._reported_memory(lambda: self._bring(report))
+            self._reported_memory(lambda: self._load_weights(report))
 
     def _reported_memory(self, work: Callable[[], None]) -> None:
         try:
@@ -160,16 +162,19 @@ class PersonaplexEngine:
                 " fewer --slots, or close other programs there; then start again."
             ) from error
 
-    def _bring(self, report: Callable[[EngineState], None]) -> None:
-        files = CheckpointFiles.of(bring(self._settings.checkpoint, self._settings.access, report))
+    def _load_weights(self, report: Callable[[EngineState], None]) -> None:
+        files = CheckpointFiles.of(
+            checkpoint_folder(self._settings.checkpoint, self._settings.access, report)
+        )
         weights_bytes = files.lm.stat().st_size if files.lm.exists() else 0
         self.compute = pick(self._settings.device, self._settings.dtype, weights_bytes)
         asked = self._settings
-        agreements = known_agreements(asked.store, files.lm)
-        self.plan, form = divide(
+        agreements = load_agreements(asked.store, files.lm)
+        self.plan, form = plan_for_device(
             files, self.compute, asked.quantize, asked.slots, asked.cpu_offload, agreements
         )
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
+        # as many rows as were asked for, or as fit
         self._rows = min(form.slots, self._settings.slots)
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
@@ -179,7 +184,7 @@ class PersonaplexEngine:
             self.compute.dtype,
             lambda done: report(EngineState("loading", self.about, done)),
             form.quantize,
-            form.layers_away,
+            form.offloaded_layers,
         )
         report(EngineState("self_test", "comparing the model with its voices"))
         voices = open_voices(files.folder / VOICES_FILE, self._settings.store, checkpoint.lm.config)
@@ -191,41 +196,44 @@ class PersonaplexEngine:
         self._checkpoint = checkpoint
         self._voices = voices
 
-    def _wake(self, report: Callable[[EngineState], None]) -> None:
-        assert self._checkpoint, "rest comes first"
+    def _warm_up(self, report: Callable[[EngineState], None]) -> None:
+        assert self._checkpoint, "preload comes first"
         checkpoint = self._checkpoint
         voices = self._voices
         rows = self._rows
         report(EngineState("warming_up", "speaking the first frames"))
         chunk = CHUNK_FRAMES[checkpoint.lm.device.type]
-        self._slots = BatchScheduler(lambda: _ready(checkpoint, voices, rows), self.snapshots, chunk)
+        self._scheduler = BatchScheduler(
+            lambda: _warm_duplex(checkpoint, voices, rows), self.snapshots, chunk
+        )
         self._samples = VoiceSamples(
-            self._settings.store / "samples", self._model, self._speaker, lambda: not self._talks
+            self._settings.store / "samples", self._model, self._sample_source, lambda: not self._talks
         )
 
     def open(self, config: SessionConfig) -> PersonaplexSession:
-        """Begin a talk.
+        """Begin a session.
 
         Raises: UnknownVoice, BadVoiceFile, BadPrompt, CapacityError, EngineError.
         """
+        # counted before a row is taken, so that a voice sample gives its row up
         with self._lock:
             self._talks += 1
         try:
             try:
-                return self._seat(config, self._left)
+                return self._open_session(config, self._talk_ended)
             except CapacityError:
-                # the place may be a sample's, which leaves it now that somebody talks
-                with self._saying:
-                    return self._seat(config, self._left)
+                # a voice sample may have the last row; it stops as soon as `_talks` is counted up
+                with self._sample_lock:
+                    return self._open_session(config, self._talk_ended)
         except BaseException:
-            self._left()
+            self._talk_ended()
             raise
 
-    def _seat(
-        self, config: SessionConfig, left: Callable[[], None], temporary: bool = False
+    def _open_session(
+        self, config: SessionConfig, on_close: Callable[[], None], temporary: bool = False
     ) -> PersonaplexSession:
-        """Take a place; `temporary` says that nobody comes again for the same voice and role."""
-        if self._slots is None or self._checkpoint is None:
+        """Open a session on a free row; `temporary` says that its prompt phase is not worth a snapshot."""
+        if self._scheduler is None or self._checkpoint is None:
             raise EngineError(NOT_LOADED)
         lm = self._checkpoint.lm.config
         clone = config.clone
@@ -236,32 +244,32 @@ class PersonaplexEngine:
         made_of = _clone_key(clone.data) if clone else config.voice
         key = None if temporary else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
-        slot = self._slots.take(key, prompt, row_sampling(config.sampling, seed))
-        return PersonaplexSession(slot, self._checkpoint, seed, lm.context - prompt.positions, left)
+        row = self._scheduler.take(key, prompt, row_sampling(config.sampling, seed))
+        return PersonaplexSession(row, self._checkpoint, seed, lm.context - prompt.positions, on_close)
 
-    def _left(self) -> None:
+    def _talk_ended(self) -> None:
         with self._lock:
             self._talks -= 1
 
-    def _speaker(self, name: str) -> SampledVoice:
-        """Return what says a voice's sample, in a place of its own."""
+    def _sample_source(self, name: str) -> SampledVoice:
+        """Return how to open a session that speaks a voice's sample."""
         voice = self._stored_voice(name)
 
         def say() -> PersonaplexSession | None:
-            self._saying.acquire()
+            self._sample_lock.acquire()
             try:
                 if self._talks:
-                    raise CapacityError("Somebody talks.")
-                return self._seat(
+                    raise CapacityError("A talk is running.")
+                return self._open_session(
                     SessionConfig(name, SAMPLE_PROMPT, sampling=Sampling(seed=SAMPLE_SEED)),
-                    self._saying.release,
+                    self._sample_lock.release,
                     True,
                 )
             except CapacityError:
-                self._saying.release()
+                self._sample_lock.release()
                 return None
             except BaseException:
-                self._saying.release()
+                self._sample_lock.release()
                 raise
 
         return SampledVoice(to_safetensors(voice) if voice else b"", say)
@@ -286,9 +294,9 @@ class PersonaplexEngine:
         Shapes: `speech` is float32 [N] at 24 kHz.
         Raises: BadAudio, EngineError.
         """
-        slots = self._slots
+        scheduler = self._scheduler
         checkpoint = self._checkpoint
-        if slots is None or checkpoint is None:
+        if scheduler is None or checkpoint is None:
             raise EngineError(NOT_LOADED)
 
         def encode() -> torch.Tensor:
@@ -299,17 +307,17 @@ class PersonaplexEngine:
                     "There is no memory left on the device to make a voice; try again when a talk has ended."
                 ) from error
 
-        return to_file(slots.call(encode), self._codec)
+        return to_file(scheduler.call(encode), self._codec)
 
     def check_clone(self, data: bytes) -> None:
-        """Make sure that bytes from anywhere are a voice of this model.
+        """Check that untrusted bytes are a cloned voice of this model.
 
         Raises: BadVoiceFile, EngineError.
         """
         self._clone_codes(data)
 
     def forget_clone(self, data: bytes) -> None:
-        """Let go of the prompt phases computed with a cloned voice."""
+        """Drop the snapshots of prompt phases with a cloned voice."""
         voice = _clone_key(data)
         self.snapshots.drop(lambda key: isinstance(key, tuple) and key[0] == voice)
 
@@ -319,23 +327,23 @@ class PersonaplexEngine:
         return from_file(data, self._codec, self._checkpoint.lm.config.card)
 
     def step_timing(self) -> StepTiming | None:
-        """Return how quick the device is, None before the first step."""
-        return self._slots.step_timing() if self._slots else None
+        """Return the timing of the recent steps, None before the first one."""
+        return self._scheduler.step_timing() if self._scheduler else None
 
     def close(self) -> None:
-        """End every talk, the device's thread, and let go of the weights. May be called twice."""
+        """End every talk and the device's thread, and free the weights. May be called twice."""
         if self._samples:
             self._samples.close()
-        slots = self._slots
-        self._slots = None
-        if slots:
-            slots.close()
+        scheduler = self._scheduler
+        self._scheduler = None
+        if scheduler:
+            scheduler.close()
         self._checkpoint = None
         self.snapshots.clear()
 
 
-def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
-    """Return the checkpoint's folder, from the Hub where it is a repository.
+def checkpoint_folder(checkpoint: str, access: HubAccess, report: Callable[[EngineState], None]) -> Path:
+    """Return the checkpoint's folder, downloading it where it is a Hub repository.
 
     Raises: EngineUnavailable, WeightsError.
     """
@@ -346,16 +354,19 @@ def bring(checkpoint: str, access: HubAccess, report: Callable[[EngineState], No
 
 
 def _clone_key(data: bytes) -> str:
-    """Return what a cloned voice is called among the snapshots: its content, whoever owns it."""
+    """Return a cloned voice's key among the snapshots: a hash of its content, whoever owns it."""
     return CLONE_PREFIX + hashlib.sha256(data).hexdigest()
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether torch, or Python, ran out of memory; a CPU's allocator says so only in words."""
+    """Return whether an error means that memory ran out.
+
+    PyTorch's CPU allocator raises a plain RuntimeError, which only its message tells from others.
+    """
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
 
 
-def divide(
+def plan_for_device(
     files: CheckpointFiles,
     compute: Compute,
     quantize: str,
@@ -363,12 +374,12 @@ def divide(
     cpu_offload: bool,
     agreements: Mapping[str, float] | None = None,
 ) -> tuple[MemoryPlan, Option]:
-    """Divide the device's memory before anything is loaded; return the plan and the form that it takes.
+    """Plan the device's memory before anything is loaded; return the plan and its chosen option.
 
     Raises: EngineError when nothing fits.
     """
     device = compute.device
-    # on a CPU there is no other place to keep layers in
+    # a CPU's memory is the host's: there is nothing to offload to
     offload = cpu_offload and device.type != "cpu"
     sizes = read_sizes(files.folder)
     memory = memory_bytes(device)
@@ -376,7 +387,7 @@ def divide(
     if plan.chosen is None:
         raise EngineError(f"The memory of {device} is too small: {plan.why}")
     host = memory_bytes(torch.device("cpu"))
-    if plan.chosen.away_bytes > host:
+    if plan.chosen.offloaded_bytes > host:
         raise EngineError(
             f"{plan.why} The host has {host / 1e9:.1f} GB left, which is too little; take --quantize int8 or"
             " int4."
@@ -384,10 +395,10 @@ def divide(
     return plan, plan.chosen
 
 
-def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:
-    """Return fresh rows that have proven that they can speak.
+def _warm_duplex(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) -> Duplex:
+    """Return a fresh `Duplex` that has been warmed up and checked for finite numbers.
 
-    Raises: EngineError when they cannot.
+    Raises: EngineError when its numbers overflow.
     """
     device = checkpoint.lm.device
     if device.type == "cuda":
@@ -402,7 +413,7 @@ def _ready(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: int) ->
                 "The model's numbers overflow on silence in this number type; try --dtype float32 or"
                 " bfloat16."
             )
-    # a copy ahead of its use reaches into the next frame, which no record can
+    # offloaded layers are copied ahead across frames, which a graph of a single frame cannot contain
     if (
         device.type == "cuda"
         and not checkpoint.lm.transformer.stream

@@ -1,4 +1,4 @@
-"""One talk with the PersonaPlex engine."""
+"""A session of the PersonaPlex engine."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from .interruption_mute import InterruptionMute
 
 
 class PersonaplexSession:
-    """One talk in one slot."""
+    """One talk in one row of the batch."""
 
     def __init__(
-        self, slot: Row, checkpoint: Checkpoint, seed: int, window_frames: int, left: Callable[[], None]
+        self, row: Row, checkpoint: Checkpoint, seed: int, window_frames: int, on_close: Callable[[], None]
     ) -> None:
-        """`window_frames` is how many frames fit beside the prompt into what the model looks back on; `left`
-        is called at the end.
+        """Take over a prefilled row; `on_close` is called when the session is closed.
+
+        `window_frames` is how many frames fit into the attention window in addition to the prompt.
         """
-        self._slot: Row | None = slot
+        self._row: Row | None = row
         self._tokenizer = checkpoint.tokenizer
         self._captions = Captions()
         self._mute = InterruptionMute()
         self._seed = seed
-        self._frames_until_fading = max(window_frames, 0)
+        self._frames_until_notice = max(window_frames, 0)
         self._context_frames = checkpoint.lm.config.context
-        self._left = left
+        self._on_close = on_close
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame.
@@ -40,54 +41,53 @@ class PersonaplexSession:
         Shapes: `user` and the result's `agent` are float32 [1920].
         Raises: EngineError when this talk cannot go on; others are not touched.
         """
-        if self._slot is None:
+        if self._row is None:
             raise EngineError("The talk has been closed.")
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
-        spoken = self._slot.step(user.astype(np.float32, copy=False))
-        agent, text = self._mute.heard(np.clip(spoken.pcm, -1.0, 1.0), self._tokenizer.spoken(spoken.text))
-        return Step(agent, text, (*self._captions.step(text), *self._fading()))
+        output = self._row.step(user.astype(np.float32, copy=False))
+        agent, text = self._mute.apply(np.clip(output.pcm, -1.0, 1.0), self._tokenizer.spoken(output.text))
+        return Step(agent, text, (*self._captions.step(text), *self._context_notice()))
 
-    def _fading(self) -> tuple[Event, ...]:
-        """Say once, with the first frame that pushes another out of the window, that memory has an end."""
-        self._frames_until_fading -= 1
-        if self._frames_until_fading != -1:
+    def _context_notice(self) -> tuple[Event, ...]:
+        """Return a notice, once, with the first frame that pushes another one out of the attention window."""
+        self._frames_until_notice -= 1
+        if self._frames_until_notice != -1:
             return ()
-        told = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
+        window = f"{self._context_frames:,} frames, the last {duration(frames_to_s(self._context_frames))}"
         return (
             Notice(
                 "context_fades",
-                f"The model looks back on {told}: early context, its role too, fades from now on.",
+                f"The model looks back on {window}: early context, its role too, fades from now on.",
             ),
         )
 
     def resample(self, sampling: Sampling) -> None:
         """Change temperatures and top-k from the next frame on; the seed stays."""
-        if self._slot:
-            self._slot.resample(row_sampling(sampling, self._seed))
+        if self._row:
+            self._row.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
-        """Let nothing more be heard until the model pauses: it hears the user and decides itself when to
-        stop.
-        """
+        """Mute the agent until it pauses: the model hears the user and decides itself when to stop."""
         self._mute.begin()
 
     def close(self) -> None:
-        """Give the slot back. May be called twice."""
-        slot = self._slot
-        self._slot = None
-        if slot:
-            slot.release()
-            self._left()
+        """Free the row. May be called twice."""
+        row = self._row
+        self._row = None
+        if row:
+            row.release()
+            self._on_close()
 
 
 def row_sampling(sampling: Sampling, seed: int) -> RowSampling:
-    """Return a session's sampling in the model's words."""
+    """Return a session's sampling as the model's `RowSampling`."""
     return RowSampling(
         audio_temperature=sampling.audio_temperature,
         text_temperature=sampling.text_temperature,
         audio_topk=sampling.audio_topk,
         text_topk=sampling.text_topk,
+        # any integer becomes a signed 64-bit one, which a tensor can hold
         seed=(seed + 2**63) % 2**64 - 2**63,
     )
 

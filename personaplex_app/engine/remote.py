@@ -19,29 +19,33 @@ from ..codec import make_codec
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..voices import Voice
 from .contract import Capabilities, EngineState, SessionConfig
-from .remote_connection import Refused, RemoteConnection, ServerFault, Timeouts, dial
+from .remote_connection import RemoteConnection, ServerFault, TalkRefused, Timeouts, dial
 from .remote_session import RemoteSession
-from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_turn, client_of
+from .remote_upstreams import PLAIN, RELEASED, Access, Upstream, by_load, client_of
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 10.0
+PROBE_EVERY_S = 10.0
 START_S = 20.0
-"""Servers get so long to answer at the start; those that say that they are starting get the other one."""
+"""How long servers may take to answer when the engine is loaded."""
 STARTING_S = 900.0
+"""The same for servers that answer that they are still starting."""
 LOST_AFTER_S = 120.0
-ROUNDS = 3
+"""The engine counts as lost when no server has answered for so long."""
+ATTEMPTS = 3
 PAUSE_S = 0.5
-SHOWN = 4
+MAX_SHOWN = 4
 MAX_ADDRESS_CHARS = 8_000
-"""Web servers take request lines of 8 KiB."""
+"""Web servers accept request lines of up to 8 KiB, and the role prompt travels in the address."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RemoteSettings:
-    """Where the servers are. `places` is how many talks each holds where it does not tell."""
+    """The servers and how they are reached. `places` is how many talks a server holds that does not report
+    it.
+    """
 
     urls: tuple[str, ...]
     access: Access = field(default_factory=Access)
@@ -52,9 +56,9 @@ class RemoteSettings:
 
 
 class RemoteEngine:
-    """Talks through servers: the least busy one first, one that fails left alone for a while.
+    """Holds talks on remote servers: the least busy one first; one that fails is left alone for a while.
 
-    A talk stays where it began.
+    A talk stays on the server where it began.
     """
 
     name = "remote"
@@ -63,14 +67,14 @@ class RemoteEngine:
         self._settings = settings
         self._upstreams = [Upstream(url, settings.places) for url in settings.urls]
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._over: asyncio.Event | None = None
+        self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._answered_s = 0.0
-        self._looking: asyncio.Task[None] | None = None
-        self._carrying: set[asyncio.Task[None]] = set()
+        self._probing: asyncio.Task[None] | None = None
+        self._connection_tasks: set[asyncio.Task[None]] = set()
         addresses = hashlib.sha256("\n".join(settings.urls).encode()).hexdigest()[:12]
-        # which weights speak there cannot be seen from here
+        # a server does not tell which weights it runs, so its address stands for them
         self.identity = f"remote {__version__} {', '.join(each.host for each in self._upstreams)} {addresses}"
         self.lost = ""
 
@@ -80,43 +84,43 @@ class RemoteEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What all servers can do; those that do not tell are taken for PersonaPlex.
+        """What all servers can do; one that reports nothing is taken for PersonaPlex.
 
-        None clones, or sends the user's words.
+        Cloning and captions of the user are not in the protocol.
         """
-        told = [each.told.capabilities for each in self._known] or [PLAIN]
-        return Capabilities(**{name: all(getattr(each, name) for each in told) for name in vars(PLAIN)})
+        known = [each.status.capabilities for each in self._known] or [PLAIN]
+        return Capabilities(**{name: all(getattr(each, name) for each in known) for name in vars(PLAIN)})
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The voices that all servers have: the released ones where a server does not tell."""
-        told = [each.told.voices for each in self._known] or [RELEASED]
+        """The voices that all servers have; a server that reports none is taken to have the released ones."""
+        known = [each.status.voices for each in self._known] or [RELEASED]
         return (
             tuple(
                 voice
-                for voice in told[0]
-                if all(voice.name in {other.name for other in others} for others in told)
+                for voice in known[0]
+                if all(voice.name in {other.name for other in others} for others in known)
             )
-            or told[0]
+            or known[0]
         )
 
     @property
     def max_sessions(self) -> int:
-        """How many talks the servers that answer hold at once."""
+        """How many talks the servers that answer can hold at once."""
         return max(1, sum(each.total for each in self._upstreams if each.usable(time.monotonic())))
 
     @property
     def about(self) -> str:
-        """Each server: whether it answers, and how long a round trip takes."""
-        shown = " ".join(_state(each) for each in self._upstreams[:SHOWN])
-        more = len(self._upstreams) - SHOWN
+        """A sentence on each server: whether it answers, and how long a round trip takes."""
+        shown = " ".join(_state(each) for each in self._upstreams[:MAX_SHOWN])
+        more = len(self._upstreams) - MAX_SHOWN
         return shown + (f" And {more} more." if more > 0 else "")
 
     def sample(self, voice: str) -> None:
-        """There is none: the protocol has no way to ask for one."""
+        """Return None: the protocol cannot ask for a sample."""
 
     def load(self, report: Callable[[EngineState], None]) -> None:
-        """Wait until one of the servers answers; once is enough.
+        """Wait until one of the servers answers. Later calls do nothing.
 
         Raises: EngineUnavailable when none does.
         """
@@ -128,21 +132,21 @@ class RemoteEngine:
             return
         self._start()
         began_s = time.monotonic()
-        detail = "asking " + ", ".join(each.host for each in self._upstreams[:SHOWN])
+        detail = "asking " + ", ".join(each.host for each in self._upstreams[:MAX_SHOWN])
         while True:
             report(EngineState("starting", detail))
             self._run(self._probe())
             if any(not each.why for each in self._upstreams):
                 break
-            starting = [each for each in self._upstreams if not each.told.available]
+            starting = [each for each in self._upstreams if not each.status.available]
             if time.monotonic() - began_s > (STARTING_S if starting else self._settings.start_s):
                 raise EngineUnavailable(_failure(self._upstreams))
-            detail = f"waiting for {starting[0].host}: {starting[0].told.detail}" if starting else detail
+            detail = f"waiting for {starting[0].host}: {starting[0].status.detail}" if starting else detail
             time.sleep(self._settings.pause_s)
-        self._run(self._keep_looking())
+        self._run(self._start_probing())
 
     def open(self, config: SessionConfig) -> RemoteSession:
-        """Begin a talk with the least busy server.
+        """Begin a session on the least busy server.
 
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
         """
@@ -155,22 +159,22 @@ class RemoteEngine:
             raise BadPrompt(
                 "The role prompt is too long for a remote server, which takes it in its address; shorten it."
             )
-        upstream, line = self._run(self._begin(config))
+        upstream, connection = self._run(self._begin(config))
         return RemoteSession(
-            line,
+            connection,
             upstream.host,
             config.realtime,
             self._settings.timeouts.silent_s,
-            lambda: self._leave(upstream),
+            lambda: self._talk_ended(upstream),
         )
 
     def close(self) -> None:
-        """End every talk and the thread that carries them. May be called twice."""
+        """End every talk and the thread of their event loop. May be called twice."""
         with self._lock:
             loop = self._loop
             self._loop = None
-            if loop and self._over:
-                loop.call_soon_threadsafe(self._over.set)
+            if loop and self._stopping:
+                loop.call_soon_threadsafe(self._stopping.set)
         if self._thread:
             self._thread.join(timeout=10)
 
@@ -179,24 +183,24 @@ class RemoteEngine:
     def _start(self) -> None:
         running = threading.Event()
 
-        async def carry() -> None:
+        async def run_loop() -> None:
             self._loop = asyncio.get_running_loop()
-            self._over = asyncio.Event()
+            self._stopping = asyncio.Event()
             running.set()
-            await self._over.wait()
-            # a task that is cancelled may leave others behind
+            await self._stopping.wait()
+            # a cancelled task may have started further ones: repeat until none is left
             while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
+            await asyncio.sleep(0)  # aborted transports close in the loop's next iteration
 
-        self._thread = threading.Thread(target=lambda: asyncio.run(carry()), name="remote", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(run_loop()), name="remote", daemon=True)
         self._thread.start()
         running.wait()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it on the loop and wait for it.
+        """Run a coroutine on the event loop from another thread and wait for its result.
 
         Raises: EngineError when the engine is not running.
         """
@@ -211,16 +215,16 @@ class RemoteEngine:
             raise EngineError("The remote engine was closed.") from None
 
     async def _probe(self) -> None:
-        # one that carries a talk has shown that it works, and may be too busy to answer
+        # a server that holds a talk is known to work, and may be too busy to answer
         async with client_of(self._settings.access) as client:
             await asyncio.gather(*(each.probe(client) for each in self._upstreams if not each.talks))
         if any(each.talks or not each.why for each in self._upstreams):
             self._answered_s = time.monotonic()
 
-    async def _keep_looking(self) -> None:
-        async def look() -> None:
+    async def _start_probing(self) -> None:
+        async def probe_forever() -> None:
             while not self.lost:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(PROBE_EVERY_S)
                 try:
                     await self._probe()
                 except (httpx.HTTPError, OSError) as error:
@@ -228,18 +232,18 @@ class RemoteEngine:
                 if time.monotonic() - self._answered_s > LOST_AFTER_S:
                     self.lost = _failure(self._upstreams)
 
-        self._looking = asyncio.ensure_future(look())
+        self._probing = asyncio.ensure_future(probe_forever())
 
     async def _begin(self, config: SessionConfig) -> tuple[Upstream, RemoteConnection]:
-        """Ask the servers in turn, those that cannot be reached up to three times."""
+        """Connect to the first server that takes the talk, in up to `ATTEMPTS` rounds over all servers."""
         timeouts = self._settings.timeouts
         began_s = time.monotonic()
         refusal = ""
         asked: set[str] = set()
-        for attempt in range(ROUNDS):
+        for attempt in range(ATTEMPTS):
             await asyncio.sleep(self._settings.pause_s * attempt)
-            for upstream in by_turn(self._upstreams, time.monotonic()):
-                # who has waited long for one has no patience left for the others
+            for upstream in by_load(self._upstreams, time.monotonic()):
+                # the caller waits: once its time is used up, no further server is tried
                 waited_s = time.monotonic() - began_s
                 if upstream.talks >= upstream.total or waited_s > timeouts.connect_s + (
                     0 if attempt else timeouts.handshake_s
@@ -249,7 +253,7 @@ class RemoteEngine:
                 upstream.talks += 1
                 try:
                     return upstream, await self._dial(upstream, config)
-                except Refused as error:
+                except TalkRefused as error:
                     refusal = f"The remote server {upstream.host} refused the talk. {error}"
                 except ServerFault as error:
                     log.warning("remote server %s: %s", upstream.host, error)
@@ -264,13 +268,13 @@ class RemoteEngine:
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
     async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
-        def note(trip_ms: float) -> None:
-            upstream.round_trip_ms = round(trip_ms, 1)
+        def note(round_trip_ms: float) -> None:
+            upstream.round_trip_ms = round(round_trip_ms, 1)
 
         access = self._settings.access
         timeouts = self._settings.timeouts
         try:
-            line = await dial(
+            connection = await dial(
                 upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note
             )
         except ServerFault:
@@ -279,17 +283,17 @@ class RemoteEngine:
             upstream.talks -= 1
             raise
         upstream.worked()
-        task = asyncio.ensure_future(line.run())
-        self._carrying.add(task)
-        task.add_done_callback(self._carried)
-        return line
+        task = asyncio.ensure_future(connection.run())
+        self._connection_tasks.add(task)
+        task.add_done_callback(self._connection_ended)
+        return connection
 
-    def _carried(self, task: asyncio.Task[None]) -> None:
-        self._carrying.discard(task)
+    def _connection_ended(self, task: asyncio.Task[None]) -> None:
+        self._connection_tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("a talk with a remote server ended by a fault of the program", exc_info=error)
 
-    def _leave(self, upstream: Upstream) -> None:
+    def _talk_ended(self, upstream: Upstream) -> None:
         def left() -> None:
             upstream.talks -= 1
 
@@ -298,8 +302,8 @@ class RemoteEngine:
                 self._loop.call_soon_threadsafe(left)
 
 
-def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
-    """Return of each server whether it answers, for whoever looks at a machine."""
+def probe_servers(settings: RemoteSettings) -> list[dict[str, Any]]:
+    """Return for each server whether it answers, for the `doctor` command."""
     upstreams = [Upstream(url, settings.places) for url in settings.urls]
 
     async def probe() -> None:
@@ -307,15 +311,15 @@ def ask(settings: RemoteSettings) -> list[dict[str, Any]]:
             await asyncio.gather(*(each.probe(client) for each in upstreams))
 
     if upstreams:
-        # on a thread of its own: a notebook's own runs an event loop already
+        # on a thread of its own: a notebook's main thread already runs an event loop
         with ThreadPoolExecutor(1) as own:
             own.submit(asyncio.run, probe()).result()
     return [{"host": each.host, "answers": not each.why, "detail": _state(each)} for each in upstreams]
 
 
 def _state(upstream: Upstream) -> str:
-    """Return one server's state in a sentence."""
-    name = f"{upstream.host} ({upstream.told.title})" if upstream.told.title else upstream.host
+    """Return a sentence on one server's state."""
+    name = f"{upstream.host} ({upstream.status.title})" if upstream.status.title else upstream.host
     if upstream.why:
         return f"{name}: {upstream.why}"
     if upstream.round_trip_ms is not None:
@@ -324,8 +328,8 @@ def _state(upstream: Upstream) -> str:
 
 
 def _failure(upstreams: list[Upstream]) -> str:
-    """Return why nobody can be talked to."""
+    """Return a sentence on why no server can be used."""
     if len(upstreams) == 1:
         return f"The remote server {upstreams[0].host} cannot be talked to. {upstreams[0].why}"
-    reasons = " ".join(f"{each.host}: {each.why}" for each in upstreams[:SHOWN])
+    reasons = " ".join(f"{each.host}: {each.why}" for each in upstreams[:MAX_SHOWN])
     return f"None of the {len(upstreams)} remote servers can be talked to. {reasons}"

@@ -1,5 +1,6 @@
-"""One connection to a server of the moshi family: opened, read, written and watched on an event loop, used
-from a worker thread.
+"""One WebSocket connection to a server that speaks the moshi protocol.
+
+It lives on an event loop and is used from a worker thread.
 """
 
 from __future__ import annotations
@@ -23,30 +24,33 @@ from ..errors import BadAudio, EngineError, ProtocolError
 from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, decode
 from ..units import SAMPLE_RATE_HZ
 from .jitter import JitterBuffer
-from .remote_upstreams import ASKS_FOR_A_KEY, CHAT_PATH, Access, one_line, sentence_of
+from .remote_upstreams import CHAT_PATH, KEY_REQUIRED, Access, connection_error_text, one_line
 
 CLOSE_S = 2.0
 PING_EVERY_S = 1.0
-TRIPS_REMEMBERED = 60
+ROUND_TRIPS_REMEMBERED = 60
 MAX_UNSENT = 40
+# small, so that messages wait in the bounded queue, where they are counted, and not in the socket
 WRITE_BUFFER_BYTES = 8 * 1024
-AHEAD_S = 10.0
-MAX_BARREN_BYTES = 256 * 1024
-"""So many bytes of a stream that hold no sound are no stream."""
+MAX_AHEAD_S = 10.0
+"""How much more sound than the talk's length a server may send."""
+MAX_BYTES_WITHOUT_AUDIO = 256 * 1024
+"""A stream that has brought so many bytes without any sound is given up."""
 
 
 class ServerFault(EngineError):
-    """What a server did wrong, said of "it": `remote server HOST` goes before."""
+    """A server's fault, as a sentence about "it", to be put after the server's name."""
 
 
-class Refused(ServerFault):
-    """The server works and said no to this talk."""
+class TalkRefused(ServerFault):
+    """The server works but refused this talk."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a server may take to be reached, to begin (some say their prompts to themselves before), and
-    to be silent.
+    """How long a server may take to connect and to begin a talk, and how long it may send no sound.
+
+    Beginning takes time because some servers compute the whole prompt phase first.
     """
 
     connect_s: float = 10.0
@@ -55,20 +59,27 @@ class Timeouts:
 
 
 class _Connect(connect):
-    """Follows no redirect: the headers may hold a key that is not meant for others."""
+    """Follows no redirect: the headers may hold a key that no other server may see."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 async def dial(
-    url: str, codec: Codec, access: Access, timeouts: Timeouts, trim: bool, trip: Callable[[float], None]
+    url: str,
+    codec: Codec,
+    access: Access,
+    timeouts: Timeouts,
+    trim: bool,
+    on_round_trip: Callable[[float], None],
 ) -> RemoteConnection:
-    """Return a line on which the server has begun the talk. `trip` is told each round trip in milliseconds.
+    """Connect to a server and return when it has begun the talk.
 
+    `trim` lets the jitter buffer cut surplus sound; `on_round_trip` is called with each round trip in
+    milliseconds.
     Raises: ServerFault.
     """
-    # its own logger, that says nothing: at the lowest level it would write the address, prompt and all
+    # a logger of its own that drops everything: websockets' debug log would write the address with the prompt
     options: dict[str, Any] = {"ssl": access.tls()} if url.startswith("wss:") else {}
     connecting = _Connect(
         url,
@@ -89,41 +100,45 @@ async def dial(
     except InvalidStatus as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise ServerFault(ASKS_FOR_A_KEY.format(status=status)) from None
+            raise ServerFault(KEY_REQUIRED.format(status=status)) from None
         raise ServerFault(
             f"It answers HTTP {status} at {CHAT_PATH} where a moshi server begins a talk."
         ) from None
     except OSError as error:
-        raise ServerFault(sentence_of(error)) from None
+        raise ServerFault(connection_error_text(error)) from None
     except (WebSocketException, ValueError) as error:
         raise ServerFault(f"It does not speak WebSocket there ({type(error).__name__}).") from None
-    line = RemoteConnection(socket, codec, JitterBuffer(trim), trip)
+    connection = RemoteConnection(socket, codec, JitterBuffer(trim), on_round_trip)
     try:
-        await line.until_begun(timeouts.handshake_s)
+        await connection.wait_for_start(timeouts.handshake_s)
     except BaseException:
         socket.transport.abort()
         raise
-    return line
+    return connection
 
 
 class RemoteConnection:
-    """An open talk with a server. `ended` says why there is no more, "" while there is."""
+    """The connection of one talk. `ended` says why it ended, "" while it is open."""
 
     def __init__(
-        self, socket: ClientConnection, codec: Codec, buffer: JitterBuffer, trip: Callable[[float], None]
+        self,
+        socket: ClientConnection,
+        codec: Codec,
+        buffer: JitterBuffer,
+        on_round_trip: Callable[[float], None],
     ) -> None:
         self._socket = socket
         self._codec = codec
-        self._reported_trip = trip
+        self._on_round_trip = on_round_trip
         self.buffer = buffer
         self.ended = ""
-        self.trips_ms: deque[float] = deque(maxlen=TRIPS_REMEMBERED)
-        self.heard_s = self._began_s = time.monotonic()
+        self.round_trips_ms: deque[float] = deque(maxlen=ROUND_TRIPS_REMEMBERED)
+        self.last_audio_s = self._began_s = time.monotonic()
         self.sent_samples = 0
-        self._barren_bytes = 0
+        self._bytes_without_audio = 0
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
-        self._more = asyncio.Event()
-        self._stuck = asyncio.Event()
+        self._has_unsent = asyncio.Event()
+        self._send_queue_full = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
@@ -135,37 +150,37 @@ class RemoteConnection:
         if data := self._codec.encode(samples):
             self._call(self._queue, Message(Kind.AUDIO, data).encode())
 
-    def hang_up(self) -> None:
-        """Close the connection soon. Never waits, may be called twice."""
+    def close_soon(self) -> None:
+        """Schedule the connection to be closed. Never waits, may be called twice."""
         self._call(self._cancel)
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed, and with it every line
+        with suppress(RuntimeError):  # the loop is closed, and with it every connection
             self._loop.call_soon_threadsafe(function, *args)
 
     # on the loop
 
-    async def until_begun(self, patience_s: float) -> None:
-        """Wait for the handshake, or for sound where a server gives none.
+    async def wait_for_start(self, timeout_s: float) -> None:
+        """Wait for the server's handshake, or for its first sound, since some servers send no handshake.
 
         Raises: ServerFault.
         """
         try:
-            with anyio.fail_after(patience_s):
+            with anyio.fail_after(timeout_s):
                 while True:
-                    kind = self._take(await self._socket.recv())
+                    kind = self._handle(await self._socket.recv())
                     if kind in (Kind.HANDSHAKE, Kind.AUDIO):
                         break
         except TimeoutError:
             raise ServerFault(
-                f"It did not begin the talk within {patience_s:g} s; it may be full, or still loading."
+                f"It did not begin the talk within {timeout_s:g} s; it may be full, or still loading."
             ) from None
         except ConnectionClosed as error:
             raise ServerFault(f"It {_closing(error)} before the talk began.") from None
-        self.heard_s = self._began_s = time.monotonic()
+        self.last_audio_s = self._began_s = time.monotonic()
 
     async def run(self) -> None:
-        """Carry the talk until it ends or `hang_up` is called."""
+        """Read and write until the talk ends or `close_soon` is called."""
         self._task = asyncio.current_task()
         tasks = [
             asyncio.ensure_future(part) for part in (self._read(), self._write(), self._watch(), self._ping())
@@ -173,7 +188,7 @@ class RemoteConnection:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             errors = [error for task in done if (error := task.exception())]
-            # what it did wrong says more than that the connection is closed
+            # a fault also closes the connection: of both errors the fault says more
             error = next((each for each in errors if not isinstance(each, ConnectionClosed)), errors[0])
             if isinstance(error, ConnectionClosed):
                 self.ended = f"It {_closing(error)}."
@@ -195,60 +210,60 @@ class RemoteConnection:
 
     async def _read(self) -> None:
         while True:
-            self._take(await self._socket.recv())
+            self._handle(await self._socket.recv())
             written_s = self.buffer.written_samples / SAMPLE_RATE_HZ
             lasted_s = max(time.monotonic() - self._began_s, self.sent_samples / SAMPLE_RATE_HZ)
-            if written_s > lasted_s + AHEAD_S:
+            if written_s > lasted_s + MAX_AHEAD_S:
                 raise ServerFault(f"It sent {written_s:.0f} s of sound in a talk of {lasted_s:.0f} s.")
 
-    def _take(self, data: bytes | str) -> Kind:
+    def _handle(self, data: bytes | str) -> Kind:
         try:
             message = decode(data)
             match message.kind:
                 case Kind.AUDIO:
-                    self._hear(message.payload)
+                    self._take_audio(message.payload)
                 case Kind.TEXT:
                     self.buffer.write_text(message.payload.decode(errors="replace"))
                 case Kind.ERROR:
-                    raise Refused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
+                    raise TalkRefused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
                 case _:
-                    pass  # control, metadata and pings say nothing about sound
+                    pass  # control, metadata and pings carry no sound or text
         except (ProtocolError, BadAudio) as error:
             raise ServerFault(f"It sent what is not the moshi protocol. ({error})") from None
         return message.kind
 
-    def _hear(self, payload: bytes) -> None:
+    def _take_audio(self, payload: bytes) -> None:
         samples = self._codec.decode(payload)
-        self._barren_bytes = 0 if len(samples) else self._barren_bytes + len(payload)
-        if self._barren_bytes > MAX_BARREN_BYTES:
-            raise BadAudio(f"{self._barren_bytes:,} bytes came without a sound in them.")
+        self._bytes_without_audio = 0 if len(samples) else self._bytes_without_audio + len(payload)
+        if self._bytes_without_audio > MAX_BYTES_WITHOUT_AUDIO:
+            raise BadAudio(f"{self._bytes_without_audio:,} bytes came without a sound in them.")
         if len(samples):
-            self.heard_s = time.monotonic()
+            self.last_audio_s = time.monotonic()
             self.buffer.write(samples)
 
     def _queue(self, data: bytes) -> None:
         if len(self._unsent) == MAX_UNSENT:
-            self._stuck.set()
+            self._send_queue_full.set()
         self._unsent.append(data)
-        self._more.set()
+        self._has_unsent.set()
 
     async def _write(self) -> None:
         while True:
-            await self._more.wait()
-            self._more.clear()
+            await self._has_unsent.wait()
+            self._has_unsent.clear()
             while self._unsent:
                 await self._socket.send(self._unsent.popleft())
 
     async def _watch(self) -> None:
-        await self._stuck.wait()
+        await self._send_queue_full.wait()
         raise ServerFault(
             f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent."
         )
 
     async def _ping(self) -> None:
         while True:
-            self.trips_ms.append(await (await self._socket.ping()) * 1000)
-            self._reported_trip(self.trips_ms[-1])
+            self.round_trips_ms.append(await (await self._socket.ping()) * 1000)
+            self._on_round_trip(self.round_trips_ms[-1])
             await asyncio.sleep(PING_EVERY_S)
 
     def _cancel(self) -> None:

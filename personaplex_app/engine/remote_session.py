@@ -1,4 +1,4 @@
-"""One talk with a remote server."""
+"""A session on a remote server."""
 
 from __future__ import annotations
 
@@ -15,32 +15,40 @@ from .contract import Event, LinkStats, Notice, Sampling, Step
 from .interruption_mute import InterruptionMute
 from .remote_connection import RemoteConnection
 
-REALTIME_PATIENCE_S = 0.06
-"""A step of a talk in real time waits so long for its frame: most of the time until the next step."""
-FIRST_S = 0.5
-PATIENCE_S = 2.0
-BEHIND_SAMPLES = 3 * SAMPLE_RATE_HZ
+REALTIME_TIMEOUT_S = 0.06
+"""How long a real-time step waits for the server's frame: most of the 80 ms until the next step."""
+FIRST_FRAME_TIMEOUT_S = 0.5
+FRAME_TIMEOUT_S = 2.0
+MAX_BEHIND_SAMPLES = 3 * SAMPLE_RATE_HZ
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 
 
 class RemoteSession:
-    """Sends each frame of the user and gives out what has come back by then.
+    """Sends each frame of the user and returns the server's sound that has arrived by then.
 
-    A talk in real time goes on when the server is late: with silence. One that is not waits for its frames,
-    each of which has the place in time that the server gave it; it is held in real time too, which is what
-    servers expect, or slower where the server is.
+    A real-time session continues with silence when the server is late. A session that is not real-time waits
+    for every frame, so that the answer keeps the server's timing; it too is paced to real time, which servers
+    expect, or slower where the server is.
     """
 
     def __init__(
-        self, line: RemoteConnection, host: str, realtime: bool, silent_s: float, left: Callable[[], None]
+        self,
+        connection: RemoteConnection,
+        host: str,
+        realtime: bool,
+        silent_s: float,
+        on_close: Callable[[], None],
     ) -> None:
-        """A server that sends no sound for `silent_s` has left; `left` is called at the end."""
-        self._line: RemoteConnection | None = line
-        self._last = line
+        """Take over an open connection; `on_close` is called when the session is closed.
+
+        A server that sends no sound for `silent_s` counts as gone.
+        """
+        self._connection: RemoteConnection | None = connection
+        self._last_connection = connection
         self._host = host
         self._realtime = realtime
         self._silent_s = silent_s
-        self._left = left
+        self._on_close = on_close
         self._captions = Captions()
         self._mute = InterruptionMute()
         self._held_samples: deque[int] = deque(maxlen=STEPS_REMEMBERED)
@@ -53,8 +61,8 @@ class RemoteSession:
         Shapes: `user` and the result's `agent` are float32 [1920].
         Raises: EngineError when the server has ended the talk, or is silent for too long.
         """
-        line = self._line
-        if line is None:
+        connection = self._connection
+        if connection is None:
             raise EngineError("The talk has been closed.")
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
@@ -63,51 +71,57 @@ class RemoteSession:
         now_s = time.monotonic()
         self._due_s = max(self._due_s, now_s) + FRAME_S
         if now_s - self._stepped_s > 1.0:
-            # nobody was there to send anything that the server could have answered
+            # the caller paused: no sound was sent, so that the server's silence does not count
             self._resumed_s = now_s
-        # what lies here when a step begins has waited for it
-        self._held_samples.append(line.buffer.held_samples)
-        notices = self._send(line, user)
-        patience_s = (
-            REALTIME_PATIENCE_S if self._realtime else PATIENCE_S if line.buffer.written_samples else FIRST_S
+        # what is buffered when a step begins is the delay that the buffer adds
+        self._held_samples.append(connection.buffer.held_samples)
+        notices = self._send(connection, user)
+        timeout_s = (
+            REALTIME_TIMEOUT_S
+            if self._realtime
+            else FRAME_TIMEOUT_S
+            if connection.buffer.written_samples
+            else FIRST_FRAME_TIMEOUT_S
         )
-        taken = line.buffer.take(patience_s)
+        taken = connection.buffer.take(timeout_s)
         if taken.silent:
-            self._check(line)
+            self._check(connection)
         self._stepped_s = time.monotonic()
-        agent, text = self._mute.heard(taken.sound, taken.text)
+        agent, text = self._mute.apply(taken.sound, taken.text)
         return Step(agent, text, (*self._captions.step(text), *notices))
 
-    def _send(self, line: RemoteConnection, user: np.ndarray) -> tuple[Event, ...]:
-        """Send what the user says, unless the server is so far behind that its answers would come
-        ever later.
+    def _send(self, connection: RemoteConnection, user: np.ndarray) -> tuple[Event, ...]:
+        """Send the user's frame, or skip it where the server is so far behind that answers would come ever
+        later.
+
+        Return a notice for the first skipped frame.
         """
-        if line.sent_samples - line.buffer.written_samples <= BEHIND_SAMPLES:
-            line.send(user)
+        if connection.sent_samples - connection.buffer.written_samples <= MAX_BEHIND_SAMPLES:
+            connection.send(user)
             return ()
         self._skipped_frames += 1
         if self._skipped_frames > 1:
             return ()
-        behind = f"{BEHIND_SAMPLES / SAMPLE_RATE_HZ:.0f} s behind"
+        behind = f"{MAX_BEHIND_SAMPLES / SAMPLE_RATE_HZ:.0f} s behind"
         text = f"The remote server is slower than real time, {behind}: parts of what you say do not reach it."
         return (Notice("remote_slow", text),)
 
-    def _check(self, line: RemoteConnection) -> None:
-        if line.ended:
-            raise EngineError(f"The talk with the remote server {self._host} has ended. {line.ended}")
-        if time.monotonic() - max(line.heard_s, self._resumed_s) > self._silent_s:
+    def _check(self, connection: RemoteConnection) -> None:
+        if connection.ended:
+            raise EngineError(f"The talk with the remote server {self._host} has ended. {connection.ended}")
+        if time.monotonic() - max(connection.last_audio_s, self._resumed_s) > self._silent_s:
             raise EngineError(
                 f"The talk with the remote server {self._host} has ended. It sent no sound for"
                 f" {self._silent_s:g} s."
             )
 
     def link_stats(self) -> LinkStats:
-        """Return what the way to the server and back costs."""
-        buffer = self._last.buffer
-        trips_ms = list(self._last.trips_ms)
+        """Return the statistics of the network link so far."""
+        buffer = self._last_connection.buffer
+        round_trips_ms = list(self._last_connection.round_trips_ms)
         held = list(self._held_samples)
         return LinkStats(
-            round_trip_ms=round(float(np.median(trips_ms)), 1) if trips_ms else None,
+            round_trip_ms=round(float(np.median(round_trips_ms)), 1) if round_trips_ms else None,
             buffer_ms=round(float(np.median(held)) / SAMPLE_RATE_HZ * 1000, 1) if held else 0.0,
             late_frames=buffer.late_frames,
             trimmed_ms=round(buffer.trimmed_samples / SAMPLE_RATE_HZ * 1000),
@@ -115,19 +129,19 @@ class RemoteSession:
         )
 
     def resample(self, sampling: Sampling) -> None:
-        """Refuse: servers take their sampling when a talk begins."""
+        """Raise BadInput: servers take the sampling only when a talk begins."""
         raise BadInput(
             "A remote server takes the sampling only when a talk begins; it counts from the next talk on."
         )
 
     def interrupt(self) -> None:
-        """Let nothing more be heard until the model pauses: the protocol has no word for it."""
+        """Mute the agent until it pauses: the protocol cannot interrupt a server."""
         self._mute.begin()
 
     def close(self) -> None:
-        """Hang up. May be called twice."""
-        line = self._line
-        self._line = None
-        if line:
-            line.hang_up()
-            self._left()
+        """Close the connection. May be called twice."""
+        connection = self._connection
+        self._connection = None
+        if connection:
+            connection.close_soon()
+            self._on_close()

@@ -1,5 +1,5 @@
-"""The servers behind the remote engine: where each one is, what it told, whether it answers, and who is asked
-next.
+"""The servers of the remote engine: address, reported status, health, and the order in which they are
+tried.
 """
 
 from __future__ import annotations
@@ -24,24 +24,26 @@ from .contract import Capabilities, SessionConfig
 CHAT_PATH = "/api/chat"
 STATUS_PATH = "/voice/status"
 PROBE_S = 5.0
+# pause after a failure, doubled each time: the first, and the longest
 RETRY_S = (5.0, 60.0)
 MAX_STATUS_BYTES = 1 << 20
+# limits for what a server reports: its answer is untrusted
 MAX_VOICES = 256
 MAX_PLACES = 1_000
 RELEASED = tuple(released_voice(name) for name in NAMES)
 PLAIN = Capabilities(sampling=True, backchannels=True, agent_captions=True, role_prompt=True, roleless=True)
-"""What a server of the moshi family can do that tells nothing of itself."""
+"""The capabilities assumed of a moshi-protocol server that reports none."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How servers are reached: what they ask for, and whether their certificates are checked."""
+    """How servers are reached: headers such as a key, and whether certificates are verified."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     insecure: bool = False
 
     def tls(self) -> ssl.SSLContext:
-        """Return a fresh context; the system's certificates, or those of SSL_CERT_FILE, are trusted."""
+        """Return a fresh TLS context that trusts the system's certificates, or those of SSL_CERT_FILE."""
         context = ssl.create_default_context()
         if self.insecure:
             context.check_hostname = False
@@ -51,7 +53,7 @@ class Access:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What a server of this program tells of itself; servers of the moshi family tell nothing."""
+    """The status that a server of this program reports; other moshi servers report none."""
 
     title: str = ""
     available: bool = True
@@ -64,11 +66,11 @@ class ServerStatus:
 
 @dataclass
 class Upstream:
-    """One server. `why` says what was wrong the last time, "" when all was well."""
+    """One server. `why` says why it last failed, "" when it works."""
 
     url: str
     places: int = 1
-    told: ServerStatus = field(default_factory=ServerStatus)
+    status: ServerStatus = field(default_factory=ServerStatus)
     talks: int = 0
     why: str = "It has not been asked yet."
     answer_ms: float | None = None
@@ -79,40 +81,41 @@ class Upstream:
 
     @property
     def host(self) -> str:
-        """Host and port, which is all that anybody else is shown."""
+        """Host and port: the rest of the address may hold secrets and is never shown."""
         return urlsplit(self.url).netloc
 
     @property
     def total(self) -> int:
         """How many talks it holds at once, as far as is known."""
-        return self.told.places or self.places
+        return self.status.places or self.places
 
     @property
     def busy(self) -> float:
-        """The share of its places that are taken, by us or by others."""
-        return max(self.talks, self.told.used) / self.total
+        """The share of its places that are taken, by this program or by others."""
+        return max(self.talks, self.status.used) / self.total
 
     def usable(self, now_s: float) -> bool:
-        """Return whether it is worth asking now."""
+        """Return whether it may be tried now, and is not being left alone after a failure."""
         return now_s >= self._skipped_until_s
 
     def worked(self) -> None:
-        """Note that it does what it should."""
+        """Note that the server works."""
         self.why = ""
         self._failures = 0
         self._skipped_until_s = 0.0
         self._failed_in_talk = False
 
     def failed(self, why: str, now_s: float, in_talk: bool = False) -> None:
-        """Note what went wrong: it is left alone for a while, longer each time."""
+        """Note a failure: the server is left alone for a while, longer after each one."""
         self.why = why
         self._failed_in_talk = in_talk
         self._skipped_until_s = now_s + min(RETRY_S[0] * 2**self._failures, RETRY_S[1])
         self._failures = min(self._failures + 1, 10)
 
     def talk_url(self, config: SessionConfig) -> str:
-        """Return where to talk in a voice and role; what the server's own address says already stays as it
-        says.
+        """Return the address of a talk with this configuration.
+
+        Parameters that the server's configured address already has win over the session's.
         """
         parts = urlsplit(self.url)
         asked = {
@@ -130,16 +133,16 @@ class Upstream:
 
     @property
     def codec(self) -> Literal["opus", "pcm"]:
-        """The codec that its address asks for; every server of the family has Opus."""
+        """The codec that its address asks for; every moshi server has Opus."""
         return "pcm" if dict(parse_qsl(urlsplit(self.url).query)).get("codec") == "pcm" else "opus"
 
     async def probe(self, client: httpx.AsyncClient) -> None:
-        """Ask how it is; the answer, or why there was none, is noted here.
+        """Request the server's status, and note its answer or why there was none.
 
-        Any answer of a web server will do.
+        Any HTTP answer below 500 shows that the server is up: other moshi servers have no status page.
         """
         parts = urlsplit(self.url)
-        status = urlunsplit(
+        status_url = urlunsplit(
             (
                 "https" if parts.scheme == "wss" else "http",
                 parts.netloc,
@@ -151,7 +154,7 @@ class Upstream:
         before_s = time.perf_counter()
         try:
             with anyio.fail_after(PROBE_S):
-                async with client.stream("GET", status) as answer:
+                async with client.stream("GET", status_url) as answer:
                     body = b""
                     async for part in answer.aiter_raw():
                         body += part
@@ -160,39 +163,39 @@ class Upstream:
         except TimeoutError:
             return self.failed(f"It did not answer within {PROBE_S:g} s.", time.monotonic())
         except (httpx.HTTPError, OSError) as error:
-            return self.failed(sentence_of(error), time.monotonic())
+            return self.failed(connection_error_text(error), time.monotonic())
         self.answer_ms = round((time.perf_counter() - before_s) * 1000, 1)
         if answer.status_code in (401, 403):
-            return self.failed(ASKS_FOR_A_KEY.format(status=answer.status_code), time.monotonic())
-        if told := read_status(body):
-            self.told = told
+            return self.failed(KEY_REQUIRED.format(status=answer.status_code), time.monotonic())
+        if status := read_status(body):
+            self.status = status
         elif answer.status_code >= 500:
             return self.failed(f"It answers HTTP {answer.status_code}.", time.monotonic())
-        if not self.told.available:
-            return self.failed(f"It is not ready. {self.told.detail}".strip(), time.monotonic())
-        # that it answers does not show that it talks
+        if not self.status.available:
+            return self.failed(f"It is not ready. {self.status.detail}".strip(), time.monotonic())
+        # an HTTP answer does not prove that talks work: a failed talk keeps its pause
         if not self._failed_in_talk or self.usable(time.monotonic()):
             self.worked()
 
 
-ASKS_FOR_A_KEY = (
+KEY_REQUIRED = (
     "It refuses without the right key (HTTP {status}); set PERSONAPLEX_REMOTE_KEY or"
     " PERSONAPLEX_REMOTE_HEADERS."
 )
 
 
-def by_turn(upstreams: list[Upstream], now_s: float) -> list[Upstream]:
-    """Return whom to ask, first the least busy; those that failed lately come last."""
+def by_load(upstreams: list[Upstream], now_s: float) -> list[Upstream]:
+    """Return the servers in the order to try: least busy first, those that failed lately last."""
     return sorted(upstreams, key=lambda each: (not each.usable(now_s), each.busy))
 
 
 def client_of(access: Access) -> httpx.AsyncClient:
-    """Return what `Upstream.probe` asks with."""
+    """Return an HTTP client for `Upstream.probe`."""
     return httpx.AsyncClient(verify=access.tls(), headers=dict(access.headers), timeout=PROBE_S)
 
 
-def sentence_of(error: BaseException) -> str:
-    """Return what kept a connection from being made, without the address, which may hold what is private."""
+def connection_error_text(error: BaseException) -> str:
+    """Return a sentence on why a connection failed, without the address, which may hold secrets."""
     for each in _causes(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return (
@@ -204,12 +207,13 @@ def sentence_of(error: BaseException) -> str:
         if isinstance(each, socket.gaierror):
             return "Its name is not known to the name servers."
         if isinstance(each, OSError) and (each.errno or 0) > 0:
-            # the system's words alone: Python's name the address behind the name
+            # the system's message for the number: Python's own contains the IP address
             return f"It cannot be reached ({os.strerror(each.errno or 0)})."
     return "It cannot be reached."
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # chains may be long or, by a fault, circular
     seen = 0
     while error is not None and seen < 10:
         yield error
@@ -218,9 +222,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def read_status(body: bytes) -> ServerStatus | None:
-    """Return what a `/voice/status` of this program says, None for anything else.
+    """Return the status in a `/voice/status` answer of this program, None for anything else.
 
-    Nothing in it is trusted to have its form.
+    The answer is untrusted: every field is checked, cut to a limit or replaced.
     """
     try:
         status = json.loads(body)
@@ -253,6 +257,6 @@ def _voice(entry: Any) -> Voice:
 
 
 def one_line(text: Any, limit: int = 200) -> str:
-    """Return what a server said as it can be shown: one line, printable, not too long."""
+    """Return a server's text made safe to show: one line, printable characters, at most `limit` of them."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit]).split())
     return line if len(line) <= limit else shorten(line, limit)[1:-1]

@@ -1,6 +1,4 @@
-"""Prompt phases already computed, kept for the next caller with the same voice and role, within a limit of
-bytes.
-"""
+"""A cache of computed prompt phases, for the next session with the same voice and role, limited in bytes."""
 
 from __future__ import annotations
 
@@ -11,12 +9,14 @@ from typing import Protocol
 
 
 class Sized(Protocol):
+    """Anything that knows its size in bytes."""
+
     @property
     def bytes(self) -> int: ...
 
 
 class Snapshots:
-    """Keeps the most recently used; what alone is larger than the limit is not kept at all."""
+    """Keeps the most recently used snapshots; one that is larger than the whole limit is not kept."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -27,7 +27,7 @@ class Snapshots:
         self.misses = 0
 
     def get(self, key: Hashable) -> Sized | None:
-        """Return what is kept under `key`, and make it the last to go."""
+        """Return the snapshot under `key`, None where there is none, and mark it as just used."""
         with self._lock:
             found = self._kept.get(key)
             if found is None:
@@ -38,10 +38,11 @@ class Snapshots:
             return found
 
     def put(self, key: Hashable, snapshot: Sized) -> None:
-        """Keep a snapshot, letting go of the least recently used where room is needed."""
+        """Keep a snapshot, dropping the least recently used ones where room is needed."""
         with self._lock:
             if snapshot.bytes > self._limit_bytes:
                 return
+            # two sessions may have computed the same prompt phase at once
             if key in self._kept:
                 self.bytes -= self._kept.pop(key).bytes
             self._kept[key] = snapshot
@@ -50,13 +51,13 @@ class Snapshots:
                 self.bytes -= self._kept.popitem(last=False)[1].bytes
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
-        """Let go of the snapshots whose key is unwanted."""
+        """Drop the snapshots for whose key `unwanted` returns True."""
         with self._lock:
             for key in [key for key in self._kept if unwanted(key)]:
                 self.bytes -= self._kept.pop(key).bytes
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop all snapshots."""
         with self._lock:
             self._kept.clear()
             self.bytes = 0

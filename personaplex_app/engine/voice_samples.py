@@ -1,5 +1,5 @@
-"""How the voices of a checkpoint sound: each said once by the model itself when nobody talks, then kept on
-the disk.
+"""Samples of a checkpoint's voices: made once by the model itself when no talk is running, then kept on
+disk.
 """
 
 from __future__ import annotations
@@ -30,19 +30,21 @@ PROMPT = (
     " been."
 )
 SEED = 7
+# six seconds
 MAX_FRAMES = 75
 SILENT_DB = -50.0
 MAX_KEPT_FILES = 200
 RETRY_S = 0.2
 PATIENCE_S = 60.0
-"""A machine that needs longer for one sample than this is too slow to be used for them."""
+"""A machine that needs longer for one sample is too slow, and makes none."""
 
 
 @dataclass(frozen=True)
 class SampledVoice:
-    """A voice to be heard.
+    """A voice to make a sample of.
 
-    `content` is what it is made of; `open` begins a talk in it and returns None when there is no room.
+    `content` identifies it in the sample's key; `open` opens a session in it, or returns None when no row is
+    free.
     """
 
     content: bytes
@@ -50,20 +52,20 @@ class SampledVoice:
 
 
 class VoiceSamples:
-    """Makes the samples that were asked for, one at a time, on a thread of its own that lives while there is
-    something to make.
+    """Makes the requested samples one at a time, on a thread that lives only while there is something to
+    make.
 
-    `free` says whether nobody talks; it is asked before every frame, and a sample is broken off as soon as
-    somebody does.
+    `is_idle` returns whether no talk is running. It is called before every frame, and a sample is abandoned
+    as soon as a talk begins.
     """
 
     def __init__(
-        self, folder: Path, model: bytes, speaker: Callable[[str], SampledVoice], free: Callable[[], bool]
+        self, folder: Path, model: bytes, source: Callable[[str], SampledVoice], is_idle: Callable[[], bool]
     ) -> None:
         self._folder = folder
         self._model = model
-        self._speaker = speaker
-        self._free = free
+        self._source = source
+        self._is_idle = is_idle
         self._made: dict[str, np.ndarray | None] = {}
         self._wanted: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
@@ -72,8 +74,9 @@ class VoiceSamples:
         self._slow = False
 
     def get(self, voice: str) -> np.ndarray | None:
-        """Return a voice's sample, float32 [N]; None where it is not made yet, which asks for it, or where it
-        cannot be.
+        """Return a voice's sample, float32 [N]; None where it cannot be made or is not made yet.
+
+        Asking for one that is not made yet requests it.
         """
         with self._lock:
             if voice in self._made or self._closing.is_set():
@@ -85,7 +88,7 @@ class VoiceSamples:
         return None
 
     def close(self) -> None:
-        """Break off what is being made. May be called twice."""
+        """Abandon the sample that is being made. May be called twice."""
         self._closing.set()
         with self._lock:
             thread = self._thread
@@ -95,7 +98,7 @@ class VoiceSamples:
     def _work(self) -> None:
         while (voice := self._next()) is not None:
             try:
-                sample, done = self._make(self._speaker(voice))
+                sample, done = self._make(self._source(voice))
             except PersonaplexError as error:
                 log.warning("no sample of the voice %s: %s", voice, type(error).__name__)
                 sample = None
@@ -114,28 +117,30 @@ class VoiceSamples:
                 self._thread = None
             return voice
 
-    def _make(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
-        """Return a voice's sample, None where it cannot be had, and whether that is the last word."""
-        path = self._folder / f"{self._key(speaker)}.wav"
+    def _make(self, source: SampledVoice) -> tuple[np.ndarray | None, bool]:
+        """Return a voice's sample or None, and whether that is final or to be tried again later."""
+        path = self._folder / f"{self._key(source)}.wav"
         if (kept := _read(path)) is not None:
             return kept, True
         if self._slow:
             return None, True
-        sample, done = self._say(speaker)
+        sample, done = self._synthesise(source)
         if sample is not None:
             _write(path, sample)
         return sample, done
 
-    def _say(self, speaker: SampledVoice) -> tuple[np.ndarray | None, bool]:
-        """Return what was said, None for nothing audible, and whether it was said to the end."""
-        session = speaker.open() if self._free() else None
+    def _synthesise(self, source: SampledVoice) -> tuple[np.ndarray | None, bool]:
+        """Return the spoken sample, None for nothing audible, and whether it was finished rather than
+        abandoned.
+        """
+        session = source.open() if self._is_idle() else None
         if session is None:
             return None, False
         frames: list[np.ndarray] = []
         began_s = time.monotonic()
         try:
             while len(frames) < MAX_FRAMES:
-                if self._closing.is_set() or not self._free():
+                if self._closing.is_set() or not self._is_idle():
                     return None, False
                 if time.monotonic() - began_s > PATIENCE_S:
                     self._slow = True
@@ -147,14 +152,15 @@ class VoiceSamples:
         loud = [k for k, frame in enumerate(frames) if level_db(frame) > SILENT_DB]
         return (np.concatenate(frames[loud[0] : loud[-1] + 1]) if loud else None), True
 
-    def _key(self, speaker: SampledVoice) -> str:
+    def _key(self, source: SampledVoice) -> str:
+        # all that the sample depends on: a changed one gets a new file
         return hashlib.sha256(
-            b"\0".join((self._model, speaker.content, PROMPT.encode(), str(SEED).encode()))
+            b"\0".join((self._model, source.content, PROMPT.encode(), str(SEED).encode()))
         ).hexdigest()[:32]
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """Return a kept sample; None where there is none, or none of ours."""
+    """Return a sample from disk; None where there is none or the file is not a valid one."""
     try:
         samples, rate_hz = sf.read(
             io.BytesIO(path.read_bytes()), frames=MAX_FRAMES * FRAME_SAMPLES, dtype="float32"
@@ -165,8 +171,9 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _write(path: Path, samples: np.ndarray) -> None:
-    """Keep a sample, letting go of the oldest where there are many; a folder that cannot be written costs
-    making it again.
+    """Write a sample to disk and delete the oldest beyond `MAX_KEPT_FILES`.
+
+    If the folder cannot be written, the sample is made again at the next start.
     """
     wav = io.BytesIO()
     sf.write(wav, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")

@@ -1,10 +1,9 @@
-"""ZeroGPU: GPUs that the Hub lends for seconds, through the `spaces` package, to visitors of a Space.
+"""ZeroGPU: GPUs that the Hub lends to the visitors of a Space for seconds, through the `spaces` package.
 
-Imported only where the platform says that it is one (`platform_detection.this_platform`). What holds there:
-the weights go to an emulated `cuda` on the main thread before the page is launched, and to the device in the
-worker; nothing is compiled; CUDA graphs are recorded in each fresh worker after its fork, since a record
-belongs to the process that made it, and this process has no device to record on.
-Source: the `spaces` package 0.51.
+Imported only on that platform (`platform_detection.this_platform`). Its rules are these: the weights go to an
+emulated `cuda` on the main thread before the page is launched, and to the device in the worker; nothing is
+compiled; CUDA graphs are recorded in each fresh worker after its fork, since a record belongs to the process
+that made it, and this process has no device to record on. Source: the `spaces` package 0.51.
 """
 
 from __future__ import annotations
@@ -28,15 +27,16 @@ WAIT = re.compile(r"Try again in (?:(?P<days>\d+) days?, )?(?P<hours>\d+):(?P<mi
 
 
 class ZeroGpu:
-    """The lender of ZeroGPU. One function is decorated for everything, so that all share their workers."""
+    """Lends ZeroGPU's devices. A single function is decorated, so that all leases share its workers."""
 
     def lend(self, serve: Serve) -> Serve:
-        """Return `serve` as a GPU function whose duration is what it is called with."""
+        """Return `serve` as a GPU function whose duration is its own second argument."""
         return spaces.GPU(serve, duration=lambda path, lease_s: round(lease_s))
 
     def explain(self, error: Exception) -> EngineError:
-        """Return why no GPU was lent: the package raises Gradio's errors, whose words come from the API's
-        answer.
+        """Return the error to show when no GPU was lent.
+
+        The package raises Gradio errors without codes, so that causes are told apart by their texts.
         """
         title = str(getattr(error, "title", ""))
         message = str(getattr(error, "message", error))
@@ -69,7 +69,7 @@ SENTENCES = {
         "This page has been open too long for the GPU. Load it again, and start once more."
     ),
 }
-"""What the package says, and what it means for a visitor; the first that fits counts."""
+"""Parts of the package's messages, and the sentence for the visitor; the first match counts."""
 
 _UNITS_S = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
@@ -80,13 +80,14 @@ def _when(message: str) -> str:
         return "later"
     seconds = sum(int(found[unit] or 0) * length_s for unit, length_s in _UNITS_S.items())
     total_minutes = -(-seconds // 60)
-    told = [f"{total_minutes // 60} h"] if total_minutes >= 60 else []
-    return f"in {' '.join([*told, f'{total_minutes % 60} min'])}"
+    parts = [f"{total_minutes // 60} h"] if total_minutes >= 60 else []
+    return f"in {' '.join([*parts, f'{total_minutes % 60} min'])}"
 
 
 @spaces.GPU
 def _nothing() -> Iterator[WorkerLease]:
-    """Be a GPU function: a ZeroGPU Space without one is stopped, and one without a checkpoint has no
-    other.
+    """Do nothing, as a GPU function.
+
+    The platform stops a Space without any GPU function, and a Space without a checkpoint has no other.
     """
     yield from ()

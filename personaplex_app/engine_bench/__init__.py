@@ -1,1 +1,1 @@
-"""Measuring the PersonaPlex engine on random weights, beside the `moshi` package where it is installed."""
+"""Measure the PersonaPlex engine on random weights, next to the `moshi` package where it is installed."""

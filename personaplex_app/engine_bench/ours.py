@@ -1,4 +1,4 @@
-"""What the engine takes: prompt phase, whole frame, language model step, memory."""
+"""Measure our engine: prompt phase, whole frame, language model step, memory."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ..model.random_weights import fill_cache, random_lm, random_mimi, random_pr
 from ..model.tokenizer import TextTokenizer
 from ..units import FRAME_SAMPLES
 
+# positions early in a talk, and near the end of the attention window of 3000
 EARLY = 100
 LATE = 2900
 BATCH = 4
@@ -31,12 +32,12 @@ AGREEMENT_FRAMES = 50
 
 
 def median_ms(action: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Return the median duration of `repeats` calls after one that does not count."""
+    """Return the median duration of `repeats` calls, after one call to warm up."""
     return round(statistics.median(durations_ms(action, repeats, device)), 3)
 
 
 def durations_ms(action: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
-    """Return the durations of `repeats` calls after one that does not count."""
+    """Return the durations of `repeats` calls, after one call to warm up."""
     took_ms = []
     for _ in range(repeats + 1):
         _wait(device)
@@ -48,7 +49,7 @@ def durations_ms(action: Callable[[], object], repeats: int, device: torch.devic
 
 
 class Ours:
-    """The engine's model on random weights of one size."""
+    """Our model with random weights of one size."""
 
     def __init__(
         self,
@@ -74,36 +75,34 @@ class Ours:
         self.config = lm.config
         for row in range(rows):
             self.duplex.set_sampling(row, RowSampling(seed=row))
-        self.launches = "by the CPU"
         if device.type == "cuda":
-            reason = self.duplex.record(cuda_graphs(device))
-            self.launches = f"kernel by kernel: {reason}" if reason else "CUDA graphs"
+            self.duplex.record(cuda_graphs(device))
 
     def prompt_phase_ms(self, positions: int, repeats: int) -> float:
-        """Return what one caller's prompt phase takes, computed."""
+        """Return how long computing one session's prompt phase takes."""
         prompt = random_prompt(self.config, positions)
         return median_ms(lambda: list(self.duplex.prefill(0, prompt, prompt.positions)), repeats, self.device)
 
     def snapshot_ms(self, positions: int, repeats: int) -> float:
-        """Return what the same takes from a snapshot."""
+        """Return how long restoring the prompt phase from a snapshot takes."""
         for _ in self.duplex.prefill(0, random_prompt(self.config, positions), positions):
             pass
         snapshot = self.duplex.snapshot(0)
         return median_ms(lambda: self.duplex.restore(0, snapshot), repeats, self.device)
 
     def frame_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> float:
-        """Return what a whole frame takes: encode, step, decode."""
+        """Return how long a whole frame takes: encode, step, decode."""
         return round(statistics.median(self.frames_ms(repeats, sessions, position)), 3)
 
     def frames_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> list[float]:
-        """Return what each of `repeats` frames takes, sampled as by default, from `position` on."""
+        """Return how long each of `repeats` frames takes from `position` on, with default sampling."""
         self._place(position)
         frame = (0.1 * np.random.default_rng(0).standard_normal(FRAME_SAMPLES)).astype(np.float32)
         frames = dict.fromkeys(range(sessions), frame)
         return durations_ms(lambda: self.duplex.step(frames), repeats, self.device)
 
     def lm_step_ms(self, repeats: int, sessions: int = 1, position: int = EARLY) -> float:
-        """Return what one step of the language model and depformer takes."""
+        """Return how long one step of language model and depformer takes."""
         self._place(position)
         codes = torch.zeros(sessions, 8, dtype=torch.int64, device=self.device)
         active = torch.ones(sessions, dtype=torch.bool, device=self.device)
@@ -113,7 +112,7 @@ class Ours:
         )
 
     def _place(self, position: int) -> None:
-        """Put all rows where a talk is after `position` positions."""
+        """Set all rows to a position of a talk."""
         rows = self.duplex.rows
         fill_cache(rows.state.cache)
         rows.positions = [position] * rows.count
@@ -121,7 +120,7 @@ class Ours:
 
 
 def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
-    """Return all of ours as plain data."""
+    """Return all measurements of our engine as plain data."""
     config = ours.config
     element_bytes = ours.duplex.checkpoint.lm.text_emb.weight.element_size()
     lm = ours.duplex.checkpoint.lm
@@ -129,7 +128,7 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
     return {
         "prompt_phase_ms": ours.prompt_phase_ms(positions, max(1, repeats // 5)),
         "snapshot_ms": ours.snapshot_ms(positions, repeats),
-        **_pace(ours.frames_ms(repeats)),
+        **_percentiles(ours.frames_ms(repeats)),
         "lm_step_ms": ours.lm_step_ms(repeats),
         **(
             {f"lm_step_{BATCH}_sessions_ms": ours.lm_step_ms(repeats, BATCH)}
@@ -143,13 +142,13 @@ def measure(ours: Ours, positions: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def _pace(took_ms: list[float]) -> dict[str, float]:
+def _percentiles(took_ms: list[float]) -> dict[str, float]:
     p50, p95, p99 = (round(float(ms), 3) for ms in np.percentile(took_ms, [50, 95, 99]))
     return {"frame_ms": p50, "frame_p95_ms": p95, "frame_p99_ms": p99}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return a description of the machine and device."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
         "device": str(device),
@@ -171,7 +170,7 @@ def _cpu_name() -> str:
 
 
 def _peak_bytes(device: torch.device) -> int:
-    """Return the most memory that the process has held, on the GPU where it runs there."""
+    """Return the process's peak memory, on the GPU where the model runs on one."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -183,7 +182,7 @@ def _wait(device: torch.device) -> None:
 
 
 class _NoTokenizer(TextTokenizer):
-    """Random weights have no words."""
+    """Stands in for a tokenizer: random weights produce no words."""
 
     def __init__(self) -> None:
         pass

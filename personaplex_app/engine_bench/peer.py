@@ -1,7 +1,7 @@
-"""The peer: the `moshi` package, run the way the reference server runs it.
+"""Measure the `moshi` package, run the way the reference server runs it.
 
-Sixteen depformer steps, the codec encoding and decoding every frame twice, the prompt phase replayed step by
-step.
+That is with sixteen depformer steps, a codec that encodes and decodes every frame twice, and a prompt phase
+that is replayed step by step.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..model.random_weights import random_prompt
 from .ours import BATCH, EARLY, LATE, median_ms
 
 PACKAGE_FOLDER = Path(sys.prefix) / "oracle"
-"""Where `make test` puts the package, apart from what it would pin."""
+"""Where `make test` installs the package, apart from the environment whose versions it would pin."""
 REFERENCE_STEPS = 16
 
 
 def find() -> bool:
-    """Make the package importable where it is installed; return whether it is."""
+    """Make the package importable if it is installed; return whether it is."""
     if PACKAGE_FOLDER.is_dir() and str(PACKAGE_FOLDER) not in sys.path:
         sys.path.append(str(PACKAGE_FOLDER))
     # as the reference does on a CPU
@@ -36,7 +36,7 @@ def find() -> bool:
 
 
 class Peer:
-    """The peer's model on random weights of one size, for `sessions` rows."""
+    """The `moshi` package's model with random weights of one size, for `sessions` rows."""
 
     def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, sessions: int = 1) -> None:
         from moshi.models.lm import LMGen, LMModel  # pyright: ignore[reportMissingImports]
@@ -61,7 +61,7 @@ class Peer:
 
     @torch.no_grad()
     def step(self) -> torch.Tensor:
-        """Run the language model and all sixteen depformer steps, and bring the tokens to the host."""
+        """Run the language model and all sixteen depformer steps, and copy the tokens to the host."""
         from moshi.utils.sampling import sample_token  # pyright: ignore[reportMissingImports]
 
         generator = self._generator
@@ -75,7 +75,7 @@ class Peer:
                 before = sample_token(audio.float(), True, generator.temp, generator.top_k)[:, 0, 0]
                 chosen.append(before)
         tokens = torch.stack(chosen, dim=1)
-        tokens.tolist()
+        tokens.tolist()  # waits for the device, as the reference server does in every step
         return tokens
 
     @torch.no_grad()
@@ -83,12 +83,13 @@ class Peer:
         """Run a whole frame: both codecs encode, the model steps, both codecs decode."""
         for mimi in self._mimis:
             mimi.encode(self._pcm)
+        # keep the codes within the codec's codebooks, whatever random weights choose
         codes = self.step()[:, :8, None] % 2048
         for mimi in self._mimis:
             mimi.decode(codes).cpu()
 
     def prompt_phase_ms(self, positions: int) -> float:
-        """Return what replaying the prompt phase takes, once."""
+        """Return how long replaying the prompt phase takes, in one run."""
         self._place(0)
         count = random_prompt(self._config, positions).positions
 
@@ -100,16 +101,17 @@ class Peer:
         return median_ms(replay, 1, self._device) if self._device.type == "cuda" else _once_ms(replay)
 
     def frame_ms(self, repeats: int) -> float:
-        """Return what a whole frame takes."""
+        """Return how long a whole frame takes."""
         self._place(EARLY)
         return median_ms(self.frame, repeats, self._device)
 
     def lm_step_ms(self, repeats: int, position: int = EARLY) -> float:
-        """Return what one step of the language model and depformer takes."""
+        """Return how long one step of language model and depformer takes."""
         self._place(position)
         return median_ms(self.step, repeats, self._device)
 
     def _place(self, position: int) -> None:
+        # the package has no call to set a position: write it into every counter of its streaming state
         for module in self._lm.transformer.modules():
             state = getattr(module, "_streaming_state", None)
             cache = getattr(state, "kv_cache", None)
@@ -122,7 +124,7 @@ class Peer:
 def measure(
     config: LmConfig, device: torch.device, dtype: torch.dtype, positions: int, repeats: int
 ) -> dict[str, float]:
-    """Return the peer's figures under the names of ours."""
+    """Return the package's measurements under the same names as ours."""
     peer = Peer(config, device, dtype)
     figures = {
         "prompt_phase_ms": peer.prompt_phase_ms(positions),
@@ -145,7 +147,7 @@ def _once_ms(action: Any) -> float:
 
 def _arguments(config: LmConfig) -> dict[str, Any]:
     def nominal(hidden: int) -> int:
-        # the package takes two thirds of what it is told
+        # the package uses two thirds of the nominal width
         return hidden * 3 // 2
 
     return {

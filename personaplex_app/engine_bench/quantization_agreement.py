@@ -1,6 +1,4 @@
-"""How far int8 and int4 say what the unquantised weights say, measured on a checkpoint's own weights with
-somebody speaking to it.
-"""
+"""Measure how often int8 and int4 choose the unquantised weights' tokens, on a real checkpoint and speech."""
 
 from __future__ import annotations
 
@@ -11,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ..engine.offline import state_line
-from ..engine.personaplex import bring, divide
+from ..engine.personaplex import checkpoint_folder, plan_for_device
 from ..engine_choice import measurements_folder
 from ..errors import EngineError
 from ..evaluation.scenarios import choose_scenarios, load_scenarios, speak
-from ..model.agreement import Agreement, agreement, greedy_choices, greedy_columns, keep_agreements
+from ..model.agreement import Agreement, agreement, greedy_choices, greedy_columns, save_agreements
 from ..model.checkpoint import CheckpointFiles, load_checkpoint
 from ..model.cloning import voice_codes
 from ..model.compute import Compute, pick
@@ -33,14 +31,15 @@ FORMS = ("int8", "int4")
 
 
 def measure_agreement(settings: Settings) -> dict[str, Any]:
-    """Compare each quantised form (or the one that was asked for) with the unquantised weights, one in memory
-    at a time; keep the result.
+    """Compare each quantised form, or the requested one, with the unquantised weights, and store the result.
+
+    Only one model is in memory at a time.
 
     Raises: EngineUnavailable, WeightsError, SettingsError, EngineError where a form does not fit,
     StorageError.
     """
     with state_line() as report:
-        files = CheckpointFiles.of(bring(settings.checkpoint, hub_access(settings), report))
+        files = CheckpointFiles.of(checkpoint_folder(settings.checkpoint, hub_access(settings), report))
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
     codes, said = _spoken(files, compute.device)
     columns = greedy_columns(_load(files, compute, "none", settings.cpu_offload), codes)
@@ -53,7 +52,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         shares[form] = agreement(
             columns, greedy_choices(_load(files, compute, form, settings.cpu_offload), columns)
         )
-    kept = keep_agreements(
+    kept = save_agreements(
         measurements_folder(settings), files.lm, {form: share.all for form, share in shares.items()}
     )
     return {
@@ -76,7 +75,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
 
 
 def render_agreement(found: dict[str, Any]) -> str:
-    """Return the findings for a terminal."""
+    """Format the results for a terminal."""
     lines = [
         (
             f"{found['machine']['name']} ({found['machine']['device']}), {found['dtype']}; {found['frames']}"
@@ -95,9 +94,7 @@ def render_agreement(found: dict[str, Any]) -> str:
 
 
 def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
-    """Return one of our scenarios as the checkpoint's codec hears it, from shortly before the first word on,
-    and what is said.
-    """
+    """Return the codes of one of our scenarios, from shortly before its first word, and its text."""
     scenario = choose_scenarios([SCENARIO], load_scenarios())[0]
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)
@@ -110,9 +107,9 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
 
 def _load(files: CheckpointFiles, compute: Compute, form: str, cpu_offload: bool) -> Lm:
     try:
-        _, option = divide(files, compute, form, 1, cpu_offload)
+        _, option = plan_for_device(files, compute, form, 1, cpu_offload)
     except EngineError as error:
         raise EngineError(
             f"{error} To measure, each form must fit once: add --cpu-offload, or take --device cpu."
         ) from error
-    return load_checkpoint(files, compute.device, compute.dtype, None, form, option.layers_away).lm
+    return load_checkpoint(files, compute.device, compute.dtype, None, form, option.offloaded_layers).lm

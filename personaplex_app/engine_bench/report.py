@@ -1,4 +1,4 @@
-"""The `bench` command: our figures, the peer's, and their ratios, in one run."""
+"""The `bench` command: measure our engine and the `moshi` package in one run, and report both with ratios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import ours as bench
 from . import peer
 
 POSITIONS = 200
-"""A usual prompt phase: voice, silence, a role of about 130 tokens, silence."""
+"""Positions of a typical prompt phase: voice, silence, a role of about 130 tokens, silence."""
 RATIOS = {
     "prompt_phase": ("prompt_phase_ms", "prompt_phase_ms"),
     "prompt_phase_from_snapshot": ("prompt_phase_ms", "snapshot_ms"),
@@ -30,9 +30,9 @@ def run(
     sessions: int = bench.BATCH,
     quantize: str = "none",
 ) -> dict[str, Any]:
-    """Measure and return everything as plain data; the batch of four is left out where fewer `sessions` fit.
+    """Measure and return everything as plain data; a batch of four is left out where fewer `sessions` fit.
 
-    Raises: SettingsError for a device that is not there.
+    Raises: SettingsError for a device that does not exist.
     """
     config = SIZES[size]
     compute = pick(device, dtype, 0)
@@ -68,7 +68,7 @@ def _ratio(figures: dict[str, Any], name: str) -> float | None:
 
 
 def render(found: dict[str, Any], as_json: bool) -> str:
-    """Return the findings for a terminal, or as JSON."""
+    """Format the results for a terminal, or as JSON."""
     if as_json:
         return json.dumps(found, indent=2)
     machine = found["machine"]

@@ -1,1 +1,1 @@
-"""Conversations held with an engine and measured, and the report of them."""
+"""Hold scripted conversations with an engine, measure them, and report the results."""

@@ -1,6 +1,4 @@
-"""Whether an answer is right without a judge: facts as numbers and words, ways to decline, phrases of the
-other role.
-"""
+"""Check answers without a language model as judge: facts, refusals, and phrases of the wrong role."""
 
 from __future__ import annotations
 
@@ -13,7 +11,8 @@ from ..responder.lexicon import Lexicon
 from ..responder.numbers import figures
 
 MIN_ALIKE = 85.0
-# said to be heard, not to be answered
+"""Similarity in per cent from which a phrase counts as found: transcripts hold recognition errors."""
+# words that only interrupt: an answer need not take them up
 _CUTS_IN = frozenset(("wait", "hold", "stop", "enough"))
 _DECLINES = re.compile(
     r"\b(i('m| am) (not sure|afraid|unable)|i (do not|don't|can't|cannot|couldn't)"
@@ -32,30 +31,32 @@ def normalised(text: str) -> str:
 
 
 def holds(answer: str, facts: Iterable[int | str]) -> bool:
-    """Return whether an answer has every fact: a number in figures or words, or one of the ways to say it
-    that `|` parts.
+    """Return whether an answer contains every fact.
+
+    A fact is a number, in figures or in words, or a text of alternatives separated by `|`.
     """
     text = normalised(answer)
     numbers = figures(answer)
     return all(
-        fact in numbers if isinstance(fact, int) else any(_said(way, text) for way in fact.split("|"))
+        fact in numbers if isinstance(fact, int) else any(_contains(way, text) for way in fact.split("|"))
         for fact in facts
     )
 
 
-def _said(way: str, text: str) -> bool:
-    # a word may be misheard or inflected, never only begun
+def _contains(way: str, text: str) -> bool:
+    # a shorter text would match only the beginning of the phrase
     return len(text) >= len(way) and fuzz.partial_ratio(way, text) >= MIN_ALIKE
 
 
 def declines(answer: str) -> bool:
-    """Return whether an answer says that it does not know, or will not."""
+    """Return whether an answer declines: that the agent does not know, cannot or will not."""
     return bool(_DECLINES.search(normalised(answer)))
 
 
 def relevance(asked: str, answer: str) -> float | None:
-    """Return the share of what was asked about, its content words, that an answer takes up; None where it
-    names nothing.
+    """Return the share of a question's content words that an answer contains.
+
+    None where the question has no content words.
     """
     lexicon = Lexicon.load()
     wanted = set(lexicon.content(asked)) - _CUTS_IN
@@ -63,5 +64,5 @@ def relevance(asked: str, answer: str) -> float | None:
 
 
 def inverts(text: str, phrases: Iterable[str]) -> bool:
-    """Return whether a text has a phrase of the other role, given as regular expressions."""
+    """Return whether a text matches one of the regular expressions for phrases of the other role."""
     return any(re.search(phrase, normalised(text)) for phrase in phrases)

@@ -1,4 +1,4 @@
-"""One voice's answer as a comparison shows it: at equal loudness, drawn, with turn latency and words.
+"""One voice's answer in a comparison: at equal loudness, with its picture, turn latency and words.
 
 Every call blocks.
 """
@@ -25,7 +25,7 @@ Channels = Literal["both", "agent"]
 
 @dataclass(frozen=True)
 class Matched:
-    """A rendering and the gains that make it as loud as any other."""
+    """A rendering with the gains that bring both sides to the target loudness."""
 
     rendering: Rendering
     user_gain_db: float
@@ -33,11 +33,11 @@ class Matched:
 
     @classmethod
     def of(cls, rendering: Rendering) -> Matched:
-        """Return a rendering with its gains."""
+        """Measure a rendering's loudness and return it with its gains."""
         return cls(rendering, gain_db(rendering.user), gain_db(rendering.agent))
 
     def wav(self, channels: Channels = "both") -> bytes:
-        """Return the sound: the user left and the agent right, or the agent alone."""
+        """Return the sound as a wav file: the user left and the agent right, or the agent alone."""
         agent = amplified(self.rendering.agent, self.agent_gain_db)
         sound = (
             agent
@@ -49,12 +49,12 @@ class Matched:
         return out.getvalue()
 
     def lane(self, words: bool = True) -> dict[str, Any]:
-        """Return what the lane is drawn from; without `words`, nothing but the sound."""
+        """Return the data of the lane; without `words`, only its sound."""
         drawn = export.lane(self.rendering, io.BytesIO(self.wav()))
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
     def clip(self) -> TrialClip:
-        """Return it as a clip of a blind test."""
+        """Return the answer as a clip of a blind test."""
         meta = self.rendering.meta
         sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
         return TrialClip(
@@ -63,7 +63,7 @@ class Matched:
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:
-    """Return the median turn latency, the agent's words, and what a second of sound took to compute."""
+    """Return the median turn latency, the agent's words, and the real-time factor."""
     latencies_s = [each.latency_s for each in rendering.turn_latencies]
     said = " ".join(
         each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip()

@@ -1,5 +1,6 @@
-"""One conversation on disk: a folder as Full-Duplex-Bench lays its samples out, with `unit.json` beside,
-whole or not there.
+"""One measured conversation on disk: a folder in the layout of Full-Duplex-Bench's samples, plus `unit.json`.
+
+A folder is complete or does not exist.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ANNOTATION = {"pause": "pause.json", "turn": "turn_taking.json", "interruption"
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation to hold: what the user says, in which take, to which voice."""
+    """A conversation to hold: its scenario, the agent's voice, and the seed of the take."""
 
     scenario: str
     voice: str
@@ -48,7 +49,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a unit's `unit.json` holds. Times are seconds on the timeline."""
+    """The content of `unit.json`. Times are seconds on the audio timeline."""
 
     scenario: str
     kind: str
@@ -84,13 +85,13 @@ class Result:
 def result_of(
     conversation: Conversation,
     spoken: SpokenScenario,
-    heard: AgentSide,
+    agent: AgentSide,
     prompt: str,
     speech: list[Span],
     values: Values,
     judgement: Judgement | None,
 ) -> Result:
-    """Return what is kept of a conversation that was held and measured."""
+    """Return the record of a conversation that was held and measured."""
     scenario = spoken.scenario
     return Result(
         scenario=scenario.name,
@@ -103,23 +104,24 @@ def result_of(
         duration_s=round(spoken.duration_s, 6),
         script_sha256=scenario.sha256,
         user_sha256=spoken.sha256,
-        agent_sha256=hashlib.sha256(float_to_pcm16(heard.samples)).hexdigest(),
+        agent_sha256=hashlib.sha256(float_to_pcm16(agent.samples)).hexdigest(),
         prompt_sha256=hashlib.sha256(prompt.encode()).hexdigest(),
         happened=[asdict(each) for each in spoken.happened],
         user_words=_words(spoken.words),
-        agent_words=_words(heard.words),
+        agent_words=_words(agent.words),
         agent_speech=[(round(start_s, 4), round(end_s, 4)) for start_s, end_s in speech],
         values=values,
-        step_ms=list(heard.step_ms),
-        ready_s=list(heard.ready_s),
+        step_ms=list(agent.step_ms),
+        ready_s=list(agent.ready_s),
         judgement=asdict(judgement) if judgement else None,
     )
 
 
 def write_conversation(
-    root: Path, spoken: SpokenScenario, heard: AgentSide, result: Result, voice: np.ndarray | None
+    root: Path, spoken: SpokenScenario, agent: AgentSide, result: Result, voice: np.ndarray | None
 ) -> None:
-    """Write a unit's folder under another name and rename it: a reader never sees half of one.
+    """Write a conversation's folder under a temporary name and rename it, so that it is never seen half
+    written.
 
     Raises: StorageError.
     """
@@ -129,7 +131,7 @@ def write_conversation(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         soundfile.write(part / USER_AUDIO, spoken.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
-        soundfile.write(part / AGENT_AUDIO, heard.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+        soundfile.write(part / AGENT_AUDIO, agent.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
         chunks = [
             {"text": word["text"], "timestamp": [word["start_s"], word["end_s"]]}
             for word in result.agent_words
@@ -158,14 +160,16 @@ def write_conversation(
 
 
 def read_results(root: Path) -> list[Result]:
-    """Return every whole unit below a folder, by name; one that cannot be read counts as none."""
+    """Return the records of all complete conversations below a folder, by name; unreadable ones are
+    skipped.
+    """
     found = []
     for path in sorted((root / CONVERSATIONS).glob(f"*/{ABOUT}")):
         if path.parent.suffix == ".part":
             continue
         try:
-            told = read_json(path)
-            result = Result(**told)
+            data = read_json(path)
+            result = Result(**data)  # a TypeError where fields are missing or unknown
             if result.schema == SCHEMA:
                 found.append(result)
         except (TypeError, BadInput):
@@ -174,7 +178,7 @@ def read_results(root: Path) -> list[Result]:
 
 
 def read_voice(root: Path, result: Result) -> np.ndarray | None:
-    """Return a unit's voice, float32 [256]; None where it was not measured."""
+    """Return a conversation's voice embedding, float32 [256]; None where it was not measured."""
     try:
         return np.load(root / CONVERSATIONS / result.conversation.name / "voice.npy", allow_pickle=False)
     except (OSError, ValueError):
@@ -182,7 +186,7 @@ def read_voice(root: Path, result: Result) -> np.ndarray | None:
 
 
 def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
-    """Return a unit's user and agent sound, float32 [N] each, as long as the shorter.
+    """Return the sound of the user and of the agent, float32 [N] each, both cut to the shorter one's length.
 
     Raises: StorageError.
     """
@@ -198,7 +202,7 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a file whole or not at all."""
+    """Write JSON atomically: a reader sees the old file or the new one."""
     write_atomically(path, json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
 
 
@@ -210,5 +214,5 @@ def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
 
 
 def _folder_name(text: str) -> str:
-    """Return a voice's name as a folder may have it; cloned voices' names hold a colon."""
+    """Return a voice's name as a folder's name: those of cloned voices contain a colon."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text)

@@ -1,6 +1,7 @@
-"""What listens to the agent's sound.
+"""The neural networks that measure the agent's sound: voice activity, DNSMOS, voice similarity.
 
-What is not installed is named, with the sentence that says how to get it, and measured nothing.
+Those that are not installed are listed with a sentence on how to install them, and their metrics are left
+out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from ..errors import EngineError
 from ..speech.quality import Dnsmos, clipping_share, silence_share
 from ..speech.sound import Sound, Span
-from ..speech.speech_finder import SpeechFinder, at_the_sound
+from ..speech.speech_finder import SpeechFinder, align_to_sound
 from ..units import SAMPLE_RATE_HZ
 from .measures import AgentSide, Values, spoken_part
 from .similarity import VoiceEncoder, similarity
@@ -27,10 +28,10 @@ T = TypeVar("T")
 
 
 class Instruments:
-    """The networks, loaded once. May be shared by threads; one at a time is served."""
+    """The networks, loaded once. May be shared by threads; calls run one at a time."""
 
     def __init__(self, dnsmos: bool = True) -> None:
-        """Load what is there. `absent` has a sentence for each that is not."""
+        """Load the networks that are installed; `absent` gets a sentence for each of the others."""
         self.absent: dict[str, str] = {}
         self._lock = threading.Lock()
         self._finder = SpeechFinder()
@@ -47,31 +48,35 @@ class Instruments:
             return None
 
     def speech(self, samples: np.ndarray) -> list[Span]:
-        """Return where somebody speaks in float32 [N] at 24 kHz, from sound to sound."""
+        """Return the spans of speech in float32 [N] at 24 kHz, in seconds, from first to last audible
+        sample.
+        """
         sound = Sound(samples, SAMPLE_RATE_HZ, 1)
         with self._lock:
-            return at_the_sound(self._finder.segments(sound), sound)
+            return align_to_sound(self._finder.segments(sound), sound)
 
-    def sound(self, heard: AgentSide, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
-        """Return the figures of the agent's sound, and its voice as float32 [256] where that can be told."""
+    def sound(self, agent: AgentSide, speech: list[Span]) -> tuple[Values, np.ndarray | None]:
+        """Return the metrics of the agent's sound, and its voice embedding, float32 [256], where it can be
+        measured.
+        """
         values: Values = {
-            "clipping_share": [clipping_share(heard.samples)],
-            "silence_share": [silence_share(heard.samples, SAMPLE_RATE_HZ)],
+            "clipping_share": [clipping_share(agent.samples)],
+            "silence_share": [silence_share(agent.samples, SAMPLE_RATE_HZ)],
         }
         voice = None
         with self._lock:
             if (
                 self._dnsmos
                 and speech
-                and (mos := self._dnsmos.score(spoken_part(heard.samples, speech), SAMPLE_RATE_HZ))
+                and (mos := self._dnsmos.score(spoken_part(agent.samples, speech), SAMPLE_RATE_HZ))
             ):
                 values |= {"dnsmos_overall": [mos.overall], "dnsmos_signal": [mos.signal]}
             if self._encoder:
-                voice = self._embed(heard.samples)
-                if len(heard.samples) >= MIN_DRIFT_S * SAMPLE_RATE_HZ:
+                voice = self._embed(agent.samples)
+                if len(agent.samples) >= MIN_DRIFT_S * SAMPLE_RATE_HZ:
                     part = int(PART_S * SAMPLE_RATE_HZ)
-                    first = self._embed(heard.samples[:part])
-                    last = self._embed(heard.samples[-part:])
+                    first = self._embed(agent.samples[:part])
+                    last = self._embed(agent.samples[-part:])
                     if first is not None and last is not None:
                         values["voice_drift"] = [similarity(first, last)]
         return {key: [round(float(value), 6) for value in each] for key, each in values.items()}, voice

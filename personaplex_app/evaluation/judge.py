@@ -1,5 +1,6 @@
-"""A language model's opinion of a conversation, from any OpenAI-compatible endpoint; its raw reply is kept
-beside its score.
+"""A language model as judge of a conversation, at any OpenAI-compatible endpoint.
+
+Its raw reply is stored with its score, so that the score can be checked.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ PROMPT = (
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge said. Without a usable score, `problem` says why; the raw reply is kept all the same."""
+    """The judge's verdict. Where there is no usable score, `problem` says why; the raw reply is kept
+    anyway.
+    """
 
     model: str
     prompt_sha256: str
@@ -36,7 +39,7 @@ class Judgement:
 
 
 class Judge:
-    """Asks one endpoint, one conversation a request. May be shared by threads."""
+    """Sends conversations to one endpoint, one a request. May be shared by threads."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
@@ -45,26 +48,26 @@ class Judge:
 
     @property
     def model(self) -> str:
-        """The model's name, or that the endpoint chooses it."""
+        """The model's name, or a phrase that the endpoint chooses it."""
         return self._settings.model or "the endpoint's own choice"
 
     @property
     def prompt_sha256(self) -> str:
-        """The hash of the instructions: another prompt is another judge."""
+        """The hash of the instructions: scores under different prompts cannot be compared."""
         return hashlib.sha256(PROMPT.encode()).hexdigest()
 
     def ask(self, spoken: SpokenScenario, role: str, agent_text: str) -> Judgement:
-        """Return the opinion.
+        """Return the verdict on a conversation.
 
-        Whatever goes wrong becomes the judgement's problem: a run does not end because its judge does.
+        Errors go to the judgement's `problem` and are not raised, so that a run survives a failing judge.
         """
         user_text = " / ".join(each.text for each in spoken.happened if each.text)
-        told = (
+        question = (
             f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT:"
             f" {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
         )
         body = {
-            "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": told}],
+            "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}],
             "temperature": 0,
         }
         if self._settings.model:

@@ -1,6 +1,4 @@
-"""What the machine and its packages are, and how much memory this process has and had: what figures must be
-read with.
-"""
+"""Describe the machine, its packages and this process's memory, to be stored with every measurement."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """Return what the machine is, as benchmarks write it beside their figures."""
+    """Return a description of the machine for the results of benchmarks."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
@@ -37,15 +35,13 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Return the version of each package that matters, None for one that is absent."""
+    """Return the versions of `PACKAGES`, None for one that is not installed."""
     return {name: _version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """`peak_bytes` is the most that was resident since the process began; None where the system does not
-    tell.
-    """
+    """The resident memory of this process, now and at its peak; None where the system does not report it."""
 
     now_bytes: int | None
     peak_bytes: int | None
@@ -53,7 +49,7 @@ class MemoryUse:
 
 
 def memory_use() -> MemoryUse:
-    """Return what this process holds, and the most it held."""
+    """Return the memory use of this process."""
     now_bytes = peak_bytes = None
     try:
         status = dict(
@@ -62,14 +58,14 @@ def memory_use() -> MemoryUse:
         now_bytes, peak_bytes = (int(status[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     except (OSError, KeyError, ValueError):
         pass
-    # only where an engine has loaded it: importing torch to ask takes seconds
+    # only where an engine has imported torch already: an import takes seconds
     torch = sys.modules.get("torch")
     gpu_peak_bytes = torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else None
     return MemoryUse(now_bytes, peak_bytes, gpu_peak_bytes)
 
 
 def gpu_name() -> str | None:
-    """Return the first GPU's name, where torch is loaded and has one."""
+    """Return the first GPU's name, None where torch is not imported or sees no GPU."""
     torch = sys.modules.get("torch")
     return torch.cuda.get_device_name(0) if torch and torch.cuda.is_available() else None
 

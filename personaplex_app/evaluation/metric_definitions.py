@@ -1,4 +1,4 @@
-"""What the figures of a conversation are called, and what each of them means."""
+"""The metrics of a conversation: their keys, titles, units and meanings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ GROUPS = ("Turn taking", "Persona", "Sound and voice", "Wall clock")
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure: a `rate` is of events that happen or do not, everything else is a mean.
+    """One metric. Those of unit `rate` are shares of events; all others are means.
 
-    `better` is "" where neither end is good.
+    `better` is "" where neither a low nor a high value is good.
     """
 
     key: str

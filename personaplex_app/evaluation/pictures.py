@@ -1,6 +1,4 @@
-"""Still pictures for a report: the duplex lane of a conversation, and figures with their intervals, as inline
-SVG.
-"""
+"""Draw a report's pictures as inline SVG: the lane of a conversation, and metrics with their intervals."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ NAMES = {
 
 
 def lane(result: Result, user: np.ndarray, agent: np.ndarray) -> str:
-    """Return both sides on one time axis: the user above, the agent below, words at their times.
+    """Return the lane: both sides on one time axis, the user above, the agent below, words at their times.
 
     Shapes: `user` and `agent` are float32 [N] at 24 kHz.
     """
@@ -63,32 +61,32 @@ def _bars(samples: np.ndarray, axis: int, sign: int) -> str:
     path = []
     for index, peak in enumerate(peaks(samples, PEAKS_PER_S, SAMPLE_RATE_HZ)):
         if peak > 0.002:
-            # loudness as heard: quiet speech stays visible
-            tall = max(1.5, min(1.0, float(peak) ** 0.6 * 1.15) * HALF_PX)
-            path.append(f"M{index * PITCH_PX + 1} {axis + sign * 2}v{sign * tall:.1f}")
+            # a power below 1, like perceived loudness, keeps quiet speech visible
+            height = max(1.5, min(1.0, float(peak) ** 0.6 * 1.15) * HALF_PX)
+            path.append(f"M{index * PITCH_PX + 1} {axis + sign * 2}v{sign * height:.1f}")
     return "".join(path)
 
 
 def _band(happened: dict[str, Any], axis: int) -> str:
     x = happened["start_s"] * PX_PER_S
-    wide = (happened["end_s"] - happened["start_s"]) * PX_PER_S
+    width = (happened["end_s"] - happened["start_s"]) * PX_PER_S
     name = f'<text class="mark" x="{x + 2:.1f}" y="{axis - HALF_PX - 5}">{NAMES[happened["what"]]}</text>'
     if happened["what"] == "interruption":
         return f'<path class="cut" d="M{x:.1f} {axis - HALF_PX}v{2 * HALF_PX}"/>{name}'
     return (
-        f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, wide):.1f}"'
+        f'<rect class="band" x="{x:.1f}" y="{axis - HALF_PX}" width="{max(2.0, width):.1f}"'
         f' height="{2 * HALF_PX}"/>{name}'
     )
 
 
 def _words(words: Sequence[dict[str, Any]], side: str, axis: int, sign: int) -> str:
-    """Return the words near their times; fast speech goes on in the other row, and no word covers another."""
+    """Return the words near their times, in two rows so that none covers another in fast speech."""
     ends = [-1e9] * ROWS
     row = 0
-    told = []
+    elements = []
     for word in words:
         x = word["start_s"] * PX_PER_S
-        # text runs on in one row for as long as it stays near its time
+        # stay in the row while its text has not drifted further than `RUN_ON_PX` from its time
         if ends[0] <= x and ends[row] + RUN_ON_PX < x:
             row = 0
         elif ends[row] - x > RUN_ON_PX:
@@ -96,12 +94,12 @@ def _words(words: Sequence[dict[str, Any]], side: str, axis: int, sign: int) -> 
         at = max(x, ends[row])
         ends[row] = at + len(word["text"]) * LETTER_PX + GAP_PX
         y = axis + sign * (HALF_PX + MARK_PX + 6 + row * ROW_PX) + 4
-        told.append(f'<text x="{at:.0f}" y="{y}">{escape(word["text"])}</text>')
-    return f'<g class="{side}-words">{"".join(told)}</g>'
+        elements.append(f'<text x="{at:.0f}" y="{y}">{escape(word["text"])}</text>')
+    return f'<g class="{side}-words">{"".join(elements)}</g>'
 
 
 def intervals_plot(metric: dict[str, Any]) -> str:
-    """Return a figure of every voice with its interval, nothing where no interval can be shown."""
+    """Return a plot of a metric by voice with intervals, "" where no interval can be shown."""
     every = [*metric["by_voice"].items(), ("all", metric["all"])]
     cells = [(name, cell) for name, cell in every if cell["shown"] and cell["value"] is not None]
     if len(metric["by_voice"]) == 1:

@@ -1,6 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, with the same figures as CSV and JSON beside
-it.
-"""
+"""Write the report of a run: one self-contained HTML file, and the same figures as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ CONVERSATIONS = "conversations.csv"
 FILES = (HTML, JSON, FIGURES, CONVERSATIONS)
 _MP3_QUALITY = 0.85
 _PUBLISHED = (
-    # as published, and what of ours is nearest
+    # the published figure, the key of our nearest metric, and how to format a published row
     (
         "Pause: takes the turn",
         "takes_pause",
@@ -77,8 +75,10 @@ def write_report(out: Path, command: str = "") -> Path:
     summary["command"] = command
     try:
         write_atomically(out / HTML, html_of(out, summary, results).encode())
-        told = {**summary, "per_conversation": [_brief(result) for result in results]}
-        write_atomically(out / JSON, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False).encode())
+        document = {**summary, "per_conversation": [_brief(result) for result in results]}
+        write_atomically(
+            out / JSON, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
+        )
         write_atomically(out / FIGURES, figures_csv(summary).encode())
         write_atomically(out / CONVERSATIONS, conversations_csv(results).encode())
     except OSError as error:
@@ -108,24 +108,24 @@ def html_of(out: Path, summary: dict[str, Any], results: list[Result]) -> str:
         worst=[_case(out, result) for result in worst],
         best=[_case(out, result) for result in best],
         results=[(result, remarks(result)) for result in results],
-        published=_beside(summary),
+        published=_published_comparison(summary),
         cell=cell_text,
         span=span_text,
         least=intervals.MIN_EVENTS,
     )
 
 
-def _beside(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+def _published_comparison(summary: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     rows = summary["published"]["rows"]
     ours = [metric_text(summary["metrics"][key]) if key else _same_voice(summary) for _, key, _ in _PUBLISHED]
     return [
-        (name, here, [tell(row) for row in rows])
-        for (name, _, tell), here in zip(_PUBLISHED, ours, strict=True)
+        (name, our_text, [format_row(row) for row in rows])
+        for (name, _, format_row), our_text in zip(_PUBLISHED, ours, strict=True)
     ]
 
 
 def _same_voice(summary: dict[str, Any]) -> str:
-    """Return how alike conversations of one voice are, over all voices."""
+    """Return the mean similarity of a voice between different conversations, over all voices."""
     known = [value for value in (summary["alike"] or {}).get("same", {}).values() if value is not None]
     return f"{np.mean(known):.2f}" if known else "– (not measured)"
 
@@ -137,7 +137,10 @@ def _case(out: Path, result: Result) -> dict[str, Any]:
 
 
 def mp3(user: np.ndarray, agent: np.ndarray) -> str:
-    """Return both sides as a data address: the user left, the agent right, each a little in the other ear."""
+    """Return both sides as a data URL with an MP3: the user left, the agent right.
+
+    Each side is mixed a little into the other channel, which is more comfortable on headphones.
+    """
     near = 0.85
     far = 0.15
     both = np.column_stack((near * user + far * agent, far * user + near * agent))
@@ -147,14 +150,14 @@ def mp3(user: np.ndarray, agent: np.ndarray) -> str:
 
 
 def cell_text(cell: Cell, conversation: str) -> str:
-    """Return a figure for a reader: a dash for none, and for one that rests on too few events."""
+    """Return a figure as text: a dash where there is none or too few events support it."""
     if cell["value"] is None or not cell["shown"]:
         return "–"
     return f"{cell['value']:.0%}" if conversation in ("rate", "share") else f"{cell['value']:.2f}"
 
 
 def span_text(cell: Cell, conversation: str) -> str:
-    """Return a figure's interval, or why it is not shown."""
+    """Return a figure's interval as text, or why it is not shown."""
     if not cell["events"]:
         return ""
     if not cell["shown"]:
@@ -168,7 +171,7 @@ def span_text(cell: Cell, conversation: str) -> str:
 
 
 def metric_text(metric: dict[str, Any]) -> str:
-    """Return a metric's figure over all voices as publications have it, with its unit."""
+    """Return a metric's figure over all voices in the unit that publications use."""
     cell = metric["all"]
     if not cell["shown"]:
         return f"– ({span_text(cell, metric['unit']) or 'no events'})"
@@ -178,8 +181,9 @@ def metric_text(metric: dict[str, Any]) -> str:
 
 
 def figures_csv(summary: dict[str, Any]) -> str:
-    """Return every figure of every voice, one a line, speed and likeness among them; what rests on too few
-    events has no value.
+    """Return all figures by voice as CSV, speed and similarity among them.
+
+    A figure that too few events support has no value.
     """
     rows: list[tuple] = [("metric", "unit", "voice", "value", "low", "high", "events", "shown")]
     for metric in summary["metrics"].values():
@@ -227,7 +231,7 @@ def _speed_unit(key: str) -> str:
 
 
 def conversations_csv(results: list[Result]) -> str:
-    """Return every conversation, one a line: its hashes, and the mean of each of its figures."""
+    """Return all conversations as CSV: their hashes, and the mean of each metric."""
     keys = [metric.key for metric in METRICS]
     rows: list[tuple] = [
         (
@@ -269,8 +273,8 @@ def _csv(rows: list[tuple]) -> str:
 
 
 def _brief(result: Result) -> dict[str, Any]:
-    """Return a conversation without its long lists: its folder has them."""
-    told = asdict(result)
+    """Return a conversation without its long lists, which its folder holds."""
+    document = asdict(result)
     for key in ("step_ms", "ready_s", "user_words", "agent_words", "agent_speech"):
-        told.pop(key)
-    return {**told, "agent_text": result.agent_text}
+        document.pop(key)
+    return {**document, "agent_text": result.agent_text}

@@ -1,5 +1,6 @@
-"""Conversations held with an engine and measured: every scenario with every voice and seed, resumable one by
-one.
+"""Hold and measure the conversations of a run: every scenario with every voice and seed.
+
+A run can be resumed: conversations that are complete on disk are not held again.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ MAX_CONVERSATIONS = 20_000
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What to hold. A seed is one take: it sets the model's sampling and whose voice the user has.
+    """The conversations to hold. A seed sets the model's sampling and chooses the user's voice.
 
-    `live` holds the conversations in real time; otherwise they are held on the timeline, as fast as the
-    machine allows.
+    With `live` they are held in real time, else as fast as the machine allows.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -45,9 +45,7 @@ class RunPlan:
 
     @property
     def conversations(self) -> list[Conversation]:
-        """Every conversation, the first voice's and seed's first: an early stop leaves something of each
-        scenario.
-        """
+        """Every conversation, ordered by seed, then voice, so that a stopped run covers each scenario."""
         return [
             Conversation(s.name, voice, seed)
             for seed in self.seeds
@@ -56,7 +54,7 @@ class RunPlan:
         ]
 
     def checked(self, engine: Engine) -> RunPlan:
-        """Return the plan when an engine can follow it.
+        """Return the plan if an engine can carry it out.
 
         Raises: UnknownVoice, BadInput.
         """
@@ -76,7 +74,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is. `left_s` is None until it can be told."""
+    """The progress of a run. `left_s`, the estimated time left, is None until it can be estimated."""
 
     done: int
     total: int
@@ -87,7 +85,7 @@ class RunProgress:
 
 
 class Evaluator:
-    """What holds and measures conversations: the user's voice and the instruments, loaded once.
+    """Speaks the user's side and measures conversations; its models are loaded once.
 
     May be shared by threads.
     """
@@ -99,35 +97,35 @@ class Evaluator:
         self._lock = threading.Lock()
 
     def say(self, scenario: Scenario, take: int) -> SpokenScenario:
-        """Return the user's side of a scenario."""
+        """Synthesise the user's side of a scenario."""
         with self._lock:
             return speak(scenario, take, self._synthesiser)
 
-    def keep(self, out: Path, conversation: Conversation, spoken: SpokenScenario, heard: AgentSide) -> None:
+    def keep(self, out: Path, conversation: Conversation, spoken: SpokenScenario, agent: AgentSide) -> None:
         """Measure a conversation and write its folder.
 
         Raises: StorageError.
         """
         prompt = persona_prompt(spoken.scenario)
-        speech = self.instruments.speech(heard.samples)
-        values = measure_turns(spoken, heard, speech, prompt)
-        sound, voice = self.instruments.sound(heard, speech)
+        speech = self.instruments.speech(agent.samples)
+        values = measure_turns(spoken, agent, speech, prompt)
+        sound, voice = self.instruments.sound(agent, speech)
         judgement = None
         if self._judge:
-            text = " ".join(word.text for word in heard.words if word.start_s >= spoken.from_s)
+            text = " ".join(word.text for word in agent.words if word.start_s >= spoken.from_s)
             judgement = self._judge.ask(spoken, prompt, text)
             values |= {"judge_score": [judgement.score]} if judgement.score is not None else {}
         write_conversation(
             out,
             spoken,
-            heard,
-            result_of(conversation, spoken, heard, prompt, speech, values | sound, judgement),
+            agent,
+            result_of(conversation, spoken, agent, prompt, speech, values | sound, judgement),
             voice,
         )
 
 
 def session_config(plan: RunPlan, conversation: Conversation, scenario: Scenario) -> SessionConfig:
-    """Return what a unit's conversation is opened with."""
+    """Return the session configuration of a conversation."""
     return SessionConfig(
         conversation.voice,
         persona_prompt(scenario),
@@ -139,9 +137,9 @@ def session_config(plan: RunPlan, conversation: Conversation, scenario: Scenario
 def begin(
     out: Path, plan: RunPlan, engine: Engine, evaluator: Evaluator, judge: Judge | None = None
 ) -> list[Conversation]:
-    """Make the folder ready and return what is not yet in it.
+    """Prepare the run's folder and return the conversations that it does not hold yet.
 
-    Raises: BadInput when the folder holds conversations that were held otherwise, StorageError.
+    Raises: BadInput when it holds conversations held under other conditions, StorageError.
     """
     conditions = {
         "schema": SCHEMA,
@@ -176,12 +174,12 @@ def begin(
         },
     )
     scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
-    there = {
+    finished = {
         result.conversation
         for result in read_results(out)
         if scripts.get(result.scenario) == result.script_sha256
     }
-    return [conversation for conversation in plan.conversations if conversation not in there]
+    return [conversation for conversation in plan.conversations if conversation not in finished]
 
 
 def run(
@@ -194,11 +192,10 @@ def run(
     parallel: int = 0,
     stop: threading.Event | None = None,
 ) -> list[tuple[Conversation, PersonaplexError]]:
-    """Hold what is not yet in `out`; return the units that failed. Conversations run beside each other in the
-    engine's slots.
+    """Hold the conversations that `out` does not contain yet, and return those that failed.
 
-    Setting `stop`, or ctrl-C, ends it within a quarter of a second of each conversation; what is done stays
-    and is not done again.
+    Conversations run in parallel in the engine's slots. Setting `stop`, or ctrl-C, ends the run within a
+    quarter of a second; finished conversations are kept and not held again.
     Raises: UnknownVoice, BadInput, KeyboardInterrupt, Stopped.
     """
     plan = plan.checked(engine)
@@ -211,12 +208,13 @@ def run(
 
     def hold(conversation: Conversation) -> None:
         spoken = evaluator.say(by_name[conversation.scenario], conversation.seed)
-        heard = (play_live if plan.live else play)(
+        agent = (play_live if plan.live else play)(
             engine, spoken.samples, session_config(plan, conversation, spoken.scenario), stop
         )
+        # measuring takes a while: do not begin it after a stop
         if stop.is_set():
             raise Stopped
-        evaluator.keep(out, conversation, spoken, heard)
+        evaluator.keep(out, conversation, spoken, agent)
 
     failures: list[tuple[Conversation, PersonaplexError]] = []
     before = memory_use()
@@ -229,16 +227,19 @@ def run(
                 while waiting and len(running) < workers:
                     conversation = waiting.popleft()
                     running[pool.submit(hold, conversation)] = conversation
+                # a time limit, so that ctrl-C is noticed while conversations run
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     conversation = running.pop(future)
                     try:
                         future.result()
                     except PersonaplexError as error:
                         failures.append((conversation, error))
-                    tally.over(conversation, len(failures))
+                    tally.finish(conversation, len(failures))
                     tell(tally.progress())
         finally:
-            stop.set() if running else None
+            # after an error the other threads must stop too, or the pool would wait for them
+            if running:
+                stop.set()
             note_run(out, before, workers, failures)
     return failures
 
@@ -246,7 +247,7 @@ def run(
 def note_run(
     out: Path, before: MemoryUse, workers: int, failures: Sequence[tuple[Conversation, PersonaplexError]]
 ) -> None:
-    """Add to the run's file what was measured of the whole process."""
+    """Add the measurements of the whole process to the run's file."""
     about = read_json(out / ABOUT_RUN)
     after = memory_use()
     about["memory"] = {
@@ -260,24 +261,29 @@ def note_run(
 
 
 class _Tally:
-    """Counts units and estimates what is left from those held in this run."""
+    """Counts conversations, and estimates the time left from those held in this run."""
 
     def __init__(self, total: int, kept: int) -> None:
         self._total = total
         self._kept = kept
-        self._over = 0
+        self._finished = 0
         self._failed = 0
         self._last = ""
         self._began_s = time.monotonic()
 
-    def over(self, conversation: Conversation, failed: int) -> None:
-        self._over = self._over + 1
+    def finish(self, conversation: Conversation, failed: int) -> None:
+        self._finished = self._finished + 1
         self._failed = failed
         self._last = conversation.name
 
     def progress(self) -> RunProgress:
-        left = self._total - self._kept - self._over
-        left_s = (time.monotonic() - self._began_s) / self._over * left if self._over else None
+        left = self._total - self._kept - self._finished
+        left_s = (time.monotonic() - self._began_s) / self._finished * left if self._finished else None
         return RunProgress(
-            self._kept + self._over - self._failed, self._total, self._failed, self._kept, left_s, self._last
+            self._kept + self._finished - self._failed,
+            self._total,
+            self._failed,
+            self._kept,
+            left_s,
+            self._last,
         )

@@ -1,8 +1,7 @@
-"""Our own conversations: the user's side, spoken by the embedded synthesiser from `scenarios.yaml`, with its
-true times.
+"""Scripted scenarios: the user's side from `scenarios.yaml`, spoken by the embedded synthesiser.
 
-They are not Full-Duplex-Bench's samples. A take is one way to say a scenario: another of the embedded voices,
-other noise.
+The exact times of all events are known. The scenarios are not Full-Duplex-Bench's samples. A take is one way
+to speak a scenario, with one of the embedded voices and its own noise.
 """
 
 from __future__ import annotations
@@ -57,8 +56,9 @@ NOISES = ("hiss", "knocks")
 MAX_PART_S = 30.0
 MAX_TEXT_CHARS = 300
 LEAD_S = 7.0
-"""Silence before the user's first part, in which an agent that greets may greet."""
+"""Silence before the user's first part, in which the agent may speak a greeting."""
 AUDIBLE = 0.01
+# a little noise throughout, because no microphone delivers digital silence
 _FLOOR = 0.0003
 _ASIDE_GAIN = 10 ** (-16 / 20)
 _NOISE_LEVEL = 10 ** (-34 / 20)
@@ -66,7 +66,7 @@ _NOISE_LEVEL = 10 ** (-34 / 20)
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that the user does: spoken (`say`, `interrupt`, `hum`, `aside`), silent (`pause`, `wait`) or
+    """One action of the user: speech (`say`, `interrupt`, `hum`, `aside`), silence (`pause`, `wait`) or
     `noise`.
     """
 
@@ -79,7 +79,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One conversation's script. `inverted` are regular expressions of what only the other role would say."""
+    """A conversation's script. `inverted` are regular expressions for what only the other role would say."""
 
     name: str
     kind: str
@@ -90,13 +90,13 @@ class Scenario:
 
     @property
     def sha256(self) -> str:
-        """The hash of the script: the same words and times, whoever says them."""
+        """The hash of the script, which does not depend on the take."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class UserEvent:
-    """Something on the user's side and its true times: from the first audible sample to the last."""
+    """An event on the user's side with its exact times, from the first audible sample to the last."""
 
     what: str
     start_s: float
@@ -108,7 +108,7 @@ class UserEvent:
 
 @dataclass(frozen=True)
 class SpokenScenario:
-    """A scenario as the user says it.
+    """The user's side of one take of a scenario.
 
     Shapes: `samples` is float32 [N] at 24 kHz.
     """
@@ -131,7 +131,7 @@ class SpokenScenario:
 
     @property
     def from_s(self) -> float:
-        """When the user's side begins; what the agent began before is a greeting."""
+        """When the user's first event begins; agent speech that began before is a greeting."""
         return self.happened[0].start_s
 
 
@@ -233,18 +233,20 @@ def _part(entry: Any, who: str) -> Part:
 
 
 def user_timbre(scenario: Scenario, take: int) -> Timbre:
-    """Return whose voice says a take: it does not change when other scenarios come or go."""
+    """Return the voice of a take; it does not change when other scenarios are added or removed."""
+    # crc32, because Python's own hash of a text changes with every process
     return TIMBRES[(zlib.crc32(scenario.name.encode()) + take) % len(TIMBRES)]
 
 
 def persona_prompt(scenario: Scenario) -> str:
-    """Return the role that the agent is given."""
+    """Return the role prompt of a scenario's persona."""
     return find(scenario.persona).prompt
 
 
 def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScenario:
-    """Return the user's side of a take: the same samples each time on the same machine."""
+    """Synthesise the user's side of a take; the samples are reproducible on one machine."""
     timbre = user_timbre(scenario, take)
+    # a person nearby needs another voice than the user
     other = TIMBRES[(TIMBRES.index(timbre) + 2) % len(TIMBRES)]
     rng = np.random.default_rng([zlib.crc32(scenario.name.encode()), take])
     sounds: list[np.ndarray] = [_silence(LEAD_S)]
@@ -275,28 +277,29 @@ def _silence(length_s: float) -> np.ndarray:
 
 
 def _happened(timed: list[tuple[Part, float, float]]) -> tuple[UserEvent, ...]:
-    """Return what the parts are to a listener: a turn runs over its pauses, and a scenario of waiting alone
-    is a silence.
+    """Return the events that the parts make up.
+
+    A turn continues over its pauses, and a scenario of nothing but waiting is one event of silence.
     """
-    told: list[UserEvent] = []
+    events: list[UserEvent] = []
     turn: UserEvent | None = None
     for part, start_s, end_s in timed:
         if part.do == "wait":
             turn = None
         elif part.do == "pause":
-            # it begins and ends where the speech around it can be heard
-            told.append(UserEvent("pause", turn.end_s if turn else start_s, end_s))
+            # a pause lasts from the last audible sample before it to the first one after it
+            events.append(UserEvent("pause", turn.end_s if turn else start_s, end_s))
         elif part.do == "say" and turn:
-            told[-1] = replace(told[-1], end_s=start_s) if told[-1].what == "pause" else told[-1]
+            events[-1] = replace(events[-1], end_s=start_s) if events[-1].what == "pause" else events[-1]
             text = f"{turn.text} {part.text}"
             facts = turn.facts + part.facts
             longer = replace(turn, end_s=end_s, text=text, facts=facts, unknown=turn.unknown or part.unknown)
-            told[told.index(turn)] = turn = longer
+            events[events.index(turn)] = turn = longer
         else:
             what = {"say": "turn", "interrupt": "interruption"}.get(part.do, part.do)
-            told.append(UserEvent(what, start_s, end_s, part.text, part.facts, part.unknown))
-            turn = told[-1] if part.do == "say" else None
-    return tuple(told) or (UserEvent("silence", timed[0][1], timed[-1][2]),)
+            events.append(UserEvent(what, start_s, end_s, part.text, part.facts, part.unknown))
+            turn = events[-1] if part.do == "say" else None
+    return tuple(events) or (UserEvent("silence", timed[0][1], timed[-1][2]),)
 
 
 def _noise(part: Part, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""Whether two recordings have one voice: the GE2E encoder of the Resemblyzer package, run here without that
-package's own imports.
+"""Measure whether two recordings have the same voice, with the GE2E encoder of the Resemblyzer package.
+
+Only the package's weights are used: its own code imports libraries that nothing else here needs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ ENCODER = PackagedWeights(
 )
 RATE_HZ = 16_000
 MIN_SPEECH_S = 1.0
+# the network was trained on these: 25 ms windows every 10 ms, parts of 1.6 s
 _FFT_SAMPLES = 400
 _HOP_SAMPLES = 160
 _MELS = 40
@@ -32,7 +34,7 @@ _QUIETEST_DB = -30.0
 
 
 class VoiceEncoder:
-    """Turns speech into 256 numbers that are alike for one voice. One thread at a time."""
+    """Computes speaker embeddings of 256 numbers. One thread at a time."""
 
     def __init__(self) -> None:
         """Load the network.
@@ -59,7 +61,9 @@ class VoiceEncoder:
         self._filters = mel_filters()
 
     def embed(self, sound: Sound) -> np.ndarray | None:
-        """Return the voice as a unit vector, float32 [256]; None with less than a second of speech."""
+        """Return the speaker embedding, a unit vector float32 [256]; None with less than a second of
+        speech.
+        """
         samples = (
             sound.samples
             if sound.rate_hz == RATE_HZ
@@ -72,13 +76,14 @@ class VoiceEncoder:
         return self.embed_speech(np.concatenate(spoken))
 
     def embed_speech(self, speech: np.ndarray) -> np.ndarray:
-        """Return the voice of float32 [N] at 16 kHz that is speech throughout."""
+        """Return the speaker embedding of float32 [N] at 16 kHz that contains nothing but speech."""
         level_db = 10 * np.log10(np.mean(np.square(speech, dtype=np.float64)) + 1e-12)
+        # quiet recordings are raised to −30 dB, as the package does; loud ones stay as they are
         speech = speech * 10 ** (max(0.0, _QUIETEST_DB - level_db) / 20)
         frames = -(-(len(speech) + 1) // _HOP_SAMPLES)
         starts = list(range(0, max(1, frames - _PART_FRAMES + _STEP_FRAMES + 1), _STEP_FRAMES))
         if len(starts) > 1 and len(speech) / _HOP_SAMPLES - starts[-1] < _MIN_COVERAGE * _PART_FRAMES:
-            starts.pop()
+            starts.pop()  # a part that would be mostly padding
         mels = self._mels(
             np.pad(speech, (0, max(0, (starts[-1] + _PART_FRAMES) * _HOP_SAMPLES - len(speech))))
         )
@@ -97,14 +102,15 @@ class VoiceEncoder:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the cosine of two voices, from 0 to 1: about 0.9 and more for one voice, 0.75 and less
-    for two.
+    """Return the cosine similarity of two embeddings, from 0 to 1.
+
+    It is about 0.9 and more for one voice, 0.75 and less for two.
     """
     return float(a @ b)
 
 
 def mel_filters() -> np.ndarray:
-    """Return 40 triangles of equal area on Slaney's mel scale, linear below 1 kHz.
+    """Return 40 triangular filters of equal area on Slaney's mel scale, which is linear below 1 kHz.
 
     Shapes: float [201, 40].
     """

@@ -1,6 +1,4 @@
-"""What many measured conversations say together: every figure by voice with its interval, speed, and how
-alike the voices are.
-"""
+"""Summarise a run's conversations: every metric by voice with its interval, speed, and voice similarity."""
 
 from __future__ import annotations
 
@@ -43,14 +41,14 @@ CLOCKS = {
 }
 NOT_LIVE = "Wall-clock latencies need conversations in real time: evaluate run --live."
 BUFFERS_MS = (80, 160, 240)
-MOST_CASES = 3
+MAX_CASES = 3
 Cell = dict[str, Any]
 
 
 def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
-    """Return the summary of a run's folder, ready for JSON, and the conversations that it is made of.
+    """Return the summary of a run's folder, ready for JSON, and its conversations.
 
-    Raises: BadInput when there is none.
+    Raises: BadInput when the folder holds none.
     """
     results = read_results(out)
     if not results:
@@ -89,7 +87,7 @@ def summarise(out: Path) -> tuple[dict[str, Any], list[Result]]:
             {voice: _speed([r for r in results if r.voice == voice]) for voice in voices}
             | {"all": _speed(results)}
         ),
-        "alike": _alike(out, results, voices),
+        "alike": _voice_similarities(out, results, voices),
         "not_measured": absent,
         "published": {"source": SOURCE, "note": NOTE, "rows": [asdict(row) for row in ROWS]},
     }, results
@@ -109,9 +107,9 @@ def _metric(metric: Metric, results: Sequence[Result], voices: Sequence[str]) ->
 
 
 def cell_of(key: str, results: Iterable[Result]) -> Cell:
-    """Return one figure with its interval.
+    """Return a metric's mean with its bootstrap interval.
 
-    Conversations of one scenario are resampled together, being much alike.
+    Conversations of one scenario are resampled as a group, because they are not independent of each other.
     """
     groups: dict[str, list[float]] = {}
     for result in results:
@@ -132,8 +130,8 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
     if not len(step_ms):
         return {"steps": 0}
     p50, p95, p99 = np.percentile(step_ms, (50, 95, 99))
-    heard = [result.ready_s or ready_of(result.step_ms) for result in results]
-    ran_out = [[underruns(ready_s, buffer_ms) for ready_s in heard] for buffer_ms in BUFFERS_MS]
+    ready = [result.ready_s or ready_of(result.step_ms) for result in results]
+    playbacks = [[underruns(ready_s, buffer_ms) for ready_s in ready] for buffer_ms in BUFFERS_MS]
     figures = {
         "p50_ms": p50,
         "p95_ms": p95,
@@ -150,17 +148,18 @@ def _speed(results: Sequence[Result]) -> dict[str, Any]:
         "underruns": [
             {
                 "buffer_ms": ms,
-                "count": sum(each.count for each in of),
-                "stall_ms": round(sum(each.stall_ms for each in of), 1),
+                "count": sum(each.count for each in simulated),
+                "stall_ms": round(sum(each.stall_ms for each in simulated), 1),
             }
-            for ms, of in zip(BUFFERS_MS, ran_out, strict=True)
+            for ms, simulated in zip(BUFFERS_MS, playbacks, strict=True)
         ],
     }
 
 
-def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[str, Any] | None:
-    """Return the mean cosine of each pair of voices over different conversations, None where no voice was
-    measured.
+def _voice_similarities(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[str, Any] | None:
+    """Return the mean cosine similarity of each pair of voices over different conversations.
+
+    None where no voice was measured.
     """
     known: dict[str, list[np.ndarray]] = {voice: [] for voice in voices}
     for result in results:
@@ -184,19 +183,20 @@ def _alike(out: Path, results: Sequence[Result], voices: Sequence[str]) -> dict[
 
 
 def _wrong(metric: Metric, value: float) -> float | None:
-    """Return how wrong one event went, 0 to 1; None for what can be neither."""
+    """Return how badly one event went, 0 to 1; None for a metric without good and bad values."""
     if not metric.better:
         return None
     if metric.is_rate:
         return 1 - value if metric.better == "high" else value
     if metric.unit == "s":
-        return min(1.0, max(0.0, abs(value) - 0.5) / 2.5)  # half a second is well, three are not
+        return min(1.0, max(0.0, abs(value) - 0.5) / 2.5)  # half a second is good, three are bad
     return None
 
 
 def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """Return the worst and the best conversations, no scenario twice in either; one in which nothing can go
-    wrong is neither.
+    """Return the worst and the best conversations, with no scenario twice in either list.
+
+    A conversation in which nothing can go wrong is in neither.
     """
 
     def badness(result: Result) -> tuple[float, int] | None:
@@ -210,9 +210,9 @@ def cases(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
     ranked = [result for _, _, result in sorted(judged, key=lambda entry: entry[:2])] or list(results)
     worst = _distinct(ranked[::-1])
     best = _distinct(ranked)
-    # of a few, half are the worst and the other half the best
-    worst = worst[: min(MOST_CASES, (len(worst) + 1) // 2)]
-    return worst, [result for result in best if result not in worst][:MOST_CASES]
+    # with few conversations, half of them are shown as worst and half as best
+    worst = worst[: min(MAX_CASES, (len(worst) + 1) // 2)]
+    return worst, [result for result in best if result not in worst][:MAX_CASES]
 
 
 def _distinct(ranked: Sequence[Result]) -> list[Result]:
@@ -223,12 +223,12 @@ def _distinct(ranked: Sequence[Result]) -> list[Result]:
 
 
 def remarks(result: Result) -> list[str]:
-    """Return what went wrong or right in a conversation, one remark for each figure that can be either."""
-    told = []
+    """Return a line for each metric of a conversation that has good and bad values."""
+    lines = []
     for metric in METRICS:
         values = result.values.get(metric.key, [])
         if values and metric.better and metric.is_rate:
-            told.append(f"{metric.title}: {sum(values):g} of {len(values)}")
+            lines.append(f"{metric.title}: {sum(values):g} of {len(values)}")
         elif values and metric.unit == "s":
-            told.append(f"{metric.title}: {', '.join(f'{value:.2f} s' for value in values)}")
-    return told
+            lines.append(f"{metric.title}: {', '.join(f'{value:.2f} s' for value in values)}")
+    return lines

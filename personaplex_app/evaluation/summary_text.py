@@ -1,4 +1,4 @@
-"""A run's summary for a terminal."""
+"""Format a run's summary for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .report import cell_text, span_text
 
 
 def text_of(summary: dict[str, Any]) -> str:
-    """Return the figures over all voices as text; those of too few events are hidden."""
+    """Return the figures over all voices as text; those that too few events support are hidden."""
     voices = summary["voices"]
     lines = [
         (

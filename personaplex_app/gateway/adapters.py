@@ -1,6 +1,4 @@
-"""The gateway's adapters: our personas under its names, and what an operator's file in its form adds to them
-or changes.
-"""
+"""The gateway's adapters: the app's personas under the gateway's names, and those of an operator's file."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ PREFIX = "personaplex-"
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """What a talk of the gateway may take at most; the app's own limits hold besides."""
+    """The limits of the gateway's talks; the app's own limits hold too."""
 
     talk_s: float = 3_600.0
     idle_s: float = 300.0
@@ -33,9 +31,10 @@ class SessionLimits:
 
 @dataclass(frozen=True)
 class Adapter:
-    """One persona as the gateway's clients ask for it. `max_sessions` bounds this one's talks, all together
-    are bounded besides;
-    `ping_s` is how often its connections are to be tested at least.
+    """One persona as the gateway's clients ask for it.
+
+    `max_sessions` bounds the talks of this adapter; those of all adapters together are bounded too. `ping_s`
+    is the longest time between two pings of its connections.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Adapters:
-    """All of them by name. `unused` says which fields of the file nobody knows."""
+    """All adapters by name. `unused` lists unknown fields of the operator's file, with their lines."""
 
     by_name: Mapping[str, Adapter]
     limits: SessionLimits = SessionLimits()
@@ -60,13 +59,13 @@ class Adapters:
 
     @property
     def ping_s(self) -> float:
-        """How often connections are to be tested at least; one server has one pace."""
+        """The time between pings, in seconds: the least of all adapters', since a server has only one."""
         return min((each.ping_s for each in self.by_name.values()), default=math.inf)
 
     def find(self, name: str) -> Adapter:
-        """Return the adapter of that name, which may leave out the prefix.
+        """Return the adapter of a name, with or without the prefix.
 
-        Raises: NotFound with the closest names, BadInput for one that is switched off.
+        Raises: NotFound with the closest names, BadInput for an adapter that is switched off.
         """
         adapter = self.by_name.get(name) or self.by_name.get(PREFIX + name)
         if adapter is None:
@@ -81,9 +80,9 @@ class Adapters:
 
 
 def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = False) -> Adapters:
-    """Return our personas as adapters, with those of an operator's file added or put in their place; `keyed`
-    says whether this server has a key that they may ask for.
+    """Return the personas as adapters, added to or replaced by those of an operator's file.
 
+    `keyed`: this server has a key, so that an adapter may require one.
     Raises: SettingsFileError naming the file's line and field.
     """
     own = {PREFIX + persona.name: Adapter(PREFIX + persona.name, persona) for persona in personas}
@@ -116,8 +115,9 @@ def load_adapters(personas: Iterable[Persona], file: str = "", keyed: bool = Fal
 
 
 def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLimits) -> Adapter:
-    """Return one entry; what it leaves out is as in `before`, a persona's own adapter, which must be there
-    unless it has a voice and a prompt.
+    """Return the adapter of one entry; fields that it leaves out are those of `before`, a persona's adapter.
+
+    Raises: SettingsFileError when the voice or the prompt is in neither.
     """
     persona = entry.mapping("persona")
     capabilities = entry.mapping("capabilities")

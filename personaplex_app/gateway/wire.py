@@ -1,5 +1,4 @@
-"""The ORBIT gateway's JSON voice protocol, without I/O: what its clients write becomes our orders, and our
-events what they read.
+"""The ORBIT gateway's JSON voice protocol, without I/O: clients' messages to orders, events to messages.
 
 Every message is one JSON object in a text frame. A client sends `audio_chunk`, `interrupt`, `ping` and `end`;
 it gets `connected`, `audio_chunk`, `transcription`, `interrupted`, `pong` and `error`. A partial
@@ -39,24 +38,26 @@ from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 FORMAT = "pcm"
 MAX_SAMPLES = 2 * SAMPLE_RATE_HZ
-"""The most in one message: no client may be further ahead of real time."""
+"""The most in one message: two seconds, the furthest that a client may be ahead of real time."""
+# float32 samples in base64, which takes 4 bytes for 3, and some room for the JSON around them
 MAX_MESSAGE_BYTES = MAX_SAMPLES * 4 * 4 // 3 + 1024
 _PIECE_SAMPLES = 6 * FRAME_SAMPLES
 EVENTS = frozenset({Ready, Utterance, Interrupted, Pong, Notice, Ended})
-"""The events that its clients are told of."""
+"""The events that are sent to the gateway's clients."""
 _ORDERS = {"interrupt": Interrupt(), "ping": Ping(), "end": Stop()}
-# what ends a talk without its client's or anybody's fault, and is told before the close
-_TOLD_ENDS = ("time_limit", "idle", "draining")
+# end reasons that are nobody's fault; the client gets the sentence as an error message before the close
+_EXPLAINED_ENDS = ("time_limit", "idle", "draining")
 
 
 def session_id_of(asked: str) -> str:
-    """Return the id that a client asked for if it has the form of one, else a new one."""
+    """Return the session id that a client requested if it is well-formed, else a new one."""
     return asked if re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", asked) else secrets.token_hex(16)
 
 
 class GatewayWire:
-    """One connection's two directions. `adapter` and `session_id` are said to the client; the agent's sound
-    goes out in chunks of `chunk_samples`.
+    """Both directions of one connection.
+
+    `adapter` and `session_id` are sent to the client; the agent's sound is sent in chunks of `chunk_samples`.
     """
 
     def __init__(self, adapter: str, session_id: str, chunk_samples: int = FRAME_SAMPLES) -> None:
@@ -68,23 +69,23 @@ class GatewayWire:
         self._captions = False
 
     def read(self, data: bytes | str) -> list[FromClient]:
-        """Return what a client's message says; audio as float32 that has been checked.
+        """Return the orders in a client's message; audio is checked float32.
 
-        Raises: ProtocolError, BadAudio. The talk can go on after each.
+        Raises: ProtocolError, BadAudio. The talk can go on after either.
         """
         if not isinstance(data, str):
             raise ProtocolError(
                 "This socket takes text messages, one JSON object each; a binary message came."
             )
         try:
-            said = json.loads(data)
+            message = json.loads(data)
         except (ValueError, RecursionError):
             raise ProtocolError(
                 f"A message must be one JSON object; this one begins {shorten(data[:24])}."
             ) from None
-        type_ = said.get("type") if isinstance(said, dict) else None
+        type_ = message.get("type") if isinstance(message, dict) else None
         if type_ == "audio_chunk":
-            return _audio(said)
+            return _audio(message)
         if isinstance(type_, str) and type_ in _ORDERS:
             return [_ORDERS[type_]]
         raise ProtocolError(
@@ -92,27 +93,28 @@ class GatewayWire:
         )
 
     def write(self, event: ToClient) -> list[str]:
-        """Return what a client reads of an event; most are not for it."""
+        """Return the messages for an event; most events have none."""
         match event:
             case Audio(payload):
                 return self._audio_chunks(payload)
             case AgentText(text) if not self._captions:
-                # an engine without captions gives pieces that stay as they are
-                return [_said("transcription", text=text, partial=False, role="assistant")]
+                # an engine without captions gives pieces of text that are final
+                return [_json("transcription", text=text, partial=False, role="assistant")]
             case Failure(text) | Notice(text=text):
-                return [_said("error", message=text)]
+                return [_json("error", message=text)]
             case Ready():
                 return [self._connected(event)]
             case Utterance():
                 role = "user" if event.speaker == "user" else "assistant"
-                return [_said("transcription", text=event.text, partial=not event.final, role=role)]
+                return [_json("transcription", text=event.text, partial=not event.final, role=role)]
             case Interrupted():
+                # an incomplete chunk belongs to the speech that was cut
                 self._unsent = b""
-                return [_said("interrupted", reason="user_request")]
+                return [_json("interrupted", reason="user_request")]
             case Pong():
-                return [_said("pong")]
-            case Ended() if event.reason in _TOLD_ENDS:
-                return [_said("error", message=event.text)]
+                return [_json("pong")]
+            case Ended() if event.reason in _EXPLAINED_ENDS:
+                return [_json("error", message=event.text)]
             case _:
                 return []
 
@@ -126,7 +128,7 @@ class GatewayWire:
         }
         sound = {"audio_format": FORMAT, "sample_rate": SAMPLE_RATE_HZ}
         whose = {"adapter": self._adapter, "session_id": self._session_id}
-        return _said("connected", **whose, mode="full_duplex", **sound, capabilities=can)
+        return _json("connected", **whose, mode="full_duplex", **sound, capabilities=can)
 
     def _audio_chunks(self, samples: bytes) -> list[str]:
         self._unsent += samples
@@ -135,7 +137,7 @@ class GatewayWire:
             data = base64.b64encode(self._unsent[: self._chunk_bytes]).decode()
             self._unsent = self._unsent[self._chunk_bytes :]
             chunks.append(
-                _said(
+                _json(
                     "audio_chunk",
                     data=data,
                     format=FORMAT,
@@ -147,11 +149,11 @@ class GatewayWire:
         return chunks
 
 
-def _audio(said: dict[str, Any]) -> list[FromClient]:
-    """Return a chunk's samples, checked, in pieces of a few frames: a talk answers one piece at a time."""
-    data = said.get("data")
-    format_ = said.get("format", FORMAT)
-    rate = said.get("sample_rate", SAMPLE_RATE_HZ)
+def _audio(message: dict[str, Any]) -> list[FromClient]:
+    """Return a chunk's checked samples in pieces of a few frames: a talk answers a piece at a time."""
+    data = message.get("data")
+    format_ = message.get("format", FORMAT)
+    rate = message.get("sample_rate", SAMPLE_RATE_HZ)
     if format_ != FORMAT or rate != SAMPLE_RATE_HZ:
         raise ProtocolError(
             f"Audio is float32 {FORMAT!r} at {SAMPLE_RATE_HZ} Hz; {shorten(format_)} at {shorten(rate)} came."
@@ -172,5 +174,5 @@ def _audio(said: dict[str, Any]) -> list[FromClient]:
     return [Audio(piece.astype("<f4", copy=False).tobytes()) for piece in pieces]
 
 
-def _said(type_: str, **fields: Any) -> str:
+def _json(type_: str, **fields: Any) -> str:
     return json.dumps({"type": type_, **fields}, ensure_ascii=False)

@@ -1,7 +1,8 @@
-"""How often another form of the same model chooses the same token: greedy, every position fed the reference's
-own past.
+"""Measure how often a quantised form of a model chooses the same token as the unquantised weights.
 
-What was measured of a checkpoint is kept in a file, under the fingerprint of its weights.
+Decoding is greedy, and every position is conditioned on the reference's own history (teacher forcing), so
+that one difference does not cause the next. Results are stored in a file, keyed by the fingerprint of the
+weights.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from .checkpoint import fingerprint
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS
 from .lm import Lm
 
-KEPT_FILE = "agreement.json"
+AGREEMENT_FILE = "agreement.json"
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Shares of equal tokens, 0 to 1."""
+    """Shares of tokens that are equal to the reference's, from 0 to 1. `tokens` counts what was compared."""
 
     text: float
     semantic: float
@@ -35,11 +36,13 @@ class Agreement:
 
     @property
     def all(self) -> float:
+        """The share over all codebooks of a column, text included."""
+        # `acoustic` is already the mean of codebooks 1 to 7, so it weighs seven times
         return (self.text + self.semantic + self.acoustic * (AGENT_CODEBOOKS - 1)) / (AGENT_CODEBOOKS + 1)
 
 
 def greedy_columns(lm: Lm, user_codes: Tensor) -> Tensor:
-    """Return what the model says to a user, as the columns that a later run is fed.
+    """Return the columns of a greedy conversation with a user; `greedy_choices` feeds them to another model.
 
     Shapes: `user_codes` int64 [8, T] → int64 [T + 1, 17].
     """
@@ -47,18 +50,19 @@ def greedy_columns(lm: Lm, user_codes: Tensor) -> Tensor:
     column = torch.full((COLUMN_ROWS,), config.audio_start)
     column[0] = config.text_start
     columns = [column]
-    run = _Run(lm)
+    run = _SingleRow(lm)
     for t in range(user_codes.shape[1]):
         columns.append(torch.cat([run.step(columns[-1], None), user_codes[:, t].cpu()]))
     return torch.stack(columns)
 
 
 def greedy_choices(lm: Lm, columns: Tensor) -> Tensor:
-    """Return what the model would choose after every column, fed the columns whatever it chooses.
+    """Return the model's greedy choice after every column; the next input is the given column, not the
+    choice.
 
     Shapes: `columns` int64 [T + 1, 17] → int64 [T, 9], text and the agent's codebooks.
     """
-    run = _Run(lm)
+    run = _SingleRow(lm)
     return torch.stack(
         [run.step(column, after[: 1 + AGENT_CODEBOOKS]) for column, after in pairwise(columns)]
     )
@@ -72,29 +76,30 @@ def agreement(columns: Tensor, choices: Tensor) -> Agreement:
     )
 
 
-def known_agreements(store: Path, weights: Path) -> dict[str, float]:
-    """Return the share of equal tokens that was measured of each quantised form of these weights, 0 to 1;
-    empty where nothing was.
+def load_agreements(store: Path, weights: Path) -> dict[str, float]:
+    """Return the stored share of equal tokens, 0 to 1, by quantised form of these weights.
+
+    Empty where nothing was measured.
     """
     try:
-        found = _kept(store)[fingerprint(weights).hex()]
+        found = _read_all(store)[fingerprint(weights).hex()]
         return {str(form): float(share) for form, share in found.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
-def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -> Path:
-    """Remember what was measured of these weights and return the file.
+def save_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -> Path:
+    """Store the shares measured for these weights and return the file.
 
     Raises: StorageError.
     """
-    path = store / KEPT_FILE
+    path = store / AGREEMENT_FILE
     try:
-        kept = _kept(store)
+        kept = _read_all(store)
     except (OSError, ValueError):
         kept = {}
     key = fingerprint(weights).hex()
-    kept[key] = known_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
+    kept[key] = load_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
     try:
         store.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(kept, indent=1).encode())
@@ -106,15 +111,15 @@ def keep_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -
     return path
 
 
-def _kept(store: Path) -> dict[str, dict[str, float]]:
-    kept = json.loads((store / KEPT_FILE).read_text("utf-8"))
+def _read_all(store: Path) -> dict[str, dict[str, float]]:
+    kept = json.loads((store / AGREEMENT_FILE).read_text("utf-8"))
     if not isinstance(kept, dict):
         raise ValueError
     return kept
 
 
-class _Run:
-    """One row of one model from its first position on."""
+class _SingleRow:
+    """A batch of one row that is stepped greedily from position 0 on."""
 
     def __init__(self, lm: Lm) -> None:
         self._lm = lm
@@ -125,8 +130,10 @@ class _Run:
 
     @torch.inference_mode()
     def step(self, column: Tensor, forced: Tensor | None) -> Tensor:
-        """Return the choices after a column. Each codebook is chosen after `forced` ones, or after the
-        choices themselves.
+        """Return the greedy choices after a column.
+
+        With `forced`, each codebook is conditioned on those tokens of the same column instead of on the
+        model's own choices.
 
         Shapes: `column` int64 [17], `forced` int64 [9] or None → int64 [9] on the CPU.
         """

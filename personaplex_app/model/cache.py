@@ -1,9 +1,9 @@
-"""The KV cache: a ring per session that holds exactly what the reference lets a query see.
+"""The KV cache: a ring buffer per session that holds exactly the keys which the reference lets a query see.
 
 The reference keeps `context` slots and hides the oldest: after a block of positions ending at S, a query q
-sees the keys at S − context + 2 … q. A ring of `context − 1` slots therefore *is* the window: what it holds
-is visible, up to q. One more slot takes the writes of rows that do not take part in a step, so that masking a
-row costs no copy of its cache.
+sees the keys at S − context + 2 … q. A ring of `context − 1` slots therefore *is* the attention window: every
+key in it up to q is visible. One extra "scratch" slot takes the writes of rows that are inactive in a step,
+so that leaving a row out costs no copy of its cache.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from .kernels import own_kernels
 READ_BUCKET = 64
 """Attention reads whole multiples of this many slots, so that few different shapes occur."""
 RECORDED_READ = 512
-"""Recorded steps read this many slots, twice as many, and so on: every record takes time and memory."""
+"""CUDA graphs are recorded for this many slots, twice as many, and so on: each graph costs time and memory.
+"""
 
 
 @dataclass
 class KVCache:
     """Keys and values of all layers and rows.
 
-    Shapes: `data` is [layers, 2, rows, window + 1, heads, head width]; slot `window` is scratch.
+    Shapes: `data` is [layers, 2, rows, window + 1, heads, head width]; the last slot, number `window`, is the
+    scratch slot.
     """
 
     data: Tensor
@@ -47,6 +49,7 @@ class KVCache:
 
     @property
     def window(self) -> int:
+        """How many positions attention looks back on."""
         return self.data.shape[3] - 1
 
     def rows(self, start: int, stop: int) -> KVCache:
@@ -54,33 +57,38 @@ class KVCache:
         return KVCache(self.data[:, :, start:stop])
 
     def clear(self, row: int) -> None:
-        """Forget a row. Needed where its numbers broke: a masked NaN is still a NaN."""
+        """Zero a row. Needed after a NaN: attention multiplies masked values by 0, and 0 · NaN is NaN."""
         self.data[:, :, row] = 0
 
     def filled(self, positions: int) -> int:
-        """Return how many slots hold something after `positions` positions."""
+        """Return how many slots are in use after `positions` positions."""
         return min(positions, self.window)
 
     def read_slots(self, positions: int) -> int:
-        """Return how many slots a step must read so that all of `positions` positions are seen."""
+        """Return how many slots a step must read to see all of `positions` positions, in multiples of
+        `READ_BUCKET`.
+        """
         return min(-(-max(positions, 1) // READ_BUCKET) * READ_BUCKET, self.window)
 
     def recorded_reads(self) -> list[int]:
-        """Return the few amounts of slots that steps are recorded with, the last one all."""
+        """Return the read sizes that CUDA graphs are recorded for, smallest first; the last one is the whole
+        window.
+        """
         reads = [RECORDED_READ << k for k in range(self.window.bit_length())]
         return [*(read for read in reads if read < self.window), self.window]
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a block of new positions lies: what to rotate by, where to write, what to see. Computed once for
-    all layers.
+    """What attention needs to know of a block of new positions; computed once and shared by all layers.
 
-    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `rows` [B, 1] and `slots` [B, T'] with T' ≤ T say where
-    the last positions stay in the ring; `mask` [B, 1, T, keys], true or 0 for what is seen, or None for plain
-    causal attention among the new positions.
-    `read` slots of the ring are looked at; `prefill` looks at them before the new keys are written, and at
-    the new keys beside them.
+    It holds the RoPE rotation, the slots that the new keys are written to, and the mask. A step writes its
+    keys first and then reads `read` slots of the ring; a `prefill` reads `read` slots before it writes, and
+    attends to its own new keys as well.
+
+    Shapes: `cos`, `sin` [B, T, 1, head width / 2]; `rows` [B, 1] and `slots` [B, T'] with T' ≤ T are the
+    places of the last T' positions in the ring; `mask` [B, 1, T, keys], true or 0 for visible keys, or None
+    for plain causal attention among the new positions.
     """
 
     cos: Tensor
@@ -91,16 +99,20 @@ class Span:
     read: int
     prefill: bool
     lengths: Tensor | None = None
-    """Where kernels need no mask: how many slots each row sees, the first ones. int32 [B]."""
+    """How many slots each row sees, counted from slot 0, for kernels that take lengths instead of a mask:
+    int32 [B]. None where a mask is used.
+    """
 
 
 def ring_positions(last: Tensor, slots: int, window: int) -> Tensor:
-    """Return the position that each of the first `slots` slots holds once `last` is written, negative for
-    none.
+    """Return the position that each of the first `slots` slots holds once position `last` is written.
+
+    A negative number stands for a slot that is still empty.
 
     Shapes: `last` int64 [B] → [B, slots].
     """
     slot = torch.arange(slots, device=last.device)
+    # position p is written to slot p mod window: the newest one at or before `last` that falls on each slot
     return last[:, None] - torch.remainder(last[:, None] - slot, window)
 
 
@@ -132,9 +144,9 @@ def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read
         return Span(cos, sin, rows, slots, None, read, prefill=False, lengths=lengths)
     held = ring_positions(position + block - 1, read, window)
     visible = (held[:, None, :] >= 0) & (held[:, None, :] <= new[:, :, None])
-    # an idle row must see something, or its softmax is not a number
+    # an inactive row must see at least one key: a softmax over nothing is NaN
     visible = visible | ~active[:, None, None]
-    # as numbers to add, once a step: given as true and false, every layer would convert it
+    # an additive mask, made once a step: PyTorch would convert a boolean one again in every layer
     mask = torch.zeros_like(visible, dtype=cache.data.dtype).masked_fill_(~visible, -torch.inf)
     return Span(cos, sin, rows, slots, mask[:, None], read, prefill=False)
 
@@ -142,11 +154,13 @@ def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read
 def prefill_span(
     start: int, length: int, block: int, window: int, head_width: int, period: float, device: torch.device
 ) -> Span:
-    """Return the span of one row's `length` positions from `start` on, each seeing what it would see step by
-    step.
+    """Return the span of one row's `length` positions from `start` on.
+
+    Each position sees the same keys as if it had been computed in a step of its own.
     """
     new = torch.arange(start, start + length, device=device)
     cos, sin = rotation(new[None], head_width, period)
+    # only the last `window` positions survive in the ring; writing the others too would make slots collide
     slots = torch.remainder(new[-window:], window)[None]
     row = torch.zeros(1, 1, dtype=torch.int64, device=device)
     if start == 0 and block == 1 and length <= window:
@@ -154,6 +168,7 @@ def prefill_span(
     read = min(start, window)
     held = ring_positions(torch.tensor([start - 1], device=device), read, window)[0]
     keys = torch.cat([held, new])
+    # the reference moves its window block by block, so all positions of a block lose the same old keys
     block_end = start + torch.div(new - start, block, rounding_mode="floor") * block + block - 1
     oldest = block_end - window + 1
     mask = (keys[None] >= oldest[:, None]) & (keys[None] <= new[:, None])

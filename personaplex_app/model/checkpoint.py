@@ -1,4 +1,4 @@
-"""A checkpoint in memory: language model, codec and tokenizer, each from its file."""
+"""Load a checkpoint: language model, codec and tokenizer, each from its file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .mimi import Mimi
 from .tokenizer import TextTokenizer
 
 WHOLE_BYTES = 64 * 2**20
+"""Files up to this size are hashed whole by `fingerprint`; of larger ones `BLOCKS` blocks are."""
 BLOCKS = 256
 BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """Where each part lies; `folder` also holds the configuration files."""
+    """The path of each part of a checkpoint; `folder` also holds the configuration files."""
 
     folder: Path
     lm: Path
@@ -32,7 +33,7 @@ class CheckpointFiles:
 
     @classmethod
     def of(cls, folder: Path) -> CheckpointFiles:
-        """Return the files of a folder in the released layout.
+        """Return the paths of a folder in the layout of the released checkpoint.
 
         Raises: WeightsError when there is no such folder.
         """
@@ -46,7 +47,7 @@ class CheckpointFiles:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The loaded parts."""
+    """The loaded parts of a checkpoint."""
 
     files: CheckpointFiles
     lm: Lm
@@ -60,17 +61,19 @@ def load_checkpoint(
     dtype: torch.dtype,
     report: Callable[[float], None] | None = None,
     quantize: str = "none",
-    away: int = 0,
+    offloaded: int = 0,
 ) -> Checkpoint:
-    """Load all parts; `report` gets the language model's share done, 0 to 1; `away` of its layers stay in
-    host memory.
+    """Load all parts of a checkpoint.
+
+    `report` is called with the share of the language model that is loaded, 0 to 1. `offloaded` of its layers
+    stay in host memory.
 
     Raises: WeightsError, EngineError.
     """
-    # the small files first: what is wrong with them is said before 16 GB are read
+    # small files first: an error in them is reported before 16 GB are read
     tokenizer = TextTokenizer(files.tokenizer)
     mimi = load_mimi(files.folder, device, files.mimi)
-    lm = load_lm(files.folder, device, dtype, files.lm, report, quantize, away)
+    lm = load_lm(files.folder, device, dtype, files.lm, report, quantize, offloaded)
     if len(tokenizer) != lm.config.text_card:
         raise WeightsError(
             f"{files.tokenizer.name} has {len(tokenizer)} pieces and the model {lm.config.text_card}; they"
@@ -94,6 +97,7 @@ def fingerprint(*files: Path) -> bytes:
                 found.update(file.read())
                 continue
             for block in range(BLOCKS):
+                # blocks spread over the file tell two sets of weights apart without reading all 16 GB
                 file.seek(size_bytes * block // BLOCKS)
                 found.update(file.read(BLOCK_BYTES))
     return found.digest()

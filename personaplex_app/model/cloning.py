@@ -1,5 +1,6 @@
-"""A voice from a recording: brought to the loudness the model was trained with, then to codes, then to a file
-and back.
+"""Clone a voice: bring a recording to the loudness of the training data, encode it, and store the codes.
+
+A cloned voice is the recording's Mimi codes in a small safetensors file.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def voice_codes(mimi: Mimi, samples: np.ndarray) -> Tensor:
 
 
 def codec_sha256(mimi: Mimi) -> str:
-    """Return what tells one codec's codes from another's: the hash of the codebooks that they point into."""
+    """Return a hash of the codec's codebooks: codes mean the same sound only where it is equal."""
     layers = [*mimi.quantizer.rvq_first.vq.layers, *mimi.quantizer.rvq_rest.vq.layers][:AGENT_CODEBOOKS]
     digest = hashlib.sha256()
     for layer in layers:
@@ -64,9 +65,9 @@ def to_file(codes: Tensor, codec: str) -> bytes:
 
 
 def from_file(data: bytes, codec: str, card: int) -> Tensor:
-    """Return the codes in a file of ours, int64 [8, frames], each below `card`.
+    """Return the codes of a cloned voice's file, int64 [8, frames], each below `card`.
 
-    Raises: BadVoiceFile when it is anything else, or made with another codec.
+    Raises: BadVoiceFile when it is anything else, or was made with another codec.
     """
     if len(data) > MAX_CLONE_BYTES:
         raise BadVoiceFile(
@@ -113,7 +114,10 @@ def from_file(data: bytes, codec: str, card: int) -> Tensor:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """Return what the header says besides tensors, which `load` passes over."""
+    """Return the metadata of a safetensors header, which `safetensors.torch.load` does not return.
+
+    Source: the format is an 8-byte little-endian length, a JSON header, and the tensors.
+    """
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     found = header.get("__metadata__") or {}
     if sum(len(key) + len(value) for key, value in found.items()) > MAX_METADATA_CHARS:

@@ -1,4 +1,4 @@
-"""Where and in which numbers the model runs, and why."""
+"""Choose the device and the number type that the model runs on, and explain the choice."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..errors import SettingsError, shorten
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 CPU_FLOAT32_SHARE = 0.6
-"""On a CPU float32 is exact and as quick; it is taken where the weights leave this much of the memory to the
-rest.
+"""On a CPU float32 is exact and as fast as bfloat16; it is chosen where the weights leave this share of the
+memory free.
 """
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and a number type, with the sentence that explains them."""
+    """A device and a number type, with a sentence that explains the choice."""
 
     device: torch.device
     dtype: torch.dtype
@@ -27,38 +27,41 @@ class Compute:
 
 
 def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
-    """Return what `auto` means on this machine for weights of `weights_bytes` in bfloat16, or what was asked
-    for.
+    """Return the device and number type to use; `auto` chooses by this machine.
+
+    `weights_bytes` is the size of the weights in bfloat16.
 
     Raises: SettingsError when this machine does not have the device.
     """
     if device == "auto":
-        place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        why = "the GPU of this machine" if place.type == "cuda" else "no GPU here"
+        target = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        why = "the GPU of this machine" if target.type == "cuda" else "no GPU here"
     else:
-        place = _named(device)
+        target = _named(device)
         why = "asked for"
     if dtype != "auto":
-        return Compute(place, DTYPES[dtype], f"{place}: {why}; {dtype}: asked for.")
-    if place.type == "cuda":
+        return Compute(target, DTYPES[dtype], f"{target}: {why}; {dtype}: asked for.")
+    if target.type == "cuda":
+        # emulated bfloat16 exists on older GPUs, but is slower than float16
         capable = torch.cuda.is_bf16_supported(including_emulation=False)
         chosen = "bfloat16" if capable else "float16"
         return Compute(
-            place,
+            target,
             DTYPES[chosen],
-            f"{place}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.",
+            f"{target}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.",
         )
+    # float32 takes twice the bytes of bfloat16
     roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * _whole_bytes()
     chosen = "float32" if roomy else "bfloat16"
     return Compute(
-        place,
+        target,
         DTYPES[chosen],
-        f"{place}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.",
+        f"{target}: {why}; {chosen}: {'memory allows it' if roomy else 'to fit into memory'}.",
     )
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Return what a device has left for a model; a CPU's whole memory where the system does not tell."""
+    """Return a device's free memory; a CPU's whole memory where the system does not report what is free."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -74,13 +77,13 @@ def _whole_bytes() -> int:
 
 def _named(device: str) -> torch.device:
     try:
-        place = torch.device(device)
+        target = torch.device(device)
     except RuntimeError:
         raise SettingsError(f"There is no device {shorten(device)}; use auto, cpu, cuda or cuda:N.") from None
-    if place.type not in ("cpu", "cuda"):
+    if target.type not in ("cpu", "cuda"):
         raise SettingsError(f"The device {shorten(device)} is not supported; use auto, cpu, cuda or cuda:N.")
-    if place.type == "cuda" and (
-        not torch.cuda.is_available() or (place.index or 0) >= torch.cuda.device_count()
+    if target.type == "cuda" and (
+        not torch.cuda.is_available() or (target.index or 0) >= torch.cuda.device_count()
     ):
         raise SettingsError(f"This machine has no {device}; use --device auto or cpu.")
-    return place
+    return target

@@ -1,6 +1,4 @@
-"""Architecture constants of the language model and the codec, as released or as a checkpoint folder's JSON
-files say.
-"""
+"""Architecture of the language model and the codec: as released, or as a checkpoint's JSON files say."""
 
 from __future__ import annotations
 
@@ -17,13 +15,15 @@ USER_CODEBOOKS = 8
 COLUMN_ROWS = 1 + AGENT_CODEBOOKS + USER_CODEBOOKS
 """A column holds one position's tokens: text, agent codebooks 0–7, user codebooks 0–7."""
 CACHE_COLUMNS = 4
-"""Columns that a voice file keeps, as a ring."""
+"""Columns that a voice file stores, as a ring buffer."""
+# by how many steps each row of a column lags: text, agent codebooks 0–7, user codebooks 0–7
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
 PAD = 3
-EPAD = 0
+"""Text token of a frame in which no word begins or goes on."""
+# Mimi's codes of a frame of silence: the agent's rows during the prompt phase, but for the voice
 AGENT_SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
 USER_TONE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
-"""Codes of a 440 Hz tone: what the user's rows hold during the prompt phase."""
+"""Mimi's codes of a 440 Hz tone, which fills the user's rows during the prompt phase."""
 
 LM_FILE = "model.safetensors"
 MIMI_FILE = "tokenizer-e351c8d8-checkpoint125.safetensors"
@@ -35,8 +35,8 @@ CONFIG_FILE = "config.json"
 def gated_width(width: int, feedforward: float) -> int:
     """Return the hidden width of a gated feed-forward layer.
 
-    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal width is four times it, else two
-    thirds of the nominal.
+    Source: moshi `modules/gating.py`: 21/8 of the width where the nominal hidden width is four times the
+    width, else two thirds of the nominal hidden width.
     """
     return 21 * width // 8 if int(feedforward) == 4 * width else 2 * int(feedforward) // 3
 
@@ -72,17 +72,19 @@ class LmConfig:
         return self.width // self.heads
 
     def kv_bytes_per_frame(self, element_bytes: int) -> int:
-        """Return what one position of one session takes in the KV cache."""
+        """Return how many bytes one position of one session takes in the KV cache."""
         return 2 * self.layers * self.width * element_bytes
 
     def trimmed(self) -> LmConfig:
-        """Return the same model without the depformer steps whose codes nobody uses."""
+        """Return the same model without the depformer steps of the user's codebooks, whose codes are not
+        used.
+        """
         return replace(self, depformer_steps=min(self.depformer_steps, AGENT_CODEBOOKS))
 
 
 @dataclass(frozen=True)
 class MimiConfig:
-    """Codec. The defaults are the released Mimi's."""
+    """The Mimi codec. The defaults are the released Mimi's."""
 
     filters: int = 64
     width: int = 512
@@ -104,6 +106,7 @@ class MimiConfig:
 
     @property
     def hop_samples(self) -> int:
+        """How many samples one position of the convolutional encoder's output covers."""
         product = 1
         for ratio in self.ratios:
             product *= ratio
@@ -111,7 +114,7 @@ class MimiConfig:
 
 
 def read_lm_config(folder: Path) -> LmConfig:
-    """Return the architecture that `config.json` names, or the released 7B constants where it names none.
+    """Return the architecture in a checkpoint's `config.json`, or the released 7B model's where it has none.
 
     Raises: WeightsError when the file is not the architecture that this code implements.
     """
@@ -162,7 +165,7 @@ def read_lm_config(folder: Path) -> LmConfig:
 
 
 def read_mimi_config(folder: Path) -> MimiConfig:
-    """Return the codec that the folder's `mimi_config_name` describes, or the released Mimi.
+    """Return the codec's architecture from the file that `mimi_config_name` names, or the released Mimi's.
 
     Raises: WeightsError when the file is not the architecture that this code implements.
     """
@@ -210,6 +213,7 @@ def read_mimi_config(folder: Path) -> MimiConfig:
         context=transformer("context"),
         rope_period=float(transformer("max_period", 10_000)),
     )
+    # the transformer runs at 25 Hz, and a strided convolution halves it to the 12.5 Hz of the frames
     if (
         config.hop_samples * 2 != 1920
         or transformer("d_model") != config.width
@@ -223,8 +227,7 @@ def read_mimi_config(folder: Path) -> MimiConfig:
 
 
 def mimi_config_file(folder: Path) -> str | None:
-    """Return the name of the file beside `config.json` that describes the codec, None where the released Mimi
-    is meant.
+    """Return the name of the codec's configuration file in the same folder, None for the released Mimi.
 
     Raises: WeightsError when it is no plain file name.
     """
@@ -239,7 +242,7 @@ def mimi_config_file(folder: Path) -> str | None:
 
 
 class _Numbers:
-    """Reads positive whole numbers out of one JSON object."""
+    """Reads positive whole numbers from one JSON object."""
 
     def __init__(self, where: str, data: Mapping[str, Any]) -> None:
         self._where = where
@@ -268,9 +271,9 @@ def _expect(where: str, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> N
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a configuration file's object.
+    """Return the JSON object in a configuration file.
 
-    Raises: WeightsError.
+    Raises: WeightsError when the file cannot be read or holds anything else.
     """
     try:
         if path.stat().st_size > 1_000_000:

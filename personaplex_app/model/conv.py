@@ -1,4 +1,4 @@
-"""Causal convolutions that stream: what they remember between frames is passed in, row by row."""
+"""Causal streaming convolutions: the samples they keep between frames are state that the caller passes in."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from torch import Tensor, nn
 from .quantize import linear
 
 Memory = dict[str, Tensor]
-"""What each convolution remembers, by its name. Shapes: [rows, channels, samples]."""
+"""The samples that each convolution keeps between frames, by module name. Shapes: [rows, channels, samples].
+"""
 
 PRODUCT_SAMPLES = 512
-"""Up to so many samples a convolution is computed as one matrix product."""
+"""Convolutions of up to this many output samples are computed as one matrix product."""
 
 
-def keep(memory: Tensor, new: Tensor, active: Tensor) -> None:
-    """Replace the memory of the active rows."""
+def update_memory(memory: Tensor, new: Tensor, active: Tensor) -> None:
+    """Replace the kept samples of the active rows, in place."""
     memory.copy_(torch.where(active[:, None, None], new, memory))
 
 
 class Streaming(nn.Module):
-    """A module with a place in the memory, known by the name that `name_all` gives it."""
+    """A module that keeps samples between frames; `assign_keys` gives it its key in the memory."""
 
     key = ""
 
     def shape(self) -> tuple[int, int]:
-        """Return channels and samples of what is remembered: nothing, unless said otherwise."""
+        """Return how many channels and samples are kept between frames; none by default."""
         return 0, 0
 
 
 class _Conv(nn.Module):
-    """A level of modules that the released file's keys have (`conv.conv.weight`)."""
+    """Adds the nesting level that the released file's keys have (`conv.conv.weight`)."""
 
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
@@ -44,8 +45,9 @@ class _ConvTranspose(nn.Module):
 
 
 class StreamConv(Streaming):
-    """Convolution whose left padding is the end of the frame before: zeros at first, or the first sample
-    repeated.
+    """Convolution whose left padding is the end of the previous frame.
+
+    A stream's first frame is padded with zeros, or with its first sample where `repeat_first` is set.
     """
 
     def __init__(
@@ -71,22 +73,24 @@ class StreamConv(Streaming):
             held = memory[self.key]
             left = torch.where(first[:, None, None], x[..., :1], held) if self.repeat_first else held
             x = torch.cat([left, x], dim=-1)
-            keep(held, x[..., -self.left_samples :], active)
+            update_memory(held, x[..., -self.left_samples :], active)
         inner = self.conv.conv
         kernel = inner.kernel_size[0]
         stride = inner.stride[0]
         if inner.dilation[0] > 1 or x.shape[-1] > PRODUCT_SAMPLES * stride:
             return inner(x)
-        # few outputs from many channels: one matrix product, several times quicker on a CPU than the
-        # library's
+        # few outputs from many channels: one matrix product is several times faster on a CPU than PyTorch's
+        # convolution
         windows = x.unfold(-1, kernel, stride).transpose(1, 2).flatten(2)
         y = linear(windows, inner.weight.flatten(1)).transpose(1, 2)
         return y if inner.bias is None else y + inner.bias[:, None]
 
 
 class StreamConvTranspose(Streaming):
-    """Transposed convolution with a kernel of two strides, which adds the overhang of the frame before and
-    keeps its own.
+    """Transposed convolution with a kernel of two strides.
+
+    Each input also contributes to the outputs of the next one. What the last input of a frame contributes to
+    the next frame is kept and added there (overlap-add).
     """
 
     def __init__(self, channels: int, out: int, stride: int, groups: int = 1, bias: bool = True) -> None:
@@ -103,17 +107,18 @@ class StreamConvTranspose(Streaming):
         inner = self.convtr.convtr
         stride = inner.stride[0]
         parts = self._parts(x)
-        # what each input adds to its own samples, and to those of the input after it
+        # the first half of the kernel falls on an input's own samples, the second half on the next input's
         own = parts[..., :stride]
         later = parts[..., stride:]
         later = torch.cat([memory[self.key][:, :, None, :], later], dim=2)
         y = (own + later[:, :, :-1]).flatten(2)
-        keep(memory[self.key], later[:, :, -1], active)
+        update_memory(memory[self.key], later[:, :, -1], active)
         return y if inner.bias is None else y + inner.bias[:, None]
 
     def _parts(self, x: Tensor) -> Tensor:
-        """Return what every input adds to the output: one matrix product, many times quicker on a CPU than
-        the library's.
+        """Return what every input adds to the output.
+
+        One matrix product, which is many times faster on a CPU than PyTorch's transposed convolution.
 
         Shapes: `x` [B, C, T] → [B, out, T, kernel].
         """
@@ -131,7 +136,7 @@ class Elu(nn.Module):
 
 
 class StreamSequence(nn.Module):
-    """Modules one after the other, all with the same memory."""
+    """Runs modules one after the other, all with the same memory."""
 
     def __init__(self, modules: list[nn.Module]) -> None:
         super().__init__()
@@ -165,17 +170,18 @@ class Residual(nn.Module):
         return x + y
 
 
-def settle_products(root: nn.Module) -> None:
-    """Finish loading: lay the transposed convolutions' weights out as their matrix product reads them; their
-    shape stays.
+def lay_out_weights(root: nn.Module) -> None:
+    """Store the transposed convolutions' weights in the order in which their matrix product reads them.
+
+    Only the strides change, not the shape: the state dict's keys and shapes stay those of the released file.
     """
     for module in root.modules():
         if isinstance(module, nn.ConvTranspose1d) and module.groups == 1:
             module.weight.data = module.weight.data.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
-def name_all(root: nn.Module) -> None:
-    """Give every streaming module its place in the memory."""
+def assign_keys(root: nn.Module) -> None:
+    """Give every streaming module its key in the memory: its name within `root`."""
     for name, module in root.named_modules():
         if isinstance(module, Streaming):
             module.key = name

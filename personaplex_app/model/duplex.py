@@ -1,6 +1,6 @@
-"""Whole frames for many rows: the user's sound in, the agent's sound and text out.
+"""Step many conversations by one frame: the user's sound in, the agent's sound and text out.
 
-One codec, one model, one wait for the device.
+A step runs codec, language model and codec on the device and waits for it once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,24 +19,26 @@ from ..units import FRAME_SAMPLES
 from .checkpoint import Checkpoint
 from .config import AGENT_CODEBOOKS
 from .generation import Rows, RowSampling, Snapshot, advance
-from .graphs import Record, Work
+from .graphs import Recorder, Work
 from .kernels import own_kernels
 from .prompt import Prompt
 
 RECORDED_TEXT_WIDEST = 32
 RECORDED_AUDIO_WIDEST = 256
-"""The usual top-k (25 and 250), and anything below is recorded; wider choices are computed without a record.
+"""CUDA graphs cover top-k up to these values, which includes the defaults (25 and 250); a larger top-k is
+computed without a graph.
 """
 
 TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What one row said in one frame.
+class FrameOutput:
+    """The agent's output of one row in one frame.
 
-    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes. `finite` is False where the row's numbers
-    broke: its sound means nothing.
+    `text` is a token of the text vocabulary. `finite` is False where the row's logits were NaN or infinite:
+    its sound is then meaningless.
+    Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes.
     """
 
     pcm: np.ndarray
@@ -46,8 +49,10 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which kernels a step runs: how many rows, how much of their caches, how wide a choice of
-    tokens.
+    """The sizes that decide which kernels a step launches.
+
+    `batch` rows are stepped, `read` slots of their KV caches are read, and the widest top-k of text and of
+    audio are `text_widest` and `audio_widest`.
     """
 
     batch: int
@@ -57,11 +62,11 @@ class Shape:
 
 
 class Duplex:
-    """Rows of conversations, each with its streams through the codec and its place in the language model.
+    """A batch of conversations, one a row, each with its codec streams and its row of the KV cache.
 
-    A step runs on the first 1, 2, 4, … rows that hold all the speaking ones, so that one talk among many
-    places costs what one talk costs. It reads and writes the same buffers every time: what it does can be
-    recorded once and replayed (`graphs`).
+    A step runs on the first 1, 2, 4, … rows that include all active ones, so that one talk costs the same
+    however many rows there are. It reads and writes the same buffers every time, so that it can be recorded
+    once as a CUDA graph and replayed (`graphs`).
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: int) -> None:
@@ -70,12 +75,17 @@ class Duplex:
         self._encoder = checkpoint.mimi.empty_encoder_state(rows)
         self._decoder = checkpoint.mimi.empty_decoder_state(rows)
         device = checkpoint.lm.device
-        self._heard = _Heard.on(device, rows)
-        self._said = _Said.on(device, rows)
-        # what the host fills and reads; the same ones where the model runs on the CPU
+        self._inputs = _InputBuffers.allocate(device, rows)
+        self._outputs = _OutputBuffers.allocate(device, rows)
+        # pinned host buffers make the copies to and from a GPU asynchronous; on a CPU there is nothing to
+        # copy
         pinned = device.type == "cuda"
-        self._host_heard = _Heard.on(torch.device("cpu"), rows, pinned) if pinned else self._heard
-        self._host_said = _Said.on(torch.device("cpu"), rows, pinned) if pinned else self._said
+        self._host_inputs = (
+            _InputBuffers.allocate(torch.device("cpu"), rows, pinned) if pinned else self._inputs
+        )
+        self._host_outputs = (
+            _OutputBuffers.allocate(torch.device("cpu"), rows, pinned) if pinned else self._outputs
+        )
         self._recorded: dict[Shape, Work] = {}
 
     @property
@@ -88,16 +98,16 @@ class Duplex:
         self._reset_streams(row)
 
     def snapshot(self, row: int) -> Snapshot:
-        """Copy out a row that has just been prefilled."""
+        """Return a copy of a row's state, to be taken right after its prefill."""
         return self.rows.snapshot(row)
 
     def restore(self, row: int, snapshot: Snapshot) -> None:
-        """Put a row where the snapshot was taken."""
+        """Set a row to a snapshot's state, with fresh codec streams."""
         self.rows.restore(row, snapshot)
         self._reset_streams(row)
 
     def set_sampling(self, row: int, sampling: RowSampling) -> None:
-        """Choose how a row samples from its next frame on."""
+        """Set how a row samples from its next frame on."""
         self.rows.set_sampling(row, sampling)
 
     @torch.inference_mode()
@@ -106,27 +116,33 @@ class Duplex:
         self._decoder.reset(row)
 
     def batch_of(self, rows: int) -> int:
-        """Return how many rows a step runs on so that the first `rows` are among them."""
+        """Return the batch size of a step on the first `rows` rows: a power of two, or all rows."""
         return min(1 << (rows - 1).bit_length(), self.count)
 
     @torch.inference_mode()
-    def record(self, how: Record) -> str:
-        """Record the steps of every usual shape; return "" or the reason why all steps stay as they are."""
+    def record(self, recorder: Recorder) -> str:
+        """Record the steps of every usual shape; return "", or why a recording failed.
+
+        Shapes without a recording are launched kernel by kernel.
+        """
         batches = sorted({self.batch_of(rows) for rows in range(1, self.count + 1)})
         widest = self._usual_widest()
-        self._heard.active.zero_()  # nobody's state moves meanwhile
+        # with no active row, the runs that warm up and record change nobody's state
+        self._inputs.active.zero_()
+        shapes = [Shape(batch, read, *widest) for batch in batches for read in self._reads(batch)]
         try:
-            for shape in (Shape(batch, read, *widest) for batch in batches for read in self._reads(batch)):
-                self._recorded[shape] = how(lambda shape=shape: self._compute(shape))
+            for shape in shapes:
+                self._recorded[shape] = recorder(partial(self._compute, shape))
         except RuntimeError as error:
-            # ending a capture that failed raises again and only says that it failed; what was recorded stays
+            # the error of ending a failed capture only says that it failed; the cause is its context. What
+            # was recorded before stays in use.
             return shorten(error.__context__ or error, 120)
         return ""
 
     def _reads(self, batch: int) -> list[int]:
-        """Return the amounts of slots that steps of so many rows are recorded with."""
+        """Return how many cache slots the recorded steps of `batch` rows read."""
         cache = self.rows.state.cache
-        # kernels that read each row's length need one record for all of them
+        # our own kernels stop at each row's length, so that one recording serves all lengths
         own = own_kernels(self.rows.state.position[:batch, None])
         return [cache.window] if own else cache.recorded_reads()
 
@@ -136,50 +152,55 @@ class Duplex:
 
     @torch.inference_mode()
     def longest_ms(self, rows: int) -> float:
-        """Return what a step of the first `rows` takes where their caches are full; nobody's state moves."""
-        self._heard.active.zero_()
+        """Return how long a step of the first `rows` rows takes with full caches; no row is advanced.
+
+        Units: milliseconds, the shortest of `TIMED_STEPS` runs.
+        """
+        self._inputs.active.zero_()
         shape = Shape(self.batch_of(rows), self.rows.state.cache.window, *self._usual_widest())
         took_ms = []
         for _ in range(TIMED_STEPS):
             before_s = time.perf_counter()
             self._run(shape)
-            self._said.tokens.tolist()  # waits for the device
+            self._outputs.tokens.tolist()  # waits for the device
             took_ms.append((time.perf_counter() - before_s) * 1000)
         return min(took_ms)
 
     @torch.inference_mode()
-    def step(self, frames: dict[int, np.ndarray]) -> dict[int, Spoken]:
-        """Advance the given rows by one frame each; all others stay as they are.
+    def step(self, frames: dict[int, np.ndarray]) -> dict[int, FrameOutput]:
+        """Advance the given rows by one frame each; all others keep their state.
 
         Shapes: each frame is float32 [1920].
         """
         batch = self.batch_of(max(frames) + 1)
-        heard = self._host_heard.view(batch)
-        heard.pcm.zero_()
-        heard.active.zero_()
+        inputs = self._host_inputs.view(batch)
+        inputs.pcm.zero_()
+        inputs.active.zero_()
         for row, frame in frames.items():
-            heard.pcm[row] = torch.from_numpy(frame)
-            heard.active[row] = True
-        self._heard.view(batch).take(heard)
-        self._run(Shape(batch, *self.rows.reach(frames)))
-        self.rows.moved(frames)
-        # the sound first: whoever has the tokens has both
-        said = self._host_said.view(batch)
-        said.take(self._said.view(batch))
-        if self._host_said is not self._said:
-            torch.cuda.current_stream(self._said.tokens.device).synchronize()
-        tokens = said.tokens.tolist()
-        sound = said.sound.numpy()
+            inputs.pcm[row] = torch.from_numpy(frame)
+            inputs.active[row] = True
+        self._inputs.view(batch).copy_from(inputs)
+        self._run(Shape(batch, *self.rows.step_shape(frames)))
+        self.rows.advance_positions(frames)
+        # `copy_from` queues the sound before the tokens, so that reading the tokens means that both are there
+        outputs = self._host_outputs.view(batch)
+        outputs.copy_from(self._outputs.view(batch))
+        if self._host_outputs is not self._outputs:
+            torch.cuda.current_stream(self._outputs.tokens.device).synchronize()
+        tokens = outputs.tokens.tolist()
+        sound = outputs.sound.numpy()
         for row in frames:
             if not tokens[row][-1]:
+                # the NaN would stay in the cache and spoil the row's next talk
                 self.rows.state.cache.clear(row)
-        return {
-            row: Spoken(sound[row].copy(), tokens[row][0], tuple(tokens[row][1:-1]), bool(tokens[row][-1]))
-            for row in frames
-        }
+        outcome = {}
+        for row in frames:
+            text, *codes, finite = tokens[row]
+            outcome[row] = FrameOutput(sound[row].copy(), text, tuple(codes), bool(finite))
+        return outcome
 
     def _run(self, shape: Shape) -> None:
-        """Compute a step as recorded where a record covers its shape."""
+        """Compute a step, with the smallest recording that covers its shape where there is one."""
         fits = (
             known
             for known in self._recorded
@@ -195,61 +216,66 @@ class Duplex:
             self._compute(shape)
 
     def _compute(self, shape: Shape) -> None:
-        """Compute a step from `_heard` to `_said`.
+        """Compute a step from `_inputs` to `_outputs`.
 
-        Knows nothing but the shape and what lies on the device.
+        It depends on nothing but the shape and tensors on the device, as a CUDA graph must.
         """
         batch = shape.batch
         mimi = self.checkpoint.mimi
-        heard = self._heard.view(batch)
-        said = self._said.view(batch)
-        codes = mimi.encode(heard.pcm, self._encoder.view(batch), heard.active)[:, :, 0]
+        inputs = self._inputs.view(batch)
+        outputs = self._outputs.view(batch)
+        codes = mimi.encode(inputs.pcm, self._encoder.view(batch), inputs.active)[:, :, 0]
         state = self.rows.state.view(batch)
         step = advance(
-            self.checkpoint.lm, state, codes, heard.active, shape.read, shape.text_widest, shape.audio_widest
+            self.checkpoint.lm, state, codes, inputs.active, shape.read, shape.text_widest, shape.audio_widest
         )
-        said.sound.copy_(mimi.decode(step.codes[:, :, None], self._decoder.view(batch), heard.active))
-        said.tokens.copy_(torch.cat([step.text[:, None], step.codes, step.finite[:, None]], dim=1))
+        outputs.sound.copy_(mimi.decode(step.codes[:, :, None], self._decoder.view(batch), inputs.active))
+        outputs.tokens.copy_(torch.cat([step.text[:, None], step.codes, step.finite[:, None]], dim=1))
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """Shapes: `pcm` float32 [rows, 1920], `active` bool [rows]."""
+class _InputBuffers:
+    """The user's frames and which rows take part.
+
+    Shapes: `pcm` float32 [rows, 1920], `active` bool [rows].
+    """
 
     pcm: Tensor
     active: Tensor
 
     @classmethod
-    def on(cls, device: torch.device, rows: int, pinned: bool = False) -> _Heard:
-        place = {"device": device, "pin_memory": pinned}
-        return cls(torch.zeros(rows, FRAME_SAMPLES, **place), torch.zeros(rows, dtype=torch.bool, **place))
+    def allocate(cls, device: torch.device, rows: int, pinned: bool = False) -> _InputBuffers:
+        where = {"device": device, "pin_memory": pinned}
+        return cls(torch.zeros(rows, FRAME_SAMPLES, **where), torch.zeros(rows, dtype=torch.bool, **where))
 
-    def view(self, rows: int) -> _Heard:
-        return _Heard(self.pcm[:rows], self.active[:rows])
+    def view(self, rows: int) -> _InputBuffers:
+        return _InputBuffers(self.pcm[:rows], self.active[:rows])
 
-    def take(self, other: _Heard) -> None:
+    def copy_from(self, other: _InputBuffers) -> None:
         self.pcm.copy_(other.pcm, non_blocking=True)
         self.active.copy_(other.active, non_blocking=True)
 
 
 @dataclass(frozen=True)
-class _Said:
-    """Shapes: `tokens` int64 [rows, 10] are text, 8 codes, and whether the row's numbers were finite; `sound`
-    float32 [rows, 1920].
+class _OutputBuffers:
+    """The agent's frames, as they leave the device.
+
+    Shapes: `tokens` int64 [rows, 10] are the text token, 8 codes, and 1 where the row's logits were finite;
+    `sound` float32 [rows, 1920].
     """
 
     tokens: Tensor
     sound: Tensor
 
     @classmethod
-    def on(cls, device: torch.device, rows: int, pinned: bool = False) -> _Said:
-        place = {"device": device, "pin_memory": pinned}
-        tokens = torch.zeros(rows, 2 + AGENT_CODEBOOKS, dtype=torch.int64, **place)
-        return cls(tokens, torch.zeros(rows, FRAME_SAMPLES, **place))
+    def allocate(cls, device: torch.device, rows: int, pinned: bool = False) -> _OutputBuffers:
+        where = {"device": device, "pin_memory": pinned}
+        tokens = torch.zeros(rows, 2 + AGENT_CODEBOOKS, dtype=torch.int64, **where)
+        return cls(tokens, torch.zeros(rows, FRAME_SAMPLES, **where))
 
-    def view(self, rows: int) -> _Said:
-        return _Said(self.tokens[:rows], self.sound[:rows])
+    def view(self, rows: int) -> _OutputBuffers:
+        return _OutputBuffers(self.tokens[:rows], self.sound[:rows])
 
-    def take(self, other: _Said) -> None:
+    def copy_from(self, other: _OutputBuffers) -> None:
         self.sound.copy_(other.sound, non_blocking=True)
         self.tokens.copy_(other.tokens, non_blocking=True)

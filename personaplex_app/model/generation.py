@@ -1,4 +1,4 @@
-"""Rows of conversations: prefill, the delay pattern, one step of all rows at once, snapshots."""
+"""Generate for a batch of conversations: prefill, the delay pattern, one step of all rows, snapshots."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from .prompt import USER_ROWS, Prompt
 from .sampling import frame_key, gumbel, sample
 
 FREE = -1
+"""Marks a token of the next column that is not known yet and will be sampled."""
 DELAYED_USER_ROWS = slice(USER_ROWS.start + 1, COLUMN_ROWS)
-"""All but the semantic one."""
+"""The user's acoustic codebooks, which lag by one step; the semantic one does not."""
 PREFILL_CHUNK = 512
 
 
 @dataclass(frozen=True)
 class RowSampling:
-    """How one row chooses. Temperature 0 is greedy; top-k 0 is no limit."""
+    """How one row samples its tokens. Temperature 0 is greedy; top-k 0 means no limit."""
 
     audio_temperature: float = 0.8
     text_temperature: float = 0.7
@@ -36,12 +37,12 @@ GREEDY = RowSampling(audio_temperature=0.0, text_temperature=0.0)
 
 @dataclass
 class LmState:
-    """Everything the language model knows about its rows, on its device.
+    """The language model's state of all rows, on its device.
 
-    Shapes: `position` int64 [rows] is how many positions the cache holds; `column` int64 [rows, 17] the input
-    of the next step;
-    `delayed` int64 [rows, 17] what is already known of the column after it, −1 where it is to be sampled;
-    `temperature` float32 [rows, 2], `topk` int64 [rows, 2] (text, audio); `seed` int64 [rows].
+    Shapes: `position` int64 [rows] is how many positions were computed; `column` int64 [rows, 17] is the
+    input of the next step; `delayed` int64 [rows, 17] holds the tokens of the column after it that are
+    already known, −1 where they are to be sampled; `temperature` float32 [rows, 2], `topk` int64 [rows, 2]
+    (text, audio); `seed` int64 [rows].
     """
 
     cache: KVCache
@@ -60,7 +61,7 @@ class LmState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A row after its prompt phase: what another row needs to begin from there.
+    """The state of a row after its prompt phase, from which another row can begin.
 
     Shapes: `data` is [layers, 2, filled slots, heads, head width].
     """
@@ -77,11 +78,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LmStep:
-    """One step of all rows.
+    """The result of one step of all rows.
 
     Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False
-    where a logit was not;
-    `text_logits` float32 [B, text card], `audio_logits` float32 [B, card] for each codebook.
+    where a logit was NaN or infinite; `text_logits` float32 [B, text card], `audio_logits` float32 [B, card]
+    for each codebook.
     """
 
     text: Tensor
@@ -92,9 +93,9 @@ class LmStep:
 
 
 class Rows:
-    """A batch of rows over one language model.
+    """A batch of rows of one language model.
 
-    Positions and sampling widths are also kept on the host, so that a step decides its shapes without asking
+    Positions and top-k are also kept on the host, so that the shapes of a step are known without waiting for
     the device.
     """
 
@@ -116,7 +117,7 @@ class Rows:
         self._delayed_rows = torch.tensor(DELAYS, dtype=torch.bool, device=device)
 
     def set_sampling(self, row: int, sampling: RowSampling) -> None:
-        """Choose how a row samples from its next step on."""
+        """Set how a row samples from its next step on."""
         config = self.lm.config
         state = self.state
         text = sampling.text_topk or config.text_card
@@ -134,8 +135,9 @@ class Rows:
 
     @torch.inference_mode()
     def prefill_chunks(self, row: int, prompt: Prompt, chunk: int) -> Iterator[int]:
-        """Take a row through its prompt phase, yielding after every `chunk` positions so that others can be
-        stepped in between.
+        """Take a row through its prompt phase, yielding after every `chunk` positions.
+
+        Other rows may be stepped between two chunks.
         """
         lm = self.lm
         cache = self.state.cache.rows(row, row + 1)
@@ -156,7 +158,7 @@ class Rows:
 
     @torch.inference_mode()
     def snapshot(self, row: int) -> Snapshot:
-        """Copy a row out."""
+        """Return a copy of a row's state."""
         state = self.state
         filled = state.cache.filled(self.positions[row])
         return Snapshot(
@@ -168,32 +170,33 @@ class Rows:
 
     @torch.inference_mode()
     def restore(self, row: int, snapshot: Snapshot) -> None:
-        """Put a snapshot into a row; the row's sampling stays its own."""
+        """Set a row to a snapshot's state; its sampling stays as it was."""
         self.state.cache.data[:, :, row, : snapshot.data.shape[2]] = snapshot.data
         self._begin(row, snapshot.position, snapshot.last, snapshot.delayed)
 
     @torch.inference_mode()
     def step(self, user_codes: Tensor, active: Tensor, active_rows: Collection[int]) -> LmStep:
-        """Advance the active rows by one frame; the others are left as they are.
+        """Advance the active rows by one frame; the others keep their state.
 
         Shapes: `user_codes` int64 [B, 8], `active` bool [B] for the first B rows; `active_rows` says the same
         on the host.
         """
         step = advance(
-            self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.reach(active_rows)
+            self.lm, self.state.view(user_codes.shape[0]), user_codes, active, *self.step_shape(active_rows)
         )
-        self.moved(active_rows)
+        self.advance_positions(active_rows)
         return step
 
-    def reach(self, active_rows: Collection[int]) -> tuple[int, int, int]:
-        """Return how many slots the next step of these rows reads, and its widest choices of text and of
-        audio (see `advance`).
+    def step_shape(self, active_rows: Collection[int]) -> tuple[int, int, int]:
+        """Return the sizes of the next step of these rows (see `advance`).
+
+        They are the cache slots to read, and the widest top-k of text and of audio, 0 where all are greedy.
         """
         positions = max((self.positions[row] + 1 for row in active_rows), default=1)
         return self.state.cache.read_slots(positions), *self._widest(active_rows)
 
-    def moved(self, active_rows: Collection[int]) -> None:
-        """Note on the host that these rows were stepped."""
+    def advance_positions(self, active_rows: Collection[int]) -> None:
+        """Count one step of these rows in the positions that the host keeps."""
         for row in active_rows:
             self.positions[row] += 1
 
@@ -215,20 +218,21 @@ class Rows:
 def advance(
     lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int
 ) -> LmStep:
-    """Run one position of every row and move the active ones on.
+    """Run one position of every row and update the state of the active ones.
 
-    Never waits for the device nor brings it anything from the host.
+    It never waits for the device and copies nothing from the host, so that it can be part of a CUDA graph.
+    `read` cache slots are read; `text_widest` and `audio_widest` are the largest top-k among the rows.
     """
     span = lm.span(state.position, active, state.cache, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
-    # rows that do not sample as widely as the widest still need a valid place in its list
+    # `sample` looks the k-th best logit up in a list of `widest`: greedy rows must point into it too
     topk = torch.stack(
         [state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))],
         dim=1,
     )
     key = frame_key(state.seed, state.position)[:, None]
     streams = torch.arange(1 + lm.config.depformer_steps, device=key.device)[None]
-    # of all codebooks at once, in the order of tokens: one row of small operations instead of one a codebook
+    # the noise of all codebooks and tokens at once: a few large operations instead of a few for each codebook
     audio_noise = (
         gumbel(key, streams[:, 1:], torch.arange(lm.config.card, device=key.device)) if audio_widest else None
     )
@@ -255,7 +259,8 @@ def advance(
     agent = lm.codes(hidden, text, choose)[:, :AGENT_CODEBOOKS]
     known = state.delayed[:, USER_ROWS]
     new_column = torch.cat([text[:, None], agent, torch.where(known >= 0, known, user_codes)], dim=1)
-    # a frame leaves once its delayed codebooks are there: text and semantic codebook are the column's before
+    # the acoustic codebooks lag by one step: a frame is complete with the text and semantic code of the
+    # previous column and the acoustic codes of this one
     out_codes = torch.cat([state.column[:, 1:2], agent[:, 1:]], dim=1)
     out_text = state.column[:, 0].clone()
     delayed = torch.full_like(new_column, FREE)

@@ -1,4 +1,4 @@
-"""CUDA graphs: a whole frame in one launch instead of thousands."""
+"""CUDA graphs: launch a whole frame at once instead of thousands of kernels."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from collections.abc import Callable
 import torch
 
 Work = Callable[[], None]
-"""What reads and writes the same places at every call, decides nothing by what it reads, and never waits for
-the device.
+"""Device work that can be recorded: it uses the same buffers at every call, does not branch on their values,
+and never waits for the device.
 """
-Record = Callable[[Work], Work]
-"""Takes work and returns what does it again."""
+Recorder = Callable[[Work], Work]
+"""Records work once and returns a function that replays it."""
 WARM_UP_RUNS = 2
 
 
-def cuda_graphs(device: torch.device) -> Record:
-    """Return how work is recorded on a GPU.
+def cuda_graphs(device: torch.device) -> Recorder:
+    """Return a function that records work as a CUDA graph.
 
-    All graphs share their intermediate memory, so one may run at a time.
+    All graphs share one pool of intermediate memory, so only one may run at a time.
     """
     pool = torch.cuda.graph_pool_handle()
     stream = torch.cuda.Stream(device)
 
     def record(work: Work) -> Work:
-        # libraries prepare themselves at the first calls, which must not be recorded
+        # libraries such as cuBLAS allocate workspaces at their first calls, which must not be recorded
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_RUNS):
                 work()
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        # the outer context: where a capture fails, the inner one raises before it leaves its stream
+        # the outer context restores the current stream: where a capture fails, `torch.cuda.graph` raises
+        # before it does. `thread_local` lets other threads use the device meanwhile.
         with (
             torch.cuda.stream(torch.cuda.current_stream(device)),
             torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"),

@@ -1,5 +1,7 @@
-"""A checkpoint from a Hub repository: only its needed files, resumed after a cut, checked byte for byte, in
-the Hub's own cache.
+"""Fetch a checkpoint from a Hub repository into the Hub's own cache.
+
+Only the files that are needed are downloaded; a cut download is resumed, and every file is checked by its
+hash.
 
 Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache; a blob is named by
 its sha256 (large files) or its git object id (small ones), which is how a cached file can be checked without
@@ -23,22 +25,22 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from ..errors import EngineUnavailable, WeightsError
 from .config import CONFIG_FILE
-from .hub_errors import no_hub, refused, unwritable, without_the_hub
+from .hub_errors import cached_or_unavailable, disk_error, not_a_hub, refused
 from .hub_repo import COMMIT, FILES, RELEASED, HubAccess, HubRepo, cached, named_files
 from .transfer import HTTPError, Source, digest, download
 
 SPARE_BYTES = 200_000_000
-"""Left free on the disk for everything else."""
+"""Disk space that a download leaves free."""
 RECEIPTS_FILE = "checked.json"
 Report = Callable[[Literal["downloading", "loading"], str, float], None]
-"""Takes the stage, what is being done, and the share done, 0 to 1."""
+"""Called with the stage, what is being done, and the share done, 0 to 1."""
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """What the Hub says of a file: `hash` is a sha256, or a git object id where it has 40 digits."""
+    """A file as the Hub lists it: `hash` is a sha256, or a git object id where it has 40 digits."""
 
     name: str
     size_bytes: int
@@ -46,36 +48,42 @@ class HubFile:
 
 
 def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
-    """Return the folder of a whole checkpoint whose files are the published ones, downloading what is not in
-    the cache.
+    """Return the folder of a complete, verified checkpoint, downloading the files that the cache lacks.
 
-    Raises: EngineUnavailable where it cannot be had, WeightsError where it is not what was published; each
-    with the next step.
+    Raises: EngineUnavailable when it cannot be downloaded, WeightsError when a file is not the published one;
+    each names the next step.
     """
     folder = cached(repo, access)
     receipts = _Receipts(access.receipts)
+    # a commit never changes, so that a cached one needs no network; a branch may have moved on
     if not (folder and COMMIT.fullmatch(repo.revision)):
         try:
-            folder = _brought(repo, access, receipts, report)
+            folder = _download_missing(repo, access, receipts, report)
         except HTTPError as error:
             if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
                 raise refused(repo, access, error) from error
-            folder = without_the_hub(repo, folder, error)
+            folder = cached_or_unavailable(repo, folder, error)
         except OfflineModeIsEnabled as error:
-            folder = without_the_hub(repo, folder, error)
+            folder = cached_or_unavailable(repo, folder, error)
     _check_cached(repo, folder, receipts, report)
     return folder
 
 
-def _brought(repo: HubRepo, access: HubAccess, receipts: _Receipts, report: Report) -> Path:
+def _download_missing(repo: HubRepo, access: HubAccess, receipts: _Receipts, report: Report) -> Path:
+    """Download what the cache lacks of the newest commit of the revision, and return its folder."""
     commit, listing = _listing(repo, access)
     folder = access.folder(repo) / "snapshots" / commit
-    missing = [_listed(repo, listing, name) for name in FILES if not (folder / name).is_file()]
-    bring = _Bringing(repo, access, folder, receipts, report, sum(file.size_bytes for file in missing))
-    # the configuration may name one more file; it also shows, before the large ones, whether we may read any
-    bring([_listed(repo, listing, CONFIG_FILE)])
+    missing = [_listed_file(repo, listing, name) for name in FILES if not (folder / name).is_file()]
+    download_files = _Downloader(
+        repo, access, folder, receipts, report, sum(file.size_bytes for file in missing)
+    )
+    # the configuration first: it may name one more file, and being small it shows soon whether access is
+    # granted
+    download_files([_listed_file(repo, listing, CONFIG_FILE)])
     names = [*FILES, *named_files(folder)]
-    bring(sorted((_listed(repo, listing, name) for name in names), key=lambda file: file.size_bytes))
+    download_files(
+        sorted((_listed_file(repo, listing, name) for name in names), key=lambda file: file.size_bytes)
+    )
     if repo.revision != commit:
         ref = access.folder(repo) / "refs" / repo.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +92,7 @@ def _brought(repo: HubRepo, access: HubAccess, receipts: _Receipts, report: Repo
 
 
 def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]:
-    """Return the commit that the revision means, and its files."""
+    """Return the commit that the revision points to, and its files by name."""
     api = HfApi(endpoint=access.endpoint, token=access.any_token() or False)
     try:
         info = api.model_info(
@@ -97,15 +105,15 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
             for each in info.siblings or ()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise no_hub(access) from error
+        raise not_a_hub(access) from error
     if not COMMIT.fullmatch(info.sha or ""):
-        raise no_hub(access)
+        raise not_a_hub(access)
     return str(info.sha), listing
 
 
 @dataclass
-class _Bringing:
-    """Brings files into the cache one by one, counting towards a total."""
+class _Downloader:
+    """Downloads files into the cache one by one and reports progress towards their total size."""
 
     repo: HubRepo
     access: HubAccess
@@ -118,48 +126,50 @@ class _Bringing:
     def __call__(self, files: list[HubFile]) -> None:
         missing = [file for file in files if not (self.folder / file.name).is_file()]
         try:
-            self._check_room(missing)
+            self._check_disk_space(missing)
             for file in missing:
-                self._bring(file)
+                self._download(file)
                 self.done_bytes += file.size_bytes
-        except HTTPError:  # some of them are OSErrors too
+        except HTTPError:  # some HTTP errors are OSErrors too, and are not the disk's
             raise
         except OfflineModeIsEnabled:
             raise
         except OSError as error:
-            raise unwritable(error, self.folder) from error
+            raise disk_error(error, self.folder) from error
 
     def _blob(self, file: HubFile) -> Path:
         return self.access.folder(self.repo) / "blobs" / file.hash
 
-    def _check_room(self, files: list[HubFile]) -> None:
-        held = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
+    def _check_disk_space(self, files: list[HubFile]) -> None:
+        parts = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
         needed_bytes = sum(
             max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0)
-            for part, file in held.items()
+            for part, file in parts.items()
         )
-        place = next(parent for parent in self.folder.parents if parent.exists())
-        free_bytes = shutil.disk_usage(place).free
+        existing = next(parent for parent in self.folder.parents if parent.exists())
+        free_bytes = shutil.disk_usage(existing).free
         if needed_bytes and needed_bytes + SPARE_BYTES > free_bytes:
             raise EngineUnavailable(
-                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {place}, and"
+                f"{self.repo.name} needs {needed_bytes / 1e9:,.1f} GB more on the disk of {existing}, and"
                 f" {free_bytes / 1e9:,.1f} GB are free. Make room there, or set HF_HOME to a folder on a"
                 " larger disk, and start again."
             )
 
-    def _tell(self, doing: str, at_bytes: int) -> None:
+    def _report_progress(self, doing: str, at_bytes: int) -> None:
         reached_bytes = min(self.done_bytes + at_bytes, self.total_bytes)
         unit, unit_bytes = ("GB", 1e9) if self.total_bytes > 1e9 else ("MB", 1e6)
         amount = f"{reached_bytes / unit_bytes:.1f} of {self.total_bytes / unit_bytes:.1f} {unit}"
         self.report("downloading", f"{doing}, {amount}", reached_bytes / max(self.total_bytes, 1))
 
-    def _bring(self, file: HubFile) -> None:
+    def _download(self, file: HubFile) -> None:
         blob = self._blob(file)
         pointer = self.folder / file.name
         lock = self.access.folder(self.repo).parent / ".locks" / blob.parent.parent.name / f"{file.hash}.lock"
         for path in (blob, pointer, lock):
             path.parent.mkdir(parents=True, exist_ok=True)
+        # the lock that `huggingface_hub` uses for the same blob, so that both may run at once
         with WeakFileLock(lock):
+            # another process may have finished the download while this one waited for the lock
             if not blob.exists():
                 part = _part(blob)
                 url = hf_hub_url(
@@ -169,14 +179,16 @@ class _Bringing:
                 download(
                     Source(file.name, url, headers, file.size_bytes),
                     part,
-                    self.access.pauses_s,
-                    lambda at: self._tell(file.name, at),
+                    self.access.retry_delays_s,
+                    lambda at: self._report_progress(file.name, at),
                 )
                 found = digest(
-                    part, file.hash, lambda at: self._tell(f"checking {file.name}", file.size_bytes)
+                    part,
+                    file.hash,
+                    lambda at: self._report_progress(f"checking {file.name}", file.size_bytes),
                 )
                 if found != file.hash:
-                    part.unlink()
+                    part.unlink()  # or the next start would resume a broken file
                     raise WeightsError(
                         f"{file.name} arrived altered: expected {file.hash[:16]}…, found {found[:16]}…."
                         " Nothing of it was kept. Start again; if it happens twice, something between here"
@@ -187,7 +199,7 @@ class _Bringing:
             pointer.unlink(missing_ok=True)
             try:
                 pointer.symlink_to(os.path.relpath(blob, pointer.parent))
-            except OSError:  # Windows makes links only for some
+            except OSError:  # Windows allows symbolic links only to some users
                 blob.replace(pointer)
         self.receipts.note(pointer, file.hash)
 
@@ -196,7 +208,7 @@ def _part(blob: Path) -> Path:
     return blob.with_name(f"{blob.name}.incomplete")
 
 
-def _listed(repo: HubRepo, listing: Mapping[str, HubFile], name: str) -> HubFile:
+def _listed_file(repo: HubRepo, listing: Mapping[str, HubFile], name: str) -> HubFile:
     file = listing.get(name)
     if file is None or not _HASH.fullmatch(file.hash):
         raise WeightsError(
@@ -207,7 +219,7 @@ def _listed(repo: HubRepo, listing: Mapping[str, HubFile], name: str) -> HubFile
 
 
 def _check_cached(repo: HubRepo, folder: Path, receipts: _Receipts, report: Report) -> None:
-    """Check what the cache holds, once for each state of a file.
+    """Check the hash of each cached file, unless it was checked before and has not changed since.
 
     Raises: WeightsError naming the file that is not the published one.
     """
@@ -242,7 +254,10 @@ def _check_known(repo: HubRepo, name: str, path: Path) -> None:
 
 
 class _Receipts:
-    """Which files were checked, by size and time, so that 17 GB are not read twice at every start."""
+    """Remembers which files were verified, by size and modification time.
+
+    Without it every start would read 17 GB to hash them.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / RECEIPTS_FILE if folder else None
@@ -256,7 +271,7 @@ class _Receipts:
         return self._kept.get(hash_) == self._state(path)
 
     def note(self, path: Path, hash_: str) -> None:
-        """Remember a checked file; where that cannot be written it is checked again at the next start."""
+        """Remember a verified file; if that cannot be written, it is verified again at the next start."""
         self._kept[hash_] = self._state(path)
         if self._path:
             try:
@@ -269,5 +284,5 @@ class _Receipts:
 
     @staticmethod
     def _state(path: Path) -> list[object]:
-        about = path.stat()
-        return [str(path.resolve()), about.st_size, about.st_mtime_ns]
+        stat = path.stat()
+        return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

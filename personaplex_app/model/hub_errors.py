@@ -1,4 +1,4 @@
-"""What the Hub's and the disk's refusals mean for a person, each with the next step."""
+"""Turn errors of the Hub and of the disk into sentences for a person, each with the next step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .hub_repo import RELEASED, HubAccess, HubRepo
 log = logging.getLogger(__name__)
 
 
-def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Path:
-    """Return the cached checkpoint where the Hub cannot be asked for a newer one.
+def cached_or_unavailable(repo: HubRepo, folder: Path | None, error: Exception) -> Path:
+    """Return the cached checkpoint when the Hub cannot be reached.
 
-    Raises: EngineUnavailable where there is none.
+    Raises: EngineUnavailable when the cache holds no complete one.
     """
     if folder:
         log.info("%s is taken from the cache: the Hub cannot be reached (%s)", repo, type(error).__name__)
@@ -39,7 +39,10 @@ def without_the_hub(repo: HubRepo, folder: Path | None, error: Exception) -> Pat
 
 
 def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUnavailable:
-    """Return what the Hub's refusal means for a person. Source: the Hub's X-Error-Code header."""
+    """Return the error for a request that the Hub refused.
+
+    Source: the Hub's X-Error-Code header.
+    """
     status = error.response.status_code
     code = error.response.headers.get("X-Error-Code", "")
     token_step = this_platform().token_step
@@ -80,16 +83,16 @@ def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUn
     )
 
 
-def no_hub(access: HubAccess) -> EngineUnavailable:
-    """Return what an answer that is not the Hub's means."""
+def not_a_hub(access: HubAccess) -> EngineUnavailable:
+    """Return the error for an endpoint whose answers are not a Hub's."""
     return EngineUnavailable(
         f"What answers at {access.endpoint or constants.ENDPOINT} is not a Hub. Unset HF_ENDPOINT and start"
         " again."
     )
 
 
-def unwritable(error: OSError, folder: Path) -> EngineUnavailable:
-    """Return what an error of the disk means for a person."""
+def disk_error(error: OSError, folder: Path) -> EngineUnavailable:
+    """Return the error for a file that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EngineUnavailable(
             f"The disk of {folder} is full. What was downloaded is kept: make room there and start again; it"

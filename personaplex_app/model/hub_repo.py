@@ -1,5 +1,4 @@
-"""Which checkpoint is meant, how the Hub is reached, and what its cache already holds: nothing here asks the
-network.
+"""Name a checkpoint, say how the Hub is reached, and look into its cache. Nothing here uses the network.
 
 Source: the cache's layout is documented at https://huggingface.co/docs/hub/local-cache.
 """
@@ -16,12 +15,12 @@ from huggingface_hub import constants, get_token
 from ..errors import WeightsError
 from ..settings import Settings
 from .config import CONFIG_FILE, LM_FILE, MIMI_FILE, TOKENIZER_FILE, VOICES_FILE, mimi_config_file
-from .transfer import PAUSES_S
+from .transfer import RETRY_DELAYS_S
 
 RELEASED = "nvidia/personaplex-7b-v1"
 RELEASED_REVISION = "fdaf4090a61cb315c138a1faee287ffd6c716309"
 RELEASED_SHA256 = {TOKENIZER_FILE: "78d4336533ddc26f9acf7250d7fb83492152196c6ea4212c841df76933f18d2d"}
-"""What is known of the pinned revision without asking the Hub."""
+"""Hashes of the pinned revision's files that are known without asking the Hub."""
 FILES = (CONFIG_FILE, TOKENIZER_FILE, VOICES_FILE, MIMI_FILE, LM_FILE)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w./-]*)?")
@@ -29,7 +28,7 @@ _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[
 
 @dataclass(frozen=True)
 class HubRepo:
-    """A repository at a revision; `sha256` holds what is known about its files beforehand."""
+    """A repository at a revision; `sha256` holds the hashes of its files that are known beforehand."""
 
     name: str
     revision: str = "main"
@@ -45,29 +44,31 @@ class HubRepo:
 
 @dataclass(frozen=True)
 class HubAccess:
-    """How the Hub is reached and where its files are kept: as `huggingface_hub` says where nothing is given.
+    """How the Hub is reached and where its files are cached; the defaults are those of `huggingface_hub`.
 
-    `receipts` is a folder of ours that remembers which files were checked.
+    `receipts` is a folder in which the program remembers the files that it has verified.
     """
 
     token: str = field(default="", repr=False)
     receipts: Path | None = None
     cache: Path | None = None
     endpoint: str | None = None
-    pauses_s: tuple[float, ...] = PAUSES_S
+    retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S
 
     def any_token(self) -> str | None:
-        """Return our own token, else the one of HF_TOKEN or of the Hub's login."""
+        """Return the token of the settings, else that of HF_TOKEN or of the Hub's login."""
         return self.token or get_token()
 
     def folder(self, repo: HubRepo) -> Path:
-        """Return where the cache keeps a repository."""
+        """Return the folder of a repository in the cache."""
         return (self.cache or Path(constants.HF_HUB_CACHE)) / f"models--{repo.name.replace('/', '--')}"
 
 
 def parse(text: str) -> Path | HubRepo:
-    """Return the folder, or the repository where there is no such folder; the released model at its pinned
-    revision for nothing.
+    """Return the folder or the Hub repository that a `--checkpoint` names.
+
+    An existing folder comes before a repository of the same name; an empty text is the released model at its
+    pinned revision.
     """
     if text and (Path(text).exists() or not _REPO.fullmatch(text)):
         return Path(text).expanduser()
@@ -78,7 +79,7 @@ def parse(text: str) -> Path | HubRepo:
 
 
 def cached(repo: HubRepo, access: HubAccess) -> Path | None:
-    """Return the folder of a checkpoint that is whole in the cache, without asking the Hub."""
+    """Return the folder of a checkpoint that is complete in the cache, else None, without asking the Hub."""
     commit = repo.revision
     if not COMMIT.fullmatch(commit):
         try:
@@ -95,10 +96,10 @@ def cached(repo: HubRepo, access: HubAccess) -> Path | None:
 
 
 def named_files(folder: Path) -> tuple[str, ...]:
-    """Return the further files that the configuration names."""
+    """Return the names of further files that the configuration refers to."""
     try:
         name = mimi_config_file(folder)
-    except WeightsError:  # said when the checkpoint is loaded
+    except WeightsError:  # reported when the checkpoint is loaded
         return ()
     return (name,) if name else ()
 

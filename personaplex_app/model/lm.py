@@ -1,5 +1,5 @@
-"""The language model: a temporal transformer over columns of tokens, and a depformer over the codebooks of
-one column.
+"""The language model: a temporal transformer over columns of tokens, and a depformer over one column's
+codebooks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .transformer import Gating, LmLayer, RmsNorm, Transformer, attend
 
 
 class Lm(nn.Module):
-    """Module names are the released file's keys."""
+    """The whole language model. Module names are the released file's keys."""
 
     def __init__(self, config: LmConfig) -> None:
         super().__init__()
@@ -48,8 +48,9 @@ class Lm(nn.Module):
 
     @property
     def stream_dtype(self) -> torch.dtype:
-        """What flows between the layers: float32 beside float16 weights, whose range the stream of a deep
-        model leaves.
+        """The number type of the residual stream.
+
+        float32 for float16 weights: the stream of a deep model exceeds float16's range.
         """
         return torch.float32 if self.dtype == torch.float16 else self.dtype
 
@@ -108,6 +109,7 @@ class Lm(nn.Module):
             config.depformer_heads,
             config.depformer_width // config.depformer_heads,
         )
+        # each step sees the token before it: first the text, then codebook after codebook
         before = self.depformer_text_emb(text)
         chosen = []
         for k in range(steps):
@@ -119,8 +121,9 @@ class Lm(nn.Module):
 
 
 class Depformer(nn.Module):
-    """A small transformer with its own weights for every step, no positions, and a state that lasts one
-    frame.
+    """A small transformer with its own weights for every step, without positional embedding.
+
+    Its KV cache lasts one frame.
     """
 
     def __init__(self, config: LmConfig) -> None:
@@ -153,7 +156,7 @@ class DepformerLayer(nn.Module):
 
 
 class StepAttention(nn.Module):
-    """Attention over the steps of one frame; the weights of all steps are stacked."""
+    """Attention over the steps of one frame; the weights of all steps are stacked in one matrix."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weights from safetensors straight to where they are used, strict about every key, shape and type."""
+"""Load weights from safetensors straight to their device, strict about every key, shape and number type."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch import nn
 from ..errors import EngineError, WeightsError, shorten
 from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
-from .mimi import Mimi, settle
-from .offload import LayerStream, spread, to_host
-from .quantize import integer_works, quantized, scheme_of, stored_bytes
+from .mimi import Mimi, finish_loading
+from .offload import LayerStream, spread_layers, to_host
+from .quantize import integer_product_works, quantized, scheme_of, stored_bytes
 
 Progress = Callable[[float], None]
 MAX_LISTED_KEYS = 3
@@ -31,26 +31,27 @@ def load_lm(
     file: Path | None = None,
     report: Progress | None = None,
     quantize: str = "none",
-    away: int = 0,
+    offloaded: int = 0,
 ) -> Lm:
-    """Load the language model, without the depformer steps whose codes nobody uses, each weight quantised as
-    it is read.
+    """Load the language model, without the depformer steps whose codes are not used.
 
-    `away` layers stay in host memory and are brought over for every step.
-
+    Each weight is quantised as it is read. `offloaded` layers stay in host memory and are copied to the
+    device in every step. `report` is called with the share that is loaded, 0 to 1.
     Raises: WeightsError naming the file and what is wrong with it; EngineError when the device has no room.
     """
     path = file or folder / LM_FILE
     config = read_lm_config(folder)
-    with _opened(path) as weights:
+    with _open_weights(path) as weights:
         config = replace(config, depformer_steps=_depformer_steps(path, weights, config))
+        # the meta device allocates nothing: both models only lend their keys and shapes
         with torch.device("meta"):
             whole = Lm(config)
             lm = Lm(config.trimmed())
+        # the whole file is checked, also the steps that are not loaded
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
-        layers_away = spread(config.layers, away)
-        _fill(
+        offloaded_layers = spread_layers(config.layers, offloaded)
+        _load_tensors(
             path,
             lm,
             shapes,
@@ -58,21 +59,21 @@ def load_lm(
             dtype,
             report,
             quantize,
-            tuple(f"transformer.layers.{k}." for k in layers_away),
+            tuple(f"transformer.layers.{k}." for k in offloaded_layers),
         )
-    if away:
-        lm.transformer.stream = LayerStream(list(lm.transformer.layers), layers_away, device)
+    if offloaded:
+        lm.transformer.stream = LayerStream(list(lm.transformer.layers), offloaded_layers, device)
     return lm.eval().requires_grad_(False)
 
 
 def quantize_in_place(lm: Lm, quantize: str) -> Lm:
-    """Quantise a model that is already in memory, tensor by tensor; it is returned."""
-    integer = quantize != "none" and integer_works(lm.device)
+    """Quantise a model that is already in memory, tensor by tensor, and return it."""
+    integer = quantize != "none" and integer_product_works(lm.device)
     for key in [name for name, _ in lm.named_parameters()]:
         weight = lm.get_parameter(key)
         scheme = scheme_of(key, tuple(weight.shape), quantize)
         if scheme != "none":
-            _place(lm, key, quantized(weight, scheme, integer))
+            _set_tensor(lm, key, quantized(weight, scheme, integer))
     return lm
 
 
@@ -83,23 +84,23 @@ def load_mimi(folder: Path, device: torch.device, file: Path | None = None) -> M
     """
     path = file or folder / MIMI_FILE
     config = read_mimi_config(folder)
-    with _opened(path) as weights:
+    with _open_weights(path) as weights:
         with torch.device("meta"):
             whole = Mimi(config)
-            mimi = Mimi(_used(config))
+            mimi = Mimi(_without_unused_codebooks(config))
         shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
         _check_keys(path, weights, shapes)
-        _fill(path, mimi, shapes, device, torch.float32, None)
-    settle(mimi)
+        _load_tensors(path, mimi, shapes, device, torch.float32, None)
+    finish_loading(mimi)
     return mimi.eval().requires_grad_(False)
 
 
-def _used(config: MimiConfig) -> MimiConfig:
+def _without_unused_codebooks(config: MimiConfig) -> MimiConfig:
     return replace(config, codebooks=8)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[safe_open]:
+def _open_weights(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
         raise WeightsError(
             f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub"
@@ -120,8 +121,10 @@ def _opened(path: Path) -> Iterator[safe_open]:
 
 
 def _depformer_steps(path: Path, weights: safe_open, config: LmConfig) -> int:
-    """Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3
-    · width.
+    """Return how many depformer steps a file has.
+
+    Raises: WeightsError when the file is not a PersonaPlex language model.
+    Source: checkpoint key `depformer.layers.0.self_attn.in_proj_weight`, whose rows are steps · 3 · width.
     """
     key = "depformer.layers.0.self_attn.in_proj_weight"
     if key not in weights.keys():  # noqa: SIM118 (not a dict)
@@ -157,7 +160,7 @@ def _check_keys(path: Path, weights: safe_open, shapes: dict[str, tuple[int, ...
             )
 
 
-def _fill(
+def _load_tensors(
     path: Path,
     model: nn.Module,
     shapes: dict[str, tuple[int, ...]],
@@ -165,24 +168,24 @@ def _fill(
     dtype: torch.dtype,
     report: Progress | None,
     quantize: str = "none",
-    away: tuple[str, ...] = (),
+    offloaded: tuple[str, ...] = (),
 ) -> None:
-    """Move one tensor at a time, so that no second copy of the weights is ever held.
+    """Load one tensor at a time, so that no second copy of the weights is ever held.
 
-    What begins with `away` stays on the host.
+    Tensors whose key begins with one of `offloaded` stay in host memory.
     """
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
     done = 0
-    integer = quantize != "none" and integer_works(device)
+    integer = quantize != "none" and integer_product_works(device)
     for key, empty in wanted.items():
-        # fewer steps than the file holds: their rows come first
-        part = _read(path, key, empty.shape[0] if tuple(empty.shape) != shapes[key] else None)
+        # the model keeps fewer depformer steps than the file has; the rows of the first steps come first
+        part = _read_tensor(path, key, empty.shape[0] if tuple(empty.shape) != shapes[key] else None)
         try:
             tensor = part.to(device=device, dtype=dtype, copy=True)
             scheme = scheme_of(key, tuple(tensor.shape), quantize)
             stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
-            if away and key.startswith(away):
+            if offloaded and key.startswith(offloaded):
                 stored = to_host(stored, device)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
@@ -196,20 +199,23 @@ def _fill(
                 f"{path.name} needs {needed / 2**30:.1f} GiB on {device} and there is no room"
                 f" ({shorten(error, 60)}). Use {smaller}a device with more memory."
             ) from error
-        _place(model, key, stored)
+        _set_tensor(model, key, stored)
         done += empty.numel()
         if report:
             report(done / total)
 
 
-def _read(path: Path, key: str, rows: int | None) -> torch.Tensor:
-    """Return a tensor, or its first rows, as a view of the file. The file is opened for each: its pages go
-    with the view, so that host memory holds one tensor at a time."""
-    with _opened(path) as weights:
+def _read_tensor(path: Path, key: str, rows: int | None) -> torch.Tensor:
+    """Return a tensor, or its first rows, as a view of the file.
+
+    The file is opened anew for each tensor: its mapped pages are released with the view, so that host memory
+    holds one tensor at a time.
+    """
+    with _open_weights(path) as weights:
         return weights.get_tensor(key) if rows is None else weights.get_slice(key)[:rows]
 
 
-def _place(model: nn.Module, key: str, tensor: torch.Tensor | nn.Module) -> None:
+def _set_tensor(model: nn.Module, key: str, tensor: torch.Tensor | nn.Module) -> None:
     parent, _, name = key.rpartition(".")
     module = model.get_submodule(parent)
     if isinstance(tensor, nn.Module):

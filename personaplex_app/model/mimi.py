@@ -1,4 +1,4 @@
-"""The Mimi codec, streaming: one frame of 1920 samples to 8 codes and back, for many rows at once.
+"""The streaming Mimi codec: encode frames of 1920 samples to 8 codes and back, for many rows at once.
 
 SEANet convolutions, a transformer on each side that runs two positions a frame, and a split residual vector
 quantiser.
@@ -20,9 +20,9 @@ from .conv import (
     StreamConv,
     StreamConvTranspose,
     StreamSequence,
+    assign_keys,
     empty_memory,
-    name_all,
-    settle_products,
+    lay_out_weights,
 )
 from .transformer import CodecLayer, Transformer
 
@@ -33,7 +33,7 @@ USAGE_FLOOR = 1e-5
 
 @dataclass
 class MimiState:
-    """One direction's stream, a row per session.
+    """The state of one direction, encoder or decoder, with a row per session.
 
     Shapes: `position` int64 [rows] counts transformer positions; `memory` and `cache` hold a row per session.
     """
@@ -52,7 +52,7 @@ class MimiState:
         return MimiState(self.position[start:stop], memory, self.cache.rows(start, stop))
 
     def reset(self, row: int) -> None:
-        """Begin one row's stream anew."""
+        """Reset one row to the start of a stream."""
         self.position[row] = 0
         self.cache.clear(row)
         for tensor in self.memory.values():
@@ -60,7 +60,7 @@ class MimiState:
 
 
 class Mimi(nn.Module):
-    """Module names are the released file's keys.
+    """The whole codec. Module names are the released file's keys.
 
     Always float32: the codec is small and its codes must be exact.
     """
@@ -70,23 +70,23 @@ class Mimi(nn.Module):
         self.config = config
         self.encoder = _encoder(config)
         self.decoder = _decoder(config)
-        self.encoder_transformer = Side(config)
-        self.decoder_transformer = Side(config)
+        self.encoder_transformer = CodecTransformer(config)
+        self.decoder_transformer = CodecTransformer(config)
         self.downsample = Downsample(config.width)
         self.upsample = Upsample(config.width)
         self.quantizer = SplitQuantizer(config)
-        name_all(self)
+        assign_keys(self)
 
     @property
     def device(self) -> torch.device:
         return self.quantizer.rvq_first.input_proj.weight.device
 
     def empty_encoder_state(self, rows: int) -> MimiState:
-        """Return streams of `rows` users that have not begun."""
+        """Return the encoder's state for `rows` streams at their start."""
         return self._state([self.encoder, self.downsample], rows)
 
     def empty_decoder_state(self, rows: int) -> MimiState:
-        """Return streams of `rows` agents that have not begun."""
+        """Return the decoder's state for `rows` streams at their start."""
         return self._state([self.upsample, self.decoder], rows)
 
     def _state(self, parts: list[nn.Module], rows: int) -> MimiState:
@@ -119,7 +119,7 @@ class Mimi(nn.Module):
         x = self._transform(self.decoder_transformer, x, state, active)
         return self.decoder(x, state.memory, first, active)[:, 0]
 
-    def _transform(self, side: Side, x: Tensor, state: MimiState, active: Tensor) -> Tensor:
+    def _transform(self, side: CodecTransformer, x: Tensor, state: MimiState, active: Tensor) -> Tensor:
         span = self._span(x.shape[-1], state, active)
         y = side.transformer(x.transpose(1, 2), state.cache, span).transpose(1, 2)
         state.position.add_(active * x.shape[-1])
@@ -132,14 +132,14 @@ class Mimi(nn.Module):
         if length == BLOCK:
             return step_span(state.position, active, BLOCK, state.cache, window, c.rope_period)
         if len(state.position) != 1:
-            raise ValueError("several frames at once are for a single row")
+            raise ValueError("several frames at once can be coded for a single row only")
         return prefill_span(
             int(state.position[0]), length, BLOCK, window, head_width, c.rope_period, self.device
         )
 
 
-class Side(nn.Module):
-    """One direction's transformer."""
+class CodecTransformer(nn.Module):
+    """The transformer of one direction; the extra level is in the released file's keys."""
 
     def __init__(self, config: MimiConfig) -> None:
         super().__init__()
@@ -203,7 +203,8 @@ class ResidualQuantizer(nn.Module):
 
 
 class Codebooks(nn.Module):
-    """The file holds sums and counts of a running mean; `vectors` are their quotients, made once by `settle`.
+    """The codebooks' vectors, which `compute_vectors` divides once from the sums and counts that the file
+    holds.
 
     Shapes: `vectors` [codebooks, card, D]; `half_norms` [codebooks, card], half their squared lengths.
     """
@@ -216,8 +217,8 @@ class Codebooks(nn.Module):
         self.vectors: Tensor
         self.half_norms: Tensor
 
-    def settle(self) -> None:
-        """Compute the vectors from what was loaded."""
+    def compute_vectors(self) -> None:
+        """Compute the vectors from the loaded sums and counts of their running means."""
         state = [dict(layer.named_buffers()) for layer in self.layers]
         usage = [s["_codebook.cluster_usage"].clamp(min=USAGE_FLOOR)[:, None] for s in state]
         self.vectors = torch.stack(
@@ -235,11 +236,11 @@ class _Layer(nn.Module):
         self._codebook.register_buffer("embedding_sum", torch.zeros(card, width))
 
 
-def settle(mimi: Mimi) -> None:
-    """Finish loading: compute all codebooks' vectors, lay weights out as they are read."""
-    settle_products(mimi)
-    mimi.quantizer.rvq_first.vq.settle()
-    mimi.quantizer.rvq_rest.vq.settle()
+def finish_loading(mimi: Mimi) -> None:
+    """Prepare a codec whose weights were just loaded: compute its codebooks and lay out its weights."""
+    lay_out_weights(mimi)
+    mimi.quantizer.rvq_first.vq.compute_vectors()
+    mimi.quantizer.rvq_rest.vq.compute_vectors()
 
 
 def _residuals(config: MimiConfig, channels: int) -> list[nn.Module]:

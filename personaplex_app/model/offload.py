@@ -1,5 +1,6 @@
-"""Layers that do not fit on the device: kept in host memory and copied over, one ahead of the other, for
-every pass.
+"""Offload layers that do not fit on the device: keep them in host memory and copy them over in every pass.
+
+While one layer computes, the next one is being copied.
 """
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ import torch
 from torch import Tensor, nn
 
 BUFFERS = 2
-"""Layers that are on the device in passing: one computes, the next one arrives."""
+"""Device buffers for offloaded layers: one layer computes while the next one is copied."""
 
 
-def spread(layers: int, away: int) -> frozenset[int]:
-    """Return which layers are kept away, evenly spread so that copies run while the layers between them
-    compute.
-    """
-    return frozenset(k * layers // away for k in range(away)) if away else frozenset()
+def spread_layers(layers: int, offloaded: int) -> frozenset[int]:
+    """Return which layers to offload, evenly spread so that copies overlap with the layers between them."""
+    return frozenset(k * layers // offloaded for k in range(offloaded)) if offloaded else frozenset()
 
 
 def to_host(stored: Tensor | nn.Module, device: torch.device) -> Tensor | nn.Module:
-    """Move a weight to host memory, pinned where a GPU will fetch it from there."""
+    """Move a weight to host memory, pinned where a GPU will copy it from there."""
     if isinstance(stored, nn.Module):
+        # `_apply` reaches the buffers of a quantised weight, which `to` would not pin
         return stored._apply(lambda tensor: _host(tensor, device))
     return _host(stored, device)
 
@@ -34,63 +34,63 @@ def _host(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 class LayerStream:
-    """A stack's layers in order, each where it can compute.
+    """Yields a stack's layers in order, each ready on the device.
 
-    The copies go round: the end of a pass fetches the next one's beginning.
+    Copies wrap around: the end of a pass already fetches the first layers of the next pass.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], away: frozenset[int], device: torch.device) -> None:
+    def __init__(self, layers: Sequence[nn.Module], offloaded: frozenset[int], device: torch.device) -> None:
         self._layers = list(layers)
-        self._away = sorted(away)
-        self._buffers = [_Buffer(layers[self._away[0]], device) for _ in range(BUFFERS)]
-        self._turn = 0
+        self._offloaded = sorted(offloaded)
+        self._buffers = [_Buffer(layers[self._offloaded[0]], device) for _ in range(BUFFERS)]
+        self._next_buffer = 0
 
     @property
     def bytes(self) -> int:
-        """How many bytes one pass brings over."""
-        return sum(t.numel() * t.element_size() for k in self._away for t in _tensors(self._layers[k]))
+        """How many bytes are copied in one pass."""
+        return sum(t.numel() * t.element_size() for k in self._offloaded for t in _tensors(self._layers[k]))
 
     def __iter__(self) -> Iterator[nn.Module]:
         for k, layer in enumerate(self._layers):
-            if k not in self._away:
+            if k not in self._offloaded:
                 yield layer
                 continue
-            buffer = self._buffers[self._turn % BUFFERS]
-            self._turn += 1
-            if buffer.holds != k:  # the first pass, or the one after a pass that broke off
+            buffer = self._buffers[self._next_buffer % BUFFERS]
+            self._next_buffer += 1
+            if buffer.layer_index != k:  # the first pass, or the one after an interrupted pass
                 buffer.fetch(k, layer)
             yield buffer.ready()
-            after = self._away[(self._away.index(k) + BUFFERS) % len(self._away)]
+            after = self._offloaded[(self._offloaded.index(k) + BUFFERS) % len(self._offloaded)]
             buffer.fetch(after, self._layers[after])
 
 
 class _Buffer:
-    """Room for one layer on the device."""
+    """Device memory for one layer, filled on a CUDA stream of its own."""
 
     def __init__(self, like: nn.Module, device: torch.device) -> None:
-        self.holds = -1
+        self.layer_index = -1
         self._layer = copy.deepcopy(like).to(device)
-        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._copy_stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def fetch(self, k: int, source: nn.Module) -> None:
-        """Begin to copy a layer, once all that was asked of the one before it is done."""
-        self.holds = k
-        if self._side is None:
+        """Begin to copy layer `k`, once the device has finished with the buffer's previous layer."""
+        self.layer_index = k
+        if self._copy_stream is None:
             self._copy(source)
             return
-        self._side.wait_stream(torch.cuda.current_stream(self._side.device))
-        with torch.cuda.stream(self._side):
+        self._copy_stream.wait_stream(torch.cuda.current_stream(self._copy_stream.device))
+        with torch.cuda.stream(self._copy_stream):
             self._copy(source)
 
     def ready(self) -> nn.Module:
-        """Return the layer for work that is queued from now on."""
-        if self._side:
-            torch.cuda.current_stream(self._side.device).wait_stream(self._side)
+        """Return the layer; work queued from now on waits for its copy."""
+        if self._copy_stream:
+            torch.cuda.current_stream(self._copy_stream.device).wait_stream(self._copy_stream)
         return self._layer
 
     def _copy(self, source: nn.Module) -> None:
-        for here, there in zip(_tensors(self._layer), _tensors(source), strict=True):
-            here.copy_(there, non_blocking=True)
+        for target, tensor in zip(_tensors(self._layer), _tensors(source), strict=True):
+            target.copy_(tensor, non_blocking=True)
 
 
 def _tensors(layer: nn.Module) -> list[Tensor]:

@@ -1,5 +1,6 @@
-"""What a model takes in memory in each form, which form fits, and how many talks: computed from shapes,
-before anything is loaded.
+"""Plan a device's memory before anything is loaded: which quantised form fits, and with how many talks.
+
+Everything is computed from shapes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ RESERVE_BYTES = 640 * 2**20
 """For the libraries' workspaces, graphs and the largest activations. An estimate: no GPU has confirmed it."""
 MAX_SNAPSHOT_BYTES = 2**30
 HOST_LINK_BYTES_PER_S = 12e9
-"""What 16 lanes of PCIe 3.0 bring over in practice. A newer slot is two to four times as quick."""
+"""What 16 lanes of PCIe 3.0 transfer in practice. A newer slot is two to four times as fast."""
 SNAPSHOT_SHARE = 1 / 32
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The bytes of a model's parts. `slot_bytes` is what one talk holds: KV cache and the codec's streams."""
+    """The sizes of a model's parts. `shapes` are those of the tensors that are loaded, by key."""
 
     lm: LmConfig
     shapes: dict[str, tuple[int, ...]]
@@ -38,26 +39,29 @@ class Sizes:
 
     @property
     def file_bytes(self) -> int:
-        """What the released file holds of tensors, in bfloat16."""
+        """The size of the released file's tensors, in bfloat16."""
         return 2 * self.parameters
 
     def weights_bytes(self, quantize: str, element_bytes: int) -> int:
-        """Return what the loaded language model takes, the unused depformer steps left out."""
+        """Return the size of the loaded language model, without the unused depformer steps."""
         return sum(
             stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
             for key, shape in self.shapes.items()
         )
 
     def frame_bytes(self, quantize: str, element_bytes: int) -> int:
-        """Return how many bytes of weights pass through memory for one frame of one talk: the floor of its
-        time is this over bandwidth.
+        """Return how many bytes of weights are read from memory for one frame of one talk.
+
+        Divided by the memory's bandwidth, it is a lower bound of the frame's time.
         """
         total = 0
         for key, shape in self.shapes.items():
+            # an embedding table is looked up: a frame reads one row of it
             if "emb" in key.split(".")[0]:
                 continue
             scheme = scheme_of(key, shape, quantize)
-            # unpacked by separate kernels: read and shifted as bytes, written and read again as numbers
+            # int4 is unpacked by kernels of its own: bytes are read and shifted, then numbers are written and
+            # read again
             total += (
                 torch.Size(shape).numel() * (4 + 2 * element_bytes)
                 if scheme == "int4"
@@ -66,7 +70,7 @@ class Sizes:
         return total
 
     def layer_bytes(self, quantize: str, element_bytes: int) -> int:
-        """Return what one layer of the temporal stack takes."""
+        """Return the size of one layer of the temporal transformer."""
         layer = {key: shape for key, shape in self.shapes.items() if key.startswith("transformer.layers.0.")}
         return sum(
             stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
@@ -74,17 +78,18 @@ class Sizes:
         )
 
     def slot_bytes(self, element_bytes: int) -> int:
-        """Return what one talk takes beside the weights."""
+        """Return what one talk takes in addition to the weights: KV cache and codec state."""
         return self.lm.context * self.lm.kv_bytes_per_frame(element_bytes) + self.codec_slot_bytes
 
 
 @dataclass(frozen=True)
 class Option:
-    """One form of the weights. `slots` is how many talks fit beside it, none where it does not fit itself.
+    """One quantised form of the weights, and what fits with it.
 
-    `layers_away` layers with `away_bytes` are kept in host memory and brought over for every frame.
-    `agreement` is the share of greedy tokens that are those of the unquantised weights, None where nobody
-    measured it on this checkpoint.
+    `slots` is how many talks fit, 0 where the weights alone do not. `offloaded_layers` layers of
+    `offloaded_bytes` stay in host memory and are copied over in every frame. `agreement` is the share of
+    greedy tokens that are equal to those of the unquantised weights, None where it was not measured for this
+    checkpoint.
     """
 
     quantize: str
@@ -92,13 +97,13 @@ class Option:
     frame_bytes: int
     needed_bytes: int
     slots: int
-    layers_away: int = 0
-    away_bytes: int = 0
+    offloaded_layers: int = 0
+    offloaded_bytes: int = 0
     agreement: float | None = None
 
     @property
     def agrees(self) -> str:
-        """Say how far a quantised form says the same as the weights it was made of."""
+        """A phrase on how many tokens equal those of the unquantised weights, "" for these themselves."""
         if self.quantize == "none":
             return ""
         if self.agreement is None:
@@ -111,7 +116,10 @@ class Option:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """The memory of one device, divided. `needed_bytes` of an option is everything with one talk."""
+    """How one device's memory is divided. An option's `needed_bytes` is all that it takes with one talk.
+
+    `why` explains the chosen option; `chosen` is None where nothing fits.
+    """
 
     memory_bytes: int
     usable_bytes: int
@@ -128,7 +136,7 @@ class MemoryPlan:
 
 
 def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
-    """Return the bytes of a model's parts without making any."""
+    """Return the sizes of a model's parts without allocating them."""
     with torch.device("meta"):
         parameters = sum(tensor.numel() for tensor in Lm(lm).parameters())
         loaded = {key: tuple(tensor.shape) for key, tensor in Lm(lm.trimmed()).state_dict().items()}
@@ -141,10 +149,9 @@ def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
 
 
 def read_sizes(folder: Path) -> Sizes:
-    """Return the sizes of the architecture that a checkpoint folder names, the released one where it names
-    none.
+    """Return the sizes of a checkpoint folder's architecture, the released one where it has no configuration.
 
-    Raises: WeightsError when its configuration is spoiled.
+    Raises: WeightsError when its configuration cannot be used.
     """
     return sizes_of(read_lm_config(folder), read_mimi_config(folder))
 
@@ -158,11 +165,11 @@ def plan_memory(
     offload: bool = False,
     agreements: Mapping[str, float] | None = None,
 ) -> MemoryPlan:
-    """Divide a device's free memory; `auto` takes the most exact form beside which one talk fits. `talks` is
-    how many are wanted.
+    """Divide a device's free memory among weights, talks, snapshots and a reserve.
 
-    With `offload` a form that does not fit leaves as many layers in host memory as it must. `agreements` are
-    those measured of each form (`agreement.known_agreements`).
+    `quantize` "auto" chooses the most exact form that leaves room for one talk; `talks` is how many are
+    wanted. With `offload`, a form that does not fit keeps as many layers in host memory as it must.
+    `agreements` are the measured shares of equal tokens by form (`agreement.load_agreements`).
     """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
@@ -172,17 +179,21 @@ def plan_memory(
         weights = sizes.weights_bytes(form, element_bytes)
         layer = sizes.layer_bytes(form, element_bytes)
         fixed = weights + sizes.codec_bytes + snapshots + RESERVE_BYTES
-        away = -(-(fixed + slot - usable) // layer) + BUFFERS if offload and fixed + slot > usable else 0
-        if away > sizes.lm.layers:
-            away = 0
-        fixed -= max(away - BUFFERS, 0) * layer
+        offloaded = 0
+        if offload and fixed + slot > usable:
+            # rounded up; the buffers that offloaded layers pass through take room on the device too
+            offloaded = -(-(fixed + slot - usable) // layer) + BUFFERS
+        if offloaded > sizes.lm.layers:
+            offloaded = 0
+        fixed -= max(offloaded - BUFFERS, 0) * layer
         frame = sizes.frame_bytes(form, element_bytes)
         room = max((usable - fixed) // slot, 0)
-        options.append(
-            Option(form, weights, frame, fixed + slot, room, away, away * layer, (agreements or {}).get(form))
-        )
+        share = (agreements or {}).get(form)
+        options.append(Option(form, weights, frame, fixed + slot, room, offloaded, offloaded * layer, share))
     asked = [option for option in options if quantize in ("auto", option.quantize)]
     chosen = next((option for option in asked if option.slots), None)
+    why = _why(asked, chosen, usable, quantize, talks)
+    why += _offloading(chosen, sizes.lm.layers) if chosen else ""
     return MemoryPlan(
         memory_bytes=memory_bytes,
         usable_bytes=usable,
@@ -195,7 +206,7 @@ def plan_memory(
         reserve_bytes=RESERVE_BYTES,
         options=tuple(options),
         chosen=chosen,
-        why=_why(asked, chosen, usable, quantize, talks) + (_away(chosen, sizes.lm.layers) if chosen else ""),
+        why=why,
     )
 
 
@@ -220,13 +231,14 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
     return f"{_named(chosen)}: {too_large} and {room}, which hold {fits}.{agrees}"
 
 
-def _away(chosen: Option, layers: int) -> str:
-    """Say how far from real time fetching the layers alone is."""
-    if not chosen.layers_away:
+def _offloading(chosen: Option, layers: int) -> str:
+    """Return a sentence on how far from real time copying the offloaded layers alone is."""
+    if not chosen.offloaded_layers:
         return ""
-    fetch_s = chosen.away_bytes / HOST_LINK_BYTES_PER_S
+    fetch_s = chosen.offloaded_bytes / HOST_LINK_BYTES_PER_S
+    away_gb = chosen.offloaded_bytes / 1e9
     return (
-        f" {chosen.layers_away} of {layers} layers stay in host memory, {chosen.away_bytes / 1e9:.1f} GB to"
+        f" {chosen.offloaded_layers} of {layers} layers stay in host memory, {away_gb:.1f} GB to"
         f" bring over for every frame: {fetch_s * 1000:.0f} ms at {HOST_LINK_BYTES_PER_S / 1e9:.0f} GB/s,"
         f" {fetch_s / FRAME_S:.1f} times real time."
     )

@@ -1,6 +1,6 @@
-"""The prompt phase as one list of columns: voice, silence, role text, silence.
+"""Build the prompt phase as one list of columns: voice, silence, role prompt, silence.
 
-Everything in it is forced, so it needs no sampling.
+All of its tokens are given, so that it needs no sampling and can be prefilled in large chunks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .config import (
 )
 
 SILENCE_FRAMES = 6
-"""Half a second, as whole frames: int(0.5 · 12.5)."""
+"""Half a second in whole frames: int(0.5 · 12.5)."""
 USER_ROWS = slice(1 + AGENT_CODEBOOKS, COLUMN_ROWS)
 DELAYED = torch.tensor(DELAYS, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
 class VoicePrompt:
-    """A voice as stored: the embeddings of its frames and the columns around their end.
+    """A voice as its file stores it: the embeddings of its frames and the columns around their end.
 
     Shapes: `embeddings` [T, D]; `columns` int64 [17, 4], a ring: column T mod 4 is the next input.
     """
@@ -40,7 +40,7 @@ class VoicePrompt:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the prompt phase feeds the model, and where it leaves the conversation.
+    """The inputs of the prompt phase, and the state in which it leaves the conversation.
 
     Shapes: `embeddings` [T, D] come first (None without a stored voice), then `columns` int64 [n, 17];
     `last` int64 [17] is the input of the first live step, `delayed` int64 [17] the delayed rows of the column
@@ -54,11 +54,11 @@ class Prompt:
 
     @property
     def positions(self) -> int:
-        """How many positions the prefill fills."""
+        """How many positions the prefill takes."""
         return (0 if self.embeddings is None else len(self.embeddings)) + len(self.columns)
 
 
-def wrap(text: str) -> str:
+def with_system_tags(text: str) -> str:
     """Return a role prompt between the tags the model was trained with."""
     text = text.strip()
     return text if text.startswith("<system>") and text.endswith("<system>") else f"<system> {text} <system>"
@@ -77,8 +77,8 @@ def build_prompt(
     frames = _frames(text_tokens, voice_codes)
     columns = _delay(frames)
     if voice is None:
-        # the first frame is lost to the start tokens: only its delayed rows would remain, and those are start
-        # tokens too
+        # the start tokens take the first frame's column; of it only delayed rows would remain, in the second
+        # column, and those are start tokens too
         start = torch.full((COLUMN_ROWS,), config.audio_start)
         start[0] = config.text_start
         columns[0] = start
@@ -106,8 +106,9 @@ def _frames(text_tokens: list[int], voice_codes: Tensor | None) -> Tensor:
 
 
 def _delay(frames: Tensor) -> Tensor:
-    """Return the columns of the frames, one more than there are frames; the delayed rows of the first are not
-    yet known.
+    """Return the columns of the frames after the delay pattern, one more than there are frames.
+
+    The delayed rows of the first column are not known yet; the caller sets them.
     """
     padded = torch.cat([frames, frames[-1:]])
     shifted = torch.cat([frames[:1], frames])

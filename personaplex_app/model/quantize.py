@@ -1,12 +1,13 @@
-"""Weights in 8 or 4 bits, quantised while loading, multiplied without `torch.compile` and without further
-packages.
+"""Quantise weights to 8 or 4 bits while they are loaded, and multiply by them.
 
-int8 is symmetric with a scale per output channel. The activations are split into two int8 rows, the second
-holding what the first rounds away, about 15 bits in all: both meet the weights in one integer product, which
+Neither `torch.compile` nor further packages are needed.
+
+int8 is symmetric with a scale per output channel. Activations are split into two int8 rows, the second one
+for what the first rounds off, about 15 bits in all. One integer product multiplies both by the weights; it
 reads one byte a weight and sums exactly in int32. A row's result therefore does not depend on its batch, and
-no number can overflow on the way. int4 is symmetric with a scale per group of 64 inputs and is unpacked
-before every product, a slab at a time: it saves memory, and costs time, for without a fused kernel some eight
-bytes a weight pass through memory (on a CPU it is tens of times slower than bfloat16).
+nothing can overflow. int4 is symmetric with a scale per group of 64 inputs and is unpacked before every
+product, a slab of rows at a time: it saves memory and costs time, because without a fused kernel about eight
+bytes a weight are moved (on a CPU it is tens of times slower than bfloat16).
 """
 
 from __future__ import annotations
@@ -23,25 +24,27 @@ from .kernels import own_kernels
 QUANTIZATIONS = ("none", "int8", "int4")
 GROUP = 64
 SLAB_WEIGHTS = 1 << 24
-"""Quantising and unpacking hold no more float copies than of this many weights."""
+"""Quantising and unpacking hold float copies of at most this many weights at a time."""
 INTEGER_ROWS = 32
-"""CUDA's integer product wants more than 16 rows, and K and N in multiples of 8."""
-HALF_REACH = 16.0
-"""Rows are scaled to this largest value before they meet float16 weights: neither they nor their sums leave
-float16's range.
+"""Rows are padded to a multiple of this: CUDA's integer product needs more than 16 of them, and K and N in
+multiples of 8.
+"""
+FLOAT16_TARGET = 16.0
+"""Activations are scaled to this largest value before a product with float16 weights, so that neither they
+nor their sums leave float16's range.
 """
 TINY = 1e-30
+"""Smallest scale: a row of zeros must not be divided by zero."""
 OWN_PLAIN_ROWS = 2
 OWN_QUANTIZED_ROWS = 4
-"""Up to so many rows the own products are quicker than those of PyTorch, measured on an H100."""
+"""Up to so many rows our own kernels are faster than PyTorch's products, measured on an H100."""
 
 
 def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
-    """Return how a tensor of the language model is stored: embeddings and norms as they are, int4 only in the
-    temporal stack.
+    """Return how a tensor of the language model is stored: "none", "int8" or "int4".
 
-    The depformer and the heads stay at int8 under int4: they are a tenth of the weights and choose the
-    tokens.
+    Embeddings and norms are never quantised. Under int4 the depformer and the output heads stay at int8: they
+    are a tenth of the weights, and choose the tokens.
     """
     if quantize == "none" or len(shape) != 2 or "emb" in key.split(".")[0]:
         return "none"
@@ -49,7 +52,7 @@ def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
 
 
 def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int:
-    """Return what a tensor takes under a scheme."""
+    """Return the size of a tensor under a scheme."""
     if scheme == "none":
         return torch.Size(shape).numel() * element_bytes
     rows, columns = shape
@@ -60,14 +63,15 @@ def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int
 
 
 def quantized(tensor: Tensor, scheme: str, integer: bool) -> Int8Weight | Int4Weight:
-    """Return a weight [N, K] in its stored form; `integer` says whether this device multiplies integers (see
-    `integer_works`).
+    """Return a weight [N, K] in its quantised form.
+
+    `integer` says whether the device's integer product may be used (see `integer_product_works`).
     """
     return Int8Weight(tensor, integer) if scheme == "int8" else Int4Weight(tensor)
 
 
-def integer_works(device: torch.device) -> bool:
-    """Return whether the device's integer product exists and is right: some drivers and cards lack it."""
+def integer_product_works(device: torch.device) -> bool:
+    """Return whether the device's integer product exists and is correct: some drivers and cards lack it."""
     left = (torch.arange(INTEGER_ROWS * 64, device=device) % 251 - 125).to(torch.int8).view(INTEGER_ROWS, 64)
     right = (torch.arange(48 * 64, device=device) % 241 - 120).to(torch.int8).view(48, 64)
     try:
@@ -93,7 +97,7 @@ def linear(
     rows: slice = slice(None),
     residual: Tensor | None = None,
 ) -> Tensor:
-    """Return `x` times some rows of a weight, plain or quantised.
+    """Return the product of `x` with some rows of a weight, plain or quantised, plus `residual`.
 
     Shapes: `x` [..., K], `weight` [N, K] → [..., rows] in the type of `x`.
     """
@@ -104,24 +108,24 @@ def linear(
             return own.product_int4(x, weight.codes[rows], weight.scale[rows], residual)
         codes, scale = (weight[rows], None) if plain else (weight.codes[rows], weight.scale[rows])
         return own.product(x, codes, scale, residual)
-    y = _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.times(x, rows)
+    y = _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.matmul(x, rows)
     return y if residual is None else residual + y
 
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:
     if x.dtype == weight.dtype:
-        # on a CPU PyTorch gives float32 to MKL, which reads the weights of a few rows at less than half of
-        # the memory's speed
-        quick = _onednn_linear() if x.dtype == torch.float32 and x.device.type == "cpu" else None
-        return quick(x, weight, None, "none", [], "") if quick else F.linear(x, weight)
-    # float16 weights in a float32 stream
-    scale = x.abs().amax(dim=-1, keepdim=True).clamp(min=TINY) / HALF_REACH
+        # on a CPU PyTorch gives float32 to MKL, which for a few rows of activations reads the weights at less
+        # than half of the memory's bandwidth; oneDNN is faster
+        onednn = _onednn_linear() if x.dtype == torch.float32 and x.device.type == "cpu" else None
+        return onednn(x, weight, None, "none", [], "") if onednn else F.linear(x, weight)
+    # float16 weights and a float32 residual stream
+    scale = x.abs().amax(dim=-1, keepdim=True).clamp(min=TINY) / FLOAT16_TARGET
     return F.linear((x / scale).to(weight.dtype), weight).to(x.dtype) * scale
 
 
 @cache
 def _onednn_linear() -> Callable[..., Tensor] | None:
-    """Return oneDNN's linear layer, None where this PyTorch comes without it."""
+    """Return oneDNN's linear operator, None where this build of PyTorch lacks it."""
     found = (
         getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
     )
@@ -133,7 +137,10 @@ def _slabs(rows: int, columns: int) -> range:
 
 
 class Int8Weight(nn.Module):
-    """Shapes: `codes` int8 [N, K], `scale` float32 [N]."""
+    """A weight in int8 with a scale per output channel.
+
+    Shapes: `codes` int8 [N, K], `scale` float32 [N].
+    """
 
     codes: Tensor
     scale: Tensor
@@ -144,7 +151,7 @@ class Int8Weight(nn.Module):
         self.register_buffer("codes", torch.empty(rows, columns, dtype=torch.int8, device=weight.device))
         self.register_buffer("scale", torch.empty(rows, dtype=torch.float32, device=weight.device))
         self._integer = integer and rows % 8 == 0 and columns % 8 == 0
-        self._kind = weight.dtype
+        self._dtype = weight.dtype
         slabs = _slabs(rows, columns)
         for start in slabs:
             part = weight[start : start + slabs.step].float()
@@ -152,35 +159,38 @@ class Int8Weight(nn.Module):
             self.scale[start : start + slabs.step] = scale
             self.codes[start : start + slabs.step] = (part / scale[:, None]).round().to(torch.int8)
 
-    def times(self, x: Tensor, rows: slice) -> Tensor:
-        """Return `x` times some rows (see `linear`)."""
+    def matmul(self, x: Tensor, rows: slice) -> Tensor:
+        """Return the product of `x` with some rows (see `linear`)."""
         codes = self.codes[rows]
         scale = self.scale[rows]
         if not self._integer or len(codes) % 8:
-            return _product(x, codes.to(self._kind) * scale[:, None].to(self._kind))
+            return _product(x, codes.to(self._dtype) * scale[:, None].to(self._dtype))
         y = _integer_product(x.reshape(-1, x.shape[-1]).float(), codes) * scale
         return y.to(x.dtype).view(*x.shape[:-1], -1)
 
 
 def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
-    """Shapes: `x` float32 [B, K], `codes` int8 [N, K] → float32 [B, N]."""
+    """Multiply activations by int8 codes in integers; the weight's scale is left to the caller.
+
+    Shapes: `x` float32 [B, K], `codes` int8 [N, K] → float32 [B, N].
+    """
     batch = len(x)
+    # x ≈ high · high_scale + low · low_scale: `low` holds what rounding to `high` lost
     high_scale = x.abs().amax(dim=1, keepdim=True).clamp(min=TINY) / 127
     high = (x / high_scale).round()
     low_scale = high_scale / 254
     low = ((x - high * high_scale) / low_scale).round().clamp(-127, 127)
-    both = F.pad(torch.cat([high, low]), (0, 0, 0, -2 * batch % INTEGER_ROWS if x.is_cuda else 0)).to(
-        torch.int8
-    )
-    sums = torch._int_mm(both, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
-    # what is not a number is none in int8: the scale carries it on
+    padding_rows = -2 * batch % INTEGER_ROWS if x.is_cuda else 0
+    stacked = F.pad(torch.cat([high, low]), (0, 0, 0, padding_rows)).to(torch.int8)
+    sums = torch._int_mm(stacked, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
+    # int8 cannot hold a NaN or an infinity, but `high_scale` does, and passes it on to the result
     return sums[:batch] * high_scale + sums[batch:] * low_scale
 
 
 class Int4Weight(nn.Module):
-    """Two weights a byte: the first half of the inputs in the high four bits, the second in the low ones,
-    both signed.
+    """A weight in int4 with a scale per group of 64 inputs, two weights a byte.
 
+    The first half of the inputs lies in the high four bits, the second half in the low ones, both signed.
     Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
     """
 
@@ -190,10 +200,10 @@ class Int4Weight(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         rows, self.columns = weight.shape
-        self._kind = weight.dtype
+        self._dtype = weight.dtype
         padded = self.columns + -self.columns % (2 * GROUP)
         self.register_buffer("codes", torch.empty(rows, padded // 2, dtype=torch.int8, device=weight.device))
-        # float16 holds neither a very small nor a very large scale, bfloat16 every one
+        # bfloat16 has float32's range; float16 holds neither very small nor very large scales
         self.register_buffer(
             "scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
         )
@@ -202,7 +212,7 @@ class Int4Weight(nn.Module):
             part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(
                 1, (-1, GROUP)
             )
-            # the number furthest from zero becomes −8, so that all sixteen codes are used
+            # the value furthest from zero becomes −8, whatever its sign, so that all sixteen codes are used
             furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
             scale = (furthest / -8).to(torch.bfloat16)
             divisor = torch.where(scale == 0, 1.0, scale.float())
@@ -210,8 +220,8 @@ class Int4Weight(nn.Module):
             self.scale[start : start + slabs.step] = scale[..., 0]
             self.codes[start : start + slabs.step] = (high << 4) | (low & 15)
 
-    def times(self, x: Tensor, rows: slice) -> Tensor:
-        """Return `x` times some rows (see `linear`)."""
+    def matmul(self, x: Tensor, rows: slice) -> Tensor:
+        """Return the product of `x` with some rows (see `linear`)."""
         codes = self.codes[rows]
         scale = self.scale[rows]
         high, low = F.pad(x, (0, 2 * codes.shape[1] - self.columns)).chunk(2, dim=-1)
@@ -219,11 +229,11 @@ class Int4Weight(nn.Module):
         parts = []
         for s in slabs:
             part = codes[s : s + slabs.step]
-            scales = scale[s : s + slabs.step].to(self._kind).chunk(2, dim=1)
-            parts.append(
-                _product(high, _scaled(part >> 4, scales[0]))
-                + _product(low, _scaled((part << 4) >> 4, scales[1]))
-            )
+            scales = scale[s : s + slabs.step].to(self._dtype).chunk(2, dim=1)
+            # arithmetic shifts extend the sign of the four bits
+            high_weight = _scaled(part >> 4, scales[0])
+            low_weight = _scaled((part << 4) >> 4, scales[1])
+            parts.append(_product(high, high_weight) + _product(low, low_weight))
         return torch.cat(parts, dim=-1)
 
 

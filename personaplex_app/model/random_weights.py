@@ -1,6 +1,4 @@
-"""Models of any size with random weights: speed and memory can be measured where the released weights are out
-of reach.
-"""
+"""Make models of any size with random weights, to measure speed and memory without the released weights."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from torch import nn
 from .cache import KVCache
 from .config import AGENT_CODEBOOKS, CACHE_COLUMNS, COLUMN_ROWS, LmConfig, MimiConfig, gated_width
 from .lm import Lm
-from .mimi import Mimi, settle
+from .mimi import Mimi, finish_loading
 from .prompt import Prompt, VoicePrompt, build_prompt
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -43,21 +41,21 @@ VOICE_FRAMES = 51
 
 
 def random_lm(config: LmConfig, device: torch.device, dtype: torch.dtype) -> Lm:
-    """Return a language model without the unused depformer steps, as loading makes one."""
+    """Return a language model without the unused depformer steps, like one that was loaded."""
     return _filled(lambda: Lm(config.trimmed()), device, dtype)
 
 
 def random_mimi(device: torch.device, config: MimiConfig | None = None) -> Mimi:
-    """Return a codec, of the released size unless told otherwise, with the codebooks that are used."""
+    """Return a codec with only the codebooks that are used, by default of the released size."""
     mimi = _filled(
         lambda: Mimi(replace(config or MimiConfig(), codebooks=AGENT_CODEBOOKS)), device, torch.float32
     )
-    settle(mimi)
+    finish_loading(mimi)
     return mimi
 
 
 def random_prompt(config: LmConfig, positions: int) -> Prompt:
-    """Return the prompt phase of a made-up voice and role."""
+    """Return a prompt phase of `positions` positions with a random voice and role."""
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(VOICE_FRAMES, config.width, generator=generator) * 0.1
     columns = torch.randint(
@@ -68,12 +66,12 @@ def random_prompt(config: LmConfig, positions: int) -> Prompt:
 
 
 def fill_cache(cache: KVCache) -> None:
-    """Put numbers where a long talk would have put its keys and values."""
+    """Fill a cache with random keys and values, as after a long talk."""
     cache.data.normal_(std=0.5)
 
 
 def _filled(build: Callable[[], Model], device: torch.device, dtype: torch.dtype) -> Model:
-    """One tensor at a time in its final type: a 7B model needs no second copy."""
+    """Build a model with random weights, one tensor at a time, so that a 7B model needs no second copy."""
     with torch.device("meta"):
         model = build()
     torch.manual_seed(0)
@@ -83,6 +81,6 @@ def _filled(build: Callable[[], Model], device: torch.device, dtype: torch.dtype
             if name.endswith((".alpha", ".scale", "usage", "norm1.weight", "norm2.weight", "_initialized")):
                 tensor.fill_(1.0)
             else:
-                # of a size that keeps activations alive: numbers that fade to denormals are many times slower
+                # scaled so that activations keep their size: denormal numbers would be many times slower
                 tensor.normal_(std=max(tensor[0].numel(), 1) ** -0.5 if tensor.dim() > 1 else 0.02)
     return model.eval().requires_grad_(False)

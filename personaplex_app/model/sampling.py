@@ -1,8 +1,8 @@
-"""Choosing tokens: every row has its own temperature, top-k and random stream.
+"""Sample tokens: every row has its own temperature, top-k and random numbers.
 
-The random numbers are a hash of (seed, position, codebook, token): no generator to keep, to copy into a
-snapshot or to step in order, the same on every device, and no row's draw depends on which other rows share
-its batch.
+The random numbers are a hash of (seed, position, codebook, token). There is no generator to store, to copy
+into a snapshot or to advance in order; they are the same on every device, and do not depend on which other
+rows share the batch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _MIX = (-0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
-"""SplitMix64's constants as signed numbers."""
+"""SplitMix64's constants as signed 64-bit integers: PyTorch's unsigned ones lack most operations."""
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
@@ -22,6 +22,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def _hash(x: Tensor) -> Tensor:
+    # int64 multiplication wraps around, as SplitMix64 needs
     x = x + _MIX[0]
     x = (x ^ _shift(x, 30)) * _MIX[1]
     x = (x ^ _shift(x, 27)) * _MIX[2]
@@ -29,7 +30,7 @@ def _hash(x: Tensor) -> Tensor:
 
 
 def frame_key(seed: Tensor, position: Tensor) -> Tensor:
-    """Return what all random numbers of one frame are made from.
+    """Return the hash that all random numbers of one frame are derived from.
 
     Shapes: `seed`, `position` int64 [B] → int64 [B].
     """
@@ -37,12 +38,13 @@ def frame_key(seed: Tensor, position: Tensor) -> Tensor:
 
 
 def gumbel(key: Tensor, stream: Tensor, token: Tensor) -> Tensor:
-    """Return Gumbel noise that belongs to each token of some streams (0 is text, k + 1 is codebook k).
+    """Return the Gumbel noise of each token of some streams (0 is text, k + 1 is codebook k).
 
     Shapes: `key` int64 [B, 1] (see `frame_key`), `stream` int64 [1, S], `token` int64 [B or 1, S or 1, n] →
     float32 [B, S, n].
     """
     row = _hash(key + stream)
+    # the top 24 bits fill float32's mantissa; the half keeps the result off 0 and 1, whose logarithms diverge
     uniform = (_shift(_hash(row[..., None] ^ token), 40).float() + 0.5) * 2.0**-24
     return -torch.log(-torch.log(uniform))
 
@@ -50,8 +52,7 @@ def gumbel(key: Tensor, stream: Tensor, token: Tensor) -> Tensor:
 def sample(
     logits: Tensor, temperature: Tensor, topk: Tensor, widest: int, noise: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Choose a token per row: the most likely one where the temperature is 0, else one of the `topk` most
-    likely.
+    """Return a token per row: the most likely one at temperature 0, else a sample of the `topk` most likely.
 
     Shapes: `logits` float32 [B, card]; `temperature` float32 [B]; `topk` int64 [B], each from 1 to `widest` →
     int64 [B]. `noise` returns the Gumbel noise float32 [B, n] of tokens int64 [B, n].
@@ -60,7 +61,9 @@ def sample(
     if not widest:
         return greedy
     best, token = logits.topk(widest, dim=-1)
+    # `topk` differs by row, `widest` is common: each row masks what lies below its own k-th best logit
     least = best.gather(1, (topk - 1)[:, None])
     scaled = best / temperature.clamp(min=1e-6)[:, None] + noise(token)
-    place = scaled.masked_fill(best < least, -torch.inf).argmax(dim=-1, keepdim=True)
-    return torch.where(temperature > 0, token.gather(1, place)[:, 0], greedy)
+    # Gumbel-max: the argmax of logits plus Gumbel noise is a sample of their softmax
+    choice = scaled.masked_fill(best < least, -torch.inf).argmax(dim=-1, keepdim=True)
+    return torch.where(temperature > 0, token.gather(1, choice)[:, 0], greedy)

@@ -1,4 +1,4 @@
-"""Role prompts to tokens, and tokens to what they say."""
+"""Turn role prompts into tokens, and tokens into text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import sentencepiece
 
 from ..errors import BadPrompt, WeightsError
-from .prompt import wrap
+from .prompt import with_system_tags
 
 NAMED = {0: "EPAD", 3: "PAD"}
 """What the reference calls the two tokens of silence; every other token is told by its piece."""
@@ -37,13 +37,13 @@ class TextTokenizer:
         return self._pieces.get_piece_size()
 
     def prompt_tokens(self, text: str) -> list[int]:
-        """Return a role prompt's tokens with its tags, none for an empty one.
+        """Return a role prompt's tokens including its tags, none for an empty prompt.
 
-        Raises: BadPrompt when there are more than the model can take in before the talk.
+        Raises: BadPrompt when there are more than `MAX_PROMPT_TOKENS`.
         """
         if not text:
             return []
-        tokens = self._pieces.encode(wrap(text))
+        tokens = self._pieces.encode(with_system_tags(text))
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise BadPrompt(
                 f"The role prompt has {len(tokens):,} tokens; the limit is {MAX_PROMPT_TOKENS:,}. Shorten it"

@@ -1,4 +1,7 @@
-"""One large file over HTTP: resumed where it was cut, in this process or the next, and hashed."""
+"""Download one large file over HTTP, resume it where it was cut, and hash it.
+
+A later process resumes it too.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,21 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 from ..errors import EngineUnavailable, WeightsError
 
 HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
-"""The base of every error of the client that `huggingface_hub` uses: httpx's up to its version 1, httpx2's
-from 2 on.
+"""The base class of all errors of the HTTP client that `huggingface_hub` uses: httpx up to its version 1,
+httpx2 from version 2 on. Taken from the Hub's own error, it is right for both.
 """
 CHUNK_BYTES = 1 << 20
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Waited after each failure in a row; a byte that arrives begins the row anew."""
+RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Pauses after consecutive failures; as soon as more bytes arrive, the count begins anew."""
+# statuses after which a server may succeed a little later
 BUSY = (408, 429, 500, 502, 503, 504)
-Tell = Callable[[int], None]
-"""Takes the bytes done so far."""
+ReportBytes = Callable[[int], None]
+"""Called with the number of bytes done so far."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file where it comes from."""
+    """A file to download."""
 
     name: str
     url: str
@@ -36,22 +40,24 @@ class Source:
     size_bytes: int
 
 
-def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell) -> None:
-    """Bring `part` to the size of its source, from where it ends.
+def download(source: Source, part: Path, retry_delays_s: tuple[float, ...], report: ReportBytes) -> None:
+    """Download the rest of `part`, a file that may hold the beginning already.
 
-    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection stays cut, WeightsError
-    when the file is shorter there than published, OSError of the disk.
+    Raises: HfHubHTTPError when the Hub refuses, EngineUnavailable when the connection fails again and again,
+    WeightsError when the server's file is shorter than published, OSError for an error of the disk.
     """
     if _size(part) > source.size_bytes or not part.exists():
         part.write_bytes(b"")
-    failures = most_bytes = 0
+    failures = 0
+    most_bytes = 0
     while _size(part) < source.size_bytes:
         short = False
         cause = ""
         try:
-            _stream(source, part, tell)
+            _stream(source, part, report)
             short = True
         except HfHubHTTPError as error:
+            # range not satisfiable: the server's file ends before the part does
             short = error.response.status_code == 416
             cause = f"status {error.response.status_code}"
             if not short and error.response.status_code not in BUSY:
@@ -62,27 +68,28 @@ def download(source: Source, part: Path, pauses_s: tuple[float, ...], tell: Tell
             break
         failures = 0 if _size(part) > most_bytes else failures + 1
         most_bytes = max(most_bytes, _size(part))
-        if failures > len(pauses_s):
+        if failures > len(retry_delays_s):
             raise _cut_off(source, part) if short else _cut(source, part, cause)
         if failures:
-            time.sleep(pauses_s[failures - 1])
+            time.sleep(retry_delays_s[failures - 1])
 
 
-def _stream(source: Source, part: Path, tell: Tell) -> None:
-    wanted = {**source.headers, "Accept-Encoding": "identity"}
+def _stream(source: Source, part: Path, report: ReportBytes) -> None:
+    # a compressed answer could not be resumed by byte offsets
+    headers = {**source.headers, "Accept-Encoding": "identity"}
     if have_bytes := _size(part):
-        wanted["Range"] = f"bytes={have_bytes}-"
+        headers["Range"] = f"bytes={have_bytes}-"
     with get_session().stream(
-        "GET", source.url, headers=wanted, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+        "GET", source.url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
     ) as response:
         hf_raise_for_status(response)
-        tell(have_bytes)
-        # a server that does not know ranges begins anew
+        report(have_bytes)
+        # a server that ignores ranges answers 200 and sends the file from its beginning
         with part.open("ab" if response.status_code == 206 else "wb") as file:
             for chunk in response.iter_bytes():
                 file.write(chunk)
-                tell(file.tell())
-                if file.tell() > source.size_bytes:  # endless; its hash will be wrong
+                report(file.tell())
+                if file.tell() > source.size_bytes:  # never fill the disk; the hash will not match
                     return
 
 
@@ -103,8 +110,8 @@ def _cut(source: Source, part: Path, cause: str) -> EngineUnavailable:
     )
 
 
-def digest(path: Path, like: str, tell: Tell) -> str:
-    """Return a file's sha256, or its git object id where `like` has the 40 digits of one.
+def digest(path: Path, like: str, report: ReportBytes) -> str:
+    """Return a file's sha256, or its git object id where `like` is one (it has 40 digits).
 
     Raises: WeightsError when it cannot be read.
     """
@@ -115,7 +122,7 @@ def digest(path: Path, like: str, tell: Tell) -> str:
         with path.open("rb") as file:
             while block := file.read(CHUNK_BYTES):
                 sums.update(block)
-                tell(file.tell())
+                report(file.tell())
     except OSError as error:
         raise WeightsError(
             f"{path} cannot be read ({error.strerror or type(error).__name__}). Check the disk and start"

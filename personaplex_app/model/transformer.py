@@ -1,4 +1,4 @@
-"""The transformer that the language model and the codec share: pre-norm, RoPE, a ring KV cache passed in."""
+"""The transformer of both the language model and the codec: pre-norm, RoPE, a ring KV cache passed in."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Attention(nn.Module):
         self.out_proj = Linear(width, width)
 
     def forward(self, x: Tensor, cache: Tensor, span: Span, residual: Tensor | None = None) -> Tensor:
-        """Write the block's keys and values and attend; what comes out is added to `residual`.
+        """Write the block's keys and values to the cache and attend; the result is added to `residual`.
 
         Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
         """
@@ -86,13 +86,14 @@ class Attention(nn.Module):
             q = own.rotate_and_write(projected, span.cos, span.sin, span.slots, cache)
             return self.out_proj(own.attend(q, cache, span.lengths).to(x.dtype), residual)
         qkv = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1)
-        # queries and keys in one go
+        # one rotation for queries and keys: half the kernel launches
         turned = rotate(qkv[:, :, :2].flatten(2, 3), span.cos, span.sin).to(cache.dtype)
         q, k = turned.unflatten(2, (2, self.heads)).unbind(2)
         v = qkv[:, :, 2].to(cache.dtype)
         if span.prefill:
             keys, values = (torch.cat([cache[i, :, : span.read], new], dim=1) for i, new in enumerate((k, v)))
             mixed = attend(q, keys, values, span.mask, causal=span.mask is None)
+            # after attending: the new keys may overwrite old ones that the first positions still see
             write(cache, k, v, span)
         else:
             write(cache, k, v, span)
@@ -100,7 +101,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed.to(x.dtype), residual)
 
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
-        """Write keys and values where nobody needs the block's output."""
+        """Write keys and values to the cache without computing the block's output."""
         batch, length, width = x.shape
         k, v = (
             linear(x, self.in_proj_weight, slice(width, None))
@@ -123,7 +124,7 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal:
 
 
 def write(cache: Tensor, k: Tensor, v: Tensor, span: Span) -> None:
-    """Put the last positions' keys and values into their slots.
+    """Write the last positions' keys and values to their slots.
 
     Shapes: `k`, `v` [B, T, heads, head width].
     """
@@ -171,7 +172,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.stream: LayerStream | None = None
-        """Where some layers are kept in host memory: all of them, each once it is here."""
+        """Set where some layers are offloaded to host memory: yields all layers, each when it is on the
+        device.
+        """
 
     def forward(self, x: Tensor, cache: KVCache, span: Span) -> Tensor:
         for layer, data in zip(self.stream or self.layers, cache.data, strict=True):
@@ -179,7 +182,7 @@ class Transformer(nn.Module):
         return x
 
     def prefill(self, x: Tensor, cache: KVCache, span: Span) -> None:
-        """Fill the cache and return nothing, which spares most of the last layer."""
+        """Fill the cache without computing an output, which saves most of the last layer."""
         for k, (layer, data) in enumerate(zip(self.stream or self.layers, cache.data, strict=True), 1):
             if k < len(self.layers):
                 x = layer(x, data, span)

@@ -1,5 +1,7 @@
-"""Voice files: a released `.pt` is a pickle and treated as hostile; ours are safetensors with a known
-sha256.
+"""Read voice files.
+
+A released `.pt` file is a pickle and treated as hostile; once checked, voices are stored as safetensors with
+a known sha256.
 """
 
 from __future__ import annotations
@@ -37,12 +39,12 @@ NAMING_OPCODES = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
     """Return the voice in a released `.pt` file.
 
-    Raises: WeightsError when it is anything but the two tensors of a voice.
+    Raises: WeightsError when it holds anything but the two tensors of a voice.
     """
     _check_pickle(name, data)
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a spoiled file makes the reader raise
+    except Exception as error:  # `torch.load` documents no errors for a damaged file
         raise WeightsError(
             f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."
         ) from error
@@ -55,8 +57,9 @@ def parse_pt(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
 
 
 def _check_pickle(name: str, data: bytes) -> None:
-    """Refuse, before anything is unpickled, what a voice has no need of: other names, packed or outsized
-    records.
+    """Refuse what a voice does not need before anything is unpickled.
+
+    That is: globals outside `ALLOWED_GLOBALS`, compressed records, and records that are too large in all.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -67,6 +70,7 @@ def _check_pickle(name: str, data: bytes) -> None:
                     f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again."
                 )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
+        # `genops` only parses the pickle and never executes it
         for opcode, argument, _ in pickletools.genops(pickles[0]):
             if opcode.name in NAMING_OPCODES and (opcode.name != "GLOBAL" or argument not in ALLOWED_GLOBALS):
                 raise WeightsError(
@@ -129,9 +133,9 @@ def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> 
 
 
 def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
-    """Prove key order and number type on the voices: their first and last embeddings follow from the model's
-    own tables.
+    """Check that the voices fit the model: its embedding tables must give their first and last embeddings.
 
+    It fails where keys are in another order or numbers were read as another type.
     Raises: WeightsError naming the first voice that does not fit.
     Source: every voice begins at the start tokens; the last input is column (T − 1) mod 4.
     """
@@ -153,7 +157,7 @@ def self_test(lm: Lm, voices: dict[str, VoicePrompt]) -> None:
 
 
 def to_safetensors(voice: VoicePrompt) -> bytes:
-    """Return a voice as a file of ours."""
+    """Return a voice as a safetensors file."""
     return save(
         {
             "embeddings": voice.embeddings[:, None, None].contiguous(),
@@ -163,7 +167,7 @@ def to_safetensors(voice: VoicePrompt) -> bytes:
 
 
 def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
-    """Return the voice in a file of ours.
+    """Return the voice in a file that `to_safetensors` made.
 
     Raises: WeightsError when it is not one.
     """
@@ -187,10 +191,10 @@ def from_safetensors(name: str, data: bytes, config: LmConfig) -> VoicePrompt:
 
 
 def open_voices(archive: Path, store: Path, config: LmConfig) -> dict[str, VoicePrompt]:
-    """Return the released voices, from the store where it was made of this very archive, else from the
-    archive and into the store.
+    """Return the released voices from an archive, using `store` as a cache of checked safetensors files.
 
-    Raises: WeightsError when the archive is spoiled.
+    The cache counts only where it was made from an archive with the same sha256.
+    Raises: WeightsError when the archive is damaged.
     """
     source = _sha256_of(archive)
     try:
@@ -215,9 +219,9 @@ def _from_store(store: Path, source: str, config: LmConfig) -> dict[str, VoicePr
 
 
 def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> None:
-    """Write the index last, so that a cut-off store is made again.
+    """Write the voices to the cache, the index last, so that an incomplete cache is made again.
 
-    A store that cannot be written only costs time at the next start.
+    A cache that cannot be written only costs time at the next start.
     """
     try:
         store.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,4 @@
-"""The blind test in a notebook: the Compare tab's rounds, records and rules, for one listener and without a
-page.
-"""
+"""The blind test in a notebook, for one listener, with the same rounds, log and rules as the Compare tab."""
 
 from __future__ import annotations
 
@@ -40,20 +38,20 @@ LOOK = (
 
 
 def player(source: str) -> str:
-    """Return a player of a sound's address as HTML."""
+    """Return an HTML audio player for a sound's address."""
     return f"<audio controls preload='none' src='{source}'></audio>"
 
 
 class NotebookBlindTest:
-    """One listener's blind pairs of a study's conversations.
+    """A blind test of a study's conversations for one listener.
 
-    Nothing counts what a notebook plays: the time since a pair was shown does.
+    A notebook cannot measure how long a clip was played, so the time since a pair was shown counts instead.
     """
 
     def __init__(
         self, folder: Path, engine: str, voices: tuple[str, ...], clock: Callable[[], float] = time.time
     ) -> None:
-        """Make the test of what was rendered, or take it up again.
+        """Create the test from the study's conversations, or resume it.
 
         Raises: BadInput when fewer than two voices can be compared, StorageError.
         """
@@ -83,9 +81,9 @@ class NotebookBlindTest:
         )
 
     def take(self, choice: str) -> str:
-        """Count a vote, undo one or name the voices, and return what is to be heard next as HTML.
+        """Record a vote, undo one or reveal the voices, and return the next pair as HTML.
 
-        Raises: BadInput for a choice that is none, StorageError.
+        Raises: BadInput for an unknown choice, StorageError.
         """
         if choice not in ("", *CHOICES, UNDO, REVEAL):
             raise BadInput(
@@ -98,7 +96,7 @@ class NotebookBlindTest:
         return (f"<p><b>{escape(note)}</b></p>" if note else "") + self._shown(mine)
 
     def _counted(self, choice: str) -> str:
-        """Do what was chosen and return why not, where it cannot be done."""
+        """Carry out a choice; return "", or the reason why it does not count."""
         mine = next(iter(self._test.rounds()), None)
         try:
             if choice == UNDO:

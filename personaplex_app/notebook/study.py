@@ -1,5 +1,5 @@
-"""What the notebooks call, one call a cell: check the machine, hold and measure conversations, listen, vote,
-report, open the app.
+"""Functions for the notebooks, one call a cell: check the machine, hold conversations, listen, vote,
+report.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ NO_SECRET = {
 
 
 def check_machine(gpu_gib: float | None = None) -> None:
-    """Print what this machine has, which engine it takes, and the next step to a better one."""
+    """Print what this machine has, which engine it can run, and what a better engine would need."""
     print(doctor.report(Settings.read(os.environ), as_json=False, gpu_gib=gpu_gib))
 
 
 def use_colab_token() -> None:
-    """Take HF_TOKEN from Colab's secrets, or say why there is none and what to do."""
+    """Set HF_TOKEN from Colab's secrets, or print why that failed and what to do."""
     if os.environ.get("HF_TOKEN"):
         print("HF_TOKEN is set already.")
         return
@@ -64,16 +64,14 @@ def use_colab_token() -> None:
     try:
         os.environ["HF_TOKEN"] = userdata.get("HF_TOKEN")
         print("HF_TOKEN comes from Colab's secrets.")
-    except Exception as error:  # every way of not having the secret has its own class there
+    except Exception as error:  # Colab has an error class of its own for every reason
         name = type(error).__name__
         said = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
         print(f"{said} Until then the embedded engine speaks.")
 
 
 def score(task: str, folder: str) -> None:
-    """Print Full-Duplex-Bench's metrics of a folder of anybody's outputs; nothing is done without a
-    folder.
-    """
+    """Print Full-Duplex-Bench's metrics of a folder of outputs; do nothing for an empty name."""
     if not folder:
         print("No folder is given: nothing to score.")
         return
@@ -96,8 +94,9 @@ def prepare(
     sound_quality: bool = False,
     folder: str = "study",
 ) -> Study:
-    """Load an engine and plan the conversations. Names are parted by commas; nothing given means all, or the
-    engine's first two voices.
+    """Load an engine and plan the conversations.
+
+    Names are separated by commas; an empty text means all scenarios, or the engine's first two voices.
 
     Raises: BadInput, UnknownVoice, EngineError.
     """
@@ -126,9 +125,8 @@ def prepare(
 
 @dataclass
 class Study:
-    """Conversations of one plan in one folder.
-
-    Every step may be run again; what is done is not done twice.
+    """The conversations of one plan in one folder. Every step can be run again without repeating finished
+    work.
     """
 
     engine: Engine
@@ -139,16 +137,14 @@ class Study:
     _ballots: NotebookBlindTest | None = None
 
     def render(self) -> None:
-        """Hold and measure what is missing, saying how far it is and how long it takes."""
+        """Hold and measure the missing conversations, printing progress and the time left."""
         failures = run(self.plan, self.engine, self.folder, _tell_progress, self.evaluator)
         print()
         for conversation, error in failures:
             print(f"Failed: {conversation.name}: {error}")
 
     def listen(self) -> None:
-        """Show the conversations worth hearing, the worst first: both sides on one time axis, and a
-        player.
-        """
+        """Show the worst and the best conversations, the worst first, each with its lane and a player."""
         worst, best = cases(read_results(self.folder))
         _show("".join(self._case(result) for result in (*worst, *best)))
 
@@ -166,19 +162,19 @@ class Study:
         )
 
     def measure(self) -> None:
-        """Print every figure with its interval; those of too few events are hidden."""
+        """Print every metric with its interval; those that too few events support are hidden."""
         print(text_of(summarise(self.folder)[0]))
 
     def vote(self, choice: str = "") -> None:
-        """Count a vote for the pair on show, if one is given, and show the next: A, B, tie, or both bad; undo
-        and reveal likewise.
+        """Record a choice, if one is given, and show the next pair.
 
-        Raises: BadInput.
+        The choices are A, B, tie, both bad, undo and reveal.
+        Raises: BadInput for any other.
         """
         _show(self._test().take(choice))
 
     def ranking(self) -> None:
-        """Print how the voices rank by the votes so far."""
+        """Print the ranking of the voices by the votes so far."""
         print(self._test().ranking())
 
     def _test(self) -> NotebookBlindTest:
@@ -198,8 +194,8 @@ class Study:
         return page
 
     def save(self, drive: str = "") -> Path:
-        """Pack everything into one zip, copied to a folder such as a mounted Drive where one is given; return
-        the zip.
+        """Pack the study into one zip file and return it; `drive` is a folder to copy it to, such as a
+        mounted one.
         """
         archive = Path(shutil.make_archive(str(self.folder), "zip", self.folder))
         if drive:
@@ -208,7 +204,7 @@ class Study:
         return archive
 
     def close(self) -> None:
-        """Free the engine, and end the app if it was opened here."""
+        """Free the engine, and stop the app if the study started it."""
         if self.app:
             self.app.close()
         self.engine.close()
@@ -219,13 +215,13 @@ class Study:
 
 @dataclass
 class LiveApp:
-    """The app in a process of its own, at `url`."""
+    """The app, running in a process of its own at `url`."""
 
     url: str
     process: subprocess.Popen[bytes]
 
     def close(self) -> None:
-        """End it."""
+        """Stop the app."""
         self.process.terminate()
         try:
             self.process.wait(timeout=20)

@@ -1,3 +1,1 @@
-"""Recorded questions answered by an engine: rendered, kept on disk, and written in the forms that people take
-home.
-"""
+"""Render an engine's answers to recorded questions, cache them on disk, and export them."""

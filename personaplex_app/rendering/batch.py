@@ -1,5 +1,7 @@
-"""Many renderings made beside live talks: in as many slots as no talk needs, kept as they are done, resumed
-by asking again.
+"""Render many requests while talks run, in the slots that no talk needs.
+
+Each rendering is cached as soon as it is done, so that an interrupted batch continues when it is requested
+again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from .cache import RenderCache
 from .render import Render, Rendering, RenderRequest
 from .transcription import Transcriber
 
+# work between two looks at whether a talk needs the slot: it waits at most so long
 ADVANCE_S = 0.15
 ESTIMATE_FROM_S = 1.0
 
@@ -30,9 +33,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is.
+    """The progress of a batch.
 
-    `left_s` is None until it can be told; `ahead` counts the callers before it while it only waits.
+    `left_s` is None until it can be estimated; `ahead` is the number of callers before it in the queue while
+    it waits for a slot.
     """
 
     done: int
@@ -45,18 +49,18 @@ class BatchProgress:
 
     @property
     def share(self) -> float:
-        """From 0 to 1, by seconds of sound."""
+        """The share done, from 0 to 1, by seconds of sound."""
         return self.done_s / self.total_s if self.total_s else 1.0
 
 
 @dataclass
 class RenderBatch:
-    """Requests on their way into a cache. `run` does the work, on the admission's event loop; the rest may be
-    read meanwhile.
+    """Renders requests into a cache. `run` does the work on the admission's event loop; the rest may be read
+    then.
 
-    With a `transcriber`, what the engine does not tell of the user is heard in the sound. `keys` names each
-    request's rendering in the cache; `errors` has the sentence of each one that failed. What was done stays
-    when a batch is cancelled or fails: another batch with the same requests goes on from there.
+    A `transcriber` adds the user's words and turn latencies where the engine does not report them. `keys` are
+    the requests' keys in the cache; `errors` holds the error of each request that failed. Finished renderings
+    stay in the cache when a batch is cancelled or fails.
     """
 
     requests: Sequence[RenderRequest]
@@ -76,7 +80,7 @@ class RenderBatch:
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is now."""
+        """The progress now."""
         durations_s = [each.duration_s for each in self.requests]
         over = self._ready | self.errors.keys()
         # the last frame is padded, the recording is not
@@ -97,7 +101,7 @@ class RenderBatch:
         )
 
     def is_ready(self, index: int) -> bool:
-        """Return whether the cache has a request's rendering."""
+        """Return whether a request's rendering is in the cache."""
         return index in self._ready
 
     @property
@@ -106,9 +110,9 @@ class RenderBatch:
         return self._rendered_frames * FRAME_S
 
     async def run(self) -> None:
-        """Render what the cache has not got. Cancelling it ends it within a fraction of a second.
+        """Render the requests that are not in the cache. It can be cancelled within a fraction of a second.
 
-        Errors of single requests go to `errors` and leave the others alone.
+        An error of one request goes to `errors` and does not stop the others.
         """
         self.keys = await self._in_thread(lambda: [each.key(self.engine.identity) for each in self.requests])
         waiting: deque[int] = deque()
@@ -123,7 +127,7 @@ class RenderBatch:
                 tasks.start_soon(self._work, worker, waiting)
 
     def _note_ready(self, waiting: deque[int]) -> None:
-        """A request asked for twice is rendered once, and ready when its like is."""
+        """Note the requests that are in the cache; equal ones are rendered once and become ready together."""
         missing = {self.keys[index] for index in waiting}
         self._ready = {index for index, key in enumerate(self.keys) if key not in missing}
         self.tell(self.progress)
@@ -132,21 +136,21 @@ class RenderBatch:
         while waiting:
             index = waiting.popleft()
             try:
-                if not await self._one(worker, index):
+                if not await self._render_one(worker, index):
                     waiting.appendleft(index)
             except PersonaplexError as error:
                 self.errors |= {twin: error for twin, key in enumerate(self.keys) if key == self.keys[index]}
             self.tell(self.progress)
 
-    async def _one(self, worker: int, index: int) -> bool:
-        """Render one request; False when a talk needed the slot first."""
+    async def _render_one(self, worker: int, index: int) -> bool:
+        """Render one request; return False when a talk needed the slot before it was done."""
 
-        def told(place: Place) -> None:
+        def on_place(place: Place) -> None:
             self._places[worker] = place
             self.tell(self.progress)
 
         try:
-            async with self.admission.slot(told, spare=True) as slot:
+            async with self.admission.slot(on_place, spare=True) as slot:
                 self._places.pop(worker, None)
                 rendering = await self._render(index, slot)
             if rendering is None:
@@ -174,19 +178,20 @@ class RenderBatch:
                 self.tell(self.progress)
             return await self._in_thread(under_way.finish)
         finally:
+            # the session must be closed even when the batch is being cancelled
             with anyio.CancelScope(shield=True):
                 await self._in_thread(under_way.close)
 
     async def _advance(self, under_way: Render) -> bool:
-        """Step for a while; beside live talks no faster than a talk."""
+        """Step for a while; while talks run no faster than a talk, to leave the device to them."""
         began_s = time.monotonic()
         before_frames = under_way.done_frames
         self._began_s = self._began_s or began_s
-        at_ease = self.admission.talks > 0
-        more = await self._in_thread(partial(under_way.advance, 0.0 if at_ease else ADVANCE_S))
+        talks_run = self.admission.talks > 0
+        more = await self._in_thread(partial(under_way.advance, 0.0 if talks_run else ADVANCE_S))
         frames = under_way.done_frames - before_frames
         self._rendered_frames += frames
-        if at_ease:
+        if talks_run:
             await anyio.sleep(max(0.0, frames * FRAME_S - (time.monotonic() - began_s)))
         return more
 

@@ -1,5 +1,5 @@
-"""Renderings on disk, each under its key: a FLAC with both sides and a JSON beside it, checked whenever they
-are read.
+"""A disk cache of renderings: for each key a FLAC file with both sides and a JSON file, verified when
+read.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = logging.getLogger(__name__)
 MAX_ABOUT_BYTES = 32 << 20
 MAX_TEMPORARY_BYTES = 512 << 20
 TEMPORARY_AGE_S = 15 * 60
+# two channels of 16 bits: FLAC is never much larger than the samples themselves
 MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
 class RenderCache:
-    """At most `limit_bytes` in `folder`: the least recently used go first. With `keep_s` they also go so long
-    after their last use.
+    """Holds up to `limit_bytes` in `folder`, evicting the least recently used.
 
-    Methods may be called from any thread. An entry is whole or not there: the JSON, which tells the sound's
-    hash, is renamed last.
+    With `keep_s`, entries also expire that long after their last use. Methods may be called from any thread.
+    An entry is complete or absent: the JSON file, which holds the sound's hash, is written last.
     """
 
     def __init__(self, folder: Path | TempFolder, limit_bytes: int, keep_s: float | None = None) -> None:
@@ -58,9 +58,9 @@ class RenderCache:
         return self._about(key).is_file()
 
     def get(self, key: str) -> Rendering | None:
-        """Return a kept rendering; None where there is none.
+        """Return a cached rendering, None where there is none.
 
-        A damaged entry is deleted, and counts as none.
+        A damaged entry is deleted and treated as absent.
         """
         about = self._about(key)
         sound = self._sound(key)
@@ -76,16 +76,16 @@ class RenderCache:
         return rendering
 
     def touch(self, key: str) -> None:
-        """Count an entry as used now, where there is one."""
+        """Mark an entry, if it exists, as used now."""
         now_s = time.time()
         for path in (self._about(key), self._sound(key)):
             with suppress(OSError):
                 os.utime(path, (now_s, now_s))
 
     def put(self, rendering: Rendering) -> None:
-        """Keep a rendering, letting go of the least recently used where room is needed.
+        """Store a rendering, evicting the least recently used where room is needed.
 
-        Raises: StorageError when the folder takes no more.
+        Raises: StorageError when the folder cannot be written, or the rendering exceeds the limit.
         """
         sound = io.BytesIO()
         both = np.column_stack((rendering.user, rendering.agent))
@@ -113,7 +113,7 @@ class RenderCache:
             self._temporary.wipe()
 
     def purge(self) -> None:
-        """Delete what has outlived `keep_s`, and what a program that was killed left half written."""
+        """Delete expired entries, and temporary files that a killed program left behind."""
         now_s = time.time()
         with self._lock:
             for path in self._folder.glob("*"):
@@ -143,6 +143,7 @@ class RenderCache:
             entries[key] = max(used_s, stat.st_mtime), size_bytes + stat.st_size
         entries.pop(but, None)
         total_bytes = sum(size_bytes for _, size_bytes in entries.values())
+        # sorted by the time of the last use, which is the files' modification time
         for key, (_, size_bytes) in sorted(entries.items(), key=lambda entry: entry[1]):
             if total_bytes + needed_bytes <= self._limit_bytes:
                 break
@@ -150,7 +151,7 @@ class RenderCache:
             total_bytes -= size_bytes
 
     def _delete(self, key: str) -> None:
-        # the JSON first: without it the sound is nobody's
+        # the JSON first: a sound without one is not an entry, so a crash in between leaves none half deleted
         for path in (self._about(key), self._sound(key)):
             path.unlink(missing_ok=True)
 
@@ -191,14 +192,16 @@ def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
         "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
         "step_ms": rendering.step_ms,
     }
-    return json.loads(json.dumps(body))  # tuples become lists, so that the hash is that of what is read
+    return json.loads(
+        json.dumps(body)
+    )  # tuples become lists, so that the hash equals that of what is read back
 
 
 def _read(key: str, about: Path, sound: Path) -> Rendering:
     """Raises: FileNotFoundError, or another error when the entry is not what was written."""
-    told = json.loads(_bounded(about, MAX_ABOUT_BYTES))
-    body = told["rendering"]
-    if told["sha256"] != _hash(body) or body["schema"] != SCHEMA or body["key"] != key:
+    document = json.loads(_bounded(about, MAX_ABOUT_BYTES))
+    body = document["rendering"]
+    if document["sha256"] != _hash(body) or body["schema"] != SCHEMA or body["key"] != key:
         raise ValueError("the JSON is not what was written")
     data = _bounded(sound, MAX_SOUND_BYTES)
     if hashlib.sha256(data).hexdigest() != body["sound_sha256"]:

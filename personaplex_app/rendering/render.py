@@ -1,9 +1,8 @@
-"""What an agent says to a recording of the user: both sides on one time axis, with the words, marks and times
-that go with them.
+"""Render an agent's answer to a recording of the user: both sides on one time axis, with words, marks and
+times.
 
-A rendering is told by its key, which names everything that it depends on: the same request of the same engine
-is the same rendering.
-`render_cache` keeps renderings on disk, `render_batch` makes many of them beside live talks.
+A rendering is identified by its key, a hash of everything it depends on: the same request to the same engine
+gives the same key. `cache` keeps renderings on disk, `batch` makes many of them while talks run.
 """
 
 from __future__ import annotations
@@ -24,12 +23,13 @@ from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 SCHEMA = 1
 MAX_USER_S = 300
+# bounds the memory of an engine that never stops sending events
 MAX_EVENTS = 20_000
 
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """What to render. The configuration must have a seed and not be `realtime`; `request` takes care of both.
+    """A request to render. The configuration must have a seed and not be `realtime`; `request` sees to both.
 
     Shapes: `user` is float32 [N] at 24 kHz in [-1, 1], at most five minutes.
     """
@@ -42,17 +42,17 @@ class RenderRequest:
         return len(self.user) / SAMPLE_RATE_HZ
 
     def key(self, engine_identity: str) -> str:
-        """Return what tells this request's answer from every other: 64 hexadecimal digits."""
+        """Return the rendering's key: 64 hexadecimal digits."""
         config = _as_json(self.config)
-        # the key of a rendering that lies on somebody's disk was made when the field was called so
+        # the field's former name: another one would change the keys of renderings that are on disk already
         config["paced"] = config.pop("realtime")
-        told = {
+        inputs = {
             "schema": SCHEMA,
             "engine": engine_identity,
             "user": hashlib.sha256(float_to_pcm16(self.user)).hexdigest(),
             "config": config,
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,7 @@ class Rendering:
 
 
 def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0) -> RenderRequest:
-    """Return a request that renders the same whenever it is made: not in real time, and with `seed` where the
-    configuration has none.
+    """Return a reproducible request: not in real time, and with `seed` where the configuration has none.
 
     `room_s` seconds of silence after the user's recording leave the agent time to answer.
 
@@ -110,32 +109,32 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
 
 
 class Render:
-    """One rendering under way in a session of its own.
-
-    Every call blocks; the object belongs to one thread at a time.
+    """A rendering in progress, in a session of its own. Every call blocks; one thread may use it at a
+    time.
     """
 
-    def __init__(self, engine: Engine, asked: RenderRequest) -> None:
+    def __init__(self, engine: Engine, render_request: RenderRequest) -> None:
         """Open the session.
 
         Raises: UnknownVoice, BadPrompt, CapacityError, EngineError; BadInput for a request that would not
         render the same again.
         """
-        if asked.config.realtime or asked.config.sampling.seed is None:
+        if render_request.config.realtime or render_request.config.sampling.seed is None:
             raise BadInput(
                 "A rendering needs a seed and must not be in real time; make its request with"
                 " `render.request`."
             )
-        self._asked = asked
+        self._request = render_request
         self._engine_name = engine.name
-        self._key = asked.key(engine.identity)
-        self._user = pcm16_to_float(float_to_pcm16(asked.user))
+        self._key = render_request.key(engine.identity)
+        # exactly what is stored and hashed: 16-bit samples
+        self._user = pcm16_to_float(float_to_pcm16(render_request.user))
         self._frames = np.pad(self._user, (0, -len(self._user) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         self._agent: list[np.ndarray] = []
         self._utterances: dict[tuple[str, int], Utterance] = {}
         self._events: list[Event] = []
         self._step_ms: list[float] = []
-        self._session = engine.open(asked.config)
+        self._session = engine.open(render_request.config)
 
     @property
     def done_frames(self) -> int:
@@ -146,7 +145,7 @@ class Render:
         return len(self._frames)
 
     def advance(self, budget_s: float) -> bool:
-        """Step until `budget_s` have passed, at least once; return whether there is more to do.
+        """Step for `budget_s`, at least once; return whether there is more to do.
 
         Raises: EngineError.
         """
@@ -170,7 +169,7 @@ class Render:
         agent = np.concatenate(self._agent)[:count] if self._agent else np.zeros(0, np.float32)
         return Rendering(
             key=self._key,
-            meta=TalkMeta.of(self._engine_name, self._asked.config),
+            meta=TalkMeta.of(self._engine_name, self._request.config),
             rendered_at_s=time.time(),
             user=self._user[: len(agent)],
             agent=pcm16_to_float(float_to_pcm16(agent)),
@@ -181,7 +180,7 @@ class Render:
         )
 
     def close(self) -> None:
-        """Give the session back. May be called twice."""
+        """Close the session. May be called twice."""
         self._session.close()
 
     def _take(self, event: Event) -> None:
@@ -193,12 +192,12 @@ class Render:
             self._events.append(event)
 
 
-def render(engine: Engine, asked: RenderRequest) -> Rendering:
-    """Render one request here and now.
+def render(engine: Engine, render_request: RenderRequest) -> Rendering:
+    """Render one request on this thread.
 
     Raises: UnknownVoice, BadPrompt, CapacityError, EngineError.
     """
-    under_way = Render(engine, asked)
+    under_way = Render(engine, render_request)
     try:
         while under_way.advance(1.0):
             pass
@@ -212,7 +211,9 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """Return a dataclass as JSON can hold it, bytes as their hash: a field that is added later counts too."""
+    """Return a dataclass as JSON, bytes as their hash; fields that are added later are included by
+    themselves.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _as_json(each) for name, each in _fields(value).items()}
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value

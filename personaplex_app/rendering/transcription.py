@@ -1,6 +1,4 @@
-"""What an engine does not tell of a rendering, heard in its sound: the user's words, and how soon the agent
-answered.
-"""
+"""Transcribe the user's side of a rendering and measure turn latencies, where the engine reports neither."""
 
 from __future__ import annotations
 
@@ -15,23 +13,24 @@ import numpy as np
 from ..engine.contract import Capabilities, TurnLatency, Utterance
 from ..protocol_events import Word
 from ..speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
-from ..speech.speech_finder import SpeechFinder, at_the_sound
+from ..speech.speech_finder import SpeechFinder, align_to_sound
 from ..units import SAMPLE_RATE_HZ
 from .render import Rendering
 
 log = logging.getLogger(__name__)
 
-# beyond the ids that engines give, which are unique in a talk
+# beyond the utterance ids of any engine, so that ids stay unique within a talk
 FIRST_ID = 1_000_000
+# the recogniser takes 30 s at once; the margins keep the first and last sounds of words
 LONGEST_S = 25.0
 MARGIN_S = 0.2
 USERS_REMEMBERED = 8
 
 
 class Transcriber:
-    """Voice activity and recognition of whole files, loaded at the first use.
+    """Finds and recognises speech in whole files; its models are loaded at the first use.
 
-    One call at a time; others wait.
+    Calls run one at a time.
     """
 
     def __init__(self) -> None:
@@ -40,21 +39,23 @@ class Transcriber:
         self._known: OrderedDict[bytes, tuple[list[Span], tuple[Utterance, ...]]] = OrderedDict()
 
     def complete(self, rendering: Rendering, capabilities: Capabilities) -> Rendering:
-        """Return a rendering with the user's words and the turn latencies, where the engine speaks but does
-        not say them itself.
+        """Return a rendering with the user's words and turn latencies added.
 
-        What cannot be heard because of a fault is left out: the rendering is no worse for it.
+        An engine that reports them itself, or whose agent does not speak, is left as it is. If recognition
+        fails, the rendering is returned without them.
         """
         if capabilities.user_captions or not capabilities.agent_captions:
             return rendering
         try:
             with self._lock:
-                turns, said = self._user(rendering.user)
+                turns, user_utterances = self._user(rendering.user)
                 answers = merged(self._speech(rendering.agent), AGENT_GAP_S)
         except Exception as error:
-            log.warning("the user's side of a rendering cannot be heard (%s)", type(error).__name__)
+            log.warning("the user's side of a rendering cannot be transcribed (%s)", type(error).__name__)
             return rendering
-        everything = sorted((*rendering.utterances, *said), key=lambda each: (each.start_s, each.end_s))
+        everything = sorted(
+            (*rendering.utterances, *user_utterances), key=lambda each: (each.start_s, each.end_s)
+        )
         return replace(rendering, utterances=tuple(everything), turn_latencies=turn_latencies(turns, answers))
 
     def _user(self, samples: np.ndarray) -> tuple[list[Span], tuple[Utterance, ...]]:
@@ -67,10 +68,10 @@ class Transcriber:
         return self._known[key]
 
     def _speech(self, samples: np.ndarray) -> list[Span]:
-        """Return the spans of speech, from sound to sound."""
+        """Return the spans of speech, from first to last audible sample."""
         self._finder = self._finder or SpeechFinder()
         sound = Sound(samples, SAMPLE_RATE_HZ, 1)
-        return at_the_sound(self._finder.segments(sound), sound)
+        return align_to_sound(self._finder.segments(sound), sound)
 
     def _recognise(self, samples: np.ndarray, turns: list[Span]) -> tuple[Utterance, ...]:
         if not turns:
@@ -78,32 +79,33 @@ class Transcriber:
         from ..speech.recogniser import Recogniser
 
         recogniser = Recogniser()
-        said: list[Utterance] = []
+        utterances: list[Utterance] = []
         for turn_start_s, turn_end_s in turns:
             words: list[Word] = []
             for at_s in np.arange(turn_start_s, turn_end_s, LONGEST_S):
                 begin_s = max(0.0, float(at_s) - MARGIN_S)
                 end_s = min(turn_end_s, float(at_s) + LONGEST_S) + MARGIN_S
-                heard = recogniser.transcribe(
+                transcript = recogniser.transcribe(
                     samples[int(begin_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)]
                 )
                 words += [
                     Word(word.text, word.start_s + begin_s, min(word.end_s + begin_s, end_s))
-                    for word in heard.words
+                    for word in transcript.words
                 ]
             if words:
                 text = " ".join(word.text for word in words)
-                said.append(
+                utterances.append(
                     Utterance(
-                        FIRST_ID + len(said), "user", text, turn_start_s, turn_end_s, True, tuple(words)
+                        FIRST_ID + len(utterances), "user", text, turn_start_s, turn_end_s, True, tuple(words)
                     )
                 )
-        return tuple(said)
+        return tuple(utterances)
 
 
 def turn_latencies(user: list[Span], agent: list[Span]) -> tuple[TurnLatency, ...]:
-    """Return the time from each end of the user's speech to the agent's next start; each start answers the
-    latest end before it.
+    """Return the times from each end of the user's speech to the agent's next start.
+
+    Each start is matched with the latest end before it.
     """
     answers: dict[float, float] = {}
     for _, end_s in sorted(user):

@@ -1,4 +1,4 @@
-"""From a question to the sentence that answers it, when the notes hold one."""
+"""Answer a question from the facts of the role prompt, when one of them answers it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from rapidfuzz import fuzz
 
 from .facts import Brief, Fact
 from .lexicon import days_in, hours_in
-from .memory import Memory, Said
+from .memory import Memory, Sentence
 from .numbers import speakable
 from .phrasing import lower_first, sentence
-from .retrieval import LIKELY, SURE, Index, Match, Query, is_negative, merged
+from .retrieval import LIKELY, SURE, Index, Match, Query, completed, is_negative
 
 _FOLLOW_UP = re.compile(
     r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
     r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
 )
+# words that point to something said before; not "there is a …"
 _POINTING = re.compile(
     r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
 )
@@ -33,6 +34,7 @@ _OPENNESS = re.compile(
     r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or"
     r" |what about |how about )"
 )
+# a fact that is one entry of a phrase book: "hola" means "hello"
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
 _SAYING = re.compile(
     r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)"
@@ -49,14 +51,17 @@ _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say; `query` is what was understood, for the next follow-up."""
+    """The sentences to say, and the query that they answer, for a follow-up question."""
 
-    says: tuple[Said, ...]
+    sentences: tuple[Sentence, ...]
     query: Query
 
 
 class Answerer:
-    """Answers from the notes of one talk."""
+    """Answers from the facts of one role prompt.
+
+    `lead` returns an introductory line of the dialogue by its key, such as a hedge or a correction.
+    """
 
     def __init__(self, brief: Brief, index: Index, lead: Callable[..., str]) -> None:
         self._brief = brief
@@ -65,31 +70,40 @@ class Answerer:
         self._glossary = [(m[1], m[2], k) for k, f in enumerate(brief.facts) if (m := _QUOTED.search(f.text))]
 
     def answer(self, text: str, memory: Memory, hedge: bool, statements: bool) -> Answer | None:
-        """Return the notes' answer to a turn, None when they hold none."""
+        """Return the answer to a user turn, None when no fact answers it.
+
+        `hedge` allows an answer that is only likely; `statements` allows answers to turns that ask nothing.
+        """
         corrected = _CORRECTION.match(text)
-        asked = text[corrected.end() :] if corrected and corrected.end() < len(text) else text
-        query = self._index.query(_PROMISE.sub("is it", asked))
-        query = replace(query, text=asked)
-        follows = bool(memory.query) and self._follows(query, asked, bool(corrected))
+        question = text[corrected.end() :] if corrected and corrected.end() < len(text) else text
+        # "can you guarantee that …" asks the same as "is it that …"; the answer then begins with a disclaimer
+        query = self._index.query(_PROMISE.sub("is it", question))
+        query = replace(query, text=question)
+        follows = bool(memory.query) and self._follows(query, question, bool(corrected))
         if follows and memory.query:
-            about = tuple(dict.fromkeys(s for k in memory.query_facts for s in self._index.stems(k)))
-            query = merged(query, replace(memory.query, stems=memory.query.stems or about))
-            query = replace(query, side=tuple(dict.fromkeys((*query.side, *about))))
+            query = self._with_context(query, memory.query, memory.query_facts)
         if query.kind is None and not (statements or follows):
             return None
-        if found := self._phrase(asked):
-            return Answer((self._said(found),), query)
+        if found := self._translation(question):
+            return Answer((self._quote(found),), query)
         matches = self._index.search(query)
-        says = (
-            self._from(query, matches, memory, hedge)
-            if query.kind or follows or (matches and matches[0].covered >= SURE)
+        sentences = (
+            self._from_matches(query, matches, memory, hedge)
+            if query.kind or follows or (matches and matches[0].coverage >= SURE)
             else None
         )
-        if says and corrected:
-            says = (Said(self._lead("corrected")), *says)
-        return Answer(says, query) if says else None
+        if sentences and corrected:
+            sentences = (Sentence(self._lead("corrected")), *sentences)
+        return Answer(sentences, query) if sentences else None
+
+    def _with_context(self, query: Query, previous: Query, previous_facts: tuple[int, ...]) -> Query:
+        """Return a follow-up completed by the previous question and by the facts that answered it."""
+        about = tuple(dict.fromkeys(s for k in previous_facts for s in self._index.stems(k)))
+        query = completed(query, replace(previous, stems=previous.stems or about))
+        return replace(query, context_stems=tuple(dict.fromkeys((*query.context_stems, *about))))
 
     def _follows(self, query: Query, text: str, corrected: bool) -> bool:
+        """Return whether a question continues the previous one, such as "and on Sunday?"."""
         if corrected or _FOLLOW_UP.match(text):
             return True
         if not query.stems:
@@ -98,85 +112,112 @@ class Answerer:
             )
         return _POINTING.search(text) is not None and query.kind is not None and len(query.stems) <= 2
 
-    def _from(
+    def _from_matches(
         self, query: Query, matches: list[Match], memory: Memory, hedge: bool
-    ) -> tuple[Said, ...] | None:
+    ) -> tuple[Sentence, ...] | None:
+        """Return the answer by the best match, None when none fits well enough."""
         best = matches[0] if matches else None
-        if all(self._index.is_light(s) or s == "phone" for s in query.stems) and (
-            best is None or query.kind == "price"
-        ):
-            return self._unnamed(query)
-        if (
-            query.kind == "where"
-            and best
-            and not best.typed
-            and _YOURS.search(query.text)
-            and (place := self._unnamed(query))
-        ):
-            return place
+        if without_subject := self._without_subject(query, best):
+            return without_subject[0]
         if (
             best is None
-            or best.covered < LIKELY
-            or (best.covered < SURE and not hedge)
-            or not self._names(query, best)
+            or best.coverage < LIKELY
+            or (best.coverage < SURE and not hedge)
+            or not self._is_about_subject(query, best)
         ):
             return None
+        if self._is_introduced(query, best):
+            return self._introduced(query, best)
+        return self._decided(query, matches, memory)
+
+    def _without_subject(self, query: Query, best: Match | None) -> tuple[tuple[Sentence, ...] | None] | None:
+        """Return a one-tuple of the answer when the question names nothing to look up, else None."""
+        names_nothing = all(self._index.is_light(s) or s == "phone" for s in query.stems)
+        if names_nothing and (best is None or query.kind == "price"):
+            return (self._answer_without_subject(query),)
+        # "where do I find you?" has words to look up, but asks for the agent's own address
+        asks_address = query.kind == "where" and best and not best.has_value and _YOURS.search(query.text)
+        if asks_address and (place := self._answer_without_subject(query)):
+            return (place,)
+        return None
+
+    def _is_introduced(self, query: Query, best: Match) -> bool:
+        """Return whether the fact cannot be given as the answer itself, only after an introductory line."""
+        promised = _PROMISE.search(query.text) and not self._refuses_promise(best)
+        lacks_value = query.kind in ("price", "phone", "when", "duration", "count") and not best.has_value
+        return bool(promised) or lacks_value or best.coverage < SURE
+
+    def _introduced(self, query: Query, best: Match) -> tuple[Sentence, ...] | None:
+        """Return the fact after a line that says how it relates to the question."""
+        quote = self._quote(best.index)
+        if _PROMISE.search(query.text) and not self._refuses_promise(best):
+            return (Sentence(self._lead("promise")), quote, *self._next_in_sentence(best.index))
+        if query.kind in ("price", "phone") and not best.has_value:
+            return (Sentence(self._lead(query.kind)), quote)
+        if query.kind in ("when", "duration", "count") and not best.has_value:
+            return (Sentence(self._lead(query.kind)), quote) if best.coverage >= SURE else None
+        return (Sentence(self._lead("hedge")), quote)
+
+    def _refuses_promise(self, best: Match) -> bool:
+        return re.match(r"(?i)i can't promise", self._index.facts[best.index].text) is not None
+
+    def _decided(self, query: Query, matches: list[Match], memory: Memory) -> tuple[Sentence, ...]:
+        """Return the best fact as the answer, after a yes or no where it decides the question."""
+        best = matches[0]
         fact = self._index.facts[best.index]
-        says = [self._said(best.index)]
-        if _PROMISE.search(query.text) and not re.match(r"(?i)i can't promise", fact.text):
-            return (Said(self._lead("promise")), *says, *self._beside(best.index))
-        if query.kind in ("price", "phone") and not best.typed and best.covered >= LIKELY:
-            return (Said(self._lead(query.kind)), *says)
-        if query.kind in ("when", "duration", "count") and not best.typed:
-            return (Said(self._lead(query.kind)), *says) if best.covered >= SURE else None
-        if best.covered < SURE:
-            return (Said(self._lead("hedge")), *says)
+        quote = self._quote(best.index)
+        sentences = [quote]
         verdict = self._verdict(query, best, fact)
         if verdict:
-            says[0] = Said(f"{verdict}, {lower_first(says[0].text)}", says[0].facts)
-        elif (
-            best.index in memory.told
-            and memory.query
+            sentences = [Sentence(f"{verdict}, {lower_first(quote.text)}", quote.facts)]
+        elif self._was_told(query, best, memory):
+            sentences = [Sentence(self._lead("again", fact=lower_first(quote.text)), quote.facts)]
+        if verdict == "No" or is_negative(fact.text):
+            # "… is out of stock" is of more use with what follows, such as when it arrives
+            return (*sentences, *self._next_in_sentence(best.index))
+        also = next(
+            (
+                m.index
+                for m in matches[1:3]
+                if m.coverage >= 0.85 and m.has_value and self._in_same_sentence(m.index, best.index)
+            ),
+            None,
+        )
+        if also is not None and query.kind not in ("yesno", "price"):
+            return tuple(self._quote(k) for k in sorted((best.index, also)))
+        return tuple(sentences)
+
+    def _was_told(self, query: Query, best: Match, memory: Memory) -> bool:
+        """Return whether the same question was answered by the same fact just before."""
+        return (
+            best.index in memory.told_facts
+            and memory.query is not None
             and set(memory.query.stems) == set(query.stems)
             and memory.query.kind == query.kind
-        ):
-            says[0] = Said(self._lead("again", fact=lower_first(says[0].text)), says[0].facts)
-        if verdict == "No" or is_negative(fact.text):
-            says += self._beside(best.index)
-        else:
-            also = next(
-                (
-                    m.index
-                    for m in matches[1:3]
-                    if m.covered >= 0.85 and m.typed and self._same_line(m.index, best.index)
-                ),
-                None,
-            )
-            says = (
-                [self._said(k) for k in sorted((best.index, also))]
-                if also is not None and query.kind not in ("yesno", "price")
-                else says
-            )
-        return tuple(says)
+        )
 
-    def _same_line(self, a: int, b: int) -> bool:
+    def _in_same_sentence(self, a: int, b: int) -> bool:
         facts = self._index.facts
         return a != b and facts[a].line == facts[b].line and facts[a].whole is None and facts[b].whole is None
 
-    def _names(self, query: Query, best: Match) -> bool:
-        """A price must be of the very thing: one unknown word of two makes it another thing."""
-        unknown = [s for s in query.stems if not self._index.speaks_of(s) and not self._index.is_light(s)]
+    def _is_about_subject(self, query: Query, best: Match) -> bool:
+        """Return whether the match is about what the question names.
+
+        A figure must be of that very thing: when half of the question's words are unknown, it is another one.
+        """
+        unknown = [s for s in query.stems if not self._index.mentions(s) and not self._index.is_light(s)]
         return (
             not unknown
             or query.kind not in ("price", "count", "when", "duration")
             or len(unknown) * 2 < len(query.stems)
         )
 
-    def _unnamed(self, query: Query) -> tuple[Said, ...] | None:
-        """A question that names nothing ("how much is it?", "what's your number?"): answered when only one
-        note can be meant.
+    def _answer_without_subject(self, query: Query) -> tuple[Sentence, ...] | None:
+        """Answer a question that names nothing ("how much is it?", "what's your number?").
+
+        None when no fact, or no kind of question, can be meant.
         """
-        fitting = self._index.typed(query.kind, query.text)
+        fitting = self._index.facts_with_value(query.kind, query.text)
         if query.days or query.hours:
             fitting = [k for k, f in enumerate(self._index.facts) if days_in(f.source) and f.whole is None]
         if not fitting or (
@@ -184,60 +225,48 @@ class Answerer:
         ):
             return None
         if query.kind == "price" and len(fitting) > 2:
-            return (Said(self._lead("which")),)
+            return (Sentence(self._lead("which")),)
         fact = self._index.facts[fitting[0]]
         verdict = self._verdict(query, Match(fitting[0], 1.0, 1.0, True), fact)
-        said = self._said(fitting[0])
-        return (Said(f"{verdict}, {lower_first(said.text)}", said.facts) if verdict else said,)
+        quote = self._quote(fitting[0])
+        return (Sentence(f"{verdict}, {lower_first(quote.text)}", quote.facts) if verdict else quote,)
 
-    def _beside(self, index: int) -> list[Said]:
-        """Return the next note of the same sentence: "… is out of stock; an alternative arrives …"."""
+    def _next_in_sentence(self, index: int) -> list[Sentence]:
+        """Return the next fact of the same sentence: "… is out of stock; an alternative arrives …"."""
         facts = self._index.facts
         after = index + 1
         return (
-            [self._said(after)]
+            [self._quote(after)]
             if after < len(facts) and facts[after].line == facts[index].line and facts[after].whole is None
             else []
         )
 
-    def _said(self, index: int) -> Said:
+    def _quote(self, index: int) -> Sentence:
+        """Return a fact as a sentence; a part of a list counts as its whole too."""
         fact = self._index.facts[index]
-        return Said(fact.text, (index,) if fact.whole is None else (index, fact.whole))
+        return Sentence(fact.text, (index,) if fact.whole is None else (index, fact.whole))
 
     def _verdict(self, query: Query, best: Match, fact: Fact) -> str:
-        """Return "Yes" or "No" where the note decides it beyond doubt, "" where it is better only quoted."""
-        days = days_in(fact.source)
-        hours = hours_in(fact.source)
-        if query.kind in ("yesno", "open", "when") and query.days and days:
-            if not query.days <= days:
-                return "No"
-            return "Yes" if query.kind != "when" else ""
-        if query.kind != "yesno" or (days and not query.hours and _OPENNESS.search(query.text)):
-            return ""
-        if query.hours and len(hours) == 2 and _OPENNESS.search(query.text):
-            return "Yes" if hours[0] <= query.hours[0] < hours[1] else "No"
-        if query.hours and len(hours) == 1 and query.hours[0] != hours[0]:
-            return ""
+        """Return "Yes" or "No" where the fact decides the question beyond doubt, else ""."""
+        by_time = _verdict_by_time(query, fact)
+        if by_time is not None:
+            return by_time
         if _AMOUNT.search(query.text) and query.numbers:
             return "Yes" if query.numbers <= self._index.numbers(best.index) else "No"
-        if re.match(r"(?i)(i can't|no |we do not|we don't|there (is|are) no)", fact.text):
-            return "No" if re.match(r"(?i)(there|we)", fact.text) else ""
-        if re.search(r"(?i)n't\b|\bnot\b", query.text) or re.search(
-            r"(?i)\b(except|only|unless)\b", fact.text
-        ):
-            return ""
-        if is_negative(fact.text):
-            return "No" if best.covered >= 0.8 else ""
-        if best.opposed:
+        by_wording = _verdict_by_wording(query, best, fact)
+        if by_wording is not None:
+            return by_wording
+        if best.contradicts:
             return "No"
-        return "Yes" if best.covered >= 0.9 and not query.numbers - self._index.numbers(best.index) else ""
+        return "Yes" if best.coverage >= 0.9 and not query.numbers - self._index.numbers(best.index) else ""
 
-    def _phrase(self, text: str) -> int | None:
-        """Return the note that translates what is asked for, None when nothing like it is in the notes."""
-        asked = _SAYING.search(text) if self._glossary else None
-        if not asked:
+    def _translation(self, text: str) -> int | None:
+        """Return the fact that translates the phrase asked for, None when the prompt has none like it."""
+        question = _SAYING.search(text) if self._glossary else None
+        if not question:
             return None
-        what = re.sub(r"[^\w\s]", "", asked["what"].lower()).strip()
+        what = re.sub(r"[^\w\s]", "", question["what"].lower()).strip()
+        # a part of a phrase counts a little less than the same phrase
         scored = [
             (
                 max(
@@ -250,16 +279,18 @@ class Answerer:
             for a, b, k in self._glossary
         ]
         score, index = max(scored)
+        # the recogniser, which knows English alone, spells foreign phrases its own way
         return index if score >= 70 else None
 
 
-def asked_phrase(text: str, index: Index) -> str:
-    """Return the words of a question that name what the notes do not have: "the garden waste bin"; "" where
-    that is not clear.
+def unknown_subject(text: str, index: Index) -> str:
+    """Return what a question names, such as "the garden waste bin", for a reply that it is unknown.
+
+    "" where that is not clear.
     """
     for start in reversed([0, *(m.end() for m in _NAMING.finditer(text))]):
         words = re.findall(r"[\w'-]+", text[start:])
-        length = next((k for k, word in enumerate(words) if not index.carries(word)), len(words))
+        length = next((k for k, word in enumerate(words) if not index.is_content_word(word)), len(words))
         if start and 1 <= length <= 3 and words[length : length + 1] not in (["one"], ["ones"]):
             article = re.search(r"(?i)\b(the|any|an?)\s+$", text[:start])
             return speakable(" ".join([*([article[1].lower()] if article else []), *words[:length]]))
@@ -270,15 +301,41 @@ def _without_marks(text: str) -> str:
     return re.sub(r"[^\w\s]", "", text.lower())
 
 
-def told_about(
+def _verdict_by_time(query: Query, fact: Fact) -> str | None:
+    """Return "Yes", "No" or "" where days and hours settle the question, None where they do not."""
+    days = days_in(fact.source)
+    hours = hours_in(fact.source)
+    if query.kind in ("yesno", "open", "when") and query.days and days:
+        if not query.days <= days:
+            return "No"
+        return "Yes" if query.kind != "when" else ""
+    if query.kind != "yesno" or (days and not query.hours and _OPENNESS.search(query.text)):
+        return ""
+    if query.hours and len(hours) == 2 and _OPENNESS.search(query.text):
+        return "Yes" if hours[0] <= query.hours[0] < hours[1] else "No"
+    # one time of day in the fact may begin something or end it
+    return "" if query.hours and len(hours) == 1 and query.hours[0] != hours[0] else None
+
+
+def _verdict_by_wording(query: Query, best: Match, fact: Fact) -> str | None:
+    """Return "Yes", "No" or "" where a negation settles the question, None where there is none."""
+    if re.match(r"(?i)(i can't|no |we do not|we don't|there (is|are) no)", fact.text):
+        return "No" if re.match(r"(?i)(there|we)", fact.text) else ""
+    # "isn't it …?" and "only …" turn yes and no round
+    if re.search(r"(?i)n't\b|\bnot\b", query.text) or re.search(r"(?i)\b(except|only|unless)\b", fact.text):
+        return ""
+    if is_negative(fact.text):
+        return "No" if best.coverage >= 0.8 else ""
+    return None
+
+
+def find_statement(
     question: str, statements: list[str], lexicon_index: Callable[[tuple[Fact, ...]], Index]
 ) -> str | None:
-    """Return what the person told about themselves that answers `question` ("what's my dog's name?"), None
-    for nothing.
-    """
+    """Return the user's own statement that answers their `question` ("what's my dog's name?"), or None."""
     if not statements or not re.search(r"(?i)\b(my|i|me|our|we)\b", question):
         return None
     index = lexicon_index(tuple(Fact(sentence(s), s) for s in statements))
     query = index.query(question)
     matches = index.search(replace(query, kind="open")) if query.stems else []
-    return statements[matches[0].index] if matches and matches[0].covered >= SURE else None
+    return statements[matches[0].index] if matches and matches[0].coverage >= SURE else None

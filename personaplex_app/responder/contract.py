@@ -1,4 +1,4 @@
-"""What the embedded engine asks of whoever decides what to say."""
+"""The interface between the embedded engine and a responder, which decides what the agent says."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from ..engine.contract import SessionConfig
 
 
 class Responder(Protocol):
-    """One talk's other head.
+    """Decides what the agent says in one talk.
 
-    All calls of one talk come from one worker thread at a time, never from `step()`.
+    All calls come from one worker thread, never from `step()`, so that they may block.
     """
 
     def greet(self) -> str:
-        """Return the opening line in role, "" for none."""
+        """Return the greeting in role, "" for none."""
         ...
 
     def reply(self, user_text: str) -> Iterator[str]:
-        """Yield the answer's sentences, each as soon as it is known.
+        """Yield the answer's sentences, each as soon as it is known. May block.
 
-        May block. May be closed early: what was yielded has then not been said unless `heard` tells so. May
-        also be asked for a text the user turns out to continue; only a reply followed by `heard` happened.
+        The iterator may be closed early, and a reply may be made for a text that the user then continues.
+        What was yielded counts as said only when `record_played` reports it.
         """
         ...
 
-    def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Take note of what was really played of the last reply or greeting: the only thing remembered as
-        said.
-        """
+    def record_played(self, agent_text: str, interrupted: bool) -> None:
+        """Take note of what was played of the last reply or greeting; nothing else counts as said."""
         ...
 
     def close(self) -> None:
@@ -37,6 +35,6 @@ class Responder(Protocol):
         ...
 
 
-# takes a sentence for the person in the talk, from any thread
+# shows the user a sentence; may be called from any thread
 Notify = Callable[[str], None]
 MakeResponder = Callable[[SessionConfig, Notify], Responder]

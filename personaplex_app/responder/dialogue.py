@@ -1,4 +1,4 @@
-"""The lines of `dialogue.yaml`: rules that fire on what a person says, and the slots in what is said back."""
+"""Read `dialogue.yaml`: rules that fire on what the user says, and lines with slots to answer with."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _FIELDS = frozenset(
 
 @dataclass(frozen=True)
 class RuleInput:
-    """What a rule looks at.
+    """A user turn as the rules see it.
 
-    `fits` is how well the best note fits, `recalls` how much of the last note was said back.
+    `named`: the user has just given a new name. `fits` is the best fact's coverage of the turn, 0 to 1;
+    `recalls` is the share of the last fact that the user repeated, 0 to 1.
     """
 
     text: str
@@ -42,7 +43,12 @@ class RuleInput:
 
 @dataclass(frozen=True)
 class Rule:
-    """One entry of the file; None stands for a condition that is not set."""
+    """One rule of the file: its conditions and its lines. None is a condition that is not set.
+
+    `when` and `lacks` are patterns that the text must and must not contain; `stage` lists the stages of the
+    talk in which the rule applies, and `to` is the stage that it leads to. `otherwise` are the lines for when
+    no slot of `say` can be filled; `orders` adds the facts of the line to the user's order.
+    """
 
     id: str
     say: tuple[str, ...]
@@ -60,6 +66,7 @@ class Rule:
     orders: bool = False
 
     def fires(self, turn: RuleInput, stage: str) -> bool:
+        """Return whether all conditions hold for a turn at this stage of the talk."""
         return (
             self.min_words <= turn.words <= self.max_words
             and (self.question is None or self.question == turn.question)
@@ -74,9 +81,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Style:
-    """How one kind of role talks. `lines` are its named phrases (greet, ask_on, unknown, …).
+    """How one kind of role talks.
 
-    `steps` are the questions the role asks in turn, each with what makes it needless.
+    A prompt that contains `cues` has this style. `lines` are its named phrases (greet, ask_on, unknown, …);
+    `steps` are the questions that the role asks in order, each with a pattern of what makes it needless.
     """
 
     name: str
@@ -93,7 +101,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Story:
-    """A story told line by line; `hero` is how its own hero is introduced, and then called."""
+    """A story told line by line; `hero` is how its hero is introduced, and how they are called then."""
 
     title: str
     when: re.Pattern[str]
@@ -103,7 +111,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """The whole file."""
+    """The content of the file."""
 
     first: tuple[Rule, ...]
     general: tuple[Rule, ...]
@@ -114,13 +122,14 @@ class Dialogue:
 
     @classmethod
     def load(cls, path: Path = DIALOGUE_FILE) -> Dialogue:
-        """Return the lines of a dialogue file.
+        """Load a dialogue file.
 
         Raises: SettingsError naming the rule that cannot be used.
         """
         raw = load_yaml(path)
         styles: dict[str, dict[str, Any]] = {}
         for name, own in raw["styles"].items():
+            # a style inherits from an earlier one; its own first rules come before the inherited ones
             base = styles.get(own.get("base", ""), {})
             styles[name] = {**base, **own, "first": own.get("first", []) + base.get("first", [])}
         stories = tuple(
@@ -138,8 +147,9 @@ class Dialogue:
         )
 
     def style_for(self, prompt: str) -> Style:
-        """Return the style whose cues the prompt names most, the plain one when it names none."""
+        """Return the style with the most cues in the prompt, the last one of the file when there are none."""
         text = prompt.lower()
+        # of two with as many cues the earlier one wins
         scored = [
             (sum(cue.search(text) is not None for cue in style.cues), -k, style)
             for k, style in enumerate(self.styles)
@@ -204,8 +214,9 @@ def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
 
 
 def filled(template: str, slot: Callable[[str], str | None]) -> str | None:
-    """Return a line with its {slots} filled, None when one of them cannot be."""
+    """Return a line with its {slots} filled, None when one of them cannot be filled."""
     parts = []
+    # split by a pattern with a group: the odd parts are the slots' names
     for k, part in enumerate(_SLOT.split(template)):
         value = slot(part) if k % 2 else part
         if value is None or (k % 2 and not value):
@@ -217,11 +228,14 @@ def filled(template: str, slot: Callable[[str], str | None]) -> str | None:
 def take_turns(
     id_: str, lines: tuple[str, ...], memory: Memory, slot: Callable[[str], str | None]
 ) -> str | None:
-    """Return the next of several lines that can be filled, counting in `memory.used`; None when none can."""
-    start = memory.used[id_]
+    """Return the next of several lines whose slots can be filled, None when there is none.
+
+    `memory.line_uses` counts under `id_` how far the lines are used, so that they take turns.
+    """
+    start = memory.line_uses[id_]
     for k in range(len(lines)):
         text = filled(lines[(start + k) % len(lines)], slot)
         if text is not None:
-            memory.used[id_] = start + k + 1
+            memory.line_uses[id_] = start + k + 1
             return text
     return None

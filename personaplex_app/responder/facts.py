@@ -1,6 +1,4 @@
-"""A role prompt taken apart: who the agent is, and what it knows, sentence by sentence, ready to be said in
-the first person.
-"""
+"""Parse a role prompt into who the agent is and the facts it knows, worded in the first person."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from .numbers import figures
 from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 
 MAX_FACTS = 200
+# full stops that end no sentence
 _ABBREVIATED = (
     r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
 )
@@ -18,7 +17,9 @@ _SENTENCE_END = re.compile(
     _ABBREVIATED
     + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
 )
+# "You work here, and you like tea" is two facts
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
+# sentences about what the agent does in the talk, which are no information for the user
 _BEHAVIOUR = re.compile(
     r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play"
     r" short|help|teach|praise|calm|speak"
@@ -62,7 +63,7 @@ _PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[
 
 @dataclass(frozen=True)
 class Identity:
-    """Who speaks. An empty field was not in the prompt."""
+    """Who the agent is; a field that is not in the prompt is empty. `kind` is the kind of company."""
 
     name: str = ""
     company: str = ""
@@ -80,13 +81,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing the agent knows. `text` is said as it stands; `subject` is what it is about; `source` is the
-    prompt's own wording.
+    """One thing that the agent knows.
 
-    A part (one price of a list) names its whole in `whole`, the index of the fact it was cut from. `noted`
-    facts are information, the others are about how the agent behaves. `line` numbers the prompt's sentences:
-    facts of one line belong together.
-    `context` is the heading of the list that a part is from.
+    `text` is ready to be spoken, `source` is the prompt's wording, and `subject` is what the fact is about. A
+    fact that is a part of another, such as one price of a list, has that one's index in `whole` and the
+    list's heading in `context`. `noted` facts are information; the others say how the agent behaves. `line`
+    is the number of the prompt's sentence.
     """
 
     text: str
@@ -100,7 +100,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a role prompt says. `asks_for` is what the agent is told to ask people for."""
+    """The content of a role prompt. `asks_for` is what the agent is to ask users for, such as their name."""
 
     prompt: str
     identity: Identity
@@ -110,7 +110,7 @@ class Brief:
 
 
 def read_brief(prompt: str) -> Brief:
-    """Return what a role prompt says; every prompt gives a brief, an odd one a poor one."""
+    """Parse a role prompt. Any text can be parsed; an unusual one yields few facts."""
     facts: list[Fact] = []
     asks_for = about = ""
     identity = _identity(prompt)
@@ -128,6 +128,7 @@ def read_brief(prompt: str) -> Brief:
             asks_for = asks_for or wanted["what"]
             continue
         if len(facts) < MAX_FACTS and not _is_direction(raw):
+            # a pronoun at the beginning is replaced by the subject of the sentence before it
             raw = re.sub(
                 r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)",
                 lambda m, known=about: known or m[0],
@@ -143,7 +144,7 @@ def read_brief(prompt: str) -> Brief:
 
 
 def _sentences(prompt: str) -> list[tuple[int, str]]:
-    """Return the prompt's sentences and clauses, each with the number of the sentence it is from."""
+    """Return the prompt's sentences, split at semicolons too, each with the number of its sentence."""
     prompt = re.sub(r"(?i)\s*\b(information|details|facts|notes)\s*:\s*", r"\n\1: ", prompt)
     parts = (
         (n, part)
@@ -163,7 +164,7 @@ def _sentences(prompt: str) -> list[tuple[int, str]]:
 
 
 def _is_direction(text: str) -> bool:
-    """A sentence about how to behave, or one that only says who the agent is."""
+    """Return whether a sentence says how to behave, or only who the agent is; it is no fact to tell."""
     return bool(
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
@@ -178,6 +179,7 @@ def _is_direction(text: str) -> bool:
 
 
 def _identity(prompt: str) -> Identity:
+    """Return the agent's name, company, kind of company and role, as far as the prompt has them."""
     name = next((m[1] for m in (p.search(prompt) for p in _NAMES) if m), "")
     if name.endswith(("'s", "’s")):
         after = re.search(re.escape(name) + r"[^.]*?, " + _NAME, prompt)
@@ -191,12 +193,12 @@ def _identity(prompt: str) -> Identity:
 
 
 def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[Fact]:
-    """Return one sentence as a fact, and after it its parts when it is a list of prices or figures."""
+    """Return one sentence as a fact, followed by its parts when it is a list of prices."""
     label, colon, value = raw.partition(": ")
     headed = bool(colon) and len(label.split()) <= 5
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
-    whole = Fact(_said(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
+    whole = Fact(_spoken(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
     named = [
         (
@@ -209,7 +211,7 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     return [whole, *(Fact(sentence(text), raw, item, index, noted, line, label) for text, item in named)]
 
 
-def _said(raw: str, label: str, value: str, serving: bool) -> str:
+def _spoken(raw: str, label: str, value: str, serving: bool) -> str:
     if not label:
         return sentence(first_person(raw, serving))
     starts_with_day = re.match(r"(?i)(mon|tues|wednes|thurs|fri|satur|sun)days?\b", value)
@@ -225,8 +227,9 @@ def _said(raw: str, label: str, value: str, serving: bool) -> str:
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
-    """Return (text, subject) of the parts of a list: "pad thai ($13), …", "$150 for the Mini, …", "starters
-    $7, mains $15".
+    """Return (text, subject) of the parts of a price list, [] for other text.
+
+    Lists look like "pad thai ($13), …", "$150 for the Mini, …" or "starters $7, mains $15".
     """
     found: list[tuple[str, str]] = []
     for match in _IN_BRACKETS.finditer(text):

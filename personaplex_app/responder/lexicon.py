@@ -1,7 +1,4 @@
-"""Words as the retrieval sees them: stems, meanings, days, kinds of question.
-
-Loaded once from `lexicon.yaml`.
-"""
+"""Words as the retrieval compares them: stems and synonyms (from `lexicon.yaml`), days, kinds of question."""
 
 from __future__ import annotations
 
@@ -38,8 +35,7 @@ _KINDS = (
      r"were)\b"),
     ("open", r"\b(?:what|which|how|tell me|explain|describe)\b|\?"),
 )  # fmt: skip
-# What makes a question of more than a few words: its mark, its first word, or an indirect "do you know when
-# …".
+# A longer text is a question by its mark, its first word, or an indirect "do you know when …".
 _ASKING = re.compile(
     r"\?|^(?:\W*(?:and|so|but|well|okay|ok|hi|hello|hey|sorry|then|now|please|thanks|thank you|yes|no|great|"
     r"right|oh|um|uh|because)\b)*\W*"
@@ -56,10 +52,11 @@ _ASKING = re.compile(
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What words mean; one per talk, for its stemmer is not to be shared between threads.
+    """The vocabulary. Each talk has its own, since the stemmer is not thread-safe.
 
-    `meaning` maps a stem to its group's first stem; `opposites` are pairs of stems; `empty` words are
-    never looked up; `light` stems help when found and do not matter when not.
+    `phrases` are fixed phrases and the one word that stands for each. `meaning` maps a stem to the first stem
+    of its synonyms; `opposites` are pairs of stems. `empty` words are never looked up; a `light` stem counts
+    for a fact that has it and hardly against one that has not.
     """
 
     phrases: tuple[tuple[str, str], ...]
@@ -71,7 +68,7 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path = LEXICON_FILE) -> Lexicon:
-        """Return the lexicon of a file."""
+        """Load the lexicon from a file. Raises: SettingsError when it cannot be read."""
         raw = load_yaml(path)
         stemmer = snowballstemmer.stemmer("english")
         meaning: dict[str, str] = {}
@@ -80,10 +77,12 @@ class Lexicon:
             for one in stems:
                 meaning.setdefault(one, stems[0])
         opposites = {(stemmer.stemWord(a), stemmer.stemWord(b)) for a, b in raw["opposites"]}
+        # longest first: a phrase may contain a shorter one
         phrases = sorted(raw["phrases"].items(), key=lambda pair: -len(pair[0]))
         light = frozenset(stemmer.stemWord(word) for word in raw["light"].split())
 
         def stem(word: str) -> str:
+            # the stemmer needs a vowel: without one it leaves the plural's s
             return stemmer.stemWord(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
 
         return cls(
@@ -91,7 +90,7 @@ class Lexicon:
         )
 
     def words(self, text: str) -> list[str]:
-        """Return the words of `text` in lower case, figures as words, set phrases as one word."""
+        """Return the words of `text` in lower case, figures in words, fixed phrases as one word."""
         text = " ".join(re.findall(r"[\w']+(?:-[\w']+)*", speakable(text).lower()))
         for phrase, one in self.phrases:
             if phrase in text:
@@ -99,7 +98,7 @@ class Lexicon:
         return [word.removesuffix("'s") for word in re.split(r"[\s-]+", text) if word]
 
     def content(self, text: str) -> list[str]:
-        """Return the stems that carry something to look up, each once, in order."""
+        """Return the stems worth looking up, each once, in order."""
         return list(
             dict.fromkeys(
                 self.stem(word) for word in self.words(text) if word not in self.empty and not is_day(word)
@@ -112,10 +111,11 @@ def is_day(word: str) -> bool:
 
 
 def kind_of(text: str) -> str | None:
-    """Return the kind of question `text` is, None when it is not one."""
+    """Return the kind of question that `text` is, such as "price" or "yesno"; None when it is none."""
     text = re.sub(r"[^\w\s'?]", " ", text.lower()).strip()
     if not _ASKING.search(text) and len(text.split()) > 5:
         return None
+    # in the order of the table: the more specific kinds come first
     found = [kind for kind, pattern in _KINDS if re.search(pattern, text)]
     if (
         found[:1] in (["price"], ["count"])
@@ -129,8 +129,9 @@ def kind_of(text: str) -> str | None:
 
 
 def days_in(text: str) -> frozenset[int]:
-    """Return the days of the week, 0 to 6, on which what `text` says holds: ranges, "every day except
-    Sunday", "closed on Monday".
+    """Return the days of the week on which the statement `text` holds, 0 for Monday to 6.
+
+    It understands ranges and exceptions: "every day except Sunday", "closed on Monday".
     """
     text = text.lower()
     barred: set[int] = set()

@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible endpoint answers, and the rules take over when it does not."""
+"""A responder that asks a language model over an OpenAI-compatible API, with the rules as its fallback."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from .memory import begins_with
 
 MAX_HISTORY_MESSAGES = 24
 MAX_HISTORY_CHARS = 8_000
+# replies that may still be played: an older one was given up
 MAX_OPEN_TURNS = 4
 MAX_LINE_BYTES = 65_536
+# after a failure the rules answer for so long, so that not every turn waits for the timeout
 RETRY_AFTER_S = 30.0
-MANNER = (
+STYLE_PROMPT = (
     "You are on a live voice call. Answer in one or two short spoken sentences, without lists, markup or"
     " emoji. Use only facts and figures given above or by the user; say so when you do not know something."
 )
@@ -33,9 +35,10 @@ _MARKUP = re.compile(r"[*_`#>|]+|<[^>]{0,200}>")
 
 @dataclass(frozen=True)
 class LlmSettings:
-    """Where the model is and how long to wait.
+    """The model's endpoint, its limits of time, and the longest reply.
 
-    `url` may end in /v1, in /chat/completions, or before either.
+    `url` may end in /v1, in /chat/completions, or before either. `first_token_s` and `total_s` are the
+    longest waits for the first and for the last part of a reply.
     """
 
     url: str
@@ -58,7 +61,7 @@ class LlmSettings:
 
     @property
     def endpoint(self) -> str:
-        """Where replies are asked for."""
+        """The URL of chat completions."""
         base = self.url.rstrip("/")
         if base.endswith("/chat/completions"):
             return base
@@ -66,21 +69,19 @@ class LlmSettings:
 
 
 class Fallback(Protocol):
-    """Who answers when the model does not: the rule responder, which also keeps its own memory of the
-    talk.
-    """
+    """The responder that answers when the model fails; it also gets the model's turns, for its memory."""
 
     def greet(self) -> str: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
-    def heard(self, agent_text: str, interrupted: bool) -> None: ...
-    def answered(self, user_text: str, agent_text: str) -> None: ...
+    def record_played(self, agent_text: str, interrupted: bool) -> None: ...
+    def record_answer(self, user_text: str, agent_text: str) -> None: ...
     def close(self) -> None: ...
 
 
 class LlmFailed(Exception):
-    """Why the model gave no answer, in words without prompt, key or transcript.
+    """The model gave no answer. The message has no prompt, key or transcript in it.
 
-    `lasting` will not pass by itself.
+    `lasting`: trying again is useless, such as with a wrong key.
     """
 
     def __init__(self, why: str, lasting: bool = False) -> None:
@@ -90,20 +91,20 @@ class LlmFailed(Exception):
 
 @dataclass
 class _OpenReply:
-    """One reply on its way: what was asked, what was yielded, and whether the rules took over.
+    """One reply that is being made or may still be played.
 
-    `asked` is None for the greeting.
+    `user_text` is None for the greeting; `by_rules`: the fallback answered; `spoken` is what was yielded.
     """
 
-    asked: str | None
+    user_text: str | None
     by_rules: bool = False
-    said: str = ""
+    spoken: str = ""
 
 
 class LlmResponder:
-    """Streams a model's answer sentence by sentence.
+    """Streams a model's answers by sentence.
 
-    `notice` is the sentence for the person once the model has failed.
+    `notice` is the sentence that the user was shown when the model first failed, None before.
     """
 
     def __init__(
@@ -119,71 +120,73 @@ class LlmResponder:
         self._notify = notify
         timeout = httpx.Timeout(settings.first_token_s)
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
+        # trust_env would add proxies and .netrc logins from the environment
         self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
         self._history: list[tuple[str, str]] = []
         self._turns: deque[_OpenReply] = deque(maxlen=MAX_OPEN_TURNS)
         self._closed = False
-        self._silent_until_s = 0.0
+        self._paused_until_s = 0.0
         self.notice: str | None = None
 
     def greet(self) -> str:
-        """Return the opening line, which needs no model."""
-        turn = _OpenReply(None, by_rules=True, said=self._fallback.greet())
+        """Return the fallback's greeting, which needs no model."""
+        turn = _OpenReply(None, by_rules=True, spoken=self._fallback.greet())
         self._turns.append(turn)
-        return turn.said
+        return turn.spoken
 
     def reply(self, user_text: str) -> Iterator[str]:
-        """Yield the model's sentences as they come; the rules' when it fails before the first."""
+        """Yield the model's sentences as they arrive, or the rules' when it fails before the first one."""
         turn = _OpenReply(user_text)
         self._turns.append(turn)
-        if time.monotonic() >= self._silent_until_s and re.search(r"\w", user_text):
+        if time.monotonic() >= self._paused_until_s and re.search(r"\w", user_text):
             try:
                 for sentence in self._sentences(user_text):
-                    turn.said = f"{turn.said} {sentence}"
+                    turn.spoken = f"{turn.spoken} {sentence}"
                     yield sentence
-                if not turn.said:
+                if not turn.spoken:
                     raise LlmFailed("it sent an empty answer")
             except LlmFailed as failure:
                 if self._closed:
                     return
                 self._failed(failure)
-        if not turn.said:
+        if not turn.spoken:
             turn.by_rules = True
             for sentence in self._fallback.reply(user_text):
-                turn.said = f"{turn.said} {sentence}"
+                turn.spoken = f"{turn.spoken} {sentence}"
                 yield sentence
 
-    def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Keep the user's turn and what was played of the answer as the model's history."""
+    def record_played(self, agent_text: str, interrupted: bool) -> None:
+        """Add the user's turn and what was played of the answer to the model's history."""
         if not self._turns:
             return
-        turn = next((t for t in reversed(self._turns) if begins_with(t.said, agent_text)), self._turns[-1])
-        if turn.asked is not None:
-            self._history.append(("user", turn.asked))
+        turn = next((t for t in reversed(self._turns) if begins_with(t.spoken, agent_text)), self._turns[-1])
+        if turn.user_text is not None:
+            self._history.append(("user", turn.user_text))
         if agent_text:
             self._history.append(("assistant", agent_text + (" —" if interrupted else "")))
         del self._history[:-MAX_HISTORY_MESSAGES]
-        if turn.by_rules or turn.asked is None:
-            self._fallback.heard(agent_text, interrupted)
+        if turn.by_rules or turn.user_text is None:
+            self._fallback.record_played(agent_text, interrupted)
         else:
-            self._fallback.answered(turn.asked, agent_text)
+            self._fallback.record_answer(turn.user_text, agent_text)
         while self._turns and self._turns.popleft() is not turn:
             pass
 
     def close(self) -> None:
-        """Close the connections and end a reply that waits. May be called twice, and from another thread."""
+        """Close the connections, which ends a waiting reply. May be called twice and from another thread."""
         self._closed = True
         self._client.close()
         self._fallback.close()
 
     def _failed(self, failure: LlmFailed) -> None:
-        self._silent_until_s = float("inf") if failure.lasting else time.monotonic() + RETRY_AFTER_S
+        self._paused_until_s = float("inf") if failure.lasting else time.monotonic() + RETRY_AFTER_S
         if self.notice is None:
             self.notice = f"The language model did not answer ({failure}); the built-in answers take over."
             if self._notify:
                 self._notify(self.notice)
 
     def _messages(self, user_text: str) -> list[dict[str, str]]:
+        # the newest turns first, until the room is used up
         room = MAX_HISTORY_CHARS
         kept = []
         for role, text in reversed(self._history):
@@ -192,13 +195,13 @@ class LlmResponder:
                 break
             kept.append({"role": role, "content": text})
         return [
-            {"role": "system", "content": f"{self._prompt}\n\n{MANNER}"},
+            {"role": "system", "content": f"{self._prompt}\n\n{STYLE_PROMPT}"},
             *reversed(kept),
             {"role": "user", "content": user_text},
         ]
 
     def _sentences(self, user_text: str) -> Iterator[str]:
-        """Yield whole sentences; one that the stream breaks off is dropped.
+        """Yield the reply's whole sentences; one that is broken off is dropped.
 
         Raises: LlmFailed.
         """
@@ -218,6 +221,7 @@ class LlmResponder:
                     yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
         except LlmFailed:
+            # a sentence that is whole is said, though the stream broke after it
             if re.search(r"[.!?…]$", waiting.strip()):
                 yield _clean(waiting)
             raise
@@ -225,9 +229,9 @@ class LlmResponder:
             yield last
 
     def _pieces(self, user_text: str) -> Iterator[str]:
-        """Yield the text pieces of one streamed reply.
+        """Yield the text of one streamed reply, piece by piece.
 
-        Raises: LlmFailed when it is late, refused, broken or ends without saying that it has ended.
+        Raises: LlmFailed when the reply is late, refused, malformed, or ends without its end marker.
         """
         settings = self._settings
         began_s = time.monotonic()
@@ -247,6 +251,7 @@ class LlmResponder:
                         f"status {response.status_code}",
                         lasting=response.status_code in (400, 401, 403, 404, 422),
                     )
+                # httpx's timeout is per read: an endpoint that sends a little again and again is bounded here
                 for data in _events(response.iter_bytes()):
                     waited_s = time.monotonic() - began_s
                     if (
@@ -271,9 +276,9 @@ class LlmResponder:
 
 
 def _events(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Yield the data of server-sent events, "" for anything else, so that the caller can look at the clock.
+    """Yield the data of server-sent events, and "" after each chunk so that the caller can check the time.
 
-    Raises: LlmFailed when a line has no end.
+    Raises: LlmFailed when a line is too long.
     """
     waiting = b""
     for chunk in chunks:
@@ -288,9 +293,9 @@ def _events(chunks: Iterator[bytes]) -> Iterator[str]:
 
 
 def _delta(data: str) -> tuple[str, bool]:
-    """Return one event's text and whether the reply ends with it.
+    """Return the text of one event, and whether it is the reply's last.
 
-    Raises: LlmFailed when it is not a chat completion's event.
+    Raises: LlmFailed when it is no event of a chat completion.
     """
     if not data:
         return "", False
@@ -309,5 +314,5 @@ def _delta(data: str) -> tuple[str, bool]:
 
 
 def _clean(text: str) -> str:
-    """Return a sentence without markup, as a voice can say it."""
+    """Return a sentence without markup, which cannot be spoken."""
     return " ".join(_MARKUP.sub(" ", text).split())

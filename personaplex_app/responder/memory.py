@@ -1,4 +1,4 @@
-"""What one talk remembers. Only what was really heard counts as said."""
+"""What the rule responder remembers of one talk. Of its replies only what was played counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
 
+# bounds, so that a talk of any length keeps a memory of fixed size
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
 MAX_FIGURES = 400
@@ -19,6 +20,7 @@ _GIVEN_NAME = re.compile(
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
     r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
 )
+# words that follow "I'm" or "this is" and are no names
 _NO_NAME = frozenset(
     word_list("""
     a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so
@@ -29,8 +31,8 @@ _NO_NAME = frozenset(
 
 
 @dataclass(frozen=True)
-class Said:
-    """One sentence to say, and the notes it tells."""
+class Sentence:
+    """One sentence to say, and the indices of the facts that it states."""
 
     text: str
     facts: tuple[int, ...] = ()
@@ -38,49 +40,50 @@ class Said:
 
 @dataclass
 class Memory:
-    """One talk so far.
+    """The state of one talk.
 
-    `told` are notes that were heard, `rest` what an interruption cut off, `used` how often each line was
-    taken.
+    `replies` are the agent's texts that were played, `last_reply` the sentences of the last one, `unplayed`
+    those that an interruption cut off. `told_facts` are facts that were played. `statements` are the user's
+    sentences about themselves, in the second person. `line_uses` counts how often each set of lines was used.
     """
 
     user_name: str = ""
-    asked: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    last: list[Said] = field(default_factory=list)
-    rest: list[Said] = field(default_factory=list)
-    told: set[int] = field(default_factory=set)
+    questions: list[str] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)
+    last_reply: list[Sentence] = field(default_factory=list)
+    unplayed: list[Sentence] = field(default_factory=list)
+    told_facts: set[int] = field(default_factory=set)
     last_fact: int | None = None
     statements: list[str] = field(default_factory=list)
-    recent: list[str] = field(default_factory=list)
+    user_texts: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     figures: frozenset[int] = frozenset()
     query: Query | None = None
     query_facts: tuple[int, ...] = ()
     stage: str = "new"
     step: int = -1
-    answer: str = ""
-    stories: tuple[str, ...] = ()
-    used: Counter[str] = field(default_factory=Counter)
+    last_answer: str = ""
+    told_stories: tuple[str, ...] = ()
+    line_uses: Counter[str] = field(default_factory=Counter)
 
     def copy(self) -> Memory:
         """Return a memory that can be changed without changing this one."""
         return replace(
             self,
-            asked=[*self.asked],
-            said=[*self.said],
-            last=[*self.last],
-            rest=[*self.rest],
-            told={*self.told},
+            questions=[*self.questions],
+            replies=[*self.replies],
+            last_reply=[*self.last_reply],
+            unplayed=[*self.unplayed],
+            told_facts={*self.told_facts},
             statements=[*self.statements],
-            recent=[*self.recent],
+            user_texts=[*self.user_texts],
             orders=[*self.orders],
-            used=Counter(self.used),
+            line_uses=Counter(self.line_uses),
         )
 
     def take_note(self, text: str) -> bool:
-        """Note what a person's turn tells about them; return whether they just gave a new name."""
-        self.recent = [*self.recent, text.lower()][-MAX_TURNS:]
+        """Take note of a user turn; return whether the user has given a new name in it."""
+        self.user_texts = [*self.user_texts, text.lower()][-MAX_TURNS:]
         self.figures = frozenset([*self.figures, *figures(text)][-MAX_FIGURES:])
         name = given_name(text)
         named = bool(name) and name != self.user_name
@@ -96,35 +99,36 @@ class Memory:
                 self.statements = [*self.statements, second_person(part)][-MAX_STATEMENTS:]
         return named
 
-    def heard(self, says: list[Said], text: str, interrupted: bool) -> None:
-        """Note which of the sentences `says` were played when `text` was what could be heard."""
-        left = len(re.findall(r"\w+", text))
-        whole = []
-        for said in says:
-            words = len(re.findall(r"\w+", said.text))
-            if words > left and not (not interrupted and text):
+    def record_played(self, sentences: list[Sentence], text: str, interrupted: bool) -> None:
+        """Take note of a reply of which `text` was played, and so of which sentences were played whole."""
+        # by number of words: synthesis may change marks, but not how many words there are
+        left_words = len(re.findall(r"\w+", text))
+        played = []
+        for sentence in sentences:
+            words = len(re.findall(r"\w+", sentence.text))
+            if words > left_words and not (not interrupted and text):
                 break
-            left -= words
-            whole.append(said)
-        self.last = says
+            left_words -= words
+            played.append(sentence)
+        self.last_reply = sentences
         if text:
-            self.said = [*self.said, text][-MAX_TURNS:]
-        self.told |= {k for said in whole for k in said.facts}
-        self.last_fact = next((said.facts[-1] for said in reversed(whole) if said.facts), self.last_fact)
-        if interrupted and len(whole) < len(says):
-            self.rest = says[len(whole) :]
-        elif len(says) > 2 or says[-1:] == self.rest[-1:]:
-            self.rest = []  # a short remark in between leaves the rest of a story to be continued
+            self.replies = [*self.replies, text][-MAX_TURNS:]
+        self.told_facts |= {k for sentence in played for k in sentence.facts}
+        self.last_fact = next((each.facts[-1] for each in reversed(played) if each.facts), self.last_fact)
+        if interrupted and len(played) < len(sentences):
+            self.unplayed = sentences[len(played) :]
+        elif len(sentences) > 2 or sentences[-1:] == self.unplayed[-1:]:
+            self.unplayed = []  # after a short remark in between, a story can still be continued
 
 
 def begins_with(full: str, heard: str) -> bool:
-    """Return whether `heard` is `full` or its beginning, whatever the marks between the words."""
+    """Return whether `full` begins with the words of `heard`, whatever the case and the marks."""
     words, played = (re.findall(r"\w+", t.lower()) for t in (full, heard))
     return words[: len(played)] == played
 
 
 def given_name(text: str) -> str:
-    """Return the name a person gives as theirs in `text`, "" for none."""
+    """Return the name by which the user introduces themselves in `text`, "" for none."""
     for match in _GIVEN_NAME.finditer(text):
         name = match["sure"] or match["low"] or match["cased"]
         if (

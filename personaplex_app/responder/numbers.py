@@ -1,4 +1,4 @@
-"""Numbers as a voice says them, and the figures that a text holds. Pure functions of text."""
+"""Spell out numbers, and find the numbers in a text. Pure functions of text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def word_list(text: str) -> list[str]:
-    """Return the words of a table."""
+    """Return the words of a constant that is written over several lines."""
     return text.split()
 
 
@@ -62,7 +62,7 @@ def digits(text: str) -> str:
 
 
 def speakable(text: str) -> str:
-    """Return `text` with its figures, currency, times and dates written as they are said."""
+    """Return `text` with its figures, currency, times and dates spelt out as they are spoken."""
     text = text.replace("’", "'").replace("–", "-").replace("\N{NO-BREAK SPACE}", " ")
     for pattern, say in _RULES:
         text = re.sub(pattern, say, text)
@@ -70,10 +70,9 @@ def speakable(text: str) -> str:
 
 
 def figures(text: str) -> frozenset[int]:
-    """Return every number in `text`, as digits or words, part by part: "2:30", "two thirty" and "$2.30" are
-    all {2, 30}.
+    """Return the numbers in `text`, in digits or words: "2:30", "two thirty" and "$2.30" are all {2, 30}.
 
-    A lone "one", "first" or "second" counts only before a unit, being mostly no figure at all.
+    A lone "one", "first" or "second" counts only before a unit, since it is seldom meant as a number.
     """
     words = re.findall(r"[A-Za-z]+", speakable(text))
     found: set[int] = set()
@@ -113,7 +112,7 @@ def figures(text: str) -> frozenset[int]:
 
 
 def _joined(total: int, part: int, value: int) -> tuple[int, int, int]:
-    """Return (total, part, how small the next word must be) with one more number word."""
+    """Return total, part below the next scale, and the bound of the next word, after one more number word."""
     if value == 100:
         return total, max(part, 1) * 100, 100
     if value >= 1000:
@@ -136,7 +135,7 @@ def _value(word: str) -> int | None:
 
 
 def _bare_number(match: re.Match[str]) -> str:
-    """A bare number: grouped, decimal, or digit by digit where it is too long to be an amount."""
+    """Spell out a number without a unit; one too long for an amount, or with a leading 0, digit by digit."""
     whole, dot, rest = match[0].replace(",", "").partition(".")
     if len(whole) > _MAX_DIGITS or (len(whole) > 1 and whole.startswith("0")):
         return digits(whole + rest)

@@ -1,4 +1,4 @@
-"""Turning sentences round: a prompt's "you" into the agent's "I", a person's "my" into "your".
+"""Reword sentences: a prompt's "you" becomes the agent's "I", a user's "my" becomes "your".
 
 Pure functions of text.
 """
@@ -28,7 +28,7 @@ _ADVERBS = frozenset(
     word_list("""today now then usually sometimes often currently
     once here always""")
 )
-_ASIDE = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
+_QUOTED = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
     "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
@@ -38,7 +38,7 @@ _TO_PERSON = {
 
 
 def sentence(text: str) -> str:
-    """Return `text` as one sentence to say: figures in words, a capital first, a full stop last."""
+    """Return `text` as one sentence to speak: figures in words, a capital first, a full stop last."""
     text = speakable(text).strip(" ,;")
     if text and text[-1] not in ".!?":
         text += "."
@@ -46,9 +46,9 @@ def sentence(text: str) -> str:
 
 
 def first_person(text: str, serving: bool = True) -> str:
-    """Return a prompt's sentence as the agent says it of itself, fragments filled up to sentences.
+    """Return a prompt's sentence in the agent's first person; fragments become sentences, quotations stay.
 
-    Quoted words stay. `serving`: the agent works for a company, and "the customer" is whom it speaks to.
+    `serving`: the agent works for a company, so that "the customer" is the user and becomes "you".
     """
     if serving and re.match(
         r"(?i)(?:please"
@@ -68,7 +68,7 @@ def first_person(text: str, serving: bool = True) -> str:
             lambda m: "the customer " + _plural(m[1].lower()),
             text,
         )
-    parts = _ASIDE.split(text)
+    parts = _QUOTED.split(text)
     parts[::2] = [
         re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]
@@ -82,21 +82,19 @@ def first_person(text: str, serving: bool = True) -> str:
 
 
 def has_verb(text: str) -> bool:
-    """Return whether `text` is more than a label."""
+    """Return whether `text` contains a verb, and so is more than a label."""
     return bool(_VERB.search(text))
 
 
 def before_verb(text: str) -> str:
-    """Return the words before the verb, which say what a sentence is about; "" for none or too many."""
+    """Return the words before the verb, the subject; "" for none, or more than eight words."""
     verb = _VERB.search(text)
     subject = text[: verb.start()].strip(" ,") if verb else ""
     return subject if len(subject.split()) <= 8 else ""
 
 
 def lower_first(text: str) -> str:
-    """Return `text` to stand inside a sentence: a capital first letter lowered, unless it is "I" or looks
-    like a name.
-    """
+    """Return `text` with its first letter lowered, unless it is "I" or looks like a name."""
     first, *more = re.findall(r"[\w'-]+", text)[:2] or [""]
     article = first.lower() in ("the", "a", "an", "our", "your", "my", "this", "these")
     name = (
@@ -108,9 +106,7 @@ def lower_first(text: str) -> str:
 
 
 def second_person(text: str) -> str:
-    """Return what a person said of themselves as it is said back to them: "I like my cat" is "you like your
-    cat".
-    """
+    """Return a user's statement in the second person: "I like my cat" becomes "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
     for word in words:
@@ -137,9 +133,7 @@ def _swap(match: re.Match[str]) -> str:
 
 
 def _completed(text: str) -> str:
-    """Give a fragment its verb: "Open Monday to Friday" is "We're open …", "No refunds" is "There are no
-    refunds".
-    """
+    """Give a fragment its verb: "Open Monday" becomes "We're open …", "No refunds" "There are no refunds"."""
     head = text.split(" ")[0].lower()
     if head in ("open", "closed"):
         return f"We're {head}{text[len(head) :]}"

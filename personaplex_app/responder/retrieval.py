@@ -1,4 +1,7 @@
-"""Finding the fact that a question asks for, forgiving what a recogniser mishears."""
+"""Find the fact that a question asks for, tolerant of recognition errors.
+
+Facts and questions are compared by word stems, weighted by how rare a stem is (inverse document frequency).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,16 @@ from .facts import Fact
 from .lexicon import Lexicon, days_in, hours_in, is_day, kind_of
 from .numbers import cardinal, figures
 
+# coverage from which a fact answers the question, and from which it may
 SURE = 0.62
 LIKELY = 0.42
+# similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79
 _FUZZY_RATIO_SHORT = 86
-_UNHEARD = 3.0
-_LIGHT = 0.3
-_MEANT = 1.5
+# weights of a question's stems that are not in the facts: unknown ones count most against a match
+_UNKNOWN_WEIGHT = 3.0
+_LIGHT_WEIGHT = 0.3
+_SYNONYM_WEIGHT = 1.5
 _SOUNDS = (
     (r"ph", "f"),
     (r"th|d", "t"),
@@ -80,34 +86,38 @@ _NEGATIVE = re.compile(
 class Query:
     """One question.
 
-    `stems` are what it asks about, `side` what else was said around it, `head` the word after "how".
+    `stems` are what it asks about, `context_stems` what else was said around it, `adjective` is the stem of
+    the word after "how" ("how high").
     """
 
     text: str
     kind: str | None
     stems: tuple[str, ...]
-    side: tuple[str, ...] = ()
+    context_stems: tuple[str, ...] = ()
     days: frozenset[int] = frozenset()
     hours: tuple[float, ...] = ()
     numbers: frozenset[str] = frozenset()
-    head: str = ""
+    adjective: str = ""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A fact and how well it fits: `score` 0 to about 1.3, `covered` the share of the question it speaks
-    about.
+    """A fact and how well it fits a question.
+
+    `score` ranks facts, 0 to about 1.3; `coverage` is the share of the question that the fact speaks about,
+    0 to 1. `has_value`: it has a value of the kind asked for, such as a price. `contradicts`: it says the
+    opposite of one of the question's words.
     """
 
     index: int
     score: float
-    covered: float
-    typed: bool
-    opposed: bool = False
+    coverage: float
+    has_value: bool
+    contradicts: bool = False
 
 
 class Index:
-    """The facts of one talk, looked up by words. Holds a few thousand words at most."""
+    """The facts of one role prompt, looked up by words. It holds a few thousand words at most."""
 
     def __init__(self, facts: tuple[Fact, ...], lexicon: Lexicon) -> None:
         self.facts = facts
@@ -118,7 +128,8 @@ class Index:
         self.vocabulary = frozenset(stem for stems in self._stems for stem in stems)
         self._meanings = frozenset(lexicon.meaning.get(stem, stem) for stem in self.vocabulary)
         self._listed = frozenset(f.whole for f in facts if f.whole is not None)
-        self._sounds = self._sounds_of(facts)
+        self._stems_by_sound = self._pairs_by_sound(facts)
+        # a list's parts repeat its words, which would make them look common
         wholes = [stems for stems, f in zip(self._stems, facts, strict=True) if f.whole is None]
         self._idf = {
             s: 1.0 + math.log((1 + len(wholes)) / (1 + sum(s in stems for stems in wholes)))
@@ -126,11 +137,12 @@ class Index:
         }
 
     def query(self, text: str) -> Query:
-        """Return what `text` asks, looking first at the clause that asks it."""
+        """Return the question in `text`, taken first of all from the clause that asks it."""
         kind = kind_of(text)
         clause = asking_clause(text) if kind else text
-        stems = self._heard(clause)
-        rest = self._heard(text.replace(clause, " ")) if clause != text else ()
+        stems = self._stems_heard(clause)
+        rest = self._stems_heard(text.replace(clause, " ")) if clause != text else ()
+        # a clause that names nothing ("how much is it?") takes its subject from the rest of the text
         if all(stem in self._lexicon.light for stem in stems):
             stems = (*rest, *stems)
             rest = ()
@@ -148,12 +160,12 @@ class Index:
         )
 
     def search(self, query: Query, limit: int = 5) -> list[Match]:
-        """Return the best facts for a query, best first."""
+        """Return the best matches for a query, best first."""
         matches = (self._match(query, index) for index in range(len(self.facts)))
         return sorted((m for m in matches if m.score > 0), key=lambda m: -m.score)[:limit]
 
     def stems(self, index: int) -> list[str]:
-        """Return what fact `index` speaks about."""
+        """Return the stems of fact `index`."""
         return self._stems[index]
 
     def stems_of(self, text: str) -> list[str]:
@@ -165,8 +177,8 @@ class Index:
     def is_light(self, stem: str) -> bool:
         return stem in self._lexicon.light
 
-    def carries(self, word: str) -> bool:
-        """Return whether a word of a question names something, rather than help to ask."""
+    def is_content_word(self, word: str) -> bool:
+        """Return whether a question's word names something to look up, and is no function word or number."""
         word = word.lower()
         return (
             word not in self._lexicon.empty
@@ -175,14 +187,12 @@ class Index:
             and not number_words(word)
         )
 
-    def speaks_of(self, stem: str) -> bool:
-        """Return whether any fact uses this word or one that means the same."""
+    def mentions(self, stem: str) -> bool:
+        """Return whether any fact uses this stem or a synonym of it."""
         return self._lexicon.meaning.get(stem, stem) in self._meanings
 
-    def _heard(self, text: str) -> tuple[str, ...]:
-        """Return the content stems of `text`, each misheard one replaced by the word of the notes that it
-        sounds like.
-        """
+    def _stems_heard(self, text: str) -> tuple[str, ...]:
+        """Return the content stems of `text`, misheard ones replaced by similar words of the facts."""
         lexicon = self._lexicon
         words = [w for w in lexicon.words(text) if not is_day(w)]
         heard: list[str] = []
@@ -191,41 +201,45 @@ class Index:
             word = words[k]
             after = words[k + 1] if k + 1 < len(words) else ""
             stem = lexicon.stem(word)
-            if after and (meant := self._pair(word, after)):
+            if after and (meant := self._join_words(word, after)):
                 heard += meant
                 k += 1
             elif word not in lexicon.empty and not number_words(word):
-                heard.append(stem if self.speaks_of(stem) or stem in lexicon.light else self._alike(stem))
+                heard.append(
+                    stem if self.mentions(stem) or stem in lexicon.light else self._closest_stem(stem)
+                )
             k += 1
         return tuple(dict.fromkeys(heard))
 
-    def _pair(self, word: str, after: str) -> tuple[str, ...]:
-        """Return the words of the notes that two heard words together are: "sour dough", "come post", "pat
-        tie".
+    def _join_words(self, word: str, after: str) -> tuple[str, ...]:
+        """Return the stems of the facts that two heard words stand for together, () for none.
+
+        A recogniser writes unknown words as known ones: "sour dough", "come post", "pat tie" for "pad thai".
         """
         joined = self._lexicon.stem(word + after)
         if len(joined) > 5 and joined in self.vocabulary:
             return (joined,)
-        known = [self.speaks_of(self._lexicon.stem(w)) for w in (word, after)]
+        known = [self.mentions(self._lexicon.stem(w)) for w in (word, after)]
         if all(known) or (word in self._lexicon.empty and after in self._lexicon.empty):
             return ()
-        if not any(known) and (meant := self._sounds.get((_sound(word), _sound(after)))):
+        if not any(known) and (meant := self._stems_by_sound.get((_consonants(word), _consonants(after)))):
             return meant
         return next(
             ((v,) for v in self.vocabulary if len(joined) > 6 and len(v) > 5 and fuzz.ratio(joined, v) > 85),
             (),
         )
 
-    def _alike(self, stem: str) -> str:
+    def _closest_stem(self, stem: str) -> str:
+        """Return the facts' stem that is spelt or sounds most like `stem`, or `stem` where none is close."""
         best = stem
         ratio = float(_FUZZY_RATIO if len(stem) > 4 else _FUZZY_RATIO_SHORT)
         for known in self.vocabulary:
             if len(stem) > 3 and len(known) > 3 and abs(len(known) - len(stem)) <= 2:
                 score = fuzz.ratio(stem, known) + (4 if known[0] == stem[0] else -4)
                 if (
-                    len(_sound(stem)) > 2
-                    and _sound(stem) == _sound(known)
-                    and score > (70 if len(_sound(stem)) == 3 else 50)
+                    len(_consonants(stem)) > 2
+                    and _consonants(stem) == _consonants(known)
+                    and score > (70 if len(_consonants(stem)) == 3 else 50)
                 ):
                     score = max(score, 90.0)
                 if score > ratio:
@@ -233,15 +247,15 @@ class Index:
                     ratio = score
         return best
 
-    def _sounds_of(self, facts: tuple[Fact, ...]) -> dict[tuple[str, str], tuple[str, str]]:
-        """Return the pairs of words in what facts are about, by how they sound."""
+    def _pairs_by_sound(self, facts: tuple[Fact, ...]) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return the stems of neighbouring words in the facts' subjects, by the words' consonants."""
         stem = self._lexicon.stem
         pairs = {}
         for fact in facts:
             words = self._lexicon.words(fact.subject)
             pairs.update(
                 {
-                    (_sound(a), _sound(b)): (stem(a), stem(b))
+                    (_consonants(a), _consonants(b)): (stem(a), stem(b))
                     for a, b in pairwise(words)
                     if a not in self._lexicon.empty
                 }
@@ -251,29 +265,31 @@ class Index:
     def _match(self, query: Query, index: int) -> Match:
         fact = self.facts[index]
         found = total = 0.0
-        opposed = False
+        contradicts = False
         for stem in query.stems:
-            share, against = self._share(stem, index)
-            weight = self._idf.get(stem, _MEANT if self.speaks_of(stem) else _UNHEARD)
+            share, against = self._match_stem(stem, index)
+            weight = self._idf.get(stem, _SYNONYM_WEIGHT if self.mentions(stem) else _UNKNOWN_WEIGHT)
             if stem in self._lexicon.light and not share:
-                weight = _LIGHT
-            weight *= 2 if stem == query.head else 1
-            opposed |= against
+                weight = _LIGHT_WEIGHT
+            # "how high" asks for the height: the adjective decides
+            weight *= 2 if stem == query.adjective else 1
+            contradicts |= against
             total += weight
             found += weight * share
         covered = found / total if total else 0.0
         typed = query.kind not in _VALUES or _VALUES[query.kind].search(fact.text) is not None
         return Match(
             index,
-            covered + self._extra(query, index, typed, covered) if covered else 0.0,
+            covered + self._bonus(query, index, typed, covered) if covered else 0.0,
             covered,
             typed,
-            opposed,
+            contradicts,
         )
 
-    def _extra(self, query: Query, index: int, typed: bool, covered: float) -> float:
-        """Return what else speaks for a fact: the kind of value asked for, figures, days; and against it:
-        that it says more.
+    def _bonus(self, query: Query, index: int, typed: bool, coverage: float) -> float:
+        """Return what to add to the score: for a value of the kind asked for, numbers and days in common.
+
+        Long facts get a little less, so that of two that fit the shorter one wins.
         """
         fact = self.facts[index]
         extra = 0.0
@@ -285,20 +301,21 @@ class Index:
             extra += 0.2
         if query.kind in ("yesno", "open"):
             extra += (
-                (0.12 if covered >= 0.9 else -0.12)
+                (0.12 if coverage >= 0.9 else -0.12)
                 if index in self._listed
                 else -0.12
                 if fact.whole is not None
                 else 0.0
             )
-        extra += 0.1 * sum(s in self._stems[index] for s in query.side) / max(1, len(query.side))
+        extra += (
+            0.1 * sum(s in self._stems[index] for s in query.context_stems) / max(1, len(query.context_stems))
+        )
         extra -= 0.015 * len(self._subjects[index].difference(query.stems)) + 0.004 * len(self._stems[index])
+        # how the agent should behave is seldom an answer
         return extra if fact.noted else extra - 0.3
 
-    def _share(self, stem: str, index: int) -> tuple[float, bool]:
-        """Return how much of one asked word the fact holds (more in its subject), and whether it says the
-        opposite.
-        """
+    def _match_stem(self, stem: str, index: int) -> tuple[float, bool]:
+        """Return how well the fact matches one stem, 0 to 1, and whether it has its opposite instead."""
         stems = self._stems[index]
         meaning = self._lexicon.meaning
         if stem in stems:
@@ -312,10 +329,8 @@ class Index:
             return 0.4, False
         return 0.0, False
 
-    def typed(self, kind: str | None, text: str) -> list[int]:
-        """Return the facts that hold a value of the kind asked for, of the unit asked for, for a question
-        that names nothing else.
-        """
+    def facts_with_value(self, kind: str | None, text: str) -> list[int]:
+        """Return the facts with a value of the kind, and of the unit, that a question asks for."""
         pattern = _PLACE if kind == "where" else _VALUES.get(kind or "")
         fitting = [
             k
@@ -328,17 +343,15 @@ class Index:
         ] or ([] if units else fitting)
 
 
-def _sound(word: str) -> str:
-    """Return the consonants of a word as a careless ear hears them: "thai" and "tie" are both "t"."""
+def _consonants(word: str) -> str:
+    """Return a word's consonants, similar ones made equal: "thai" and "tie" are both "t"."""
     for pattern, heard in _SOUNDS:
         word = re.sub(pattern, heard, word)
     return word
 
 
 def asking_clause(text: str) -> str:
-    """Return the last sentence or clause of `text` that asks something, the whole text when none
-    stands out.
-    """
+    """Return the last sentence or clause of `text` that asks something, or the whole text."""
     parts = [
         p
         for p in re.split(
@@ -355,7 +368,7 @@ def asking_clause(text: str) -> str:
 
 
 def number_words(text: str) -> frozenset[str]:
-    """Return the figures of `text`, each as its words; a lone "one" too, as in "line one"."""
+    """Return the numbers in `text`, each in words; also a lone "one", as in "line one"."""
     lone = {"one"} if re.search(r"(?i)\b(?:1|one)\b", text) else set()
     return frozenset({cardinal(value) for value in figures(text)} | lone)
 
@@ -364,22 +377,22 @@ def is_negative(text: str) -> bool:
     return _NEGATIVE.search(text) is not None
 
 
-def merged(query: Query, previous: Query) -> Query:
-    """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by what was asked
-    before.
-    """
+def completed(query: Query, previous: Query) -> Query:
+    """Return a follow-up ("and how much is that?", "what about Tuesday?") completed by the previous query."""
     kind = (
         previous.kind
         if query.kind is None or (query.kind == "open" and not _ASKS_ITSELF.search(query.text))
         else query.kind
     )
     stems = query.stems or previous.stems
-    side = tuple(dict.fromkeys((*query.side, *previous.stems))) if query.stems else query.side
+    side = (
+        tuple(dict.fromkeys((*query.context_stems, *previous.stems))) if query.stems else query.context_stems
+    )
     return replace(
         query,
         kind=kind,
         stems=stems,
-        side=side,
+        context_stems=side,
         days=query.days,
         numbers=query.numbers or (previous.numbers if not query.stems else frozenset()),
     )

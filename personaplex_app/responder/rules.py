@@ -1,5 +1,6 @@
-"""What the embedded engine says: rules, notes and memory of one talk, or a language model with these behind
-it.
+"""The rule responder: answers from a role prompt by rules, facts and memory, offline.
+
+With `LlmSettings` a language model answers, and these rules take over when it fails.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
-from .answers import Answerer, told_about
+from .answers import Answerer, find_statement
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder, LlmSettings
-from .memory import Memory, Said, begins_with
+from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index
 from .template_slots import TemplateSlots
@@ -30,39 +31,39 @@ _NO_SPEECH = re.compile(
     r" channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
 )
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
-MAX_HEARD_CHARS = 1_000
+# patterns run over the whole text, so its length is bounded
+MAX_USER_CHARS = 1_000
+# replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
 
 @dataclass
 class Draft:
-    """A reply that may yet be said.
+    """A reply that may or may not be played.
 
-    It becomes the talk's memory when it is heard; `after` is how many turns it was made after.
+    `memory` becomes the talk's once it is played; `turn` is the number of turns before it.
     """
 
-    text: str
-    after: int
+    user_text: str
+    turn: int
     memory: Memory
-    says: list[Said] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
 
     @property
-    def said(self) -> str:
-        return " ".join(said.text for said in self.says)
+    def reply_text(self) -> str:
+        return " ".join(sentence.text for sentence in self.sentences)
 
 
 def make_responder(
     config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
 ) -> Responder:
-    """Return what decides what to say in one talk; `notify` gets the sentence for the person when the
-    language model fails.
-    """
+    """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
     rules = RuleResponder(config.prompt)
     return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
 
 
 class RuleResponder:
-    """Answers from a role prompt, offline. One talk's; not to be called from two threads at once."""
+    """Answers from a role prompt, offline, for one talk. Not thread-safe."""
 
     def __init__(self, prompt: str) -> None:
         self._lexicon = Lexicon.load()
@@ -79,41 +80,44 @@ class RuleResponder:
         return self._style.name
 
     def greet(self) -> str:
-        """Return the opening line in role."""
+        """Return the greeting in role."""
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
-        draft.says = self._sentences(slots, self._line(slots, "greet") or "Hello.")
-        return draft.said
+        draft.sentences = self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        return draft.reply_text
 
     def reply(self, user_text: str) -> Iterator[str]:
-        """Yield the answer's sentences. Nothing is remembered until `heard`."""
-        draft = self._begin(" ".join(user_text[:MAX_HEARD_CHARS].split()))
-        draft.says = self._guarded(self._turn(draft, draft.text), draft)
-        return (said.text for said in draft.says)
+        """Yield the answer's sentences. Nothing is remembered until `record_played`."""
+        draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
+        draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
+        return (sentence.text for sentence in draft.sentences)
 
-    def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Remember what was played of a reply, and the user's turn before it; the latest one that it can be
-        of.
+    def record_played(self, agent_text: str, interrupted: bool) -> None:
+        """Remember what was played of a reply and the user's turn before it.
+
+        `agent_text` belongs to the latest draft that begins with it.
         """
         if not self._drafts:
             return
-        draft = next((d for d in reversed(self._drafts) if begins_with(d.said, agent_text)), self._drafts[-1])
+        draft = next(
+            (d for d in reversed(self._drafts) if begins_with(d.reply_text, agent_text)), self._drafts[-1]
+        )
         if (
-            draft.after != self._turns
+            draft.turn != self._turns
         ):  # another turn was heard since this reply was made: make its memory anew, after that one
             draft.memory = self._memory.copy()
-            self._turn(draft, draft.text)
+            self._turn(draft, draft.user_text)
         self._memory = draft.memory
-        self._memory.heard(draft.says, agent_text, interrupted)
+        self._memory.record_played(draft.sentences, agent_text, interrupted)
         self._turns += 1
         while self._drafts and self._drafts.popleft() is not draft:
             pass
 
-    def answered(self, user_text: str, agent_text: str) -> None:
-        """Remember a turn that somebody else answered."""
+    def record_answer(self, user_text: str, agent_text: str) -> None:
+        """Remember a turn that the language model answered."""
         self._memory.take_note(user_text)
-        self._memory.asked = [*self._memory.asked, user_text][-40:]
-        self._memory.heard([Said(s) for s in _SENTENCE.split(agent_text) if s], agent_text, False)
+        self._memory.questions = [*self._memory.questions, user_text][-40:]
+        self._memory.record_played([Sentence(s) for s in _SENTENCE.split(agent_text) if s], agent_text, False)
         self._turns += 1
 
     def close(self) -> None:
@@ -125,11 +129,12 @@ class RuleResponder:
         self._drafts.append(Draft(text, self._turns, self._memory.copy()))
         return self._drafts[-1]
 
-    def _turn(self, draft: Draft, text: str) -> list[Said]:
+    def _turn(self, draft: Draft, text: str) -> list[Sentence]:
         memory = draft.memory
         plain = text.lower().replace("’", "'").strip()
         if _NO_SPEECH.search(text):
-            return [Said(self._lead(draft, "unclear"))]
+            return [Sentence(self._lead(draft, "unclear"))]
+        # on the draft's copy of the memory, which becomes the talk's only if this reply is played
         named = memory.take_note(text)
         kind = kind_of(plain)
         asks = (
@@ -139,29 +144,30 @@ class RuleResponder:
         )
         matches = self._index.search(self._index.query(text), 1)
         turn = RuleInput(
-            plain, asks, named, matches[0].covered if matches else 0.0, self._recalls(memory, plain)
+            plain, asks, named, matches[0].coverage if matches else 0.0, self._recalled_share(memory, plain)
         )
         slots = self._slots(draft, turn, text)
-        says = self._decide(draft, turn, slots, text)
+        sentences = self._decide(draft, turn, slots, text)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
         ):
-            memory.asked = [*memory.asked, text][-40:]
+            memory.questions = [*memory.questions, text][-40:]
         if not asks and turn.words >= 4:
-            memory.answer = plain
-        if named and memory.user_name and not any(memory.user_name in said.text for said in says):
-            says = [Said(self._lead(draft, "greet_name")), *says]
-        return says
+            memory.last_answer = plain
+        if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
+            sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
+        return sentences
 
-    def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Said]:
-        """Try in order: words about the talk itself, the role's own moves, the notes, general talk, small
-        talk, and not knowing.
+    def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
+        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact, a
+        general rule, the user's own statement, small talk, and that the answer is unknown.
         """
         style = self._style
         memory = draft.memory
-        says = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
-        if says:
-            return says
+        # before the facts: "repeat that" or "stop" must not be looked up in them
+        sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
+        if sentences:
+            return sentences
         if style.facts != "none" or turn.question:
             answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
             answer = answerer.answer(
@@ -169,18 +175,18 @@ class RuleResponder:
             )
             if answer:
                 memory.query = answer.query
-                memory.query_facts = tuple(k for said in answer.says for k in said.facts)
-                return list(answer.says)
-        says = self._fire(self._dialogue.general, turn, slots)
-        if says:
-            return says
+                memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
+                return list(answer.sentences)
+        sentences = self._fire(self._dialogue.general, turn, slots)
+        if sentences:
+            return sentences
         statement = (
-            told_about(text, memory.statements, lambda facts: Index(facts, self._lexicon))
+            find_statement(text, memory.statements, lambda facts: Index(facts, self._lexicon))
             if turn.question
             else None
         )
         if statement:
-            return [Said(self._lead(draft, "told", statement=statement))]
+            return [Sentence(self._lead(draft, "told", statement=statement))]
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
@@ -188,28 +194,28 @@ class RuleResponder:
             or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
         )
 
-    def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Said] | None:
-        """Return what the first rule says that fires and can be said, None when there is none."""
+    def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Sentence] | None:
+        """Return the sentences of the first rule that fires and whose slots can be filled, else None."""
         memory = slots.memory
         for rule in rules:
             if not rule.fires(turn, memory.stage):
                 continue
             slots.begin()
-            said = take_turns(rule.id, rule.say, memory, slots.value)
-            if said is None:
+            line = take_turns(rule.id, rule.say, memory, slots.value)
+            if line is None:
                 slots.begin()
-                said = take_turns(rule.id + ".else", rule.otherwise, memory, slots.value)
-            if said is not None:
+                line = take_turns(rule.id + ".else", rule.otherwise, memory, slots.value)
+            if line is not None:
                 memory.stage = rule.to or memory.stage
                 slots.keep(rule.orders)
-                return self._sentences(slots, said)
+                return self._sentences(slots, line)
         return None
 
-    def _sentences(self, slots: TemplateSlots, text: str) -> list[Said]:
-        """Cut a line into sentences, each with the notes that it tells."""
-        if slots.whole is not None:
-            return slots.whole
-        return [Said(s, slots.facts_in(s)) for s in _SENTENCE.split(text) if s]
+    def _sentences(self, slots: TemplateSlots, text: str) -> list[Sentence]:
+        """Split a line into sentences, each with the facts that it states."""
+        if slots.fixed_sentences is not None:
+            return slots.fixed_sentences
+        return [Sentence(s, slots.facts_in(s)) for s in _SENTENCE.split(text) if s]
 
     def _line(self, slots: TemplateSlots, key: str) -> str | None:
         slots.begin()
@@ -235,20 +241,24 @@ class RuleResponder:
     def _slots(self, draft: Draft, turn: RuleInput, text: str = "") -> TemplateSlots:
         return TemplateSlots(self._brief, self._index, self._style, self._dialogue, draft.memory, turn, text)
 
-    def _recalls(self, memory: Memory, text: str) -> float:
-        """Return the share of the last note's words that the person just said."""
+    def _recalled_share(self, memory: Memory, text: str) -> float:
+        """Return the share of the last fact's words that the user repeated, 0 to 1."""
         if memory.last_fact is None:
             return 0.0
         known = set(self._lexicon.words(self._brief.facts[memory.last_fact].text)) - self._lexicon.empty
+        # of a fact that quotes a phrase, as a language lesson does, the phrase is what the user repeats
         if quoted := re.findall(r"[\"“]([^\"”]+)[\"”]", self._brief.facts[memory.last_fact].text):
             return fuzz.ratio(_letters_of(text), _letters_of(quoted[-1])) / 100
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
-    def _guarded(self, says: list[Said], draft: Draft) -> list[Said]:
-        """Let no sentence through whose figures are neither in the prompt nor in the person's own words."""
+    def _without_unknown_figures(self, sentences: list[Sentence], draft: Draft) -> list[Sentence]:
+        """Drop sentences with figures that are neither in the prompt nor in the user's own words.
+
+        A wrong price or date does more harm than no answer.
+        """
         known = self._brief.figures | draft.memory.figures
-        sound = [said for said in says if figures(said.text) <= known]
-        return sound or [Said("I'm sorry, I don't have that figure in my notes.")]
+        known_only = [sentence for sentence in sentences if figures(sentence.text) <= known]
+        return known_only or [Sentence("I'm sorry, I don't have that figure in my notes.")]
 
 
 def _letters_of(text: str) -> str:

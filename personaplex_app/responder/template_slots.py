@@ -1,13 +1,13 @@
-"""What a line's {slots} stand for, in one turn of one talk."""
+"""Fill the {slots} of the dialogue's lines, for one turn of one talk."""
 
 from __future__ import annotations
 
 import re
 
-from .answers import asked_phrase
+from .answers import unknown_subject
 from .dialogue import Dialogue, RuleInput, Style, take_turns
 from .facts import Brief
-from .memory import Memory, Said
+from .memory import Memory, Sentence
 from .numbers import figures
 from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
@@ -29,7 +29,10 @@ _TOPIC_WORDS = 4
 
 
 class TemplateSlots:
-    """Fills slots, and knows afterwards which notes and orders the line that was chosen has used."""
+    """Fills slots, and records which facts and orders the filled line has used.
+
+    `fixed_sentences` replace the line where it repeats earlier sentences, which must not be split anew.
+    """
 
     def __init__(
         self,
@@ -48,33 +51,36 @@ class TemplateSlots:
         self.memory = memory
         self._turn = turn
         self._text = text
-        self.whole: list[Said] | None = None
+        self.fixed_sentences: list[Sentence] | None = None
         self.begin()
 
     def begin(self) -> None:
-        """Start a new line: what the last one used is given back."""
-        self._used: list[int] = []
+        """Begin a new line and forget what the last one used."""
+        self._used_facts: list[int] = []
         self._step = self.memory.step
         self._story: tuple[str, ...] = ()
-        self._ordered = ""
-        self.whole = None
+        self._order_text = ""
+        self.fixed_sentences = None
 
     def keep(self, orders: bool) -> None:
-        """Note that the line just filled is the one."""
+        """Take over into the memory what the filled line used; `orders` adds it to the user's order."""
         self.memory.step = self._step
         if self._story:
-            self.memory.stories = (*self.memory.stories, *self._story)
-        if orders and self._ordered:
-            self.memory.orders = [*self.memory.orders, self._ordered][-20:]
+            self.memory.told_stories = (*self.memory.told_stories, *self._story)
+        if orders and self._order_text:
+            self.memory.orders = [*self.memory.orders, self._order_text][-20:]
 
     def facts_in(self, sentence: str) -> tuple[int, ...]:
-        """Return the notes that a sentence of the line tells."""
+        """Return the facts that a sentence of the line states."""
         return tuple(
-            k for k in self._used if self._brief.facts[k].text.rstrip(".").lower() in sentence.lower()
+            k for k in self._used_facts if self._brief.facts[k].text.rstrip(".").lower() in sentence.lower()
         )
 
+    # A slot {name} without a fixed value is filled by the method `_make_name`, or else by the style's line
+    # of that name.
+
     def value(self, name: str) -> str | None:
-        """Return what a slot stands for, None or "" when it cannot be filled."""
+        """Return the text of a slot, None or "" when it cannot be filled."""
         identity = self._brief.identity
         if name.startswith("note:"):
             return self._note(name[5:])
@@ -91,12 +97,14 @@ class TemplateSlots:
             ),
             "asked_before": (
                 lower_first(
-                    re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.asked[-1]).rstrip(" ?.!")
+                    re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", self.memory.questions[-1]).rstrip(
+                        " ?.!"
+                    )
                 )
-                if self.memory.asked
+                if self.memory.questions
                 else ""
             ),
-            "said_before": self.memory.said[-1] if self.memory.said else "",
+            "said_before": self.memory.replies[-1] if self.memory.replies else "",
             "last_fact": (
                 self._brief.facts[self.memory.last_fact].text if self.memory.last_fact is not None else ""
             ),
@@ -112,7 +120,7 @@ class TemplateSlots:
         return take_turns(f"{self._style.name}.{name}", lines, self.memory, self.value)
 
     def _make_topics(self) -> str:
-        """Return the first few things that the notes speak about."""
+        """Return the subjects of the first few facts."""
         found: list[str] = []
         for fact in self._brief.facts:
             subject = fact.subject
@@ -131,32 +139,37 @@ class TemplateSlots:
         return _listed(found[:3])
 
     def _make_asked(self) -> str:
-        return asked_phrase(self._text, self._index)
+        return unknown_subject(self._text, self._index)
 
     def _make_echo(self) -> str:
-        said = re.split(r"(?<=[.!?])\s", self._text)[-1]
-        said = re.sub(
+        spoken = re.split(r"(?<=[.!?])\s", self._text)[-1]
+        spoken = re.sub(
             r"^(?i:well|oh|yes|no|so|and|but|actually|i think|please|remember that|note that|remind me"
             r" to|keep in mind that)[, ]+",
             "",
-            said,
+            spoken,
         )
-        return lower_first(second_person(said)) if 2 <= len(said.split()) <= 10 else ""
+        return lower_first(second_person(spoken)) if 2 <= len(spoken.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
-        """Return the first note that has not been told yet."""
+        """Return the first fact that has not been told yet."""
         for k, fact in enumerate(self._brief.facts):
-            if fact.noted and fact.whole is None and k not in self.memory.told and k not in self._used:
+            if (
+                fact.noted
+                and fact.whole is None
+                and k not in self.memory.told_facts
+                and k not in self._used_facts
+            ):
                 return self._use(k)
         return ""
 
     def _make_match_fact(self) -> str:
-        """Return the note that fits what was said."""
+        """Return the fact that fits the user's text best."""
         best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
-        return self._use(best.index) if best and best.covered >= LIKELY else ""
+        return self._use(best.index) if best and best.coverage >= LIKELY else ""
 
     def _make_ordered_fact(self) -> str:
-        """Return the prices of what the person orders, when they name nothing else."""
+        """Return the prices of what the user orders, "" when they name anything else too."""
         asked = set(self._index.query(self._text).stems)
         parts = {
             k: set(self._index.stems_of(f.subject))
@@ -171,33 +184,33 @@ class TemplateSlots:
         left = {
             s
             for s in asked.difference(*(parts[k] for k in ordered.values()))
-            if self._index.speaks_of(s) and not self._index.is_light(s)
+            if self._index.mentions(s) and not self._index.is_light(s)
         }
         if left or not ordered:
             return ""
-        self._ordered = _listed([f"the {subject}" for subject in reversed(ordered)])
+        self._order_text = _listed([f"the {subject}" for subject in reversed(ordered)])
         return " ".join(self._use(k) for k in reversed(ordered.values()))
 
     def _note(self, pattern: str) -> str:
-        """Return the first note that matches, one that has not been told if there is one."""
-        facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used]
+        """Return the first fact that matches, preferably one that has not been told."""
+        facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used_facts]
         fitting = [
             k
             for word in pattern.split("|")
             for k in facts
             if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)
         ]
-        return self._use(min(fitting, key=lambda k: k in self.memory.told)) if fitting else ""
+        return self._use(min(fitting, key=lambda k: k in self.memory.told_facts)) if fitting else ""
 
     def _use(self, index: int) -> str:
-        self._used.append(index)
+        self._used_facts.append(index)
         return self._brief.facts[index].text
 
     def _make_step(self) -> str:
-        """Return the next of the role's own questions whose answer the person has not given yet."""
+        """Return the next of the role's questions that the user has not answered yet."""
         for number in range(self._step + 1, len(self._style.steps)):
             ask, known = self._style.steps[number]
-            if not (known and any(known.search(text) for text in self.memory.recent)):
+            if not (known and any(known.search(text) for text in self.memory.user_texts)):
                 self._step = number
                 return ask
         return ""
@@ -208,9 +221,11 @@ class TemplateSlots:
         )
 
     def _make_feedback(self) -> str | None:
-        """Return what is to be said about the person's last full answer."""
+        """Return the role's comment on the user's last full answer."""
         answer = (
-            self._turn.text if not self._turn.question or self._style.name == "sales" else self.memory.answer
+            self._turn.text
+            if not self._turn.question or self._style.name == "sales"
+            else self.memory.last_answer
         )
         about = RuleInput(answer, False)
         rule = next((r for r in self._style.feedback if answer and r.fires(about, self.memory.stage)), None)
@@ -225,17 +240,17 @@ class TemplateSlots:
         return found[1] if found else ""
 
     def _make_rest(self) -> str:
-        """Return what the last interruption cut off, to be said as it was cut."""
-        self.whole = [*self.memory.rest] or None
-        return " ".join(said.text for said in self.memory.rest)
+        """Return the sentences that the last interruption cut off."""
+        self.fixed_sentences = [*self.memory.unplayed] or None
+        return " ".join(sentence.text for sentence in self.memory.unplayed)
 
     def _make_repeat(self) -> str:
-        self.whole = [*self.memory.last] or None
-        return " ".join(said.text for said in self.memory.last)
+        self.fixed_sentences = [*self.memory.last_reply] or None
+        return " ".join(sentence.text for sentence in self.memory.last_reply)
 
     def _make_story(self) -> str:
-        """Return a story that fits and was not told yet, with the person's own hero when they named one."""
-        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.stories] or list(
+        """Return a story that fits and was not told yet, with the hero that the user asked for, if any."""
+        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.told_stories] or list(
             self._dialogue.stories
         )
         story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
@@ -253,11 +268,11 @@ class TemplateSlots:
         lines = [
             line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines
         ]
-        self.whole = [Said(line) for line in lines]
+        self.fixed_sentences = [Sentence(line) for line in lines]
         return " ".join(lines)
 
     def _hero(self) -> tuple[str, str] | None:
-        """Return how to introduce and then call the hero that was asked for, None for nobody."""
+        """Return how to introduce and then call the hero that the user asked for, None for no hero."""
         match = _HERO.search(self._text.strip())
         if not match:
             return None

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from ..engine.contract import EngineState
 from ..errors import BadInput, CapacityError, NotFound
-from ..evaluation.conversation import heard_in
+from ..evaluation.conversation import agent_side_of
 from ..evaluation.conversation_folder import Conversation
 from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
@@ -155,7 +155,7 @@ class Evaluations:
                 raise NotFound(
                     "A conversation was held but is gone already: there is no room for it. Try again later."
                 )
-            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, heard_in(rendering))
+            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, agent_side_of(rendering))
             yield index + 1
 
     def _let_go(self) -> None:

@@ -1,3 +1,1 @@
-"""Voice activity, recognition and synthesis of speech on a plain CPU, whose weights come with their
-packages.
-"""
+"""Voice activity detection, speech recognition and synthesis on a CPU; the weights come inside packages."""

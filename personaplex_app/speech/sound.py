@@ -1,4 +1,4 @@
-"""A recording with its sample rate, and the spans of time in it."""
+"""A recording with its sample rate, and spans of time within it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ Span = tuple[float, float]
 
 USER_GAP_S = 0.6
 AGENT_GAP_S = 0.5
-# 3.3 - 2.3 is a little less than 1 in binary; a span of exactly one second is not
+# in binary 3.3 - 2.3 is a little less than 1, so a span of one second would fail a comparison with 1
 _DIGITS = 9
 
 
 @dataclass(frozen=True)
 class Sound:
-    """One file's audio. Shapes: `samples` is float32 [N], the mean of the channels."""
+    """The audio of one file.
+
+    Shapes: `samples` is float32 [N], the mean of the channels.
+    """
 
     samples: np.ndarray
     rate_hz: int
@@ -34,7 +37,7 @@ def seconds(difference_s: float) -> float:
 
 
 def merged(segments: Sequence[Span], gap_s: float) -> list[Span]:
-    """Return the segments with those joined that are at most `gap_s` apart."""
+    """Return the segments in order, those joined that are at most `gap_s` apart."""
     joined: list[Span] = []
     for start_s, end_s in sorted(segments):
         if joined and seconds(start_s - joined[-1][1]) <= gap_s:

@@ -1,4 +1,4 @@
-"""Speech synthesis: one packaged English voice, made into several by moving pitch and formants together."""
+"""Speech synthesis by one packaged English voice, varied by shifting pitch and formants together."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ _LEAD_S = 0.02
 _TAIL_S = 0.16
 _AUDIBLE = 0.006
 _BLOCK_SAMPLES = 240
-_LEVEL = 1.9
+_GAIN = 1.9
+# a fixed seed, so that the same text always sounds the same
 _SEED = 20_240
 
 
 @dataclass(frozen=True)
 class Timbre:
-    """`pitch` multiplies fundamental and formants of the packaged voice, `pace` its speed."""
+    """A variant of the packaged voice: `pitch` multiplies fundamental and formants, `speed` the tempo."""
 
     voice: Voice
     pitch: float
-    pace: float
+    speed: float
 
 
-_PITCH_AND_PACE = {
+# multiplies the pitch, and the tempo, of the packaged voice
+_PITCH_AND_SPEED = {
     "natural": (1.0, 1.0),
     "warm": (0.9, 1.0),
     "deep": (0.76, 0.95),
     "bright": (1.15, 1.0),
     "light": (1.28, 1.0),
 }
-TIMBRES = tuple(Timbre(voice, *_PITCH_AND_PACE[voice.name]) for voice in EMBEDDED)
+TIMBRES = tuple(Timbre(voice, *_PITCH_AND_SPEED[voice.name]) for voice in EMBEDDED)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class SpeechClip:
 
 
 class Synthesiser:
-    """The packaged voice, one thread. One call at a time."""
+    """The packaged voice on one thread. Not thread-safe: one call at a time."""
 
     def __init__(self) -> None:
         from hibari import Hibari
@@ -62,8 +64,9 @@ class Synthesiser:
         self._model.g2p  # noqa: B018  the dictionaries load at first touch
 
     def speak(self, text: str, timbre: Timbre) -> SpeechClip:
-        """Return `text` spoken, without the silence around it; empty when there is nothing to say aloud."""
-        made = self._model(text, speed=timbre.pace / timbre.pitch, seed=_SEED)
+        """Synthesise `text`, without the silence around it; the clip is empty when nothing can be spoken."""
+        # resampling changes the pitch and the tempo; the model's speed undoes the change of tempo
+        made = self._model(text, speed=timbre.speed / timbre.pitch, seed=_SEED)
         if not len(made):
             return SpeechClip(made, ())
         samples = _trimmed(
@@ -71,17 +74,18 @@ class Synthesiser:
             if timbre.pitch != 1.0
             else made
         )
-        samples = np.clip(samples * _LEVEL, -1.0, 1.0).astype(np.float32)
+        samples = np.clip(samples * _GAIN, -1.0, 1.0).astype(np.float32)
         return SpeechClip(samples, self._words(text, len(samples) / SAMPLE_RATE_HZ))
 
     def _words(self, text: str, duration_s: float) -> tuple[Word, ...]:
-        """Share the clip's time among the words by the model's average phoneme lengths."""
+        """Divide the clip's time among the words in proportion to their average phoneme durations."""
         words = text.split()
-        spoken = self._model.g2p(text).split(" ")
-        if len(spoken) != len(words):  # a figure is one word in writing and several aloud
-            spoken = [self._model.g2p(word) for word in words]
-        spoken[-1:] = [last.rstrip(".?!…,;:—") for last in spoken[-1:]]
-        lengths = [phonemes_length(word) for word in spoken]
+        phonemes = self._model.g2p(text).split(" ")
+        if len(phonemes) != len(words):  # a figure is one word in writing and several aloud
+            phonemes = [self._model.g2p(word) for word in words]
+        # the pause of the last mark was trimmed from the clip
+        phonemes[-1:] = [last.rstrip(".?!…,;:—") for last in phonemes[-1:]]
+        lengths = [phonemes_length(word) for word in phonemes]
         total = sum(lengths)
         if not total:
             return ()
@@ -93,8 +97,8 @@ class Synthesiser:
         )
 
 
-# Least squares over 215 sentences: the model's duration against its phonemes, frames of 12.5 ms; 3 % error a
-# sentence.
+# Average durations in frames of 12.5 ms, fitted by least squares to the model's durations of 215 sentences;
+# the error is 3 % a sentence.
 _PHONEME_FRAMES = {
     **dict.fromkeys("AIOWYQɑɔuiɜæ", 10.0),
     **dict.fromkeys("əɪʊʌɛᵊᵻɐɒaeo", 7.9),

@@ -1,6 +1,4 @@
-"""Voice activity: silero VAD as a stream, and the gate that turns its probabilities into speech that begins
-and ends.
-"""
+"""Voice activity detection (VAD): silero VAD on a stream, and a gate that finds bursts of speech."""
 
 from __future__ import annotations
 
@@ -23,12 +21,16 @@ ON = 0.5
 # While the agent speaks, its voice may come back through the microphone; a person who means to interrupt is
 # louder than that.
 ON_WHILE_SPEAKING = 0.6
+# once open, the gate closes only this far below the threshold: a word has weak moments
 _HYSTERESIS = 0.15
+# 64 ms of speech open the gate, so that one click does not
 _OPEN_CHUNKS = 2
 # The model notices a soft consonant some 200 ms late; loudness leads back to where it began.
 _LOOK_BACK_CHUNKS = 8
+# powers relative to the background's and to the loudest chunk's, above which a chunk belongs to the speech
 _ABOVE_FLOOR = 8.0
 _BELOW_PEAK = 1e-3
+# the estimate of the background follows a louder room by 2 % a chunk, a quieter one at once
 _FLOOR_RISE = 1.02
 _EDGE_BLOCK_SAMPLES = 240
 _EDGE_DB = -32.0
@@ -37,7 +39,7 @@ _EDGE_LOOK_S = 0.24
 
 @dataclass(frozen=True)
 class Chunk:
-    """The probability that 32 ms of the user hold speech, and their mean square."""
+    """The probability that 32 ms of the user stream hold speech, and their power (mean square)."""
 
     start_s: float
     probability: float
@@ -49,7 +51,7 @@ class Chunk:
 
 
 class VadModel:
-    """Silero VAD v6 without its state: one instance serves every session, from any thread."""
+    """Silero VAD v6 without its state: one instance serves all sessions, from any thread."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -63,7 +65,7 @@ class VadModel:
         )
 
     def run(self, chunk: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the speech probability and the next state.
+        """Return the speech probability of one chunk and the model's next state.
 
         Shapes: `chunk` is float32 [1, 576], 64 samples of context and 512 new ones at 16 kHz; `h` and `c` are
         [1, 1, 128].
@@ -75,7 +77,7 @@ class VadModel:
 
 
 class VadStream:
-    """One user's voice activity; holds less than one chunk of audio."""
+    """The voice activity of one user stream; it buffers less than one chunk of audio."""
 
     def __init__(self, model: VadModel) -> None:
         self._model = model
@@ -88,7 +90,7 @@ class VadStream:
         self._chunks = 0
 
     def push(self, user: np.ndarray) -> list[Chunk]:
-        """Return the chunks that became whole with this frame.
+        """Add samples; return the chunks that they complete.
 
         Shapes: `user` is float32 [N] at 24 kHz.
         """
@@ -112,11 +114,11 @@ class VadStream:
 
 @dataclass
 class SpeechGate:
-    """Speech with a beginning and an end, out of probabilities. Times are seconds on the session's clock.
+    """Turns speech probabilities into bursts of speech. Times are seconds on the session's clock.
 
-    `open` tells whether the last chunk was speech; `onset_s` is where the present burst began, `voice_end_s`
-    where its last speech chunk ended, `voiced_s` how much of it was speech. `bursts` counts bursts: gaps
-    shorter than `gap_s` do not part them.
+    `open` says whether the last chunk was speech. Of the latest burst, `onset_s` is its beginning,
+    `voice_end_s` the end of its last speech chunk and `voiced_s` the length of its speech chunks. `bursts`
+    counts them; a gap shorter than `gap_s` does not end a burst.
     """
 
     threshold: float = ON
@@ -131,7 +133,7 @@ class SpeechGate:
     _before: deque[Chunk] = field(default_factory=lambda: deque(maxlen=_LOOK_BACK_CHUNKS + _OPEN_CHUNKS))
 
     def push(self, chunk: Chunk) -> None:
-        """Take one chunk. Chunks follow each other without gaps."""
+        """Add one chunk; chunks must follow each other without gaps."""
         loud = chunk.probability >= (self.threshold - _HYSTERESIS if self.open else self.threshold)
         self._run = self._run + 1 if loud else 0
         self._before.append(chunk)
@@ -140,6 +142,7 @@ class SpeechGate:
         elif not self.open and self._run >= _OPEN_CHUNKS:
             self.open = True
             began_s = chunk.end_s - self._run * CHUNK_S
+            # after a shorter gap it is the same burst, which keeps its onset
             if not self.bursts or began_s - self.voice_end_s >= self.gap_s:
                 self.bursts += 1
                 self.onset_s = self._look_back(began_s)
@@ -152,6 +155,7 @@ class SpeechGate:
             self._floor = max(1e-9, min(self._floor * _FLOOR_RISE, chunk.power))
 
     def _look_back(self, began_s: float) -> float:
+        """Return where the sound began that the model noticed at `began_s`."""
         peak = max(chunk.power for chunk in self._before)
         for chunk in reversed(self._before):
             if chunk.end_s > began_s + CHUNK_S / 2:
@@ -163,10 +167,9 @@ class SpeechGate:
 
 
 def speech_end(samples: np.ndarray) -> int:
-    """Return the index after the last audible speech sample of `samples`, which end at the VAD's idea of the
-    end.
+    """Return the index after the last audible sample of `samples`, which end where the VAD put the end.
 
-    The VAD holds on for some ten milliseconds after the voice; loudness tells better, near the end.
+    The VAD reports speech for some tens of milliseconds after the voice; near the end, loudness is exacter.
     Shapes: `samples` is float32 [N] at 24 kHz.
     """
     blocks = len(samples) // _EDGE_BLOCK_SAMPLES

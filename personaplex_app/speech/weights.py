@@ -1,4 +1,4 @@
-"""Weight files that come inside packages: found, and checked to be the files that were measured."""
+"""Weight files that come inside Python packages: find them and verify their checksums."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class PackagedWeights:
     distribution: str
 
     def locate(self) -> Path:
-        """Return where the file lies, without reading it.
+        """Return the path of the file, without reading it.
 
-        Raises: WeightsError when the package or the file is not there.
+        Raises: WeightsError when the package is not installed.
         """
+        # without importing the package, which may take seconds or fail
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise WeightsError(
@@ -35,7 +36,7 @@ class PackagedWeights:
         return Path(spec.submodule_search_locations[0]) / self.path
 
     def verified(self) -> Path:
-        """Return the file's path once its content was checked.
+        """Return the file's path after checking its content.
 
         Raises: WeightsError naming the file, the expected and the found sha256.
         """

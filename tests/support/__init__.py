@@ -1,1 +1,1 @@
-"""What the tests share: stand-ins, servers, clients, and checks of pages."""
+"""Helpers that tests share: fakes, servers, clients, and checks of pages."""

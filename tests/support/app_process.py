@@ -1,4 +1,4 @@
-"""The app as people run it: a process of its own, on a free port, ended when the test is."""
+"""Run the app as people do: as a process of its own on a free port, which ends with the test."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from .patience import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,18 +30,18 @@ class AppProcess:
     def get(self, path: str, **kwargs) -> httpx.Response:
         return self.client.get(path, **kwargs)
 
-    def until_ready(self, patience_s: float = 60.0) -> None:
-        self._until(lambda: self.get("/health").json()["status"] == "ok", patience_s)
+    def post(self, path: str, **kwargs) -> httpx.Response:
+        return self.client.post(path, **kwargs)
 
-    def until_free(self, patience_s: float = 5.0) -> None:
+    def until_ready(self, **kwargs) -> None:
+        until(lambda: self.get("/health", **kwargs).json()["status"] == "ok", self.last_lines)
+
+    def until_free(self, **kwargs) -> None:
         """Wait until the talks before have left their slots."""
-        self._until(lambda: not self.get("/health").json()["slots"]["used"], patience_s)
+        until(lambda: not self.get("/health", **kwargs).json()["slots"]["used"], self.last_lines)
 
-    def _until(self, true, patience_s: float) -> None:
-        deadline_s = time.monotonic() + patience_s
-        while not true():
-            assert time.monotonic() < deadline_s, self.log.read_text()[-3000:]
-            time.sleep(0.05)
+    def last_lines(self) -> str:
+        return self.log.read_text()[-3000:]
 
 
 def free_port() -> int:
@@ -59,7 +60,7 @@ def app_process(
 ) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`.
 
-    `module` is another way to start it.
+    `module` is run instead of `personaplex_app`.
     """
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     command = [sys.executable, "-m", module, "serve"]
@@ -76,19 +77,21 @@ def app_process(
             stdin=subprocess.DEVNULL,
         )
     try:
-        deadline_s = time.monotonic() + 120
-        while not (ready := re.search(r"is ready at (\S+)", log.read_text())):
+
+        def ready() -> re.Match[str] | None:
             assert process.poll() is None, log.read_text()[-3000:]
-            assert time.monotonic() < deadline_s, log.read_text()[-3000:]
-            time.sleep(0.05)
+            return re.search(r"is ready at (\S+)", log.read_text())
+
+        url = until(ready, lambda: log.read_text()[-3000:])[1]
         # a client of its own for each question would read all certificate authorities first, which takes
         # longer than the answer
-        with httpx.Client(base_url=ready[1], limits=httpx.Limits(max_keepalive_connections=0)) as client:
-            yield AppProcess(ready[1], process, log, client)
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=url, limits=limits, timeout=PATIENCE_S) as client:
+            yield AppProcess(url, process, log, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""Blind tests to vote in, and listeners who take their time on a clock of their own."""
+"""Blind tests to vote in, and listeners whose clock the test sets."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def made(folder: Path, clock: Clock, **kwargs) -> BlindTest:
     return BlindTests(folder, clock=clock).make(design(**kwargs))
 
 
-def heard(mine: Round, choice: str = "left", **more) -> Ballot:
-    """A ballot of somebody who heard both sides to the end."""
-    number = mine.at
+def heard(listener_round: Round, choice: str = "left", **more) -> Ballot:
+    """Return a ballot of a listener who heard both sides to the end."""
+    number = listener_round.at
     assert number is not None
     return Ballot.parse(
         {
-            "token": mine.token(number),
+            "token": listener_round.token(number),
             "choice": choice,
             "heard_s": dict.fromkeys(SIDES, 4.0),
             "plays": dict.fromkeys(SIDES, 1),

@@ -1,4 +1,4 @@
-"""The page in a real Chromium with a microphone that plays a file: helpers of the browser tests."""
+"""Helpers of the browser tests: the page in a real Chromium whose microphone plays a file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 import soundfile as sf
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
 
+from .patience import PATIENCE_S
+
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
-# two cores run two browsers and two servers at a time
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 # permissions come from the context, so that one browser shows both a microphone given and one refused
 FLAGS = [
     "--no-sandbox",
@@ -31,14 +32,21 @@ FLAGS = [
     "--deny-permission-prompts",
     "--autoplay-policy=no-user-gesture-required",
 ]
-# a host name for this machine that is no secure context, and one that has a certificate
+# host names for this machine: one that is no secure context, and one that has a certificate
 INSECURE_HOST = "insecure.test"
 SECURE_HOST = "voice.example.org"
 SCREENSHOTS = Path(__file__).parents[1] / ".screenshots"
-# what is connected to a loudspeaker is recorded too, at the rate of its own context
+# what is connected to a loudspeaker is recorded too, at the rate of its own context; and how often a clip is
+# played and paused is counted
 TAP = """
 (() => {
-  const tap = (window.__tap = { chunks: [], rate: 0, sent: [] });
+  const tap = (window.__tap = { chunks: [], rate: 0, sent: [], plays: 0, pauses: 0 });
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    tap.plays += 1;
+    this.addEventListener('pause', () => { tap.pauses += 1; }, { once: true });
+    return play.call(this);
+  };
   const code = `registerProcessor('tap', class extends AudioWorkletProcessor {
     constructor() { super(); this.kept = []; }
     process(inputs) {
@@ -87,13 +95,13 @@ def chromium_path() -> str | None:
 
 
 def write_microphone(path: Path, samples: np.ndarray, rate_hz: int = MICROPHONE_HZ) -> Path:
-    """Write what the microphone will say, over and over."""
+    """Write the recording that the microphone plays in a loop."""
     sf.write(path, samples.astype(np.float32), rate_hz, subtype="PCM_16")
     return path
 
 
 def tone(frequency_hz: float = 440.0, seconds: float = 2.0) -> np.ndarray:
-    """Return a whole number of periods of a tone, for an endless loop without a seam."""
+    """Return a whole number of periods of a tone, so that it can be looped without a click."""
     return 0.25 * np.sin(2 * np.pi * frequency_hz * np.arange(int(MICROPHONE_HZ * seconds)) / MICROPHONE_HZ)
 
 
@@ -119,9 +127,9 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
 def visitor(
     browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any
 ) -> Iterator[Page]:
-    """Give a page of somebody new: own storage, own permissions. Errors of the page's scripts fail the test.
+    """Yield a page of a new visitor, with its own storage and permissions; script errors fail the test.
 
-    Echo cancellation and its like are off: they would take the tests' tones for noise.
+    Echo cancellation, noise suppression and gain control are off: they would treat test tones as noise.
     """
     media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
     # those who were here before leave their context, emptied, and in it a page whose process has compiled the
@@ -153,6 +161,7 @@ def visitor(
 def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
     """Make a context with one page, which stays when its visitors have left."""
     person = browser.new_context(viewport=DESK, **options)
+    person.set_default_timeout(PATIENCE_S * 1000)
     person.add_init_script(TAP)
     person.add_init_script("""
       const given = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
@@ -165,9 +174,7 @@ def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
 
 
 def _left_empty(page: Page, origins: set[str]) -> bool:
-    """Let nothing stay of a visit but its compiled scripts; False where that cannot be, the server being
-    gone.
-    """
+    """Delete all that a visit stored, but keep its compiled scripts; return False if the server is gone."""
     try:
         page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
         page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
@@ -180,15 +187,15 @@ def _left_empty(page: Page, origins: set[str]) -> bool:
     return True
 
 
-def expect_state(page: Page, state: str, timeout_s: float = 20.0) -> None:
+def expect_state(page: Page, state: str) -> None:
     """Wait until the Talk tab says that it is in a state."""
-    expect(page.locator("#talk-status")).to_have_attribute("data-state", state, timeout=timeout_s * 1000)
+    expect(page.locator("#talk-status")).to_have_attribute("data-state", state)
 
 
 def open_page(page: Page, url: str) -> None:
-    """Open the app and wait until it knows its engine."""
+    """Open the page and wait until it shows the engine and its voices."""
     page.goto(url)
-    expect(page.locator("#talk-voice option").first).to_be_attached(timeout=20_000)
+    expect(page.locator("#talk-voice option").first).to_be_attached()
     expect(page.locator("#talk-engine b")).not_to_be_empty()
 
 
@@ -201,13 +208,18 @@ def stop_talk(page: Page) -> None:
     """End the talk and wait for its recording."""
     page.click("#talk-stop")
     expect_state(page, "ended")
-    expect(page.locator(".recording").first).to_be_visible(timeout=10_000)
+    expect(page.locator(".recording").first).to_be_visible()
 
 
 def played(page: Page) -> tuple[int, np.ndarray]:
     """Return the rate and everything that the page has played, float32 [N]."""
     rate_hz, data = page.evaluate(COLLECT)
     return int(rate_hz), np.frombuffer(base64.b64decode(data), np.float32)
+
+
+def until_audible(page: Page) -> None:
+    """Wait until the page has played something that is not silence."""
+    page.wait_for_function("() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
 
 
 def forget_played(page: Page) -> None:
@@ -225,7 +237,7 @@ def tone_level(samples: np.ndarray, rate_hz: int, frequency_hz: float = 440.0) -
 
 
 def screenshots(page: Page, name: str) -> None:
-    """Keep a picture at desk width and one at phone width; what is on them must fit."""
+    """Save a screenshot at desktop and at phone width, and check that the page fits both."""
     before = page.viewport_size or DESK
     for width, height in ((1280, 900), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
@@ -235,6 +247,6 @@ def screenshots(page: Page, name: str) -> None:
 
 
 def screenshot(page: Page, name: str, **options: object) -> None:
-    """Keep a picture to look at; git ignores the folder."""
+    """Save a screenshot for people to look at; git ignores the folder."""
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", **options)  # type: ignore[arg-type]

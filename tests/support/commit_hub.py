@@ -1,6 +1,4 @@
-"""A Hub that takes commits to datasets and Spaces: a real HTTP server with as much of its interface as an
-upload needs.
-"""
+"""A fake Hub that accepts commits to datasets and Spaces: a server with the API that an upload needs."""
 
 from __future__ import annotations
 
@@ -22,15 +20,15 @@ SHORT_CHARS = 60
 
 @dataclass
 class CommitHub:
-    """The repositories on it, by name: their files, and whether they are private."""
+    """The state of the Hub: the files of each repository by its name, and whether it is private."""
 
     token: str
     owners: tuple[str, ...] = ("somebody",)  # who the token may write for
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     private: dict[str, bool] = field(default_factory=dict)
-    made: list[dict] = field(default_factory=list)  # what repositories were asked for with
+    made: list[dict] = field(default_factory=list)  # the requests that made repositories
     commits: int = 0
-    down: int = 0  # so many requests are answered with 500
+    down: int = 0  # how many of the next requests are answered with status 500
     port: int = 0
 
     @property
@@ -131,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         return mine
 
     def _validate(self, content: str) -> None:
-        """Refuse metadata as the Hub does: the block must be there, and its short description short."""
+        """Refuse metadata as the Hub does: without a block, or with too long a short description."""
         block = content.split("---\n")[1] if content.startswith("---\n") else ""
         short = (yaml.safe_load(block) or {}).get("short_description", "")
         errors = [] if block else [{"message": "empty or missing yaml metadata"}]

@@ -1,4 +1,4 @@
-"""A Dockerfile without a container engine: its steps, run in a folder that stands for the image's root."""
+"""Run a Dockerfile without a container engine: its steps run in a folder that stands for the image's root."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dockerfile_parse import DockerfileParser
 
 @dataclass
 class Image:
-    """What the steps made.
+    """The result of the steps.
 
-    Absolute paths of the Dockerfile lie under `root`; `path` has the commands that the steps find.
+    Absolute paths of the Dockerfile lie under `root`; `path` is the PATH of the steps.
     """
 
     root: Path
@@ -39,9 +39,7 @@ class Image:
         return self.root / path.lstrip("/") if path.startswith("/") else self.workdir / path
 
     def environ(self, **more: str) -> dict[str, str]:
-        """What a process of the container has: the image's variables, `more` as `docker run -e` gives them,
-        nothing of this machine's.
-        """
+        """Return a container's environment: the image's variables and `more`, as of `docker run -e`."""
         env = {
             name: str(self.inside(value)) if value.startswith("/") else value
             for name, value in self.env.items()
@@ -50,7 +48,7 @@ class Image:
 
 
 def build(dockerfile: Path, context: Path, root: Path, path: str) -> Image:
-    """Run every step; a step that this cannot read fails."""
+    """Run every step; an unknown instruction fails."""
     parser = DockerfileParser(fileobj=io.BytesIO(dockerfile.read_bytes()))
     image = Image(root, context, path)
     for step in parser.structure:
@@ -60,9 +58,7 @@ def build(dockerfile: Path, context: Path, root: Path, path: str) -> Image:
 
 
 def ignored(context: Path, source: str) -> bool:
-    """Whether .dockerignore keeps a source from the build; it may begin with `*` and except whole paths, no
-    more.
-    """
+    """Return whether .dockerignore excludes a source; the file must be `*` and exceptions of whole paths."""
     lines = [
         line
         for line in (context / ".dockerignore").read_text().splitlines()
@@ -138,9 +134,7 @@ setattr(_Steps, "from", _Steps.from_)
 
 
 def commands(folder: Path) -> str:
-    """Return a PATH on which `python` is this one, and `pip` notes what it was asked to do instead of doing
-    it again.
-    """
+    """Return a PATH with this Python, and with a `pip` that logs its arguments and installs nothing."""
     folder.mkdir()
     (folder / "pip").write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(folder / "pip.log"))}\n')
     (folder / "pip").chmod(0o755)

@@ -1,4 +1,4 @@
-"""Stand-ins with a script: an engine whose sessions do as told, a channel without a network."""
+"""Fakes that follow a script: an engine, a responder, and a channel without a network."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import Voice
 
+from .patience import PATIENCE_S
+
 
 class ScriptedSession:
-    """Answers frame n with `script(n)`: a `Step`, or what it raises."""
+    """A session that answers frame n with the `Step` of `script(n)`, or raises what that raises."""
 
     def __init__(self, script: Callable[[int], Step]) -> None:
         self._script = script
@@ -40,7 +42,7 @@ class ScriptedSession:
 
 
 class ScriptedEngine:
-    """Opens a session for each script in turn; `gate` holds its loading up."""
+    """An engine that opens a session for each script in turn; loading waits until `gate` is set."""
 
     name = "echo"
     capabilities = Capabilities()
@@ -62,7 +64,7 @@ class ScriptedEngine:
 
     def load(self, report: Callable[[EngineState], None]) -> None:
         report(EngineState("loading", "the script", 0.5))
-        self.gate.wait(timeout=10)
+        self.gate.wait(timeout=PATIENCE_S)
         if self._load_error:
             raise self._load_error
 
@@ -122,7 +124,7 @@ class FakeChannel:
 
 
 class ScriptedResponder:
-    """Greets and answers as told, and keeps what it was asked and told."""
+    """A responder with a fixed greeting and answer; it records its calls."""
 
     def __init__(
         self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)
@@ -142,10 +144,10 @@ class ScriptedResponder:
         self.asked.append(user_text)
         yield from self.answer
 
-    def heard(self, agent_text: str, interrupted: bool) -> None:
-        """Keep what was played."""
+    def record_played(self, agent_text: str, interrupted: bool) -> None:
+        """Record what was played."""
         self.said.append((agent_text, interrupted))
 
     def close(self) -> None:
-        """Keep that it was closed."""
+        """Record that it was closed."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""A wire between a browser and the app that can be bad: it delays, jitters, or lets no WebSocket through."""
+"""A TCP proxy between browser and app with network faults: delay, jitter, or no WebSockets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from .patience import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class LinkFaults:
-    """How a wire behaves, each way: `delay_ms` ± `jitter_ms` evenly spread, in order, as TCP is."""
+    """The faults in each direction: a delay of `delay_ms` ± `jitter_ms`, evenly distributed, order kept."""
 
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
@@ -22,7 +24,7 @@ class LinkFaults:
 
 @contextmanager
 def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
-    """Run a TCP proxy to host:port in a thread; gives its own port."""
+    """Run a TCP proxy to host:port in a thread; yield its own port."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     bound: list[int] = []
@@ -54,12 +56,12 @@ def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="wire")
     thread.start()
-    ready.wait(10)
+    ready.wait(PATIENCE_S)
     try:
         yield bound[0]
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -87,9 +89,7 @@ async def _carry(
 async def _pump(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: LinkFaults, chance: random.Random
 ) -> None:
-    """Move bytes one way; each piece is due a random while after it came, and never before the one ahead of
-    it.
-    """
+    """Forward bytes in one direction, each piece after its delay and never before the piece ahead of it."""
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
 

@@ -1,4 +1,4 @@
-"""Folders in Full-Duplex-Bench's layout, written for the tests."""
+"""Write folders in Full-Duplex-Bench's layout for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATE_HZ = 24_000
 
 
 def chunks(*times: tuple[float, float | None], text: str = "word") -> dict[str, Any]:
-    """Return an output.json that says a word at each time."""
+    """Return the content of an output.json with a word at each time."""
     return {
         "text": " ".join([text] * len(times)),
         "chunks": [{"text": text, "timestamp": list(span)} for span in times],
@@ -21,14 +21,17 @@ def chunks(*times: tuple[float, float | None], text: str = "word") -> dict[str, 
 
 
 def every(step_s: float, start_s: float, end_s: float) -> list[tuple[float, float | None]]:
-    """Return the times of words that follow each other from start to end."""
+    """Return the times of words that follow each other without pauses from start to end."""
     return [(float(at), float(at + step_s)) for at in np.arange(start_s, end_s - step_s / 2, step_s)]
 
 
 def tone(
     *spans: tuple[float, float], duration_s: float = 10.0, hz: float = 200.0, rate_hz: int = RATE_HZ
 ) -> np.ndarray:
-    """Return a sound that hums in the spans and is silent elsewhere."""
+    """Return samples with a tone in the spans and silence elsewhere.
+
+    Shapes: float32 [duration_s · rate_hz].
+    """
     at_s = np.arange(int(duration_s * rate_hz)) / rate_hz
     inside = (
         np.any([(at_s >= start_s) & (at_s < end_s) for start_s, end_s in spans], axis=0)

@@ -1,8 +1,7 @@
-"""A Hub to test against: a real HTTP server with as much of its interface as a download needs, and everything
-that can go wrong there.
+"""A fake Hub for downloads: an HTTP server with the API that a download needs, and with faults on request.
 
-Like the Hub it lists gated repositories to everybody, refuses their files by status and `X-Error-Code`, and
-sends large files from another host that must not see the token.
+Like the Hub it lists gated repositories to everybody, refuses their files with a status and `X-Error-Code`,
+and serves large files from another host, which must not see the token.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from .patience import PATIENCE_S
+
 SMALL_BYTES = 100_000
-"""Below this a file lies in git itself and goes by its git object id."""
+"""A smaller file is stored in git itself, and identified by its git object id."""
 STRANGER = (401, "RepoNotFound", "Invalid username or password.")
 
 
 @dataclass
 class Faults:
-    """What goes wrong with one file. Byte counts are of what is sent in one answer."""
+    """The faults of one file. Byte counts are those of one response."""
 
     cut_after_bytes: list[int] = field(default_factory=list)  # the connection breaks, once for each entry
     always_cut_after_bytes: int | None = None
@@ -38,7 +39,7 @@ class Faults:
 
 @dataclass
 class Hub:
-    """One repository on a server of its own."""
+    """The state of a server with one repository."""
 
     name: str
     commit: str
@@ -64,7 +65,7 @@ class Hub:
         return self.faults.setdefault(name, Faults())
 
     def gets(self, name: str) -> list[str]:
-        """The ranges that the content of a file was asked for with, "" for the whole."""
+        """Return the Range header of each request for a file's content, "" for one without."""
         path = (
             f"/cdn/{sha256(self.files[name])}"
             if large(self.files[name])
@@ -103,9 +104,7 @@ def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """Answer HTTP on a port of this machine, which it gives, until the block ends; leaves no thread
-    behind.
-    """
+    """Serve HTTP until the block ends and yield the port; no thread is left behind."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -121,7 +120,7 @@ def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
-    timeout = 5
+    timeout = 15
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -133,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        self.hub.answers.wait(60)
+        self.hub.answers.wait(PATIENCE_S)
         self.hub.seen.append(
             (self.command, self.path, {key.title(): value for key, value in self.headers.items()})
         )

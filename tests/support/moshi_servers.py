@@ -1,4 +1,4 @@
-"""Servers of the moshi wire protocol with a script, well-behaved and hostile, over real sockets."""
+"""Scripted servers of the moshi wire protocol, well-behaved and hostile, over real sockets."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from personaplex_app.audio import Reframer
 from personaplex_app.codec import make_codec
 from personaplex_app.protocol import Kind, decode
 from personaplex_app.units import FRAME_SAMPLES
+
+from .patience import PATIENCE_S
 
 
 class Talk:
@@ -46,41 +48,41 @@ class Talk:
 
 
 def echo(talk: Talk) -> None:
-    """Begin, and say each frame back at once."""
+    """Begin the talk, and send each frame back at once."""
     talk.begin()
     for frame in talk.frames():
         talk.speak(frame)
 
 
 def hang(talk: Talk) -> None:
-    """Never begin."""
+    """Never begin the talk."""
     for _ in talk.socket:
         pass
 
 
 def mute(talk: Talk) -> None:
-    """Begin, take what comes, and say nothing."""
+    """Begin the talk, receive everything, and send nothing."""
     talk.begin()
     for _ in talk.frames():
         pass
 
 
 def after_one_frame(act: Callable[[Talk], object]) -> Callable[[Talk], None]:
-    """Return a server that answers one frame, and then does something else."""
+    """Return a server that answers one frame and then calls `act`."""
 
     def run(talk: Talk) -> None:
         talk.begin()
         next(iter(talk.frames()))
         talk.speak(np.zeros(FRAME_SAMPLES, np.float32))
         act(talk)
-        talk.over.wait(20)
+        talk.over.wait(PATIENCE_S)
 
     return run
 
 
 @dataclass
 class MoshiServer:
-    """A running one. `asked` has the query and headers of each talk that was asked for."""
+    """A running server. `asked` has the query and the headers of each request for a talk."""
 
     url: str
     asked: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
@@ -96,8 +98,9 @@ def moshi_server(
     answer: tuple[int, dict[str, str]] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[MoshiServer]:
-    """Run a server whose talks are held by `talk`; other paths get `status`, and with `answer` the talk's
-    path gets that.
+    """Run a server whose talks are held by `talk`.
+
+    Other paths are answered by `status`; with `answer`, requests for a talk get that status and headers.
     """
     over = threading.Event()
     server = MoshiServer("")
@@ -134,6 +137,7 @@ def moshi_server(
         process_request=process,
         ssl=tls,
         close_timeout=1,
+        ping_interval=None,
         compression=None,
         logger=quiet,
     ) as running:
@@ -145,4 +149,4 @@ def moshi_server(
         finally:
             over.set()
             running.shutdown()
-            thread.join(10)
+            thread.join(PATIENCE_S)

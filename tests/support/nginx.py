@@ -1,4 +1,4 @@
-"""A real nginx before the app."""
+"""Run a real nginx as a reverse proxy in front of the app."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .app_process import ROOT
+from .patience import PATIENCE_S, until
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 ABSENT = "nginx is not installed; sh scripts/ensure-nginx.sh installs it where it can"
@@ -34,9 +34,7 @@ http {{
 
 
 def readme_servers(**values: object) -> str:
-    """Return the documented configuration with values in the place of its examples: of its port, certificate,
-    key and app.
-    """
+    """Return the configuration in docs/hosts.md with other values for port, certificate, key and app."""
     text = re.search(
         r"<!-- test: nginx -->\n```nginx\n(.*?)```", (ROOT / "docs" / "hosts.md").read_text(), re.DOTALL
     )[1]  # type: ignore[index]
@@ -54,7 +52,7 @@ def readme_servers(**values: object) -> str:
 
 @contextmanager
 def nginx(folder: Path, servers: str) -> Iterator[None]:
-    """Run nginx with server blocks, and what goes into http beside them."""
+    """Run nginx with `servers`, its server blocks and other directives of the http block."""
     assert NGINX
     config = folder / "nginx.conf"
     # its workers would be somebody who cannot write into the folder
@@ -65,12 +63,9 @@ def nginx(folder: Path, servers: str) -> Iterator[None]:
             [NGINX, "-p", folder, "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
     try:
-        deadline_s = time.monotonic() + 10
-        while not (folder / "nginx.pid").exists():  # written once it listens
-            assert process.poll() is None, (folder / "nginx.log").read_text()
-            assert time.monotonic() < deadline_s
-            time.sleep(0.02)
+        # written once it listens
+        until((folder / "nginx.pid").exists, (folder / "nginx.log").read_text)
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE_S)

@@ -1,4 +1,4 @@
-"""The `moshi` package as an independent opinion, from the folder that `make test` puts it in."""
+"""Make the `moshi` package importable as an independent reference; `make test` puts it into a folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How a page must look, whatever is on it: it fits, it can be read, everything can be reached and has
-a name.
-"""
+"""Checks for every page: it fits its width, text has contrast, controls are large and have names."""
 
 from playwright.sync_api import Page
 
@@ -8,7 +6,7 @@ from .browser import screenshot
 
 WIDTHS = (390, 768, 1280, 1600)
 PICTURED = (390, 1280)
-# every visible text against what is really painted behind it
+# the contrast of every visible text against the colour that is painted behind it
 CONTRASTS = """() => {
   const parse = (css) => { const [r, g, b, a = 1] = css.match(/[\\d.]+/g).map(Number);
     return { r, g, b, a };
@@ -64,7 +62,7 @@ def assert_readable(page: Page) -> None:
 
 
 def assert_fits_everywhere(page: Page, name: str = "", full_page: bool = True) -> None:
-    """Look at it at every width, and keep pictures of a phone's and a desk's where it has a name."""
+    """Check the page at every width; with a `name`, save screenshots at phone and desktop width."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert_fits(page)

@@ -1,4 +1,4 @@
-"""Clients of the live route, well-behaved and hostile, over real sockets."""
+"""Clients of the chat route, well-behaved and hostile, over real sockets."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from personaplex_app.audio import float_to_pcm16, pcm16_to_float
 from personaplex_app.protocol import Kind, pack, unpack
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
+from .patience import PATIENCE_S
+
+CLOSING_S = 10  # a server that has hung does not answer a close
 OWNER = "an-owner-key-of-the-tests-0001"
 
 
@@ -39,14 +42,14 @@ class Caller:
         self.say(Kind.METADATA, json.dumps({"type": type_, **fields}).encode())
 
     def speak(self, samples: np.ndarray) -> None:
-        """Send float32 samples as PCM at the pace of real time."""
+        """Send float32 samples as PCM in real time."""
         for at in range(0, len(samples), FRAME_SAMPLES):
             self.say(Kind.AUDIO, float_to_pcm16(samples[at : at + FRAME_SAMPLES]))
             time.sleep(FRAME_S)
 
-    def take(self, timeout_s: float = 10.0) -> Kind:
+    def take(self) -> Kind:
         """Receive one message and file it."""
-        data = self.socket.recv(timeout=timeout_s)
+        data = self.socket.recv(timeout=PATIENCE_S)
         kind, payload = Kind(data[0]), data[1:]
         if kind is Kind.METADATA:
             self.events.append(json.loads(payload))
@@ -58,23 +61,23 @@ class Caller:
             self.error = payload.decode()
         return kind
 
-    def until(self, kind: Kind, timeout_s: float = 10.0) -> None:
-        while self.take(timeout_s) is not kind:
+    def until(self, kind: Kind) -> None:
+        while self.take() is not kind:
             pass
 
-    def until_event(self, type_: str, timeout_s: float = 10.0) -> dict:
+    def until_event(self, type_: str) -> dict:
         """Return the first event of a type, among those filed or to come."""
         while True:
             for event in self.events:
                 if event["type"] == type_:
                     return event
-            self.take(timeout_s)
+            self.take()
 
-    def until_closed(self, timeout_s: float = 10.0) -> int:
+    def until_closed(self) -> int:
         """File everything that comes; return the close code."""
         try:
             while True:
-                self.take(timeout_s)
+                self.take()
         except TimeoutError:
             raise
         except Exception:
@@ -89,11 +92,16 @@ class Caller:
 
 
 @contextmanager
-def call(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
+def call(url: str, **query) -> Iterator[Caller]:
     """Connect to a server's live route."""
     socket_url = url.replace("http", "ws", 1) + "/api/chat?" + urlencode(query)
     with connect(
-        socket_url, open_timeout=timeout_s, close_timeout=2, compression=None, max_queue=None
+        socket_url,
+        open_timeout=PATIENCE_S,
+        close_timeout=CLOSING_S,
+        ping_interval=None,
+        compression=None,
+        max_queue=None,
     ) as socket:
         yield Caller(socket)
 
@@ -103,8 +111,8 @@ class HttpSocket:
 
     close_code = None
 
-    def __init__(self, url: str, timeout_s: float, query: dict) -> None:
-        self._client = httpx.Client(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str, query: dict) -> None:
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S)
         opened = self._client.post("/api/chat/http", params=query)
         opened.raise_for_status()
         self._path = f"/api/chat/http/{opened.json()['id']}"
@@ -150,9 +158,9 @@ class HttpSocket:
 
 
 @contextmanager
-def call_http(url: str, timeout_s: float = 10.0, **query) -> Iterator[Caller]:
+def call_http(url: str, **query) -> Iterator[Caller]:
     """Connect to a server's live route as a page does that WebSockets do not reach."""
-    socket = HttpSocket(url, timeout_s, query)
+    socket = HttpSocket(url, query)
     try:
         yield Caller(socket)  # type: ignore[arg-type]
     finally:
@@ -166,7 +174,7 @@ def tone(seconds: float, hz: float = 220.0) -> np.ndarray:
 
 
 def opus_pages(samples: np.ndarray) -> list[bytes]:
-    """Return Ogg-Opus stream bytes, one chunk a frame, as moshi's clients send them."""
+    """Return an Ogg-Opus stream in one chunk for each frame, as moshi's clients send it."""
     writer = sphn.OpusStreamWriter(SAMPLE_RATE_HZ)
     chunks = [
         writer.append_pcm(samples[at : at + FRAME_SAMPLES]) for at in range(0, len(samples), FRAME_SAMPLES)

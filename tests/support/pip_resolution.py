@@ -1,6 +1,4 @@
-"""What pip would install, for another Python and another machine: resolved from the registry's metadata,
-nothing downloaded.
-"""
+"""Resolve what pip would install on another Python and machine, from the registry's metadata alone."""
 
 from __future__ import annotations
 
@@ -10,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from .patience import PATIENCE_S
 
 
 def resolve(requirements: list[Path], python: str, *options: str | Path) -> dict[str, str]:
@@ -34,7 +34,7 @@ def resolve(requirements: list[Path], python: str, *options: str | Path) -> dict
     ]
     # what a version asks for never changes: what an earlier run has fetched is as good, and there at once
     for where in (["--offline"], []):
-        done = subprocess.run([*command, *where], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, *where], capture_output=True, text=True, timeout=PATIENCE_S)
         if done.returncode == 0:
             return dict(line.split("==") for line in done.stdout.split())
     if re.search(r"[Ff]ailed to fetch|error sending request", done.stderr):

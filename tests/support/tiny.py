@@ -1,4 +1,4 @@
-"""The tiny golden checkpoint, loaded once, and what tests do with it."""
+"""The tiny golden checkpoint, loaded once, and the golden cases made with it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def checkpoint() -> Checkpoint:
 
 @cache
 def case(name: str) -> tuple[dict, dict[str, np.ndarray]]:
-    """One golden run: its description and its arrays."""
+    """Return one golden case: its description and its arrays."""
     with np.load(GOLDEN / f"case_{name}.npz") as arrays:
         return json.loads((GOLDEN / f"case_{name}.json").read_text()), dict(arrays)
 
 
 def user_wav() -> np.ndarray:
-    """The user's recording, its last frame padded."""
+    """Return the user's recording, its last frame padded with silence."""
     samples, _ = soundfile.read(GOLDEN / "user.wav", dtype="float32")
     return np.pad(samples, (0, -len(samples) % 1920))
 
 
 @cache
 def user_codes() -> torch.Tensor:
-    """Shapes: int64 [8, frames]."""
+    """Return the codes of the user's recording. Shapes: int64 [8, frames]."""
     with np.load(GOLDEN / "mimi_golden.npz") as arrays:
         return torch.tensor(arrays["codes"]).long()
 
@@ -64,7 +64,7 @@ def prompt(voice_name: str | None, text: str) -> Prompt:
 
 
 def talk(prompt_: Prompt, sampling: RowSampling, codes: torch.Tensor) -> list[list[int]]:
-    """One session alone, from its prompt to the end of the user's codes: [text, agent codes] per frame."""
+    """Run one session alone over the user's codes; return [text token, agent codes] for each frame."""
     rows = Rows(checkpoint().lm, 1)
     rows.set_sampling(0, sampling)
     rows.prefill(0, prompt_)

@@ -1,4 +1,4 @@
-"""The tiny golden checkpoint on a Hub of its own, and what tests of its download ask."""
+"""A fake Hub with the tiny golden checkpoint, and checks of its download."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parts(access: HubAccess) -> list[Path]:
 
 
 def refusal(repo: HubRepo, access: HubAccess) -> str:
-    """Return the sentence that a download ends with; it shows no token."""
+    """Return the error message of a download that must fail, after checking that it shows no token."""
     with pytest.raises((EngineUnavailable, WeightsError)) as raised:
         fetch(repo, access, quiet)
     assert not any(token in str(raised.value) for token in (GOOD, STRANGE))

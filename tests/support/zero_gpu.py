@@ -1,10 +1,9 @@
-"""ZeroGPU without ZeroGPU: the app with the real `spaces` package, whose API is played by a server of the
-test.
+"""Simulate ZeroGPU: the app runs with the real `spaces` package, and the test serves the platform's API.
 
-`python -m tests.support.zero_gpu serve …` is the app on a torch that `patch_torch` lets pass for one with
-CUDA: a version is named, the checks whether CUDA was begun answer, and in a worker "cuda" is the CPU. All
-else is the package's own: in this process it emulates a GPU, takes the weights to it, packs them into a file;
-it forks workers, which read that file.
+`python -m tests.support.zero_gpu serve …` runs the app with a torch that `patch_torch` makes look like one
+with CUDA: it names a version, its checks for CUDA pass, and in a worker "cuda" is the CPU. The rest is the
+package's own: it emulates a GPU in this process, moves the weights to it and packs them into a file, and
+forks workers that read that file.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +28,7 @@ import httpx
 
 from . import tiny
 from .app_process import AppProcess, app_process
+from .patience import PATIENCE_S, until
 from .peers import Caller, call
 
 # seconds left, seconds to wait, and the API's word for it
@@ -45,9 +44,7 @@ STATUSES = {"busy": 503, "expired": 401, "broken": 500}
 
 @dataclass
 class Api:
-    """What the API was asked, and what it answers to the next wish for a GPU: a GPU, unless `answer` says
-    otherwise.
-    """
+    """The requests to the API, and its answer to the next request for a GPU: a GPU, or as `answer` says."""
 
     url: str = ""
     answer: str = "gpu"
@@ -58,16 +55,13 @@ class Api:
     reports: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def until_released(self, patience_s: float = 10.0) -> list[str]:
+    def until_released(self) -> list[str]:
         """Wait until no lease runs; return how each ended."""
-        deadline_s = time.monotonic() + patience_s
-        while "running" in self.leases.values():
-            assert time.monotonic() < deadline_s, self.leases
-            time.sleep(0.02)
+        until(lambda: "running" not in self.leases.values(), lambda: self.leases)
         return list(self.leases.values())
 
     def kill_worker(self) -> None:
-        """End the last worker as the platform does."""
+        """Kill the last worker as the platform does."""
         os.kill(self.pids[-1], signal.SIGKILL)
 
 
@@ -151,13 +145,13 @@ def zero_gpu_api() -> Iterator[Api]:
 
 
 def zero_gpu_env(api: Api) -> dict[str, str]:
-    """Return what the platform says of itself."""
+    """Return the environment variables of the platform."""
     return {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": api.url, "SPACE_ID": "somebody/space"}
 
 
 @contextmanager
 def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProcess]:
-    """Run the app as on a ZeroGPU Space, on the tiny checkpoint."""
+    """Run the app as on a ZeroGPU Space, with the tiny checkpoint."""
     env = {**zero_gpu_env(api), "HOME": str(folder)}
     settings = {
         "checkpoint": tiny.GOLDEN,
@@ -177,7 +171,7 @@ def zero_gpu_app(folder: Path, api: Api, **settings: object) -> Iterator[AppProc
 
 
 def ip_token() -> str:
-    """Return what the Hub adds to a visitor's requests: a token whose middle part is JSON."""
+    """Return a token as the Hub adds it to a visitor's requests: its middle part is JSON."""
     return (
         "h." + base64.urlsafe_b64encode(json.dumps({"user": "visitor"}).encode()).decode().rstrip("=") + ".s"
     )
@@ -189,12 +183,13 @@ HOLD = 0
 
 @contextmanager
 def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
-    """Do what Gradio's client in the page does at `trigger("submit", {lease})`, and stay while the event
-    runs; leaving goes away.
+    """Send the event that the page's Gradio client sends at `trigger("submit", {lease})`.
+
+    The connection is held, as a page holds it, until the block ends.
     """
     session = secrets.token_hex(5)
     headers = {"X-IP-Token": ip_token(), "X-Gradio-User": "app"}
-    with httpx.Client(base_url=app.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=app.url, headers=headers, timeout=PATIENCE_S) as client:
         join = {
             "data": [],
             "fn_index": HOLD,
@@ -211,12 +206,13 @@ def holding(app: AppProcess, lease: str) -> Iterator[httpx.Response]:
 def leased_talk(
     app: AppProcess, connect: Callable[..., AbstractContextManager[Caller]] = call, **start: object
 ) -> Iterator[Caller]:
-    """Begin a talk as the page does, its GPU taken by an event that goes on in a thread; gives the caller
-    once the event is sent.
+    """Begin a talk as the page does; yield the caller once the event that takes its GPU is sent.
+
+    The event is held in a thread until the block ends.
     """
     with connect(app.url, codec="pcm", events=1, config="message") as caller:
         caller.order("start", **{"voice_prompt": "NATF0", "text_prompt": "Be kind.", **start})
-        token = caller.until_event("lease", timeout_s=20)["token"]
+        token = caller.until_event("lease")["token"]
         with holding(app, token) as events:
             thread = threading.Thread(target=lambda: [None for _ in events.iter_raw()], name="visitor")
             thread.start()
@@ -224,11 +220,11 @@ def leased_talk(
                 yield caller
             finally:
                 caller.socket.close()
-                thread.join(10)
+                thread.join(PATIENCE_S)
 
 
 def patch_torch() -> None:
-    """Let this machine's torch be taken for one with CUDA. To be done before `spaces` is imported."""
+    """Make this machine's torch look like one with CUDA. Call it before `spaces` is imported."""
     import torch
 
     torch.version.cuda = "12.8"
@@ -252,7 +248,7 @@ def patch_torch() -> None:
 
 
 def main() -> int:
-    """Run the app's command line on such a torch."""
+    """Run the app's command line with the patched torch."""
     patch_torch()
     from personaplex_app.__main__ import main as app
 

@@ -1,1 +1,1 @@
-"""The blind test: which pairs a listener hears, what they choose, and how the voices rank by it."""
+"""The blind listening test: its design, a listener's round, the votes, and the ranking of the voices."""

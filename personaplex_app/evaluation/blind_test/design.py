@@ -1,9 +1,8 @@
-"""A blind listening test: which pairs a listener hears, in which order, on which sides. Nothing here touches
-a disk.
+"""Design a blind listening test: the pairs that a listener hears, their order and their sides.
 
-Both sides of a trial share the user's recording, the role and the seed; only the voice differs. Hidden among
-the trials are a repeat with its sides swapped and a pair that is the same clip twice: they tell how much a
-listener's votes can be trusted.
+Both sides of a trial share the user's recording, the role and the seed; only the voice differs. Two hidden
+checks among the trials show how far a listener's votes can be trusted: a repeat with its sides swapped, and a
+pair of identical clips. Nothing here reads or writes files.
 """
 
 from __future__ import annotations
@@ -21,7 +20,9 @@ from typing import Any, Literal, get_args
 from ...errors import BadInput
 
 MAX_TRIALS = 100
+# trials between a repeat and its original, so that the listener does not recognise it at once
 MIN_APART = 2
+# a vote unlocks when this share of each side was played, or so many seconds of it
 UNLOCK_SHARE = 0.8
 UNLOCK_MOST_S = 20.0
 REASONS = ("naturalness", "voice", "timing", "content", "artefacts")
@@ -31,9 +32,8 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Condition:
-    """What both sides of a trial share.
-
-    `input` and `prompt_hash` are sha256 of the user's sound and of the role prompt.
+    """What both sides of a trial share. `input` and `prompt_hash` are the sha256 of the user's sound and
+    of the role prompt.
     """
 
     input: str
@@ -45,11 +45,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class TrialClip:
-    """One voice's side of a conversation: where its sound is found, how long it is, and the gain that makes
-    it as loud as the others.
+    """One voice's answer: the key of its sound, its length, and the gain that equalises its loudness.
 
-    `audio_sha256` is of the sound's 16-bit samples, empty in old tests: another rendering of the same request
-    is another clip.
+    `audio_sha256` is the hash of the sound's 16-bit samples, so that a new rendering of the same request is a
+    different clip; it is empty in old tests.
     """
 
     voice: str
@@ -61,9 +60,8 @@ class TrialClip:
 
 @dataclass(frozen=True)
 class Design:
-    """A test: an engine's voices, each heard in every condition.
-
-    `clips[i]` are condition i's, in the order of `voices`.
+    """A test: every voice of an engine in every condition. `clips[i]` are condition i's, in the order of
+    `voices`.
     """
 
     engine: str
@@ -84,7 +82,7 @@ class Design:
 
     @cached_property
     def id(self) -> str:
-        """The same choice of voices, inputs, roles and seeds is the same test, whoever asks for it."""
+        """The test's id, a hash: the same voices, inputs, roles and seeds give the same test."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
     @property
@@ -93,11 +91,11 @@ class Design:
 
     @property
     def most_trials(self) -> int:
-        """How many trials a listener can be given without hearing one twice."""
+        """How many trials there are, each of them different."""
         return min(MAX_TRIALS, len(self.pairs) * len(self.conditions))
 
     def clip(self, condition: int, voice: str) -> TrialClip:
-        """Return how a voice answered in a condition."""
+        """Return a voice's clip in a condition."""
         return self.clips[condition][self.voices.index(voice)]
 
     @classmethod
@@ -110,10 +108,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Trial:
-    """A pair of voices in one condition.
-
-    A repeat names the trial that it repeats, by its number in the plan.
-    """
+    """A pair of voices in one condition. A repeat has the number of the trial that it repeats."""
 
     condition: int
     left: str
@@ -133,10 +128,10 @@ class Trial:
 def plan(
     design: Design, trials: int, seed: str, urgency: Mapping[Pair, tuple[float, float]] | None = None
 ) -> tuple[Trial, ...]:
-    """Return a listener's trials, two hidden checks among them: the same for the same arguments.
+    """Return a listener's trials, including two hidden checks; equal arguments give equal plans.
 
-    Every pair comes before one comes again, conditions and sides are balanced, and pairs with the lowest
-    `urgency` come first into a plan that has not room for all.
+    Every pair is used before one is used again, and conditions and sides are balanced. Where there is no room
+    for all pairs, those with the lowest `urgency` are used.
     """
     count = max(1, min(trials, design.most_trials))
     chance = random.Random(seed)  # noqa: S311 - a plan is to be repeatable, not secret
@@ -148,7 +143,7 @@ def plan(
 def _chosen(
     design: Design, count: int, urgency: Mapping[Pair, tuple[float, float]], chance: random.Random
 ) -> list[tuple[Pair, int]]:
-    """Return pairs with their conditions, each used as often as the others as far as that goes."""
+    """Return pairs with their conditions, each used as equally often as possible."""
     pairs = design.pairs
     conditions = list(range(len(design.conditions)))
     chance.shuffle(pairs)
@@ -156,22 +151,24 @@ def _chosen(
     of_pair: Counter[Pair] = Counter()
     of_voice: Counter[str] = Counter()
     of_condition: Counter[int] = Counter()
-    heard: set[tuple[Pair, int]] = set()
+    used: set[tuple[Pair, int]] = set()
     for _ in range(count):
         pair = min(
             pairs, key=lambda p: (of_pair[p], urgency.get(p, (0.0, 0.0)), of_voice[p[0]] + of_voice[p[1]])
         )
-        condition = min((c for c in conditions if (pair, c) not in heard), key=lambda c: of_condition[c])
-        heard.add((pair, condition))
+        condition = min((c for c in conditions if (pair, c) not in used), key=lambda c: of_condition[c])
+        used.add((pair, condition))
         of_pair[pair] += 1
         of_condition[condition] += 1
         of_voice.update(pair)
-    return sorted(heard)
+    # sorted, because the order of a set of texts differs between processes and a plan must not
+    return sorted(used)
 
 
 def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
-    """Return the trials, every voice about as often left as right."""
+    """Assign sides so that every voice is about as often left as right."""
     chance.shuffle(chosen)
+    # how much more often each voice was left than right
     lean: Counter[str] = Counter()
     trials = []
     for pair, condition in chosen:
@@ -187,9 +184,10 @@ def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[T
 
 
 def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> tuple[Trial, ...]:
-    """Hide the two checks: the repeat as far behind its original as there is room for, the identical pair
-    anywhere but first.
+    """Insert the two checks: the repeat as far behind its original as possible, the identical pair not
+    first.
     """
+    # an original from the first half leaves room behind it for its repeat
     first = chance.randrange(max(1, len(chosen) // 2))
     repeat = Trial(chosen[first].condition, chosen[first].right, chosen[first].left, "repeat", first)
     place = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))
@@ -198,7 +196,7 @@ def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> 
     identical = Trial(chance.randrange(len(design.conditions)), voice, voice, "identical")
     at = 1 if len(chosen) == 1 else chance.randint(1, len(trials))
     trials = [*trials[:at], identical, *trials[at:]]
-    # what a repeat names has moved with what was put in before it
+    # inserting a trial shifts the numbers of those behind it, which a repeat refers to
     return tuple(
         Trial(t.condition, t.left, t.right, t.check, first + (at <= first)) if t.check == "repeat" else t
         for t in trials

@@ -1,4 +1,4 @@
-"""Who is preferred: Bradley-Terry over the votes of a listening test, with how sure one can be of it."""
+"""Rank the voices of a blind test by a Bradley-Terry model of the votes, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ... import intervals
 
 Choice = Literal["left", "right", "tie", "both_bad"]
 MIN_VOTES = 20
+"""Below so many votes a voice's rank is called preliminary."""
 BASE_SCORE = 1500.0
 SCORE_PER_NAT = 173.72  # 400 / ln 10: the scale of Elo
 _MAX_STEPS = 200
@@ -22,9 +23,7 @@ _CLOSE = 1e-9
 
 @dataclass(frozen=True)
 class Vote:
-    """One listener's choice between two voices; hidden repeats and identical pairs are left out by whoever
-    asks for a ranking.
-    """
+    """One listener's choice between two voices. Votes of hidden checks must not be among those ranked."""
 
     listener: str
     left: str
@@ -40,7 +39,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Standing:
-    """One voice. The interval is None until two listeners have voted; `both_bad` counts among `ties`."""
+    """One voice's result. The interval is None until two listeners have voted; `ties` include `both_bad`."""
 
     voice: str
     rank: int
@@ -54,13 +53,13 @@ class Standing:
 
     @property
     def preliminary(self) -> bool:
-        """Return whether the voice has too few votes to be believed."""
+        """Return whether the voice has too few votes for a reliable rank."""
         return self.votes < MIN_VOTES
 
 
 @dataclass(frozen=True)
 class SideBias:
-    """How often the left and the right side won, and how probable so uneven a split is without a bias."""
+    """How often the left and the right side won, and the p-value of that split without a bias."""
 
     left: int
     right: int
@@ -69,9 +68,7 @@ class SideBias:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The voices, best first, and the pairs: `wins[a][b]` is how often a beat b, a tie half a win for
-    each.
-    """
+    """The voices, best first. `wins[a][b]` is how often a beat b; a tie counts as half a win for each."""
 
     standings: tuple[Standing, ...]
     wins: dict[str, dict[str, float]]
@@ -81,7 +78,7 @@ class Ranking:
 
     @property
     def preliminary(self) -> bool:
-        """Return whether any voice has too few votes to be believed."""
+        """Return whether any voice has too few votes for a reliable rank."""
         return any(standing.preliminary for standing in self.standings)
 
 
@@ -91,13 +88,14 @@ def rank(
     draws: int = intervals.DRAWS,
     seed: int = intervals.SEED,
 ) -> Ranking:
-    """Rank the voices by the lower bound of their score; those in `voices` without a vote are there too."""
+    """Rank the voices by the lower bound of their score; `voices` adds those without a vote."""
     names = sorted({*voices, *(vote.left for vote in votes), *(vote.right for vote in votes)})
     listeners = sorted({vote.listener for vote in votes})
     by_listener = _wins(votes, names, listeners)
     wins = by_listener.sum(axis=0)
     scores = to_scores(strengths(wins))
     bounds: list[intervals.Interval | None] = [None] * len(names)
+    # resample whole listeners: the votes of one listener are not independent of each other
     if len(listeners) > 1:
         drawn = np.tensordot(intervals.resampled_counts(len(listeners), draws, seed), by_listener, axes=1)
         bounds = [intervals.percentiles(values) for values in to_scores(strengths(drawn)).T]
@@ -115,7 +113,10 @@ def rank(
 
 
 def _wins(votes: Sequence[Vote], names: list[str], listeners: list[str]) -> np.ndarray:
-    """Return who beat whom for each listener. Shapes: float [listeners, V, V], the row beats the column."""
+    """Return the wins of each listener.
+
+    Shapes: float [listeners, V, V], the row beats the column.
+    """
     wins = np.zeros((len(listeners), len(names), len(names)))
     place = {name: i for i, name in enumerate(names)}
     listener = {name: i for i, name in enumerate(listeners)}
@@ -135,7 +136,7 @@ def strengths(wins: np.ndarray) -> np.ndarray:
     games = wins + wins.swapaxes(-1, -2)
     logs = np.zeros_like(total)
     for _ in range(_MAX_STEPS):
-        # Newton's way to the fixed point of p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)), which itself takes
+        # Newton's method: the usual fixed-point iteration p ← (w + 1) / (Σ n / (p + q) + 2 / (p + 1)) takes
         # thousands of steps
         share = _sigmoid(logs[..., :, None] - logs[..., None, :])
         prior = _sigmoid(logs)
@@ -143,7 +144,7 @@ def strengths(wins: np.ndarray) -> np.ndarray:
         pull = games * share * (1 - share)
         bend = np.eye(logs.shape[-1]) * (pull.sum(axis=-1) + 2 * prior * (1 - prior))[..., None] - pull
         step = np.linalg.solve(bend, slope[..., None])[..., 0]
-        # a step that cannot overshoot (Sun and Tran-Dinh 2019, generalised self-concordance)
+        # a damped step, which cannot overshoot (Sun and Tran-Dinh 2019, generalised self-concordance)
         length = np.sqrt(2) * np.linalg.norm(step, axis=-1, keepdims=True)
         logs = logs + step * np.divide(np.log1p(length), length, out=np.ones_like(length), where=length > 0)
         if length.max(initial=0.0) < _CLOSE:
@@ -152,11 +153,12 @@ def strengths(wins: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
+    # equal to 1 / (1 + exp(−x)), but never overflows
     return 0.5 + 0.5 * np.tanh(x / 2)
 
 
 def to_scores(p: np.ndarray) -> np.ndarray:
-    """Return strengths on the scale of Elo, 1500 for a strength of 1."""
+    """Return strengths on the Elo scale, 1500 for a strength of 1."""
     return BASE_SCORE + SCORE_PER_NAT * np.log(p)
 
 
@@ -184,8 +186,9 @@ def side_bias(votes: Iterable[Vote]) -> SideBias:
 
 
 def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return every pair with a key that sorts first what tells most: voices with few votes, then those whose
-    intervals overlap most.
+    """Return a sort key for every pair; the pairs to be heard next come first.
+
+    These are pairs of voices with few votes, then those whose intervals overlap most.
     """
     voices = {standing.voice: standing for standing in ranking.standings}
 
@@ -199,6 +202,6 @@ def pair_urgency(ranking: Ranking) -> dict[tuple[str, str], tuple[float, float]]
 
 
 def _overlap(a: intervals.Interval, b: intervals.Interval) -> float:
-    """Return the share of the narrower interval that both cover."""
+    """Return the share of the narrower interval that lies in the other one."""
     narrow = min(a[1] - a[0], b[1] - b[0])
     return (min(a[1], b[1]) - max(a[0], b[0])) / narrow if narrow > 0 else 0.0

@@ -1,4 +1,4 @@
-"""What the votes of a blind test say: the ranking as JSON, and the votes as CSV and JSON lines."""
+"""Export the results of a blind test: the ranking as JSON, and the votes as CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ COLUMNS = (
 
 
 def results(test: BlindTest) -> dict[str, Any]:
-    """Return the ranking with what it rests on: votes, listeners, side bias, and how the hidden checks came
-    out.
+    """Return the ranking with the numbers of votes and listeners, side bias, and results of the hidden
+    checks.
     """
     ranking = test.ranking()
     rounds = test.rounds()
@@ -85,7 +85,7 @@ def results(test: BlindTest) -> dict[str, Any]:
 
 
 def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return how often each reason was named when a voice was preferred."""
+    """Return how often each reason was given for preferring a voice."""
     named: dict[str, Counter[str]] = {voice: Counter() for voice in voices}
     for vote in votes:
         voice = preferred(vote)
@@ -95,12 +95,12 @@ def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, 
 
 
 def to_jsonl(test: BlindTest) -> str:
-    """Return everything that was written down, plans and undone votes included: one JSON object a line."""
+    """Return all events, plans and undone votes included, as JSON lines."""
     return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in test.events())
 
 
 def to_csv(test: BlindTest) -> str:
-    """Return the votes as a table, a row each; an undone one says so."""
+    """Return the votes as CSV, one a row; undone ones are marked."""
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     table.writeheader()
@@ -134,7 +134,7 @@ def _row(vote: dict[str, Any]) -> dict[str, Any]:
 
 
 def _safe(value: Any) -> Any:
-    # a spreadsheet would run what begins like this, and a comment is anybody's text
+    # spreadsheets run cells that begin like this as formulas, and comments are untrusted text
     return (
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))

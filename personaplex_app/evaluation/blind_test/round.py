@@ -1,5 +1,6 @@
-"""One listener's way through a blind test, made from nothing but what was written down of it, so that a
-reload or a restart resumes it.
+"""One listener's round of a blind test, event-sourced: its state is rebuilt from the logged events alone.
+
+A reload of the page or a restart of the program therefore resumes it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .ranking import Choice
 SCHEMA = 1
 MAX_COMMENT_CHARS = 500
 MAX_REPLAYS = 10_000
+# tolerance when playing times that a browser reports are checked against the server's clock
 CLOCK_SLACK_S = 2.0
 SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 Event = dict[str, Any]
@@ -25,8 +27,9 @@ Phase = Literal["voting", "done", "revealed"]
 
 @dataclass(frozen=True)
 class Ballot:
-    """What a listener sends: the choice, and how long and how often each side was heard, None where nobody
-    counts that but the clock.
+    """A listener's vote: the choice, and how long and how often each side was played.
+
+    The latter are None where the client does not measure them.
     """
 
     token: str
@@ -76,7 +79,7 @@ def _amount(data: Mapping[str, Any], name: str, side: str, most: float) -> float
 
 @dataclass
 class Round:
-    """A listener's trials and what has happened in them so far. `apply` is the only way that it changes."""
+    """A listener's trials and the votes so far. Only `apply` changes it."""
 
     design: Design
     id: str
@@ -90,9 +93,9 @@ class Round:
 
     @classmethod
     def of(cls, design: Design, begin: Event) -> Round:
-        """Return a listener at the first trial.
+        """Return a round at its first trial, from its 'begin' event.
 
-        Raises: KeyError, TypeError, ValueError for what is no such event.
+        Raises: KeyError, TypeError, ValueError for any other event.
         """
         trials = tuple(Trial.from_json(each) for each in begin["trials"])
         if not trials or any(
@@ -104,7 +107,7 @@ class Round:
 
     @property
     def at(self) -> int | None:
-        """The number of the trial to be heard now; None when all have a vote."""
+        """The number of the current trial; None when all have a vote."""
         return next((n for n in range(len(self.trials)) if n not in self.votes), None)
 
     @property
@@ -116,16 +119,15 @@ class Round:
         return bool(self._order) and not self.revealed
 
     def token(self, number: int) -> str:
-        """Return what stands for one showing of a trial; another after an undo, so that an old vote cannot be
-        said again.
+        """Return a token for the current presentation of a trial.
+
+        It changes after an undo, so that an old vote cannot be replayed.
         """
         key = f"{self.id}:{number}:{self._attempts.get(number, 0)}"
         return hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def number_of(self, token: str) -> int | None:
-        """Return which trial a token stands for, the shown one or an earlier; None for a token that was never
-        given.
-        """
+        """Return the number of the trial that a token was issued for, None for an unknown token."""
         last = len(self.trials) - 1 if self.at is None else self.at
         return next((n for n in range(last + 1) if self.token(n) == token), None)
 
@@ -133,7 +135,7 @@ class Round:
         return number in self._shown_at_s
 
     def needed_s(self, number: int) -> dict[str, float]:
-        """Return how long each side must be heard before a vote."""
+        """Return how long each side must be played before a vote, in seconds."""
         trial = self.trials[number]
         lengths_s = {
             side: self.design.clip(trial.condition, voice).duration_s
@@ -145,17 +147,22 @@ class Round:
         """Return the voice on each side."""
         return {"left": self.trials[number].left, "right": self.trials[number].right}
 
-    # what is written down
+    # events to be logged: none of these methods changes the round
 
     def shown(self, now_s: float) -> Event | None:
-        """Return the event of the current trial being shown; None when that is known, or nothing is left."""
+        """Return the event that the current trial was shown; None when it was logged before or no trial is
+        left.
+        """
         number = self.at
         if number is None or self.is_shown(number):
             return None
         return self._event("shown", now_s, trial=number, attempt=self._attempts.get(number, 0))
 
     def vote(self, ballot: Ballot, now_s: float) -> Event:
-        """Return the event of a vote. Raises: BadVote when it cannot count."""
+        """Return the event of a vote.
+
+        Raises: BadVote when it does not count.
+        """
         number = self.number_of(ballot.token)
         if number is not None and number in self.votes:
             raise BadVote("That pair already has your vote, which counts once. Undo it to vote anew.")
@@ -204,9 +211,9 @@ class Round:
         )
 
     def undo(self, now_s: float) -> Event:
-        """Return the event that takes the last vote back.
+        """Return the event that undoes the last vote.
 
-        Raises: BadInput when there is none, or the voices have been named.
+        Raises: BadInput when there is none, or the voices have been revealed.
         """
         if self.revealed:
             raise BadInput(
@@ -217,7 +224,10 @@ class Round:
         return self._event("undo", now_s, trial=self._order[-1])
 
     def reveal(self, now_s: float) -> Event:
-        """Return the event after which the voices have names. Raises: BadInput while a trial has no vote."""
+        """Return the event that reveals the voices' names.
+
+        Raises: BadInput while a trial has no vote.
+        """
         left = len(self.trials) - len(self.votes)
         if left:
             raise BadInput(
@@ -231,7 +241,10 @@ class Round:
         return {"schema": SCHEMA, "kind": kind, "at_s": round(now_s, 3), **whose, **more}
 
     def apply(self, event: Event) -> None:
-        """Take in what was written down. Raises: KeyError, TypeError, ValueError for what does not fit."""
+        """Update the round by a logged event.
+
+        Raises: KeyError, TypeError, ValueError for an event that does not fit.
+        """
         kind = event["kind"]
         if kind == "reveal":
             self.revealed = True
@@ -259,13 +272,14 @@ class Round:
 
 
 def preferred(vote: Event) -> str | None:
-    """Return the voice that a vote prefers; None for a tie, and where both were bad."""
+    """Return the voice that a vote prefers; None for a tie or when both were bad."""
     return vote[vote["choice"]] if vote["choice"] in SIDES else None
 
 
 def passed_checks(mine: Round) -> dict[str, bool]:
-    """Return which hidden checks, of those that have a vote, a listener passed: the same preference again,
-    and none between twins.
+    """Return for each hidden check that has a vote whether the listener passed it.
+
+    The repeat must show the same preference again, the identical pair none.
     """
     passed = {}
     for number, vote in mine.votes.items():

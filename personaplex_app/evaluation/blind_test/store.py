@@ -1,6 +1,4 @@
-"""A blind test that people take: its design, and the log that every listener's way is made from again at any
-time.
-"""
+"""Blind tests on disk: each has its design, and a log of events from which all rounds are rebuilt."""
 
 from __future__ import annotations
 
@@ -31,10 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class BlindTest:
-    """One test on disk.
-
-    Its calls may come from any thread; `changed` is called after each that wrote something.
-    """
+    """One test on disk. Methods may be called from any thread; `changed` is called after each write."""
 
     def __init__(
         self,
@@ -67,7 +62,7 @@ class BlindTest:
                     f"This test has {MAX_ROUNDS:,} rounds, which is its limit; begin one with other inputs."
                 )
             listener = self.listener(owner)
-            # the plan is written down, not only its seed: it depends on the votes there are
+            # log the whole plan, not only its seed: it depends on the votes at this moment
             id_ = secrets.token_hex(8)
             trials_ = [
                 asdict(trial)
@@ -88,11 +83,14 @@ class BlindTest:
             return self._rounds[id_]
 
     def listener(self, owner: str) -> str:
-        """Return who a listener is in this test: nobody's key, and another in every other test."""
+        """Return a listener's pseudonym in this test.
+
+        It does not reveal the owner key, and differs between tests.
+        """
         return hashlib.sha256(f"listener:{self.design.id}:{owner}".encode()).hexdigest()[:16]
 
     def mine(self, owner: str) -> Round | None:
-        """Return the listener's latest round, its current trial noted as shown."""
+        """Return the listener's latest round, and log its current trial as shown."""
         with self._lock, self._log.writing():
             self._read()
             found = self._round(owner)
@@ -101,15 +99,24 @@ class BlindTest:
             return found
 
     def vote(self, owner: str, ballot: Ballot) -> Round:
-        """Count a vote; it is on the disk when this returns. Raises: BadVote, NotFound, StorageError."""
+        """Record a vote; it is on the disk when this returns.
+
+        Raises: BadVote, NotFound, StorageError.
+        """
         return self._do(owner, lambda mine: mine.vote(ballot, self._clock()))
 
     def undo(self, owner: str) -> Round:
-        """Take the last vote back. Raises: BadInput, NotFound, StorageError."""
+        """Undo the last vote.
+
+        Raises: BadInput, NotFound, StorageError.
+        """
         return self._do(owner, lambda mine: mine.undo(self._clock()))
 
     def reveal(self, owner: str) -> Round:
-        """Name the voices; the votes stand from now on. Raises: BadInput, NotFound, StorageError."""
+        """Reveal the voices; votes can no longer be undone.
+
+        Raises: BadInput, NotFound, StorageError.
+        """
         return self._do(owner, lambda mine: mine if mine.revealed else mine.reveal(self._clock()))
 
     def rounds(self) -> list[Round]:
@@ -119,13 +126,13 @@ class BlindTest:
             return list(self._rounds.values())
 
     def events(self) -> list[Event]:
-        """Return everything that was written down, in order."""
+        """Return all logged events, in order."""
         with self._lock:
             self._read()
             return list(self._events)
 
     def ranking(self) -> Ranking:
-        """Return the ranking of the votes that stand, the hidden checks left out."""
+        """Return the ranking of all votes that were not undone, without the hidden checks."""
         with self._lock:
             self._read()
             return self._ranked()
@@ -180,7 +187,7 @@ class BlindTest:
 
 
 class BlindTests:
-    """The tests of a folder; a few are held open."""
+    """All tests in a folder; the few most recent ones stay in memory."""
 
     def __init__(
         self,
@@ -195,7 +202,7 @@ class BlindTests:
         self._lock = threading.Lock()
 
     def make(self, design: Design) -> BlindTest:
-        """Return the test of a design, which is written down if it is new.
+        """Return the test of a design, and store the design if it is new.
 
         Raises: StorageFull, StorageError.
         """

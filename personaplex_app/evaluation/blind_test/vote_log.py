@@ -1,7 +1,7 @@
-"""What listeners do, on disk at once: one JSON object a line, appended under a lock, never rewritten.
+"""An append-only log of the listeners' events: one JSON object a line, flushed to disk, never rewritten.
 
-A line that was cut off by a crash is passed over; whoever writes next begins a new one. Several processes may
-write to one log.
+A line that a crash cut off is skipped, and the next writer begins a new one. Several processes may write to
+one log, under a file lock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class VoteLog:
-    """An append-only log. What it returns from `append` is on the disk."""
+    """An append-only log. An event is on the disk when `append` returns."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class VoteLog:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the log, so that nobody else writes between reading it and appending to it.
+        """Hold the file lock, so that no other process writes between reading and appending.
 
         Raises: StorageError.
         """
@@ -47,15 +47,19 @@ class VoteLog:
             except OSError as error:
                 raise _unwritable(self.path, error) from error
             try:
+                # held by the open file: the system releases it even when the process dies
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
                 if fresh:
                     sync_folder(self.path.parent)
                 yield
             finally:
-                os.close(self._fd)  # gives the lock back too
+                os.close(self._fd)  # also releases the lock
 
     def append(self, event: Event) -> None:
-        """Write one event while `writing`. Raises: StorageFull, StorageError; nothing is written then."""
+        """Append one event, inside `writing`.
+
+        Raises: StorageFull, StorageError; nothing is written then.
+        """
         line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         size_bytes = os.fstat(self._fd).st_size
         if size_bytes + len(line) > self._max_bytes:
@@ -63,6 +67,7 @@ class VoteLog:
                 f"The votes of this test fill their {self._max_bytes >> 20} MiB; export them and begin"
                 " another test."
             )
+        # a crash may have cut off the last line: start a new one, so that this event stays readable
         if size_bytes and os.pread(self._fd, 1, size_bytes - 1) != b"\n":
             line = b"\n" + line
         try:
@@ -71,12 +76,16 @@ class VoteLog:
                 raise OSError(28, "No space left on device")
             os.fsync(self._fd)
         except OSError as error:
+            # nothing of a failed event may stay, or a retry would make it count twice
             with suppress(OSError):
                 os.ftruncate(self._fd, size_bytes)
             raise _unwritable(self.path, error) from error
 
     def fresh(self) -> list[Event]:
-        """Return what was written since the last call, by anybody. Raises: StorageError."""
+        """Return the events appended since the last call, by any process.
+
+        Raises: StorageError.
+        """
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read_bytes)
@@ -87,6 +96,7 @@ class VoteLog:
             raise StorageError(
                 f"The votes in {self.path} cannot be read: {error.strerror or error}."
             ) from error
+        # another process may be in the middle of writing the last line: read it the next time
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         return [event for line in whole.splitlines() if line and (event := self._parsed(line)) is not None]

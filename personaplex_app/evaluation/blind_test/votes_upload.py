@@ -1,7 +1,7 @@
-"""Votes to a private dataset of the Hub, where one is configured; nothing here runs otherwise.
+"""Upload votes to a private dataset on the Hub, where one is configured.
 
-Each installation writes files of its own, whole logs each time: an upload that fails or comes twice loses and
-doubles nothing.
+Each installation uploads whole logs, under file names of its own, so that a failed or repeated upload loses
+and duplicates nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class NotPrivate(StorageError):
-    """The dataset can be read by anybody."""
+    """The dataset is public."""
 
 
 class VoteUpload:
-    """Copies vote logs to the Hub, in the background and never in a listener's way."""
+    """Uploads vote logs on a background thread; listeners never wait for it."""
 
     def __init__(
         self,
@@ -51,19 +51,19 @@ class VoteUpload:
         self._thread = threading.Thread(target=self._run, name="vote-upload", daemon=True)
 
     def start(self) -> None:
-        """Begin with whatever lies there, and go on with what changes."""
+        """Start the thread: upload all logs, and from then on those that change."""
         for path in self._folder.glob(f"*/{LOG_NAME}"):
             self.changed(path)
         self._thread.start()
 
     def changed(self, path: Path) -> None:
-        """Note that a log has grown."""
+        """Mark a log as changed."""
         with self._lock:
             self._changed.add(path)
         self._wake.set()
 
     def close(self) -> None:
-        """Upload what is left, for a while, and stop."""
+        """Upload what is left, within a time limit, and stop the thread."""
         self._stop.set()
         self._wake.set()
         self._thread.join(LAST_UPLOAD_S)
@@ -79,7 +79,7 @@ class VoteUpload:
                 log.error("%s", error)
                 return
             except Exception as error:
-                # nothing of it may reach the votes; its text may hold addresses with a signature
+                # no error may reach the voting; log only its type, because its text may hold signed URLs
                 log.warning(
                     "votes could not be uploaded to the Hub now (%s); they are tried again",
                     type(error).__name__,
@@ -90,9 +90,9 @@ class VoteUpload:
             self._stop.wait(self._every_s)
 
     def push(self) -> int:
-        """Upload the logs that changed as one commit; return how many there were.
+        """Upload the changed logs as one commit and return how many there were.
 
-        Raises: NotPrivate, and what the client raises.
+        Raises: NotPrivate, and the errors of the Hub's client.
         """
         with self._lock:
             logs = self._changed
@@ -108,13 +108,14 @@ class VoteUpload:
                     repo_type="dataset",
                 )
         except BaseException:
+            # put the logs back, merged with those that changed during the upload
             with self._lock:
                 self._changed |= logs
             raise
         return len(logs)
 
     def _prepare(self) -> None:
-        """Make the dataset where it is missing, and make sure that it is private."""
+        """Create the dataset if it does not exist, and check that it is private."""
         if self._ready:
             return
         self._api.create_repo(self._repo, repo_type="dataset", private=True, exist_ok=True)
@@ -137,7 +138,7 @@ class VoteUpload:
         )
 
     def _installation(self) -> str:
-        """Return what names this folder's files, the same after a restart."""
+        """Return this installation's id, a prefix of its files that survives a restart."""
         path = self._folder / INSTANCE_NAME
         if not path.exists():
             path.write_text(secrets.token_hex(8), "utf-8")

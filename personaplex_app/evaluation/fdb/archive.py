@@ -1,6 +1,4 @@
-"""Somebody's outputs as one zip: unpacked within limits, nothing outside its folder, nothing but sound and
-JSON.
-"""
+"""Unpack an untrusted zip of outputs: within size limits, into its folder only, sound and JSON files only."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ _BLOCK_BYTES = 1 << 20
 
 
 def unpack(archive: Path, into: Path, note: Note) -> Path:
-    """Unpack what can be scored and return the folder that holds the samples' folders. What is left out,
-    alone and for itself, is noted.
+    """Unpack the files that can be scored and return the folder that holds the samples' folders.
 
-    Raises: BadInput when it is no zip, too large, or holds nothing to score.
+    A bad entry is skipped and reported to `note`.
+    Raises: BadInput when the file is no zip, is too large, or holds nothing to score.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -57,6 +55,7 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
         raise BadInput(
             "The zip holds neither wav nor JSON; make one of ROOT/ID/output.json, output.wav and so on."
         )
+    # archives usually wrap everything in one or more folders: descend to the one that holds the samples
     root = into
     while (
         len(inside := list(root.iterdir())) == 1
@@ -69,19 +68,22 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
 
 def _is_wanted(entry: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(entry.filename)
+    # no entry may be written outside the target folder, on Windows neither
     safe = (
         not path.is_absolute()
         and ".." not in path.parts
         and "\\" not in entry.filename
         and len(path.parts) <= MAX_DEPTH
     )
+    # macOS adds "__MACOSX" and "._" copies of every file
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
     return safe and not hidden and not entry.is_dir() and path.suffix.lower() in SUFFIXES
 
 
 def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_bytes: int) -> int:
-    """Write one file and return how many bytes may still come: what is written counts, not what the zip says
-    of itself.
+    """Write one file and return how many bytes may still be written.
+
+    Written bytes are counted, because the sizes in a zip's directory may lie.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with file.open(entry) as source, target.open("wb") as out:

@@ -1,5 +1,5 @@
-"""What makes a number wrong before it is computed: clipping, a clock that runs elsewhere, a missing end, the
-wrong channel.
+"""Check inputs for faults that would spoil a score: clipping, shifted clocks, missing ends, wrong
+channels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from .folders import Note
 MAX_CLIPPING = 1e-3
 MAX_LENGTH_GAP_S = 0.5
 MIN_SPEECH_RATE_HZ = 16_000
+# tolerance for inexact times of words and events
 NEAR_S = 0.25
 MIN_IN_SOUND = 0.5
+# correlation from which one side counts as a copy of the other
 SAME_VOICE = 0.8
 _BLOCK_S = 0.02
 _COMPARE_HZ = 8_000
@@ -26,7 +28,7 @@ _COMPARE_S = 60.0
 
 
 def check_sound(sound: Sound, name: str, note: Note) -> None:
-    """Note what is doubtful about one file."""
+    """Report doubts about one sound file to `note`."""
     if sound.channels > 1:
         note(f"{name} has {sound.channels} different channels; their mean is scored, give one speaker alone.")
     if sound.rate_hz < MIN_SPEECH_RATE_HZ:
@@ -40,7 +42,7 @@ def check_sound(sound: Sound, name: str, note: Note) -> None:
 
 
 def check_pair(user: Sound, agent: Sound, user_name: str, agent_name: str, note: Note) -> None:
-    """Note where the two sides do not belong together."""
+    """Report signs that two sides are not of one conversation."""
     if user.rate_hz != agent.rate_hz:
         note(
             f"{agent_name} has {agent.rate_hz} samples a second and {user_name} {user.rate_hz}; both are"
@@ -73,6 +75,7 @@ def likeness(user: Sound, agent: Sound) -> tuple[float, float]:
     energy = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
     if energy < 1e-9:
         return 0.0, 0.0
+    # cross-correlation by FFT, padded so that shifts do not wrap around; the second half are negative shifts
     size = 1 << (len(a) + len(b)).bit_length()
     products = np.fft.irfft(np.fft.rfft(b, size) * np.conj(np.fft.rfft(a, size)), size)
     best = int(np.argmax(np.abs(products)))
@@ -80,7 +83,7 @@ def likeness(user: Sound, agent: Sound) -> tuple[float, float]:
 
 
 def check_words(words: Sequence[Word], sound: Sound, words_name: str, sound_name: str, note: Note) -> None:
-    """Note where the transcript and the sound are not on one clock."""
+    """Report signs that a transcript and a sound are not on the same clock."""
     if not words:
         return
     if max(word.end_s for word in words) > sound.duration_s + MAX_LENGTH_GAP_S:
@@ -101,7 +104,7 @@ def check_words(words: Sequence[Word], sound: Sound, words_name: str, sound_name
 def check_events(
     events: Sequence[Span], user: Sound, events_name: str, user_name: str, spoken: bool, note: Note
 ) -> None:
-    """Note annotations that the user's sound does not bear out; `spoken` ones must have sound in them."""
+    """Report annotations that contradict the user's sound; `spoken` ones must contain sound."""
     for start_s, end_s in events:
         if end_s > user.duration_s + MAX_LENGTH_GAP_S:
             note(
@@ -118,6 +121,6 @@ def check_events(
 
 
 def has_sound(sound: Sound, span: Span) -> bool:
-    """Return whether something can be heard in or right beside a span."""
+    """Return whether a span, or its immediate surroundings, contains audible sound."""
     first, last = (max(0, int(at_s * sound.rate_hz)) for at_s in (span[0] - NEAR_S, span[1] + NEAR_S))
     return bool((blocks_db(sound.samples[first:last], int(_BLOCK_S * sound.rate_hz)) > SILENT_DB).any())

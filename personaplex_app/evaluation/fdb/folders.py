@@ -1,8 +1,7 @@
-"""Reading other people's outputs: folders of wav and JSON files, each checked before a number is made from
-it.
+"""Read folders of other systems' outputs, wav and JSON files, and validate each file.
 
-What makes a file unusable is raised as one sentence (file, what, what to do); what only makes a number
-doubtful is noted.
+A fault that makes a file unusable is raised, with a sentence that names the file, the fault and the remedy;
+one that only makes a score doubtful is reported to `note`.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Note = Callable[[str], None]
 def sample_folders(root: Path) -> list[Path]:
     """Return the samples' folders, in the order of their numbers.
 
-    Raises: BadInput when there is none, with where they may be.
+    Raises: BadInput when there is none, with a hint on where they may be.
     """
     try:
         entries = sorted(root.iterdir(), key=_number_order)
@@ -67,6 +66,7 @@ def sample_folders(root: Path) -> list[Path]:
 
 
 def _number_order(path: Path) -> list[tuple[int, str]]:
+    # digits compare as numbers, so that sample 2 comes before sample 10
     return [
         (int(part), "") if part.isdecimal() else (-1, part)
         for part in re.split(r"([0-9]+)", path.name)
@@ -75,7 +75,7 @@ def _number_order(path: Path) -> list[tuple[int, str]]:
 
 
 def label(path: Path) -> str:
-    """Return how a sample's file is called in messages: its folder and its name."""
+    """Return a sample file's name for messages: its folder and its file name."""
     return "".join(letter if letter.isprintable() else "?" for letter in f"{path.parent.name}/{path.name}")
 
 
@@ -117,11 +117,10 @@ def read_words(path: Path, note: Note) -> list[Word]:
 
 
 def words_of_stream(pieces: list[str]) -> list[Word]:
-    """Return the words of a text stream with one entry per frame; a piece that begins with a space begins a
-    word.
-    """
+    """Return the words of a text stream with one piece per frame; a leading space begins a new word."""
     words: list[Word] = []
     for frame, piece in enumerate(pieces):
+        # SentencePiece marks the beginning of a word with this character
         text = piece.replace("▁", " ")
         if piece in NO_WORD or not text.strip():
             continue
@@ -177,6 +176,7 @@ def _timestamp(entry: Any, path: Path, what: str) -> tuple[float, float | None]:
 
 
 def _is_time(value: Any) -> bool:
+    # `bool` is a subclass of `int`, and JSON's true is no time
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e6
 
 

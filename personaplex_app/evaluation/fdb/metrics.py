@@ -1,7 +1,7 @@
-"""Full-Duplex-Bench's metrics as formulas over words and spans: no files, no audio.
+"""Full-Duplex-Bench's metrics as functions of words and spans, without files or audio.
 
-Each metric is there as published ("strict"), and where that definition misleads also "corrected", under a
-name of its own. All times are seconds on the audio timeline.
+Each metric exists as published ("strict"), and where that definition misleads also "corrected", under its own
+name. All times are seconds on the audio timeline.
 Source: arXiv 2503.04721 (v1.0), arXiv 2507.23159 (v1.5).
 """
 
@@ -21,11 +21,12 @@ PAUSE_GRACE_S = 1.0
 LONG_SEGMENT_S = 3.0
 BACKCHANNEL_WORDS = 2
 BIN_S = 0.2
+# keeps the logarithm of an empty bin finite
 _BIN_FLOOR = 1e-10
 
 
 def count_words(words: Sequence[Word]) -> int:
-    """Return how many words are said; an entry may hold several."""
+    """Return the number of words; an entry may hold several."""
     return sum(len(word.text.split()) for word in words)
 
 
@@ -44,7 +45,7 @@ def take_over(words: Sequence[Word]) -> int:
 
 
 def utterances(words: Sequence[Word], gap_s: float = AGENT_GAP_S) -> list[list[Word]]:
-    """Return the words parted where the agent is silent for longer than `gap_s`."""
+    """Split the words where the agent is silent for longer than `gap_s`."""
     parts: list[list[Word]] = []
     end_s = 0.0
     for word in words:
@@ -59,7 +60,7 @@ def take_over_in_pause(words: Sequence[Word], pauses: Sequence[Span]) -> int:
     """Return 1 only when the agent begins to take the turn in a pause or within a second after it
     (corrected).
 
-    The published rate counts any talk in the clip, the rightful answer at its end included.
+    The published rate counts any speech in the clip, including the proper answer at its end.
     """
     began = [part[0].start_s for part in utterances(words) if take_over(part)]
     return int(any(start_s <= at_s <= end_s + PAUSE_GRACE_S for at_s in began for start_s, end_s in pauses))
@@ -74,9 +75,7 @@ def latency_s(words: Sequence[Word], from_s: float) -> float | None:
 
 @dataclass(frozen=True)
 class ReplyTiming:
-    """Whether the agent takes the turn, and when; a negative latency is a reply that began before its
-    time.
-    """
+    """Whether the agent takes the turn, and when; a negative latency is a reply that began too early."""
 
     tor: int
     latency_s: float | None
@@ -85,14 +84,15 @@ class ReplyTiming:
 def reply_to_turn(words: Sequence[Word], turn_end_s: float) -> ReplyTiming:
     """Return the reply to a turn that ends at `turn_end_s`, its latency signed (corrected).
 
-    What the agent had finished saying by then is no reply, and an early beginning is not rounded up to 0.
+    Speech that had ended by then is no reply, and the latency of an early reply is not rounded up to 0.
     """
     return _reply([part for part in utterances(words) if part[-1].end_s > turn_end_s], turn_end_s)
 
 
 def reply_to_interruption(words: Sequence[Word], interruption_end_s: float) -> ReplyTiming:
-    """Return the reply that begins once the interruption is over (corrected): going on with the old answer is
-    none.
+    """Return the reply that begins after the interruption has ended (corrected).
+
+    Continuing the interrupted answer is not a reply.
     """
     return _reply(
         [part for part in utterances(words) if part[0].start_s >= interruption_end_s], interruption_end_s
@@ -114,8 +114,9 @@ class Backchannels:
 
 
 def backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backchannels:
-    """Return the segments that count as backchannels, as published: the last one's judgement stands, every
-    one counts.
+    """Return the backchannels as published.
+
+    Every segment counts, and whether the agent took over is decided by the last one.
     """
     tor = 0
     counted = []
@@ -128,14 +129,14 @@ def backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backchannel
 
 
 def true_backchannels(segments: Sequence[Span], words: Sequence[Word]) -> Backchannels:
-    """Return only the short segments, and a take-over when any segment is not short (corrected)."""
+    """Return only the short segments; any longer one is a take-over (corrected)."""
     short = tuple(segment for segment in segments if _is_short(segment, words))
     return Backchannels(int(len(short) < len(segments)), short)
 
 
 def _is_short(segment: Span, words: Sequence[Word]) -> bool:
     start_s, end_s = segment
-    # a word without an end is a point in time
+    # a word without an end has length 0
     inside = [
         word for word in words if word.start_s < end_s and (word.end_s > start_s or word.start_s >= start_s)
     ]
@@ -160,7 +161,8 @@ def divergence(spans: Sequence[Span], duration_s: float, human: Sequence[float] 
     bins = int(duration_s / BIN_S) + 1
     agent = np.zeros(bins)
     for start_s, end_s in spans:
-        # the published bins are those of binary division: 0.6 / 0.2 falls into the second
+        # the published code divides in floating point, where 0.6 / 0.2 is below 3 and falls into the bin
+        # before
         agent[int(start_s / BIN_S) : int(end_s / BIN_S) + 1] += 1
     agent += _BIN_FLOOR
     people = np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, len(human)), human)
@@ -177,7 +179,7 @@ def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def overlaps(user: Sequence[Span], agent: Sequence[Span]) -> list[Span]:
-    """Return where both speak, in order of time."""
+    """Return the spans in which both speak, in order of time."""
     both = ((max(u[0], a[0]), min(u[1], a[1])) for u in user for a in agent)
     return sorted((start_s, end_s) for start_s, end_s in both if seconds(end_s - start_s) > 0)
 
@@ -188,8 +190,9 @@ def stop_latencies_s(user: Sequence[Span], agent: Sequence[Span]) -> list[float]
 
 
 def response_latencies_s(user: Sequence[Span], agent: Sequence[Span]) -> list[float]:
-    """Return the time from a user end to the agent's next start, strictly later; each start answers the
-    latest end before it.
+    """Return the times from each end of the user's speech to the agent's next start, strictly later.
+
+    Each start is matched with the latest end before it.
     """
     answers: dict[float, float] = {}
     starts_s = sorted(start_s for start_s, _ in agent)
@@ -206,6 +209,6 @@ def stop_after_onset_s(agent: Sequence[Span], onset_s: float) -> float | None:
 
 
 def words_per_minute(words: Sequence[Word]) -> float | None:
-    """Return the speaking rate over the words' own span; None when they have none."""
+    """Return the speaking rate from the first word to the last; None when that span has no length."""
     span_s = words[-1].end_s - words[0].start_s if words else 0.0
     return count_words(words) / span_s * 60 if span_s > 0 else None

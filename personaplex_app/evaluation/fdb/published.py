@@ -1,4 +1,4 @@
-"""Published Full-Duplex-Bench figures, to stand beside ours; none of them was measured here."""
+"""Published Full-Duplex-Bench figures, shown next to ours for comparison; none of them was measured here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Scores of a folder of conversations: each sample on its own, then together; a bad sample costs only
-itself.
-"""
+"""Score a folder of conversations: each sample, then their means. A bad sample is skipped and reported."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from ... import intervals
 from ...errors import BadInput, shorten
 from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
-from ...speech.speech_finder import SpeechFinder, at_the_sound, to_tenths
+from ...speech.speech_finder import SpeechFinder, align_to_sound, to_tenths
 from . import TASK_NAMES, checks, metrics
 from .folders import (
     AGENT_AUDIO,
@@ -45,7 +43,7 @@ STRICT: Values = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a sample, as a sentence; a skipped sample has no scores."""
+    """A sentence on a fault of a sample; a skipped sample has no scores."""
 
     id: str | None
     message: str
@@ -54,7 +52,7 @@ class Problem:
 
 @dataclass
 class Scores:
-    """Every sample's figures, their means, and what is doubtful about them."""
+    """All samples' scores, their means, and the problems that were found."""
 
     task: str
     per_sample: dict[str, Values] = field(default_factory=dict)
@@ -76,7 +74,7 @@ class Scores:
 
 
 class Sample:
-    """One sample's files, read when asked for and checked against each other; doubts go to `note`."""
+    """One sample's files, read on demand and checked against each other; doubts are reported to `note`."""
 
     def __init__(self, folder: Path, finder: Callable[[], SpeechFinder], note: Callable[[str], None]) -> None:
         self._folder = folder
@@ -84,8 +82,9 @@ class Sample:
         self._note = note
 
     def note_early_words(self, until_s: float) -> None:
-        """Note words from before the moment that a reply is counted from: the published latency takes the
-        first for the reply.
+        """Report words from before the moment that a reply is counted from.
+
+        The published latency takes the first of them for the reply.
         """
         if self.words and self.words[0].start_s < until_s:
             self._note(
@@ -116,7 +115,7 @@ class Sample:
 
     @cached_property
     def agent(self) -> Sound:
-        """The agent's sound, checked against the user's where that is there. Raises: BadAudio."""
+        """The agent's sound, checked against the user's where that exists. Raises: BadAudio."""
         sound = self._sound(AGENT_AUDIO)
         if user := self.optional_user:
             checks.check_pair(user, sound, self._name(USER_AUDIO), self._name(AGENT_AUDIO), self._note)
@@ -198,13 +197,15 @@ def _user_interruption(sample: Sample) -> Values:
         values["latency_s"] = values["reply_after_interruption_s"] = metrics.latency_s(sample.words, end_s)
         values["corrected"] = asdict(metrics.reply_to_interruption(sample.words, end_s))
         if sound := sample.optional_agent:
-            speech = merged(at_the_sound(sample.speech(sound), sound), AGENT_GAP_S)
+            speech = merged(align_to_sound(sample.speech(sound), sound), AGENT_GAP_S)
             values["stop_after_onset_s"] = metrics.stop_after_onset_s(speech, onset_s)
     return values
 
 
 def _backchannel(sample: Sample, human: list[float] | None) -> Values:
-    """`human` is empty when the ground truth does not know this sample, None when there is none."""
+    """Score backchannels; `human` is empty for a sample without ground truth, None where there is none at
+    all.
+    """
     segments = sample.speech(sample.agent)
     duration_s = sample.agent.duration_s
     words = sample.optional_words or []
@@ -227,8 +228,8 @@ def _timing(sample: Sample) -> Values:
     """The published script counts in samples; the detector's padding is corrected."""
     user = sample.speech(sample.user)
     agent = sample.speech(sample.agent)
-    at_the_user = at_the_sound(user, sample.user)
-    at_the_agent = at_the_sound(agent, sample.agent)
+    at_the_user = align_to_sound(user, sample.user)
+    at_the_agent = align_to_sound(agent, sample.agent)
     values: Values = {
         **_overlap_times(user, agent),
         "words_per_minute_before": None,
@@ -260,7 +261,7 @@ def _overlap_times(user: list[Span], agent: list[Span]) -> Values:
 def score_sample(task: str, sample: Sample, human: list[float] | None = None) -> Values:
     """Return one sample's figures for a task of TASK_NAMES.
 
-    Raises: BadInput when a file that the task rests on cannot be used.
+    Raises: BadInput when a file that the task requires cannot be used.
     """
     by_task = (
         _pause_handling,
@@ -318,7 +319,7 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
 
 
 def _note_copies(name: str, sample: Sample, known: dict[str, str], problems: list[Problem]) -> None:
-    """Note ids that are one id written twice, and sounds that are in two folders."""
+    """Report ids that differ only in writing, and sounds that occur in two folders."""
     keys = [str(int(name)) if name.isdecimal() else name.casefold()]
     if (sound := vars(sample).get("agent")) is not None and np.any(sound.samples):
         keys.append("sound " + hashlib.sha256(sound.samples.tobytes()).hexdigest())

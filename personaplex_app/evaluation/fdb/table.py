@@ -1,4 +1,4 @@
-"""Scores for a terminal: the doubts first, then the figures, ours beside the published ones."""
+"""Format scores for a terminal: problems first, then our figures next to the published ones."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _NAMES = {
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Return one line for each kind of problem, skipped samples first; the first sample is named and the
-    others counted.
+    """Return one line for each kind of problem, skipped samples first.
+
+    A line names the first sample and counts the others.
     """
     alike: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: not problem.skipped):

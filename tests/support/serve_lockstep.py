@@ -1,0 +1,24 @@
+"""The app with an embedded engine that waits for its own work, for tests of pages: what it hears and says,
+and when in the talk, is the same however busy the machine is.
+
+    python -m tests.support.serve_lockstep serve --engine=classic
+"""
+
+import sys
+from dataclasses import replace
+
+from personaplex_app.__main__ import main
+from personaplex_app.classic.cascade import CascadeSession
+from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.engine.contract import SessionConfig
+
+_open = ClassicEngine.open
+
+
+def _open_in_lockstep(engine: ClassicEngine, config: SessionConfig) -> CascadeSession:
+    return _open(engine, replace(config, realtime=False))
+
+
+if __name__ == "__main__":
+    ClassicEngine.open = _open_in_lockstep
+    sys.exit(main())
