@@ -110,10 +110,11 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
 def _drain(state: AppState, at_once: threading.Event) -> None:
     """Begin no new talks, tell every caller, and wait until the running talks have ended."""
     grace_s = state.settings.drain_s
+    callers = state.callers  # who only waits in line leaves as soon as it is told
     state.drain(grace_s)
-    if state.callers:
+    if callers:
         print(
-            f"Callers still here: {state.callers}. Their talks end within {grace_s} s; ctrl-C again ends"
+            f"Callers still here: {callers}. Their talks end within {grace_s} s; ctrl-C again ends"
             " them now.",
             flush=True,
         )
