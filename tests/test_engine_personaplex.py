@@ -174,7 +174,7 @@ def test_engine_frame_of_another_size_is_refused_and_the_talk_goes_on(engine):
 
 def test_engine_broken_numbers_end_one_talk_and_leave_no_trace(engine):
     good, bad = engine.open(config_of("voice_only")), engine.open(config_of("voice_and_text"))
-    engine._scheduler._duplex.rows.state.cache.data[1, :, bad._slot.row, 5] = math.nan
+    engine._scheduler._duplex.rows.state.cache.data[1, :, bad._row.row, 5] = math.nan
     with pytest.raises(EngineError, match="numbers overflowed"):
         bad.step(frames()[0])
     bad.close()

@@ -244,7 +244,7 @@ def test_llm_reply_closed_early_closes_the_stream():
         assert next(reply) == "A sentence."
         reply.close()
         assert gone.wait(PATIENCE_S)
-        responder.heard("A sentence.", True)
+        responder.record_played("A sentence.", True)
         assert notices == []
 
 

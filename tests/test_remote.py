@@ -328,7 +328,7 @@ def test_remote_server_that_never_answers_a_frame_is_given_up():
 
 
 def test_remote_server_that_is_too_slow_is_not_sent_more_and_the_person_is_told(monkeypatch):
-    monkeypatch.setattr(remote_session, "BEHIND_SAMPLES", 4 * FRAME_SAMPLES)
+    monkeypatch.setattr(remote_session, "MAX_BEHIND_SAMPLES", 4 * FRAME_SAMPLES)
     heard = []
     asked_40_times = threading.Event()
 
