@@ -46,7 +46,7 @@ def pytest_configure() -> None:
     if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
         os.environ[OWN_TEMP] = str(os.getpid())
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
-        os.chmod(tempfile.tempdir, 0o711)  # some tests work as somebody without rights
+        os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
     # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

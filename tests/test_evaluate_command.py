@@ -27,5 +27,5 @@ def test_run_ctrl_c_says_that_it_goes_on_and_does(tmp_path):
             if line.startswith("2 of"):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 1
-    assert "Stopped. What is done is kept; the same command goes on from there." in lines[-1]
+    assert "Stopped. Finished conversations are kept; the same command continues." in lines[-1]
     assert 2 <= len(read_results(tmp_path / "out")) < SEEDS * len(load_scenarios())
