@@ -114,8 +114,7 @@ def _drain(state: AppState, at_once: threading.Event) -> None:
     state.drain(grace_s)
     if callers:
         print(
-            f"Callers still here: {callers}. Their talks end within {grace_s} s; ctrl-C again ends"
-            " them now.",
+            f"Callers still here: {callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.",
             flush=True,
         )
     _first_of(state.alone, at_once).wait(grace_s + GOODBYE_S)

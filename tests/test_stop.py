@@ -2,6 +2,7 @@
 code.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -68,10 +69,9 @@ def test_app_told_to_stop_begins_no_talk_and_ends_with_the_last_one(tmp_path):
         assert caller.until_closed() == 1000
         assert caller.until_event("ended")["kept"]
         assert app.process.wait(timeout=PATIENCE_S) == 0
-    assert (
-        "Callers still here: 3. Their talks end within 600 s; ctrl-C again ends them now."
-        in app.log.read_text()
-    )
+    # who is turned away may have left before they are counted
+    told = r"Callers still here: [1-3]\. Their talks end within 600 s; ctrl-C again ends them now\."
+    assert re.search(told, app.log.read_text())
 
 
 def test_app_told_to_stop_twice_tells_who_talks_and_ends_at_once(tmp_path):

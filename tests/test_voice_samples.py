@@ -58,7 +58,7 @@ def test_sample_asked_for_is_made_kept_and_found_by_the_next_engine(make, tmp_pa
     assert first.sample("VARM9") is None
     first.close()
     second = make()
-    monkeypatch.setattr(second, "_seat", None)  # nothing is said again
+    monkeypatch.setattr(second, "_open_session", None)  # nothing is said again
     assert np.allclose(sample_of(second, "NATF0"), ours, atol=1e-3)
 
 
