@@ -21,4 +21,5 @@ def gradio_client(app: AppProcess, headers: dict[str, str] | None = None) -> Ite
         yield client
     finally:
         client.close()
-        client.executor.shutdown()
+        for executor in (client.executor, client.helper_executor, client.stream_executor):
+            executor.shutdown()
