@@ -155,7 +155,7 @@ def test_fetch_altered_beginning_of_a_cut_file_is_found(server, access):
 def test_fetch_file_cut_off_at_its_source_says_so(server, access):
     server.fault(LM_FILE).ends_at_byte = 5_000_000
     assert (
-        "model.safetensors is cut off where it comes from: it ends after 5,000,000 of 8,380,864 bytes"
+        "model.safetensors is cut off at its source: it ends after 5,000,000 of 8,380,864 bytes"
         in refusal(REPO, access)
     )
     assert not parts(access)

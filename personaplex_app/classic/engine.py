@@ -121,7 +121,7 @@ class ClassicEngine:
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(
-                    f"All {self._max_sessions} places are taken; try again when a talk has ended."
+                    f"All {self._max_sessions} slots are taken; try again when a talk has ended."
                 )
             notices: deque[str] = deque(maxlen=_MAX_NOTICES)
             responder = self._make_responder(config, notices.append)

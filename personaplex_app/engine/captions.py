@@ -25,6 +25,7 @@ class Captions:
         self._frames += 1
         if piece:
             end_s = start_s + FRAME_S
+            # the tokenizer marks a word's beginning with a space (SentencePiece)
             if piece.startswith(" ") or not self._words:
                 self._words.append(Word(piece.strip(), start_s, end_s))
             else:

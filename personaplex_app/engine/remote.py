@@ -43,8 +43,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RemoteSettings:
-    """The servers and how they are reached. `places` is how many talks a server holds that does not report
-    it.
+    """The servers and how they are reached. `places` is how many talks to begin on a server that does not
+    report how many it holds.
     """
 
     urls: tuple[str, ...]
@@ -56,7 +56,7 @@ class RemoteSettings:
 
 
 class RemoteEngine:
-    """Holds talks on remote servers: the least busy one first; one that fails is left alone for a while.
+    """Holds talks on remote servers: the least busy one first; one that fails is not tried for a while.
 
     A talk stays on the server where it began.
     """
@@ -72,6 +72,7 @@ class RemoteEngine:
         self._lock = threading.Lock()
         self._answered_s = 0.0
         self._probing: asyncio.Task[None] | None = None
+        # kept: the event loop itself holds its tasks only weakly, and a collected one ends a talk
         self._connection_tasks: set[asyncio.Task[None]] = set()
         addresses = hashlib.sha256("\n".join(settings.urls).encode()).hexdigest()[:12]
         # a server does not tell which weights it runs, so its address stands for them
@@ -101,6 +102,7 @@ class RemoteEngine:
                 for voice in known[0]
                 if all(voice.name in {other.name for other in others} for others in known)
             )
+            # servers without a voice in common: better the first one's than none
             or known[0]
         )
 
@@ -181,6 +183,7 @@ class RemoteEngine:
     # the thread with the event loop
 
     def _start(self) -> None:
+        # `_run` needs the loop, which exists only once the thread runs
         running = threading.Event()
 
         async def run_loop() -> None:
@@ -204,9 +207,10 @@ class RemoteEngine:
 
         Raises: EngineError when the engine is not running.
         """
+        # `close` must not end the loop between the check and the scheduling
         with self._lock:
             if self._loop is None:
-                work.close()
+                work.close()  # a coroutine that is never awaited makes Python warn
                 raise EngineError("The remote engine is not running; wait until it is ready.")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -250,6 +254,7 @@ class RemoteEngine:
                 ):
                     continue
                 asked.add(upstream.url)
+                # counted before it is connected, so that talks that begin meanwhile go to other servers
                 upstream.talks += 1
                 try:
                     return upstream, await self._dial(upstream, config)
@@ -259,12 +264,11 @@ class RemoteEngine:
                     log.warning("remote server %s: %s", upstream.host, error)
                     upstream.failed(str(error), time.monotonic(), in_talk=True)
                 upstream.talks -= 1
+            # a refusal is a decision, not a fault: another round would get the same answer
             if refusal:
                 raise EngineError(refusal)
         if not asked:
-            raise CapacityError(
-                "All places of the remote servers are taken; try again when a talk has ended."
-            )
+            raise CapacityError("All slots of the remote servers are taken; try again when a talk has ended.")
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
     async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
@@ -278,7 +282,7 @@ class RemoteEngine:
                 upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note
             )
         except ServerFault:
-            raise
+            raise  # `_begin` goes on to the next server and counts this one down itself
         except BaseException:
             upstream.talks -= 1
             raise
@@ -299,6 +303,7 @@ class RemoteEngine:
 
         with self._lock:
             if self._loop:
+                # on the loop, which counts up too: neither needs a lock then
                 self._loop.call_soon_threadsafe(left)
 
 
@@ -330,6 +335,6 @@ def _state(upstream: Upstream) -> str:
 def _failure(upstreams: list[Upstream]) -> str:
     """Return a sentence on why no server can be used."""
     if len(upstreams) == 1:
-        return f"The remote server {upstreams[0].host} cannot be talked to. {upstreams[0].why}"
+        return f"The remote server {upstreams[0].host} cannot be used. {upstreams[0].why}"
     reasons = " ".join(f"{each.host}: {each.why}" for each in upstreams[:MAX_SHOWN])
-    return f"None of the {len(upstreams)} remote servers can be talked to. {reasons}"
+    return f"None of the {len(upstreams)} remote servers can be used. {reasons}"

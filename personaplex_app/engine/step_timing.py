@@ -27,6 +27,7 @@ class StepTimer:
         with self._lock:
             self._took_ms.append(took_ms)
             self._steps += 1
+            # counted over all steps, while the percentiles forget what is older than a minute
             self._misses += took_ms > FRAME_MS
 
     def read(self, used: int, free: int) -> StepTiming | None:

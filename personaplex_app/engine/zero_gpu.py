@@ -50,7 +50,7 @@ class ZeroGpu:
                 return GpuUnavailable(sentence)
         if title == "ZeroGPU worker error":
             return EngineError(f"The GPU's worker stopped ({shorten(message)}). Start again.")
-        return GpuUnavailable(f"No GPU could be had ({shorten(message, 80)}). Try again in a few minutes.")
+        return GpuUnavailable(f"No GPU was granted ({shorten(message, 80)}). Try again in a few minutes.")
 
 
 SENTENCES = {

@@ -52,6 +52,8 @@ def codec_sha256(mimi: Mimi) -> str:
     layers = [*mimi.quantizer.rvq_first.vq.layers, *mimi.quantizer.rvq_rest.vq.layers][:AGENT_CODEBOOKS]
     digest = hashlib.sha256()
     for layer in layers:
+        # the numbers of the file itself: what is computed of them may differ in the last bit between
+        # devices
         digest.update(layer.state_dict()["_codebook.embedding_sum"].float().cpu().numpy().tobytes())
     return digest.hexdigest()
 

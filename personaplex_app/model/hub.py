@@ -85,6 +85,7 @@ def _download_missing(repo: HubRepo, access: HubAccess, receipts: _Receipts, rep
         sorted((_listed_file(repo, listing, name) for name in names), key=lambda file: file.size_bytes)
     )
     if repo.revision != commit:
+        # last, since a cached reference is taken for a complete commit
         ref = access.folder(repo) / "refs" / repo.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(commit, "utf-8")
@@ -93,6 +94,7 @@ def _download_missing(repo: HubRepo, access: HubAccess, receipts: _Receipts, rep
 
 def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]:
     """Return the commit that the revision points to, and its files by name."""
+    # False keeps `huggingface_hub` from looking for a token by itself
     api = HfApi(endpoint=access.endpoint, token=access.any_token() or False)
     try:
         info = api.model_info(
@@ -120,6 +122,7 @@ class _Downloader:
     folder: Path
     receipts: _Receipts
     report: Report
+    # of all files of the checkpoint, which the progress counts towards, over several calls
     total_bytes: int
     done_bytes: int = 0
 
@@ -195,6 +198,7 @@ class _Downloader:
                         " and the Hub changes files: try another network."
                     )
                 _check_known(self.repo, file.name, part)
+                # last: under its hash's name a blob counts as verified
                 part.replace(blob)
             pointer.unlink(missing_ok=True)
             try:

@@ -26,14 +26,14 @@ def cached_or_unavailable(repo: HubRepo, folder: Path | None, error: Exception) 
         return folder
     if isinstance(error, OfflineModeIsEnabled):
         raise EngineUnavailable(
-            f"{repo} is not whole in the cache and HF_HUB_OFFLINE forbids to download it. Unset"
+            f"{repo} is not complete in the cache and HF_HUB_OFFLINE forbids downloading it. Unset"
             " HF_HUB_OFFLINE once, or set PERSONAPLEX_CHECKPOINT to a folder that holds it."
         ) from error
     cause = (
         f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
     )
     raise EngineUnavailable(
-        f"The Hub cannot be reached ({cause}) and {repo} is not whole in the cache. Check the network and"
+        f"The Hub cannot be reached ({cause}) and {repo} is not complete in the cache. Check the network and"
         " start again; what has been downloaded is kept."
     ) from error
 

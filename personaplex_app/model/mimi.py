@@ -28,6 +28,7 @@ from .transformer import CodecLayer, Transformer
 
 BLOCK = 2
 """Transformer positions in one frame."""
+# as in the reference (moshi `quantization/core_vq.py`), for codebook entries that training never used
 USAGE_FLOOR = 1e-5
 
 
@@ -103,6 +104,7 @@ class Mimi(nn.Module):
 
         Shapes: `pcm` float32 [B, frames · 1920], `active` bool [B] → int64 [B, 8, frames].
         """
+        # asked before the transformer advances the position
         first = state.position == 0
         x = self.encoder(pcm[:, None], state.memory, first, active)
         x = self._transform(self.encoder_transformer, x, state, active)
@@ -130,6 +132,7 @@ class Mimi(nn.Module):
         window = state.cache.window
         head_width = c.width // c.heads
         if length == BLOCK:
+            # all of the window is read: at 250 slots it is not worth several shapes
             return step_span(state.position, active, BLOCK, state.cache, window, c.rope_period)
         if len(state.position) != 1:
             raise ValueError("several frames at once can be coded for a single row only")

@@ -60,6 +60,8 @@ class LayerStream:
             if buffer.layer_index != k:  # the first pass, or the one after an interrupted pass
                 buffer.fetch(k, layer)
             yield buffer.ready()
+            # resumed when the next layer is asked for: this one's work is queued by then, and the copy
+            # waits for it on the device
             after = self._offloaded[(self._offloaded.index(k) + BUFFERS) % len(self._offloaded)]
             buffer.fetch(after, self._layers[after])
 

@@ -63,6 +63,7 @@ def sample(
     best, token = logits.topk(widest, dim=-1)
     # `topk` differs by row, `widest` is common: each row masks what lies below its own k-th best logit
     least = best.gather(1, (topk - 1)[:, None])
+    # greedy rows are divided by the floor, and what comes of them is not used
     scaled = best / temperature.clamp(min=1e-6)[:, None] + noise(token)
     # Gumbel-max: the argmax of logits plus Gumbel noise is a sample of their softmax
     choice = scaled.masked_fill(best < least, -torch.inf).argmax(dim=-1, keepdim=True)

@@ -99,6 +99,7 @@ def _check_pickle(name: str, data: bytes) -> None:
 
 def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> VoicePrompt:
     for what, tensor in (("embeddings", embeddings), ("cache", cache)):
+        # not `isinstance`: a subclass may behave in another way than a plain tensor
         if type(tensor) is not torch.Tensor or tensor.layout != torch.strided or tensor.device.type != "cpu":
             raise WeightsError(f"The voice {name}: {what} is not a plain tensor. Download voices.tgz again.")
     assert isinstance(embeddings, torch.Tensor)

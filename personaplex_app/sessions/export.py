@@ -1,4 +1,4 @@
-"""A conversation in the forms that people take home, and as the data a lane is drawn from."""
+"""Exports of a conversation, as text, subtitles, JSON and FLAC, and the data that its lane is drawn from."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ NAMES: dict[Speaker, str] = {"user": "You", "agent": "Agent"}
 
 def file_name(meta: TalkMeta, at_s: float, kind: str) -> str:
     """Return a friendly ASCII name for an export of what happened at `at_s`."""
+    # ASCII letters only: the name goes into an HTTP header and onto any file system
     voice = re.sub(r"[^A-Za-z0-9]+", "-", meta.voice).strip("-")[:30]
     return f"personaplex-{_when(at_s):%Y-%m-%d-%H%M}-{voice or 'talk'}.{kind}"
 
@@ -48,6 +49,7 @@ def to_srt(talk: Transcript) -> str:
     for number, u in enumerate(_spoken(talk), 1):
         start_ms = max(0, round(u.start_s * 1000))
         end_ms = max(start_ms + 1, round(u.end_s * 1000))
+        # "-->" in a text would end the cue for some players
         text = _line(u.text).replace("-->", "->")
         cues.append(f"{number}\n{srt_time(start_ms)} --> {srt_time(end_ms)}\n{NAMES[u.speaker]}: {text}\n")
     return "\n".join(cues)

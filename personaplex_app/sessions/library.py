@@ -34,7 +34,7 @@ class Library:
     from any thread.
 
     `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the temporary
-    talks; they go at exit anyway.
+    talks; they are deleted at exit in any case.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Library:
     def begin(self, caller: Principal, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
-        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
-        says why. A client without an owner key gets one that records nothing. A `talk_id` is a new one
-        (`records.new_talk_id`) that the talk has already.
+        A talk that cannot be recorded, or not where it was to be, gets a recorder nevertheless, whose
+        `problem` says why. A client without an owner key gets one that records nothing. `talk_id` is the
+        id that the talk has already (`records.new_talk_id`), "" for a new one.
 
-        Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
+        Raises: BadInput for an invalid owner key, or where it is missing and the talk is to be kept.
         """
         if not caller.owner_key_chars and not keep:
             return TalkRecorder(None, False, None, lambda log: None)
@@ -94,7 +94,7 @@ class Library:
                 (archive, talk_id, recorder),
                 archive is self.kept,
                 problem,
-                lambda log: self._take_in(owner, log),
+                lambda log: self._on_end(owner, log),
             )
             with self._lock:
                 self._live[talk_id] = log
@@ -122,7 +122,7 @@ class Library:
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """
         self.purge()
-        return self._where(lambda archive: archive.get(caller.required_owner, talk_id))
+        return self._in_either(lambda archive: archive.get(caller.required_owner, talk_id))
 
     def open_audio(self, caller: Principal, talk_id: str) -> BinaryIO:
         """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
@@ -133,7 +133,7 @@ class Library:
         self.purge()
         owner = caller.required_owner
 
-        return self._where(lambda archive: archive.open_audio(owner, talk_id))
+        return self._in_either(lambda archive: archive.open_audio(owner, talk_id))
 
     def rate(self, caller: Principal, talk_id: str, stars: int, comment: str = "") -> None:
         """Store 1 to 5 stars and a comment in place of an earlier rating.
@@ -142,7 +142,7 @@ class Library:
         """
         stars, comment = checked_rating(stars, comment)
         with self._moving:
-            self._where(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
+            self._in_either(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
 
     def keep(self, caller: Principal, talk_id: str) -> bool:
         """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
@@ -153,6 +153,8 @@ class Library:
         owner = caller.required_owner
         if self.kept is None:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
+        # under the lock that `_on_end` takes: a talk that ends now either sees `keep_at_end` or is adopted
+        # below
         with self._lock:
             log = self._live.get(talk_id)
             if (
@@ -172,7 +174,7 @@ class Library:
         Raises: BadInput, NotFound, TalkRunning, StorageError.
         """
         with self._moving:
-            self._where(lambda archive: archive.delete(caller.required_owner, talk_id))
+            self._in_either(lambda archive: archive.delete(caller.required_owner, talk_id))
 
     def delete_all(self, caller: Principal) -> tuple[int, int]:
         """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
@@ -197,7 +199,7 @@ class Library:
             )
 
     def close(self) -> None:
-        """End what is running, delete the temporary talks, let go of the data folder. May be called twice."""
+        """End what is running, delete the temporary talks, close the data folder. May be called twice."""
         for log in list(self._live.values()):
             log.finish("shutdown")
         for archive in self._archives():
@@ -205,7 +207,7 @@ class Library:
         if self._temporary is not None:
             self._folder.wipe()
 
-    def _take_in(self, owner: str, log: TalkRecorder) -> None:
+    def _on_end(self, owner: str, log: TalkRecorder) -> None:
         with self._lock:
             self._live.pop(log.id or "", None)
         if log.keep_at_end and self.kept is not None and log.id is not None:
@@ -223,13 +225,13 @@ class Library:
                 raise no_such_talk()
             kept.adopt(self._temporary, owner, talk_id)
 
-    def _where(self, act: Callable[[TalkArchive], T]) -> T:
+    def _in_either(self, act: Callable[[TalkArchive], T]) -> T:
         # temporary first: talks move from there to the kept ones, so none is missed on its way
         for archive in self._archives():
             try:
                 return act(archive)
             except NoRecording:
-                raise
+                raise  # it is a NotFound too, but the talk itself was found
             except NotFound:
                 continue
         raise no_such_talk()

@@ -68,7 +68,7 @@ class Recorder:
 
     @property
     def saved_s(self) -> float:
-        """How much of the talk is safe by now, in seconds from its beginning."""
+        """How much of the talk is safely stored by now, in seconds from its beginning."""
         return self._saved_bytes / BYTES_PER_S
 
     def add(self, user: np.ndarray, agent: np.ndarray) -> None:
@@ -80,11 +80,14 @@ class Recorder:
         with self._lock:
             if self._fd < 0 or self._broken:
                 return
+            # int16 has no NaN
             both = np.nan_to_num(np.column_stack((user, agent)))
             data = float_to_pcm16(both)[: self._limit_bytes - self._bytes]
             try:
                 self._write(data, HEADER_BYTES + self._bytes)
                 self._bytes += len(data)
+                # once a second: to sync every frame would keep the disk busy, and a loss of one second is
+                # bearable
                 if self._bytes - self._saved_bytes >= BYTES_PER_S:
                     self._sync()
             except OSError as error:
@@ -126,6 +129,7 @@ class Recorder:
             at = at + done
 
     def _sync(self) -> None:
+        # the header too: even a .part that nobody repairs plays up to here
         self._write(wav_header(self._bytes), 0)
         if self._durable:
             os.fsync(self._fd)

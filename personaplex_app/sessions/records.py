@@ -1,4 +1,4 @@
-"""What a talk is once it is written down."""
+"""A stored talk: its record, what it was opened with, and checks of what is stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TalkMeta:
 
     @classmethod
     def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
-        """Return what there is to write down of an engine's session."""
+        """Return what is stored of an engine's session."""
         return cls(
             engine,
             config.clone.name if config.clone else config.voice,
@@ -43,7 +43,8 @@ class TalkMeta:
 class TalkRecord:
     """One talk as it was stored; lists leave what happened in it empty.
 
-    `kept` says whether it outlives the visit; that and `has_audio` are not the TalkStore's to know.
+    `kept` says whether it outlives the visit; that and `has_audio` are filled in by the archive, since a
+    TalkStore does not know them.
     """
 
     id: str
@@ -63,7 +64,7 @@ class TalkRecord:
 
 
 class Transcript(Protocol):
-    """What an export tells of a conversation, whether it was a talk or rendered."""
+    """What an export contains of a conversation, whether it was a talk or rendered."""
 
     @property
     def meta(self) -> TalkMeta: ...
