@@ -164,7 +164,7 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
         second.say(metadata("interrupt"))
         await until(lambda: second.closed)
         assert second.events("notice")[0]["code"] == "not_begun"
-        assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
+        assert second.closed == (1013, "No slot became free within 0.2 s; try again in a few minutes.")
         assert app_state.admission.waiting == 0
         first.say(metadata("stop"))
         await until(lambda: first.closed)

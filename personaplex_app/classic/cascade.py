@@ -63,6 +63,7 @@ class CascadeSession:
         self._notices = notices
         self._frame = 0
         self._closed = False
+        # `interrupt` may be called from any thread, but only `step` touches the rest of the state
         self._stop = threading.Event()
         ids = itertools.count(1)
 

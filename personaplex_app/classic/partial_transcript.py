@@ -47,6 +47,7 @@ class PartialTranscript:
         words = _shifted(transcript, window_s)
         agreed = _agreed(self._previous, words)
         self._previous = words
+        # captions only grow: a pass that agrees on less than before takes nothing back
         if len(agreed) >= len(self._window):
             self._window = agreed
         if now_s - self.window_s > _TRIM_S:

@@ -55,6 +55,7 @@ class Turns:
         self.loud_room = False
         self._turn_ids = 0
         self._cut_s = 0.0
+        # long before the talk, so that nothing at its beginning counts as close to it
         self._agent_end_s = -10.0
         self._backchannel_s = -10.0
         self._ducked = False
@@ -329,6 +330,7 @@ class Turns:
         self._open_question = ""
         self._ducked = False
         self.phase = Phase.LISTEN
+        # in a loud room the turn may be the agent's own voice
         if turn is not None and not self.loud_room:
             actions.append(Action(ActionKind.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
         return actions

@@ -225,6 +225,7 @@ def run(
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
+                    # submitted only when a worker is free, so that a stop has nothing queued to wait for
                     conversation = waiting.popleft()
                     running[pool.submit(hold, conversation)] = conversation
                 # a time limit, so that ctrl-C is noticed while conversations run

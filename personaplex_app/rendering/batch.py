@@ -117,6 +117,7 @@ class RenderBatch:
         self.keys = await self._in_thread(lambda: [each.key(self.engine.identity) for each in self.requests])
         waiting: deque[int] = deque()
         for index, key in enumerate(self.keys):
+            # an equal request is rendered once
             if key in self.keys[:index]:
                 continue
             if await self._in_thread(partial(self.cache.get, key)) is None:
@@ -136,6 +137,7 @@ class RenderBatch:
         while waiting:
             index = waiting.popleft()
             try:
+                # a session cannot be continued on another slot: it is rendered again from the beginning
                 if not await self._render_one(worker, index):
                     waiting.appendleft(index)
             except PersonaplexError as error:

@@ -175,6 +175,7 @@ class Answerer:
         if verdict == "No" or is_negative(fact.text):
             # "… is out of stock" is of more use with what follows, such as when it arrives
             return (*sentences, *self._next_in_sentence(best.index))
+        # another fact of the same sentence of the prompt that fits as well is a part of the answer
         also = next(
             (
                 m.index

@@ -114,6 +114,7 @@ def read_brief(prompt: str) -> Brief:
     facts: list[Fact] = []
     asks_for = about = ""
     identity = _identity(prompt)
+    # where a heading announces the information, what comes before it says how to behave
     noted = not re.search(r"(?i)\binformation\s*:", prompt)
     for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
@@ -181,6 +182,7 @@ def _is_direction(text: str) -> bool:
 def _identity(prompt: str) -> Identity:
     """Return the agent's name, company, kind of company and role, as far as the prompt has them."""
     name = next((m[1] for m in (p.search(prompt) for p in _NAMES) if m), "")
+    # a possessive names somebody else, and the agent's own name follows
     if name.endswith(("'s", "’s")):
         after = re.search(re.escape(name) + r"[^.]*?, " + _NAME, prompt)
         name = after[1] if after else ""
@@ -199,6 +201,7 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
     whole = Fact(_spoken(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
+    # in English a plural ends in s, but hardly ever in ss or us
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
     named = [
         (

@@ -80,6 +80,8 @@ def figures(text: str) -> frozenset[int]:
     part = 0
     last = 10**12
     begun = False
+    # `last` is what the next word must be below to belong to the same number: 10 after "twenty". Words of 100
+    # and more multiply what was read so far. The empty word at the end closes the last number.
     for k, word in enumerate([*words, ""]):
         value = _value(word.lower())
         lone = (
@@ -191,6 +193,8 @@ def _per(match: re.Match[str]) -> str:
     )
 
 
+# the order matters: a rule sees what those before it left, and bare numbers come after all that need their
+# digits
 _RULES = (
     (r"\s*\(([^()]*)\)", r", \1,"),
     (r",+(?=\s*[.,;:!?])|,+\s*$", ""),

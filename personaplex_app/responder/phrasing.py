@@ -69,6 +69,7 @@ def first_person(text: str, serving: bool = True) -> str:
             text,
         )
     parts = _QUOTED.split(text)
+    # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
         re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]

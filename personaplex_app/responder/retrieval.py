@@ -235,6 +235,7 @@ class Index:
         ratio = float(_FUZZY_RATIO if len(stem) > 4 else _FUZZY_RATIO_SHORT)
         for known in self.vocabulary:
             if len(stem) > 3 and len(known) > 3 and abs(len(known) - len(stem)) <= 2:
+                # a word's first sound is misheard less often than the others
                 score = fuzz.ratio(stem, known) + (4 if known[0] == stem[0] else -4)
                 if (
                     len(_consonants(stem)) > 2

@@ -256,14 +256,15 @@ class TemplateSlots:
         story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
         hero = self._hero()
         story = story or next((s for s in fresh if hero is None or s.when.pattern == "."), fresh[0])
-        place = (
+        # "a story about the sea" names the story's place and not its hero
+        is_place = (
             hero is not None
             and story.when.pattern != "."
             and hero[0] == hero[1]
             and story.when.search(hero[0])
             and hero[0].startswith("the ")
         )
-        long, short = story.hero if hero is None or place else hero
+        long, short = story.hero if hero is None or is_place else hero
         self._story = (story.title,)
         lines = [
             line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines

@@ -33,7 +33,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 @dataclass(frozen=True)
 class Certificate:
-    """Files of a key and its certificate, and what people are told of it."""
+    """Files of a key and its certificate, and what is shown of it to people."""
 
     key: Path
     chain: Path
@@ -43,9 +43,9 @@ class Certificate:
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """Return what https is served with; None where it is not asked for.
+    """Return the certificate that https is served with; None where https is not enabled.
 
-    Raises: SettingsError when the files given cannot be used, or one cannot be made.
+    Raises: SettingsError when the given files cannot be used, or none can be made.
     """
     if settings.ssl_key and settings.ssl_cert:
         return _given(settings.ssl_key, settings.ssl_cert)
@@ -58,7 +58,7 @@ def advice(certificate: Certificate, host: str, port: int) -> str:
         others = [name for name in certificate.names if name != "localhost" and not _is_loopback(name)]
         reach = "Others reach it at " + ", ".join(url_of(name, port, secure=True) for name in others)
     elif host == "localhost" or _is_loopback(host):
-        reach = "Only this machine reaches it; --host 0.0.0.0 lets others in"
+        reach = "Only this machine can reach it; with --host 0.0.0.0 others can too"
     else:
         reach = f"Others reach it at {url_of(host, port, secure=True)}"
     return (
@@ -101,7 +101,7 @@ def _addresses(own_name: str) -> list[str]:
     found = []
     with suppress(OSError):
         found += [str(info[4][0]) for info in socket.getaddrinfo(own_name, None)]
-    # what a packet to the world would be sent from; connecting a datagram socket sends none
+    # the address that a packet to the Internet would be sent from; connecting a datagram socket sends none
     for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))
@@ -148,7 +148,7 @@ def _read_key(path: Path) -> PrivateKeyTypes:
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise SettingsError(
-            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
+            f"{path} is not a private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
             " KEY-----)."
         ) from None
 
@@ -158,7 +158,7 @@ def _read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(_read(path, "certificate", "--ssl-cert"))
     except ValueError:
         raise SettingsError(
-            f"{path} is no certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----)."
+            f"{path} is not a certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----)."
         ) from None
 
 
@@ -172,8 +172,8 @@ def _read(path: Path, what: str, flag: str) -> bytes:
 
 
 def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all
-    of `names`.
+    """Return the certificate in `folder`; a new one is made where it ends within a year or lacks one of
+    `names`.
     """
     key_path = folder / "key.pem"
     chain_path = folder / "certificate.pem"
@@ -186,10 +186,12 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
     leaf = _sign(key, names)
     pem = serialization.Encoding.PEM
     try:
-        # a mode is for the last folder only
+        # one by one: with `parents`, `mode` holds for the last folder only
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         form = serialization.PrivateFormat.PKCS8
+        # the key first: if the program ends in between, key and certificate do not match, and both are made
+        # again
         write_atomically(key_path, key.private_bytes(pem, form, serialization.NoEncryption()), private=True)
         write_atomically(chain_path, leaf.public_bytes(pem), private=True)
     except OSError as error:
@@ -210,7 +212,7 @@ def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certi
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # clocks differ
+        # a day earlier, for browsers whose clock is behind
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + MADE_FOR)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
@@ -238,13 +240,13 @@ def _general_name(name: str) -> x509.GeneralName:
 def _described(key: Path, chain: Path, leaf: x509.Certificate, self_signed: bool) -> Certificate:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        said = [
+        listed = [
             str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)
         ]
     except x509.ExtensionNotFound:
-        said = []
+        listed = []
     return Certificate(
-        key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
+        key, chain, tuple(listed), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
     )
 
 

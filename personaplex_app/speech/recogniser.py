@@ -74,6 +74,7 @@ class Recogniser:
     """Whisper tiny.en in int8 on one thread. Not thread-safe: one call at a time."""
 
     def __init__(self) -> None:
+        # not at the top: these packages take a while to import, and most commands recognise nothing
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
         from tokenizers import Tokenizer
@@ -83,6 +84,7 @@ class Recogniser:
         self._model = ctranslate2.models.Whisper(
             str(model.parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1
         )
+
         self._storage = ctranslate2.StorageView
         self._features = FeatureExtractor()
         start = self._tokens.token_to_id("<|startoftranscript|>")

@@ -153,6 +153,7 @@ class BlindTest:
 
     def _do(self, owner: str, act: Callable[[Round], Event | Round]) -> Round:
         with self._lock, self._log.writing():
+            # under the file lock: another process may have written since the last time
             self._read()
             mine = self._round(owner)
             if mine is None:
@@ -180,7 +181,7 @@ class BlindTest:
                     self._rounds[event["session"]].apply(event)
             except (KeyError, TypeError, ValueError) as error:
                 log.warning(
-                    "%s: an event does not fit and is passed over (%s)", self._log.path, type(error).__name__
+                    "%s: an event does not fit and is ignored (%s)", self._log.path, type(error).__name__
                 )
                 continue
             self._events.append(event)

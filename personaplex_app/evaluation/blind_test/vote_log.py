@@ -108,7 +108,7 @@ class VoteLog:
                 return event
         except ValueError:
             pass
-        log.warning("%s: a line of %d bytes was cut off and is passed over", self.path.name, len(line))
+        log.warning("%s: a line of %d bytes was cut off and is ignored", self.path.name, len(line))
         return None
 
 

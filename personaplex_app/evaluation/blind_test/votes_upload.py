@@ -95,6 +95,7 @@ class VoteUpload:
         Raises: NotPrivate, and the errors of the Hub's client.
         """
         with self._lock:
+            # taken before the upload: what changes meanwhile is uploaded the next time
             logs = self._changed
             self._changed = set()
         try:
@@ -129,6 +130,7 @@ class VoteUpload:
     def _operations(self, path: Path) -> list[CommitOperationAdd]:
         data = path.read_bytes()
         at = f"votes/{self._installation()}/{path.parent.name}"
+        # the last line may be half written at this moment
         whole = data[: data.rfind(b"\n") + 1]
         design = (path.parent / DESIGN_NAME).read_bytes()
         return (
