@@ -22,6 +22,7 @@ _BLOCK_FRAMES = 1 << 16
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
     """Return little-endian int16 bytes of float32 samples, clipped to [-1, 1]."""
+    # 32767, so that +1 does not overflow; reading divides by 32768, as the reference and libsndfile do
     return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 
@@ -76,6 +77,7 @@ class Reframer:
         """
         joined = np.concatenate([self._rest, samples.astype(np.float32, copy=False)])
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
+        # a view would keep the whole array in memory
         self._rest = joined[whole:].copy()
         return list(joined[:whole].reshape(-1, FRAME_SAMPLES))
 

@@ -140,7 +140,7 @@ def _download_step(repo: HubRepo, settings: Settings) -> str:
     """Return what to do before a checkpoint can be downloaded, "" when it can be."""
     if constants.HF_HUB_OFFLINE:
         return (
-            f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
+            f"HF_HUB_OFFLINE forbids downloading {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
             " folder that holds a checkpoint."
         )
     if hub_access(settings).any_token():

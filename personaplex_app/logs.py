@@ -1,4 +1,4 @@
-"""Log formats: text, or one JSON object a line. Lines of a talk carry its id, and none has what anybody said.
+"""Log formats: text, or one JSON object a line. Lines of a talk carry its id, and no line holds its content.
 
 An exception is logged as its type and stack frames. Its message is left out, since it may quote what a client
 sent.
@@ -52,7 +52,8 @@ def configure(level: str, as_json: bool, prints: bool = False) -> None:
 
 
 def _catch_prints() -> None:
-    logging.raiseExceptions = False  # it would print what cannot be logged, which would be logged
+    # else `logging` prints a record that it cannot format, which would be logged again, without end
+    logging.raiseExceptions = False
     sys.stdout, sys.stderr = (cast(TextIO, _Stray(name)) for name in ("stdout", "stderr"))
 
 

@@ -51,7 +51,7 @@ FAMILIES = (
     Family("NATF", "Natural, female", _EVEN, 4, "natural"),
     Family("NATM", "Natural, male", _EVEN, 4, "deep"),
     Family("VARF", "Varied, female", _COLOURFUL, 5, "bright"),
-    # the embedded engine has no men's voices but one
+    # the same as for NATM, since the embedded engine has only one man's voice
     Family("VARM", "Varied, male", _COLOURFUL, 5, "deep"),
 )
 NO_VOICE = "none"

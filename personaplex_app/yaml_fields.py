@@ -71,6 +71,7 @@ class Fields:
         if not isinstance(node, yaml.ScalarNode):
             raise _wrong(self._file, node, path, "it must be a single value")
         try:
+            # built from the node only here, so that an error still knows the node's line
             value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError):
             value = node.value

@@ -249,4 +249,4 @@ def test_fetch_without_the_hub_and_with_half_a_cache_says_what_to_do(server, acc
     server.api_status = 502
     assert "The Hub cannot be reached (status 502)" in refusal(REPO, access)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE forbids to download it. Unset HF_HUB_OFFLINE once" in refusal(REPO, access)
+    assert "HF_HUB_OFFLINE forbids downloading it. Unset HF_HUB_OFFLINE once" in refusal(REPO, access)

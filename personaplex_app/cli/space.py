@@ -75,6 +75,7 @@ def _clear(folder: Path) -> None:
     for name in manifest.read_text("utf-8").splitlines():
         path = (folder / name).resolve()
         # a manifest from somewhere else must not delete files outside the folder
+        # resolved first: a symbolic link inside the folder may lead out of it
         if path.is_relative_to(folder.resolve()):
             path.unlink(missing_ok=True)
 

@@ -41,11 +41,12 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
     with state_line() as report:
         files = CheckpointFiles.of(checkpoint_folder(settings.checkpoint, hub_access(settings), report))
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
-    codes, said = _spoken(files, compute.device)
+    codes, title = _spoken(files, compute.device)
     columns = greedy_columns(_load(files, compute, "none", settings.cpu_offload), codes)
     forms = FORMS if settings.quantize in ("auto", "none") else (settings.quantize,)
     shares: dict[str, Agreement] = {}
     for form in forms:
+        # the model before this one must be gone: two do not fit
         gc.collect()
         if compute.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -59,7 +60,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         "machine": machine(compute.device),
         "dtype": str(compute.dtype).removeprefix("torch."),
         "checkpoint": settings.checkpoint,
-        "heard": said,
+        "heard": title,
         "frames": codes.shape[1],
         "agreement": {
             form: {

@@ -127,8 +127,8 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
     voice = persona.take("voice_prompt", _voice, "")
     voices = _voices(voice, was)
     prompt = persona.take("text_prompt", lambda value: check_prompt(text(value)), was.prompt if was else "")
-    for said, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
-        if not said:
+    for value, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
+        if not value:
             raise persona.refused(field_name, "it is missing")
     role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voices, prompt, ())
     chosen = {
@@ -152,6 +152,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
 
 def _voices(voice: str, was: Persona | None) -> tuple[str, ...]:
     """Return the preferences of an entry that names a voice of PersonaPlex, or none."""
+    # naming the voice that the persona has anyway must not cost it its voices in other engines
     if was and voice in ("", was.voice_among(NAMES)):
         return was.voices
     return (voice, family_of(voice).embedded) if voice else ()

@@ -60,12 +60,12 @@ class Frames:
             raise Disconnected
         data = frame.get("bytes")
         data = data if data is not None else frame.get("text", "")
-        self._traffic.came(len(data))
+        self._traffic.received(len(data))
         return data
 
     async def send(self, data: bytes | str) -> None:
         """Send one frame, waiting while the transport is full. Raises: Disconnected."""
-        self._traffic.went(len(data))
+        self._traffic.sent(len(data))
         try:
             if isinstance(data, str):
                 await self._socket.send_text(data)
@@ -148,7 +148,7 @@ class HttpChannel:
             # that arrived
             self._next_post = number + 1
             for message in messages:
-                self._traffic.came(len(message))
+                self._traffic.received(len(message))
                 try:
                     await self._up_in.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -164,7 +164,7 @@ class HttpChannel:
                 message = ALIVE
                 with anyio.move_on_after(KEEP_ALIVE_S):
                     message = await self._down_out.receive()
-                self._traffic.went(len(message))
+                self._traffic.sent(len(message))
                 yield pack([message])
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             return
