@@ -75,7 +75,7 @@ class Application:
             "redoc_url": None,
         }
 
-    # made at the first request of the server: Gradio's `launch` mounts the page by itself, and only once
+    # made at the first call: where Gradio's `launch` serves the app, it is never needed
     @cached_property
     def _asgi(self) -> ASGIApp:
         return mounted(

@@ -22,7 +22,7 @@ _BLOCK_FRAMES = 1 << 16
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
     """Return little-endian int16 bytes of float32 samples, clipped to [-1, 1]."""
-    # 32767, so that +1 does not overflow; reading divides by 32768, as the reference and libsndfile do
+    # 32767, so that +1 does not overflow; reading divides by 32768: as libsndfile writes and reads
     return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 

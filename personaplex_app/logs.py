@@ -21,6 +21,7 @@ from typing import Any, TextIO, cast
 
 # set where a talk begins; asyncio tasks inherit it, and `Worker.submit` passes it to worker threads
 TALK: ContextVar[str] = ContextVar("talk", default="")
+# a recursion that went too deep has a thousand frames
 MAX_PLACES = 20
 MAX_STRAY_CHARS = 2_000
 # these loggers write whole URLs, and the Hub's contain signatures

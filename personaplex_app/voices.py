@@ -137,6 +137,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     wanted = {f"voices/{name}.pt": name for name in NAMES}
+    # as a stream: `_Bounded` counts what is read, which seeking would defeat
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:

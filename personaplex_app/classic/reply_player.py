@@ -213,6 +213,7 @@ class ReplyPlayer:
     def pull(self, now_s: float) -> Played:
         """Return the frame that begins at `now_s`, emit its captions, and fetch sentences ahead."""
         reply = self._current
+        # one sentence ahead: more would be lost at an interruption
         if reply and self.playback.has_room and not (reply.fetching or reply.exhausted):
             self._fetch(reply)
         played = self.playback.pull(now_s)

@@ -15,6 +15,7 @@ from .workers import Worker, WorkQueue
 
 # a little more than the turn, in case its onset was found late
 _PREROLL_S = 0.3
+# the longest window, and more for the time in which its cut is waited for
 _BUFFER_S = MAX_WINDOW_S + 6.0
 _EDGE_S = 1.0
 

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     settings = Settings.read(os.environ, vars(args))
-    # before any command imports what logs at its import
+
     logs.configure(settings.log_level, settings.log_format == "json", prints=args.run is serve)
     return args.run(settings, args)
 

@@ -26,6 +26,7 @@ from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)
 
+# bounds what one key can store; the limits below bound all of them together
 MAX_OF_OWNER = 12
 MAX_TEMPORARY = 512
 MAX_KEPT = 2_000

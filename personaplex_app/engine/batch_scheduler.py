@@ -58,6 +58,7 @@ class BatchScheduler:
         self._chunk_frames = chunk_frames
         self._duplex = build()
         self.count = self._duplex.count
+        # measured once, with full caches, which talks reach only after minutes
         self._timer = StepTimer(_sessions_within_deadline(self._duplex))
         # guards every field below; the duplex itself needs no lock, only the device's thread touches it
         self._changed = threading.Condition()
@@ -71,6 +72,7 @@ class BatchScheduler:
         self._broken: str | None = None
         self.lost = ""
         self._closed = False
+        # a daemon, so that a device that hangs does not keep the process alive
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
@@ -111,6 +113,7 @@ class BatchScheduler:
             self._frames[row] = frame, future
             self._changed.notify_all()
         output = future.result()
+        # checked on the caller's thread: only this talk ends
         if not output.finite:
             raise EngineError(
                 "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others"

@@ -9,6 +9,7 @@ from ..units import s_to_frames
 
 QUIET_DB = -45.0
 """Frames below this level count as a pause."""
+# longer than the gaps within words
 PAUSE_FRAMES = s_to_frames(0.32)
 # a model that talks on for longer has not noticed the interruption; silence would then look like a fault
 MAX_FRAMES = s_to_frames(10.0)

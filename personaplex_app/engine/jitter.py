@@ -14,6 +14,7 @@ from ..audio import level_db
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 MAX_SAMPLES = 3 * SAMPLE_RATE_HZ
+# bounds memory, whatever a server sends
 MAX_TEXTS = 1_000
 QUIET_DB = -45.0
 # a few surplus frames are cut only where it is quiet; from this many on, the cut may fall into speech

@@ -43,6 +43,7 @@ prefill.
 GOODBYE_S = 1.0
 """Kept at the end of a lease to close the session."""
 YIELD_EVERY_S = 1.0
+# a talk sends a frame every 80 ms: without a request for so long, the other end is gone
 IDLE_TIMEOUT_S = 20.0
 # a worker's first session waits for the weights to be copied to the device
 OPEN_TIMEOUT_S = 60.0
@@ -209,6 +210,8 @@ class LeasedEngine:
 
     def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
         """Connect to the lease's socket at `path` and answer its requests until the lease ends."""
+        # the platform may also run this in the parent process itself, which keeps its threads and is as old
+        # as the app
         first_lease = self._is_first_lease and os.getpid() != self._parent_pid
         # the platform counts a lease from before the fork: a fresh worker's first one is shorter by the
         # worker's age

@@ -40,6 +40,7 @@ from .voice_samples import SampledVoice, VoiceSamples
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 """Positions of a prompt phase that are computed between two steps: running talks wait for so long."""
+# the first one compiles and allocates, the second runs as all later ones do
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
@@ -194,6 +195,7 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._model = fingerprint(files.lm, files.mimi)
         weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        # device and number type are part of it, since they round differently
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
         self._checkpoint = checkpoint
         self._voices = voices

@@ -89,6 +89,7 @@ class RemoteEngine:
 
         Cloning and captions of the user are not in the protocol.
         """
+        # the intersection, since a talk may begin on any of the servers
         known = [each.status.capabilities for each in self._known] or [PLAIN]
         return Capabilities(**{name: all(getattr(each, name) for each in known) for name in vars(PLAIN)})
 
@@ -145,6 +146,7 @@ class RemoteEngine:
                 raise EngineUnavailable(_failure(self._upstreams))
             detail = f"waiting for {starting[0].host}: {starting[0].status.detail}" if starting else detail
             time.sleep(self._settings.pause_s)
+        # on the loop, since a task can only be made there
         self._run(self._start_probing())
 
     def open(self, config: SessionConfig) -> RemoteSession:
@@ -178,6 +180,7 @@ class RemoteEngine:
             if loop and self._stopping:
                 loop.call_soon_threadsafe(self._stopping.set)
         if self._thread:
+            # bounded: a server that hangs must not hold up the app's end
             self._thread.join(timeout=10)
 
     # the thread with the event loop

@@ -29,6 +29,7 @@ from .remote_upstreams import CHAT_PATH, KEY_REQUIRED, Access, connection_error_
 CLOSE_S = 2.0
 PING_EVERY_S = 1.0
 ROUND_TRIPS_REMEMBERED = 60
+# 3.2 s of frames
 MAX_UNSENT = 40
 # small, so that messages wait in the bounded queue, where they are counted, and not in the socket
 WRITE_BUFFER_BYTES = 8 * 1024

@@ -29,6 +29,7 @@ PROMPT = (
     "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has"
     " been."
 )
+# fixed, so that a sample sounds the same wherever it is made
 SEED = 7
 # six seconds
 MAX_FRAMES = 75

@@ -31,6 +31,7 @@ class ZeroGpu:
 
     def lend(self, serve: Serve) -> Serve:
         """Return `serve` as a GPU function whose duration is its own second argument."""
+        # the platform calls `duration` with the function's own arguments
         return spaces.GPU(serve, duration=lambda path, lease_s: round(lease_s))
 
     def explain(self, error: Exception) -> EngineError:

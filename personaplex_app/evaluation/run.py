@@ -217,6 +217,7 @@ def run(
         evaluator.keep(out, conversation, spoken, agent)
 
     failures: list[tuple[Conversation, PersonaplexError]] = []
+    # before the workers: what is added to the memory is then the run's own
     before = memory_use()
     workers = min(parallel or (1 if plan.live else engine.max_sessions), max(1, len(missing)))
     with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:

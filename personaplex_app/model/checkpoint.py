@@ -18,6 +18,7 @@ from .tokenizer import TextTokenizer
 
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole by `fingerprint`; of larger ones `BLOCKS` blocks are."""
+# 1 MiB in all
 BLOCKS = 256
 BLOCK_BYTES = 4096
 

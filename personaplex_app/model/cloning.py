@@ -21,6 +21,7 @@ from ..voices import CLONE_LUFS, MAX_CLONE_BYTES
 from .config import AGENT_CODEBOOKS
 from .mimi import Mimi
 
+# shorter ones cannot be measured for loudness, whose blocks have 400 ms
 MIN_VOICE_S = 0.5
 MAX_VOICE_S = 60.0
 MAX_VOICE_FRAMES = round(MAX_VOICE_S * SAMPLE_RATE_HZ / FRAME_SAMPLES)

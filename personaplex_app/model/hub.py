@@ -35,6 +35,7 @@ RECEIPTS_FILE = "checked.json"
 Report = Callable[[Literal["downloading", "loading"], str, float], None]
 """Called with the stage, what is being done, and the share done, 0 to 1."""
 
+# a git object id for small files, a sha256 for large ones
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -200,6 +201,7 @@ class _Downloader:
                 _check_known(self.repo, file.name, part)
                 # last: under its hash's name a blob counts as verified
                 part.replace(blob)
+            # `symlink_to` refuses an existing name, also that of a broken link
             pointer.unlink(missing_ok=True)
             try:
                 pointer.symlink_to(os.path.relpath(blob, pointer.parent))

@@ -71,6 +71,7 @@ class _Buffer:
 
     def __init__(self, like: nn.Module, device: torch.device) -> None:
         self.layer_index = -1
+        # any layer will do as the template: all have the same shapes
         self._layer = copy.deepcopy(like).to(device)
         self._copy_stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 

@@ -237,6 +237,7 @@ def take_turns(
     for k in range(len(lines)):
         text = filled(lines[(start + k) % len(lines)], slot)
         if text is not None:
+            # counted only for the line that was used: those skipped come again
             memory.line_uses[id_] = start + k + 1
             return text
     return None

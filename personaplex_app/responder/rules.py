@@ -26,6 +26,7 @@ from .retrieval import Index
 from .template_slots import TemplateSlots
 
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
+# what recognisers write for noise, music and silence
 _NO_SPEECH = re.compile(
     r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the)"
     r" channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"

@@ -183,6 +183,7 @@ class AppState:
             adapters=adapters,
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
+            # as many as can talk or wait in line
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
             workers=anyio.CapacityLimiter(settings.slots + 1),
             fallback_engine=EngineSupervisor(make(second), second) if second else None,

@@ -111,6 +111,7 @@ class HttpChannel:
 
     def __init__(self, traffic: Traffic = Traffic()) -> None:
         self._traffic = traffic
+        # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         # a client's POSTs may overlap, and their messages must not be mixed
@@ -134,6 +135,7 @@ class HttpChannel:
     async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
         self._up_out.close()
+        # `_down_out` stays open: the client still gets what is queued, then its stream ends
         self._down_in.close()
 
     async def put(self, number: int, messages: list[bytes]) -> None:

@@ -213,6 +213,7 @@ class Comparisons:
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
         self._synthesiser: Synthesiser | None = None
+        # the synthesiser takes one call at a time
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
         self._heavy = anyio.CapacityLimiter(1)
@@ -236,6 +237,7 @@ class Comparisons:
     def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
         """Return a recording as an input, for this owner. Raises: BadAudio."""
         samples = audio.decode(data, MAX_RECORDING_S)
+        # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
         made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
         self._recordings[id_] = made
@@ -282,6 +284,7 @@ class Comparisons:
         self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
         if asked.persona:
             find(asked.persona, self.app_state.personas)
+        # by content, so that the same request goes on with the same run
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.active:
@@ -298,6 +301,7 @@ class Comparisons:
                 " ended."
             )
         if len(self._runs) >= MAX_RUNS:
+            # there is one, since fewer can be active than are remembered
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = ComparisonRun(id_, caller, asked)
         self.app_state.tasks.start_soon(self._render, run)

@@ -14,6 +14,7 @@ from ..gateway.wire import MAX_MESSAGE_BYTES
 
 PORTS_TRIED = 50
 PING_EVERY_S = 10.0
+# 0.7 s of PCM; the kernel's default would hold many seconds, which nobody counts
 SEND_BUFFER_BYTES = 32 * 1024
 ABORT_AFTER_S = 5.0
 GRACEFUL_SHUTDOWN_S = 3
@@ -45,6 +46,7 @@ def limits(ping_every_s: float) -> dict[str, Any]:
         "ws_max_queue": 8,
         "ws_ping_interval": min(PING_EVERY_S, ping_every_s),
         "ws_ping_timeout": PING_EVERY_S,
+        # sound does not shrink, and compressing it costs time on the loop
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
     }

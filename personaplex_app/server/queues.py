@@ -43,6 +43,7 @@ class AudioQueue:
             raise ProtocolError(
                 f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded."
             )
+        # a waiting reader stops reading the socket, and TCP slows the client down
         while self._live and self._waiting_samples > WAITING_S * SAMPLE_RATE_HZ:
             await self._changed.wait()
         self._chunks.append(samples)

@@ -120,6 +120,7 @@ class Talk:
         self._supervisor: EngineSupervisor = app_state.supervisor
         self._talk: TalkRunner | None = None
         self._sampling = Sampling()
+        # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
         self._engine_name = ""
         self._underruns = 0
@@ -129,6 +130,7 @@ class Talk:
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
         self._app_state.caller_came()
+        # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -141,6 +143,7 @@ class Talk:
             # shielded: a talk that the app's end cancels says goodbye too
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(end)
+            # only now: the app's end waits until every caller has got its last message
             self._app_state.caller_left()
             if end.failed:
                 self._app_state.metrics.errors.labels(end.reason).inc()

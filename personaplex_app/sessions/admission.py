@@ -212,6 +212,7 @@ class Admission:
         heapq.heapify(free_in_s)
         for _ in range(len(free_in_s) - self._total):
             heapq.heappop(free_in_s)  # after `resize` to fewer, these slots are not given out again
+        # those ahead take the slots as they become free, and hold them for a usual talk each
         for _ in range(ahead if free_in_s else 0):
             heapq.heapreplace(free_in_s, free_in_s[0] + usual_s)
         return free_in_s[0] if free_in_s else self._limit_s

@@ -48,6 +48,7 @@ def to_srt(talk: Transcript) -> str:
     cues = []
     for number, u in enumerate(_spoken(talk), 1):
         start_ms = max(0, round(u.start_s * 1000))
+        # players drop a cue without length
         end_ms = max(start_ms + 1, round(u.end_s * 1000))
         # "-->" in a text would end the cue for some players
         text = _line(u.text).replace("-->", "->")

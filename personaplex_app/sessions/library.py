@@ -80,6 +80,7 @@ class Library:
             return TalkRecorder(None, False, None, lambda log: None)
         owner = caller.required_owner
         problem = self.keep_problem if keep else None
+        # a talk that cannot be kept is at least there during the visit
         for archive in (self.kept if keep else None, self._temporary):
             if archive is None:
                 continue

@@ -118,4 +118,5 @@ def checked_rating(stars: object, comment: object) -> tuple[int, str]:
 
 def storable_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
     """Return `text` as it can be stored: valid UTF-8 without NUL, at most `limit` characters."""
+    # lone surrogates cannot be written as UTF-8, and SQLite's tools end a text at NUL
     return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")

@@ -146,6 +146,8 @@ def _add(connection: sqlite3.Connection, talk_id: str, events: Iterable[StoredEv
             )
         else:
             connection.execute(
+                # numbered by the statement itself, inside the transaction: no two events get the same
+                # number
                 "INSERT INTO events SELECT ?, coalesce(max(sequence) + 1, 0), ?, ?, ?"
                 " FROM events WHERE talk_id = ?",
                 (talk_id, *_event_row(event), talk_id),

@@ -57,6 +57,7 @@ class VadModel:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        # one thread: the network is too small to gain from more
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # a thread that spins while it waits takes a core from the other talks
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

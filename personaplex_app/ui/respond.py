@@ -265,7 +265,7 @@ class _RespondTab:
 
     async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Update, None]:
         """Render a rendering's recording again with another voice, all else equal."""
-        # Gradio has no public access to an event's data under unknown names
+        # `EventData` itself raises for a key that is missing
         wanted = event._data if isinstance(event._data, dict) else {}
 
         async def ask() -> render.RenderRequest:

@@ -136,6 +136,7 @@ class _CloneApi:
         """
         self._app_state.cloner()
         caller = principal_of(request)
+        # raises without a key, before the body is read
         _ = caller.required_owner
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)

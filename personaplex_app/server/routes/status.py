@@ -82,6 +82,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
             "pace": asdict(timing) if timing else None,
         },
         "voices": [
+            # asking for a sample also makes the engine prepare a missing one, when no talk runs
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
             *(voice_entry(voice) for voice in app_state.cloned_voices(caller)),
         ],
