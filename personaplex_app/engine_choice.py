@@ -74,6 +74,7 @@ def choose(settings: Settings) -> Choice:
             else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
         )
         return Choice("remote", "Asked for by --engine remote.", missing)
+    # whoever names a server wants it, whatever this machine could run
     if settings.engine == "auto" and settings.remote_url:
         return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":

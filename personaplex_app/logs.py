@@ -45,6 +45,7 @@ def configure(level: str, as_json: bool, prints: bool = False) -> None:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     if as_json:
+        # else Python writes them to stderr as they are, between the JSON lines
         logging.captureWarnings(True)
         sys.excepthook = _log_uncaught
         threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)

@@ -69,6 +69,7 @@ class Metrics:
     """All metrics of the app. Thread-safe."""
 
     def __init__(self) -> None:
+        # not the package's global one: a second app in the process, as in tests, would register twice
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
 

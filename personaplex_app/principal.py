@@ -67,4 +67,5 @@ NOBODY = Principal()
 def _owner_of(key: str) -> str:
     if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
         return ""
+    # only the hash is stored: whoever reads the disk cannot act as the owner
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -65,6 +65,7 @@ class Fields:
     def _next(self, name: str) -> yaml.Node | None:
         self._asked.append(name)
         node = self._nodes.pop(name, None)
+        # a field without a value counts as absent
         return None if node is None or node.tag == "tag:yaml.org,2002:null" else node
 
     def _parsed(self, node: yaml.Node, path: str, parse: Callable[[Any], T]) -> T:

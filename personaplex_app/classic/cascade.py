@@ -232,5 +232,6 @@ class CascadeSession:
         """End the session and its thread. May be called twice."""
         if not self._closed:
             self._closed = True
+            # first the queue, so that no result is delivered to a closed player
             self._work_queue.close()
             self._player.close()

@@ -210,8 +210,8 @@ class LeasedEngine:
 
     def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
         """Connect to the lease's socket at `path` and answer its requests until the lease ends."""
-        # the platform may also run this in the parent process itself, which keeps its threads and is as old
-        # as the app
+        # a lender without forks, as in the tests, runs this in the parent process itself, which keeps its
+        # threads and is as old as the app
         first_lease = self._is_first_lease and os.getpid() != self._parent_pid
         # the platform counts a lease from before the fork: a fresh worker's first one is shorter by the
         # worker's age
@@ -329,6 +329,7 @@ class _Lease:
             if self._ended:
                 return False
             if self._connection is None:
+                # at once: the worker has connected before it yields its first value
                 accepted, _ = self._listener.accept()
                 # a `Connection` reads the descriptor itself, which must block for that
                 accepted.setblocking(True)

@@ -52,6 +52,7 @@ class PersonaplexSession:
 
     def _context_notice(self) -> tuple[Event, ...]:
         """Return a notice, once, with the first frame that pushes another one out of the attention window."""
+        # counts on below -1, so that the notice comes once
         self._frames_until_notice -= 1
         if self._frames_until_notice != -1:
             return ()

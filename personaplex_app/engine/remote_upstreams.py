@@ -147,6 +147,7 @@ class Upstream:
         parts = urlsplit(self.url)
         status_url = urlunsplit(
             (
+                # the status page lies beside the chat route, whatever path a proxy puts before both
                 "https" if parts.scheme == "wss" else "http",
                 parts.netloc,
                 parts.path.removesuffix(CHAT_PATH) + STATUS_PATH,

@@ -131,6 +131,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
         if not value:
             raise persona.refused(field_name, "it is missing")
     role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voices, prompt, ())
+    # only what the file gives: the rest stays the engine's default
     chosen = {
         key: sampling.take(key, number(*limit), 0)
         for key, limit in SAMPLING_LIMITS.items()

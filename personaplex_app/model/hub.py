@@ -145,6 +145,7 @@ class _Downloader:
         return self.access.folder(self.repo) / "blobs" / file.hash
 
     def _check_disk_space(self, files: list[HubFile]) -> None:
+        # by blob, since two files may have the same content
         parts = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
         needed_bytes = sum(
             max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0)

@@ -122,6 +122,7 @@ class Mimi(nn.Module):
         return self.decoder(x, state.memory, first, active)[:, 0]
 
     def _transform(self, side: CodecTransformer, x: Tensor, state: MimiState, active: Tensor) -> Tensor:
+        # before the position advances, from which it is made
         span = self._span(x.shape[-1], state, active)
         y = side.transformer(x.transpose(1, 2), state.cache, span).transpose(1, 2)
         state.position.add_(active * x.shape[-1])

@@ -33,6 +33,7 @@ ALLOWED_GLOBALS = {
     "torch._utils _rebuild_tensor_v2",
     *(f"torch {kind}Storage" for kind in ("BFloat16", "Float", "Half", "Long")),
 }
+# the opcodes by which a pickle names what it wants to import
 NAMING_OPCODES = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 
 

@@ -26,6 +26,7 @@ from .transcription import Transcriber
 
 # work between two looks at whether a talk needs the slot: it waits at most so long
 ADVANCE_S = 0.15
+# earlier an estimate would jump
 ESTIMATE_FROM_S = 1.0
 
 T = TypeVar("T")

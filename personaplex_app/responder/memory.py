@@ -106,6 +106,7 @@ class Memory:
         played = []
         for sentence in sentences:
             words = len(re.findall(r"\w+", sentence.text))
+            # a reply that was not interrupted was played whole, however its words were counted
             if words > left_words and not (not interrupted and text):
                 break
             left_words -= words

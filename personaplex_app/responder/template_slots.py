@@ -176,6 +176,7 @@ class TemplateSlots:
             for k, f in enumerate(self._brief.facts)
             if f.whole is not None
         }
+        # reversed, so that of several facts on one subject the first one stays
         ordered = {
             self._brief.facts[k].subject: k
             for k, stems in reversed(parts.items())
@@ -200,6 +201,7 @@ class TemplateSlots:
             for k in facts
             if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)
         ]
+        # False sorts before True, and `min` returns the first of equals
         return self._use(min(fitting, key=lambda k: k in self.memory.told_facts)) if fitting else ""
 
     def _use(self, index: int) -> str:

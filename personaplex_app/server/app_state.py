@@ -225,6 +225,7 @@ class AppState:
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)
+        # drawn here where none is given, so that `ready` can name it and the talk can be repeated
         sampling = Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling})
         if request.voice.startswith(CLONE_PREFIX):
             return SessionConfig(

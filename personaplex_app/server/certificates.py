@@ -130,6 +130,7 @@ def _given(key_path: Path, chain_path: Path) -> Certificate:
             " self-signed one."
         )
     try:
+        # OpenSSL refuses weak keys and broken chains: better now than at the first connection
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
     except (ssl.SSLError, OSError) as error:
         raise SettingsError(f"The certificate {chain_path} cannot be served: {error}.") from error
@@ -204,6 +205,7 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
 
 def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "personaplex-app, self-signed")])
+    # digital signature alone: the key of an elliptic curve signs and does not encrypt
     usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
     now = _now()
     return (

@@ -55,6 +55,7 @@ class Frames:
         try:
             frame = await self._socket.receive()
         except (WebSocketDisconnect, RuntimeError):
+            # Starlette raises RuntimeError for a socket that is closed already
             raise Disconnected from None
         if frame["type"] == "websocket.disconnect":
             raise Disconnected

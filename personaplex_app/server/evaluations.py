@@ -96,6 +96,7 @@ class Evaluations:
         states: list[EngineState] = []
         engine = await self._app_state.supervisor.ready(states.append)
         plan = plan.checked(engine)
+        # kept, since its networks take seconds to load
         if dnsmos not in self._benches:
             self._benches[dnsmos] = await anyio.to_thread.run_sync(Evaluator, dnsmos)
         evaluator = self._benches[dnsmos]

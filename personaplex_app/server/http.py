@@ -48,6 +48,7 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
 
 async def limited_body(request: Request, limit_bytes: int) -> bytes:
     """Return a request's body. Raises: BadInput as soon as it is over the limit."""
+    # counted while it arrives: a Content-Length may be missing or wrong
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

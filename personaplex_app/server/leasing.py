@@ -61,6 +61,7 @@ async def usable_engine(
         offer(lease.token)
         granted = anyio.Event()
         loop = asyncio.get_running_loop()
+        # the future is done on the thread of the page's event, while this waits on the loop
         lease.granted.add_done_callback(lambda _: loop.call_soon_threadsafe(granted.set))
         # the page is waited for in vain where it was closed or its event did not arrive
         with anyio.move_on_after(HOLD_PATIENCE_S):

@@ -381,6 +381,7 @@ class Talk:
         warned: set[str] = set()
         while True:
             # when the talk ends, and how long before that the client is warned
+            # in each turn anew, since the user's last speech and a shutdown move them
             limits: dict[LimitKind, tuple[EndReason, float, float]] = {
                 "time": (
                     end_reasons.TIME_LIMIT,

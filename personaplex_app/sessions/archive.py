@@ -154,6 +154,7 @@ class TalkArchive:
         count = len(talks)
         for talk in talks:
             ended_at_s = talk.ended_at_s or talk.started_at_s
+            # asked again for each talk, since each deletion makes room
             surplus = ended_at_s < ended_before_s or count > at_most or not self.audio.fits(room_bytes)
             if talk.id not in self._live and surplus:
                 self._erase([talk.id])

@@ -124,6 +124,7 @@ class Recorder:
     def _write(self, data: bytes, at: int) -> None:
         view = memoryview(data)
         while view:  # a disk that is filling up takes part of it first and refuses the rest
+            # at an offset: the header is written again between the frames
             done = os.pwrite(self._fd, view, at)
             view = view[done:]
             at = at + done

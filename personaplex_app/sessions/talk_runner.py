@@ -104,6 +104,7 @@ class TalkRunner:
         step = self._session.step(user)
         step_s = time.perf_counter() - before_s
         self.frames += 1
+        # by level and not by an engine's voice activity, which not every engine has
         if audio.level_db(user) > SPEECH_LEVEL_DB:
             self.user_spoke_s = self._now()
         events: list[StepEvent] = [Frame(user, step.agent, step_s, missing_frames)]

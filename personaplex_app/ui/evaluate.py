@@ -94,6 +94,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         [kinds, voices, seeds, dnsmos],
         [state, start, stop],
         api_name="evaluate",
+        # two, so that a second start is refused with a sentence and does not wait in Gradio's queue
         concurrency_limit=2,
         **quiet,
     )

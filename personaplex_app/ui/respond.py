@@ -87,6 +87,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     elem_id="respond-persona",
                     filterable=False,
                 )
+                # Gradio refuses a voice that is not among the choices, which change when another engine
+                # takes over
                 voice = gr.Dropdown(
                     _voices(app_state),
                     value="",

@@ -138,6 +138,7 @@ class BlindTest:
             return self._ranked()
 
     def _ranked(self) -> Ranking:
+        # events are only ever appended, so that their number tells whether the ranking is current
         if self._ranking is None or self._ranking[0] != len(self._events):
             standing = [
                 event

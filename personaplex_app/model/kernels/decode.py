@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+# a program for each head alone would leave most of a GPU idle while few talks run
 SPLITS = 16
 """Programs that share one row's and head's cache."""
 SLOTS_AT_ONCE = 64
@@ -231,6 +232,7 @@ def _rotate_and_write(x_ptr, cos_ptr, sin_ptr, slot_ptr, c_ptr, q_ptr, H, stride
     cos = tl.load(cos_ptr + b * PAIRS + p)
     sin = tl.load(sin_ptr + b * PAIRS + p)
     kind = c_ptr.dtype.element_ty
+    # RoPE here is interleaved: neighbours are the real and the imaginary part of one pair
     at = x_ptr + (b * 3 * H + h) * width + 2 * p
     real = tl.load(at).to(tl.float32)
     imaginary = tl.load(at + 1).to(tl.float32)

@@ -164,8 +164,10 @@ class _TestApi:
     async def begin(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))
         trials = (await json_object(request, MAX_BODY_BYTES)).get("trials", USUAL_TRIALS)
+        # not `isinstance`: true is an int too
         if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
+        # `mine` logs the first trial as shown, which `begin` does not
         return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
 
     async def vote(self, request: Request) -> Response:
