@@ -19,7 +19,7 @@ from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.entry_point import EntryPoint, EntryPolicy, page_entry
-from personaplex_app.server.talk import MOST_UNKNOWN_TOLD, Talk
+from personaplex_app.server.talk import MOST_UNKNOWN_ANSWERED, Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
@@ -215,7 +215,7 @@ async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
         told = channel.events("notice")
-        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_TOLD
+        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_ANSWERED
         assert "'dance'" in told[0]["text"]
         assert max(len(notice["text"]) for notice in told) < 120
         channel.say_frames(1)

@@ -37,7 +37,7 @@ _UNHEARD_WITHIN_S = 3.0
 _CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
 _OWN_WORDS_PASSES = 2
-# Two cuts in a row by a sound without words, by one word that the agent had just said, or by a sound that
+# Two cuts in a row by a sound without words, by one word that the agent had just spoken, or by a sound that
 # began and ended with the agent's voice: most likely that voice, too short to be recognised as an echo.
 _SUSPECT_CUTS = 2
 _LOUD_ROOM_WORDS = 2
@@ -203,7 +203,7 @@ class Turns:
         )
 
     def recognised(self, turn_id: int, pause: int, text: str, played: str, now_s: float) -> list[Action]:
-        """Take the text of a pause; `played` is what the agent said lately."""
+        """Take the text of a pause; `played` are the agent's recent words."""
         turn = self.turn
         if turn is None or not self.current(turn_id, pause):
             return []
@@ -354,7 +354,7 @@ class Turns:
 
     def reply_was_cut(self, words: int) -> None:
         """Take note of how many words of the answer had been played when it was cut."""
-        # an answer that was mostly heard is answered: only what follows at once continues the question
+        # the user heard most of the answer and replies to it: only words at once continue the question
         if words > _UNHEARD_WORDS:
             self._open_question_until_s = min(
                 self._open_question_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S

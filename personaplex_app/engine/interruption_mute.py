@@ -1,4 +1,4 @@
-"""Mute an interrupted agent whose model cannot be told to stop, until it pauses by itself."""
+"""Mute an interrupted agent until it pauses, for models that have no command to stop."""
 
 from __future__ import annotations
 

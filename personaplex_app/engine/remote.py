@@ -75,7 +75,7 @@ class RemoteEngine:
         # kept: the event loop itself holds its tasks only weakly, and a collected one ends a talk
         self._connection_tasks: set[asyncio.Task[None]] = set()
         addresses = hashlib.sha256("\n".join(settings.urls).encode()).hexdigest()[:12]
-        # a server does not tell which weights it runs, so its address stands for them
+        # a server does not report which weights it runs, so that its address stands for them
         self.identity = f"remote {__version__} {', '.join(each.host for each in self._upstreams)} {addresses}"
         self.lost = ""
 

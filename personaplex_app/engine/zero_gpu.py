@@ -37,7 +37,7 @@ class ZeroGpu:
     def explain(self, error: Exception) -> EngineError:
         """Return the error to show when no GPU was lent.
 
-        The package raises Gradio errors without codes, so that causes are told apart by their texts.
+        The package raises Gradio errors without codes, so that only their texts distinguish the causes.
         """
         title = str(getattr(error, "title", ""))
         message = str(getattr(error, "message", error))

@@ -99,9 +99,9 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
     scenario = choose_scenarios([SCENARIO], load_scenarios())[0]
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)
-    heard = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
+    samples = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
     return (
-        voice_codes(load_mimi(files.folder, device, files.mimi), heard),
+        voice_codes(load_mimi(files.folder, device, files.mimi), samples),
         f"{scenario.title} (our scenario {scenario.name})",
     )
 

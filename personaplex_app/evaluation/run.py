@@ -186,7 +186,7 @@ def run(
     plan: RunPlan,
     engine: Engine,
     out: Path,
-    tell: Callable[[RunProgress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
     evaluator: Evaluator | None = None,
     judge: Judge | None = None,
     parallel: int = 0,
@@ -204,7 +204,7 @@ def run(
     stop = stop or threading.Event()
     by_name = {scenario.name: scenario for scenario in plan.scenarios}
     tally = _Tally(len(plan.conversations), len(plan.conversations) - len(missing))
-    tell(tally.progress())
+    on_progress(tally.progress())
 
     def hold(conversation: Conversation) -> None:
         spoken = evaluator.say(by_name[conversation.scenario], conversation.seed)
@@ -237,7 +237,7 @@ def run(
                     except PersonaplexError as error:
                         failures.append((conversation, error))
                     tally.finish(conversation, len(failures))
-                    tell(tally.progress())
+                    on_progress(tally.progress())
         finally:
             # after an error the other threads must stop too, or the pool would wait for them
             if running:

@@ -151,5 +151,5 @@ class NotebookBlindTest:
         lines = [
             f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in ranking.standings
         ]
-        early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener tells no interval."
+        early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener gives no interval."
         return "\n".join([*lines, *([early] if ranking.preliminary else [])])

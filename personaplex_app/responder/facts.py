@@ -140,8 +140,8 @@ def read_brief(prompt: str) -> Brief:
                 raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company)
             )
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
-    said = " ".join(f.text for f in facts)
-    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(said))
+    spoken = " ".join(f.text for f in facts)
+    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken))
 
 
 def _sentences(prompt: str) -> list[tuple[int, str]]:
@@ -165,7 +165,7 @@ def _sentences(prompt: str) -> list[tuple[int, str]]:
 
 
 def _is_direction(text: str) -> bool:
-    """Return whether a sentence says how to behave, or only who the agent is; it is no fact to tell."""
+    """Return whether a sentence says how to behave, or only who the agent is; it is not a fact to state."""
     return bool(
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "

@@ -223,7 +223,7 @@ class LlmResponder:
                     yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
         except LlmFailed:
-            # a sentence that is whole is said, though the stream broke after it
+            # a complete sentence is spoken, though the stream broke off after it
             if re.search(r"[.!?…]$", waiting.strip()):
                 yield _clean(waiting)
             raise

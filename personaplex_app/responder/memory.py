@@ -122,9 +122,9 @@ class Memory:
             self.unplayed = []  # after a short remark in between, a story can still be continued
 
 
-def begins_with(full: str, heard: str) -> bool:
-    """Return whether `full` begins with the words of `heard`, whatever the case and the marks."""
-    words, played = (re.findall(r"\w+", t.lower()) for t in (full, heard))
+def begins_with(full: str, beginning: str) -> bool:
+    """Return whether `full` begins with the words of `beginning`, whatever the case and the marks."""
+    words, played = (re.findall(r"\w+", t.lower()) for t in (full, beginning))
     return words[: len(played)] == played
 
 

@@ -161,14 +161,14 @@ def _clock(match: re.Match[str]) -> str:
     hour = int(match["hour"])
     minute = match["minute"]
     half = (match["half"] or "").replace(".", "").upper()
-    said = (
+    minutes = (
         ""
         if minute == "00"
         else " oh " + _ONES[int(minute)]
         if minute.startswith("0")
         else " " + cardinal(int(minute))
     )
-    return cardinal(hour) + (said or ("" if half else " o'clock")) + (f" {half}" if half else "")
+    return cardinal(hour) + (minutes or ("" if half else " o'clock")) + (f" {half}" if half else "")
 
 
 def _year(match: re.Match[str]) -> str:

@@ -86,8 +86,8 @@ _NEGATIVE = re.compile(
 class Query:
     """One question.
 
-    `stems` are what it asks about, `context_stems` what else was said around it, `adjective` is the stem of
-    the word after "how" ("how high").
+    `stems` are what it asks about, `context_stems` those of the rest of the user's turn, `adjective` is the
+    stem of the word after "how" ("how high").
     """
 
     text: str
@@ -346,8 +346,8 @@ class Index:
 
 def _consonants(word: str) -> str:
     """Return a word's consonants, similar ones made equal: "thai" and "tie" are both "t"."""
-    for pattern, heard in _SOUNDS:
-        word = re.sub(pattern, heard, word)
+    for pattern, sound in _SOUNDS:
+        word = re.sub(pattern, sound, word)
     return word
 
 

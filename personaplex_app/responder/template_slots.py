@@ -152,7 +152,7 @@ class TemplateSlots:
         return lower_first(second_person(spoken)) if 2 <= len(spoken.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
-        """Return the first fact that has not been told yet."""
+        """Return the first fact that the agent has not stated yet."""
         for k, fact in enumerate(self._brief.facts):
             if (
                 fact.noted
@@ -193,7 +193,7 @@ class TemplateSlots:
         return " ".join(self._use(k) for k in reversed(ordered.values()))
 
     def _note(self, pattern: str) -> str:
-        """Return the first fact that matches, preferably one that has not been told."""
+        """Return the first fact that matches, preferably one that the agent has not stated."""
         facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used_facts]
         fitting = [
             k

@@ -53,7 +53,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
 
 
 def advice(certificate: Certificate, host: str, port: int) -> str:
-    """Return what to tell the owner of a self-signed certificate: what browsers show, and how to go on."""
+    """Return advice for the owner of a self-signed certificate: what browsers show, and how to continue."""
     if host in EVERYWHERE:
         others = [name for name in certificate.names if name != "localhost" and not _is_loopback(name)]
         reach = "Others reach it at " + ", ".join(url_of(name, port, secure=True) for name in others)

@@ -107,9 +107,10 @@ class EngineSupervisor:
         """Load in this thread, where it must be this one. Raises: whatever the engine's `load` raises."""
         self.engine.load(self._report)
 
-    async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
-        """Return the engine once it can open sessions; `tell` is called with every stage until then, however
-        short.
+    async def ready(self, on_stage: Callable[[EngineState], None]) -> Engine:
+        """Return the engine once it can open sessions.
+
+        `on_stage` is called with every stage until then, however short.
 
         Raises: EngineUnavailable when it could not start, or the error that `refuse` was called with.
         """
@@ -132,7 +133,7 @@ class EngineSupervisor:
                     return attempt.engine
                 if state is not reported:
                     reported = state
-                    tell(state)
+                    on_stage(state)
             if self._refusal:
                 raise self._refusal
             await self._changed.wait_beyond(changes)

@@ -1,5 +1,5 @@
-"""SIGTERM and SIGINT as events: the first tells the app to stop, the second to stop at once, the third is not
-waited for.
+"""SIGTERM and SIGINT as events: the first stops the app, the second stops it at once, and a third ends the
+process.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class TalkArchive:
         return [self._shown(talk) for talk in self.talks.talks(owner)]
 
     def get(self, owner: str, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said.
+        """Return one talk with its transcript and events.
 
         Raises: NotFound for an absent talk and for another's.
         """

@@ -1,4 +1,4 @@
-"""The contracts of the stores: `TalkStore` for what was said in talks, `AudioStore` for their recordings.
+"""The contracts of the stores: `TalkStore` for the records of talks, `AudioStore` for their recordings.
 
 The rest of the program knows stores through these two alone. tests/test_talk_stores.py checks
 implementations of `TalkStore`.
@@ -23,7 +23,7 @@ class Busy(Exception):
 
 
 class TalkStore(Protocol):
-    """What was said in talks, and what is known about them. Their recordings are an AudioStore's.
+    """Stores the records of talks: transcripts, events and metadata. An AudioStore has their recordings.
 
     When a method returns, what it wrote is stored, whatever happens to the program afterwards. A talk belongs
     to whoever has its owner's hash; for everybody else it does not exist. Methods may be called from any
@@ -56,8 +56,7 @@ class TalkStore(Protocol):
         ...
 
     def get(self, owner: str, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said: utterances, marks and turn latencies in order of
-        time.
+        """Return one talk with its utterances, marks and turn latencies in order of time.
 
         Raises: NotFound for an absent talk and for another's.
         """

@@ -118,7 +118,7 @@ class Library:
         return sorted(found.values(), key=lambda talk: -talk.started_at_s)
 
     def get(self, caller: Principal, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said.
+        """Return one talk with its transcript and events.
 
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """

@@ -139,10 +139,10 @@ def _add(connection: sqlite3.Connection, talk_id: str, events: Iterable[StoredEv
     for event in events:
         if isinstance(event, Utterance):
             words = [[storable_text(w.text), w.start_s, w.end_s] for w in event.words[:MAX_TEXT_CHARS]]
-            said = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
+            values = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
             connection.execute(
                 "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (talk_id, event.speaker, event.id, *said),
+                (talk_id, event.speaker, event.id, *values),
             )
         else:
             connection.execute(
@@ -162,7 +162,7 @@ def _event_row(event: Mark | TurnLatency) -> tuple[float, str, str]:
 
 
 def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> TalkRecord:
-    said = _rows(
+    utterances = _rows(
         connection,
         "SELECT * FROM utterances WHERE talk_id = ? ORDER BY start_s, utterance_id",
         (row["id"],),
@@ -177,7 +177,7 @@ def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> TalkRecord:
         data[event["type"]].append(json.loads(event["data"]))
     return _talk(
         row,
-        utterances=tuple(map(_utterance, said)),
+        utterances=tuple(map(_utterance, utterances)),
         marks=tuple(Mark(**each) for each in data["mark"]),
         turn_latencies=tuple(TurnLatency(**each) for each in data["turn_latency"]),
     )
