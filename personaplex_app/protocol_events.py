@@ -28,6 +28,7 @@ ORDERS: dict[str, type] = {}
 
 
 def _named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
+    # tests compare the tables with docs/protocol.md
     def enter(cls: type[T]) -> type[T]:
         table[type_] = cls
         return cls

@@ -87,6 +87,7 @@ class Turns:
             self._while_agent_speaks(turn, now_s, actions)
         elif self.gate.open:
             if self.phase is Phase.FADE and now_s - turn.onset_s >= CONFIRM_CUT_AFTER_S:
+                # so long a voice is not the agent's own, cut off and still in the room
                 self._suspect_cuts = 0
                 self._confirm_cut(turn, actions)
             self._request_partial(turn, now_s, actions)
@@ -152,6 +153,7 @@ class Turns:
             turn.prepared = True
             actions.append(Action(ActionKind.PREPARE, turn.id, text=self._question(turn)))
         if (
+            # only in a long pause, not when the answer is about to begin, and not after a word or two
             end in (Ending.OPEN, Ending.LOOSE)
             and BACKCHANNEL_AFTER_S <= silence_s < patience_s - _PREPARE_AHEAD_S / 2
             and turn.voiced_s >= _BACKCHANNEL_MIN_VOICED_S

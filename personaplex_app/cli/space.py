@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parent.parent
 PROJECT = PACKAGE.parent
 MANIFEST = ".written-by-personaplex-app"
 """Lists the files in the folder that this command wrote, one a line."""
+# all that the package needs to run
 SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg")
 FILES = {
     "README.md": "deploy/space/README.md",

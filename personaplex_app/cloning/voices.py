@@ -129,6 +129,7 @@ class ClonedVoices:
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
         with self._disk:
+            # marks it as used, so that it does not expire while it is written
             self.get(caller, voice_id)
             with self._lock:
                 entry = self._entry(caller, voice_id)

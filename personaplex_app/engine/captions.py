@@ -6,6 +6,7 @@ from ..protocol_events import Word
 from ..units import FRAME_S
 from .contract import Event, Utterance
 
+# longer than a pause within a sentence
 UTTERANCE_GAP_S = 1.0
 
 

@@ -49,6 +49,7 @@ IDLE_TIMEOUT_S = 20.0
 OPEN_TIMEOUT_S = 60.0
 STEP_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+# bounds what visitors who press Start and leave can pile up
 MAX_LEASE_REQUESTS = 64
 OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."

@@ -37,6 +37,7 @@ def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
     # in one chunk: no other talk waits for the device
     for _ in duplex.prefill(0, prompt, prompt.positions):
         pass
+    # each recording begins from it: the prompt phase is computed once for all
     snapshot = duplex.snapshot(0)
 
     def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:

@@ -248,6 +248,7 @@ class RemoteEngine:
         refusal = ""
         asked: set[str] = set()
         for attempt in range(ATTEMPTS):
+            # no pause before the first round
             await asyncio.sleep(self._settings.pause_s * attempt)
             for upstream in by_load(self._upstreams, time.monotonic()):
                 # the caller waits: once its time is used up, no further server is tried

@@ -10,6 +10,7 @@ import numpy as np
 from ..units import FRAME_MS, FRAME_S
 from .contract import StepTiming
 
+# one minute, so that what the page shows follows the present load
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 
 

@@ -254,11 +254,13 @@ def advance(
             return audio_noise[:, k].gather(1, token)
 
         chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, noise)
+        # after the prompt phase the lagging rows of the first column are given by it
         forced = state.delayed[:, 1 + k]
         return torch.where(forced >= 0, forced, chosen)
 
     agent = lm.codes(hidden, text, choose)[:, :AGENT_CODEBOOKS]
     known = state.delayed[:, USER_ROWS]
+    # the user's codes of this frame, but for rows whose lagging code is known already
     new_column = torch.cat([text[:, None], agent, torch.where(known >= 0, known, user_codes)], dim=1)
     # the acoustic codebooks lag by one step: a frame is complete with the text and semantic code of the
     # previous column and the acoustic codes of this one

@@ -61,6 +61,7 @@ def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
         try:
             folder = _download_missing(repo, access, receipts, report)
         except HTTPError as error:
+            # below 500 is the Hub's decision; anything else may pass, and a complete cache will do
             if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
                 raise refused(repo, access, error) from error
             folder = cached_or_unavailable(repo, folder, error)

@@ -26,18 +26,22 @@ _BEHAVIOUR = re.compile(
     r"|care|correct|like it when|like hearing|like to hear"
     r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
+# "Information: …"
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
 _NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
 _NAMES = tuple(
     re.compile(p)
     for p in (
+        # "Your name is Ida", "You are called Ida"
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        # "You are Ida, …"
         rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
     )
 )
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
+        # "You work for Swift Parcel, which is a courier"
         r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
         r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
         r"(?i:\b(?:help"
@@ -49,15 +53,19 @@ _COMPANIES = tuple(
         r" your name|[,.;:]|$)",
     )
 )
+# "You are a patient teacher."
 _ROLE = re.compile(
     r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)"
 )
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
 _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
+# "pad thai ($13), …"
 _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
+# "starters $7"
 _PRICE_LAST = re.compile(
     rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
 )
+# "$150 for the Mini"
 _PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[A-Za-z].*)$")
 
 

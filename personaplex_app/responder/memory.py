@@ -14,6 +14,7 @@ from .retrieval import Query
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
 MAX_FIGURES = 400
+# "My name is Ada", "call me ada", "I'm Ada."; a lower-case name counts after the surest phrases only
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"
     r" called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"

@@ -9,6 +9,7 @@ import re
 
 from .numbers import speakable, word_list
 
+# "Parking not available"
 _FRAGMENT = re.compile(
     r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not"
     r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
@@ -28,6 +29,7 @@ _ADVERBS = frozenset(
     word_list("""today now then usually sometimes often currently
     once here always""")
 )
+# what stands in quotation marks is spoken as it is
 _QUOTED = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",

@@ -26,6 +26,7 @@ _FUZZY_RATIO_SHORT = 86
 _UNKNOWN_WEIGHT = 3.0
 _LIGHT_WEIGHT = 0.3
 _SYNONYM_WEIGHT = 1.5
+# letters that sound alike become one, and vowels go: what is left survives a mishearing
 _SOUNDS = (
     (r"ph", "f"),
     (r"th|d", "t"),
@@ -37,6 +38,7 @@ _SOUNDS = (
     (r"[aeiouhwy']", ""),
     (r"(.)\1+", r"\1"),
 )
+# what a fact must contain to answer a question of that kind
 _VALUES = {
     "price": re.compile(
         r"(?i)\b(dollars?|euros?|pounds?|cents?|percent|free|half price|price|no charge|money)\b"
@@ -65,6 +67,7 @@ _VALUES = {
     ),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
+# a fact on where the company itself is, and not on where something lies
 _PLACE = re.compile(
     r"(?i)^(?:we|our|the"
     r" (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|"
@@ -74,6 +77,7 @@ _PLACE = re.compile(
     r" to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
+# a question that is complete by itself, and takes no kind from the one before
 _ASKS_ITSELF = re.compile(
     r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)"
 )

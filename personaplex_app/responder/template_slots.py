@@ -12,12 +12,15 @@ from .numbers import figures
 from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
 
+# "… the course History of Art …"
 _COURSE = re.compile(
     r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
 )
+# "… a lesson on The Roman Empire …"
 _LESSON = re.compile(
     r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
 )
+# "a story about a dragon called Bo", "about Bo", "named Bo", or only "a dragon"
 _HERO = re.compile(
     r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
     r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$|"

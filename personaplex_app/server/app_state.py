@@ -169,6 +169,7 @@ class AppState:
             if isinstance(supervisor.engine, LeasingEngine):
                 supervisor.load_here()
         except PersonaplexError as error:
+            # an engine that cannot even be made is replaced like one that fails to load
             instead = replacement(choice, str(error))
             if instead is None:
                 raise

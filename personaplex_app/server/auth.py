@@ -141,6 +141,7 @@ class AuthMiddleware:
             # closing before accepting makes the server answer 403
             await receive()
             return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        # where only a key is set, a browser must not ask for a user and a password
         headers = (
             {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
             if status == 401 and self._auth

@@ -32,6 +32,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             return await self.app(scope, receive, send)  # type: ignore[arg-type]
         headers = MutableHeaders(scope=scope)
         prefix = self._root_path
+        # before the base class, which replaces the peer's address by the forwarded one
         if (scope.get("client") or ("",))[0] in self.trusted_hosts:
             if host := _first(headers, "x-forwarded-host"):
                 headers["host"] = host

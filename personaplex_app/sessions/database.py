@@ -31,6 +31,7 @@ class Database:
     def __init__(self, path: Path | None, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._path = path
         self._migrations = migrations
+        # one connection for all threads; SQLite itself would interleave their transactions
         self._lock = threading.RLock()
         try:
             if path is not None:

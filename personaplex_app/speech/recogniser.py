@@ -108,6 +108,7 @@ class Recogniser:
             features, ((0, 0), (0, window - features.shape[1])), constant_values=float(features.min())
         )
         encoded = self._model.encode(self._storage.from_array(np.ascontiguousarray(padded[None], np.float32)))
+        # 16 more for short clips, whose tokens a second are more
         most = min(_MAX_TOKENS, int(frames / 100 * _MAX_TOKENS_PER_S) + 16)
         result = self._model.generate(
             encoded,

@@ -19,6 +19,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 MOST_ROWS = 8
+# rounding stays far below it, a wrong result far above
 TOLERANCE = 1e-2
 
 
@@ -38,6 +39,7 @@ def _kernels(device: torch.device) -> ModuleType | None:
     try:
         from . import decode
 
+        # a driver or a card may compute wrongly without an error
         _check(decode, device)
     # the compiler and the driver raise errors of many kinds, and PyTorch's kernels do without both
     except Exception as error:
