@@ -144,6 +144,7 @@ def _container(data: bytes) -> str | None:
 
     FFmpeg must not choose it: its playlist formats would open addresses that the file names.
     """
+    # by their magic numbers: MP4's box, EBML for webm, and the sync words of AAC
     if data[4:8] == b"ftyp":
         return "mp4"
     if data[:4] == b"\x1aE\xdf\xa3":

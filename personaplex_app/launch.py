@@ -134,5 +134,6 @@ def _first_of(*events: threading.Event) -> threading.Event:
         first.set()
 
     for event in events:
+        # a thread whose event never comes ends with the process
         threading.Thread(target=follow, args=(event,), daemon=True).start()
     return first

@@ -146,6 +146,7 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
                     " it again."
                 )
             name = wanted.get(member.name.removeprefix("./"))
+            # a sparse member unpacks to more than the archive holds
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:

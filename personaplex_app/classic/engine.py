@@ -119,6 +119,7 @@ class ClassicEngine:
             )
         if self._models is None:
             raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
+        # all of it under the lock, so that two openings do not both take the last slot
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(

@@ -128,6 +128,7 @@ class UserRecognition:
 
         def then(transcript: Transcript) -> None:
             if turn_id == self._turn_id and pause == self._pause and self._transcript is current:
+                # otherwise the window was cut meanwhile, and its words are final
                 if window_s == current.window_s:
                     current.pause(transcript, window_s, now_s)
                 self._on_pause(turn_id, pause, current.text)

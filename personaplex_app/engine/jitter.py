@@ -143,6 +143,7 @@ class JitterBuffer:
             if not self._spare_frames:
                 self._has_cut = False
                 self._trim_after_steps = max(self._trim_after_steps // 2, TRIM_AFTER_STEPS[0])
+        # a small surplus waits for a quiet moment, where a cut is not heard
         if self._spare_frames >= LOUD_FRAMES or (
             self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB
         ):

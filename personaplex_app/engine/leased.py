@@ -42,6 +42,7 @@ prefill.
 """
 GOODBYE_S = 1.0
 """Kept at the end of a lease to close the session."""
+# with each value `hold` sees whether the lease has ended meanwhile
 YIELD_EVERY_S = 1.0
 # a talk sends a frame every 80 ms: without a request for so long, the other end is gone
 IDLE_TIMEOUT_S = 20.0

@@ -179,6 +179,7 @@ class PersonaplexEngine:
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
         # as many rows as were asked for, or as fit
         self._rows = min(form.slots, self._settings.slots)
+        # as large as the plan leaves room for
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(

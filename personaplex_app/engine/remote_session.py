@@ -102,6 +102,7 @@ class RemoteSession:
         if connection.sent_samples - connection.buffer.written_samples <= MAX_BEHIND_SAMPLES:
             connection.send(user)
             return ()
+        # skipped and not queued: a server that is behind would only fall further behind
         self._skipped_frames += 1
         if self._skipped_frames > 1:
             return ()

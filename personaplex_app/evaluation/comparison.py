@@ -51,6 +51,7 @@ class Matched:
     def lane(self, words: bool = True) -> dict[str, Any]:
         """Return the data of the lane; without `words`, only its sound."""
         drawn = export.lane(self.rendering, io.BytesIO(self.wav()))
+        # in a blind test the words could give the voice away
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
     def clip(self) -> TrialClip:

@@ -86,6 +86,7 @@ class Duplex:
         self._host_outputs = (
             _OutputBuffers.allocate(torch.device("cpu"), rows, pinned) if pinned else self._outputs
         )
+        # empty until `record`, and where a device has no CUDA graphs
         self._recorded: dict[Shape, Work] = {}
 
     @property

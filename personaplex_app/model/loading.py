@@ -188,6 +188,7 @@ def _load_tensors(
             stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
             if offloaded and key.startswith(offloaded):
                 stored = to_host(stored, device)
+        # a GPU raises OutOfMemoryError, PyTorch's CPU allocator a plain RuntimeError
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
             needed = sum(

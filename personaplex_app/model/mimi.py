@@ -191,6 +191,7 @@ class ResidualQuantizer(nn.Module):
         batch, _, length = x.shape
         rest = self.input_proj(x).transpose(1, 2).reshape(batch * length, -1)
         found = []
+        # not strict: as many codebooks as were asked for
         for vectors, half_norms in zip(self.vq.vectors[:codebooks], self.vq.half_norms, strict=False):
             # |x − e|² without |x|², which is the same for every e
             code = torch.addmm(half_norms[None], rest, vectors.T, alpha=-1).argmin(dim=-1)

@@ -187,6 +187,7 @@ def plan_memory(
         # not even all layers in host memory would make room: this form does not fit
         if offloaded > sizes.lm.layers:
             offloaded = 0
+        # the offloaded layers leave the device, and the buffers come
         fixed -= max(offloaded - BUFFERS, 0) * layer
         frame = sizes.frame_bytes(form, element_bytes)
         room = max((usable - fixed) // slot, 0)

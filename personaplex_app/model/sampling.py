@@ -43,6 +43,7 @@ def gumbel(key: Tensor, stream: Tensor, token: Tensor) -> Tensor:
     Shapes: `key` int64 [B, 1] (see `frame_key`), `stream` int64 [1, S], `token` int64 [B or 1, S or 1, n] →
     float32 [B, S, n].
     """
+    # hashed in two steps, so that codebooks do not share their noise
     row = _hash(key + stream)
     # the top 24 bits fill float32's mantissa; the half keeps the result off 0 and 1, whose logarithms diverge
     uniform = (_shift(_hash(row[..., None] ^ token), 40).float() + 0.5) * 2.0**-24

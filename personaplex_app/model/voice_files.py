@@ -201,6 +201,7 @@ def open_voices(archive: Path, store: Path, config: LmConfig) -> dict[str, Voice
     source = _sha256_of(archive)
     try:
         return _from_store(store, source, config)
+    # whatever is wrong with the cache, the archive has the voices
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WeightsError):
         voices = {name: parse_pt(name, data, config) for name, data in read_archive(archive).items()}
     _into_store(store, source, voices)

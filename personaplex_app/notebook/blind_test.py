@@ -141,6 +141,7 @@ class NotebookBlindTest:
     def _side(self, clip: TrialClip) -> str:
         result = self._results[clip.audio]
         user, agent = read_sides(self._folder, result)
+        # without the words, which could give the voice away
         drawn = lane(replace(result, user_words=[], agent_words=[]), user, agent)
         sound = mp3(amplified(user, gain_db(user)), amplified(agent, clip.gain_db))
         return f"<div style='overflow-x:auto'>{drawn}</div>{player(sound)}"

@@ -82,6 +82,7 @@ def url_of(host: str, port: int, secure: bool) -> str:
 def names_of_this_machine(host: str) -> tuple[str, ...]:
     """Return the names and addresses under which others may reach this machine, `host` among them."""
     own = socket.gethostname()
+    # a dictionary as an ordered set
     names = {
         "localhost": None,
         "127.0.0.1": None,
@@ -89,6 +90,7 @@ def names_of_this_machine(host: str) -> tuple[str, ...]:
         own.lower(): None,
         socket.getfqdn().lower(): None,
     }
+    # the name that multicast DNS announces in a local network
     if "." not in own:
         names[f"{own.lower()}.local"] = None
     names |= dict.fromkeys(_addresses(own))
@@ -106,6 +108,7 @@ def _addresses(own_name: str) -> list[str]:
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))
             found.append(probe.getsockname()[0])
+    # without the zone of a link-local IPv6 address
     return [address.partition("%")[0] for address in found]
 
 

@@ -162,6 +162,7 @@ class EngineSupervisor:
     def close(self) -> None:
         """Abort the loading, if it is still going on, and free the engine."""
         self._closing = True
+        # a download or a load looks for `_closing` at each report only
         self._thread.join(timeout=30)
         self.engine.close()
 

@@ -56,6 +56,7 @@ async def usable_engine(
     if not isinstance(engine, LeasingEngine) or not length_s:
         yield UsableEngine(engine, lambda: math.inf, app_state.admission, app_state.workers)
         return
+    # ended below whatever happens, also before the device is granted
     lease = engine.lease(length_s)
     try:
         offer(lease.token)

@@ -115,6 +115,7 @@ def free_port(host: str, port: int) -> int:
     """
     reason = "it does not exist"
     for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
+        # another program may still take the port before the server does; `Server.start` reports that
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             # as uvicorn does: a port whose last connections are still in TIME_WAIT can be used
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -44,6 +44,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             self._warn()
         if prefix:
             path = scope["path"]
+            # some proxies remove the prefix from the path, others leave it there
             whole = path == prefix or path.startswith(prefix + "/")
             scope = {**scope, "root_path": prefix, "path": path if whole else prefix + path}
         return await super().__call__(scope, receive, send)  # type: ignore[arg-type]

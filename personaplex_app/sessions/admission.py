@@ -209,6 +209,7 @@ class Admission:
         """
         usual_s = sum(self._lengths_s) / len(self._lengths_s) if self._lengths_s else self._limit_s
         free_in_s = [self._left_s(slot, usual_s) for slot in self._running]
+        # a heap, whose first element is always the slot that becomes free next
         heapq.heapify(free_in_s)
         for _ in range(len(free_in_s) - self._total):
             heapq.heappop(free_in_s)  # after `resize` to fewer, these slots are not given out again

@@ -103,6 +103,7 @@ class Recorder:
         with self._lock:
             if self._fd >= 0:
                 try:
+                    # a write that failed may have left part of a frame behind
                     os.ftruncate(self._fd, HEADER_BYTES + self._bytes)
                     self._sync()
                     os.replace(part_path(self._path), self._path)

@@ -44,6 +44,7 @@ def _sweep(root: Path) -> None:
         except OSError:
             continue
         try:
+            # in a folder that all may write to, somebody else's may have the same prefix
             if os.fstat(fd).st_uid == os.geteuid():
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)

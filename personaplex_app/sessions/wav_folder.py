@@ -95,6 +95,7 @@ class WavFolder:
         return self._used_bytes() + wanted_bytes <= self._max_bytes
 
     def delete(self, talk_ids: list[str]) -> None:
+        # a talk that was cut off may have a .part only
         wavs = [self._wav(talk_id) for talk_id in talk_ids]
         self._unlink([*wavs, *map(part_path, wavs)])
 

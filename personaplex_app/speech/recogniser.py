@@ -101,6 +101,7 @@ class Recogniser:
         clip = soxr.resample(samples[-int(MAX_CLIP_S * SAMPLE_RATE_HZ) :], SAMPLE_RATE_HZ, RATE_HZ)
         frames = max(1, len(clip) // HOP_SAMPLES)
         window = window_frames(frames)
+        # not padded to 30 s, as Whisper's own code does
         features = self._features(clip, padding=HOP_SAMPLES)[:, :window]
         # Whisper pads with silence before it normalises; silence lies at the floor of the normalised
         # features.

@@ -239,6 +239,7 @@ class _RespondTab:
                 parse_start(fields)
             )
 
+        # closed at once when the visitor cancels or leaves, which ends the rendering
         async with aclosing(
             self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))
         ) as answers:

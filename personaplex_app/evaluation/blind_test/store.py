@@ -94,6 +94,7 @@ class BlindTest:
         with self._lock, self._log.writing():
             self._read()
             found = self._round(owner)
+            # logged, since the time to vote counts from it, also after a restart
             if found and (event := found.shown(self._clock())):
                 self._write(event)
             return found

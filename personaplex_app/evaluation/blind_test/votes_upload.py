@@ -87,6 +87,7 @@ class VoteUpload:
                 self._wake.set()
             if stopping:
                 return
+            # at most one commit in this time, however many votes come
             self._stop.wait(self._every_s)
 
     def push(self) -> int:
