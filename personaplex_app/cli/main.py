@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     settings = Settings.read(os.environ, vars(args))
 
+    # of the other commands, what is printed is the result, and no part of a log
     logs.configure(settings.log_level, settings.log_format == "json", prints=args.run is serve)
     return args.run(settings, args)
 

@@ -69,6 +69,7 @@ class Judge:
         )
         body = {
             "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}],
+            # as repeatable as the endpoint allows
             "temperature": 0,
         }
         if self._settings.model:

@@ -173,6 +173,7 @@ def begin(
             "not_measured": evaluator.instruments.absent,
         },
     )
+    # a scenario that was changed since is held again
     scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
     finished = {
         result.conversation

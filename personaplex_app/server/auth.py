@@ -88,6 +88,7 @@ class AuthMiddleware:
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
+        # browsers send it with every WebSocket and with what another site's page asks for; programs need not
         if origin is None:
             return True
         try:

@@ -181,6 +181,7 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
     """
     key_path = folder / "key.pem"
     chain_path = folder / "certificate.pem"
+    # one that cannot be used is replaced
     with suppress(SettingsError):
         found = _given(key_path, chain_path)
         leaf = _read_certificate(chain_path)

@@ -7,6 +7,7 @@ import time
 from ..errors import CapacityError
 from ..principal import Principal
 
+# bounds memory, however many addresses call
 MOST_CALLERS = 4096
 
 

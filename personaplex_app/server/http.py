@@ -15,6 +15,7 @@ from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
+# the first that fits counts: several of these are a BadInput too
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
     (TalkRunning, 409),

@@ -53,6 +53,7 @@ class RenderJob:
         """Wait for news, or until `within_s` have passed."""
         with anyio.move_on_after(within_s):
             await self._news.wait()
+        # an anyio event cannot be cleared
         self._news = anyio.Event()
 
     def cancel(self) -> None:

@@ -445,12 +445,14 @@ class Talk:
 
     async def _say_goodbye(self, end: EndReason) -> None:
         """Send the last messages, dropping what is still queued, and close."""
+        # sound that still waits is of no use any more, and the last messages must not wait behind it
         self._send_queue.close()
         last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
         if end.failed:
             last.append(Failure(end.text))
         with anyio.move_on_after(GOODBYE_S):
             try:
+                # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
             except Disconnected:

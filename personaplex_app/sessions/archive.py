@@ -156,6 +156,7 @@ class TalkArchive:
             ended_at_s = talk.ended_at_s or talk.started_at_s
             # asked again for each talk, since each deletion makes room
             surplus = ended_at_s < ended_before_s or count > at_most or not self.audio.fits(room_bytes)
+            # running talks stand at the front, having no end yet
             if talk.id not in self._live and surplus:
                 self._erase([talk.id])
                 count -= 1
@@ -180,6 +181,7 @@ class TalkArchive:
             self.talks.delete(talk_ids)
 
     def _shown(self, talk: TalkRecord) -> TalkRecord:
+        # nobody writes this talk any more: finishing its row has failed
         lost = talk.status == "live" and talk.id not in self._live
         return replace(
             talk,

@@ -65,6 +65,7 @@ class Database:
         # takes the lock now, so that a second process is refused at its start and not at its first talk
         run("BEGIN EXCLUSIVE")
         run("COMMIT")
+        # damage is reported now and not in the middle of a talk
         if (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
         self._migrate()
@@ -136,6 +137,7 @@ class Database:
         if self._path is not None:
             with self.reading() as connection:
                 connection.execute("VACUUM")
+                # the write-ahead log holds the deleted text too
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from .talk_recorder import TalkRecorder
 from .temp_folder import TempFolder
 from .wav_folder import MAX_FOLDER_BYTES
 
+# bounds what visitors can leave behind
 MAX_TEMPORARY = 64
 MAX_TEMPORARY_BYTES = 1 << 30
 RECORDING_SLACK_S = 10.0  # a talk ends a little after its limit
@@ -86,6 +87,7 @@ class Library:
                 continue
             try:
                 if archive is self._temporary:
+                    # for the longest recording, since how long this one becomes is not known yet
                     self.purge(int(self._limit_s * BYTES_PER_S))
                 talk_id, recorder = archive.begin(owner, meta, self._limit_s, talk_id)
             except StorageError as error:
@@ -201,6 +203,7 @@ class Library:
 
     def close(self) -> None:
         """End what is running, delete the temporary talks, close the data folder. May be called twice."""
+        # before the archives are closed, which this writes to
         for log in list(self._live.values()):
             log.finish("shutdown")
         for archive in self._archives():

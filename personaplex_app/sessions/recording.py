@@ -91,6 +91,7 @@ class Recorder:
                 if self._bytes - self._saved_bytes >= BYTES_PER_S:
                     self._sync()
             except OSError as error:
+                # for good: frames after a gap would lie at wrong times
                 self._broken = True
                 raise _cannot(f"The recording stopped at {self._bytes / BYTES_PER_S:.0f} s", error) from error
 

@@ -12,6 +12,7 @@ from ..errors import BadInput, NotFound
 
 Status = Literal["live", "done", "interrupted"]
 
+# the ends that the user or a limit brings about; after any other a talk counts as interrupted
 COMPLETE: frozenset[str] = frozenset({"stopped", "time_limit", "idle"})
 MAX_COMMENT_CHARS = 500
 MAX_TEXT_CHARS = 4_000

@@ -58,6 +58,7 @@ class SqliteTalkStore:
 
     def talks(self, owner: str) -> list[TalkRecord]:
         return self._listed(
+            # by rowid too, for talks that began in the same instant
             "SELECT * FROM talks WHERE owner = ? ORDER BY started_at_s DESC, rowid DESC LIMIT ?",
             (owner, MAX_LISTED),
         )

@@ -89,6 +89,7 @@ class VoteLog:
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read_bytes)
+                # from where the last call stopped: events are only ever appended
                 data = file.read(self._max_bytes)
         except FileNotFoundError:
             return []

@@ -47,6 +47,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
             finally:
                 app_state.channels.drop(id_)
 
+        # in the app's own tasks: the talk outlives this request
         app_state.tasks.start_soon(converse)
         app_state.tasks.start_soon(_hang_up_unless_streaming, channel)
         return JSONResponse({"id": id_})

@@ -125,6 +125,7 @@ class _SessionApi:
 
 
 def _flac_of(wav: BinaryIO) -> BinaryIO:
+    # encoded before anything is sent, so that the answer has its length and an error can still be reported
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name and is gone with its reader
     try:
         export.write_flac(wav, file)
