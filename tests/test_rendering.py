@@ -87,9 +87,9 @@ class Batches:
         self.workers = anyio.CapacityLimiter(slots + 1)
 
     def of(
-        self, *requests: RenderRequest, tell: Callable[[BatchProgress], None] = lambda progress: None
+        self, *requests: RenderRequest, on_progress: Callable[[BatchProgress], None] = lambda progress: None
     ) -> RenderBatch:
-        return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
+        return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, on_progress)
 
 
 @pytest.mark.slow
