@@ -64,6 +64,7 @@ class Lm(nn.Module):
 
         Shapes: `columns` int64 [..., 17] → [..., D].
         """
+        # in the reference's order, audio before text: another order of a sum rounds differently in bfloat16
         total = self.emb[0](columns[..., 1]).to(self.stream_dtype)
         for k in range(1, COLUMN_ROWS - 1):
             total = total + self.emb[k](columns[..., k + 1])
@@ -101,6 +102,7 @@ class Lm(nn.Module):
         config = self.config
         batch = hidden.shape[0]
         steps = config.depformer_steps
+        # not cleared: step k reads only what steps 0 to k wrote
         state = hidden.new_empty(
             config.depformer_layers,
             2,

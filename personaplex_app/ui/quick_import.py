@@ -1,4 +1,4 @@
-"""Gradio's import without what costs a third of the app's start."""
+"""Import Gradio without a step that takes a third of the app's start."""
 
 from __future__ import annotations
 
