@@ -129,7 +129,7 @@ def _gateway(settings: Settings) -> dict[str, Any]:
         **file,
         "adapters": len(each),
         "off": sum(not a.enabled for a in each),
-        "unknown_fields": list(found.unused),
+        "passed_over": list(found.unused),
     }
 
 
@@ -137,7 +137,7 @@ def _gateway_line(found: dict[str, Any]) -> str:
     if "problem" in found:
         return f"the app will not start: {found['problem']}"
     where = f", {found['file']} among them" if "file" in found else ""
-    unknown = found["unknown_fields"]
+    unknown = found["passed_over"]
     ignored = f"; unknown fields ignored: {'; '.join(unknown)}" if unknown else ""
     return f"{found['adapters']} adapters{where}, {found['off']} switched off{ignored}"
 
