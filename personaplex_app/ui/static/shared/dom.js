@@ -122,7 +122,7 @@ export function onThemeChange(callback) {
 // few cores are better spent on sound than on sixty pictures a second
 const CALM_MS = navigator.hardwareConcurrency > 4 ? 0 : 50;
 
-/** Call `draw` with the milliseconds since its last call, at most every `least_ms`, until the returned function is called. */
+/** Call `draw` with the milliseconds since its last call, at most every `least_ms`; returns what ends it. */
 export function everyFrame(draw, least_ms = () => 0) {
   let over = false;
   let last = performance.now();
