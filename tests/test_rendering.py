@@ -321,9 +321,9 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
 
 
 def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
-    slow = threading.Event()
+    asked = threading.Event()
     engine = ScriptedEngine(
-        lambda n: (slow.wait(0.02), Step(np.zeros(FRAME_SAMPLES)))[1],
+        lambda n: (n > 10 and asked.wait(PATIENCE_S), Step(np.zeros(FRAME_SAMPLES)))[1],
         lambda n: Step(np.full(FRAME_SAMPLES, 0.5, np.float32)),
     )
     batches = Batches(engine, tmp_path, slots=1)
@@ -334,7 +334,7 @@ def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(batch.run)
             await until(lambda: batch.progress.done_s > 0.3)
-            async with batches.admission.slot(lambda place: None):
+            async with batches.admission.slot(lambda place: asked.set()):
                 assert engine.sessions[0].closed
                 assert (batches.admission.used, batches.admission.talks) == (1, 1)
                 await until(lambda: batch.progress.ahead == 0)
