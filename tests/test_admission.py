@@ -366,7 +366,7 @@ def test_spare_line_is_bounded_by_itself():
         admission = Admission(1, 60, most_waiting=1)
         work = [Spare(admission, 5) for _ in range(3)]
         await asyncio.sleep(1)
-        assert "All 1 places are taken" in str(work[2].error)
+        assert "All 1 slots are taken" in str(work[2].error)
         talk = Caller(admission, 5)
         await asyncio.gather(talk.task, *(each.task for each in work))
         assert talk.in_at_s == 1

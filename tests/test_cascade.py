@@ -378,7 +378,7 @@ def test_engine_each_voice_has_a_sample(classic):
 def test_engine_when_full_then_a_place_again(classic, talk):
     talks = [talk(ScriptedResponder()) for _ in range(2)]
     engine, responders = classic
-    with pytest.raises(CapacityError, match="2 places"):
+    with pytest.raises(CapacityError, match="2 slots"):
         engine.open(SessionConfig("natural", "x"))
     talks[0].session.close()
     talks[0].session.close()

@@ -135,7 +135,7 @@ def test_engine_same_voice_and_role_starts_from_a_snapshot(engine):
 
 def test_engine_when_full_refuses_and_a_leaver_makes_room_at_once(engine):
     sessions = [engine.open(config_of("voice_only")) for _ in range(SLOTS)]
-    with pytest.raises(CapacityError, match="All 3 places are taken"):
+    with pytest.raises(CapacityError, match="All 3 slots are taken"):
         engine.open(config_of("voice_only"))
     sessions[1].close()
     sessions[1].close()

@@ -99,7 +99,7 @@ def test_host_closed_in_the_middle_of_a_download_ends_it(server, access, tmp_pat
     supervisor.start()
     until(lambda: LM_FILE in supervisor.state.detail)
     supervisor.close()
-    assert "its loading was broken off" in caplog.text
+    assert "its loading was aborted" in caplog.text
     assert [part.stat().st_size < len(server.files[LM_FILE]) for part in parts(access)] == [True]
 
 

@@ -234,7 +234,7 @@ BEGINNINGS = {
     "closing": (shut, "closed the connection (code 1013, 'try later') before the talk began"),
     "broken off": (
         lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR),
-        "broke the connection off before",
+        "broke off the connection before",
     ),
 }
 
@@ -322,7 +322,7 @@ ENDS = {
         lambda talk: talk.socket.close(1000, "time is over"),
         "closed the connection (code 1000, 'time is over')",
     ),
-    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off"),
+    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke off the connection"),
 }
 
 
@@ -423,7 +423,7 @@ def test_remote_talks_go_to_the_least_busy_and_no_further_than_there_is_room():
         assert engine.max_sessions == 2
         sessions = [engine.open(CONFIG) for _ in range(2)]
         assert [len(each.asked) for each in (first, second)] == [1, 1]
-        with pytest.raises(CapacityError, match="All places"):
+        with pytest.raises(CapacityError, match="All slots"):
             engine.open(CONFIG)
         sessions[1].close()
         engine.open(CONFIG).close()
@@ -473,7 +473,7 @@ def test_remote_servers_that_are_all_dead_cannot_be_loaded():
     with remote(*(f"ws://127.0.0.1:{port}/api/chat" for port in ports), loaded=False) as engine:
         with pytest.raises(EngineUnavailable) as failed:
             engine.load(ignore)
-        assert str(failed.value).startswith("None of the 2 remote servers can be talked to. 127.0.0.1:")
+        assert str(failed.value).startswith("None of the 2 remote servers can be used. 127.0.0.1:")
         with pytest.raises(EngineError):
             engine.open(CONFIG)
 
@@ -486,7 +486,7 @@ def test_remote_servers_that_stay_away_are_lost(monkeypatch):
         engine.load(ignore)
     try:
         until(lambda: engine.lost)
-        assert "cannot be talked to. It cannot be reached" in engine.lost
+        assert "cannot be used. It cannot be reached" in engine.lost
     finally:
         engine.close()
 

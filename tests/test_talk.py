@@ -20,7 +20,7 @@ from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.entry_point import EntryPoint, EntryPolicy, page_entry
-from personaplex_app.server.talk import MOST_UNKNOWN_TOLD, Talk
+from personaplex_app.server.talk import MOST_UNKNOWN_ANSWERED, Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
@@ -169,7 +169,7 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
         await until(lambda: patient.closed)
         second = converse(tasks, app_state, EntryPolicy(wait_s=0.2))
         await until(lambda: second.closed)
-        assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
+        assert second.closed == (1013, "No slot became free within 0.2 s; try again in a few minutes.")
         assert app_state.admission.waiting == 0
         first.say(metadata("stop"))
         await until(lambda: first.closed)
@@ -246,7 +246,7 @@ async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
         told = channel.events("notice")
-        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_TOLD
+        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_ANSWERED
         assert "'dance'" in told[0]["text"]
         assert max(len(notice["text"]) for notice in told) < 120
         channel.say_frames(1)
