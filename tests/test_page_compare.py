@@ -10,7 +10,7 @@ import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess
-from .support.browser import open_page, screenshot, visitor
+from .support.browser import open_page, screenshot, until_drawn, visitor
 from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
 from .support.speech import speak
 
@@ -27,7 +27,7 @@ TARGETS = """() => [...document.querySelectorAll(
 def look(page: Page, name: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(150)
+        until_drawn(page)
         assert_fits(page)
         assert not page.evaluate(TARGETS)
         screenshot(page, f"compare-{name}-{width}", full_page=True)

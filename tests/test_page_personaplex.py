@@ -31,6 +31,7 @@ from .support.browser import (
     write_microphone,
 )
 from .support.hub_server import Hub
+from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME
 
 pytestmark = pytest.mark.browser
@@ -68,7 +69,7 @@ def status(page: Page):
 
 def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server: Hub, tmp_path: Path) -> None:
     server.answers.clear()
-    server.fault(LM_FILE).pause_s = 0.03
+    server.fault(LM_FILE).pause_s = 0.05
     env = env_of(server, tmp_path, HF_TOKEN=GOOD)
     with (
         app_process(
@@ -149,7 +150,13 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
     with app_process(
-        tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1
+        tmp_path_factory.mktemp("app"),
+        engine="auto",
+        env=env,
+        module="tests.support.serve_keeping_up",
+        checkpoint=tiny.GOLDEN,
+        device="cpu",
+        slots=1,
     ) as running:
         running.until_ready()
         yield running
@@ -214,6 +221,9 @@ def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(
         start_talk(page)
         stop_talk(page)
         assert taken_home(page)["voice"] == "none"
+        # made while nobody talks, and a page asks for it seldom
+        app.until_free()
+        until(lambda: app.get("/voice/status").json()["voices"][0]["sample"])
         page.reload()
         hear = page.get_by_role("button", name="Hear Natural, female 1")
         expect(hear).to_be_visible()

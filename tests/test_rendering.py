@@ -321,9 +321,17 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
 
 
 def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
-    slow = threading.Event()
+    asked, never = threading.Event(), threading.Event()
+
+    def until_asked(frame: int) -> Step:
+        """Do not get done before a talk asks for the slot, nor at once when it does."""
+        if frame > 10:
+            asked.wait(PATIENCE_S)
+            never.wait(0.02)
+        return Step(np.zeros(FRAME_SAMPLES))
+
     engine = ScriptedEngine(
-        lambda n: (slow.wait(0.02), Step(np.zeros(FRAME_SAMPLES)))[1],
+        until_asked,
         lambda n: Step(np.full(FRAME_SAMPLES, 0.5, np.float32)),
     )
     batches = Batches(engine, tmp_path, slots=1)
@@ -336,7 +344,7 @@ def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(batch.run)
             await until(lambda: batch.progress.done_s > 0.3)
-            async with batches.admission.slot(lambda place: None):
+            async with batches.admission.slot(lambda place: asked.set()):
                 assert engine.sessions[0].closed
                 assert (batches.admission.used, batches.admission.talks) == (1, 1)
                 await until(lambda: batch.progress.ahead == 0)

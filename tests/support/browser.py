@@ -12,9 +12,18 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import soundfile as sf
-from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
-from .patience import PATIENCE_S
+from .patience import PATIENCE_S, until
 
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
@@ -220,6 +229,42 @@ def played(page: Page) -> tuple[int, np.ndarray]:
 def until_audible(page: Page) -> None:
     """Wait until the page has played something that is not silence."""
     page.wait_for_function("() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
+
+
+def until_played(page: Page, seconds: float) -> None:
+    """Wait until the page has played so much since it was opened or what it played was forgotten."""
+    page.wait_for_function(
+        "(seconds) => window.__tap.chunks.length * 128 > seconds * window.__tap.rate", arg=seconds
+    )
+
+
+def until_drawn(page: Page) -> None:
+    """Wait until what has changed is laid out and on the screen."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def keep_changes(locator: Locator, attribute: str) -> None:
+    """Keep every value that an element's attribute takes from now on, for `until_changed`: one that does not
+    last may be over before anybody looks.
+    """
+    locator.evaluate(
+        """(element, name) => {
+          element.__changes = [element.getAttribute(name)];
+          new MutationObserver(() => element.__changes.push(element.getAttribute(name)))
+              .observe(element, { attributeFilter: [name] });
+        }""",
+        attribute,
+    )
+
+
+def until_changed(locator: Locator, *values: str) -> None:
+    """Wait until an attribute has taken these values one after the other, since `keep_changes`."""
+
+    def found() -> bool:
+        seen = locator.evaluate("(element) => element.__changes")
+        return any(seen[at : at + len(values)] == list(values) for at in range(len(seen)))
+
+    until(found)
 
 
 def forget_played(page: Page) -> None:
