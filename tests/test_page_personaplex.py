@@ -27,6 +27,7 @@ from .support.browser import (
     screenshots,
     start_talk,
     stop_talk,
+    until_true,
     visitor,
     write_microphone,
 )
@@ -184,8 +185,8 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess,
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
         expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible()
-        page.wait_for_function(
-            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
+        until_true(
+            page, "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
         )
         expect(page.get_by_text("Seed of this talk: 11")).to_be_visible()
         expect(page.get_by_label("Seed")).to_be_disabled()

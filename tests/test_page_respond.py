@@ -12,7 +12,7 @@ import soundfile as sf
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess
-from .support.browser import screenshot, visitor
+from .support.browser import screenshot, until_true, visitor
 from .support.page_checks import assert_fits_everywhere, assert_readable
 from .support.speech import recognise, speak
 
@@ -111,8 +111,8 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         assert not page.evaluate(NAMELESS)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(
-                f"() => document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}"
+            until_true(
+                page, f"() => document.body.classList.contains('dark') === {json.dumps(scheme == 'dark')}"
             )
             assert_fits_everywhere(page, f"respond-{scheme}")
             assert_readable(page)

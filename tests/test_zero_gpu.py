@@ -28,6 +28,7 @@ from .support.browser import (
     screenshots,
     stop_talk,
     tone,
+    until_true,
     visitor,
     write_microphone,
 )
@@ -281,8 +282,8 @@ def test_page_talk_on_a_lent_gpu_counts_down_and_gives_it_back(app, api, browser
         page.click("#talk-start")
         expect_state(page, "live")
         expect(page.locator("[data-readout=left]")).to_have_text(re.compile("0:[012][0-9]"))
-        page.wait_for_function(
-            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.02"
+        until_true(
+            page, "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.02"
         )
         expect(page.locator("#talk-beside")).to_be_hidden()
         stop_talk(page)
