@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -137,9 +138,8 @@ class Talk:
         # set in the worker, where they are ended too
         self._opened: tuple[TalkRunner, TalkRecorder] | None = None
         self._talk: TalkRunner | None = None
-        self._give_order, self._next_order = anyio.create_memory_object_stream[Interrupt | SamplingChange](
-            MOST_ORDERS
-        )
+        self._orders: deque[Interrupt | SamplingChange] = deque()
+        self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
         self._id = new_talk_id()
@@ -236,12 +236,7 @@ class Talk:
             case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case Interrupt() | SamplingChange():
-                try:
-                    self._give_order.send_nowait(said)
-                except anyio.WouldBlock:
-                    self._tell(
-                        Notice("order_dropped", "Too many orders wait for the engine; one was dropped.")
-                    )
+                self._order(said)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
@@ -254,15 +249,26 @@ class Talk:
                 # a message without a use here; that it came has kept the talk alive
                 return
 
+    def _order(self, order: Interrupt | SamplingChange) -> None:
+        if len(self._orders) < MOST_ORDERS:
+            self._orders.append(order)
+            self._ordered.set()
+        else:
+            text = "Too many orders wait for the engine; one was dropped."
+            self._tell(Notice("order_dropped", text))
+
     async def _obey(self) -> None:
         """Hand orders to the engine, beside the steps: some engines take a while to answer."""
-        async with self._next_order:
-            async for order in self._next_order:
+        while True:
+            while self._orders:
+                order = self._orders.popleft()
                 if isinstance(order, SamplingChange):
                     await self._resample(order)
                 elif self._talk:
                     await self._beside_steps(self._talk.interrupt)
                     self._tell(Interrupted())
+            self._ordered = anyio.Event()
+            await self._ordered.wait()
 
     async def _beside_steps(self, work: Callable[..., None], *args: Any) -> None:
         await anyio.to_thread.run_sync(
