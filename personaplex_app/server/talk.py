@@ -7,12 +7,9 @@ What a client can be told and order is listed in `protocol_events`; which of it,
 from __future__ import annotations
 
 import logging
-import math
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,9 +18,9 @@ import anyio.to_thread
 import numpy as np
 
 from .. import logs
-from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
+from ..engine.contract import Engine, EngineState, SessionConfig
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, EngineHung, GpuUnavailable, PersonaplexError, shorten
+from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -39,8 +36,6 @@ from ..protocol_events import (
     Interrupt,
     Interrupted,
     LeaseOffer,
-    Limit,
-    LimitKind,
     Notice,
     Ping,
     Playback,
@@ -57,10 +52,9 @@ from ..protocol_events import (
     UnknownOrder,
 )
 from ..sessions.admission import Place, Slot
-from ..sessions.records import TalkMeta, new_talk_id
+from ..sessions.records import new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
-from ..sessions.talk_stats import TalkStats
 from . import end_reasons
 from .app_state import AppState
 from .channel import Channel, Disconnected
@@ -68,43 +62,19 @@ from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
 from .leasing import usable_engine
+from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
-from .threads import Worker, came_back
+from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-# an engine that has not answered for so long is taken to have hung; to begin a session takes longer
-STEP_LIMIT_S = 10.0
-OPEN_LIMIT_S = 120.0
-# who leaves is told at once that the talk has ended, also while a step is slow to come back
-PARTING_S = 0.5
 MOST_ORDERS = 8
-WARN_BEFORE_S = 30.0
-# how long a talk goes on that keeps others out, and how long it may last at least
-SHARED_S = 60.0
-UNSHARED_S = 120.0
-TICK_S = 0.5
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
 # of so many different unknown orders a client is told, each once
 MOST_UNKNOWN_TOLD = 8
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """What is left of a talk: id and sound of its record, and whether they stay."""
-
-    talk_id: str | None = None
-    duration_s: float = 0.0
-    recording: bool = False
-    kept: bool = False
-
-    @classmethod
-    def of(cls, talk: TalkRunner, record: TalkRecorder) -> _Summary:
-        """Return what is left of a talk by now."""
-        return cls(record.id, talk.duration_s, record.recording, record.keeping)
 
 
 class Talk:
@@ -135,21 +105,16 @@ class Talk:
         self._end: EndReason | None = None
         self._scope = anyio.CancelScope()
         self._supervisor: EngineSupervisor = app_state.supervisor
-        # set in the worker, where they are ended too
-        self._opened: tuple[TalkRunner, TalkRecorder] | None = None
+        self._session: TalkSession | None = None
         self._talk: TalkRunner | None = None
         self._orders: deque[Interrupt | SamplingChange] = deque()
         self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
         self._id = new_talk_id()
-        self._engine_name = ""
         self._underruns = 0
         self._unknown: set[str] = set()
-        self._summary = _Summary()
         self._slot: Slot | None = None
-        self._hung = False
-        self._recorded = False
         self._parted = False
 
     async def run(self) -> None:
@@ -172,6 +137,10 @@ class Talk:
                 self._app_state.metrics.errors.labels(end.reason).inc()
             logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
+    @property
+    def _summary(self) -> Summary:
+        return self._session.summary if self._session else Summary()
+
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
         try:
@@ -179,7 +148,6 @@ class Talk:
         except Disconnected:
             self._finish(end_reasons.LOST)
         except PersonaplexError as error:
-            self._hung = self._hung or isinstance(error, EngineHung)
             self._finish(end_reasons.end_of(error))
         except Exception:
             log.exception("a talk ended by a fault of the program")
@@ -332,44 +300,23 @@ class Talk:
             )
             config = self._session_config()
             self._talk_s = min(self._talk_s, device.limit_s())
-            worker = Worker(f"talk-{self._id}")
+            session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
-                await self._guarded(partial(self._hold, worker, device.engine, config))
+                await self._guarded(partial(self._hold, session, device.engine, config))
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._close(worker)
+                    await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
 
-    async def _hold(self, worker: Worker, engine: Engine, config: SessionConfig) -> None:
-        talk, record = await worker.call(self._open_limit_s(), self._open, engine, config)
+    async def _hold(self, session: TalkSession, engine: Engine, config: SessionConfig) -> None:
+        owner = self._caller.with_owner_key(self._request.owner)
+        talk, record = await session.open(engine, config, owner, self._request.keep)
         self._talk = talk
         self._sampling = config.sampling
         self._tell(Begun())
         self._tell_ready(record, config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guarded, partial(self._step, worker))
-            tasks.start_soon(self._guarded, self._watch_limits)
-
-    def _open_limit_s(self) -> float:
-        """Return how long a session may take to begin; remote servers are given the time that is theirs."""
-        settings = self._app_state.settings
-        return OPEN_LIMIT_S + settings.remote_handshake_s * len(settings.remote_url)
-
-    async def _close(self, worker: Worker) -> None:
-        """End session and record once the call that is under way has come back, and tell before that where it
-        takes its time. One that does not come back holds neither the place nor the record.
-        """
-        closing = worker.start(self._end_session)
-        worker.end()
-        if not await came_back(closing, PARTING_S):
-            if self._opened:
-                self._summary = _Summary.of(*self._opened)
-            await self._part()
-            if not await came_back(closing, 0.0 if self._hung else STEP_LIMIT_S):
-                self._app_state.note_hung(worker)
-                if self._opened:
-                    await anyio.to_thread.run_sync(self._end_record, *self._opened)
-                return
-        closing.result()
+            tasks.start_soon(self._guarded, partial(self._step, session))
+            tasks.start_soon(self._guarded, partial(self._watch_limits, talk))
 
     def _session_config(self) -> SessionConfig:
         return self._app_state.session_config(self._request, self._policy.persona, self._caller)
@@ -403,46 +350,15 @@ class Talk:
                 f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
-    def _open(self, engine: Engine, config: SessionConfig) -> tuple[TalkRunner, TalkRecorder]:
-        """In a worker: begin the session, then its record."""
-        session = engine.open(config)
-        try:
-            owner = self._caller.with_owner_key(self._request.owner)
-            record = self._app_state.library.begin(
-                owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
-            )
-        except BaseException:
-            session.close()
-            raise
-        self._engine_name = engine.name
-        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._entry.name)
-        stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
-        meter = self._app_state.metrics.step_meter(engine.name)
-        self._opened = TalkRunner(session, (meter, stats, record)), record
-        return self._opened
+    async def _watch_limits(self, talk: TalkRunner) -> None:
+        assert self._slot
+        limits = (self._talk_s, self._idle_s)
+        self._finish(await watch_limits(self._app_state, talk, self._slot, *limits, self._tell))
 
-    def _end_session(self) -> None:
-        """In the worker: end the session whatever happens, then the record."""
-        if self._opened:
-            talk, record = self._opened
-            try:
-                talk.close()
-            finally:
-                self._end_record(talk, record)
-
-    def _end_record(self, talk: TalkRunner, record: TalkRecorder) -> None:
-        if self._recorded:
-            return
-        self._recorded = True
-        reason = (self._end or end_reasons.LOST).reason
-        record.finish(reason)
-        self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
-        self._summary = _Summary.of(talk, record)
-
-    async def _step(self, worker: Worker) -> None:
+    async def _step(self, session: TalkSession) -> None:
         while True:
             samples = await self._audio_queue.take()
-            for event in await worker.call(STEP_LIMIT_S, self._feed, samples):
+            for event in await session.step(self._feed, samples):
                 self._tell(event)
 
     def _feed(self, samples: np.ndarray) -> list[ToClient]:
@@ -457,45 +373,6 @@ class Talk:
         # a codec may wait for more sound before a piece becomes whole
         payload = self._codec.encode(event.agent)
         return Audio(payload) if payload else None
-
-    async def _watch_limits(self) -> None:
-        """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
-        assert self._talk
-        app_state = self._app_state
-        began_s = time.monotonic()
-        shared_s: float | None = None
-        warned: set[str] = set()
-        while True:
-            ends_s = began_s + self._talk_s
-            if self._slot and app_state.admission.must_share(self._slot):
-                shared_s = shared_s or time.monotonic()
-                ends_s = min(ends_s, max(shared_s + SHARED_S, began_s + UNSHARED_S))
-            else:
-                shared_s = None
-            # when it ends, and how long before that it is told
-            limits: dict[LimitKind, tuple[EndReason, float, float]] = {
-                "time": (
-                    end_reasons.TIME_LIMIT,
-                    ends_s,
-                    min(WARN_BEFORE_S, self._talk_s / 2),
-                ),
-                "idle": (
-                    end_reasons.IDLE,
-                    self._talk.user_spoke_s + self._idle_s,
-                    min(WARN_BEFORE_S, self._idle_s / 2),
-                ),
-            }
-            if app_state.drained_s is not None:
-                limits["draining"] = (end_reasons.DRAINED, app_state.drained_s, math.inf)
-            for reason, (end, at_s, warn_before_s) in limits.items():
-                left_s = at_s - time.monotonic()
-                if left_s <= 0:
-                    return self._finish(end)
-                near = left_s <= warn_before_s
-                if near and reason not in warned:
-                    self._tell(Limit(reason, left_s))
-                (warned.add if near else warned.discard)(reason)
-            await anyio.sleep(TICK_S)
 
     # what the client is told
 
