@@ -170,5 +170,5 @@ class Opus:
 
 
 def make_codec(name: Literal["opus", "pcm"]) -> Codec:
-    """Return a new codec for one talk in the moshi family's protocol."""
+    """Return a new codec for one talk in the moshi protocol."""
     return {"opus": Opus, "pcm": Pcm16}[name]()

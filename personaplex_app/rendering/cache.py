@@ -215,9 +215,8 @@ def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
         "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
         "step_ms": rendering.step_ms,
     }
-    return json.loads(
-        json.dumps(body)
-    )  # tuples become lists, so that the hash equals that of what is read back
+    # tuples become lists, so that the hash equals that of what is read back
+    return json.loads(json.dumps(body))
 
 
 def _read(key: str, about: Path, sound: Path) -> Rendering:

@@ -1,4 +1,4 @@
-"""What waits between a client and its talk, both ways bounded."""
+"""The two queues between a client and its talk, both bounded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A talk on the event loop: waits for the engine and a slot, moves sound and events between the client and
 the talk's worker side (`sessions.talk_runner`), watches limits, and says how it ended.
 
-What a client can be told and order is listed in `protocol_events`; which of it, its entry point says.
+`protocol_events` lists the events that a client can get and the orders that it can give; its entry point
+says which of the events it wants.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ MOST_ORDERS = 8
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
-# of so many different unknown orders a client is told, each once
-MOST_UNKNOWN_TOLD = 8
+# how many different unknown types are answered, each once
+MOST_UNKNOWN_ANSWERED = 8
 
 
 class Talk:
@@ -111,6 +112,7 @@ class Talk:
         self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
+        # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
         self._underruns = 0
         self._unknown: set[str] = set()
@@ -120,6 +122,7 @@ class Talk:
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
         self._app_state.caller_came()
+        # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -130,6 +133,7 @@ class Talk:
                     tasks.start_soon(self._guarded, self._converse)
         finally:
             end = self._end or end_reasons.LOST
+            # shielded: a talk that the app's end cancels says goodbye too
             with anyio.CancelScope(shield=True):
                 await self._part()
             self._app_state.caller_left()
@@ -142,7 +146,7 @@ class Talk:
         return self._session.summary if self._session else Summary()
 
     async def _guarded(self, part: Any) -> None:
-        """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
+        """Run one part; whatever ends it ends this talk with a sentence, and no other talk."""
         try:
             await part()
         except Disconnected:
@@ -154,11 +158,12 @@ class Talk:
             self._finish(end_reasons.FAULT)
 
     def _finish(self, end: EndReason) -> None:
+        # the first reason counts: what is cancelled next may fail too
         self._end = self._end or end
         self._scope.cancel()
 
     def _tell(self, event: ToClient) -> None:
-        """Let the client know, if its entry point wants such an event."""
+        """Queue an event for the client, if its entry point wants such events."""
         if self._wanted(event) and not self._send_queue.put(event):
             self._finish(end_reasons.SLOW)
 
@@ -169,13 +174,13 @@ class Talk:
     async def _write(self) -> None:
         await self._send_queue.drain_to(self._channel)
 
-    # what the client says
+    # orders of the client
 
     async def _read(self) -> None:
         while True:
             try:
                 with anyio.fail_after(self._policy.silent_s):
-                    said = await self._channel.receive()
+                    order = await self._channel.receive()
             except TimeoutError:
                 return self._finish(end_reasons.SILENT)
             self._take(said)
@@ -187,7 +192,7 @@ class Talk:
                 if self._audio_queue.put(self._codec.decode(payload)):
                     self._tell_behind()
             case Start() if not self._configured.is_set():
-                self._request = self._request.configured(said)
+                self._request = self._request.configured(order)
                 self._configured.set()
             case BadOrder("start", why) if not self._configured.is_set():
                 raise BadInput(why)
@@ -208,9 +213,9 @@ class Talk:
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
-                self._count_underruns(said.underruns)
+                self._count_underruns(order.underruns)
             case Ping():
-                self._tell(Pong(said.sent))
+                self._tell(Pong(order.sent))
             case UnknownOrder(type_):
                 self._tell_unknown(type_)
             case _:
@@ -250,23 +255,23 @@ class Talk:
             self._tell(Notice("behind", text))
 
     def _tell_unknown(self, type_: str) -> None:
-        """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
+        """Answer each unknown type once, up to a bounded number of them."""
         name = shorten(type_)
-        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_TOLD:
+        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_ANSWERED:
             return
         self._unknown.add(name)
-        self._tell(
-            Notice("unknown_type", f"A message of the type {name} is unknown here and was passed over.")
-        )
+        self._tell(Notice("unknown_type", f"A message of the type {name} is unknown here and was ignored."))
 
     def _count_underruns(self, reported: int | None) -> None:
-        """Add what is new in the number of gaps that a page reports, as far as it can be true."""
+        """Add the increase in the number of gaps that a page reports, as far as it is plausible."""
         if reported is not None and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
             self._app_state.metrics.underruns.inc(reported - self._underruns)
             self._underruns = reported
 
     async def _resample(self, change: SamplingChange) -> None:
-        """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
+        """Change temperatures and top-k during the talk; a change that is refused changes nothing, and a
+        notice says why.
+        """
         request = self._request.resampled(change)
         try:
             if self._talk is None:
@@ -291,18 +296,20 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        self._session_config()  # a bad request is told before the caller waits in line
+        self._session_config()  # a bad request is refused before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
-        async with AsyncExitStack() as place:
-            engine = await self._enter(place)
-            device = await place.enter_async_context(
+        async with AsyncExitStack() as held:
+            engine = await self._enter(held)
+            device = await held.enter_async_context(
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
+            # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
             session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
                 await self._guarded(partial(self._hold, session, device, config))
             finally:
+                # shielded: whatever cancels the talk, the engine's session is freed and the record completed
                 with anyio.CancelScope(shield=True):
                     await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
 
@@ -332,7 +339,7 @@ class Talk:
             )
         return self._request.lease_s or engine.lease_lengths_s[0]
 
-    async def _enter(self, place: AsyncExitStack) -> Engine:
+    async def _enter(self, held: AsyncExitStack) -> Engine:
         """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
         app_state = self._app_state
         try:
@@ -347,7 +354,7 @@ class Talk:
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
             raise CapacityError(
-                f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
+                f"No slot became free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
     async def _watch_limits(self, talk: TalkRunner) -> None:
@@ -362,7 +369,7 @@ class Talk:
                 self._tell(event)
 
     def _feed(self, samples: np.ndarray) -> list[ToClient]:
-        """In a worker: step the talk; return what the client is told, sound in the form it takes."""
+        """Step the talk; return the events for the client, with coded sound. Called in a worker thread."""
         assert self._talk
         coded = (self._coded(event) for event in self._talk.feed(samples))
         return [event for event in coded if event]
@@ -424,6 +431,7 @@ class Talk:
             last.append(Failure(end.text, end.retry_after_s))
         with anyio.move_on_after(GOODBYE_S):
             try:
+                # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
             except Disconnected:
