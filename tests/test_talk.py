@@ -245,7 +245,7 @@ async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_
             channel.say(Message(Kind.METADATA, json.dumps({"type": type_}).encode()))
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
-        await until(lambda: len(channel.events("notice")) == MOST_UNKNOWN_TOLD)
+        await until(lambda: len(channel.events("notice")) == MOST_UNKNOWN_ANSWERED)
         told = channel.events("notice")
         assert {notice["code"] for notice in told} == {"unknown_type"}
         assert "'dance'" in told[0]["text"]

@@ -295,6 +295,7 @@ class BatchScheduler:
             self._fail_all(EngineError(f"{BROKEN} ({shorten(error, 80)})"))
             if self._closed:
                 return
+        # snapshots may hold numbers of the fault, and they take memory that the new rows need
         self._snapshots.clear()
         try:
             # free the old one first: the device may not have room for two

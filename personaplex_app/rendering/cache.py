@@ -115,6 +115,7 @@ class RenderCache:
                 self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
                 self._used_s[rendering.key] = self._now()
                 self._sharers[rendering.key] = caller.sharers
+                # the sound first: without its JSON it is no entry
                 write_atomically(self._sound(rendering.key), sound.getvalue())
                 write_atomically(self._about(rendering.key), data)
             except OSError as error:

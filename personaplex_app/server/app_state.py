@@ -127,6 +127,7 @@ class AppState:
                 self._tasks.cancel_scope.cancel()
         finally:
             self._ended = True
+        # once all tasks have ended: they use what `close` frees
         await anyio.to_thread.run_sync(self.close)
 
     async def _purge(self, purge: Callable[[], None]) -> None:

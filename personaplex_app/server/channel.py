@@ -121,6 +121,7 @@ class HttpChannel:
     def __init__(self, traffic: Traffic = Traffic()) -> None:
         self._traffic = traffic
         self._allowance = Allowance()
+        # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         # a client's POSTs may overlap, and their messages must not be mixed

@@ -164,6 +164,7 @@ class EngineSupervisor:
         log.error("engine %s is lost: %s", attempt.engine.name, why)
         if isinstance(attempt.engine, WatchedEngine) and attempt.engine.hung:
             self._hung.append(attempt.engine)
+        # at once, so that no further talk begins on it and the next `look` does nothing
         attempt.stages.append(EngineState("starting"))
         self._thread = threading.Thread(
             target=self._take_over, args=(attempt, why), name="engine-load", daemon=True

@@ -93,6 +93,7 @@ class SendQueue:
             while queue := self._pongs or self._waiting:
                 event = queue.popleft()
                 await channel.send(event)
+                # only now: a frame that the transport does not take yet counts as waiting
                 self._audio -= isinstance(event, Audio)
             self._came = anyio.Event()
             await self._came.wait()

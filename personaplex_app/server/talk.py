@@ -183,11 +183,11 @@ class Talk:
                     order = await self._channel.receive()
             except TimeoutError:
                 return self._finish(end_reasons.SILENT)
-            self._take(said)
+            self._take(order)
 
-    def _take(self, said: FromClient) -> None:
+    def _take(self, order: FromClient) -> None:
         """Take what a client said; nothing here waits, so that a stop is never behind anything."""
-        match said:
+        match order:
             case Audio(payload):
                 if self._audio_queue.put(self._codec.decode(payload)):
                     self._tell_behind()
@@ -209,7 +209,7 @@ class Talk:
             case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case Interrupt() | SamplingChange():
-                self._order(said)
+                self._order(order)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
@@ -347,7 +347,7 @@ class Talk:
                 await self._supervisor.ready(self._tell_state)
                 app_state.fit()
                 caller = self._caller.with_owner_key(self._request.owner)
-                self._slot = await place.enter_async_context(
+                self._slot = await held.enter_async_context(
                     app_state.admission.slot(self._tell_place, caller=caller)
                 )
                 # while it waited in line another engine may have taken over

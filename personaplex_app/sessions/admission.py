@@ -162,8 +162,8 @@ class Admission:
         line.append(waiter)
         self._order = None
         if line is self._line:
-            self._ask_back()
-        self._tell_line()
+            self._request_back()
+        self._notify_lines()
         try:
             while not waiter.slot.done():
                 # before the place is read, so that no move in between is missed
@@ -179,7 +179,7 @@ class Admission:
 
     def _check_room(self, caller: Principal, line: deque[_Waiter]) -> None:
         free = self._most_waiting - len(line)
-        taken = f"All {self._total} places are taken and"
+        taken = f"All {self._total} slots are taken and"
         if not free:
             raise CapacityError(
                 f"{taken} {len(line)} callers are waiting, which is the most. Try again in a few minutes.",
@@ -199,7 +199,7 @@ class Admission:
         if line is not None:
             line.remove(waiter)
             self._order = None
-            self._tell_line()
+            self._notify_lines()
         elif waiter.slot.done() and waiter.slot.exception() is None:
             self._give_back(waiter.slot.result())
 
@@ -232,7 +232,7 @@ class Admission:
             spare = not self._line
             (self._spare_line if spare else self._line).remove(waiter)
             waiter.slot.set_result(self._take(waiter.caller, spare))
-        self._tell_line()
+        self._notify_lines()
 
     def _in_order(self) -> list[_Waiter]:
         """Return everybody in line in the order in which their turns come."""
@@ -255,9 +255,9 @@ class Admission:
         overdue = _now_s() - waiter.came_s > self._limit_s
         return (0,) if overdue else (1, *(held[key] for key in waiter.caller.sharers))
 
-    def _tell_line(self) -> None:
-        self._tell(self._line)
-        self._tell(self._spare_line)
+    def _notify_lines(self) -> None:
+        self._notify(self._line)
+        self._notify(self._spare_line)
 
     @staticmethod
     def _notify(line: deque[_Waiter]) -> None:

@@ -203,7 +203,7 @@ class TalkArchive:
                 " Delete talks you no longer need."
             )
 
-    def _take_up(self) -> None:
+    def _recover(self) -> None:
         """Put in order what the end of an earlier program left."""
         self.audio.recover(self.talks.exists)
         for talk in self.talks.unfinished():

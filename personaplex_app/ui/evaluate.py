@@ -109,8 +109,8 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
     )
     # the start button is shown again only after the cancelling, which would also cancel a run started before
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
-    cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
-    score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
+    cancelled.then(handlers.stopped, None, [state, start, stop], api_visibility="private", **quiet)
+    score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
@@ -148,7 +148,7 @@ class _EvaluateTab:
             async with aclosing(
                 self._evaluations.run(plan, dnsmos, asker_of(request, self._app_state))
             ) as steps:
-                async for told in steps:
+                async for status in steps:
                     yield (
                         _page(status),
                         *(

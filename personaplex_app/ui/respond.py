@@ -139,7 +139,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         )
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")
         both = gr.Audio(label="Both sides", visible=False, format="wav")
-    told = [answer, agent, both]
+    outputs = [answer, agent, both]
     quiet = {"show_progress": "hidden", "concurrency_limit": None}
     asked = start.click(
         handlers.respond,
@@ -252,7 +252,7 @@ class _RespondTab:
             async for update in answers:
                 yield update
 
-    async def respond_beside(
+    async def respond_with_fallback(
         self,
         clip: str | None,
         persona: str | None,
@@ -381,7 +381,7 @@ def _working(job: str, **told: Any) -> Update:
     return {"state": "working", "job": job, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
 
 
-def _told(progress: BatchProgress) -> dict[str, Any]:
+def _progress_fields(progress: BatchProgress) -> dict[str, Any]:
     if progress.ahead is not None:
         ahead = (
             "next"
