@@ -5,7 +5,8 @@ blocked.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import anyio
@@ -13,14 +14,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, CloseCode, NotFound
 from ..metrics import Traffic
+from ..principal import NOBODY, Principal
 from ..protocol import Kind, decode, pack
 from ..protocol_events import FromClient, ToClient
+from ..sessions.shares import Shares
+from .allowance import Allowance
 from .wire import message_of, order_of
 
 CLOSE_PATIENCE_S = 2.0
 # proxies cut responses that are silent for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
+MOST_POSTS = 4
 
 
 class Disconnected(Exception):
@@ -96,9 +101,12 @@ class WebSocketChannel:
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
+        self._allowance = Allowance()
 
     async def receive(self) -> FromClient:
-        return order_of(decode(await self._frames.receive()))
+        data = await self._frames.receive()
+        self._allowance.take(data)
+        return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
         await self._frames.send(message_of(event).encode())
@@ -112,11 +120,13 @@ class HttpChannel:
 
     def __init__(self, traffic: Traffic = Traffic()) -> None:
         self._traffic = traffic
+        self._allowance = Allowance()
         # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         # a client's POSTs may overlap, and their messages must not be mixed
         self._posting = anyio.Lock()
+        self._posts = 0
         self._next_post = 0
         self.streaming = False
 
@@ -125,6 +135,7 @@ class HttpChannel:
             data = await self._up_out.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             raise Disconnected from None
+        self._allowance.take(data)
         return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
@@ -138,6 +149,17 @@ class HttpChannel:
         self._up_out.close()
         # `_down_out` stays open: the client still gets what is queued, then its stream ends
         self._down_in.close()
+
+    @contextmanager
+    def post(self) -> Iterator[None]:
+        """Hold room for one POST's body. Raises: CapacityError when too many are on their way."""
+        if self._posts >= MOST_POSTS:
+            raise CapacityError(f"{MOST_POSTS} POSTs of this talk are on their way; wait for their answers.")
+        self._posts += 1
+        try:
+            yield
+        finally:
+            self._posts -= 1
 
     async def put(self, number: int, messages: list[bytes]) -> None:
         """Take one POST's messages; a repeated number is a retry and changes nothing.
@@ -184,23 +206,24 @@ class HttpChannels:
     """The open fallback talks by their secret id; bounded."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._open: dict[str, HttpChannel] = {}
+        self._shares = Shares(most, "talks over HTTP")
+        self._open: dict[str, tuple[HttpChannel, Principal]] = {}
 
-    def add(self, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
+    def add(self, caller: Principal = NOBODY, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
         """Return a new channel with its id. Raises: CapacityError."""
-        if len(self._open) >= self._most:
-            raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
+        self._shares.take(caller)
         id_ = secrets.token_urlsafe(24)
-        channel = self._open[id_] = HttpChannel(traffic)
+        channel = HttpChannel(traffic)
+        self._open[id_] = channel, caller
         return id_, channel
 
     def get(self, id_: str) -> HttpChannel:
         """Return an open channel. Raises: NotFound."""
-        if (channel := self._open.get(id_)) is None:
+        if id_ not in self._open:
             raise NotFound("This talk is over or was never begun; start a new one.")
-        return channel
+        return self._open[id_][0]
 
     def drop(self, id_: str) -> None:
         """Forget a channel whose talk has ended."""
-        self._open.pop(id_, None)
+        if found := self._open.pop(id_, None):
+            self._shares.give_back(found[1])

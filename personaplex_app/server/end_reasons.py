@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import CloseCode, EngineError, GpuUnavailable, PersonaplexError
+from ..errors import CapacityError, CloseCode, EngineError, EngineHung, GpuUnavailable, PersonaplexError
 from .queues import SEND_QUEUE_S
 
 SILENT_CLIENT_S = 20.0
@@ -13,12 +13,16 @@ START_PATIENCE_S = 15.0
 
 @dataclass(frozen=True)
 class EndReason:
-    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code."""
+    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code.
+
+    `retry_after_s` tells when trying again can succeed, where that is known.
+    """
 
     reason: str
     text: str
     code: CloseCode = CloseCode.NORMAL
     failed: bool = False
+    retry_after_s: int | None = None
 
 
 STOPPED = EndReason("stopped", "The talk is over.")
@@ -50,7 +54,15 @@ FAULT = EndReason(
 
 
 def end_of(error: PersonaplexError) -> EndReason:
-    """Return how a talk ends that an error ends."""
-    of_engine = isinstance(error, EngineError) and not isinstance(error, GpuUnavailable)
-    reason = "engine_error" if of_engine else error.code
-    return EndReason(reason, str(error), error.close_code, failed=True)
+    """Return the end that an error leads to."""
+    match error:
+        case GpuUnavailable():
+            reason = error.code
+        case EngineHung():
+            reason = LOST.reason
+        case EngineError():
+            reason = "engine_error"
+        case _:
+            reason = error.code
+    retry_after_s = error.retry_after_s if isinstance(error, CapacityError) else None
+    return EndReason(reason, str(error), error.close_code, failed=True, retry_after_s=retry_after_s)
