@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
@@ -36,6 +36,10 @@ from ..voices import CLONE_PREFIX
 from .channel import HttpChannels
 from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
+from .resumption import Resumptions
+
+if TYPE_CHECKING:
+    from .talk import Talk
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +77,8 @@ class AppState:
     drained_s: float | None = None
     rate: ConnectRate = field(default_factory=ConnectRate)
     transcriber: Transcriber = field(default_factory=Transcriber)
+    # which talk a client comes back to after a broken connection
+    resumptions: Resumptions[Talk] = field(default_factory=Resumptions)
     # answers to recordings, kept for whoever asked for them as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
     # how many connections are in a talk, or before one

@@ -19,10 +19,16 @@ CLOSE_PATIENCE_S = 2.0
 # proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
+# a client closes normally, going away, or without giving a code; a broken connection is 1006
+_GOODBYES = (1000, 1001, 1005)
 
 
 class Disconnected(Exception):
-    """The other side is gone."""
+    """The other side is gone; `left` tells whether it said goodbye, so that it will not come back."""
+
+    def __init__(self, left: bool = False) -> None:
+        super().__init__()
+        self.left = left
 
 
 class Channel(Protocol):
@@ -55,7 +61,7 @@ class Frames:
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
         if frame["type"] == "websocket.disconnect":
-            raise Disconnected
+            raise Disconnected(left=frame.get("code") in _GOODBYES)
         data = frame.get("bytes")
         data = data if data is not None else frame.get("text", "")
         self._traffic.came(len(data))
@@ -114,19 +120,20 @@ class HttpChannel:
         self._posting = anyio.Lock()
         self._next_post = 0
         self.streaming = False
+        self._left = False
 
     async def receive(self) -> FromClient:
         try:
             data = await self._up_out.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
         return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
         try:
             await self._down_in.send(message_of(event).encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
@@ -166,14 +173,20 @@ class HttpChannel:
         finally:
             self.hang_up()
 
-    def hang_up(self) -> None:
-        """The client is gone: whoever receives is told."""
+    @property
+    def over(self) -> bool:
+        """Whether it carries nothing any more."""
+        return not self._down_in.statistics().open_receive_streams
+
+    def hang_up(self, left: bool = False) -> None:
+        """The client is gone: whoever receives is told, also whether it `left` as clients do."""
+        self._left = self._left or left
         self._up_in.close()
         self._down_out.close()
 
 
 class HttpChannels:
-    """The open fallback talks by their secret id; bounded."""
+    """The open fallback connections by their secret id; bounded."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -181,6 +194,7 @@ class HttpChannels:
 
     def add(self, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
         """Return a new channel with its id. Raises: CapacityError."""
+        self._open = {id_: channel for id_, channel in self._open.items() if not channel.over}
         if len(self._open) >= self._most:
             raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
         id_ = secrets.token_urlsafe(24)
@@ -189,10 +203,7 @@ class HttpChannels:
 
     def get(self, id_: str) -> HttpChannel:
         """Return an open channel. Raises: NotFound."""
-        if (channel := self._open.get(id_)) is None:
+        channel = self._open.get(id_)
+        if channel is None or channel.over:
             raise NotFound("This talk is over or was never begun; start a new one.")
         return channel
-
-    def drop(self, id_: str) -> None:
-        """Forget a channel whose talk has ended."""
-        self._open.pop(id_, None)

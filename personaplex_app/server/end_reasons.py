@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import CloseCode, EngineError, GpuUnavailable, PersonaplexError
 from .queues import SEND_QUEUE_S
+from .resumption import RESUME_S
 
 SILENT_CLIENT_S = 20.0
 START_PATIENCE_S = 15.0
@@ -31,6 +32,9 @@ SLOW = EndReason(
 )
 SILENT = EndReason(
     "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CloseCode.POLICY, failed=True
+)
+GIVEN_UP = EndReason(
+    "lost", f"The connection was lost, and its client did not come back within {RESUME_S:g} s.", failed=True
 )
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
 DRAINED = EndReason(

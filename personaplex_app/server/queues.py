@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..errors import ProtocolError
 from ..protocol_events import Audio, ToClient
-from ..units import FRAME_S, SAMPLE_RATE_HZ
+from ..units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .channel import Channel
 
 EARLY_AUDIO_S = 30.0
@@ -26,7 +27,7 @@ class AudioQueue:
         self._chunks: deque[np.ndarray] = deque()
         self._waiting_samples = 0
         self._received_samples = 0
-        self._began_s = time.monotonic()
+        self._began_s = self._last_s = time.monotonic()
         self._changed = anyio.Event()
         self._live = False
 
@@ -37,6 +38,7 @@ class AudioQueue:
         """
         if not len(samples):
             return
+        self._last_s = time.monotonic()
         self._received_samples += len(samples)
         if self._received_samples / SAMPLE_RATE_HZ > time.monotonic() - self._began_s + AHEAD_S:
             raise ProtocolError(
@@ -52,13 +54,32 @@ class AudioQueue:
 
     async def take(self) -> np.ndarray:
         """Return the oldest chunk, waiting for one."""
-        self._live = True
+        if not self._live:
+            self._live = True
+            self._last_s = time.monotonic()
         while not self._chunks:
             await self._changed.wait()
         samples = self._chunks.popleft()
         self._waiting_samples -= len(samples)
         self._wake()
         return samples
+
+    @property
+    def waiting_frames(self) -> int:
+        """How many frames wait to be taken, the last of them perhaps in part."""
+        return math.ceil(self._waiting_samples / FRAME_SAMPLES)
+
+    def fill(self) -> None:
+        """While the talk runs, add silence for the time since samples came last, in whole frames."""
+        if not self._live:
+            return
+        frames = int((time.monotonic() - self._last_s) / FRAME_S)
+        self._last_s += frames * FRAME_S
+        self._received_samples += frames * FRAME_SAMPLES
+        self._waiting_samples += frames * FRAME_SAMPLES
+        self._chunks.extend(np.zeros(FRAME_SAMPLES, np.float32) for _ in range(frames))
+        if frames:
+            self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ import anyio.to_thread
 import numpy as np
 
 from .. import logs
+from ..codec import Codec
 from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
+from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -45,10 +46,11 @@ from ..protocol_events import (
     Preparing,
     Queued,
     Ready,
+    Resumable,
+    Resume,
     Sampling,
     SamplingChange,
     Start,
-    StepEvent,
     Stop,
     ToClient,
     UnknownOrder,
@@ -58,6 +60,7 @@ from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
 from ..sessions.talk_stats import TalkStats
+from ..units import FRAME_S
 from . import end_reasons
 from .app_state import AppState
 from .channel import Channel, Disconnected
@@ -66,6 +69,7 @@ from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
 from .leasing import usable_engine
 from .queues import AudioQueue, SendQueue
+from .resumption import RESUME_S, ResumableChannel
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +93,14 @@ class _Summary:
     kept: bool = False
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """A talk that goes on over another connection, until that is `left`, and the channel it replaced."""
+
+    left: anyio.Event
+    replaced: Channel
+
+
 class Talk:
     """One caller from connect to close."""
 
@@ -100,7 +112,8 @@ class Talk:
         entry: EntryPoint,
         caller: Principal = NOBODY,
     ) -> None:
-        self._channel = channel
+        self._first_channel = channel
+        self._channel = ResumableChannel(channel)
         self._request = request
         self._app_state = app_state
         self._entry = entry
@@ -118,6 +131,11 @@ class Talk:
         self._scope = anyio.CancelScope()
         self._supervisor: EngineSupervisor = app_state.supervisor
         self._talk: TalkRunner | None = None
+        # the talk that this connection carries, in place of one of its own
+        self._carried: _Carried | None = None
+        self._token = ""
+        # up to which frame the agent's sound is not for who is connected now
+        self._unheard_frames = 0
         self._sampling = Sampling()
         self._id = new_talk_id()
         self._engine_name = ""
@@ -126,7 +144,9 @@ class Talk:
         self._summary = _Summary()
 
     async def run(self) -> None:
-        """Hold the conversation, then say how it ended and close the channel."""
+        """Hold the conversation, over this connection and those that continue it; then say how it ended and
+        close the channel.
+        """
         self._app_state.caller_came()
         logs.TALK.set(self._id)
         try:
@@ -136,13 +156,24 @@ class Talk:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            end = self._end or end_reasons.LOST
-            with anyio.CancelScope(shield=True):
-                await self._say_goodbye(end)
+            self._send_queue.close()
+            if not self._carried:
+                await self._part(self._end or end_reasons.LOST)
             self._app_state.caller_left()
-            if end.failed:
-                self._app_state.metrics.errors.labels(end.reason).inc()
-            logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
+        if self._carried:
+            await self._carried.replaced.close(CloseCode.NORMAL, "The talk goes on over another connection.")
+            await self._carried.left.wait()
+
+    async def _part(self, end: EndReason) -> None:
+        metrics = self._app_state.metrics
+        self._app_state.resumptions.withdraw(self._token)
+        with anyio.CancelScope(shield=True):
+            await self._say_goodbye(end)
+        if end is end_reasons.GIVEN_UP:
+            metrics.lost_connections.labels("given_up").inc()
+        if end.failed:
+            metrics.errors.labels(end.reason).inc()
+        logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
@@ -166,7 +197,9 @@ class Talk:
             self._finish(end_reasons.SLOW)
 
     def _wanted(self, event: ToClient) -> bool:
-        kind = type(event)
+        return self._wanted_type(type(event))
+
+    def _wanted_type(self, kind: type) -> bool:
         return kind in self._entry.events or kind not in _TOLD_AS_JSON
 
     async def _write(self) -> None:
@@ -175,13 +208,22 @@ class Talk:
     # what the client says
 
     async def _read(self) -> None:
+        heard_s = time.monotonic()
         while True:
             try:
-                with anyio.fail_after(self._policy.silent_s):
+                with anyio.fail_after(max(0.0, heard_s + self._silent_s - time.monotonic())):
                     said = await self._channel.receive()
             except TimeoutError:
-                return self._finish(end_reasons.SILENT)
+                if time.monotonic() < heard_s + self._silent_s:
+                    continue  # it has become resumable meanwhile
+                return self._finish(end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT)
+            heard_s = time.monotonic()
             await self._take(said)
+
+    @property
+    def _silent_s(self) -> float:
+        """How long nothing may come from the client, connected or not."""
+        return RESUME_S if self._channel.resumable else self._policy.silent_s
 
     async def _take(self, said: FromClient) -> None:
         match said:
@@ -190,9 +232,11 @@ class Talk:
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(said)
                 self._configured.set()
-            case BadOrder("start", why) if not self._configured.is_set():
+            case Resume() if not self._configured.is_set():
+                self._resume(said)
+            case BadOrder("start" | "resume", why) if not self._configured.is_set():
                 raise BadInput(why)
-            case Start() | BadOrder("start"):
+            case Start() | Resume() | BadOrder("start" | "resume"):
                 text = "The talk has already begun; stop it before you start another."
                 self._tell(Notice("already_started", text))
             case ControlStart():
@@ -220,6 +264,48 @@ class Talk:
             case _:
                 # a message without a use here; that it came has kept the talk alive
                 return
+
+    # a connection after another
+
+    def _offer_resumption(self) -> None:
+        """Tell the client how it comes back to this talk, if it asked to be told."""
+        # a lent GPU goes back with the page's connection to the platform, whatever we wish
+        leased = isinstance(self._supervisor.engine, LeasingEngine)
+        wanted = self._request.resumable and self._wanted_type(Resumable)
+        self._channel.resumable = wanted and not leased
+        if self._channel.resumable:
+            owner = self._caller.with_owner_key(self._request.owner)
+            self._token = self._app_state.resumptions.offer(self, owner)
+            self._tell(Resumable(self._token, RESUME_S))
+
+    def _resume(self, order: Resume) -> None:
+        """Give this connection to the talk that it continues. Raises: CannotResume."""
+        owner = self._caller.with_owner_key(order.owner or self._request.owner)
+        talk = self._app_state.resumptions.claim(order.token, owner)
+        self._carried = talk._carry_on(self._first_channel, self._entry, order.received)
+        self._scope.cancel()
+
+    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> _Carried:
+        """Go on over another connection: silence stands for what was not heard of its user, and it hears the
+        agent from now on.
+        """
+        left, replaced = self._channel.attach(channel, received)
+        self._entry = entry
+        self._codec = entry.codec()
+        self._audio_queue.fill()
+        if self._talk:
+            self._unheard_frames = self._talk.frames + self._audio_queue.waiting_frames
+        self._offer_resumption()
+        self._app_state.metrics.lost_connections.labels("resumed").inc()
+        logs.event(log, "a talk goes on over another connection", face=entry.name)
+        return _Carried(left, replaced)
+
+    async def _stand_in(self) -> None:
+        """While nobody is connected, let the engine hear silence at the pace of real time."""
+        while True:
+            await self._channel.until_lost()
+            self._audio_queue.fill()
+            await anyio.sleep(FRAME_S)
 
     def _tell_unknown(self, type_: str) -> None:
         """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
@@ -265,6 +351,7 @@ class Talk:
         app_state = self._app_state
         self._session_config()  # a bad request is told before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
+        self._offer_resumption()
         async with AsyncExitStack() as place:
             engine = await self._enter(place)
             device = await place.enter_async_context(
@@ -282,6 +369,7 @@ class Talk:
                 self._tell_ready(record, config)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._step)
+                    tasks.start_soon(self._guarded, self._stand_in)
                     tasks.start_soon(self._guarded, self._watch_limits)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -346,21 +434,27 @@ class Talk:
     async def _step(self) -> None:
         while True:
             samples = await self._audio_queue.take()
-            for event in await anyio.to_thread.run_sync(self._feed, samples, limiter=self._app_state.workers):
-                self._tell(event)
+            codec = self._codec
+            told = await anyio.to_thread.run_sync(self._feed, samples, codec, limiter=self._app_state.workers)
+            for event in told:
+                # what was coded for a connection before is no sound to this one
+                if codec is self._codec or not isinstance(event, Audio):
+                    self._tell(event)
 
-    def _feed(self, samples: np.ndarray) -> list[ToClient]:
+    def _feed(self, samples: np.ndarray, codec: Codec) -> list[ToClient]:
         """In a worker: step the talk; return what the client is told, sound in the form it takes."""
         assert self._talk
-        coded = (self._coded(event) for event in self._talk.feed(samples))
-        return [event for event in coded if event]
-
-    def _coded(self, event: StepEvent) -> ToClient | None:
-        if not isinstance(event, Frame):
-            return event
-        # a codec may wait for more sound before a piece becomes whole
-        payload = self._codec.encode(event.agent)
-        return Audio(payload) if payload else None
+        number = self._talk.frames
+        told: list[ToClient] = []
+        for event in self._talk.feed(samples):
+            if not isinstance(event, Frame):
+                told.append(event)
+                continue
+            number += 1
+            # a codec may wait for more sound before a piece becomes whole
+            if number > self._unheard_frames and (payload := codec.encode(event.agent)):
+                told.append(Audio(payload))
+        return told
 
     async def _watch_limits(self) -> None:
         """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
@@ -432,14 +526,11 @@ class Talk:
 
     async def _say_goodbye(self, end: EndReason) -> None:
         """Send the last messages past whatever still waited, and close."""
-        self._send_queue.close()
         last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
         if end.failed:
             last.append(Failure(end.text))
         with anyio.move_on_after(GOODBYE_S):
-            try:
+            with suppress(Disconnected):
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
-            except Disconnected:
-                return
         await self._channel.close(end.code, end.text)
