@@ -34,7 +34,10 @@ SILENT = EndReason(
     "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CloseCode.POLICY, failed=True
 )
 GIVEN_UP = EndReason(
-    "lost", f"The connection was lost, and its client did not come back within {RESUME_S:g} s.", failed=True
+    "lost",
+    f"The connection was lost, and its client did not come back within {RESUME_S:g} s.",
+    CloseCode.POLICY,
+    failed=True,
 )
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
 DRAINED = EndReason(

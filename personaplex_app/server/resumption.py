@@ -169,11 +169,9 @@ class ResumableChannel:
             await connection.channel.send(event)
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Say goodbye on the connection that there is; never raises."""
-        self.resumable = False
-        if connection := self._connection:
-            await connection.channel.close(code, reason)
-            self._lose(connection)
+        """Say goodbye on the last connection; never raises."""
+        await self._last.channel.close(code, reason)
+        self._lose(self._last)
 
     def attach(self, channel: Channel, received: int | None) -> tuple[anyio.Event, Channel]:
         """Carry on over another connection, whose client got `received` messages over the last one.
