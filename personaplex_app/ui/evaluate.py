@@ -42,7 +42,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         gr.HTML(
             html_template=read_static("evaluate/evaluate-head.html"), js_on_load=None, apply_default_css=False
         )
-        with gr.Row(elem_id="evaluate-form", equal_height=False):
+        with gr.Row(elem_id="evaluate-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
                 kinds = gr.CheckboxGroup(
                     [(title, kind) for kind, title in KIND_TITLES.items()],
@@ -69,11 +69,16 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
                 dnsmos = gr.Checkbox(
                     False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos"
                 )
-        with gr.Row(elem_id="evaluate-actions"):
+        with gr.Row(elem_id="evaluate-actions", elem_classes=["gradio-ink", "gradio-actions"]):
             start = gr.Button("Evaluate", elem_id="evaluate-start", variant="primary")
             stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
-        with gr.Accordion("Score somebody's outputs", open=False, elem_id="evaluate-others"):
+        with gr.Accordion(
+            "Score somebody's outputs",
+            open=False,
+            elem_id="evaluate-others",
+            elem_classes=["gradio-ink", "gradio-fold"],
+        ):
             gr.HTML(
                 html_template=read_static("evaluate/evaluate-others.html"),
                 js_on_load=None,

@@ -17,13 +17,14 @@ TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
 # what is shared comes first: a tab's own rules go over it
 STYLES = (
-    *(f"shared/{name}" for name in ("page", "parts", "forms", "lane", "recording")),
+    *(f"shared/{name}" for name in ("page", "parts", "forms", "gradio", "lane", "recording")),
     *("talk/talk", "talk/setup", "sessions/sessions", "clone/clone", "respond/respond"),
     *("compare/compare", "compare/blind-test", "compare/results", "evaluate/evaluate"),
 )
 # uploads are looked through every minute, and none is older than 15 when it is deleted
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
+QUEUE_POLL_S = 0.05
 MAX_FILE_SIZE = "48mb"
 
 
@@ -68,7 +69,12 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             static_tab.build_tab("Compare", "compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
-    return page.queue(max_size=MOST_QUEUED)
+    queued = page.queue(max_size=MOST_QUEUED)
+    # Gradio looks a thousand times a second whether somebody pressed a button and a hundred times whether a
+    # progress bar moved, also where nobody is: 7 % of a core; it has no setting for either
+    queued._queue.sleep_when_free = QUEUE_POLL_S
+    queued._queue.progress_update_sleep_when_free = QUEUE_POLL_S
+    return queued
 
 
 def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -> FastAPI:

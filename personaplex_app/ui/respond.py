@@ -58,7 +58,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         gr.HTML(
             html_template=read_static("respond/respond-head.html"), js_on_load=None, apply_default_css=False
         )
-        with gr.Row(elem_id="respond-form", equal_height=False):
+        with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
                 clip = gr.Audio(
                     label="Your side",
@@ -102,7 +102,12 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     max_length=MAX_PROMPT_CHARS,
                     elem_id="respond-prompt",
                 )
-                with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
+                with gr.Accordion(
+                    "Advanced: sampling and seed",
+                    open=False,
+                    elem_id="respond-sampling",
+                    elem_classes=["gradio-ink", "gradio-fold"],
+                ):
                     gr.HTML(
                         html_template=read_static("respond/respond-sampling.html"),
                         js_on_load=None,
@@ -110,7 +115,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     )
                     with gr.Row():
                         sampling = [_number(name) for name in SAMPLING_TITLES]
-        with gr.Row(elem_id="respond-actions"):
+        with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
             use_fallback = gr.Button(
                 "Let the embedded engine answer",
