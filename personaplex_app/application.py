@@ -68,6 +68,7 @@ class Application:
             "middleware": [
                 Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
+                Middleware(self.state.askers.counting),
             ],
             "lifespan": self._lifespan,
             "docs_url": None,

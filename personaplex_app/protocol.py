@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
+from .json_input import is_unicode, read_json
 from .protocol_events import (
     BadOrder,
     Interrupt,
@@ -75,10 +76,10 @@ class Message:
         Raises: ProtocolError when it is not one JSON object with a string `type`.
         """
         try:
-            value = json.loads(self.payload)
-        except (ValueError, RecursionError):
+            value = read_json(self.payload)
+        except BadInput as error:
             raise ProtocolError(
-                f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}."
+                f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}: {error}."
             ) from None
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
             raise ProtocolError(
@@ -306,7 +307,7 @@ def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_unicode(value):
         raise BadInput(f"{name} must be text; {shorten(value)} came.")
     if len(value) > limit:
         raise BadInput(
@@ -330,7 +331,7 @@ def _flag(value: Any, name: str) -> bool:
 def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float | int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"

@@ -306,15 +306,17 @@ class Pong:
 class Ended:
     """The talk has ended: `reason` is the end reason, `text` a sentence for the user.
 
-    `recording`: its owner can fetch its sound; `kept`: that stays after the visit.
+    `recording`: its owner can fetch its sound; `kept`: that stays after the visit. `retry_after_s`: when
+    trying again can succeed, where there was no room.
     """
 
     reason: str
     text: str
-    talk_id: str | None
-    duration_s: float
-    recording: bool
-    kept: bool
+    talk_id: str | None = None
+    duration_s: float = 0.0
+    recording: bool = False
+    kept: bool = False
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -324,9 +326,10 @@ class Begun:
 
 @dataclass(frozen=True)
 class Failure:
-    """The message of an error; the connection is closed after it."""
+    """The message of an error; the connection is closed after it. `retry_after_s` as in `Ended`."""
 
     text: str
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class Fields:
             raise _wrong(self._file, node, path, "it must be a single value")
         try:
             value = yaml.constructor.SafeConstructor().construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except Exception:
+            # for a tag that does not fit its value the library raises whatever it stumbles over
             value = node.value
         try:
             return parse(value)

@@ -95,7 +95,7 @@ def app_state_of(engine, tmp_path, clock=None) -> AppState:
         library=Library(None, temporary_root=tmp_path),
         channels=HttpChannels(2),
         workers=anyio.CapacityLimiter(3),
-        clones=ClonedVoices(tmp_path / "clones", lambda data: None, clock or Clock()),
+        clones=ClonedVoices(tmp_path / "clones", lambda data: None, now=clock or Clock()),
     )
     app_state.supervisor.start()  # the engine is loaded already: ready at once
     return app_state

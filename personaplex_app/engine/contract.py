@@ -222,6 +222,16 @@ class CloningEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class WatchedEngine(Protocol):
+    """An engine that notices when its device does not answer; it is `lost` then."""
+
+    @property
+    def hung(self) -> str:
+        """Since when the device has not answered, "" while it does; told after `close` too."""
+        ...
+
+
+@runtime_checkable
 class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 

@@ -119,8 +119,13 @@ class PersonaplexEngine:
 
     @property
     def lost(self) -> str:
-        """Why the model cannot be rebuilt after a fault, "" while it works."""
-        return self._scheduler.lost if self._scheduler else ""
+        """Why the model cannot be rebuilt after a fault, or that it hangs; "" while it works."""
+        return (self._scheduler.lost or self._scheduler.hung) if self._scheduler else ""
+
+    @property
+    def hung(self) -> str:
+        """Since when the device has not answered, "" while it does."""
+        return self._scheduler.hung if self._scheduler else ""
 
     def sample(self, voice: str) -> np.ndarray | None:
         """Return a voice's sample, None while it is not made yet.
@@ -332,12 +337,11 @@ class PersonaplexEngine:
 
     def close(self) -> None:
         """End every talk and the device's thread, and free the weights. May be called twice."""
+        # whoever waits for the device is told before those are waited for
+        if self._scheduler and self._scheduler.close():
+            self._scheduler = None
         if self._samples:
             self._samples.close()
-        scheduler = self._scheduler
-        self._scheduler = None
-        if scheduler:
-            scheduler.close()
         self._checkpoint = None
         self.snapshots.clear()
 

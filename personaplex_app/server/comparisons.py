@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,18 +19,19 @@ import numpy as np
 from huggingface_hub import get_token
 
 from .. import audio
-from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, shorten
+from ..errors import BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation.blind_test.design import Condition, Design
 from ..evaluation.blind_test.store import BlindTest, BlindTests
 from ..evaluation.blind_test.votes_upload import VoteUpload
 from ..evaluation.comparison import Matched, measures
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..personas import find
-from ..principal import Principal
+from ..principal import Principal, Sharers
 from ..protocol import ChatRequest
 from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.cache import RenderCache
 from ..rendering.render import Rendering, RenderRequest, request
+from ..sessions.shares import Shares, least_missed
 from ..settings import Settings
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
@@ -55,6 +57,8 @@ MOST_ROOM_S = 30.0
 """Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
+GRACE_S = 90.0
+"""How long a run goes on that nobody asks for: a hidden page asks once a minute."""
 
 T = TypeVar("T")
 Status = Literal["preparing", "rendering", "done", "cancelled", "failed"]
@@ -156,6 +160,8 @@ class ComparisonRun:
     private: bool = False
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
+    # when its owner last asked how far it is
+    asked_s: float = field(default_factory=time.monotonic)
     # how it ended; the sound that was to be answered is let go then
     ended: BatchProgress | None = None
 
@@ -210,8 +216,12 @@ class Comparisons:
         if self._upload:
             self._upload.start()
         self._recordings: OrderedDict[str, ComparisonInput] = OrderedDict()
+        # whose they are
+        self._recorders: dict[str, Sharers] = {}
+        self._recording = threading.Lock()
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
+        self._shares = Shares(MAX_ACTIVE, "comparisons")
         self._synthesiser: Synthesiser | None = None
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
@@ -233,15 +243,19 @@ class Comparisons:
 
     # what is said
 
-    def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
-        """Return a recording as an input, for this owner. Raises: BadAudio."""
+    def add_recording(self, caller: Principal, data: bytes, title: str) -> ComparisonInput:
+        """Return a recording as an input, for the caller's owner. Raises: BadInput, BadAudio."""
+        owner = caller.required_owner
         samples = audio.decode(data, MAX_RECORDING_S)
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
         made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
-        self._recordings[id_] = made
-        self._recordings.move_to_end(id_)
-        while len(self._recordings) > MAX_RECORDINGS:
-            self._recordings.popitem(last=False)
+        with self._recording:
+            self._recordings[id_] = made
+            self._recordings.move_to_end(id_)
+            self._recorders[id_] = caller.sharers
+            while len(self._recordings) > MAX_RECORDINGS:
+                gone = least_missed(list(self._recordings), self._recorders.__getitem__)
+                del self._recordings[gone], self._recorders[gone]
         return made
 
     def _input(self, kind: str, name: str) -> ComparisonInput:
@@ -285,6 +299,7 @@ class Comparisons:
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.active:
+            run.asked_s = time.monotonic()
             return run
         if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
@@ -292,15 +307,11 @@ class Comparisons:
         for other in self._runs.values():
             if other.caller.owner == owner:
                 self.cancel(other)
-        if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
-            raise CapacityError(
-                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has"
-                " ended."
-            )
+        self._shares.take(caller)
         if len(self._runs) >= MAX_RUNS:
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = ComparisonRun(id_, caller, asked)
-        self.app_state.tasks.start_soon(self._render, run)
+        self.app_state.start_soon(self._render_in_place, run)
         return run
 
     def run(self, caller: Principal, id_: str) -> ComparisonRun:
@@ -311,12 +322,32 @@ class Comparisons:
                 "That comparison is no longer here; begin it again, and what was rendered is taken from the"
                 " cache."
             )
+        run.asked_s = time.monotonic()
         return run
 
     def cancel(self, run: ComparisonRun) -> None:
         """Stop a run; what was rendered stays."""
         if run.scope and run.active:
             run.scope.cancel()
+
+    async def _render_in_place(self, run: ComparisonRun) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_unasked, run)
+                await self._render(run)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._shares.give_back(run.caller)
+
+    async def _stop_unasked(self, run: ComparisonRun) -> None:
+        """Stop a run that nobody has asked for lately; what was rendered stays."""
+        while True:
+            left_s = run.asked_s + GRACE_S - time.monotonic()
+            if left_s <= 0:
+                break
+            await anyio.sleep(left_s)
+        log.info("a comparison that nobody waits for is stopped")
+        self.cancel(run)
 
     async def _render(self, run: ComparisonRun) -> None:
         with anyio.CancelScope() as run.scope:
@@ -336,6 +367,7 @@ class Comparisons:
                         cache,
                         device.workers,
                         transcriber=app_state.transcriber,
+                        caller=run.caller,
                     )
                     run.status = "rendering"
                     await run.batch.run()
@@ -450,7 +482,7 @@ class Comparisons:
             tuple(run.conditions[row] for row in ready),
             tuple(rows),
         )
-        return self.tests.make(design)
+        return self.tests.make(design, run.caller.required_owner)
 
     def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""

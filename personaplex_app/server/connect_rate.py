@@ -30,9 +30,9 @@ class ConnectRate:
             times.append(now_s)
         elif times:
             self._recent[who] = times
+            wait_s = 60 - (now_s - times[0])
             raise CapacityError(
-                f"More than {most} {self._what} a minute from this address; wait"
-                f" {60 - (now_s - times[0]):.0f} s."
+                f"More than {most} {self._what} a minute from this address; wait {wait_s:.0f} s.", wait_s
             )
         if len(self._recent) >= self._most:
             self._recent.pop(next(iter(self._recent)))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -21,7 +23,15 @@ from .. import logs
 from ..codec import Codec
 from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
+from ..errors import (
+    BadInput,
+    CapacityError,
+    CloseCode,
+    EngineHung,
+    GpuUnavailable,
+    PersonaplexError,
+    shorten,
+)
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -55,7 +65,7 @@ from ..protocol_events import (
     ToClient,
     UnknownOrder,
 )
-from ..sessions.admission import Place
+from ..sessions.admission import Place, Slot
 from ..sessions.records import TalkMeta, new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
@@ -68,13 +78,23 @@ from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
 from .leasing import usable_engine
-from .queues import AudioQueue, SendQueue
+from .queues import WAITING_S, AudioQueue, SendQueue
 from .resumption import RESUME_S, ResumableChannel
+from .threads import Worker, came_back
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
+# an engine that has not answered for so long is taken to have hung; to begin a session takes longer
+STEP_LIMIT_S = 10.0
+OPEN_LIMIT_S = 120.0
+# who leaves is told at once that the talk has ended, also while a step is slow to come back
+PARTING_S = 0.5
+MOST_ORDERS = 8
 WARN_BEFORE_S = 30.0
+# how long a talk goes on that keeps others out, and how long it may last at least
+SHARED_S = 60.0
+UNSHARED_S = 120.0
 TICK_S = 0.5
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
@@ -91,6 +111,11 @@ class _Summary:
     duration_s: float = 0.0
     recording: bool = False
     kept: bool = False
+
+    @classmethod
+    def of(cls, talk: TalkRunner, record: TalkRecorder) -> _Summary:
+        """Return what is left of a talk by now."""
+        return cls(record.id, talk.duration_s, record.recording, record.keeping)
 
 
 @dataclass(frozen=True)
@@ -130,18 +155,28 @@ class Talk:
         self._end: EndReason | None = None
         self._scope = anyio.CancelScope()
         self._supervisor: EngineSupervisor = app_state.supervisor
+        # set in the worker, where they are ended too
+        self._opened: tuple[TalkRunner, TalkRecorder] | None = None
         self._talk: TalkRunner | None = None
         # the talk that this connection carries, in place of one of its own
         self._carried: _Carried | None = None
         self._token = ""
         # up to which frame the agent's sound is not for who is connected now
         self._unheard_frames = 0
+        self._give_order, self._next_order = anyio.create_memory_object_stream[Interrupt | SamplingChange](
+            MOST_ORDERS
+        )
+        self._behind = False
         self._sampling = Sampling()
         self._id = new_talk_id()
         self._engine_name = ""
         self._underruns = 0
         self._unknown: set[str] = set()
         self._summary = _Summary()
+        self._slot: Slot | None = None
+        self._hung = False
+        self._recorded = False
+        self._parted = False
 
     async def run(self) -> None:
         """Hold the conversation, over this connection and those that continue it; then say how it ended and
@@ -153,22 +188,22 @@ class Talk:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._read)
+                    tasks.start_soon(self._guarded, self._obey)
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            self._send_queue.close()
+            self._give_order.close()
             if not self._carried:
-                await self._part(self._end or end_reasons.LOST)
+                await self._leave(self._end or end_reasons.LOST)
             self._app_state.caller_left()
         if self._carried:
             await self._carried.replaced.close(CloseCode.NORMAL, "The talk goes on over another connection.")
             await self._carried.left.wait()
 
-    async def _part(self, end: EndReason) -> None:
+    async def _leave(self, end: EndReason) -> None:
         metrics = self._app_state.metrics
-        self._app_state.resumptions.withdraw(self._token)
         with anyio.CancelScope(shield=True):
-            await self._say_goodbye(end)
+            await self._part()
         if end is end_reasons.GIVEN_UP:
             metrics.lost_connections.labels("given_up").inc()
         if end.failed:
@@ -182,6 +217,7 @@ class Talk:
         except Disconnected:
             self._finish(end_reasons.LOST)
         except PersonaplexError as error:
+            self._hung = self._hung or isinstance(error, EngineHung)
             self._finish(end_reasons.end_of(error))
         except Exception:
             log.exception("a talk ended by a fault of the program")
@@ -218,17 +254,19 @@ class Talk:
                     continue  # it has become resumable meanwhile
                 return self._finish(end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT)
             heard_s = time.monotonic()
-            await self._take(said)
+            self._take(said)
 
     @property
     def _silent_s(self) -> float:
         """How long nothing may come from the client, connected or not."""
         return RESUME_S if self._channel.resumable else self._policy.silent_s
 
-    async def _take(self, said: FromClient) -> None:
+    def _take(self, said: FromClient) -> None:
+        """Take what a client said; nothing here waits, so that a stop is never behind anything."""
         match said:
             case Audio(payload):
-                await self._audio_queue.put(self._codec.decode(payload))
+                if self._audio_queue.put(self._codec.decode(payload)):
+                    self._tell_behind()
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(said)
                 self._configured.set()
@@ -246,13 +284,15 @@ class Talk:
                 self._finish(
                     end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
                 )
-            case Interrupt() if self._talk:
-                await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._app_state.workers)
-                self._tell(Interrupted())
-            case Interrupt():
+            case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
-            case SamplingChange():
-                await self._resample(said)
+            case Interrupt() | SamplingChange():
+                try:
+                    self._give_order.send_nowait(said)
+                except anyio.WouldBlock:
+                    self._tell(
+                        Notice("order_dropped", "Too many orders wait for the engine; one was dropped.")
+                    )
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
@@ -264,6 +304,21 @@ class Talk:
             case _:
                 # a message without a use here; that it came has kept the talk alive
                 return
+
+    async def _obey(self) -> None:
+        """Hand orders to the engine, beside the steps: some engines take a while to answer."""
+        async with self._next_order:
+            async for order in self._next_order:
+                if isinstance(order, SamplingChange):
+                    await self._resample(order)
+                elif self._talk:
+                    await self._beside_steps(self._talk.interrupt)
+                    self._tell(Interrupted())
+
+    async def _beside_steps(self, work: Callable[..., None], *args: Any) -> None:
+        await anyio.to_thread.run_sync(
+            partial(work, *args), abandon_on_cancel=True, limiter=self._app_state.orders
+        )
 
     # a connection after another
 
@@ -307,6 +362,12 @@ class Talk:
             self._audio_queue.fill()
             await anyio.sleep(FRAME_S)
 
+    def _tell_behind(self) -> None:
+        if self._talk and not self._behind:
+            self._behind = True
+            text = f"The engine is more than {WAITING_S:g} s behind; the oldest of your sound is left out."
+            self._tell(Notice("behind", text))
+
     def _tell_unknown(self, type_: str) -> None:
         """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
         name = shorten(type_)
@@ -330,7 +391,7 @@ class Talk:
             if self._talk is None:
                 raise BadInput("The talk has not begun; put its sampling into the start message.")
             sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
-            await anyio.to_thread.run_sync(self._talk.resample, sampling, limiter=self._app_state.workers)
+            await self._beside_steps(self._talk.resample, sampling)
         except BadInput as error:
             self._refuse_sampling(str(error))
             return
@@ -358,22 +419,46 @@ class Talk:
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
             config = self._session_config()
-            talk, record = await anyio.to_thread.run_sync(
-                self._open, device.engine, config, limiter=app_state.workers
-            )
-            self._talk = talk
-            self._sampling = config.sampling
             self._talk_s = min(self._talk_s, device.limit_s())
+            worker = Worker(f"talk-{self._id}")
             try:
-                self._tell(Begun())
-                self._tell_ready(record, config)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._guarded, self._step)
-                    tasks.start_soon(self._guarded, self._stand_in)
-                    tasks.start_soon(self._guarded, self._watch_limits)
+                await self._guarded(partial(self._hold, worker, device.engine, config))
             finally:
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._close, talk, record, limiter=app_state.workers)
+                    await self._close(worker)
+
+    async def _hold(self, worker: Worker, engine: Engine, config: SessionConfig) -> None:
+        talk, record = await worker.call(self._open_limit_s(), self._open, engine, config)
+        self._talk = talk
+        self._sampling = config.sampling
+        self._tell(Begun())
+        self._tell_ready(record, config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._guarded, partial(self._step, worker))
+            tasks.start_soon(self._guarded, self._stand_in)
+            tasks.start_soon(self._guarded, self._watch_limits)
+
+    def _open_limit_s(self) -> float:
+        """Return how long a session may take to begin; remote servers are given the time that is theirs."""
+        settings = self._app_state.settings
+        return OPEN_LIMIT_S + settings.remote_handshake_s * len(settings.remote_url)
+
+    async def _close(self, worker: Worker) -> None:
+        """End session and record once the call that is under way has come back, and tell before that where it
+        takes its time. One that does not come back holds neither the place nor the record.
+        """
+        closing = worker.start(self._end_session)
+        worker.end()
+        if not await came_back(closing, PARTING_S):
+            if self._opened:
+                self._summary = _Summary.of(*self._opened)
+            await self._part()
+            if not await came_back(closing, 0.0 if self._hung else STEP_LIMIT_S):
+                self._app_state.note_hung(worker)
+                if self._opened:
+                    await anyio.to_thread.run_sync(self._end_record, *self._opened)
+                return
+        closing.result()
 
     def _session_config(self) -> SessionConfig:
         return self._app_state.session_config(self._request, self._policy.persona, self._caller)
@@ -396,7 +481,10 @@ class Talk:
             with anyio.fail_after(self._policy.wait_s):
                 await self._supervisor.ready(self._tell_state)
                 app_state.fit()
-                await place.enter_async_context(app_state.admission.slot(self._tell_place))
+                caller = self._caller.with_owner_key(self._request.owner)
+                self._slot = await place.enter_async_context(
+                    app_state.admission.slot(self._tell_place, caller=caller)
+                )
                 # while it waited in line another engine may have taken over
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
@@ -419,24 +507,32 @@ class Talk:
         logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._entry.name)
         stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
         meter = self._app_state.metrics.step_meter(engine.name)
-        return TalkRunner(session, (meter, stats, record)), record
+        self._opened = TalkRunner(session, (meter, stats, record)), record
+        return self._opened
 
-    def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
-        """In a worker: end the session whatever happens, then the record."""
-        try:
-            talk.close()
-        finally:
-            reason = (self._end or end_reasons.LOST).reason
-            record.finish(reason)
-            self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
-            self._summary = _Summary(record.id, talk.duration_s, record.recording, record.keeping)
+    def _end_session(self) -> None:
+        """In the worker: end the session whatever happens, then the record."""
+        if self._opened:
+            talk, record = self._opened
+            try:
+                talk.close()
+            finally:
+                self._end_record(talk, record)
 
-    async def _step(self) -> None:
+    def _end_record(self, talk: TalkRunner, record: TalkRecorder) -> None:
+        if self._recorded:
+            return
+        self._recorded = True
+        reason = (self._end or end_reasons.LOST).reason
+        record.finish(reason)
+        self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
+        self._summary = _Summary.of(talk, record)
+
+    async def _step(self, worker: Worker) -> None:
         while True:
             samples = await self._audio_queue.take()
             codec = self._codec
-            told = await anyio.to_thread.run_sync(self._feed, samples, codec, limiter=self._app_state.workers)
-            for event in told:
+            for event in await worker.call(STEP_LIMIT_S, self._feed, samples, codec):
                 # what was coded for a connection before is no sound to this one
                 if codec is self._codec or not isinstance(event, Audio):
                     self._tell(event)
@@ -461,13 +557,20 @@ class Talk:
         assert self._talk
         app_state = self._app_state
         began_s = time.monotonic()
+        shared_s: float | None = None
         warned: set[str] = set()
         while True:
+            ends_s = began_s + self._talk_s
+            if self._slot and app_state.admission.must_share(self._slot):
+                shared_s = shared_s or time.monotonic()
+                ends_s = min(ends_s, max(shared_s + SHARED_S, began_s + UNSHARED_S))
+            else:
+                shared_s = None
             # when it ends, and how long before that it is told
             limits: dict[LimitKind, tuple[EndReason, float, float]] = {
                 "time": (
                     end_reasons.TIME_LIMIT,
-                    began_s + self._talk_s,
+                    ends_s,
                     min(WARN_BEFORE_S, self._talk_s / 2),
                 ),
                 "idle": (
@@ -524,11 +627,19 @@ class Talk:
             )
             self._tell(Notice("other_voice", text))
 
-    async def _say_goodbye(self, end: EndReason) -> None:
-        """Send the last messages past whatever still waited, and close."""
-        last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
+    async def _part(self) -> None:
+        """Send the last messages past whatever still waited, and close; once."""
+        if self._parted:
+            return
+        self._parted = True
+        self._app_state.resumptions.withdraw(self._token)
+        end = self._end or end_reasons.LOST
+        self._send_queue.close()
+        last: list[ToClient] = [
+            Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
+        ]
         if end.failed:
-            last.append(Failure(end.text))
+            last.append(Failure(end.text, end.retry_after_s))
         with anyio.move_on_after(GOODBYE_S):
             with suppress(Disconnected):
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import anyio
 from starlette.requests import Request
 
-from ..errors import BadInput, CapacityError
+from ..errors import BadInput
 from .http import limited_body
 
 MAX_UPLOADS = 4
 UPLOAD_PATIENCE_S = 60.0
-
-
-class Uploads:
-    """The uploads of one kind; `what` says in a refusal what the others do."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._running = 0
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for one upload. Raises: CapacityError when all are taken."""
-        if self._running >= MAX_UPLOADS:
-            raise CapacityError(f"{MAX_UPLOADS} other {self._what} here; try again in a few seconds.")
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
 
 async def uploaded(request: Request, limit_bytes: int) -> bytes:

@@ -24,6 +24,7 @@ from ..evaluation.run import RunPlan
 from ..evaluation.scenarios import KIND_TITLES, choose_scenarios, load_scenarios
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations, EvaluationStatus
+from .asker import asker_of
 from .static import read_static
 
 MAX_SEEDS = 5
@@ -101,7 +102,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         [kinds, voices, seeds, dnsmos],
         [state, start, stop],
         api_name="evaluate",
-        concurrency_limit=2,
+        concurrency_limit=None,
         **quiet,
     )
     # what can be pressed again is shown after the cancelling, which would take a new start along
@@ -124,7 +125,12 @@ class _EvaluateTab:
         self._evaluations = evaluations
 
     async def evaluate(
-        self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
+        self,
+        kinds: list[str],
+        voices: list[str],
+        seeds: float,
+        dnsmos: bool,
+        request: gr.Request,
     ) -> AsyncGenerator[tuple, None]:
         """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far
         it is.
@@ -135,7 +141,9 @@ class _EvaluateTab:
             takes = range(max(1, min(MAX_SEEDS, int(seeds))))
             plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
             yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
-            async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
+            async with aclosing(
+                self._evaluations.run(plan, dnsmos, asker_of(request, self._app_state))
+            ) as steps:
                 async for told in steps:
                     yield (
                         _page(told),

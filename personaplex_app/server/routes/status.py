@@ -30,9 +30,14 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
     async def health(request: Request) -> Response:
         choice = app_state.supervisor.choice
         stage = app_state.supervisor.state.stage
-        status = "draining" if app_state.admission.draining else "ok" if stage == "ready" else "starting"
+        problem = app_state.problem
+        if app_state.admission.draining:
+            status = "draining"
+        else:
+            status = "failed" if problem else "ok" if stage == "ready" else "starting"
         slots = {"used": app_state.admission.used, "total": app_state.admission.total}
-        answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
+        about = {"status": status, "problem": problem}
+        answer = {**about, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
         return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
