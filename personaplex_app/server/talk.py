@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import logs
 from ..codec import Codec
-from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
+from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig, language_of
 from ..engine.lease_contract import LeasingEngine
 from ..errors import (
     BadInput,
@@ -32,6 +32,7 @@ from ..errors import (
     PersonaplexError,
     shorten,
 )
+from ..languages import ENGLISH, is_english
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -620,6 +621,13 @@ class Talk:
             sampling=config.sampling if capabilities.sampling else None,
         )
         self._tell(ready)
+        language = language_of(supervisor.engine)
+        if language == ENGLISH and not is_english(config.prompt):
+            text = (
+                f"{supervisor.choice.title} understands and speaks {language} alone; of a role in another"
+                " language it knows little or nothing. Write the role in English."
+            )
+            self._tell(Notice("other_language", text))
         if self._request.voice not in ("", config.voice):
             text = (
                 f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"

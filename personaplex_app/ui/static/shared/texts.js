@@ -76,6 +76,9 @@ export function queued({ ahead, wait_s }) {
   return `Every line is taken. ${place}${wait}. You get in by yourself; leave this page open.`;
 }
 
+/** Which language an engine is bound to. */
+export const languageText = (language) => `It understands and speaks ${language}, and no other language.`;
+
 /** That a talk will end, and why. */
 export function limit({ reason, left_s }) {
   if (reason === "draining") return `The server is about to stop; this talk ends in ${about(left_s)}.`;
