@@ -23,6 +23,12 @@ _OTHERS: Mapping[str, str] = {
     "Polish": "jest się nie i w na z do że pracujesz jesteś nazywasz oraz od dla masz",
     "Turkish": "bir ve için bu ile çalışıyorsun sen adın biz siz saat olarak da de",
     "Swedish": "och är du för det på med en som heter inte till vi av jobbar från",
+    "Danish, Norwegian": "og er du for det på med en som hedder heter ikke til vi av af jobber arbejder fra",
+    "Finnish": "ja on ei se sinä olet että joka kun nimesi ovat työskentelet myös tai klo sinun",
+    "Hungarian": "és egy az nem hogy van neved dolgozol vagy te mi minden nálunk csak",
+    "Czech": "jsi je a se na že pro ve od jsme pracuješ jmenuješ není máš nebo která",
+    "Romanian": "și este un o la în nu sunt ești lucrezi pentru cu din sau suntem numești",
+    "Indonesian": "anda yang di dan untuk adalah dengan dari ini itu tidak nama bekerja kami pada",
     "Vietnamese": "bạn là và của cho một các có không tên với tại chúng tôi làm",
 }
 _ENGLISH = (
