@@ -383,6 +383,8 @@ async def test_channel_keeps_a_bounded_number_of_events_and_the_latest_figures()
     assert [m.payload for m in second.received if m.kind is Kind.AUDIO] == [b"heard"]
     assert len(second.events("mark")) >= MOST_KEPT - 1
     assert len(second.events("stats")) <= 1
+    for each in (first, channel):
+        await each.close(1000, "")
 
 
 async def test_fallback_that_is_hung_up_says_whether_its_client_left():
@@ -392,3 +394,4 @@ async def test_fallback_that_is_hung_up_says_whether_its_client_left():
         with pytest.raises(Disconnected) as caught:
             await half.receive()
         assert caught.value.left is left
+        await half.close(1000, "")
