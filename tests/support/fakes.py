@@ -108,6 +108,11 @@ class FakeChannel:
     def say(self, message: Message | None) -> None:
         self._to_server.send_nowait(message.encode() if message else None)
 
+    @property
+    def all_read(self) -> bool:
+        """Whether the server has taken all that was said."""
+        return not self._from_test.statistics().current_buffer_used
+
     def leave(self) -> None:
         """Say goodbye, as a page does that is closed; `say(None)` is a connection that breaks."""
         self._left = True
