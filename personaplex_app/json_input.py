@@ -1,4 +1,4 @@
-"""JSON from outside, within limits: a value that the rest of the program can use, or BadInput.
+"""JSON from outside, within limits: a value that the rest of the program can use, or ValueError.
 
 What Python's own reader lets pass and others stumble over is refused here: nesting without end, numbers of
 hundreds of digits, NaN and infinity, and text that is no Unicode (half of a surrogate pair).
@@ -10,8 +10,6 @@ import json
 import math
 from typing import Any, NoReturn
 
-from .errors import BadInput
-
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 
@@ -19,7 +17,7 @@ MAX_DIGITS = 40
 def read_json(data: bytes | str) -> Any:
     """Return the value that is written in `data`, which is UTF-8.
 
-    Raises: BadInput with a sentence that says what is wrong, after "it".
+    Raises: ValueError with a sentence that says what is wrong, after "it".
     """
     try:
         text = data if isinstance(data, str) else data.decode()
@@ -27,9 +25,9 @@ def read_json(data: bytes | str) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError:
-        raise BadInput("it is not UTF-8") from None
-    except ValueError:
-        raise BadInput("it is not JSON") from None
+        raise ValueError("it is not UTF-8") from None
+    except json.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
     _check(value)
     return value
 
@@ -41,7 +39,7 @@ def _check(value: Any) -> None:
         inner: list[Any] = []
         for each in level:
             if isinstance(each, str) and not is_unicode(each):
-                raise BadInput("it holds half of a surrogate pair, which is no text")
+                raise ValueError("it holds half of a surrogate pair, which is no text")
             if isinstance(each, list):
                 inner += each
             elif isinstance(each, dict):
@@ -54,23 +52,23 @@ def _check(value: Any) -> None:
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise BadInput(f"it holds a number of {len(digits)} digits; the limit is {MAX_DIGITS}")
+        raise ValueError(f"it holds a number of {len(digits)} digits; the limit is {MAX_DIGITS}")
     return int(digits)
 
 
 def _fraction(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise BadInput("it holds a number that is too large")
+        raise ValueError("it holds a number that is too large")
     return number
 
 
 def _no_number(name: str) -> NoReturn:
-    raise BadInput(f"it holds {name}, which JSON does not have")
+    raise ValueError(f"it holds {name}, which JSON does not have")
 
 
-def _too_deep() -> BadInput:
-    return BadInput(f"it is nested more than {MAX_DEPTH} deep")
+def _too_deep() -> ValueError:
+    return ValueError(f"it is nested more than {MAX_DEPTH} deep")
 
 
 def is_unicode(text: str) -> bool:

@@ -77,7 +77,7 @@ class Message:
         """
         try:
             value = read_json(self.payload)
-        except BadInput as error:
+        except ValueError as error:
             raise ProtocolError(
                 f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}: {error}."
             ) from None

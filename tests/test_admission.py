@@ -354,7 +354,9 @@ def test_admission_address_that_holds_every_slot_shares_while_another_waits():
                 slots.append(slot)
                 await asyncio.sleep(seconds)
 
-        talks = [asyncio.ensure_future(hold(at(1), seconds)) for seconds in (100, 50)]
+        talks = [asyncio.ensure_future(hold(at(1), 100))]
+        await asyncio.sleep(1)
+        talks.append(asyncio.ensure_future(hold(at(1), 50)))
         await asyncio.sleep(1)
         own = asyncio.ensure_future(hold(at(1), 1))
         await asyncio.sleep(1)

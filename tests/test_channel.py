@@ -85,7 +85,7 @@ async def test_flood_ends_its_connection_over_websocket_and_http():
     half.hang_up()
 
 
-def test_posts_of_one_talk_are_bounded():
+async def test_posts_of_one_talk_are_bounded():
     half = HttpChannel()
     with ExitStack() as held:
         for _ in range(MOST_POSTS):
@@ -94,4 +94,5 @@ def test_posts_of_one_talk_are_bounded():
             held.enter_context(half.post())
     with half.post():
         pass
+    await half.close(1000, "")
     half.hang_up()

@@ -249,10 +249,9 @@ async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):
     await until(client, run, "done")
 
 
-async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
-    client, wav, engine, comparisons, monkeypatch
-):
-    monkeypatch.setattr(comparing, "MAX_ACTIVE", 1)
+async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(client, wav, engine, comparisons):
+    for _ in range(comparing.MAX_ACTIVE - 1):
+        comparisons._shares.take(NOBODY)
     engine.gate.clear()
     first = await started(client, wav)
     await until(client, first, "rendering")
@@ -263,7 +262,8 @@ async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
     await until(client, first, "cancelled")
     engine.gate.clear()
     again = await started(client, wav)
-    monkeypatch.setattr(comparing, "MAX_ACTIVE", 2)
+    for _ in range(comparing.MAX_ACTIVE - 1):
+        comparisons._shares.give_back(NOBODY)
     second = await started(client, wav, voices=["plain"])
     engine.gate.set()
     await until(client, again, "cancelled")
@@ -426,7 +426,7 @@ async def test_blind_test_results_are_for_who_made_it_and_who_has_finished(clien
     test = await blind(client, wav)
     await client.post(f"{test}/begin", json={"trials": 1}, headers=YOURS)
     plans = [json.loads(line) for line in (await client.get(f"{test}/export.jsonl")).text.splitlines()]
-    assert [each["kind"] for each in plans] == ["begin"]
+    assert [each["kind"] for each in plans] == ["begin", "shown"]
     assert "trials" not in plans[0]
     assert (await client.get(f"{test}/results")).json()["listeners"] == 0
     stranger = {"X-Owner-Key": "s" * 20}

@@ -38,7 +38,7 @@ BAD = {
 }
 GOOD = {
     "type": "ping",
-    "sent": [1, -2.5, None, True, "Zoë 🙂", {"a": [[]]}, 10 ** (MAX_DIGITS - 1), "\ud83d\ude42"],
+    "sent": [1, -2.5, None, True, "Zoë 🙂", {"a": [[]]}, 10 ** (MAX_DIGITS - 1)],
 }
 
 
@@ -48,7 +48,7 @@ async def _echo(request):
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 def test_json_that_cannot_be_used_is_a_sentence_for_every_reader(data):
-    with pytest.raises(BadInput):
+    with pytest.raises(ValueError, match=r"^it "):
         read_json(data)
     with pytest.raises(ProtocolError) as told:
         Message(Kind.METADATA, data).json()
@@ -65,6 +65,7 @@ def test_json_that_people_write_is_read_as_it_is():
     data = json.dumps(GOOD).encode()
     assert read_json(data) == GOOD
     assert parse_order(Message(Kind.METADATA, data).json()).sent == GOOD["sent"]
+    assert read_json(rb'"\ud83d\ude42"') == "🙂"
     deep = json.loads("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))
     assert read_json(json.dumps(deep)) == deep
 

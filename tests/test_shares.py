@@ -44,7 +44,7 @@ def test_shares_one_address_gets_half_and_who_comes_next_always_something(places
     shares = Shares(places, "places")
     assert take_all(shares, at(1)) == alone
     if places > 1:
-        assert take_all(shares, at(2)) == max(1, (places - alone) // 2)
+        assert take_all(shares, at(2)) == max(1, (places - alone + 1) // 2)
 
 
 def test_shares_a_browser_leaves_room_for_others_of_its_address():
@@ -88,7 +88,7 @@ def test_least_missed_is_the_oldest_of_the_heaviest_browser_of_the_heaviest_addr
     assert heavy[0] == "honest"
 
 
-def test_http_channels_one_address_cannot_hold_all():
+async def test_http_channels_one_address_cannot_hold_all():
     channels = HttpChannels(34)
     opened = [channels.add(at(1))[0] for _ in range(17)]
     with pytest.raises(CapacityError):
@@ -96,6 +96,7 @@ def test_http_channels_one_address_cannot_hold_all():
     opened.append(channels.add(at(2))[0])
     halves = [channels.get(each) for each in opened]
     for each in (*halves, halves[-1]):
+        await each.close(1000, "")
         each.hang_up()
     assert take_all(channels._shares, NOBODY) == 34
 

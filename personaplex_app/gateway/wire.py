@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import checked, float32_to_samples
-from ..errors import BadInput, ProtocolError, shorten
+from ..errors import ProtocolError, shorten
 from ..json_input import read_json
 from ..protocol_events import (
     AgentText,
@@ -80,7 +80,7 @@ class GatewayWire:
             )
         try:
             message = read_json(data)
-        except BadInput as error:
+        except ValueError as error:
             raise ProtocolError(
                 f"A message must be one JSON object; this one begins {shorten(data[:24])}: {error}."
             ) from None

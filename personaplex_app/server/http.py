@@ -70,7 +70,7 @@ async def json_object(request: Request, limit_bytes: int, example: str = "") -> 
     body = await limited_body(request, limit_bytes)
     try:
         value = read_json(body)
-    except BadInput as error:
+    except ValueError as error:
         raise BadInput(f"{wanted}; {error}.") from None
     if not isinstance(value, dict):
         raise BadInput(f"{wanted}.")

@@ -72,6 +72,16 @@ class Resumptions(Generic[T]):
         self._offers.pop(token, None)
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A talk goes on over another connection until that is `left`; the channel that it `replaced` must be
+    closed.
+    """
+
+    left: anyio.Event
+    replaced: Channel
+
+
 class _Connection:
     """One of the channels that carry a talk, one after the other."""
 
@@ -173,11 +183,8 @@ class ResumableChannel:
         await self._last.channel.close(code, reason)
         self._lose(self._last)
 
-    def attach(self, channel: Channel, received: int | None) -> tuple[anyio.Event, Channel]:
-        """Carry on over another connection, whose client got `received` messages over the last one.
-
-        Return what is set when this one is used no more, and the channel before it, which must be closed.
-        """
+    def attach(self, channel: Channel, received: int | None) -> Carried:
+        """Carry on over another connection, whose client got `received` messages over the last one."""
         last = self._last
         if self._connection:
             self._lose(self._connection)
@@ -189,7 +196,7 @@ class ResumableChannel:
         self._connection = self._last = _Connection(channel)
         self._attached.set()
         self._attached = anyio.Event()
-        return self._connection.left, last.channel
+        return Carried(self._connection.left, last.channel)
 
     def _lose(self, connection: _Connection, error: Disconnected | None = None) -> None:
         """Note that a connection is used no more. Raises: `error` when its client will not come back."""

@@ -7,31 +7,20 @@ What a client can be told and order is listed in `protocol_events`; which of it,
 from __future__ import annotations
 
 import logging
-import math
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import numpy as np
 
 from .. import logs
-from ..codec import Codec
-from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig, language_of
+from ..engine.contract import Engine, EngineState, SessionConfig, language_of
 from ..engine.lease_contract import LeasingEngine
-from ..errors import (
-    BadInput,
-    CapacityError,
-    CloseCode,
-    EngineHung,
-    GpuUnavailable,
-    PersonaplexError,
-    shorten,
-)
+from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
 from ..languages import ENGLISH, is_english
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
@@ -43,13 +32,10 @@ from ..protocol_events import (
     ControlStart,
     Ended,
     Failure,
-    Frame,
     FromClient,
     Interrupt,
     Interrupted,
     LeaseOffer,
-    Limit,
-    LimitKind,
     Notice,
     Ping,
     Playback,
@@ -67,64 +53,32 @@ from ..protocol_events import (
     UnknownOrder,
 )
 from ..sessions.admission import Place, Slot
-from ..sessions.records import TalkMeta, new_talk_id
+from ..sessions.records import new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
-from ..sessions.talk_stats import TalkStats
 from ..units import FRAME_S
 from . import end_reasons
+from .agent_sound import AgentSound
 from .app_state import AppState
 from .channel import Channel, Disconnected
 from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
 from .leasing import usable_engine
+from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
-from .resumption import RESUME_S, ResumableChannel
-from .threads import Worker, came_back
+from .resumption import RESUME_S, Carried, ResumableChannel
+from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-# an engine that has not answered for so long is taken to have hung; to begin a session takes longer
-STEP_LIMIT_S = 10.0
-OPEN_LIMIT_S = 120.0
-# who leaves is told at once that the talk has ended, also while a step is slow to come back
-PARTING_S = 0.5
 MOST_ORDERS = 8
-WARN_BEFORE_S = 30.0
-# how long a talk goes on that keeps others out, and how long it may last at least
-SHARED_S = 60.0
-UNSHARED_S = 120.0
-TICK_S = 0.5
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
 # of so many different unknown orders a client is told, each once
 MOST_UNKNOWN_TOLD = 8
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """What is left of a talk: id and sound of its record, and whether they stay."""
-
-    talk_id: str | None = None
-    duration_s: float = 0.0
-    recording: bool = False
-    kept: bool = False
-
-    @classmethod
-    def of(cls, talk: TalkRunner, record: TalkRecorder) -> _Summary:
-        """Return what is left of a talk by now."""
-        return cls(record.id, talk.duration_s, record.recording, record.keeping)
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """A talk that goes on over another connection, until that is `left`, and the channel it replaced."""
-
-    left: anyio.Event
-    replaced: Channel
 
 
 class Talk:
@@ -147,7 +101,7 @@ class Talk:
         self._policy = entry.policy
         self._talk_s = min(entry.policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(entry.policy.idle_s, app_state.settings.idle_limit_s)
-        self._codec = entry.codec()
+        self._sound = AgentSound(entry.codec())
         self._audio_queue = AudioQueue()
         self._send_queue = SendQueue()
         self._configured = anyio.Event()
@@ -156,27 +110,19 @@ class Talk:
         self._end: EndReason | None = None
         self._scope = anyio.CancelScope()
         self._supervisor: EngineSupervisor = app_state.supervisor
-        # set in the worker, where they are ended too
-        self._opened: tuple[TalkRunner, TalkRecorder] | None = None
+        self._session: TalkSession | None = None
         self._talk: TalkRunner | None = None
         # the talk that this connection carries, in place of one of its own
-        self._carried: _Carried | None = None
+        self._carried: Carried | None = None
         self._token = ""
-        # up to which frame the agent's sound is not for who is connected now
-        self._unheard_frames = 0
-        self._give_order, self._next_order = anyio.create_memory_object_stream[Interrupt | SamplingChange](
-            MOST_ORDERS
-        )
+        self._orders: deque[Interrupt | SamplingChange] = deque()
+        self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
         self._id = new_talk_id()
-        self._engine_name = ""
         self._underruns = 0
         self._unknown: set[str] = set()
-        self._summary = _Summary()
         self._slot: Slot | None = None
-        self._hung = False
-        self._recorded = False
         self._parted = False
 
     async def run(self) -> None:
@@ -193,7 +139,6 @@ class Talk:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            self._give_order.close()
             if not self._carried:
                 await self._leave(self._end or end_reasons.LOST)
             self._app_state.caller_left()
@@ -211,6 +156,10 @@ class Talk:
             metrics.errors.labels(end.reason).inc()
         logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
+    @property
+    def _summary(self) -> Summary:
+        return self._session.summary if self._session else Summary()
+
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
         try:
@@ -218,7 +167,6 @@ class Talk:
         except Disconnected:
             self._finish(end_reasons.LOST)
         except PersonaplexError as error:
-            self._hung = self._hung or isinstance(error, EngineHung)
             self._finish(end_reasons.end_of(error))
         except Exception:
             log.exception("a talk ended by a fault of the program")
@@ -234,9 +182,7 @@ class Talk:
             self._finish(end_reasons.SLOW)
 
     def _wanted(self, event: ToClient) -> bool:
-        return self._wanted_type(type(event))
-
-    def _wanted_type(self, kind: type) -> bool:
+        kind = type(event)
         return kind in self._entry.events or kind not in _TOLD_AS_JSON
 
     async def _write(self) -> None:
@@ -246,14 +192,15 @@ class Talk:
 
     async def _read(self) -> None:
         heard_s = time.monotonic()
-        while True:
+        while not self._carried:
             try:
                 with anyio.fail_after(max(0.0, heard_s + self._silent_s - time.monotonic())):
                     said = await self._channel.receive()
             except TimeoutError:
                 if time.monotonic() < heard_s + self._silent_s:
                     continue  # it has become resumable meanwhile
-                return self._finish(end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT)
+                end = end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT
+                return self._finish(end)
             heard_s = time.monotonic()
             self._take(said)
 
@@ -266,7 +213,7 @@ class Talk:
         """Take what a client said; nothing here waits, so that a stop is never behind anything."""
         match said:
             case Audio(payload):
-                if self._audio_queue.put(self._codec.decode(payload)):
+                if self._audio_queue.put(self._sound.codec.decode(payload)):
                     self._tell_behind()
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(said)
@@ -288,12 +235,7 @@ class Talk:
             case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case Interrupt() | SamplingChange():
-                try:
-                    self._give_order.send_nowait(said)
-                except anyio.WouldBlock:
-                    self._tell(
-                        Notice("order_dropped", "Too many orders wait for the engine; one was dropped.")
-                    )
+                self._order(said)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
@@ -306,15 +248,26 @@ class Talk:
                 # a message without a use here; that it came has kept the talk alive
                 return
 
+    def _order(self, order: Interrupt | SamplingChange) -> None:
+        if len(self._orders) < MOST_ORDERS:
+            self._orders.append(order)
+            self._ordered.set()
+        else:
+            text = "Too many orders wait for the engine; one was dropped."
+            self._tell(Notice("order_dropped", text))
+
     async def _obey(self) -> None:
         """Hand orders to the engine, beside the steps: some engines take a while to answer."""
-        async with self._next_order:
-            async for order in self._next_order:
+        while True:
+            while self._orders:
+                order = self._orders.popleft()
                 if isinstance(order, SamplingChange):
                     await self._resample(order)
                 elif self._talk:
                     await self._beside_steps(self._talk.interrupt)
                     self._tell(Interrupted())
+            self._ordered = anyio.Event()
+            await self._ordered.wait()
 
     async def _beside_steps(self, work: Callable[..., None], *args: Any) -> None:
         await anyio.to_thread.run_sync(
@@ -327,7 +280,7 @@ class Talk:
         """Tell the client how it comes back to this talk, if it asked to be told."""
         # a lent GPU goes back with the page's connection to the platform, whatever we wish
         leased = isinstance(self._supervisor.engine, LeasingEngine)
-        wanted = self._request.resumable and self._wanted_type(Resumable)
+        wanted = self._request.resumable and Resumable in self._entry.events
         self._channel.resumable = wanted and not leased
         if self._channel.resumable:
             owner = self._caller.with_owner_key(self._request.owner)
@@ -341,20 +294,19 @@ class Talk:
         self._carried = talk._carry_on(self._first_channel, self._entry, order.received)
         self._scope.cancel()
 
-    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> _Carried:
+    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> Carried:
         """Go on over another connection: silence stands for what was not heard of its user, and it hears the
         agent from now on.
         """
-        left, replaced = self._channel.attach(channel, received)
+        carried = self._channel.attach(channel, received)
         self._entry = entry
-        self._codec = entry.codec()
         self._audio_queue.fill()
-        if self._talk:
-            self._unheard_frames = self._talk.frames + self._audio_queue.waiting_frames
+        frames = self._talk.frames + self._audio_queue.waiting_frames if self._talk else 0
+        self._sound.renew(entry.codec(), frames)
         self._offer_resumption()
         self._app_state.metrics.lost_connections.labels("resumed").inc()
         logs.event(log, "a talk goes on over another connection", face=entry.name)
-        return _Carried(left, replaced)
+        return carried
 
     async def _stand_in(self) -> None:
         """While nobody is connected, let the engine hear silence at the pace of real time."""
@@ -421,45 +373,24 @@ class Talk:
             )
             config = self._session_config()
             self._talk_s = min(self._talk_s, device.limit_s())
-            worker = Worker(f"talk-{self._id}")
+            session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
-                await self._guarded(partial(self._hold, worker, device.engine, config))
+                await self._guarded(partial(self._hold, session, device.engine, config))
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._close(worker)
+                    await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
 
-    async def _hold(self, worker: Worker, engine: Engine, config: SessionConfig) -> None:
-        talk, record = await worker.call(self._open_limit_s(), self._open, engine, config)
+    async def _hold(self, session: TalkSession, engine: Engine, config: SessionConfig) -> None:
+        owner = self._caller.with_owner_key(self._request.owner)
+        talk, record = await session.open(engine, config, owner, self._request.keep)
         self._talk = talk
         self._sampling = config.sampling
         self._tell(Begun())
         self._tell_ready(record, config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guarded, partial(self._step, worker))
+            tasks.start_soon(self._guarded, partial(self._step, session, talk))
             tasks.start_soon(self._guarded, self._stand_in)
-            tasks.start_soon(self._guarded, self._watch_limits)
-
-    def _open_limit_s(self) -> float:
-        """Return how long a session may take to begin; remote servers are given the time that is theirs."""
-        settings = self._app_state.settings
-        return OPEN_LIMIT_S + settings.remote_handshake_s * len(settings.remote_url)
-
-    async def _close(self, worker: Worker) -> None:
-        """End session and record once the call that is under way has come back, and tell before that where it
-        takes its time. One that does not come back holds neither the place nor the record.
-        """
-        closing = worker.start(self._end_session)
-        worker.end()
-        if not await came_back(closing, PARTING_S):
-            if self._opened:
-                self._summary = _Summary.of(*self._opened)
-            await self._part()
-            if not await came_back(closing, 0.0 if self._hung else STEP_LIMIT_S):
-                self._app_state.note_hung(worker)
-                if self._opened:
-                    await anyio.to_thread.run_sync(self._end_record, *self._opened)
-                return
-        closing.result()
+            tasks.start_soon(self._guarded, partial(self._watch_limits, talk))
 
     def _session_config(self) -> SessionConfig:
         return self._app_state.session_config(self._request, self._policy.persona, self._caller)
@@ -493,104 +424,19 @@ class Talk:
                 f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
-    def _open(self, engine: Engine, config: SessionConfig) -> tuple[TalkRunner, TalkRecorder]:
-        """In a worker: begin the session, then its record."""
-        session = engine.open(config)
-        try:
-            owner = self._caller.with_owner_key(self._request.owner)
-            record = self._app_state.library.begin(
-                owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
-            )
-        except BaseException:
-            session.close()
-            raise
-        self._engine_name = engine.name
-        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._entry.name)
-        stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
-        meter = self._app_state.metrics.step_meter(engine.name)
-        self._opened = TalkRunner(session, (meter, stats, record)), record
-        return self._opened
+    async def _watch_limits(self, talk: TalkRunner) -> None:
+        assert self._slot
+        limits = (self._talk_s, self._idle_s)
+        self._finish(await watch_limits(self._app_state, talk, self._slot, *limits, self._tell))
 
-    def _end_session(self) -> None:
-        """In the worker: end the session whatever happens, then the record."""
-        if self._opened:
-            talk, record = self._opened
-            try:
-                talk.close()
-            finally:
-                self._end_record(talk, record)
-
-    def _end_record(self, talk: TalkRunner, record: TalkRecorder) -> None:
-        if self._recorded:
-            return
-        self._recorded = True
-        reason = (self._end or end_reasons.LOST).reason
-        record.finish(reason)
-        self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
-        self._summary = _Summary.of(talk, record)
-
-    async def _step(self, worker: Worker) -> None:
+    async def _step(self, session: TalkSession, talk: TalkRunner) -> None:
         while True:
             samples = await self._audio_queue.take()
-            codec = self._codec
-            for event in await worker.call(STEP_LIMIT_S, self._feed, samples, codec):
+            codec = self._sound.codec
+            for event in await session.step(self._sound.feed, talk, samples, codec):
                 # what was coded for a connection before is no sound to this one
-                if codec is self._codec or not isinstance(event, Audio):
+                if codec is self._sound.codec or not isinstance(event, Audio):
                     self._tell(event)
-
-    def _feed(self, samples: np.ndarray, codec: Codec) -> list[ToClient]:
-        """In a worker: step the talk; return what the client is told, sound in the form it takes."""
-        assert self._talk
-        number = self._talk.frames
-        told: list[ToClient] = []
-        for event in self._talk.feed(samples):
-            if not isinstance(event, Frame):
-                told.append(event)
-                continue
-            number += 1
-            # a codec may wait for more sound before a piece becomes whole
-            if number > self._unheard_frames and (payload := codec.encode(event.agent)):
-                told.append(Audio(payload))
-        return told
-
-    async def _watch_limits(self) -> None:
-        """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
-        assert self._talk
-        app_state = self._app_state
-        began_s = time.monotonic()
-        shared_s: float | None = None
-        warned: set[str] = set()
-        while True:
-            ends_s = began_s + self._talk_s
-            if self._slot and app_state.admission.must_share(self._slot):
-                shared_s = shared_s or time.monotonic()
-                ends_s = min(ends_s, max(shared_s + SHARED_S, began_s + UNSHARED_S))
-            else:
-                shared_s = None
-            # when it ends, and how long before that it is told
-            limits: dict[LimitKind, tuple[EndReason, float, float]] = {
-                "time": (
-                    end_reasons.TIME_LIMIT,
-                    ends_s,
-                    min(WARN_BEFORE_S, self._talk_s / 2),
-                ),
-                "idle": (
-                    end_reasons.IDLE,
-                    self._talk.user_spoke_s + self._idle_s,
-                    min(WARN_BEFORE_S, self._idle_s / 2),
-                ),
-            }
-            if app_state.drained_s is not None:
-                limits["draining"] = (end_reasons.DRAINED, app_state.drained_s, math.inf)
-            for reason, (end, at_s, warn_before_s) in limits.items():
-                left_s = at_s - time.monotonic()
-                if left_s <= 0:
-                    return self._finish(end)
-                near = left_s <= warn_before_s
-                if near and reason not in warned:
-                    self._tell(Limit(reason, left_s))
-                (warned.add if near else warned.discard)(reason)
-            await anyio.sleep(TICK_S)
 
     # what the client is told
 
@@ -621,19 +467,17 @@ class Talk:
             sampling=config.sampling if capabilities.sampling else None,
         )
         self._tell(ready)
+        title = supervisor.choice.title
+        if self._request.voice not in ("", config.voice):
+            text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
+            self._tell(Notice("other_voice", text))
         language = language_of(supervisor.engine)
         if language == ENGLISH and not is_english(config.prompt):
             text = (
-                f"{supervisor.choice.title} understands and speaks {language} alone; of a role in another"
-                " language it knows little or nothing. Write the role in English."
+                f"{title} understands and speaks {language} alone; of a role in another language it knows"
+                f" little or nothing. Write the role in {language}."
             )
             self._tell(Notice("other_language", text))
-        if self._request.voice not in ("", config.voice):
-            text = (
-                f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"
-                " in its place."
-            )
-            self._tell(Notice("other_voice", text))
 
     async def _part(self) -> None:
         """Send the last messages past whatever still waited, and close; once."""

@@ -162,7 +162,7 @@ class Admission:
         self._order = None
         if line is self._line:
             self._ask_back()
-            self._tell(self._spare_line)
+        self._tell_line()
         try:
             while not waiter.slot.done():
                 waiter.moved = _future()
