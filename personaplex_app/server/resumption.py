@@ -189,7 +189,7 @@ class ResumableChannel:
         if self._connection:
             self._lose(self._connection)
         again = [*last.missed(received), *self._waiting]
-        latest = {type(event): event for event in again if isinstance(event, _PASSING)}
+        latest: dict[type, ToClient] = {type(event): event for event in again if isinstance(event, _PASSING)}
         self._waiting.clear()
         self._waiting.extend(event for event in again if latest.get(type(event), event) is event)
         self._stale_sound = True
