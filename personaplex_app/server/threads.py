@@ -34,18 +34,17 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Context, Callable[[], Any], Future[Any]] | None]
         self._calls = queue.SimpleQueue()
-        self._under_way = 0
+        self._last: Future[Any] | None = None
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     @property
     def idle(self) -> bool:
         """Whether every call has come back."""
-        return not self._under_way
+        return self._last is None or self._last.done()
 
     def start(self, work: Callable[..., T], *args: Any) -> Future[T]:
         """Make a call once those before it are over."""
-        future: Future[T] = Future()
-        self._under_way += 1
+        self._last = future = Future()
         self._calls.put((copy_context(), partial(work, *args), future))
         return future
 
@@ -72,8 +71,6 @@ class Worker:
                 future.set_result(context.run(work))
             except BaseException as error:
                 future.set_exception(error)
-            finally:
-                self._under_way -= 1
 
 
 async def came_back(future: Future[Any], within_s: float) -> bool:
