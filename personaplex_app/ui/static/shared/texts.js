@@ -107,6 +107,7 @@ export const TEXT = Object.freeze({
   loudspeakerSilent:
     "The loudspeaker takes no sound. Check how it is connected; what the agent said meanwhile is not played later.",
   away: "The server is not heard any more. Trying to come back to this talk; what you say meanwhile is lost.",
+  quiet: "The server is not heard any more. If that lasts, this talk is over and you can start again.",
   back: "The connection is back, and the talk goes on. What was said in between was not heard.",
   restored: "Your talk ended when you left this page; here is its recording.",
   left: "You left this page, and the talk with it. You can start again.",

@@ -16,8 +16,8 @@ const PASSING = ["ping", "playback"];
 
 /**
  * One talk's connection. `on` has: handshake(), audio(Int16Array), text(string), event(object), failure(sentence),
- * transport(name), away() when the server is not heard any more, back() when it is again, and
- * closed({code, reason, heard}).
+ * transport(name), away("away" or "quiet") when the server is not heard any more and whether another connection is
+ * tried, back() when it is heard again, and closed({code, reason, heard}).
  */
 export class ChatClient {
   constructor(base, on) {
@@ -98,7 +98,7 @@ export class ChatClient {
       this.comeBack();
       return;
     }
-    if (!this.quiet) this.on.away();
+    if (!this.quiet) this.on.away("quiet");
     this.quiet = true;
     if (quiet_ms > LOST_MS) {
       this.link?.abandon();
@@ -110,7 +110,7 @@ export class ChatClient {
   async comeBack() {
     this.away = true;
     this.received = this.link.received;
-    this.on.away();
+    this.on.away("away");
     const first = this.link.name;
     const until_ms = this.heard_ms + this.within_ms;
     // the network may be another than before: every second try goes the other way

@@ -11,7 +11,8 @@ export class Connection {
    * @param {(piece: string) => void} on.text
    * @param {(event: object) => void} on.event one of the wire's events
    * @param {(sentence: string) => void} on.failure
-   * @param {() => void} on.away the server is not heard any more; the connection is tried again
+   * @param {(kind: string) => void} on.away the server is not heard any more: "away" while other connections are tried,
+   *   "quiet" where that cannot be
    * @param {() => void} on.back it is heard again, and the talk goes on
    * @param {(sentence: string) => void} on.unreachable neither transport opened; what the server said, if anything
    * @param {(end: {code: number, reason: string, heard: boolean}) => void} on.closed `heard` tells whether the server

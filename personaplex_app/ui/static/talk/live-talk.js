@@ -70,9 +70,10 @@ export class LiveTalk {
       text: (piece) => this.addText(piece),
       event: (event) => this.take(event),
       failure: (text) => (this.failure = text),
-      away: () => this.trouble("away", true),
+      away: (kind) => this.trouble(kind, true),
       back: () => {
         this.trouble("away", false);
+        this.trouble("quiet", false);
         this.on.notify(TEXT.back);
       },
       unreachable: (told) => this.on.failed(told || TEXT.unreachable),

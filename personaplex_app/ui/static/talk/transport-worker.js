@@ -27,7 +27,7 @@ function begin({ base, request, capture, playback }) {
     text: (piece) => tell("text", piece),
     event: (event) => tell("event", event.type === "stats" ? withOwnFigures(event) : event),
     failure: (text) => tell("failure", text),
-    away: () => tell("away"),
+    away: (kind) => tell("away", kind),
     back: () => tell("back"),
     closed: (event) => tell("closed", event),
   });
