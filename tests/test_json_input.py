@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from personaplex_app.engine.remote_upstreams import read_status
 from personaplex_app.errors import BadInput, ProtocolError
 from personaplex_app.evaluation.blind_test.round import Ballot
 from personaplex_app.gateway.wire import GatewayWire
@@ -55,6 +56,7 @@ def test_json_that_cannot_be_used_is_a_sentence_for_every_reader(data):
     assert re.fullmatch(r"[^\ud800-\udfff]+\.", str(told.value))
     with pytest.raises(ProtocolError):
         GatewayWire("a", "b").read(data.decode("utf-8", "surrogateescape"))
+    assert read_status(data) is None
     with TestClient(Starlette(routes=[Route("/", errors_as_json(_echo), methods=["POST"])])) as client:
         answer = client.post("/", content=data)
     assert answer.status_code == 400

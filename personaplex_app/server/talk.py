@@ -64,7 +64,7 @@ from .channel import Channel, Disconnected
 from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
-from .leasing import usable_engine
+from .leasing import UsableEngine, usable_engine
 from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
 from .resumption import RESUME_S, Carried, ResumableChannel
@@ -372,19 +372,19 @@ class Talk:
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
             config = self._session_config()
-            self._talk_s = min(self._talk_s, device.limit_s())
             session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
-                await self._guarded(partial(self._hold, session, device.engine, config))
+                await self._guarded(partial(self._hold, session, device, config))
             finally:
                 with anyio.CancelScope(shield=True):
                     await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
 
-    async def _hold(self, session: TalkSession, engine: Engine, config: SessionConfig) -> None:
+    async def _hold(self, session: TalkSession, device: UsableEngine, config: SessionConfig) -> None:
         owner = self._caller.with_owner_key(self._request.owner)
-        talk, record = await session.open(engine, config, owner, self._request.keep)
+        talk, record = await session.open(device.engine, config, owner, self._request.keep)
         self._talk = talk
         self._sampling = config.sampling
+        self._talk_s = min(self._talk_s, device.limit_s())
         self._tell(Begun())
         self._tell_ready(record, config)
         async with anyio.create_task_group() as tasks:

@@ -57,6 +57,8 @@ class TalkSession:
         # set in the worker, where they are ended too
         self._opened: tuple[TalkRunner, TalkRecorder] | None = None
         self._engine_name = ""
+        # how long the call under way may take
+        self._limit_s = 0.0
         self._hung = False
         self._recorded = False
 
@@ -93,13 +95,14 @@ class TalkSession:
         self._worker.end()
         if not await came_back(closing, PARTING_S):
             await part()
-            if not await came_back(closing, 0.0 if self._hung else STEP_LIMIT_S):
+            if not await came_back(closing, 0.0 if self._hung else self._limit_s):
                 self._app_state.note_hung(self._worker)
                 await anyio.to_thread.run_sync(self._end_record, reason)
                 return
         closing.result()
 
     async def _call(self, within_s: float, work: Callable[..., T], *args: object) -> T:
+        self._limit_s = within_s
         try:
             return await self._worker.call(within_s, work, *args)
         except EngineHung:

@@ -24,10 +24,14 @@ from ..evaluation.run import RunPlan
 from ..evaluation.scenarios import KIND_TITLES, choose_scenarios, load_scenarios
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations, EvaluationStatus
+from ..sessions.admission import Admission
 from .asker import asker_of
 from .static import read_static
 
 MAX_SEEDS = 5
+MOST_WAITING = 8
+LONGEST_SCORING_S = 600.0
+"""Who has waited so long to have something scored is overtaken by nobody."""
 FILE_TITLES = {
     "report.html": "Report",
     "report.json": "JSON",
@@ -108,7 +112,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
     # what can be pressed again is shown after the cancelling, which would take a new start along
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
     cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
-    score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
+    score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
@@ -123,6 +127,8 @@ class _EvaluateTab:
     def __init__(self, app_state: AppState, evaluations: Evaluations) -> None:
         self._app_state = app_state
         self._evaluations = evaluations
+        # not the page's queue, in which one address could take every place
+        self._scoring = Admission(1, LONGEST_SCORING_S, most_waiting=MOST_WAITING)
 
     async def evaluate(
         self,
@@ -162,10 +168,12 @@ class _EvaluateTab:
         text = "Cancelled. What is done is kept: start the same again and it goes on from there."
         return _notice(text), gr.update(visible=True), gr.update(visible=False)
 
-    async def score(self, task: str, archive: str | None) -> str:
+    async def score(self, task: str, archive: str | None, request: gr.Request) -> str:
         """Score a zip of somebody's outputs for a task of Full-Duplex-Bench."""
+        asker = asker_of(request, self._app_state)
         try:
-            return await anyio.to_thread.run_sync(_score, task, archive)
+            async with self._scoring.slot(lambda place: asker.check(), caller=asker.caller):
+                return await anyio.to_thread.run_sync(_score, task, archive)
         except PersonaplexError as error:
             return _notice(str(error))
 
