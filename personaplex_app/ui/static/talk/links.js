@@ -4,6 +4,8 @@ import { Unpacker, pack } from "./protocol.js";
 
 /** How long a connection may take to open. */
 export const OPEN_PATIENCE_MS = 5000;
+// a proxy that buffers lets the answer's head pass with the first bytes of its body, which may be a sign of life
+const STREAM_PATIENCE_MS = 12000;
 // what a slow uplink may hold back: 2 s of audio; after that frames are dropped rather than memory filled
 const MOST_WAITING_BYTES = 2 * 48000;
 const MOST_WAITING_MESSAGES = 64;
@@ -73,7 +75,7 @@ export class HttpLink {
     this.number = 0;
     this.posting = false;
     this.gone = new AbortController();
-    const timer = setTimeout(() => this.gone.abort(), OPEN_PATIENCE_MS);
+    const timer = setTimeout(() => this.gone.abort(), STREAM_PATIENCE_MS);
     this.opened = this.open().finally(() => clearTimeout(timer));
   }
 
