@@ -162,6 +162,7 @@ class Opus:
                 f"{self._bytes_without_audio:,} bytes came without a sound in them; the limit is"
                 f" {MAX_BYTES_WITHOUT_AUDIO:,}."
             )
+        # a lossy codec may overshoot full scale
         return audio.checked(np.concatenate(pieces)) if pieces else np.zeros(0, np.float32)
 
     def encode(self, samples: np.ndarray) -> bytes:
@@ -170,5 +171,5 @@ class Opus:
 
 
 def make_codec(name: Literal["opus", "pcm"]) -> Codec:
-    """Return a new codec for one talk in the moshi family's protocol."""
+    """Return a new codec for one talk in the moshi protocol."""
     return {"opus": Opus, "pcm": Pcm16}[name]()

@@ -51,3 +51,16 @@ def is_english(text: str) -> bool:
     english = sum(word in _ENGLISH_WORDS for word in words)
     other = max(sum(word in vocabulary for word in words) for vocabulary in _OTHER_WORDS)
     return other < LEAST_WORDS or other <= english
+
+
+def language_warning(title: str, language: str, prompt: str) -> str:
+    """Return a sentence where a role prompt is not in the one language of an engine, "" where it may be.
+
+    `title` is the engine's; `language` is "" where it is bound to none.
+    """
+    if language != ENGLISH or is_english(prompt):
+        return ""
+    return (
+        f"{title} understands and speaks {language} alone; of a role in another language it knows little or"
+        f" nothing. Write the role in {language}."
+    )

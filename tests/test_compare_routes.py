@@ -477,7 +477,7 @@ async def test_blind_test_refusals_are_sentences(client, wav):
 @pytest.mark.parametrize(
     "samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)]
 )
-def test_gain_of_what_cannot_be_measured_is_none(samples):
+def test_gain_of_what_cannot_be_measured_is_0_db(samples):
     assert gain_db(samples.astype(np.float32)) == 0.0
 
 

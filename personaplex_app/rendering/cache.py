@@ -115,6 +115,7 @@ class RenderCache:
                 self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
                 self._used_s[rendering.key] = self._now()
                 self._sharers[rendering.key] = caller.sharers
+                # the sound first: without its JSON it is no entry
                 write_atomically(self._sound(rendering.key), sound.getvalue())
                 write_atomically(self._about(rendering.key), data)
             except OSError as error:
@@ -215,9 +216,8 @@ def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
         "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
         "step_ms": rendering.step_ms,
     }
-    return json.loads(
-        json.dumps(body)
-    )  # tuples become lists, so that the hash equals that of what is read back
+    # tuples become lists, so that the hash equals that of what is read back
+    return json.loads(json.dumps(body))
 
 
 def _read(key: str, about: Path, sound: Path) -> Rendering:

@@ -1,4 +1,4 @@
-"""How talks end."""
+"""The ways in which talks end: reason, sentence and close code of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits between a client and its talk, both ways bounded."""
+"""The two queues between a client and its talk, both bounded."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ class SendQueue:
             while queue := self._pongs or self._waiting:
                 event = queue.popleft()
                 await channel.send(event)
+                # only now: a frame that the transport does not take yet counts as waiting
                 self._audio -= isinstance(event, Audio)
             self._came = anyio.Event()
             await self._came.wait()

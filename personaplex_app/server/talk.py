@@ -1,7 +1,8 @@
 """A talk on the event loop: waits for the engine and a slot, moves sound and events between the client and
 the talk's worker side (`sessions.talk_runner`), watches limits, and says how it ended.
 
-What a client can be told and order is listed in `protocol_events`; which of it, its entry point says.
+`protocol_events` lists the events that a client can get and the orders that it can give; its entry point
+says which of the events it wants.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .. import logs
 from ..engine.contract import Engine, EngineState, SessionConfig, language_of
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
-from ..languages import ENGLISH, is_english
+from ..languages import language_warning
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -77,8 +78,8 @@ MOST_ORDERS = 8
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
-# of so many different unknown orders a client is told, each once
-MOST_UNKNOWN_TOLD = 8
+# how many different unknown types are answered, each once
+MOST_UNKNOWN_ANSWERED = 8
 
 
 class Talk:
@@ -119,6 +120,7 @@ class Talk:
         self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
+        # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
         self._underruns = 0
         self._unknown: set[str] = set()
@@ -130,6 +132,7 @@ class Talk:
         close the channel.
         """
         self._app_state.caller_came()
+        # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -148,6 +151,7 @@ class Talk:
 
     async def _leave(self, end: EndReason) -> None:
         metrics = self._app_state.metrics
+        # shielded: a talk that the app's end cancels says goodbye too
         with anyio.CancelScope(shield=True):
             await self._part()
         if end is end_reasons.GIVEN_UP:
@@ -161,7 +165,7 @@ class Talk:
         return self._session.summary if self._session else Summary()
 
     async def _guarded(self, part: Any) -> None:
-        """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
+        """Run one part; whatever ends it ends this talk with a sentence, and no other talk."""
         try:
             await part()
         except Disconnected:
@@ -173,11 +177,12 @@ class Talk:
             self._finish(end_reasons.FAULT)
 
     def _finish(self, end: EndReason) -> None:
+        # the first reason counts: what is cancelled next may fail too
         self._end = self._end or end
         self._scope.cancel()
 
     def _tell(self, event: ToClient) -> None:
-        """Let the client know, if its entry point wants such an event."""
+        """Queue an event for the client, if its entry point wants such events."""
         if self._wanted(event) and not self._send_queue.put(event):
             self._finish(end_reasons.SLOW)
 
@@ -188,45 +193,42 @@ class Talk:
     async def _write(self) -> None:
         await self._send_queue.drain_to(self._channel)
 
-    # what the client says
+    # orders of the client
 
     async def _read(self) -> None:
         heard_s = time.monotonic()
         while not self._carried:
             try:
                 with anyio.fail_after(max(0.0, heard_s + self._silent_s - time.monotonic())):
-                    said = await self._channel.receive()
+                    order = await self._channel.receive()
             except TimeoutError:
                 if time.monotonic() < heard_s + self._silent_s:
                     continue  # it has become resumable meanwhile
                 end = end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT
                 return self._finish(end)
             heard_s = time.monotonic()
-            self._take(said)
+            self._take(order)
 
     @property
     def _silent_s(self) -> float:
         """How long nothing may come from the client, connected or not."""
         return RESUME_S if self._channel.resumable else self._policy.silent_s
 
-    def _take(self, said: FromClient) -> None:
+    def _take(self, order: FromClient) -> None:
         """Take what a client said; nothing here waits, so that a stop is never behind anything."""
-        match said:
+        match order:
             case Audio(payload):
                 if self._audio_queue.put(self._sound.codec.decode(payload)):
                     self._tell_behind()
             case Start() if not self._configured.is_set():
-                self._request = self._request.configured(said)
+                self._request = self._request.configured(order)
                 self._configured.set()
             case Resume() if not self._configured.is_set():
-                self._resume(said)
+                self._resume(order)
             case BadOrder("start" | "resume", why) if not self._configured.is_set():
                 raise BadInput(why)
-            case Start() | Resume() | BadOrder("start" | "resume"):
+            case Start() | Resume() | BadOrder("start" | "resume") | ControlStart():
                 text = "The talk has already begun; stop it before you start another."
-                self._tell(Notice("already_started", text))
-            case ControlStart():
-                text = "The talk has already begun; this start was ignored."
                 self._tell(Notice("already_started", text))
             case Stop():
                 self._finish(
@@ -235,13 +237,13 @@ class Talk:
             case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case Interrupt() | SamplingChange():
-                self._order(said)
+                self._order(order)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
-                self._count_underruns(said.underruns)
+                self._count_underruns(order.underruns)
             case Ping():
-                self._tell(Pong(said.sent))
+                self._tell(Pong(order.sent))
             case UnknownOrder(type_):
                 self._tell_unknown(type_)
             case _:
@@ -322,23 +324,23 @@ class Talk:
             self._tell(Notice("behind", text))
 
     def _tell_unknown(self, type_: str) -> None:
-        """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
+        """Answer each unknown type once, up to a bounded number of them."""
         name = shorten(type_)
-        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_TOLD:
+        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_ANSWERED:
             return
         self._unknown.add(name)
-        self._tell(
-            Notice("unknown_type", f"A message of the type {name} is unknown here and was passed over.")
-        )
+        self._tell(Notice("unknown_type", f"A message of the type {name} is unknown here and was ignored."))
 
     def _count_underruns(self, reported: int | None) -> None:
-        """Add what is new in the number of gaps that a page reports, as far as it can be true."""
+        """Add the increase in the number of gaps that a page reports, as far as it is plausible."""
         if reported is not None and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
             self._app_state.metrics.underruns.inc(reported - self._underruns)
             self._underruns = reported
 
     async def _resample(self, change: SamplingChange) -> None:
-        """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
+        """Change temperatures and top-k during the talk; a change that is refused changes nothing, and a
+        notice says why.
+        """
         request = self._request.resampled(change)
         try:
             if self._talk is None:
@@ -363,19 +365,21 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        self._session_config()  # a bad request is told before the caller waits in line
+        self._session_config()  # a bad request is refused before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
         self._offer_resumption()
-        async with AsyncExitStack() as place:
-            engine = await self._enter(place)
-            device = await place.enter_async_context(
+        async with AsyncExitStack() as held:
+            engine = await self._enter(held)
+            device = await held.enter_async_context(
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
+            # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
             session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
                 await self._guarded(partial(self._hold, session, device, config))
             finally:
+                # shielded: whatever cancels the talk, the engine's session is freed and the record completed
                 with anyio.CancelScope(shield=True):
                     await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
 
@@ -406,7 +410,7 @@ class Talk:
             )
         return self._request.lease_s or engine.lease_lengths_s[0]
 
-    async def _enter(self, place: AsyncExitStack) -> Engine:
+    async def _enter(self, held: AsyncExitStack) -> Engine:
         """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
         app_state = self._app_state
         try:
@@ -414,14 +418,14 @@ class Talk:
                 await self._supervisor.ready(self._tell_state)
                 app_state.fit()
                 caller = self._caller.with_owner_key(self._request.owner)
-                self._slot = await place.enter_async_context(
+                self._slot = await held.enter_async_context(
                     app_state.admission.slot(self._tell_place, caller=caller)
                 )
                 # while it waited in line another engine may have taken over
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
             raise CapacityError(
-                f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
+                f"No slot became free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
     async def _watch_limits(self, talk: TalkRunner) -> None:
@@ -471,12 +475,7 @@ class Talk:
         if self._request.voice not in ("", config.voice):
             text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
-        language = language_of(supervisor.engine)
-        if language == ENGLISH and not is_english(config.prompt):
-            text = (
-                f"{title} understands and speaks {language} alone; of a role in another language it knows"
-                f" little or nothing. Write the role in {language}."
-            )
+        if text := language_warning(title, language_of(supervisor.engine), config.prompt):
             self._tell(Notice("other_language", text))
 
     async def _part(self) -> None:
@@ -494,6 +493,7 @@ class Talk:
             last.append(Failure(end.text, end.retry_after_s))
         with anyio.move_on_after(GOODBYE_S):
             with suppress(Disconnected):
+                # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
         await self._channel.close(end.code, end.text)

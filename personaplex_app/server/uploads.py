@@ -1,4 +1,4 @@
-"""Large bodies on their way in: few at once, each within a limit of bytes and of time."""
+"""Uploads of large bodies: few at once, each within a limit of bytes and of time."""
 
 from __future__ import annotations
 

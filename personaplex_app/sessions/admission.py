@@ -4,8 +4,8 @@ First come, first served, among addresses that hold as many slots; where others 
 first, and an address that holds every slot is to give back the longest of its talks. Nobody is overtaken for
 longer than a talk can last, and nobody fills the line (`shares.has_room`).
 
-Work that nobody listens to while it is done takes spare slots: those that no talk needs, given back as soon
-as one does.
+Work that nobody waits for in real time, such as renderings, takes spare slots: those that no talk needs,
+given back as soon as one does.
 
 All of it happens on one event loop, and all times are that loop's.
 """
@@ -23,7 +23,7 @@ from ..errors import CapacityError
 from ..principal import NOBODY, Principal
 from .shares import has_room
 
-TELL_EVERY_S = 5.0
+NOTIFY_EVERY_S = 5.0
 TALKS_REMEMBERED = 50
 MOST_WAITING = 32
 DRAINING = "This server is about to restart and begins no new talks. Try again in a minute."
@@ -37,11 +37,12 @@ class Place:
     wait_s: float
 
 
+# not equal by value: two talks may begin at the same time, and each slot is an element of a set
 @dataclass(frozen=True, eq=False)
 class Slot:
     """The right to hold one talk, from `began_s` on the loop's clock.
 
-    A `spare` one is given back once it is `wanted`.
+    The holder of a `spare` one gives it back once `wanted` is set.
     """
 
     began_s: float
@@ -106,9 +107,9 @@ class Admission:
     ) -> AsyncIterator[Slot]:
         """Hold a slot; where none is free, wait in line for it.
 
-        Who takes a `spare` one waits behind every talk, and gives it back soon after `wanted` is set. A
-        caller that must wait is told its place through `on_wait` at once, whenever it changes and every five
-        seconds.
+        The caller of a `spare` one waits behind every talk, and gives it back soon after `wanted` is set.
+        While a caller must wait, `on_wait` is called with its place in line: at once, whenever that changes
+        and every five seconds.
 
         Raises: CapacityError when the line is full too, or the caller's share of it, or when no new talks
         begin.
@@ -161,14 +162,15 @@ class Admission:
         line.append(waiter)
         self._order = None
         if line is self._line:
-            self._ask_back()
-        self._tell_line()
+            self._request_back()
+        self._notify_lines()
         try:
             while not waiter.slot.done():
+                # before the place is read, so that no move in between is missed
                 waiter.moved = _future()
                 on_wait(self._place(waiter))
                 await asyncio.wait(
-                    (waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                    (waiter.slot, waiter.moved), timeout=NOTIFY_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
             return waiter.slot.result()
         except BaseException:
@@ -177,7 +179,7 @@ class Admission:
 
     def _check_room(self, caller: Principal, line: deque[_Waiter]) -> None:
         free = self._most_waiting - len(line)
-        taken = f"All {self._total} places are taken and"
+        taken = f"All {self._total} slots are taken and"
         if not free:
             raise CapacityError(
                 f"{taken} {len(line)} callers are waiting, which is the most. Try again in a few minutes.",
@@ -197,17 +199,18 @@ class Admission:
         if line is not None:
             line.remove(waiter)
             self._order = None
-            self._tell_line()
+            self._notify_lines()
         elif waiter.slot.done() and waiter.slot.exception() is None:
             self._give_back(waiter.slot.result())
 
-    def _ask_back(self) -> None:
-        """Want a spare slot for every caller in line to talk, the last one given first: least is lost with
-        it.
+    def _request_back(self) -> None:
+        """Ask for one spare slot back for every caller in line to talk, those that began last first: with
+        them the least work is lost.
         """
         spare = sorted(
             (slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True
         )
+        # a slot that was asked for before is still on its way back, and counts
         missing = self.waiting - sum(slot.wanted.is_set() for slot in spare)
         for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
             slot.wanted.set()
@@ -229,7 +232,7 @@ class Admission:
             spare = not self._line
             (self._spare_line if spare else self._line).remove(waiter)
             waiter.slot.set_result(self._take(waiter.caller, spare))
-        self._tell_line()
+        self._notify_lines()
 
     def _in_order(self) -> list[_Waiter]:
         """Return everybody in line in the order in which their turns come."""
@@ -252,12 +255,12 @@ class Admission:
         overdue = _now_s() - waiter.came_s > self._limit_s
         return (0,) if overdue else (1, *(held[key] for key in waiter.caller.sharers))
 
-    def _tell_line(self) -> None:
-        self._tell(self._line)
-        self._tell(self._spare_line)
+    def _notify_lines(self) -> None:
+        self._notify(self._line)
+        self._notify(self._spare_line)
 
     @staticmethod
-    def _tell(line: deque[_Waiter]) -> None:
+    def _notify(line: deque[_Waiter]) -> None:
         for waiter in line:
             if not waiter.moved.done():
                 waiter.moved.set_result(None)
@@ -272,9 +275,11 @@ class Admission:
         """
         usual_s = sum(self._lengths_s) / len(self._lengths_s) if self._lengths_s else self._limit_s
         free_in_s = [self._left_s(slot, usual_s) for slot in self._running]
+        # a heap, whose first element is always the slot that becomes free next
         heapq.heapify(free_in_s)
         for _ in range(len(free_in_s) - self._total):
             heapq.heappop(free_in_s)  # after `resize` to fewer, these slots are not given out again
+        # those ahead take the slots as they become free, and hold them for a usual talk each
         for _ in range(ahead if free_in_s else 0):
             heapq.heapreplace(free_in_s, free_in_s[0] + usual_s)
         return free_in_s[0] if free_in_s else self._limit_s

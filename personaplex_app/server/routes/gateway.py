@@ -84,15 +84,15 @@ def _place(talking: dict[str, int], adapter: Adapter) -> Iterator[None]:
 
 
 def _entry(adapter: Adapter) -> EntryPoint:
-    # a client may be silent until it is idle; one that is gone does not answer the WebSocket's pings
+    # no limit on silence besides the idle limit: a client that is gone is noticed by the WebSocket's pings
     policy = EntryPolicy(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona)
     return EntryPoint(NAME, Float32, policy, EVENTS)
 
 
 class GatewayChannel:
-    """Events and orders to the talk's side, the gateway's messages to the client's.
+    """Translates between the talk's events and orders and the gateway's messages.
 
-    What a client says wrongly it is told, and the talk goes on.
+    A message that cannot be used is answered with an error, and the talk goes on.
     """
 
     def __init__(self, frames: Frames, wire: GatewayWire, errors: Counter) -> None:
@@ -104,7 +104,7 @@ class GatewayChannel:
         self._bad = TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> FromClient:
-        """Return the next that can be used. Raises: Disconnected, ProtocolError for a flood."""
+        """Return the next order that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
             data = await self._frames.receive()
             self._allowance.take(data)
@@ -120,10 +120,10 @@ class GatewayChannel:
         return self._read.popleft()
 
     async def send(self, event: ToClient) -> None:
-        """Send what the client is to read of an event. Raises: Disconnected."""
+        """Send the gateway's messages for an event. Raises: Disconnected."""
         for text in self._wire.write(event):
             await self._frames.send(text)
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Say goodbye; never raises."""
+        """Close the connection with a code and a reason; never raises."""
         await self._frames.close(code, reason)
