@@ -201,7 +201,8 @@ class ResumableChannel:
     def _lose(self, connection: _Connection, error: Disconnected | None = None) -> None:
         """Note that a connection is used no more. Raises: `error` when its client will not come back."""
         connection.leave()
-        if self._connection is connection:
-            self._connection = None
+        if self._connection is not connection:
+            return  # another has replaced it
+        self._connection = None
         if error and (not self.resumable or error.left):
             raise error
