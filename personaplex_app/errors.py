@@ -16,7 +16,8 @@ PersonaplexError           error              1     1008
 │   ├── BadVote            bad_vote           1     1008
 │   ├── NotFound           not_found          1     1008
 │   │   └── NoRecording    no_recording       1     1008
-│   └── TalkRunning        talk_running       1     1008
+│   ├── TalkRunning        talk_running       1     1008
+│   └── CannotResume       cannot_resume      1     1008
 ├── SettingsError          settings           1     1008
 │   ├── UsageError         settings           2     1008
 │   └── SettingsFileError  settings_file      2     1008
@@ -150,6 +151,12 @@ class TalkRunning(BadInput):
     """The request is possible only for a talk that has ended."""
 
     code = "talk_running"
+
+
+class CannotResume(BadInput):
+    """A token with which no talk can be resumed, whatever the reason: the answer is the same for all."""
+
+    code = "cannot_resume"
 
 
 class SettingsError(PersonaplexError):

@@ -94,11 +94,10 @@ async def test_http_channels_one_address_cannot_hold_all():
     with pytest.raises(CapacityError):
         channels.add(at(1))
     opened.append(channels.add(at(2))[0])
-    for each in opened:
-        await channels.get(each).close(1000, "")
-        channels.get(each).hang_up()
-    for each in (*opened, opened[-1]):
-        channels.drop(each)
+    halves = [channels.get(each) for each in opened]
+    for each in (*halves, halves[-1]):
+        await each.close(1000, "")
+        each.hang_up()
     assert take_all(channels._shares, NOBODY) == 34
 
 

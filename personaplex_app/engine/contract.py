@@ -232,6 +232,21 @@ class WatchedEngine(Protocol):
 
 
 @runtime_checkable
+class MonolingualEngine(Protocol):
+    """An engine that understands and speaks one language."""
+
+    @property
+    def language(self) -> str:
+        """Its English name, "" where it is not known."""
+        ...
+
+
+def language_of(engine: object) -> str:
+    """Return the one language that an engine understands and speaks, "" where nothing is known of that."""
+    return engine.language if isinstance(engine, MonolingualEngine) else ""
+
+
+@runtime_checkable
 class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 

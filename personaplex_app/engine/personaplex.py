@@ -15,6 +15,7 @@ import torch
 
 from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
+from ..languages import ENGLISH
 from ..model.agreement import load_agreements
 from ..model.checkpoint import Checkpoint, CheckpointFiles, fingerprint, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
@@ -72,6 +73,7 @@ class PersonaplexEngine:
     """Runs the model, token-exact with the reference, with many sessions in one batch on one device."""
 
     name = "personaplex"
+    language = ENGLISH
     capabilities = Capabilities(
         sampling=True,
         resampling=True,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -37,7 +37,11 @@ from .askers import Askers
 from .channel import HttpChannels
 from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
+from .resumption import Resumptions
 from .threads import Worker
+
+if TYPE_CHECKING:
+    from .talk import Talk
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +80,8 @@ class AppState:
     askers: Askers = field(default_factory=Askers)
     rate: ConnectRate = field(default_factory=ConnectRate)
     transcriber: Transcriber = field(default_factory=Transcriber)
+    # which talk a client comes back to after a broken connection
+    resumptions: Resumptions[Talk] = field(default_factory=Resumptions)
     # answers to recordings, kept for as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
     # how many connections are in a talk, or before one

@@ -5,8 +5,9 @@ blocked.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -26,10 +27,16 @@ CLOSE_PATIENCE_S = 2.0
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
 MOST_POSTS = 4
+# a client closes normally, going away, or without giving a code; a broken connection is 1006
+_GOODBYES = (1000, 1001, 1005)
 
 
 class Disconnected(Exception):
-    """The other side is gone."""
+    """The other side is gone; `left` tells whether it said goodbye, so that it will not come back."""
+
+    def __init__(self, left: bool = False) -> None:
+        super().__init__()
+        self.left = left
 
 
 class Channel(Protocol):
@@ -63,7 +70,7 @@ class Frames:
             # Starlette raises RuntimeError for a socket that is closed already
             raise Disconnected from None
         if frame["type"] == "websocket.disconnect":
-            raise Disconnected
+            raise Disconnected(left=frame.get("code") in _GOODBYES)
         data = frame.get("bytes")
         data = data if data is not None else frame.get("text", "")
         self._traffic.received(len(data))
@@ -118,8 +125,10 @@ class WebSocketChannel:
 class HttpChannel:
     """The HTTP fallback's two directions as one channel: `put` takes POSTs, `stream` feeds the GET."""
 
-    def __init__(self, traffic: Traffic = Traffic()) -> None:
+    def __init__(self, traffic: Traffic = Traffic(), over: Callable[[], None] = lambda: None) -> None:
         self._traffic = traffic
+        self._over = over
+        self._left = False
         self._allowance = Allowance()
         # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
@@ -134,7 +143,7 @@ class HttpChannel:
         try:
             data = await self._up_out.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
         self._allowance.take(data)
         return order_of(decode(data))
 
@@ -142,7 +151,7 @@ class HttpChannel:
         try:
             await self._down_in.send(message_of(event).encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
@@ -196,14 +205,18 @@ class HttpChannel:
         finally:
             self.hang_up()
 
-    def hang_up(self) -> None:
-        """End the channel, since the client is gone: `receive` raises Disconnected from now on."""
+    def hang_up(self, left: bool = False) -> None:
+        """End the channel, since the client is gone: `receive` raises Disconnected from now on, which tells
+        whether it `left` as clients do.
+        """
+        self._left = self._left or left
+        self._over()
         self._up_in.close()
         self._down_out.close()
 
 
 class HttpChannels:
-    """The open fallback talks by their secret id; bounded."""
+    """The open fallback connections by their secret id; bounded."""
 
     def __init__(self, most: int) -> None:
         self._shares = Shares(most, "talks over HTTP")
@@ -213,7 +226,7 @@ class HttpChannels:
         """Return a new channel with its id. Raises: CapacityError."""
         self._shares.take(caller)
         id_ = secrets.token_urlsafe(24)
-        channel = HttpChannel(traffic)
+        channel = HttpChannel(traffic, partial(self._drop, id_))
         self._open[id_] = channel, caller
         return id_, channel
 
@@ -223,7 +236,7 @@ class HttpChannels:
             raise NotFound("This talk is over or was never begun; start a new one.")
         return self._open[id_][0]
 
-    def drop(self, id_: str) -> None:
-        """Forget a channel whose talk has ended."""
+    def _drop(self, id_: str) -> None:
+        """Forget a connection that has ended, if it is still known."""
         if found := self._open.pop(id_, None):
             self._shares.give_back(found[1])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import CapacityError, CloseCode, EngineError, EngineHung, GpuUnavailable, PersonaplexError
 from .queues import SEND_QUEUE_S
+from .resumption import RESUME_S
 
 SILENT_CLIENT_S = 20.0
 START_PATIENCE_S = 15.0
@@ -35,6 +36,12 @@ SLOW = EndReason(
 )
 SILENT = EndReason(
     "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CloseCode.POLICY, failed=True
+)
+GIVEN_UP = EndReason(
+    "lost",
+    f"The connection was lost, and its client did not come back within {RESUME_S:g} s.",
+    CloseCode.POLICY,
+    failed=True,
 )
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
 DRAINED = EndReason(

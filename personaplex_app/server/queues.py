@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 
@@ -28,7 +29,8 @@ class AudioQueue:
         self._chunks: deque[np.ndarray] = deque()
         self._waiting_samples = 0
         self._received_samples = 0
-        self._began_s = time.monotonic()
+        self._began_s = self._last_s = time.monotonic()
+        self._taken = False
         self._came = anyio.Event()
 
     def put(self, samples: np.ndarray) -> bool:
@@ -38,11 +40,15 @@ class AudioQueue:
         """
         if not len(samples):
             return False
+        self._last_s = time.monotonic()
         self._received_samples += len(samples)
         if self._received_samples / SAMPLE_RATE_HZ > time.monotonic() - self._began_s + AHEAD_S:
             raise ProtocolError(
                 f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded."
             )
+        return self._append(samples)
+
+    def _append(self, samples: np.ndarray) -> bool:
         self._chunks.append(samples)
         self._waiting_samples += len(samples)
         lost = False
@@ -55,6 +61,9 @@ class AudioQueue:
 
     async def take(self) -> np.ndarray:
         """Return the oldest samples, at most a frame of them, waiting for some."""
+        if not self._taken:
+            self._taken = True
+            self._last_s = time.monotonic()
         while not self._chunks:
             await self._came.wait()
         samples = self._chunks.popleft()
@@ -63,6 +72,19 @@ class AudioQueue:
         samples = samples[:FRAME_SAMPLES]
         self._waiting_samples -= len(samples)
         return samples
+
+    @property
+    def waiting_frames(self) -> int:
+        """How many frames wait to be taken, the last of them perhaps in part."""
+        return math.ceil(self._waiting_samples / FRAME_SAMPLES)
+
+    def fill(self) -> None:
+        """Once the talk runs, add silence for the time since samples came last, in whole frames."""
+        frames = int((time.monotonic() - self._last_s) / FRAME_S) if self._taken else 0
+        if frames:
+            self._last_s += frames * FRAME_S
+            self._received_samples += frames * FRAME_SAMPLES
+            self._append(np.zeros(frames * FRAME_SAMPLES, np.float32))
 
 
 class SendQueue:

@@ -8,20 +8,21 @@ says which of the events it wants.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import numpy as np
 
 from .. import logs
-from ..engine.contract import Engine, EngineState, SessionConfig
+from ..engine.contract import Engine, EngineState, SessionConfig, language_of
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
+from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
+from ..languages import language_warning
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -32,7 +33,6 @@ from ..protocol_events import (
     ControlStart,
     Ended,
     Failure,
-    Frame,
     FromClient,
     Interrupt,
     Interrupted,
@@ -44,10 +44,11 @@ from ..protocol_events import (
     Preparing,
     Queued,
     Ready,
+    Resumable,
+    Resume,
     Sampling,
     SamplingChange,
     Start,
-    StepEvent,
     Stop,
     ToClient,
     UnknownOrder,
@@ -56,7 +57,9 @@ from ..sessions.admission import Place, Slot
 from ..sessions.records import new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
+from ..units import FRAME_S
 from . import end_reasons
+from .agent_sound import AgentSound
 from .app_state import AppState
 from .channel import Channel, Disconnected
 from .end_reasons import EndReason
@@ -65,6 +68,7 @@ from .entry_point import EntryPoint
 from .leasing import UsableEngine, usable_engine
 from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
+from .resumption import RESUME_S, Carried, ResumableChannel
 from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
@@ -89,7 +93,8 @@ class Talk:
         entry: EntryPoint,
         caller: Principal = NOBODY,
     ) -> None:
-        self._channel = channel
+        self._first_channel = channel
+        self._channel = ResumableChannel(channel)
         self._request = request
         self._app_state = app_state
         self._entry = entry
@@ -97,7 +102,7 @@ class Talk:
         self._policy = entry.policy
         self._talk_s = min(entry.policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(entry.policy.idle_s, app_state.settings.idle_limit_s)
-        self._codec = entry.codec()
+        self._sound = AgentSound(entry.codec())
         self._audio_queue = AudioQueue()
         self._send_queue = SendQueue()
         self._configured = anyio.Event()
@@ -108,6 +113,9 @@ class Talk:
         self._supervisor: EngineSupervisor = app_state.supervisor
         self._session: TalkSession | None = None
         self._talk: TalkRunner | None = None
+        # the talk that this connection carries, in place of one of its own
+        self._carried: Carried | None = None
+        self._token = ""
         self._orders: deque[Interrupt | SamplingChange] = deque()
         self._ordered = anyio.Event()
         self._behind = False
@@ -120,7 +128,9 @@ class Talk:
         self._parted = False
 
     async def run(self) -> None:
-        """Hold the conversation, then say how it ended and close the channel."""
+        """Hold the conversation, over this connection and those that continue it; then say how it ended and
+        close the channel.
+        """
         self._app_state.caller_came()
         # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
@@ -132,14 +142,23 @@ class Talk:
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            end = self._end or end_reasons.LOST
-            # shielded: a talk that the app's end cancels says goodbye too
-            with anyio.CancelScope(shield=True):
-                await self._part()
+            if not self._carried:
+                await self._leave(self._end or end_reasons.LOST)
             self._app_state.caller_left()
-            if end.failed:
-                self._app_state.metrics.errors.labels(end.reason).inc()
-            logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
+        if self._carried:
+            await self._carried.replaced.close(CloseCode.NORMAL, "The talk goes on over another connection.")
+            await self._carried.left.wait()
+
+    async def _leave(self, end: EndReason) -> None:
+        metrics = self._app_state.metrics
+        # shielded: a talk that the app's end cancels says goodbye too
+        with anyio.CancelScope(shield=True):
+            await self._part()
+        if end is end_reasons.GIVEN_UP:
+            metrics.lost_connections.labels("given_up").inc()
+        if end.failed:
+            metrics.errors.labels(end.reason).inc()
+        logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
     @property
     def _summary(self) -> Summary:
@@ -177,30 +196,39 @@ class Talk:
     # orders of the client
 
     async def _read(self) -> None:
-        while True:
+        heard_s = time.monotonic()
+        while not self._carried:
             try:
-                with anyio.fail_after(self._policy.silent_s):
+                with anyio.fail_after(max(0.0, heard_s + self._silent_s - time.monotonic())):
                     order = await self._channel.receive()
             except TimeoutError:
-                return self._finish(end_reasons.SILENT)
+                if time.monotonic() < heard_s + self._silent_s:
+                    continue  # it has become resumable meanwhile
+                end = end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT
+                return self._finish(end)
+            heard_s = time.monotonic()
             self._take(order)
+
+    @property
+    def _silent_s(self) -> float:
+        """How long nothing may come from the client, connected or not."""
+        return RESUME_S if self._channel.resumable else self._policy.silent_s
 
     def _take(self, order: FromClient) -> None:
         """Take what a client said; nothing here waits, so that a stop is never behind anything."""
         match order:
             case Audio(payload):
-                if self._audio_queue.put(self._codec.decode(payload)):
+                if self._audio_queue.put(self._sound.codec.decode(payload)):
                     self._tell_behind()
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(order)
                 self._configured.set()
-            case BadOrder("start", why) if not self._configured.is_set():
+            case Resume() if not self._configured.is_set():
+                self._resume(order)
+            case BadOrder("start" | "resume", why) if not self._configured.is_set():
                 raise BadInput(why)
-            case Start() | BadOrder("start"):
+            case Start() | Resume() | BadOrder("start" | "resume") | ControlStart():
                 text = "The talk has already begun; stop it before you start another."
-                self._tell(Notice("already_started", text))
-            case ControlStart():
-                text = "The talk has already begun; this start was ignored."
                 self._tell(Notice("already_started", text))
             case Stop():
                 self._finish(
@@ -247,6 +275,47 @@ class Talk:
         await anyio.to_thread.run_sync(
             partial(work, *args), abandon_on_cancel=True, limiter=self._app_state.orders
         )
+
+    # a connection after another
+
+    def _offer_resumption(self) -> None:
+        """Tell the client how it comes back to this talk, if it asked to be told."""
+        # a lent GPU goes back with the page's connection to the platform, whatever we wish
+        leased = isinstance(self._supervisor.engine, LeasingEngine)
+        wanted = self._request.resumable and Resumable in self._entry.events
+        self._channel.resumable = wanted and not leased
+        if self._channel.resumable:
+            owner = self._caller.with_owner_key(self._request.owner)
+            self._token = self._app_state.resumptions.offer(self, owner)
+            self._tell(Resumable(self._token, RESUME_S))
+
+    def _resume(self, order: Resume) -> None:
+        """Give this connection to the talk that it continues. Raises: CannotResume."""
+        owner = self._caller.with_owner_key(order.owner or self._request.owner)
+        talk = self._app_state.resumptions.claim(order.token, owner)
+        self._carried = talk._carry_on(self._first_channel, self._entry, order.received)
+        self._scope.cancel()
+
+    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> Carried:
+        """Go on over another connection: silence stands for what was not heard of its user, and it hears the
+        agent from now on.
+        """
+        carried = self._channel.attach(channel, received)
+        self._entry = entry
+        self._audio_queue.fill()
+        frames = self._talk.frames + self._audio_queue.waiting_frames if self._talk else 0
+        self._sound.renew(entry.codec(), frames)
+        self._offer_resumption()
+        self._app_state.metrics.lost_connections.labels("resumed").inc()
+        logs.event(log, "a talk goes on over another connection", face=entry.name)
+        return carried
+
+    async def _stand_in(self) -> None:
+        """While nobody is connected, let the engine hear silence at the pace of real time."""
+        while True:
+            await self._channel.until_lost()
+            self._audio_queue.fill()
+            await anyio.sleep(FRAME_S)
 
     def _tell_behind(self) -> None:
         if self._talk and not self._behind:
@@ -298,6 +367,7 @@ class Talk:
         app_state = self._app_state
         self._session_config()  # a bad request is refused before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
+        self._offer_resumption()
         async with AsyncExitStack() as held:
             engine = await self._enter(held)
             device = await held.enter_async_context(
@@ -322,7 +392,8 @@ class Talk:
         self._tell(Begun())
         self._tell_ready(record, config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guarded, partial(self._step, session))
+            tasks.start_soon(self._guarded, partial(self._step, session, talk))
+            tasks.start_soon(self._guarded, self._stand_in)
             tasks.start_soon(self._guarded, partial(self._watch_limits, talk))
 
     def _session_config(self) -> SessionConfig:
@@ -362,24 +433,14 @@ class Talk:
         limits = (self._talk_s, self._idle_s)
         self._finish(await watch_limits(self._app_state, talk, self._slot, *limits, self._tell))
 
-    async def _step(self, session: TalkSession) -> None:
+    async def _step(self, session: TalkSession, talk: TalkRunner) -> None:
         while True:
             samples = await self._audio_queue.take()
-            for event in await session.step(self._feed, samples):
-                self._tell(event)
-
-    def _feed(self, samples: np.ndarray) -> list[ToClient]:
-        """Step the talk; return the events for the client, with coded sound. Called in a worker thread."""
-        assert self._talk
-        coded = (self._coded(event) for event in self._talk.feed(samples))
-        return [event for event in coded if event]
-
-    def _coded(self, event: StepEvent) -> ToClient | None:
-        if not isinstance(event, Frame):
-            return event
-        # a codec may wait for more sound before a piece becomes whole
-        payload = self._codec.encode(event.agent)
-        return Audio(payload) if payload else None
+            codec = self._sound.codec
+            for event in await session.step(self._sound.feed, talk, samples, codec):
+                # what was coded for a connection before is no sound to this one
+                if codec is self._sound.codec or not isinstance(event, Audio):
+                    self._tell(event)
 
     # what the client is told
 
@@ -410,18 +471,19 @@ class Talk:
             sampling=config.sampling if capabilities.sampling else None,
         )
         self._tell(ready)
+        title = supervisor.choice.title
         if self._request.voice not in ("", config.voice):
-            text = (
-                f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"
-                " in its place."
-            )
+            text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
+        if text := language_warning(title, language_of(supervisor.engine), config.prompt):
+            self._tell(Notice("other_language", text))
 
     async def _part(self) -> None:
         """Send the last messages past whatever still waited, and close; once."""
         if self._parted:
             return
         self._parted = True
+        self._app_state.resumptions.withdraw(self._token)
         end = self._end or end_reasons.LOST
         self._send_queue.close()
         last: list[ToClient] = [
@@ -430,10 +492,8 @@ class Talk:
         if end.failed:
             last.append(Failure(end.text, end.retry_after_s))
         with anyio.move_on_after(GOODBYE_S):
-            try:
+            with suppress(Disconnected):
                 # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
-            except Disconnected:
-                return
         await self._channel.close(end.code, end.text)

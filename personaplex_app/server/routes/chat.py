@@ -43,14 +43,8 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         app_state.rate.admit(caller)
         request = parse_query(http.query_params)
         id_, channel = app_state.channels.add(caller, app_state.metrics.traffic("chat_http"))
-
-        async def converse() -> None:
-            try:
-                await Talk(channel, request, app_state, page_entry("chat_http", request), caller).run()
-            finally:
-                app_state.channels.drop(id_)
-
-        app_state.start_soon(converse)
+        talk = Talk(channel, request, app_state, page_entry("chat_http", request), caller)
+        app_state.start_soon(talk.run)
         app_state.start_soon(_hang_up_unless_streaming, channel)
         return JSONResponse({"id": id_})
 
@@ -76,7 +70,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         return Response(status_code=204)
 
     async def end(http: Request) -> Response:
-        app_state.channels.get(http.path_params["id"]).hang_up()
+        app_state.channels.get(http.path_params["id"]).hang_up(left=True)
         return Response(status_code=204)
 
     return [

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ...engine.contract import Sampling, TimedEngine
+from ...engine.contract import Sampling, TimedEngine, language_of
 from ...engine.lease_contract import LeasingEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
@@ -82,6 +82,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
             "instead_of": choice.instead_of,
             "instead_of_title": TITLES.get(choice.instead_of, ""),
             "about": engine.about,
+            "language": language_of(engine),
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
             "pace": asdict(timing) if timing else None,
