@@ -68,6 +68,7 @@ class ComparisonInput:
     persona: str
     samples: np.ndarray
     private: bool
+    sharers: Sharers = ()
 
 
 @dataclass
@@ -144,8 +145,6 @@ class Comparisons:
         if self._upload:
             self._upload.start()
         self._recordings: OrderedDict[str, ComparisonInput] = OrderedDict()
-        # whose they are
-        self._recorders: dict[str, Sharers] = {}
         self._recording = threading.Lock()
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
@@ -178,14 +177,14 @@ class Comparisons:
         samples = audio.decode(data, MAX_RECORDING_S)
         # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
+        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, caller.sharers)
         with self._recording:
             self._recordings[id_] = made
             self._recordings.move_to_end(id_)
-            self._recorders[id_] = caller.sharers
             while len(self._recordings) > MAX_RECORDINGS:
-                gone = least_missed(list(self._recordings), self._recorders.__getitem__)
-                del self._recordings[gone], self._recorders[gone]
+                del self._recordings[
+                    least_missed(list(self._recordings.values()), lambda each: each.sharers).id
+                ]
         return made
 
     def _input(self, kind: str, name: str) -> ComparisonInput:
@@ -276,10 +275,8 @@ class Comparisons:
         while True:
             left_s = run.asked_s + GRACE_S - time.monotonic()
             if left_s <= 0:
-                break
+                return self.cancel(run)
             await anyio.sleep(left_s)
-        log.info("a comparison that nobody waits for is stopped")
-        self.cancel(run)
 
     async def _render(self, run: ComparisonRun) -> None:
         with anyio.CancelScope() as run.scope:
