@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..speech.number_words import IRREGULAR, ONES, SCALES, TENS
+from ..speech.figures.number_words import IRREGULAR, ONES, SCALES, TENS
 from ..speech.spoken_form import speakable
 
 

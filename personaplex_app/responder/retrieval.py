@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from rapidfuzz import fuzz
 
-from ..speech.number_words import cardinal
+from ..speech.figures.number_words import cardinal
 from .facts import Fact
 from .lexicon import Lexicon, days_in, hours_in, is_day, kind_of
 from .numbers import figures

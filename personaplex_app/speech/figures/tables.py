@@ -58,7 +58,8 @@ CURRENCIES = {
     "CZK": Currency("Czech koruna", "Czech koruna", "heller", "hellers"),
     "Kč": Currency("koruna", "koruna", "heller", "hellers"),
     "HUF": Currency("forint", "forint", "", ""), "Ft": Currency("forint", "forint", "", ""),
-    "₴": Currency("hryvnia", "hryvnias", "kopek", "kopeks"), "₱": Currency("peso", "pesos", "centavo", "centavos"),
+    "₴": Currency("hryvnia", "hryvnias", "kopek", "kopeks"),
+    "₱": Currency("peso", "pesos", "centavo", "centavos"),
     "MXN": Currency("Mexican peso", "Mexican pesos", "centavo", "centavos"),
     "MX$": Currency("Mexican peso", "Mexican pesos", "centavo", "centavos"),
     "ZAR": Currency("rand", "rand"), "₦": Currency("naira", "naira", "kobo", "kobo"),
@@ -81,9 +82,11 @@ UNITS = {
     **_regular(
         km="kilometer", cm="centimeter", mm="millimeter", m="meter", nm="nanometer", kg="kilogram", g="gram",
         mg="milligram", mcg="microgram", lb="pound", lbs="pound", oz="ounce", mi="mile", yd="yard", L="liter",
-        l="liter", ml="milliliter", mL="milliliter", cl="centiliter", dl="deciliter", gal="gallon", ha="hectare",
+        l="liter", ml="milliliter", mL="milliliter", cl="centiliter", dl="deciliter", gal="gallon",
+        ha="hectare",
         KB="kilobyte", kB="kilobyte", MB="megabyte", GB="gigabyte", TB="terabyte", kWh="kilowatt hour",
-        kW="kilowatt", MW="megawatt", W="watt", V="volt", mAh="milliamp hour", hr="hour", hrs="hour", h="hour",
+        kW="kilowatt", MW="megawatt", W="watt", V="volt", mAh="milliamp hour", hr="hour", hrs="hour",
+        h="hour",
         min="minute", mins="minute", sec="second", secs="second", ms="millisecond", wk="week", wks="week",
         mo="month", yr="year", yrs="year", kcal="kilocalorie", cal="calorie", px="pixel", dB="decibel",
         tbsp="tablespoon", tsp="teaspoon",
@@ -102,7 +105,8 @@ UNITS = {
     "m3": ("cubic meter", "cubic meters"), "cm³": ("cubic centimeter", "cubic centimeters"),
     "sq ft": ("square foot", "square feet"), "sq. ft.": ("square foot", "square feet"),
     "sqft": ("square foot", "square feet"), "ft²": ("square foot", "square feet"),
-    "fl oz": ("fluid ounce", "fluid ounces"), "%": ("percent", "percent"), "‰": ("per thousand", "per thousand"),
+    "fl oz": ("fluid ounce", "fluid ounces"), "%": ("percent", "percent"),
+    "‰": ("per thousand", "per thousand"),
     "pct": ("percent", "percent"), "°": ("degree", "degrees"), "º": ("degree", "degrees"),
     "°C": ("degree Celsius", "degrees Celsius"), "ºC": ("degree Celsius", "degrees Celsius"),
     "° C": ("degree Celsius", "degrees Celsius"), "℃": ("degree Celsius", "degrees Celsius"),
@@ -127,14 +131,19 @@ STREETS = {
     "Terrace": "Terrace", "Highway": "Highway", "Parkway": "Parkway", "Broadway": "Broadway",
 }  # fmt: skip
 # what a Roman numeral of one letter may follow
-NUMBERED = frozenset(
-    "Chapter Part Act Scene Volume Book Section Phase Level Type War Article Title Class Stage Grade"
-    " Appendix Mark Bowl Tier Category".split()
-)
-MONARCHS = frozenset(
-    "Henry Louis Elizabeth Charles William George Edward James Richard Paul Benedict Pius Gregory Francis"
-    " Napoleon Frederick Catherine Nicholas Alexander Philip Felipe Leo John Mary Ivan Wilhelm Ramses Peter"
-    " Margrethe Christian Gustav Carl Otto Leopold Albert Ferdinand Alfonso Xerxes Darius Urban Clement"
-    " Innocent Sixtus Julius Boniface Harald Haakon Rama Selim Mehmed Suleiman".split()
-)
-TOP_DOMAINS = "com org net edu gov io co uk de fr es it nl eu us ca au ch at ai app dev info biz me tv example".split()
+NUMBERED = frozenset((
+    "Chapter", "Part", "Act", "Scene", "Volume", "Book", "Section", "Phase", "Level", "Type", "War",
+    "Article", "Title", "Class", "Stage", "Grade", "Appendix", "Mark", "Bowl", "Tier", "Category",
+))  # fmt: skip
+MONARCHS = frozenset((
+    "Henry", "Louis", "Elizabeth", "Charles", "William", "George", "Edward", "James", "Richard", "Paul",
+    "Benedict", "Pius", "Gregory", "Francis", "Napoleon", "Frederick", "Catherine", "Nicholas",
+    "Alexander", "Philip", "Felipe", "Leo", "John", "Mary", "Ivan", "Wilhelm", "Ramses", "Peter",
+    "Margrethe", "Christian", "Gustav", "Carl", "Otto", "Leopold", "Albert", "Ferdinand", "Alfonso",
+    "Xerxes", "Darius", "Urban", "Clement", "Innocent", "Sixtus", "Julius", "Boniface", "Harald",
+    "Haakon", "Rama", "Selim", "Mehmed", "Suleiman",
+))  # fmt: skip
+TOP_DOMAINS = (
+    "com", "org", "net", "edu", "gov", "io", "co", "uk", "de", "fr", "es", "it", "nl", "eu", "us", "ca",
+    "au", "ch", "at", "ai", "app", "dev", "info", "biz", "me", "tv", "example",
+)  # fmt: skip
