@@ -11,7 +11,8 @@ import pytest
 
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
-from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
+from personaplex_app.responder.chat_api import LlmSettings
+from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
 from personaplex_app.responder.rules import make_responder
 
 from .support.patience import PATIENCE_S, until
@@ -181,7 +182,7 @@ def test_llm_that_fails_before_a_sentence_loses_no_turn(script):
         assert responder.notice == notices[0]
 
 
-@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 1), (500, 1), (429, 1)])
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 2), (500, 1), (429, 1)])
 def test_llm_refusal_falls_back_and_is_told_once(status, asked):
     with serving(late, status) as (server, url), talking(url) as (responder, notices):
         server.stop.set()
@@ -303,7 +304,7 @@ def test_llm_rules_remember_what_the_model_answered():
 
 def test_llm_markup_is_not_spoken():
     with serving(says("**Rye** is `good`.\n", "* Four dollars.")) as (_, url), talking(url) as (responder, _):
-        assert list(responder.reply("Hi")) == ["Rye is good .", "Four dollars."]
+        assert list(responder.reply("Hi")) == ["Rye is good.", "Four dollars."]
 
 
 def test_llm_logs_no_key_prompt_or_words(caplog):

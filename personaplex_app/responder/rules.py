@@ -15,11 +15,12 @@ from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
 from .answers import Answerer, find_statement
+from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
-from .llm import LlmResponder, LlmSettings
+from .llm import LlmResponder
 from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index

@@ -121,7 +121,7 @@ def _roman(match: re.Match[str]) -> str | None:
 _STREET = r"(?:[NSEW]\.?\s)?(?:[A-Z\d][\w'.]*\s){1,4}?"
 _HOUSE = rf"\b\d{{1,5}}[A-Z]?\s{_STREET}"
 _PARTS = re.compile(r"\d+|[^\W\d_]+")
-_NUMBERED_THINGS = r"(?:order|ticket|invoice|booking|flight|case|policy|room|gate)"
+_THINGS = r"(?:order|ticket|invoice|booking|flight|case|policy|room|gate)"
 _LEADS = r"number|code|pin|reference|ref|id|extension|ext|zip|postcode|serial|confirmation|tracking|account"
 
 ADDRESSES: tuple[Rule, ...] = (
@@ -149,7 +149,7 @@ VERSIONS: tuple[Rule, ...] = (
 )
 CODES: tuple[Rule, ...] = (
     rule(
-        rf"(?P<lead>(?i:{_LEADS}|{_NUMBERED_THINGS}(?: number| no\.?| code| id))(?: number| code)?(?: is|:)?\s)"
+        rf"(?P<lead>(?i:{_LEADS}|{_THINGS}(?: number| no\.?| code| id))(?: number| code)?(?: is|:)?\s)"
         r"#?(?P<digits>\d{3,}(?:-\d{2,})*)",
         _lead_digits,
     ),
