@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from .figures import dates, money, names, numbers
 from .figures.figure import DASH, SPACE, Figure, Rule
-from .figures.tables import MONTHS, VULGAR, WEEKDAYS
+from .figures.tables import MONTHS, TITLES, VULGAR, WEEKDAYS
 
 # the longest and most particular first: each takes a whole figure
 _RULES: tuple[Rule, ...] = (
@@ -87,7 +87,7 @@ def _rewritten(text: str, aloud: bool) -> str:
 def _with_marks_said(text: str) -> str:
     for pattern, instead in _MARKS:
         text = re.sub(pattern, instead, text)
-    return re.sub(r"\s{2,}", " ", text).strip()
+    return re.sub(r"\s{2,}", " ", text).strip().lstrip(", ")
 
 
 # words and marks that are no figures
@@ -97,6 +97,9 @@ _MARKS = (
     (r"(?<=\w)\s?&\s?(?=\w)|\s&\s", " and "),
     (r"\be\.g\.", "for example"),
     (r"\bi\.e\.", "that is"),
+    (rf"\b({'|'.join(TITLES)})\.\s(?=[A-Z])", lambda match: f"{TITLES[match[1]]} "),
+    # a saint, unless it ends the name of a street
+    (r"(?P<before>(?:^|[^\w\s]|\b[a-z]+|^\w+)\s?)\bSt\.\s(?=[A-Z])", r"\g<before>Saint "),
 )
 
 

@@ -130,6 +130,11 @@ STREETS = {
     "Boulevard": "Boulevard", "Drive": "Drive", "Lane": "Lane", "Court": "Court", "Square": "Square",
     "Terrace": "Terrace", "Highway": "Highway", "Parkway": "Parkway", "Broadway": "Broadway",
 }  # fmt: skip
+TITLES = {
+    "Dr": "Doctor", "Prof": "Professor", "Mr": "Mr", "Mrs": "Mrs", "Ms": "Ms", "Capt": "Captain", "Rev": "Reverend",
+    "Gen": "General", "Col": "Colonel", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor",
+    "Sen": "Senator", "Mt": "Mount", "Ft": "Fort",
+}  # fmt: skip
 # what a Roman numeral of one letter may follow
 NUMBERED = frozenset((
     "Chapter", "Part", "Act", "Scene", "Volume", "Book", "Section", "Phase", "Level", "Type", "War",
