@@ -33,7 +33,8 @@ Message = dict[str, str]
 class LlmSettings:
     """The model's endpoint, its limits of time, and the longest reply.
 
-    `url` may end in /v1, in /chat/completions, in a part of the server's own, or before either; a query stays.
+    `url` may end in /v1, in /chat/completions, in a part of the server's own, or before either; a query
+    stays.
     `first_token_s` and `total_s` are the longest waits for the first and for the last part of a reply.
     """
 

@@ -21,8 +21,8 @@ MAX_OPEN_TURNS = 4
 # after a failure the rules answer for so long, so that not every turn waits for the timeout
 RETRY_AFTER_S = 30.0
 STYLE_PROMPT = (
-    "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists, markup"
-    " or emoji. Use only facts and figures given above or by the user; say so when you do not know something."
+    "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists,"
+    " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know something."
 )
 
 

@@ -1,7 +1,7 @@
 """Cut text into sentences, at once or while it streams in.
 
-Own code, since what libraries offer (pysbd, last released in 2021) needs the whole text, and a reply is spoken
-sentence by sentence while the rest of it is being made.
+Own code, since what libraries offer (pysbd, last released in 2021) needs the whole text, and a reply is
+spoken sentence by sentence while the rest of it is being made.
 """
 
 from __future__ import annotations
@@ -11,29 +11,31 @@ import re
 # a name follows these, so that their full stop ends no sentence
 _TITLES = frozenset(
     (
-        "mr", "mrs", "ms", "mx", "dr", "prof", "rev", "fr", "hon", "capt", "cpt", "gen", "col", "lt", "sgt", "maj",
-        "gov", "sen", "rep", "pres", "messrs", "mme", "mlle", "vs", "e.g", "i.e", "cf", "approx", "incl", "mt", "ft",
+        "mr", "mrs", "ms", "mx", "dr", "prof", "rev", "fr", "hon", "capt", "cpt", "gen", "col", "lt", "sgt",
+        "maj", "gov", "sen", "rep", "pres", "messrs", "mme", "mlle", "vs", "e.g", "i.e", "cf", "approx",
+        "incl", "mt", "ft",
     )
 )  # fmt: skip
 # after these a sentence may end: the next word tells
 ABBREVIATIONS = frozenset(
     (
-        "st", "ave", "av", "rd", "blvd", "ln", "hwy", "pkwy", "apt", "bldg", "fl", "ste", "sq", "ct", "pl", "inc",
-        "ltd", "co", "corp", "bros", "llc", "jr", "sr", "etc", "al", "est", "dept", "univ", "assn", "govt", "ext",
-        "tel", "min", "max", "hr", "hrs", "mins", "sec", "oz", "lb", "lbs", "vol", "ed", "p", "pp", "fig", "ch",
-        "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues",
-        "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "no", "nos", "nr", "avg", "dist", "misc", "tbsp", "tsp",
-        "esq", "phd", "ph.d", "m.d", "b.a", "b.sc",
+        "st", "ave", "av", "rd", "blvd", "ln", "hwy", "pkwy", "apt", "bldg", "fl", "ste", "sq", "ct", "pl",
+        "inc", "ltd", "co", "corp", "bros", "llc", "jr", "sr", "etc", "al", "est", "dept", "univ", "assn",
+        "govt", "ext", "tel", "min", "max", "hr", "hrs", "mins", "sec", "oz", "lb", "lbs", "vol", "ed", "p",
+        "pp", "fig", "ch", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov",
+        "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "no", "nos", "nr",
+        "avg", "dist", "misc", "tbsp", "tsp", "esq", "phd", "ph.d", "m.d", "b.a", "b.sc",
     )
 )  # fmt: skip
 _BEGINS_A_SENTENCE = frozenset(
     (
-        "the", "it", "it's", "its", "we", "we're", "we'll", "you", "you'll", "you're", "i", "i'm", "i'll", "i've",
-        "he", "she", "they", "this", "that", "that's", "these", "those", "there", "there's", "in", "if", "is", "are",
-        "do", "does", "did", "our", "your", "my", "for", "and", "but", "so", "or", "what", "how", "when", "where",
-        "who", "why", "which", "can", "could", "would", "will", "please", "let", "also", "after", "before", "yes",
-        "ask", "call", "then", "thank", "thanks", "a", "an", "as", "at", "on", "to", "with", "just", "feel", "not",
-        "visits", "information", "check", "all", "each", "every", "some", "any", "by", "from", "have", "has",
+        "the", "it", "it's", "its", "we", "we're", "we'll", "you", "you'll", "you're", "i", "i'm", "i'll",
+        "i've", "he", "she", "they", "this", "that", "that's", "these", "those", "there", "there's", "in",
+        "if", "is", "are", "do", "does", "did", "our", "your", "my", "for", "and", "but", "so", "or",
+        "what", "how", "when", "where", "who", "why", "which", "can", "could", "would", "will", "please",
+        "let", "also", "after", "before", "yes", "ask", "call", "then", "thank", "thanks", "a", "an", "as",
+        "at", "on", "to", "with", "just", "feel", "not", "visits", "information", "check", "all", "each",
+        "every", "some", "any", "by", "from", "have", "has",
     )
 )  # fmt: skip
 _BOUNDARY = re.compile(r"(?<=[.!?…])(?P<closed>[\"')\]”’*_]*)\s+|\n+")

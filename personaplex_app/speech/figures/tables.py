@@ -131,7 +131,8 @@ STREETS = {
     "Terrace": "Terrace", "Highway": "Highway", "Parkway": "Parkway", "Broadway": "Broadway",
 }  # fmt: skip
 TITLES = {
-    "Dr": "Doctor", "Prof": "Professor", "Mr": "Mr", "Mrs": "Mrs", "Ms": "Ms", "Capt": "Captain", "Rev": "Reverend",
+    "Dr": "Doctor", "Prof": "Professor", "Mr": "Mr", "Mrs": "Mrs", "Ms": "Ms", "Capt": "Captain",
+    "Rev": "Reverend",
     "Gen": "General", "Col": "Colonel", "Lt": "Lieutenant", "Sgt": "Sergeant", "Gov": "Governor",
     "Sen": "Senator", "Mt": "Mount", "Ft": "Fort",
 }  # fmt: skip
