@@ -31,8 +31,8 @@ _MAX_SESSIONS = 8
 _MAX_NOTICES = 8
 _SELF_TEST_TEXT = "How can I help you today?"
 _FOREIGN_ROLE = (
-    "This role seems to be written in {language}. This engine understands and speaks English only; write the role"
-    " in English to be answered from it."
+    "This role seems to be written in {language}. This engine understands and speaks English only; write the"
+    " role in English to be answered from it."
 )
 _SAMPLE_TEXT = "Hello. This is how I sound when we talk."
 

@@ -22,7 +22,8 @@ MAX_OPEN_TURNS = 4
 RETRY_AFTER_S = 30.0
 STYLE_PROMPT = (
     "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists,"
-    " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know something."
+    " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know"
+    " something."
 )
 
 

@@ -10,11 +10,12 @@ ENGLISH_ONLY = "I'm sorry, I understand and speak English only."
 _MIN_WORDS = 4
 _MIN_SHARE = 0.12
 _COMMONEST = {
-    "English": "the a an is are you your and of to for in with on at from it we our not this that be have i my",
-    "German": "der die das und ist nicht ein eine einen du sie wir ich mit für auf von zu im sind dein deine ihr"
-    " bist heißt bei uhr bis oder wie",
-    "French": "le la les des est et vous nous une un pour dans avec votre notre que qui pas tu es du au sur je de"
-    " à ou en",
+    "English": "the a an is are you your and of to for in with on at from it we our not this"
+    " that be have i my",
+    "German": "der die das und ist nicht ein eine einen du sie wir ich mit für auf von zu im"
+    " sind dein deine ihr bist heißt bei uhr bis oder wie",
+    "French": "le la les des est et vous nous une un pour dans avec votre notre que qui pas tu"
+    " es du au sur je de à ou en",
     "Spanish": "el la los las es y una un para con que usted su del por eres tu se de en no al o como lo",
     "Italian": "il lo la gli è e un una per con che di sei del della non le i al nel tuo si da o",
     "Portuguese": "o a os as é e um uma para com que você seu sua do da não em de no na se por",
@@ -25,13 +26,13 @@ _COMMONEST = {
 }
 _WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
 _SCRIPTS = {
-    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "CYRILLIC": "Russian",
-    "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew", "DEVANAGARI": "Hindi", "THAI": "Thai",
+    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
+    "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew", "DEVANAGARI": "Hindi", "THAI": "Thai",
 }  # fmt: skip
 
 
 def other_language(text: str) -> str:
-    """Return the language, or the script, that a text is mostly in; "" for English and where it is unclear."""
+    """Return the language, or script, that a text is mostly in; "" for English and where it is unclear."""
     script = _script(text)
     if script != "LATIN":
         # kana among the characters make it Japanese
