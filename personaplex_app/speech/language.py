@@ -27,7 +27,8 @@ _COMMONEST = {
 _WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
 _SCRIPTS = {
     "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
-    "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew", "DEVANAGARI": "Hindi", "THAI": "Thai",
+    "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew",
+    "DEVANAGARI": "Hindi", "THAI": "Thai",
 }  # fmt: skip
 
 

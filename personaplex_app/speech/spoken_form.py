@@ -42,7 +42,7 @@ _SECRET = re.compile(
     r"(?=[^\s\"'`]*\d)(?P<word>[^\s\"'`,;]*[^\s\"'`,;.!?)])"
 )
 # what may follow a figure: neither a part of a longer figure nor of a code
-_END = re.compile(r"(?![\w@/\\%°€$£])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d)")
+_END = re.compile(r"(?![\w@/\\%°€$£^*=])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d)")
 _RANGE = re.compile(rf"{DASH}(?=[\d.$€£¥A-Z])")
 _WIDE_RANGE = re.compile(rf"{SPACE}{DASH}{SPACE}")
 _SEPARATOR = re.compile(r"\s+|[(\[{\"“”‘'—]")

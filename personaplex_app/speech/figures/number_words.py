@@ -18,7 +18,7 @@ IRREGULAR = {
     "twelve": "twelfth",
 }
 # a longer row of digits is no amount, but a name for something
-MAX_DIGITS = 12
+MAX_DIGITS = 15
 
 
 def cardinal(value: int) -> str:
