@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
     ("role", "language"),
     [
         ("Sie arbeiten für ein Hotel und heißen Karl. Das Frühstück ist von acht bis zehn.", "German"),
-        ("Vous travaillez pour une boulangerie et vous vous appelez Luc. Le pain est à trois euros.", "French"),
+        ("Vous travaillez pour une boulangerie et vous vous appelez Luc. Le pain est frais.", "French"),
         ("Trabajas para un hotel y te llamas Ana. El desayuno es a las ocho.", "Spanish"),
         ("Lavori per un hotel e il tuo nome è Anna. La colazione è alle otto.", "Italian"),
         ("Você trabalha em um hotel e seu nome é Ana. O café é às oito.", "Portuguese"),

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
 
@@ -359,9 +360,13 @@ def sends(*chunks):
 
 OPEN = "We open at nine. Anything else?"
 DIALECTS = {
-    "thinks": sends(*(chunk({"content": c}) for c in ("<thi", "nk>Rude", " man.</think>", OPEN)), b"data: [DONE]\n\n"),
+    "thinks": sends(
+        *(chunk({"content": part}) for part in ("<thi", "nk>Rude", " man.</think>", OPEN)),
+        b"data: [DONE]\n\n",
+    ),
     "thinks beside": sends(
-        chunk({"reasoning_content": "Rude man."}), chunk({"reasoning": "Rude."}), chunk({"content": OPEN}, "stop")
+        chunk({"reasoning_content": "Rude man."}), chunk({"reasoning": "Rude."}),
+        chunk({"content": OPEN}, "stop"),
     ),
     "thinks in parts": sends(
         chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Rude man."}]}]}),
@@ -371,13 +376,16 @@ DIALECTS = {
     "no reason": sends(chunk({"content": OPEN}), b"data: [DONE]\n\n"),
     "no end at all": sends(chunk({"content": OPEN})),
     "empty chunks": sends(
-        b"data: {}\n\n", b'data: {"choices": []}\n\n', b'data: {"choices": null}\n\n', chunk(None), chunk({"content": None}),
-        b": a comment\n\nevent: message\n", chunk({"content": OPEN}), chunk({}, "stop"),
+        b"data: {}\n\n", b'data: {"choices": []}\n\n', b'data: {"choices": null}\n\n',
+        chunk(None), chunk({"content": None}), b": a comment\n\nevent: message\n",
+        chunk({"content": OPEN}), chunk({}, "stop"),
     ),
     "error null": sends(chunk({"content": OPEN}, "stop", error=None)),
     "no space": sends(chunk({"content": OPEN}, "stop").replace(b"data: ", b"data:")),
     "carriage returns": sends(chunk({"content": OPEN}, "stop").replace(b"\n", b"\r\n")),
-    "does not stream": sends(json.dumps({"choices": [{"message": {"content": OPEN}}], "error": None}, indent=1).encode()),
+    "does not stream": sends(
+        json.dumps({"choices": [{"message": {"content": OPEN}}], "error": None}, indent=1).encode()
+    ),
 }  # fmt: skip
 
 
@@ -457,7 +465,7 @@ def test_llm_parameter_that_is_refused_is_left_out_or_replaced_for_the_talk(told
 def test_llm_that_knows_no_system_role_gets_the_role_from_the_user():
     def refuse(body, path):
         roles = [message["role"] for message in body["messages"]]
-        in_turn = all(a != b for a, b in zip(roles, roles[1:], strict=False)) and roles[0] == "user"
+        in_turn = all(a != b for a, b in pairwise(roles)) and roles[0] == "user"
         return None if in_turn else (400, {"error": "Conversation roles must alternate user/assistant/…"})
 
     with serving(says("Yes."), refuse=refuse) as (server, url), talking(url) as (responder, notices):
@@ -491,7 +499,7 @@ def test_llm_refusal_is_told_with_the_servers_reason_unless_it_holds_the_talk(bo
 @pytest.mark.parametrize("code", ["content_filter", "context_length_exceeded"])
 def test_llm_refusal_of_one_turn_is_not_the_end_of_the_model(code):
     refusal = (400, {"error": {"message": "This turn cannot be answered", "code": code}})
-    with serving(says("Yes."), refuse=lambda *_: refusal) as (server, url), talking(url) as (responder, _):
+    with serving(says("Yes."), refuse=lambda *_: refusal) as (_, url), talking(url) as (responder, _):
         assert list(responder.reply(QUESTION)) == BY_RULES
         assert responder._paused_until_s < float("inf")
 
