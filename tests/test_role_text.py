@@ -69,7 +69,7 @@ From 7:30 to 10 am
         ("Where is parking?", "The parking is behind the house."),
         ("When is the next fair?", "The next fair is September twelfth, twenty twenty-six."),
         ("When is check-out?", "The check-out is eleven o'clock."),
-        ("When is breakfast?", "The breakfast is From seven thirty to ten AM."),
+        ("When is breakfast?", "The breakfast is from seven thirty to ten AM."),
     ],
 )
 def test_role_in_markdown_is_told_without_markup(question, answer):

@@ -54,7 +54,9 @@ def _under_heading(match: re.Match[str]) -> str:
     following = match["next"]
     if _FACTS.fullmatch(title):
         return f"Information:\n{following}"
-    of_list = re.match(r"\s*(?:[-*+•#|]|\d+[.)])", following) or ":" in following
+    of_list = re.match(r"\s*(?:[-*+•#|]|\d+[.)])", following) or ": " in following
     if _PLAIN_HEADING.fullmatch(title) or of_list or not following.strip():
         return following
-    return f"{title.rstrip(':')}: {following.strip()}"
+    begins = r"^(?:From|Between|Daily|Every|At|Until|In|Only|By)\b"
+    following = re.sub(begins, lambda word: word[0].lower(), following.strip())
+    return f"{title.rstrip(':')}: {following}"
