@@ -140,6 +140,7 @@ class ChatApi:
                     raise LlmFailed(_told(refusal, messages, self._settings.key), _is_lasting(refusal))
         except httpx.TimeoutException:
             raise LlmFailed("it took too long") from None
+        # httpx raises RuntimeError for a client that `close` has closed meanwhile
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError):
             raise LlmFailed("the connection failed") from None
 

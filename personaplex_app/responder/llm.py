@@ -106,6 +106,8 @@ class LlmResponder:
         """Add the user's turn and what was played of the answer to the model's history."""
         if not self._turns:
             return
+        # several replies may have been made to one turn; the words that were played tell which of them it
+        # was
         turn = next((t for t in reversed(self._turns) if begins_with(t.spoken, agent_text)), self._turns[-1])
         if turn.user_text is not None:
             self._history.append(("user", turn.user_text))
@@ -159,7 +161,7 @@ class LlmResponder:
                 if reply.full:
                     return
         except LlmFailed:
-            # a sentence that is whole is said, though the stream broke after it
+            # a complete sentence is spoken, though the stream broke off after it
             yield from reply.finish(broken=True)
             raise
         yield from reply.finish()

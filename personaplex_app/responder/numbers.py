@@ -33,6 +33,8 @@ def figures(text: str) -> frozenset[int]:
     part = 0
     last = 10**15
     begun = False
+    # `last` is what the next word must be below to belong to the same number: 10 after "twenty". Words of 100
+    # and more multiply what was read so far. The empty word at the end closes the last number.
     for k, word in enumerate([*words, ""]):
         value = _value(word.lower())
         lone = (

@@ -62,6 +62,7 @@ class Synthesiser:
 
         path = weights.SYNTHESISER.verified()
         weights.SPELLING.verified()
+        # its dictionaries are loaded here, so that the first talk does not wait for them
         phonemes = G2P()
         self._model = Hibari(model=str(path), g2p=lambda text: phonemes(spoken_form(text)))
 
