@@ -16,10 +16,12 @@ _LINK = re.compile(
 )
 _FOOTNOTE = re.compile(r"\[\^?\d+\]|【[^】]*】")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]+)>")
-_EMPHASIS = re.compile(r"(?<!\w)(?P<mark>\*{1,3}|_{1,3}|~~)(?=\S)(?P<words>[^*_~]+?)(?<=\S)(?P=mark)(?!\w)")
+_EMPHASIS = re.compile(
+    r"(?<![\w\\])(?P<mark>\*{1,3}|_{1,3}|~~)(?=\S)(?P<words>[^*_~]+?)(?<=[^\s\\])(?P=mark)(?!\w)"
+)
 # what is left of an emphasis that goes on in another sentence
 _LOOSE_MARKS = re.compile(
-    r"\*{2,}|_{2,}|~~|(?<!\w)\*(?=\w)|(?<=[\w.!?,])\*(?!\w)|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
+    r"\*{2,}|_{2,}|~~|(?<![\w\\])\*(?=\w)|(?<=[\w.!?,])\*(?!\w)|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
 )
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _EMOJI = re.compile(
