@@ -190,7 +190,7 @@ TOO_LONG, NO_EVENTS = "it took too long", "its answer was not a stream of events
         (garbage, NO_EVENTS),
         (html, NO_EVENTS),
         (wrong_shape, NO_EVENTS),
-        (reported, "it reported an error"),
+        (reported, "it reported an error: 'overloaded'"),
         (empty, "it sent an empty answer"),
     ],
 )

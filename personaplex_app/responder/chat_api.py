@@ -312,7 +312,7 @@ def _refusal(response: httpx.Response) -> _Refusal:
     try:
         data = json.loads(text)
     except ValueError:
-        data = {"message": "" if "<" in text else text}  # a page of a proxy tells nothing
+        data = {"message": text}
     return _read_refusal(response.status_code, data)
 
 
@@ -329,6 +329,7 @@ def _read_refusal(status: int, data: Any) -> _Refusal:
         detail = f"{where}: {detail[0].get('msg', '')}"
     message = error.get("message") or detail or ""
     code = error.get("code") or error.get("type") or ""
+    message = "" if re.search(r"<[!/\w]", str(message)) else message  # a proxy's page tells nothing
     return _Refusal(status, _as_text(message), _as_text(error.get("param") or where), _as_text(code))
 
 
