@@ -28,8 +28,8 @@ _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u3030\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]"
 )
 _ROW = re.compile(r"^\s*\|(?P<cells>.*)\|?\s*$")
-_RULER = re.compile(r"^[\s|:]*(?:[-=*_]{1,}[\s|:]*){3,}$|^\s*(?:```|~~~).*$|^[\s|:]*-{3,}[\s|:]*$")
-_LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|(?:>\s?)+|[-*+•–]\s+(?:\[[ xX]\]\s+)?)+")
+_RULER = re.compile(r"^[\s|:]*(?:[-=*_][\s|:]*){3,}$|^\s*(?:```|~~~).*$|^[\s|:]*-{3,}[\s|:]*$")
+_LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|[-*+•–]\s+(?:\[[ xX]\]\s+)?)+")
 _ITEM = re.compile(r"^\s*(?P<number>\d{1,2})[.)]\s+(?=\S)")
 _CODE = re.compile(r"`+([^`]+)`+")
 
