@@ -38,6 +38,8 @@ SAID = {
     "€8/kg": "eight euros a kilogram",
     "$25/hr": "twenty-five dollars an hour",
     "75¢": "seventy-five cents",
+    "€14/€9": "fourteen euros, nine euros",
+    "$1.5-million": "one point five million dollars",
     # dates
     "2026-03-09": "March ninth, twenty twenty-six",
     "2026-03-09T14:05": "March ninth, twenty twenty-six at fourteen oh five",
@@ -67,6 +69,7 @@ SAID = {
     "10.30pm": "ten thirty PM",
     "07:05": "seven oh five",
     "11:00": "eleven o'clock",
+    "8h30": "eight thirty",
     # fractions
     "2/3 cup": "two thirds cup",
     "2½": "two and a half",
@@ -102,7 +105,13 @@ SAID = {
     "No. 8": "number eight",
     "PIN 0917": "PIN zero nine one seven",
     "code 1984": "code one nine eight four",
+    "Order #B-2077": "Order number B dash two zero seven seven",
+    "invoice 2026-118": "invoice two zero two six dash one one eight",
+    "978-3-16-14-0": "nine seven eight dash three dash one six dash one four dash zero",
     # telephone numbers
+    "+33 1 23 45 67 80": "plus three three, one, two three, four five, six seven, eight zero",
+    "030 901820": "zero three zero, nine zero one eight two zero",
+    "ext. 407": "ext. four zero seven",
     "(202) 555-0143": "two zero two, five five five, zero one four three",
     "202.555.0143": "two zero two, five five five, zero one four three",
     "+1 202 555 0143": "plus one, two zero two, five five five, zero one four three",
@@ -122,6 +131,10 @@ SAID = {
     "World War I": "World War one",
     "Chapter IX": "Chapter nine",
     "Malcolm X": "Malcolm X",
+    "Elizabeth I": "Elizabeth the first",
+    "Super Bowl LIV": "Super Bowl fifty-four",
+    "10999 Berlin": "one zero nine nine nine Berlin",
+    "350 W. 42nd St.": "three fifty W. forty-second Street.",
     "Dr. Lee of St. Mary's": "Doctor Lee of Saint Mary's",
     # numbers
     "-12": "minus twelve",

@@ -22,8 +22,8 @@ _RULES: tuple[Rule, ...] = (
     *names.VERSIONS,
     *dates.TIMES,
     *money.MONEY,
-    *numbers.MEASURES,
     *names.CODES,
+    *numbers.MEASURES,
     *dates.YEARS,
     *dates.FRACTIONS,
     *numbers.NUMBERS,
@@ -45,10 +45,11 @@ _SECRET = re.compile(
 _END = re.compile(r"(?![\w@/\\%°€$£^*=])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d)")
 _RANGE = re.compile(rf"{DASH}(?=[\d.$€£¥A-Z])")
 _WIDE_RANGE = re.compile(rf"{SPACE}{DASH}{SPACE}")
+_STROKE = re.compile(r"/(?=[\d$€£¥])")
 _SEPARATOR = re.compile(r"\s+|[(\[{\"“”‘'—]")
 _CHUNK = re.compile(r"[^\s(\[{\"“”—]+")
 _MAY_HOLD_FIGURES = re.compile(
-    rf"[\d{''.join(VULGAR)}@]|www|\w\.[a-z]|\b[IVX]+\b"
+    rf"[\d{''.join(VULGAR)}@]|www|\w\.[a-z]|\b[IVXL]+\b"
     rf"|\b(?:{'|'.join(name[:3] for name in (*WEEKDAYS, *MONTHS))})"
 )
 
@@ -118,21 +119,24 @@ def _figure_at(text: str, at: int, aloud: bool) -> tuple[str | None, int]:
 def _whole(text: str, at: int, aloud: bool) -> tuple[Figure, int] | None:
     """Return the figure or the range at `at`, and where it ends."""
     for figure, end in _candidates(text, at, aloud):
-        gap = _RANGE.match(text, end) or _WIDE_RANGE.match(text, end)
+        gap = _RANGE.match(text, end) or _WIDE_RANGE.match(text, end) or _STROKE.match(text, end)
         if gap and figure.ranges:
             for other, last in _candidates(text, gap.end(), aloud):
-                if _END.match(text, last) and (joined := _joined(figure, other, " " in gap[0])):
+                if _END.match(text, last) and (joined := _joined(figure, other, gap[0])):
                     return joined, last
         if _END.match(text, end):
             return figure, end
     return None
 
 
-def _joined(first: Figure, second: Figure, wide: bool) -> Figure | None:
-    """Return two figures as a range, None where they are no range."""
+def _joined(first: Figure, second: Figure, mark: str) -> Figure | None:
+    """Return two figures as a range, or as two beside each other; None where they are neither."""
+    wide = mark not in "-–—−"
     kinds = {first.kind, second.kind}
     if not second.ranges or (wide and (len(kinds) > 1 or "" in kinds)) or len(kinds - {""}) > 1:
         return None
+    if mark == "/":
+        return Figure(f"{first.words}, {second.words}")
     if first == second and not first.unit:
         return Figure(f"{first.head} {second.head}")
     if first.unit and second.unit and first.kind == second.kind:

@@ -117,7 +117,7 @@ def _season(match: re.Match[str]) -> str | None:
 
 def _clock(text: str, half: str = "") -> str | None:
     """Return a time in words, without its AM or PM; None for what is no time."""
-    hour, *rest = map(int, re.split(r"[:.]", text))
+    hour, *rest = map(int, re.split(r"[:.h]", text))
     if hour > 24 or any(part > 59 for part in rest):
         return None
     minute = rest[0] if rest else 0
@@ -144,7 +144,11 @@ def _time(match: re.Match[str]) -> Figure | None:
 
 
 DATES: tuple[Rule, ...] = (
-    rule(r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:[T ](?P<time>\d\d:\d\d(?::\d\d)?)Z?)?", _iso_date),
+    rule(
+        r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d\d)(?P=mark)(?P<day>\d\d)"
+        r"(?:[T ](?P<time>\d\d:\d\d(?::\d\d)?)Z?)?",
+        _iso_date,
+    ),
     rule(r"(?P<a>\d{1,2})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4}|\d\d)", _numeric_date),
     rule(
         rf"(?P<month>{_MONTH})\s(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:\s?{DASH}\s?\d{{1,2}}(?:st|nd|rd|th)?)?)"
@@ -171,7 +175,7 @@ DATES: tuple[Rule, ...] = (
 )
 TIMES: tuple[Rule, ...] = (
     rule(rf"(?P<time>\d{{1,2}}(?:[:.]\d\d)?)\s?(?P<half>{_HALF})", _time),
-    rule(r"(?P<time>\d{1,2}:\d\d(?::\d\d)?)(?P<half>)", _time),
+    rule(r"(?P<time>\d{1,2}(?::\d\d(?::\d\d)?|h\d\d))(?P<half>)", _time),
 )
 YEARS: tuple[Rule, ...] = (
     rule(
@@ -187,7 +191,7 @@ YEARS: tuple[Rule, ...] = (
     ),
 )
 FRACTIONS: tuple[Rule, ...] = (
-    rule(r"24/7", lambda _: "twenty-four seven"),
+    rule(r"24/7(?!/)", lambda _: "twenty-four seven"),
     rule(r"9/11", lambda _: "nine eleven"),
-    rule(rf"(?P<quantity>{FRACTION})", _fraction),
+    rule(rf"(?P<quantity>{FRACTION})(?:rds?|ths?)?", _fraction),
 )

@@ -61,11 +61,11 @@ def _per(match: re.Match[str]) -> str:
 MONEY: tuple[Rule, ...] = (
     rule(
         rf"(?P<sign>{SIGN})(?P<symbol>{_SYMBOL}){SPACE}?-?(?P<amount>{AMOUNT})(?:[,.][-–])?"
-        rf"(?:\s?(?P<scale>{SCALE})\b|(?P<letter>{_LETTER})\b)?{_PER}",
+        rf"(?:[\s-]?(?P<scale>{SCALE})\b|(?P<letter>{_LETTER})\b)?{_PER}",
         _money,
     ),
     rule(
-        rf"(?P<sign>{SIGN})(?P<amount>{SPACED}|{AMOUNT})(?:\s?(?P<scale>{SCALE})|(?P<letter>{_LETTER}))?"
+        rf"(?P<sign>{SIGN})(?P<amount>{SPACED}|{AMOUNT})(?:[\s-]?(?P<scale>{SCALE})|(?P<letter>{_LETTER}))?"
         rf"\s?(?P<symbol>{_SYMBOL})(?![\w]){_PER}",
         _money,
     ),

@@ -27,7 +27,7 @@ def _short_phone(match: re.Match[str]) -> str | None:
     first, second = match["a"], match["b"]
     is_range = int(second) % 100 == 0 and int(first) < int(second) and second[0] != "0"
     called = _TO_CALL.search(match.string[max(0, match.start() - 40) : match.start()])
-    if (is_range or match["mark"] == " ") and not called:
+    if (is_range or (match["mark"] == " " and second[0] != "0")) and not called:
         return None
     return f"{digits(first)}, {digits(second)}"
 
@@ -48,7 +48,9 @@ def _numbered(match: re.Match[str]) -> str:
 
 
 def _lead_digits(match: re.Match[str]) -> str:
-    return match["lead"] + " dash ".join(map(digits, match["digits"].split("-")))
+    return re.sub(r"(?i) no\.? ", " number ", match["lead"]) + " dash ".join(
+        map(digits, match["digits"].split("-"))
+    )
 
 
 def _house(match: re.Match[str]) -> str:
@@ -77,7 +79,7 @@ def say_code(match: re.Match[str]) -> str | None:
     if not (re.search(r"\d", text) and re.search(r"[A-Za-z]", text)) or re.fullmatch(r"\d+[a-z]{2,}", text):
         return None
     # COVID-19 has a number; A12-B7 has parts
-    dash = " " if re.fullmatch(r"[A-Za-z]+-\d+", text) else " dash "
+    dash = " " if re.fullmatch(r"[A-Za-z]+-\d+|\d+-[A-Za-z]+", text) else " dash "
     return dash.join(map(_parts, text.split("-")))
 
 
@@ -107,11 +109,24 @@ def _address(match: re.Match[str]) -> str:
     return www + spelt(re.sub(r"(?i)^www\.", "", text))
 
 
+def _row(match: re.Match[str]) -> str | None:
+    """Return digits in groups that are no range, as an order or a book has them."""
+    groups = match[0].split("-")
+    if len(groups) == 2 and int(groups[0]) <= int(groups[1]):
+        return None
+    return " dash ".join(map(digits, groups))
+
+
 def _roman(match: re.Match[str]) -> str | None:
     letters = match["roman"]
-    values = [{"I": 1, "V": 5, "X": 10}[letter] for letter in letters]
+    after = match.string[match.end() :]
+    if letters == "XL":
+        return None  # a size
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50}[letter] for letter in letters]
     value = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
-    if match["name"] in MONARCHS and letters != "I":
+    # "Mary I" may go on with "I think"
+    is_name = letters != "I" or re.match(r"\W*$|[.,;:!?)]|\s(?:was|of|ruled|reigned|died)\b", after)
+    if match["name"] in MONARCHS and is_name:
         return f"{match['name']} the {ordinal(value)}"
     alone = len(letters) == 1 and match["name"] not in NUMBERED
     return None if alone else f"{match['name']} {cardinal(value)}"
@@ -132,11 +147,11 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
 )
 PHONES: tuple[Rule, ...] = (
-    rule(r"\+\d{1,3}(?:[ ./-]?\(0\))?(?:[ ./-]?\(?\d{2,8}\)?){1,6}", _phone),
+    rule(r"\+\d{1,3}(?:[ ./-]?\(0\))?(?:[ ./-]\d(?=[ ./-]))?(?:[ ./-]?\(?\d{2,8}\)?){1,6}", _phone),
     rule(r"(?:1[ .-]?)?\(\d{3}\)[ -]?\d{3}[ .-]\d{4}|\(0\d{1,4}\)[ -]?\d{3,8}(?:[ -]\d{3,5})?", _phone),
     rule(r"(?:1[-. ])?\d{3}(?P<mark>[-. ])\d{3}(?P=mark)\d{4}", _phone),
     rule(r"1-\d{3}-(?:\d{3}-)?[A-Z]{3,8}(?:-[A-Z]+)?", _phone),
-    rule(r"0\d{1,4}(?:[ /-]\d{2,5}){1,4}", _phone),
+    rule(r"0\d{1,4}(?:[ /-]\d{2,8}){1,4}", _phone),
     rule(r"(?P<a>\d{3})(?P<mark>[- ])(?P<b>\d{4})", _short_phone),
 )
 VERSIONS: tuple[Rule, ...] = (
@@ -149,17 +164,23 @@ VERSIONS: tuple[Rule, ...] = (
 )
 CODES: tuple[Rule, ...] = (
     rule(
-        rf"(?P<lead>(?i:{_LEADS}|{_THINGS}(?: number| no\.?| code| id))(?: number| code)?(?: is|:)?\s)"
+        rf"(?P<lead>(?i:{_LEADS}|{_THINGS}(?: number| no\.?| code| id))(?: number| code)?(?: is|:|\.)?\s)"
         r"#?(?P<digits>\d{3,}(?:-\d{2,})*)",
         _lead_digits,
     ),
     rule(r"(?P<lead>(?i:call|dial|ring|phone|text)\s)(?P<digits>\d{3,})(?!\s[a-z]+s\b)", _lead_digits),
     rule(r"(?P<lead>[A-Z]{2},?\s)(?P<digits>\d{5}(?:-\d{4})?)", _lead_digits),
     rule(rf"(?P<number>\d{{1,5}})(?P<letter>[A-Z]?)(?=\s{_STREET}(?:{any_of(STREETS)})\b)", _house),
+    rule(r"\d{3,}-\d+(?:-\d+)*|\d+(?:-\d+){2,}", _row),
+    # the code of a town, where it stands before its name
+    rule(r"(?P<lead>)(?P<digits>\d{5}(?<!00))(?=\s[A-Z][a-z])", _lead_digits),
     rule(rf"(?P<suffix>{any_of(STREETS)})\b\.?", _street),
 )
 NAMES: tuple[Rule, ...] = (
-    rule(r"(?:#|[Nn]o\.\s?|№\s?)(?P<name>[A-Z]*\d[\w-]*)", _numbered),
+    rule(r"(?:#|[Nn]o\.\s?|№\s?)(?P<name>[A-Z]*-?\d[\w-]*)", _numbered),
     rule(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*", say_code),
-    rule(r"(?P<name>[A-Z][a-z]+)\s(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?!\w|['’]\w)", _roman),
+    rule(
+        r"(?P<name>[A-Z][a-z]+)\s(?P<roman>(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w|'(?!s\b)\w)",
+        _roman,
+    ),
 )

@@ -92,12 +92,19 @@ def _measure(match: re.Match[str]) -> Figure | None:
     )
 
 
+def _inches(match: re.Match[str]) -> str | None:
+    if match.string[: match.start()].count('"') % 2 or "“" in match.string[: match.start()]:
+        return None  # the mark closes a quotation
+    return quantity(match["quantity"]) + (" inch" if match["quantity"] == "1" else " inches")
+
+
 def _sized(match: re.Match[str]) -> str:
     words = " by ".join(quantity(part) for part in re.split(r"\s?[x×]\s?", match["sizes"]))
     return f"{words} {UNITS[match['unit']][1]}" if match["unit"] else words
 
 
 MEASURES: tuple[Rule, ...] = (
+    rule(rf"(?P<quantity>{QUANTITY})[\"″”]", _inches),
     rule(rf"(?P<sizes>(?:{QUANTITY})(?:\s?[x×]\s?(?:{QUANTITY}))+)(?:\s?(?P<unit>{UNIT})(?!\w))?", _sized),
     rule(
         r"(?P<feet>\d+)['′]\s?(?P<inches>\d{1,2})(?:[\"″”]|'')",
