@@ -147,8 +147,11 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
 )
 PHONES: tuple[Rule, ...] = (
+    # "+44 (0)20 7946 0018"
     rule(r"\+\d{1,3}(?:[ ./-]?\(0\))?(?:[ ./-]\d(?=[ ./-]))?(?:[ ./-]?\(?\d{2,8}\)?){1,6}", _phone),
+    # "1 (202) 555-0143", "(020) 79460018"
     rule(r"(?:1[ .-]?)?\(\d{3}\)[ -]?\d{3}[ .-]\d{4}|\(0\d{1,4}\)[ -]?\d{3,8}(?:[ -]\d{3,5})?", _phone),
+    # "1-202-555-0143", then "1-800-FLOWERS", "020 7946 0018" and "555-0143"
     rule(r"(?:1[-. ])?\d{3}(?P<mark>[-. ])\d{3}(?P=mark)\d{4}", _phone),
     rule(r"1-\d{3}-(?:\d{3}-)?[A-Z]{3,8}(?:-[A-Z]+)?", _phone),
     rule(r"0\d{1,4}(?:[ /-]\d{2,8}){1,4}", _phone),
@@ -168,15 +171,18 @@ CODES: tuple[Rule, ...] = (
         r"#?(?P<digits>\d{3,}(?:-\d{2,})*)",
         _lead_digits,
     ),
+    # "call 911", "MA 02108", "14C Oak Ave."
     rule(r"(?P<lead>(?i:call|dial|ring|phone|text)\s)(?P<digits>\d{3,})(?!\s[a-z]+s\b)", _lead_digits),
     rule(r"(?P<lead>[A-Z]{2},?\s)(?P<digits>\d{5}(?:-\d{4})?)", _lead_digits),
     rule(rf"(?P<number>\d{{1,5}})(?P<letter>[A-Z]?)(?=\s{_STREET}(?:{any_of(STREETS)})\b)", _house),
+    # "2026-118", "978-3-16-14-0"
     rule(r"\d{3,}-\d+(?:-\d+)*|\d+(?:-\d+){2,}", _row),
     # the code of a town, where it stands before its name
     rule(r"(?P<lead>)(?P<digits>\d{5}(?<!00))(?=\s[A-Z][a-z])", _lead_digits),
     rule(rf"(?P<suffix>{any_of(STREETS)})\b\.?", _street),
 )
 NAMES: tuple[Rule, ...] = (
+    # "#7", "A12-B7", "Louis XVI"
     rule(r"(?:#|[Nn]o\.\s?|№\s?)(?P<name>[A-Z]*-?\d[\w-]*)", _numbered),
     rule(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*", say_code),
     rule(
