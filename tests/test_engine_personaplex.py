@@ -426,7 +426,7 @@ def captioned(pieces):
     [
         ([" ca", "f", "<0xC3>", "<0xA9>", " ok"], "café ok"),
         ([" ", "<0xE2>", "", "<0x82>", "<0xAC>", "5"], "€5"),  # silence between them
-        ([" a ", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], "a 😀"),
+        ([" a", " ", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], "a 😀"),
         ([" a", "<0xC3>", " b"], "a b"),  # a character that is never finished
         ([" a", "<0xA9>", "<0xFF>", " b"], "a b"),  # bytes that are none
         ([" a", "<0x62>"], "ab"),
