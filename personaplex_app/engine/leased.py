@@ -31,16 +31,7 @@ import torch
 
 from ..errors import BadInput, EngineError, GpuUnavailable, PersonaplexError
 from ..voices import Voice
-from .contract import (
-    Capabilities,
-    Engine,
-    EngineState,
-    Sampling,
-    Session,
-    SessionConfig,
-    Step,
-    language_of,
-)
+from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step, language_of
 
 log = logging.getLogger(__name__)
 
