@@ -74,3 +74,13 @@ async def test_asker_is_not_kept_by_what_others_read(path, query):
 def test_asker_in_this_process_always_waits():
     for _ in range(3):
         NO_ASKER.check()
+
+
+def test_cancel_ends_what_was_asked_for_in_that_session_and_nothing_asked_for_later():
+    askers = Askers(lambda: 0.0)
+    before, elsewhere = askers.asker(CALLER, "abc"), askers.asker(CALLER, "xyz")
+    askers.cancel("abc")
+    with pytest.raises(CapacityError, match="cancelled"):
+        before.check()
+    elsewhere.check()
+    askers.asker(CALLER, "abc").check()

@@ -179,5 +179,6 @@ async def test_pong_does_not_wait_behind_the_agents_sound():
         tasks.start_soon(queue.drain_to, channel)
         await until(lambda: len(channel.received) == 5)
         tasks.cancel_scope.cancel()
+    await channel.close(1000, "")
     assert [each["sent"] for each in channel.events("pong")] == [1, 2]
     assert [message.kind for message in channel.received[:3]] == [Kind.METADATA, Kind.METADATA, Kind.AUDIO]

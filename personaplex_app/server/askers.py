@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
+from weakref import WeakSet
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +24,8 @@ GRACE_S = 20.0
 _ANSWERS = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(?P<event>[^/]+))$")
 
 
-@dataclass
+# not equal by value: one visitor may ask for the same twice
+@dataclass(eq=False)
 class Asker:
     """Whoever asked for one piece of work, by the session that its answer is read under."""
 
@@ -31,10 +33,17 @@ class Asker:
     session: str = ""
     readers: Counter[str] = field(default_factory=Counter)
     now: Callable[[], float] = time.monotonic
+    cancelled: bool = False
+    """Whether the visitor pressed Cancel, and has been shown that."""
     _seen_s: float | None = None
 
     def check(self) -> None:
-        """Raise CapacityError when nobody has waited for the answer for a while. Call it now and then."""
+        """Raise CapacityError when the work was cancelled or nobody has waited for the answer for a while.
+
+        Call it now and then.
+        """
+        if self.cancelled:
+            raise CapacityError("The work was cancelled.")
         now_s = self.now()
         if self._seen_s is None or self.readers[self.session] or self.readers[self.caller.address]:
             self._seen_s = now_s
@@ -51,11 +60,24 @@ class Askers:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._readers: Counter[str] = Counter()
+        self._at_work: WeakSet[Asker] = WeakSet()
         self._now = now
 
     def asker(self, caller: Principal, session: str) -> Asker:
         """Return who asked, by what the request says of itself."""
-        return Asker(caller, session, self._readers, self._now)
+        asker = Asker(caller, session, self._readers, self._now)
+        self._at_work.add(asker)
+        return asker
+
+    def cancel(self, session: str) -> None:
+        """Cancel what was asked for in a session until now.
+
+        Gradio's own way, a listener that `cancels` others, would end what the same visitor begins within the
+        next second too.
+        """
+        for asker in self._at_work:
+            if asker.session == session:
+                asker.cancelled = True
 
     def counting(self, app: ASGIApp) -> ASGIApp:
         """Return ASGI middleware that counts who reads answers."""

@@ -37,6 +37,7 @@ from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
 from .app_state import AppState
+from .comparison_request import ComparisonRequest
 from .engine_supervisor import EngineSupervisor
 from .leasing import render_length_s, usable_engine
 from .threads import in_thread
@@ -47,14 +48,8 @@ MAX_RECORDING_S = 120.0
 MAX_RECORDINGS = 8
 MAX_RUNS = 64
 MAX_ACTIVE = 8
-MAX_INPUTS = 6
-MAX_SEEDS = 5
-MAX_VOICES = 24
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-ROOM_S = 6.0
-MOST_ROOM_S = 30.0
-"""Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
 GRACE_S = 90.0
@@ -73,73 +68,7 @@ class ComparisonInput:
     persona: str
     samples: np.ndarray
     private: bool
-
-
-@dataclass(frozen=True)
-class ComparisonRequest:
-    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" |
-    "recording", name).
-
-    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names an engine other
-    than the app's own.
-    """
-
-    inputs: tuple[tuple[str, str], ...]
-    persona: str
-    voices: tuple[str, ...]
-    seeds: tuple[int, ...]
-    room_s: float = ROOM_S
-    engine: str = ""
-
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
-        """Return the request in a client's JSON. Raises: BadInput naming the field."""
-        inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
-        if wrong := next(
-            (
-                each
-                for each in inputs
-                if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)
-            ),
-            None,
-        ):
-            raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
-        persona = data.get("persona", "")
-        engine = data.get("engine", "")
-        seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
-        if not isinstance(engine, str):
-            raise BadInput(
-                f"The engine is {shorten(engine)}; it must be a name, or empty for the current one."
-            )
-        if not isinstance(persona, str):
-            raise BadInput(
-                f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own."
-            )
-        if any(not 0 <= seed < 2**31 for seed in seeds):
-            raise BadInput("A seed must be a whole number from 0 to 2147483647.")
-        room_s = data.get("room_s", ROOM_S)
-        if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
-            raise BadInput(
-                f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds."
-            )
-        voices = _list(data, "voices", str, MAX_VOICES)
-        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
-
-
-def _distinct(values: list[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(values))
-
-
-def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
-    value = data.get(name)
-    if (
-        not isinstance(value, list)
-        or not 1 <= len(value) <= most
-        # not `isinstance`: True and False are ints too
-        or any(type(each) is not kind for each in value)
-    ):
-        raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
-    return value
+    sharers: Sharers = ()
 
 
 @dataclass
@@ -216,8 +145,6 @@ class Comparisons:
         if self._upload:
             self._upload.start()
         self._recordings: OrderedDict[str, ComparisonInput] = OrderedDict()
-        # whose they are
-        self._recorders: dict[str, Sharers] = {}
         self._recording = threading.Lock()
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
@@ -250,14 +177,14 @@ class Comparisons:
         samples = audio.decode(data, MAX_RECORDING_S)
         # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
+        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, caller.sharers)
         with self._recording:
             self._recordings[id_] = made
             self._recordings.move_to_end(id_)
-            self._recorders[id_] = caller.sharers
             while len(self._recordings) > MAX_RECORDINGS:
-                gone = least_missed(list(self._recordings), self._recorders.__getitem__)
-                del self._recordings[gone], self._recorders[gone]
+                del self._recordings[
+                    least_missed(list(self._recordings.values()), lambda each: each.sharers).id
+                ]
         return made
 
     def _input(self, kind: str, name: str) -> ComparisonInput:
@@ -348,10 +275,8 @@ class Comparisons:
         while True:
             left_s = run.asked_s + GRACE_S - time.monotonic()
             if left_s <= 0:
-                break
+                return self.cancel(run)
             await anyio.sleep(left_s)
-        log.info("a comparison that nobody waits for is stopped")
-        self.cancel(run)
 
     async def _render(self, run: ComparisonRun) -> None:
         with anyio.CancelScope() as run.scope:

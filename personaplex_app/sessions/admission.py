@@ -164,14 +164,19 @@ class Admission:
         if line is self._line:
             self._request_back()
         self._notify_lines()
+        told: int | None = None
         try:
             while not waiter.slot.done():
                 # before the place is read, so that no move in between is missed
                 waiter.moved = _future()
-                on_wait(self._place(waiter))
-                await asyncio.wait(
+                place = self._place(waiter)
+                if place.ahead != told:
+                    told = place.ahead
+                    on_wait(place)
+                moved, _ = await asyncio.wait(
                     (waiter.slot, waiter.moved), timeout=NOTIFY_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
+                told = told if moved else None
             return waiter.slot.result()
         except BaseException:
             self._leave(waiter)

@@ -99,17 +99,19 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
             score = gr.Button("Score", elem_id="evaluate-score")
             scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    running = start.click(
+    start.click(
         handlers.evaluate,
         [kinds, voices, seeds, dnsmos],
         [state, start, stop],
         api_name="evaluate",
         concurrency_limit=None,
+        # one that was cancelled may be ending still when the next begins
+        trigger_mode="multiple",
         **quiet,
     )
-    # the start button is shown again only after the cancelling, which would also cancel a run started before
-    cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
-    cancelled.then(handlers.stopped, None, [state, start, stop], api_visibility="private", **quiet)
+    stop.click(
+        handlers.cancel, None, [state, start, stop], api_visibility="private", concurrency_limit=None, **quiet
+    )
     score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
@@ -139,16 +141,17 @@ class _EvaluateTab:
         """Hold scenarios of these kinds with these voices, in so many takes, and write the report; the
         progress is shown in the page.
         """
+        asker = asker_of(request, self._app_state)
         try:
             if not kinds or not voices:
                 raise BadInput("Nothing is chosen yet; tick at least one kind of scenario and one voice.")
             takes = range(max(1, min(MAX_SEEDS, int(seeds))))
             plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
             yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
-            async with aclosing(
-                self._evaluations.run(plan, dnsmos, asker_of(request, self._app_state))
-            ) as steps:
+            async with aclosing(self._evaluations.run(plan, dnsmos, asker)) as steps:
                 async for status in steps:
+                    if asker.cancelled:
+                        return
                     yield (
                         _page(status),
                         *(
@@ -158,11 +161,14 @@ class _EvaluateTab:
                         ),
                     )
         except PersonaplexError as error:
+            if asker.cancelled:
+                return
             yield _notice(str(error)), gr.update(visible=True), gr.update(visible=False)
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
-    def stopped(self) -> tuple:
-        """Show that what is done is kept."""
+    async def cancel(self, request: gr.Request) -> tuple:
+        """End what this visitor began, and show that what is done is kept."""
+        self._app_state.askers.cancel(request.session_hash or "")
         text = "Cancelled. What is done is kept: start the same again and it goes on from there."
         return _notice(text), gr.update(visible=True), gr.update(visible=False)
 

@@ -140,8 +140,9 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")
         both = gr.Audio(label="Both sides", visible=False, format="wav")
     outputs = [answer, agent, both]
-    quiet = {"show_progress": "hidden", "concurrency_limit": None}
-    asked = start.click(
+    # one that was cancelled may be ending still when the next begins
+    quiet = {"show_progress": "hidden", "concurrency_limit": None, "trigger_mode": "multiple"}
+    start.click(
         handlers.respond,
         [clip, voice, persona, prompt, room_s, *sampling],
         outputs,
@@ -150,7 +151,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         **quiet,
     )
     # for visitors whose daily time on the GPU is used up
-    otherwise = use_fallback.click(
+    use_fallback.click(
         handlers.respond_with_fallback,
         [clip, persona, prompt, room_s],
         outputs,
@@ -158,13 +159,11 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         concurrency_id="respond",
         **quiet,
     )
-    again = answer.submit(
+    answer.submit(
         handlers.again, [answer], outputs, api_visibility="private", concurrency_id="respond", **quiet
     )
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    # the form is shown again only after the cancelling, which would also cancel a request made before
-    cancelled = stop.click(None, cancels=[asked, otherwise, again], **private)
-    cancelled.then(lambda: {"state": "cancelled"}, None, answer, **private)
+    stop.click(handlers.cancel, None, answer, concurrency_limit=None, **private)
     persona.input(handlers.choose, persona, [voice, prompt], **private)
     page.load(handlers.offer, [persona, voice, prompt], [persona, voice, prompt], **private)
     return tab
@@ -317,18 +316,25 @@ class _RespondTab:
             async for told in answers:
                 yield told
 
+    async def cancel(self, request: gr.Request) -> dict[str, str]:
+        """End what this visitor asked for, and show that nothing was kept."""
+        self._app_state.askers.cancel(request.session_hash or "")
+        return {"state": "cancelled"}
+
     async def _answer(
         self, supervisor: EngineSupervisor, ask: Ask, request: gr.Request | None
     ) -> AsyncGenerator[Update, None]:
         """Render what `ask` returns, telling how far it is; errors are told in the page and raised for
         programs.
         """
+        asker = asker_of(request, self._app_state) if request else NO_ASKER
         try:
-            asker = asker_of(request, self._app_state) if request else NO_ASKER
             async with aclosing(self._render_in_turn(supervisor, ask, asker)) as steps:
                 async for told in steps:
                     yield told
         except PersonaplexError as error:
+            if asker.cancelled:
+                return
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 

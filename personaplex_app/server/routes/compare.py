@@ -23,16 +23,8 @@ from ...evaluation.comparison import Matched
 from ...evaluation.scenarios import KIND_TITLES
 from ...json_input import whole_number
 from ...sessions.shares import Shares
-from ..comparisons import (
-    MAX_CELLS,
-    MAX_INPUTS,
-    MAX_RECORDING_S,
-    MAX_SEEDS,
-    ComparisonRequest,
-    ComparisonRun,
-    Comparisons,
-    recording_seconds,
-)
+from ..comparison_request import MAX_INPUTS, MAX_SEEDS, ComparisonRequest
+from ..comparisons import MAX_CELLS, MAX_RECORDING_S, ComparisonRun, Comparisons, recording_seconds
 from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, json_object, principal_of, private_json
 from ..uploads import MAX_UPLOADS, uploaded
