@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -30,10 +30,10 @@ def least_missed(
     address that has most. `things` come oldest first.
     """
     for level in (1, 2):
-        weights: Counter[Sharers] = Counter()
+        weights: defaultdict[Sharers, float] = defaultdict(float)
         for thing in things:
             weights[sharers(thing)[:level]] += weight(thing)
-        heaviest = weights.most_common(1)[0][0]
+        heaviest = max(weights, key=weights.__getitem__)
         things = [thing for thing in things if sharers(thing)[:level] == heaviest]
     return things[0]
 
