@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import numpy as np
 
@@ -184,6 +185,8 @@ class Talk:
             except TimeoutError:
                 return self._finish(end_reasons.SILENT)
             self._take(order)
+            # a receive that has messages waiting gives nobody else a turn, neither the writer nor other talks
+            await anyio.lowlevel.checkpoint()
 
     def _take(self, order: FromClient) -> None:
         """Take what a client said; nothing here waits, so that a stop is never behind anything."""
