@@ -1,4 +1,6 @@
-"""The door that every request passes: the origin check, the login when one is set, and who calls."""
+"""The door that every request passes: the name it asks for, the origin check, the login when one is set, and
+who calls.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,34 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
+import math
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..addresses import OPAQUE_ORIGIN, Origin, caller_of, is_loopback, plain_origin, split_host
+from ..errors import shorten
 from ..principal import Limits, Principal
 from ..settings import Settings
+from .connect_rate import Recent
+
+log = logging.getLogger(__name__)
 
 COOKIE = "personaplex_login"
+WRONG_LOGINS_PER_MINUTE = 20
+MOST_TOLD = 32
 
 
 class AuthMiddleware:
-    """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
+    """ASGI middleware. With neither `auth` nor `api_key` set only the name and the origin are checked.
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
-    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic. An address
+    that brings wrong ones is not listened to for a while; who has the cookie already goes on.
     `open_paths` need neither. Who gets through is a `Principal` from here on, in the scope's state.
     """
 
@@ -41,8 +51,13 @@ class AuthMiddleware:
         self._api_key = settings.api_key
         self._gateway_key = settings.gateway_key
         self._limits = Limits(settings.connects_per_minute)
-        self._allowed_origins = allowed_origins
+        self._allowed_origins = {plain_origin(origin) for origin in allowed_origins}
+        named = self._allowed_origins - {OPAQUE_ORIGIN}
+        self._allowed_names = {Origin.parse(origin).host for origin in named}
+        self._for_this_machine = is_loopback(settings.host) and not settings.share
         self._open_paths = open_paths
+        self._wrong_logins = Recent()
+        self._told: set[tuple[str, str]] = set()
         # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
         self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
 
@@ -50,62 +65,119 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        if not self._origin_fits(scope, headers):
-            text = (
-                "This page's origin may not use this app; its owner can name it in"
-                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all."
+        refuse = _Refusal(scope, receive, send)
+        if not self._name_fits(scope, headers):
+            return await refuse(
+                421,
+                "host",
+                "This app listens on its own machine alone, where this is not its name; open it as localhost,"
+                " or name the address in PERSONAPLEX_ALLOWED_ORIGINS.",
             )
-            return await self._refuse(scope, receive, send, 403, "origin", text)
+        if not self._origin_fits(scope, headers):
+            self._tell(headers)
+            return await refuse(
+                403,
+                "origin",
+                "This page's origin may not use this app; its owner can name it in"
+                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all.",
+            )
         connection = HTTPConnection(scope)
-        connection.state.principal = self._principal_of(connection)
-        open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
-        if open_to_all or self._has_cookie(headers) or _has_key(connection, self._api_key):
+        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
+        connection.state.principal = caller = self._principal_of(connection, has_gateway_key)
+        if self._has_cookie(headers):
             return await self._app(scope, receive, send)
-        if self._has_login(headers):
+        open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
+        has_login = self._has_login(headers)
+        fits = has_login or has_gateway_key
+        if self._brings_secret(connection):
+            wait_s = self._wrong_logins.wait_s(caller.address, WRONG_LOGINS_PER_MINUTE)
+            if wait_s:
+                return await refuse(
+                    429,
+                    "too_many_logins",
+                    f"Too many wrong logins or keys came from this address; wait {math.ceil(wait_s)} s.",
+                    {"Retry-After": str(math.ceil(wait_s))},
+                )
+            if not fits:
+                self._wrong_logins.add(caller.address)
+        if open_to_all or _has_key(connection, self._api_key):
+            return await self._app(scope, receive, send)
+        if has_login:
             return await self._app(scope, receive, self._with_cookie(send, scope))
-        return await self._refuse(
-            scope,
-            receive,
-            send,
-            401,
-            "login",
-            "This app asks for a login; give its user and password, or its API key.",
+        ask = {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'} if self._auth else {}
+        await refuse(
+            401, "login", "This app asks for a login; give its user and password, or its API key.", ask
         )
 
-    def _principal_of(self, connection: HTTPConnection) -> Principal:
+    def _principal_of(self, connection: HTTPConnection, has_gateway_key: bool) -> Principal:
         """Return who calls. A page of another site cannot send the owner's header unasked."""
-        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
         caller = Principal(
-            address=connection.client.host if connection.client else "",
+            address=caller_of(connection.client.host) if connection.client else "",
             scopes=frozenset({"gateway"}) if has_gateway_key else frozenset(),
             limits=self._limits,
         )
         return caller.with_owner_key(connection.headers.get("x-owner-key", ""))
+
+    def _name_fits(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether a request asks for a name of this machine, if the app is for this machine alone.
+
+        A page can have its own name lead here (DNS rebinding): its requests would look like the app's own.
+        They come straight to the port that is listened on, with that port in their name; what a proxy passes
+        on has the proxy's port. TLS has the browser check the name itself.
+        """
+        address, port = scope.get("server") or ("", None)
+        if not self._for_this_machine or _is_secure(scope) or not is_loopback(address):
+            return True
+        try:
+            name, asked_port = split_host(headers.get("host", "localhost"))
+        except ValueError:
+            return False
+        return (asked_port or 80) != port or is_loopback(name) or name in self._allowed_names
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
         if origin is None:
             return True
         try:
-            site = urlsplit(origin)
+            if plain_origin(origin) in self._allowed_origins:
+                return True
+            page = Origin.parse(origin)
+            # a proxy may have ended TLS without saying so: the page's own scheme is taken for both
+            app = Origin.of(page.scheme, headers.get("host", ""))
         except ValueError:
             return False
         # a page that came without TLS could be anybody's on the way
-        downgraded = _is_secure(scope) and site.scheme != "https"
-        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip(
-            "/"
-        ) in self._allowed_origins
+        downgraded = _is_secure(scope) and page.scheme != "https"
+        return page == app and not downgraded
+
+    def _tell(self, headers: Headers) -> None:
+        """Log once what did not fit: where it is a proxy's doing, its owner sees nothing else."""
+        pair = (shorten(headers["origin"], 80), shorten(headers.get("host", ""), 80))
+        if pair not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(pair)
+            log.warning(
+                "refused what a page of %s asked for: the request was for the host %s. If both are this app,"
+                " the proxy in front must pass the Host header on, port and all; another site's page must be"
+                " named with --allowed-origins.",
+                *pair,
+            )
 
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         return scope["type"] == "http" and path in self._open_paths
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and _same(cookie.value, self._cookie)
+        # split by hand: our cookie has neither quotes nor escapes, which some versions of Python take
+        # quadratic time for
+        pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+        return any(name == COOKIE and _same(value, self._cookie) for name, _, value in pairs)
+
+    def _brings_secret(self, connection: HTTPConnection) -> bool:
+        """Return whether a request tries a login or key of ours; some hosts add bearer tokens of theirs."""
+        header = connection.headers
+        named = header.get("x-api-key") or connection.query_params.get("api_key")
+        door = self._auth or self._api_key
+        return bool((door and header.get("authorization")) or ((door or self._gateway_key) and named))
 
     def _has_login(self, headers: Headers) -> bool:
         kind, _, encoded = headers.get("authorization", "").partition(" ")
@@ -113,7 +185,7 @@ class AuthMiddleware:
             return False
         try:
             return _same(base64.b64decode(encoded, validate=True).decode(), self._auth)
-        except (binascii.Error, UnicodeDecodeError):
+        except (binascii.Error, ValueError):
             return False
 
     def _with_cookie(self, send: Send, scope: Scope) -> Send:
@@ -128,19 +200,24 @@ class AuthMiddleware:
 
         return send_with_cookie
 
-    async def _refuse(
-        self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str
+
+class _Refusal:
+    """The answer to one request that does not get through."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def __call__(
+        self, status: int, code: str, text: str, headers: dict[str, str] | None = None
     ) -> None:
-        if scope["type"] == "websocket":
+        if self._scope["type"] == "websocket":
             # closing before accepting makes the server answer 403
-            await receive()
-            return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
-        headers = (
-            {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
-            if status == 401 and self._auth
-            else {}
-        )
-        await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
+            await self._receive()
+            return await self._send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        answer = JSONResponse({"error": code, "message": text}, status, headers)
+        await answer(self._scope, self._receive, self._send)
 
 
 def _has_key(connection: HTTPConnection, *wanted: str) -> bool:

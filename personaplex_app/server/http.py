@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning, TooLarge
 from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -18,6 +19,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
     (TalkRunning, 409),
+    (TooLarge, 413),
     (BadInput, 400),
     (CapacityError, 429),
     (StorageFull, 507),
@@ -46,20 +48,33 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
     return wrapped
 
 
+def too_large(limit_bytes: int) -> TooLarge:
+    """Return the error for a body over a limit."""
+    return TooLarge(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+
+
+def check_announced(headers: Headers, limit_bytes: int) -> None:
+    """Look at the length that a body will have. Raises: TooLarge when it says one over the limit."""
+    said = headers.get("content-length", "")
+    if said.isdecimal() and int(said[:20]) > limit_bytes:
+        raise too_large(limit_bytes)
+
+
 async def limited_body(request: Request, limit_bytes: int) -> bytes:
-    """Return a request's body. Raises: BadInput as soon as it is over the limit."""
+    """Return a request's body. Raises: TooLarge as soon as it is over the limit, or says that it will be."""
+    check_announced(request.headers, limit_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit_bytes:
-            raise BadInput(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+            raise too_large(limit_bytes)
     return bytes(body)
 
 
 async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
     """Return a request's body as the JSON object that it is.
 
-    Raises: BadInput when it is too large or something else; `example` goes on with "a JSON object".
+    Raises: TooLarge; BadInput when it is something else. `example` goes on with "a JSON object".
     """
     try:
         value = json.loads(await limited_body(request, limit_bytes))

@@ -68,7 +68,8 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             static_tab.build_tab("Compare", "compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
-    return page.queue(max_size=MOST_QUEUED)
+    # else its routes `run` and `api` would pass the queue and its limits by
+    return page.queue(max_size=MOST_QUEUED, api_open=False)
 
 
 def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -> FastAPI:
