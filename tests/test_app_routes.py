@@ -31,6 +31,10 @@ def routes_of(routes: list[BaseRoute], before: str = "") -> list[tuple[str, Base
     """Return every route below some, with its path, its parameters filled in."""
     found = []
     for route in routes:
+        # FastAPI's own kind of route for a router that was included
+        if router := getattr(route, "original_router", None):
+            found += routes_of(router.routes, before)
+            continue
         path = before + re.sub(r"\{[^}]*\}", "x", getattr(route, "path", ""))
         below = getattr(route, "routes", None)
         found += routes_of(below, path) if below else [(path or "/", route)]
@@ -49,7 +53,8 @@ def made(tmp_path):
     yield make
     for app in apps:
         app.close()
-        app.state.close()
+        app.state.library.close()
+        app.state.renderings.close()
 
 
 @pytest.mark.parametrize("door", [{"auth": "ann:sesame"}, {"api_key": "k-1"}])
