@@ -107,7 +107,7 @@ class Origin:
         """Return the origin of a Host header, for a page that came by `scheme`. Raises: ValueError."""
         scheme = scheme.lower()
         host, port = split_host(host_and_port)
-        return cls(scheme, host, port or _DEFAULT_PORTS.get(scheme))
+        return cls(scheme, host, _DEFAULT_PORTS.get(scheme) if port is None else port)
 
     def __str__(self) -> str:
         """Return it as a browser writes it."""

@@ -79,6 +79,8 @@ class Application:
         settings = self.state.settings
         host = this_platform()
         origins = (*settings.allowed_origins, *host.origins)
+        # a notebook shows the public link in a frame, wherever it runs
+        frames = ("*",) if settings.share else (*settings.allowed_origins, *host.frames)
         certified = not (self.certificate and self.certificate.self_signed)
         return {
             "routes": self._routes(),
@@ -86,7 +88,7 @@ class Application:
                 Middleware(
                     ProxyHeaders, settings.trusted_proxies, settings.root_path, settings.share or host.relayed
                 ),
-                Middleware(PageHeaders, (*settings.allowed_origins, *host.frames), certified),
+                Middleware(PageHeaders, frames, certified),
                 Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(BodyLimit, UploadShares()),

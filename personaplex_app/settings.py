@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from .addresses import EVERY_PEER, plain_host, plain_network, plain_origin
+from .addresses import EVERY_PEER, Origin, plain_host, plain_network, plain_origin
 from .errors import UsageError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
@@ -89,9 +89,13 @@ def _socket(text: str) -> str:
         raise ValueError(
             f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS"
         )
+    try:
+        server = str(Origin.of(scheme, parts.netloc)).partition("://")[2]
+    except ValueError:
+        raise ValueError(wanted) from None
     path = parts.path.rstrip("/")
     return urlunsplit(
-        (scheme, parts.netloc, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, "")
+        (scheme, server, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, "")
     )
 
 

@@ -14,13 +14,16 @@ POLICY = (
     " connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' data: blob:; object-src"
     " 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {ancestors}"
 )
+# pages of the visitor's own machine: a notebook, or a site that is being built
+LOCAL_PAGES = ("http://localhost:*", "http://127.0.0.1:*")
 HSTS_S = 30 * 24 * 3600
 
 
 class PageHeaders:
     """ASGI middleware: sets the headers that an answer has not.
 
-    `ancestors` are the origins of pages that may show the app in a frame, besides its own. Browsers are told
+    `ancestors` are the origins of pages that may show the app in a frame, besides its own and those of the
+    visitor's machine; `*` is all. Browsers are told
     to come by https only from then on where `certified`: with a certificate that they do not know, people
     could not get past their warning any more.
     """
@@ -28,7 +31,9 @@ class PageHeaders:
     def __init__(self, app: ASGIApp, ancestors: tuple[str, ...] = (), certified: bool = True) -> None:
         self._app = app
         self._headers = {
-            "Content-Security-Policy": POLICY.format(ancestors=" ".join(("'self'", *ancestors))),
+            "Content-Security-Policy": POLICY.format(
+                ancestors=" ".join(("'self'", *LOCAL_PAGES, *ancestors))
+            ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
         }
