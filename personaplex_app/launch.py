@@ -17,7 +17,7 @@ from .server.connections import Connections, free_port, listen_from, most_connec
 from .server.listener import Server, limit
 from .server.signals import listen
 from .server.talk import GOODBYE_S
-from .ui.page import page_options
+from .ui.page import SESSIONS_REMEMBERED, page_options
 
 # Gradio's launch requests this route itself, without a login, to start the page's queue
 STARTUP_PATH = "/gradio_api/startup-events"
@@ -97,6 +97,7 @@ def _served_by_gradio(app: Application) -> Iterator[tuple[int, str]]:
         ssl_verify=False,
         # Gradio puts it before the URLs of its files
         root_path=settings.root_path or None,
+        state_session_capacity=SESSIONS_REMEMBERED,
         prevent_thread_lock=True,
         quiet=True,
         app_kwargs=app.parts(open_paths=(STARTUP_PATH,)),

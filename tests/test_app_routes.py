@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from personaplex_app.application import GRADIO_FOLDER, create_app
 from personaplex_app.settings import Settings
+from personaplex_app.ui.page import SESSIONS_REMEMBERED
 
 # Gradio's page is built for each app
 pytestmark = pytest.mark.slow
@@ -113,6 +114,15 @@ async def test_gradios_routes_take_no_large_body_echo_none_and_do_not_pass_the_q
             answer = await client.post(f"/gradio_api/{way}/respond", json=inputs)
             assert answer.status_code == 404
             assert "queue" in answer.text
+
+
+def test_gradio_remembers_a_bounded_number_of_callers(made):
+    app = made()
+    assert app._asgi
+    remembered = app.page.state_holder
+    for n in range(SESSIONS_REMEMBERED + 5):
+        assert remembered[f"caller {n}"]
+    assert len(remembered.session_data) == SESSIONS_REMEMBERED
 
 
 async def test_page_is_made_once_and_carries_what_a_refused_page_says(made):

@@ -25,6 +25,8 @@ STYLES = (
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 MAX_FILE_SIZE = "48mb"
+# what Gradio remembers of each of the latest callers takes 0.1 MB, and each call by a program may be a new one
+SESSIONS_REMEMBERED = 200
 
 
 class _Page(gr.Blocks):
@@ -68,6 +70,7 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             static_tab.build_tab("Compare", "compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
+    page.state_session_capacity = SESSIONS_REMEMBERED
     # else its routes `run` and `api` would pass the queue and its limits by
     return page.queue(max_size=MOST_QUEUED, api_open=False)
 
