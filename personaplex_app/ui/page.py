@@ -25,7 +25,7 @@ STYLES = (
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 MAX_FILE_SIZE = "48mb"
-# what Gradio remembers of each of the latest callers takes 0.1 MB, and each call by a program may be a new one
+# what Gradio remembers of a caller takes 0.1 MB, and each call by a program may be a new caller
 SESSIONS_REMEMBERED = 200
 
 
