@@ -22,6 +22,7 @@ _BLOCK_FRAMES = 1 << 16
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
     """Return little-endian int16 bytes of float32 samples, clipped to [-1, 1]."""
+    # 32767, so that +1 does not overflow; reading divides by 32768: as libsndfile writes and reads
     return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 
@@ -76,6 +77,7 @@ class Reframer:
         """
         joined = np.concatenate([self._rest, samples.astype(np.float32, copy=False)])
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
+        # a view would keep the whole array in memory
         self._rest = joined[whole:].copy()
         return list(joined[:whole].reshape(-1, FRAME_SAMPLES))
 
@@ -142,6 +144,7 @@ def _container(data: bytes) -> str | None:
 
     FFmpeg must not choose it: its playlist formats would open addresses that the file names.
     """
+    # by their magic numbers: MP4's box, EBML for webm, and the sync words of AAC
     if data[4:8] == b"ftyp":
         return "mp4"
     if data[:4] == b"\x1aE\xdf\xa3":

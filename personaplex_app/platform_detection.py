@@ -64,6 +64,7 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
             frames=("https://colab.research.google.com", "https://*.googleusercontent.com"),
             relayed=True,
         )
+    # files that Docker and Podman put into every container
     if mark := next((mark for mark in CONTAINER_MARKS if (root / mark).exists()), ""):
         return Platform(
             "container",

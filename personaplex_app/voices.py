@@ -51,7 +51,7 @@ FAMILIES = (
     Family("NATF", "Natural, female", _EVEN, 4, "natural"),
     Family("NATM", "Natural, male", _EVEN, 4, "deep"),
     Family("VARF", "Varied, female", _COLOURFUL, 5, "bright"),
-    # the embedded engine has no men's voices but one
+    # the same as for NATM, since the embedded engine has only one man's voice
     Family("VARM", "Varied, male", _COLOURFUL, 5, "deep"),
 )
 NO_VOICE = "none"
@@ -137,6 +137,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     wanted = {f"voices/{name}.pt": name for name in NAMES}
+    # as a stream: `_Bounded` counts what is read, which seeking would defeat
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
@@ -145,6 +146,7 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
                     " it again."
                 )
             name = wanted.get(member.name.removeprefix("./"))
+            # a sparse member unpacks to more than the archive holds
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:

@@ -98,6 +98,7 @@ def read_wav(path: Path) -> np.ndarray:
         ) from error
     if not len(samples):
         raise BadAudio(f"{shorten(path)} holds no sound.")
+    # as the reference does, not the mean of the channels
     mono = np.ascontiguousarray(samples[:, 0])
     return (
         mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)

@@ -59,6 +59,7 @@ class Transcriber:
         return replace(rendering, utterances=tuple(everything), turn_latencies=turn_latencies(turns, answers))
 
     def _user(self, samples: np.ndarray) -> tuple[list[Span], tuple[Utterance, ...]]:
+        # many voices answer the same recording, which is transcribed once
         key = hashlib.sha256(samples.tobytes()).digest()
         if key not in self._known:
             turns = merged(self._speech(samples), USER_GAP_S)

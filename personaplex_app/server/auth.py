@@ -1,5 +1,5 @@
-"""The door that every request passes: the name it asks for, the origin check, the login when one is set, and
-who calls.
+"""Authentication of every request: the checks of host and origin, the login when one is set, and the
+principal.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 COOKIE = "personaplex_login"
 WRONG_LOGINS_PER_MINUTE = 20
-MOST_TOLD = 32
+MOST_LOGGED = 32
 
 
 class AuthMiddleware:
-    """ASGI middleware. With neither `auth` nor `api_key` set only the name and the origin are checked.
+    """ASGI middleware. With neither `auth` nor `api_key` set only host and origin are checked.
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
-    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic. An address
-    that brings wrong ones is not listened to for a while; who has the cookie already goes on.
-    `open_paths` need neither. Who gets through is a `Principal` from here on, in the scope's state.
+    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic. After too
+    many wrong ones from an address, all from there are refused for a while; the cookie goes on working.
+    `open_paths` need neither. The caller's `Principal` is put into the scope's state.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class AuthMiddleware:
         self._limits = Limits(settings.connects_per_minute)
         self._allowed_origins = {plain_origin(origin) for origin in allowed_origins}
         named = self._allowed_origins - {OPAQUE_ORIGIN}
-        self._allowed_names = {Origin.parse(origin).host for origin in named}
-        self._for_this_machine = is_loopback(settings.host) and not settings.share
+        self._allowed_hosts = {Origin.parse(origin).host for origin in named}
+        self._on_loopback = is_loopback(settings.host) and not settings.share
         self._open_paths = open_paths
         self._wrong_logins = Recent()
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
         self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
 
@@ -66,7 +66,7 @@ class AuthMiddleware:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         refuse = _Refusal(scope, receive, send)
-        if not self._name_fits(scope, headers):
+        if not self._host_fits(scope, headers):
             return await refuse(
                 421,
                 "host",
@@ -74,7 +74,7 @@ class AuthMiddleware:
                 " or name the address in PERSONAPLEX_ALLOWED_ORIGINS.",
             )
         if not self._origin_fits(scope, headers):
-            self._tell(headers)
+            self._log_refused(headers)
             return await refuse(
                 403,
                 "origin",
@@ -89,7 +89,7 @@ class AuthMiddleware:
         open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
         has_login = self._has_login(headers)
         fits = has_login or has_gateway_key
-        if self._brings_secret(connection):
+        if self._sends_secret(connection):
             wait_s = self._wrong_logins.wait_s(caller.address, WRONG_LOGINS_PER_MINUTE)
             if wait_s:
                 return await refuse(
@@ -104,13 +104,18 @@ class AuthMiddleware:
             return await self._app(scope, receive, send)
         if has_login:
             return await self._app(scope, receive, self._with_cookie(send, scope))
+        # where only a key is set, a browser must not ask for a user and a password
         ask = {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'} if self._auth else {}
         await refuse(
             401, "login", "This app asks for a login; give its user and password, or its API key.", ask
         )
 
     def _principal_of(self, connection: HTTPConnection, has_gateway_key: bool) -> Principal:
-        """Return who calls. A page of another site cannot send the owner's header unasked."""
+        """Return who calls.
+
+        The owner's key is read from a header: a page of another site cannot send that unasked, as it could a
+        cookie.
+        """
         caller = Principal(
             address=caller_of(connection.client.host) if connection.client else "",
             scopes=frozenset({"gateway"}) if has_gateway_key else frozenset(),
@@ -118,66 +123,67 @@ class AuthMiddleware:
         )
         return caller.with_owner_key(connection.headers.get("x-owner-key", ""))
 
-    def _name_fits(self, scope: Scope, headers: Headers) -> bool:
-        """Return whether a request asks for a name of this machine, if the app is for this machine alone.
+    def _host_fits(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether the Host header is one of this machine, where the app listens on loopback only.
 
-        A page can have its own name lead here (DNS rebinding): its requests would look like the app's own.
-        They come straight to the port that is listened on, with that port in their name; what a proxy passes
-        on has the proxy's port. TLS has the browser check the name itself.
+        The owner of a site can let its name resolve to 127.0.0.1 (DNS rebinding), so that its page passes for
+        the app's own. Such a page must name the port that the app listens on; a proxy passes its own port on.
+        With TLS the browser compares the name with the certificate.
         """
         address, port = scope.get("server") or ("", None)
-        if not self._for_this_machine or _is_secure(scope) or not is_loopback(address):
+        if not self._on_loopback or _is_secure(scope) or not is_loopback(address):
             return True
         try:
             name, asked_port = split_host(headers.get("host", "localhost"))
         except ValueError:
             return False
-        return (asked_port or 80) != port or is_loopback(name) or name in self._allowed_names
+        return (asked_port or 80) != port or is_loopback(name) or name in self._allowed_hosts
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
+        # browsers send it with every WebSocket and with what another site's page asks for; programs need not
         if origin is None:
             return True
         try:
             if plain_origin(origin) in self._allowed_origins:
                 return True
             page = Origin.parse(origin)
-            # a proxy may have ended TLS without saying so: the page's own scheme is taken for both
+            # a proxy may have ended TLS without saying so, therefore the page's scheme is used for both
             app = Origin.of(page.scheme, headers.get("host", ""))
         except ValueError:
             return False
-        # a page that came without TLS could be anybody's on the way
+        # whoever is on the network could have altered a page that came without TLS
         downgraded = _is_secure(scope) and page.scheme != "https"
         return page == app and not downgraded
 
-    def _tell(self, headers: Headers) -> None:
-        """Log once what did not fit: where it is a proxy's doing, its owner sees nothing else."""
+    def _log_refused(self, headers: Headers) -> None:
+        """Log each refused pair of origin and host once, for the owner of a proxy that changes the host."""
         pair = (shorten(headers["origin"], 80), shorten(headers.get("host", ""), 80))
-        if pair not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(pair)
+        if pair not in self._logged and len(self._logged) < MOST_LOGGED:
+            self._logged.add(pair)
             log.warning(
-                "refused what a page of %s asked for: the request was for the host %s. If both are this app,"
-                " the proxy in front must pass the Host header on, port and all; another site's page must be"
-                " named with --allowed-origins.",
+                "refused a request of a page of %s to the host %s. If both are this app, the proxy in front"
+                " must pass the Host header on, port and all; another site's page must be named with"
+                " --allowed-origins.",
                 *pair,
             )
 
     def _is_open(self, scope: Scope) -> bool:
+        # ASGI's `path` includes `root_path`
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         return scope["type"] == "http" and path in self._open_paths
 
     def _has_cookie(self, headers: Headers) -> bool:
-        # split by hand: our cookie has neither quotes nor escapes, which some versions of Python take
-        # quadratic time for
+        # split by hand: it has no quotes or escapes, which take some versions of Python quadratic time
         pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
         return any(name == COOKIE and _same(value, self._cookie) for name, _, value in pairs)
 
-    def _brings_secret(self, connection: HTTPConnection) -> bool:
-        """Return whether a request tries a login or key of ours; some hosts add bearer tokens of theirs."""
+    def _sends_secret(self, connection: HTTPConnection) -> bool:
+        """Return whether a request tries a login or key; some hosts add bearer tokens of their own."""
         header = connection.headers
         named = header.get("x-api-key") or connection.query_params.get("api_key")
-        door = self._auth or self._api_key
-        return bool((door and header.get("authorization")) or ((door or self._gateway_key) and named))
+        needed = self._auth or self._api_key
+        return bool((needed and header.get("authorization")) or ((needed or self._gateway_key) and named))
 
     def _has_login(self, headers: Headers) -> bool:
         kind, _, encoded = headers.get("authorization", "").partition(" ")
@@ -193,6 +199,7 @@ class AuthMiddleware:
         path = scope.get("root_path") or "/"
         value = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}".encode()
 
+        # a program may open a WebSocket with its login in the handshake
         async def send_with_cookie(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
                 message = {**message, "headers": [*message.get("headers", []), (b"set-cookie", value)]}
@@ -221,7 +228,7 @@ class _Refusal:
 
 
 def _has_key(connection: HTTPConnection, *wanted: str) -> bool:
-    """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
+    """Return whether a caller sent one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))
     return any(_same(each, key) for each in given for key in wanted if key)
@@ -232,4 +239,5 @@ def _is_secure(scope: Scope) -> bool:
 
 
 def _same(given: str, wanted: str) -> bool:
+    # in constant time, so that the time to refuse does not tell how much of a guess was right
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

@@ -1,4 +1,4 @@
-"""How often one caller may do something in a minute."""
+"""Rate limits: how often one caller may do something in a minute."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import deque
 from ..errors import CapacityError
 from ..principal import Principal
 
+# bounds memory, however many addresses call
 MOST_CALLERS = 4096
 WINDOW_S = 60.0
 
@@ -32,14 +33,17 @@ class Recent:
         """Note that a caller did it now."""
         times = self._times.pop(who, deque())
         if len(self._times) >= self._most:
-            # the one that has done nothing for the longest time
+            # `pop` and insertion keep the dictionary in order of last use: the first is the oldest
             del self._times[next(iter(self._times))]
         times.append(time.monotonic() if now_s is None else now_s)
         self._times[who] = times
 
 
 class ConnectRate:
-    """At most so many of something a minute from one address, as the caller's limits say."""
+    """Limits how many of something one address may begin a minute.
+
+    The number is in the caller's limits, and `what` names the thing in the error.
+    """
 
     def __init__(self, what: str = "talks", most_callers: int = MOST_CALLERS) -> None:
         self._what = what

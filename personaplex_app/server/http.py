@@ -1,4 +1,4 @@
-"""What all routes share: errors as sentences, bounded bodies, who calls."""
+"""Helpers of all routes: errors as JSON, bounded bodies, the caller."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
+# the first that fits counts: several of these are a BadInput too
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
     (TalkRunning, 409),
@@ -32,8 +33,8 @@ def status_of(error: PersonaplexError) -> int:
 
 
 def errors_as_json(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
-    where the app counts.
+    """Wrap an endpoint so that the program's errors become JSON with their sentence and a fitting status, and
+    are counted in the app's metrics.
     """
 
     @wraps(endpoint)
@@ -63,6 +64,7 @@ def check_announced(headers: Headers, limit_bytes: int) -> None:
 async def limited_body(request: Request, limit_bytes: int) -> bytes:
     """Return a request's body. Raises: TooLarge as soon as it is over the limit, or says that it will be."""
     check_announced(request.headers, limit_bytes)
+    # counted while it arrives too: a Content-Length may be missing or wrong
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -74,7 +76,7 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
 async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
     """Return a request's body as the JSON object that it is.
 
-    Raises: TooLarge; BadInput when it is something else. `example` goes on with "a JSON object".
+    Raises: TooLarge; BadInput when it is something else. `example` continues the words "a JSON object".
     """
     try:
         value = json.loads(await limited_body(request, limit_bytes))
@@ -86,15 +88,15 @@ async def json_object(request: Request, limit_bytes: int, example: str = "") -> 
 
 
 def principal_of(connection: HTTPConnection) -> Principal:
-    """Return who calls, as the authentication before every route found out."""
+    """Return who calls, as established by the authentication before every route."""
     return connection.state.principal
 
 
 def principal_and_id(request: Request, parameter: str) -> tuple[Principal, str]:
-    """Return who calls, and the id of the thing that the path names."""
+    """Return who calls, and the id in the path."""
     return principal_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
-    """Return JSON that nobody on the way may keep."""
+    """Return JSON that no cache may keep."""
     return JSONResponse(content, status, headers=PRIVATE)

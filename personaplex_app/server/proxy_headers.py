@@ -1,4 +1,4 @@
-"""What stands before the app: the path it is served under, and what trusted proxies say of a caller."""
+"""Reverse proxies: the path that the app is served under, and the headers of trusted proxies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..addresses import Peers, plain_address, split_host
 log = logging.getLogger(__name__)
 
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
-# what somebody in front says of a request; the last is Gradio's own way to the same
+# headers that proxies set; the last is Gradio's own
 _X_FORWARDED = ("for", "host", "proto", "prefix", "port", "server", "scheme", "ssl")
 FORWARDED = (*(f"x-forwarded-{name}" for name in _X_FORWARDED), "forwarded", "x-real-ip", "x-gradio-server")
 FOR_LINKS = ("x-forwarded-host", "x-forwarded-proto")
@@ -23,10 +23,10 @@ FOR_LINKS = ("x-forwarded-host", "x-forwarded-proto")
 class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
-    A peer of `trusted` proxies is believed what it says in X-Forwarded-For, -Proto, -Host and -Prefix; from
-    any other such headers do not get further, except the host's and the scheme's where `relayed` tells that
-    nobody but a relay reaches the app: they are for the page's own links. The prefix, or `root_path` before
-    it, becomes the scope's `root_path` and the beginning of its `path`, also where the proxy took it off.
+    X-Forwarded-For, -Proto, -Host and -Prefix of `trusted` proxies are used; such headers of others are
+    removed, except -Host and -Proto where only a relay can reach the app (`relayed`): the page makes its
+    links of them. The prefix, or rather `root_path` where it is set, becomes the scope's `root_path` and the
+    beginning of its `path`, also where the proxy removed it.
     """
 
     def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str, relayed: bool = False) -> None:
@@ -34,13 +34,14 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         self._trusted = Peers(trusted)
         self._root_path = root_path
         self._dropped = [name for name in FORWARDED if not (relayed and name in FOR_LINKS)]
-        self._wondered = False
+        self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)  # type: ignore[arg-type]
         headers = MutableHeaders(scope=scope)
         prefix = self._root_path
+        # before the base class, which replaces the peer's address by the forwarded one
         peer, *port = scope.get("client") or ("", 0)
         if peer:
             scope["client"] = (plain_address(peer), *port)
@@ -51,24 +52,25 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             del headers["x-forwarded-host"]
             if chain := ",".join(headers.getlist("x-forwarded-for")):
                 headers["x-forwarded-for"] = ", ".join(plain_address(each) for each in chain.split(","))
-            said = _first(headers, "x-forwarded-prefix").rstrip("/")
-            if not prefix and PREFIX.fullmatch(said):
-                prefix = said
+            forwarded = _first(headers, "x-forwarded-prefix").rstrip("/")
+            if not prefix and PREFIX.fullmatch(forwarded):
+                prefix = forwarded
         else:
             if "x-forwarded-for" in headers:
-                self._wonder()
+                self._warn()
             for name in self._dropped:
                 del headers[name]
         if prefix:
+            # some proxies remove the prefix from the path, others leave it there
             path = scope["path"]
             whole = path == prefix or path.startswith(prefix + "/")
             scope = {**scope, "root_path": prefix, "path": path if whole else prefix + path}
         return await super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
-    def _wonder(self) -> None:
-        """Tell once of a proxy that is not trusted: all its visitors count as one."""
-        if not self._wondered:
-            self._wondered = True
+    def _warn(self) -> None:
+        """Log once that a proxy is not trusted: all its visitors count as one caller."""
+        if not self._warned:
+            self._warned = True
             log.warning(
                 "A request came with X-Forwarded-For from an address that is not trusted; the header was"
                 " ignored. If that is your proxy, name it with --trusted-proxies: until then all its visitors"

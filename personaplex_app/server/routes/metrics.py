@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus collects, behind the same door as everything else."""
+"""`/metrics`: the figures that Prometheus collects, behind the same authentication as everything else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..app_state import AppState
 
 
 def metrics_routes(app_state: AppState) -> list[BaseRoute]:
-    """Return the route, and have the app looked at whenever it is asked for."""
+    """Return the route; the app's gauges are read at each request."""
     app_state.metrics.registry.register(_AppGauges(app_state))
     # off the event loop, and never on several threads that it would have to share the interpreter with
     one_at_a_time = anyio.CapacityLimiter(1)
@@ -32,7 +32,7 @@ def metrics_routes(app_state: AppState) -> list[BaseRoute]:
 
 
 class _AppGauges(Collector):
-    """How the app is now."""
+    """The app's present state as gauges: nothing has to be kept up to date between two requests."""
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
