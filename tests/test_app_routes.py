@@ -107,7 +107,7 @@ async def test_gradios_routes_take_no_large_body_echo_none_and_do_not_pass_the_q
         ):
             answer = await client.post(f"/gradio_api/{name}", content=big, headers=said)
             assert (name, answer.status_code) == (name, 413)
-        unfit = await client.post("/gradio_api/queue/join", content=big[:60_000] + b"1]]", headers=said)
+        unfit = await client.post("/gradio_api/queue/join", content=big[:30_000] + b"1]]", headers=said)
         assert (unfit.status_code, len(unfit.content) < 200) == (422, True)
         inputs = {"data": [None, "", "assistant", "", 1, None, None, None, None, 1], "session_hash": "x"}
         for way in ("run", "api"):
