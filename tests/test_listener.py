@@ -183,9 +183,11 @@ def test_body_that_does_not_come_is_not_waited_for(monkeypatch, sent):
         assert read(connection).startswith("HTTP/1.1 408 Request Timeout")
 
 
-def test_body_that_nobody_wants_is_read_on_so_that_the_answer_arrives(dial):
+@pytest.mark.parametrize("then", ["keep-alive", "close"])
+def test_body_that_nobody_wants_is_read_on_so_that_the_answer_arrives(dial, then):
     with dial() as connection:
-        connection.sendall(head("early", "Content-Length: 8000000", upgrade=False, method="POST"))
+        lines = ["Content-Length: 8000000", f"Connection: {then}"]
+        connection.sendall(head("early", *lines, upgrade=False, method="POST"))
         connection.sendall(b"a" * 8_000_000)
         assert status(connection) == 200
 

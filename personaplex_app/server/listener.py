@@ -57,6 +57,25 @@ def _answer(status: HTTPStatus, text: str) -> bytes:
     ).encode() + body
 
 
+class _LingeringTransport:
+    """A transport that `BoundedHttp` closes, once its peer has had time to read the answer."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedHttp) -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Close it, or have the rest of a request's body discarded first."""
+        self._protocol.close(self._transport)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more can be sent."""
+        return self._protocol.discarding or self._transport.is_closing()
+
+
 class BoundedHttp(H11Protocol):
     """uvicorn's HTTP, whose peers may not be slow without end, nor send heads without end.
 
@@ -68,18 +87,21 @@ class BoundedHttp(H11Protocol):
         super().__init__(*args, **kwargs)
         self._open_connections = open_connections
         self._head = bytearray()
-        self._refused = False
+        # whether the answer has been sent, and what still comes is of no use
+        self.discarding = False
         self._handle = -1
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._drain_timer: asyncio.TimerHandle | None = None
         self._body_bytes = 0
         self._body_s = 0.0
         self._drained_s = 0.0
 
     def connection_made(self, transport: Any) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
-        super().connection_made(transport)
+        super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
         if sock := transport.get_extra_info("socket"):
             self._handle = sock.fileno()
         self._head_timer = self.loop.call_later(HEAD_PATIENCE_S, self._head_is_late)
@@ -87,13 +109,15 @@ class BoundedHttp(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         super().connection_lost(exc)
-        for timer in (self._head_timer, self._body_timer, self._read_timer):
+        timers = (self._head_timer, self._body_timer, self._read_timer, self._linger_timer, self._drain_timer)
+        for timer in timers:
             if timer:
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: whole heads and bodies go on to the parser."""
-        if self._refused:
+        if self.discarding:
+            self._wait_for_the_rest(self.transport)
             return
         if self._is_between_requests:
             head = self._whole_head(data)
@@ -182,20 +206,38 @@ class BoundedHttp(H11Protocol):
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request's body came too slowly.")
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
-        """Answer without the app, and close once the peer has had time to read it."""
+        """Answer without the app, and close."""
         if self.transport.is_closing():
             return
-        self._refused = True
         self._head.clear()
         self.transport.write(_answer(status, text))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self._linger(self.transport)
+
+    def close(self, transport: Any) -> None:
+        """Close the transport; in the middle of a body, once its sender has had time to read the answer."""
+        if self.conn.their_state is h11.SEND_BODY and not transport.is_closing():
+            self._linger(transport)
+        else:
+            transport.close()
+
+    def _linger(self, transport: Any) -> None:
+        """Discard what still comes, then close: unread bytes would make the peer lose the answer."""
+        if self.discarding:
+            return
+        self.discarding = True
         if self._body_timer:
             self._body_timer.cancel()
-        # bytes that are still unread when it is closed would make the peer lose the answer
         self.flow.resume_reading()
-        self.loop.call_later(LINGER_S, self.transport.close)
+        self._drain_timer = self.loop.call_later(DRAIN_S, transport.abort)
+        self._wait_for_the_rest(transport)
+
+    def _wait_for_the_rest(self, transport: Any) -> None:
+        if self._linger_timer:
+            self._linger_timer.cancel()
+        self._linger_timer = self.loop.call_later(LINGER_S, transport.abort)
 
 
 class BoundedWebSocket(_Protocol):
