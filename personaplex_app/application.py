@@ -92,6 +92,7 @@ class Application:
                 Middleware(PageHeaders, frames, certified),
                 Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
+                Middleware(self.state.askers.counting),
                 Middleware(BodyLimit, UploadShares()),
                 Middleware(PageCache, read_static("shared/refused.js")),
             ],

@@ -17,6 +17,24 @@ from .units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 RATES_HZ = (8_000, 192_000)
 MAX_CHANNELS = 2
+ACCEPTED_FORMATS = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".opus",
+    ".mp3",
+    ".m4a",
+    ".mp4",
+    ".aac",
+    ".webm",
+    ".mka",
+    ".mkv",
+    ".aiff",
+    ".aif",
+    ".caf",
+    ".au",
+)
+"""Suffixes of recordings for pickers of files; `decode` believes the content and not the name."""
 _BLOCK_FRAMES = 1 << 16
 
 

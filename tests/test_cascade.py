@@ -17,6 +17,7 @@ from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.speech.recogniser import Recogniser, Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -251,6 +252,16 @@ def test_talk_sounds_without_words_are_not_answered(talk, sound):
     assert done.responder.asked == []
     assert not done.sound.any()
     assert not any(done.final("user"))
+
+
+def test_talk_speech_of_which_nothing_is_understood_names_the_language_once(talk, monkeypatch):
+    monkeypatch.setattr(Recogniser, "transcribe", lambda self, samples: Transcript("", ()))
+    done = talk(ScriptedResponder()).wait(0.5)
+    for _ in range(5):
+        done.say(QUESTION).wait(1.5)
+    (notice,) = [event for _, event in done.events if isinstance(event, Notice)]
+    assert notice.code == "not_understood"
+    assert "English" in notice.text
 
 
 def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):

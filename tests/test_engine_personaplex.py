@@ -26,6 +26,7 @@ from personaplex_app.errors import (
     BadPrompt,
     CapacityError,
     EngineError,
+    EngineHung,
     SettingsError,
     UnknownVoice,
     WeightsError,
@@ -36,7 +37,7 @@ from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
 from .support import tiny
-from .support.patience import until
+from .support.patience import PATIENCE_S, until
 
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
@@ -243,6 +244,39 @@ def test_slots_closing_tells_those_who_wait():
     with pytest.raises(EngineError, match="has been closed"):
         slot.step(np.zeros(1920, np.float32))
     slot.release()
+
+
+@pytest.mark.parametrize("at", ["step", "prefill", "call"])
+def test_slots_device_that_hangs_is_told_to_everybody_who_waits_for_it(monkeypatch, at):
+    let_go = threading.Event()
+    now_s = [0.0]
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 2), Snapshots(0), 64, lambda: now_s[0])
+    row = slots.take(None, tiny.prompt("NATF0", ""), GREEDY)
+    held = lambda *_: let_go.wait(PATIENCE_S)  # noqa: E731
+    if at != "call":
+        monkeypatch.setattr(Duplex, at, held)
+    hang = {
+        "step": lambda: row.step(np.zeros(1920, np.float32)),
+        "prefill": lambda: slots.take(None, tiny.prompt("NATF0", ""), GREEDY),
+        "call": lambda: slots.call(held),
+    }[at]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(hang)
+        until(lambda: slots._at_work)
+        behind = pool.submit(slots.call, lambda: 7)
+        until(lambda: slots._calls)
+        assert not slots.hung
+        now_s[0] = 121.0
+        assert "not answered for 121 s" in slots.hung
+        assert slots.close() is False
+        for waiting in (first, behind):
+            with pytest.raises(EngineHung):
+                waiting.result(PATIENCE_S)
+    assert slots.hung
+    let_go.set()
+    slots._thread.join(PATIENCE_S)
+    assert not slots.hung
+    assert slots.close() is True
 
 
 @pytest.mark.slow

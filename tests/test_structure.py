@@ -13,7 +13,15 @@ PACKAGE = ROOT / "personaplex_app"
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
     {
-        *("addresses", "atomic", "errors", "intervals", "logs", "platform_detection", "protocol_events"),
+        "addresses",
+        "atomic",
+        "errors",
+        "intervals",
+        "json_input",
+        "languages",
+        "logs",
+        "platform_detection",
+        "protocol_events",
         "units",
     },
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},

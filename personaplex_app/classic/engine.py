@@ -12,6 +12,7 @@ import numpy as np
 from .. import __version__
 from ..engine.contract import Capabilities, EngineState, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
+from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder
 from ..speech.recogniser import Recogniser
@@ -39,6 +40,7 @@ class ClassicEngine:
     """
 
     name = "classic"
+    language = ENGLISH
     capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
     about = ""
     lost = ""

@@ -31,7 +31,16 @@ import torch
 
 from ..errors import BadInput, EngineError, GpuUnavailable, PersonaplexError
 from ..voices import Voice
-from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step
+from .contract import (
+    Capabilities,
+    Engine,
+    EngineState,
+    Sampling,
+    Session,
+    SessionConfig,
+    Step,
+    language_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +135,11 @@ class LeasedEngine:
     @property
     def about(self) -> str:
         return f"{self._engine.about} The GPU is lent for each talk and given back after it.".strip()
+
+    @property
+    def language(self) -> str:
+        """The wrapped engine's."""
+        return language_of(self._engine)
 
     @property
     def identity(self) -> str:

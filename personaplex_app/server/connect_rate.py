@@ -55,6 +55,7 @@ class ConnectRate:
         most = caller.limits.connects_per_minute
         if wait_s := self._recent.wait_s(who, most, now_s):
             raise CapacityError(
-                f"More than {most} {self._what} a minute from this address; wait {math.ceil(wait_s)} s."
+                f"More than {most} {self._what} a minute from this address; wait {math.ceil(wait_s)} s.",
+                wait_s,
             )
         self._recent.add(who, now_s)

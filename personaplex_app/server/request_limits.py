@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import CapacityError, PersonaplexError, TooLarge
-from .http import check_announced, principal_of, status_of, too_large
+from .http import check_announced, error_response, principal_of, too_large
 
 # Gradio works on a body on the event loop, up to 2 ms a KiB; a role prompt in JSON escapes takes 24 KiB
 MAX_BODY_BYTES = 32 << 10
@@ -96,10 +96,11 @@ class UploadShares:
             raise CapacityError("Other files are being sent here; try again in a few seconds.")
         upload = _Upload(address, now_s)
         if self.room(upload) <= 0 or sum(each.files for each in mine) >= MOST_UPLOADED_FILES_EACH:
-            wait_min = 1 + (UPLOADS_KEPT_S - (now_s - self._uploads[0].began_s)) // 60
+            wait_s = UPLOADS_KEPT_S - (now_s - self._uploads[0].began_s)
             raise CapacityError(
                 f"Too much was uploaded here lately; it is deleted after {UPLOADS_KEPT_S // 60} minutes. Try"
-                f" again in {wait_min:.0f} minutes."
+                f" again in {1 + wait_s // 60:.0f} minutes.",
+                wait_s,
             )
         self._uploads.append(upload)
         return upload
@@ -134,8 +135,7 @@ class BodyLimit:
             limit = self._shares.room(upload) if upload else MAX_BODY_BYTES
             await _Bounded(self._app, limit, upload)(scope, receive, send)
         except PersonaplexError as error:
-            answer = JSONResponse({"error": error.code, "message": str(error)}, status_of(error))
-            await answer(scope, receive, send)
+            await error_response(error)(scope, receive, send)
         finally:
             if upload:
                 upload.running = False
