@@ -149,6 +149,17 @@ def test_handshake_that_is_none_is_answered_and_closed(dial, sent):
         assert read(connection).startswith(("HTTP/1.1 4", "HTTP/1.1 5"))
 
 
+def test_websocket_is_not_watched_as_a_request_with_a_body(monkeypatch, caplog):
+    monkeypatch.setattr(listener, "BODY_CHECK_S", 0.0)
+    with serving() as (connect, connections), connect() as connection:
+        connection.sendall(head(query="talk"))
+        assert status(connection) == 101
+        assert not connections._waiting
+        connection.sendall(b"\x88\x80\0\0\0\0")  # the answer to the server's close
+        read(connection)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_head_in_many_pieces_and_two_requests_in_one_are_understood(dial):
     with dial() as connection:
         for piece in (b"GET / HT", b"TP/1.1\r\nHost: x\r", b"\n\r", b"\n"):

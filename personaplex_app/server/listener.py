@@ -89,6 +89,8 @@ class BoundedHttp(H11Protocol):
         self._head = bytearray()
         # whether the answer has been sent, and what still comes is of no use
         self.discarding = False
+        self._plain_transport: Any = None
+        self._is_upgraded = False
         self._handle = -1
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
@@ -101,6 +103,7 @@ class BoundedHttp(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
+        self._plain_transport = transport
         super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
         if sock := transport.get_extra_info("socket"):
             self._handle = sock.fileno()
@@ -128,6 +131,12 @@ class BoundedHttp(H11Protocol):
             self._body_bytes += len(data)
         super().data_received(data)
         self._watch_body()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over to the WebSocket's protocol: nothing here is for it any more."""
+        self._is_upgraded = True
+        self.transport = self._plain_transport
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is there already."""
@@ -182,6 +191,8 @@ class BoundedHttp(H11Protocol):
 
     def _watch_body(self) -> None:
         """Begin to watch how fast a body comes, or cease once it is there."""
+        if self._is_upgraded:
+            return
         coming = self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing()
         if coming and not self._body_timer:
             self._body_bytes = 0
