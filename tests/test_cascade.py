@@ -17,6 +17,7 @@ from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.speech.language import ENGLISH_ONLY
 from personaplex_app.speech.recogniser import Recogniser, Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -445,3 +446,34 @@ def test_engine_closed_leaves_no_thread():
     engine.close()
     until(lambda: set(threading.enumerate()) <= before)
     assert stages == ["loading", "loading", "loading", "self_test"]
+
+
+def notices(talk):
+    return [
+        event.text for _, event in talk.events if isinstance(event, Notice) and event.code == "english_only"
+    ]
+
+
+def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not_silence(classic):
+    talk = Talk(classic, ScriptedResponder(GREETING, ("营业时间是九点。", "谢谢。")))
+    talk.wait(3.0).say(QUESTION).wait(6.0)
+    said = [
+        event.text for _, event in talk.events if isinstance(event, Utterance) and event.speaker == "agent"
+    ]
+    assert said[-1] == ENGLISH_ONLY
+    assert len(notices(talk)) == 1
+    talk.session.close()
+
+
+def test_role_in_another_language_is_told_at_the_beginning_with_its_name(classic):
+    engine, responders = classic
+    responders.append(ScriptedResponder(GREETING))
+    role = "Du arbeitest für die Stadtwerke und heißt Jürgen. Wir haben von neun bis fünf geöffnet."
+    session = engine.open(SessionConfig("natural", role, realtime=False))
+    (notice,) = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
+    assert (notice.code, "German" in notice.text, "English only" in notice.text) == (
+        "english_only",
+        True,
+        True,
+    )
+    session.close()

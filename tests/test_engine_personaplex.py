@@ -411,6 +411,37 @@ def test_captions_pieces_become_words_and_a_pause_ends_the_utterance():
     assert round(events[5].start_s, 2) == 1.52
 
 
+def captioned(pieces):
+    """Return the text of the last caption, and the text of all steps, of pieces that come one a frame."""
+    captions, text, shown = Captions(), "", ""
+    for piece in pieces:
+        for event in captions.step(piece):
+            shown = event.text
+        text += captions.text
+    return shown, text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ([" ca", "f", "<0xC3>", "<0xA9>", " ok"], "café ok"),
+        ([" ", "<0xE2>", "", "<0x82>", "<0xAC>", "5"], "€5"),  # silence between them
+        ([" a", " ", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], "a 😀"),
+        ([" a", "<0xC3>", " b"], "a b"),  # a character that is never finished
+        ([" a", "<0xA9>", "<0xFF>", " b"], "a b"),  # bytes that are none
+        ([" a", "<0x62>"], "ab"),
+        ([" a", "<0x0A>", "b"], "a b"),
+        ([" x<0xC3><0xA9>y"], "xéy"),  # a remote server may send several at once
+        ([" ", "<0xC3>"], ""),
+        ([" 2 <0x5>"], "2 <0x5>"),  # no byte
+    ],
+)
+def test_captions_bytes_become_characters_once_they_are_whole(pieces, shown):
+    caption, text = captioned(pieces)
+    assert caption == shown
+    assert " ".join(text.split()) == shown
+
+
 class Box:
     def __init__(self, bytes_: int) -> None:
         self.bytes = bytes_

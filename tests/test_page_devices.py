@@ -25,10 +25,10 @@ window.contexts = [];
 window.AudioContext = class extends Real {
   constructor(...options) { super(...options); window.contexts.push(this); }
 };
-const given = MediaDevices.prototype.getUserMedia;
+const given = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 window.tracks = [];
-MediaDevices.prototype.getUserMedia = async function (wanted) {
-  const stream = await given.call(this, wanted);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await given(wanted);
   window.tracks.push(...stream.getTracks());
   return stream;
 };

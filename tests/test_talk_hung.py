@@ -1,11 +1,10 @@
 """Orders beside a slow engine, and engines and background work that fail without a word."""
 
+import json
 import threading
 
 import anyio
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from personaplex_app.errors import StorageError
 from personaplex_app.protocol import Kind, metadata
@@ -55,9 +54,10 @@ def hold():
         each.let_go.set()
 
 
-def health(app_state):
-    answer = TestClient(Starlette(routes=status_routes(app_state))).get("/health")
-    return answer.status_code, answer.json()["status"], answer.json()["problem"]
+async def health(app_state):
+    answer = await status_routes(app_state)[0].endpoint(None)
+    told = json.loads(answer.body)
+    return answer.status_code, told["status"], told["problem"]
 
 
 async def test_orders_are_obeyed_at_once_however_slow_the_engine_is(tmp_path, monkeypatch, hold):
@@ -107,11 +107,12 @@ async def test_engine_that_hangs_ends_its_talks_and_is_unhealthy(tmp_path, monke
         if not waiting.closed:
             waiting.say(None)
         await until(lambda: not app_state.admission.used)
-        assert health(app_state)[:2] == (503, "failed")
-        assert "has not come back" in health(app_state)[2]
+        code, status, problem = await health(app_state)
+        assert (code, status) == (503, "failed")
+        assert "has not come back" in problem
         held.let_go.set()
         await until(lambda: not app_state.problem)
-        assert health(app_state) == (200, "ok", "")
+        assert await health(app_state) == (200, "ok", "")
         assert all(session.closed for session in engine.sessions)
 
 
@@ -151,7 +152,7 @@ async def test_fault_of_one_piece_of_background_work_is_its_own(tmp_path, caplog
         assert not app_state.problem
     assert "0xdead" in caplog.text
     # a server whose lifespan has ended may still be asked
-    assert "background work has ended" in health(app_state)[2]
+    assert "background work has ended" in (await health(app_state))[2]
 
 
 def test_audio_queue_keeps_the_last_half_minute_and_says_when_it_lost_some(monkeypatch):

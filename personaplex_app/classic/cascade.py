@@ -60,7 +60,7 @@ class CascadeSession:
         models: Models,
         timbre: Timbre,
         responder: Responder,
-        notices: deque[str],
+        notices: deque[Notice],
         lockstep: bool = False,
     ) -> None:
         self._work_queue = WorkQueue(lockstep)
@@ -143,7 +143,7 @@ class CascadeSession:
             self._player.discard()
         self._work_queue.poll(self._frame)
         while self._notices:
-            self._events.append(Notice("responder", self._notices.popleft()))
+            self._events.append(self._notices.popleft())
         self._do(self._turns.advance(self._now_s))
         played = self._player.pull(start_s)
         self._text += "".join(f" {word.text}" for word in played.started_words)

@@ -6,6 +6,7 @@ It lives on an event loop and is used from a worker thread.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import time
 from collections import deque
@@ -136,6 +137,8 @@ class RemoteConnection:
         self.round_trips_ms: deque[float] = deque(maxlen=ROUND_TRIPS_REMEMBERED)
         self.last_audio_s = self._began_s = time.monotonic()
         self.sent_samples = 0
+        # a character's bytes may come in two messages
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="ignore")
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
         self._has_unsent = asyncio.Event()
         self._send_queue_full = asyncio.Event()
@@ -224,7 +227,7 @@ class RemoteConnection:
                 case Kind.AUDIO:
                     self._take_audio(message.payload)
                 case Kind.TEXT:
-                    self.buffer.write_text(message.payload.decode(errors="replace"))
+                    self.buffer.write_text(self._text.decode(message.payload))
                 case Kind.ERROR:
                     raise TalkRefused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
                 case _:

@@ -27,8 +27,8 @@ CLOSE_PATIENCE_S = 2.0
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
 MOST_POSTS = 4
-# a client closes normally, going away, or without giving a code; a broken connection is 1006
-_GOODBYES = (1000, 1001, 1005)
+# normal, and going away; a broken connection is 1006, or 1005 as the server below may tell it
+_GOODBYES = (1000, 1001)
 
 
 class Disconnected(Exception):

@@ -128,11 +128,6 @@ class ResumableChannel:
         self._stale_sound = False
         self._attached = anyio.Event()
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection, as far as is known."""
-        return self._connection is not None
-
     async def until_lost(self) -> None:
         """Wait until there is no connection."""
         while self._connection:

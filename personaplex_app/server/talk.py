@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from .. import logs
@@ -208,6 +209,8 @@ class Talk:
                 return self._finish(end)
             heard_s = time.monotonic()
             self._take(order)
+            # a receive that has messages waiting gives nobody else a turn, neither the writer nor other talks
+            await anyio.lowlevel.checkpoint()
 
     @property
     def _silent_s(self) -> float:
