@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .engine_choice import Choice, choose
+from .errors import SettingsError
 from .platform_detection import this_platform
 from .server.app_state import AppState
 from .server.auth import AuthMiddleware
 from .server.certificates import Certificate, certificate_of
 from .server.comparisons import Comparisons
 from .server.evaluations import Evaluations
+from .server.page_cache import PageCache
+from .server.page_headers import PageHeaders
 from .server.proxy_headers import ProxyHeaders
+from .server.request_limits import BodyLimit, CookieLimit, UploadShares
 from .server.routes.chat import chat_routes
 from .server.routes.clone import clone_routes
 from .server.routes.compare import compare_routes
@@ -29,10 +39,14 @@ from .server.routes.metrics import metrics_routes
 from .server.routes.render import render_routes
 from .server.routes.session import session_routes
 from .server.routes.status import status_routes
+from .sessions.temp_folder import PREFIX, TempFolder
 from .settings import Settings
 from .ui.page import build_page, mounted
+from .ui.static import read_static
 
 log = logging.getLogger(__name__)
+
+GRADIO_FOLDER = "GRADIO_TEMP_DIR"
 
 
 def create_app(settings: Settings, choice: Choice | None = None) -> Application:
@@ -57,20 +71,32 @@ class Application:
         self.certificate = certificate
         self._comparisons = Comparisons(state)
         self._evaluations = Evaluations(state)
+        self._files = _gradio_folder()
         self.page = build_page(state, self._evaluations)
 
     def parts(self, open_paths: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return the arguments for the FastAPI app that Gradio makes; `open_paths` need no login."""
         settings = self.state.settings
-        origins = (*settings.allowed_origins, *this_platform().origins)
+        host = this_platform()
+        origins = (*settings.allowed_origins, *host.origins)
+        # a notebook shows the public link in a frame, wherever it runs
+        frames = ("*",) if settings.share else (*settings.allowed_origins, *host.frames)
+        certified = not (self.certificate and self.certificate.self_signed)
         return {
             "routes": self._routes(),
             "middleware": [
                 # first, since authentication needs the caller's own address, scheme and host
-                Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
+                Middleware(
+                    ProxyHeaders, settings.trusted_proxies, settings.root_path, settings.share or host.relayed
+                ),
+                Middleware(PageHeaders, frames, certified),
+                Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(self.state.askers.counting),
+                Middleware(BodyLimit, UploadShares()),
+                Middleware(PageCache, read_static("shared/refused.js")),
             ],
+            "exception_handlers": {RequestValidationError: _unfit},
             "lifespan": self._lifespan,
             "docs_url": None,
             "redoc_url": None,
@@ -107,5 +133,30 @@ class Application:
             yield
 
     def close(self) -> None:
-        """Finish the work that outlasts requests: the upload of votes, if there is one."""
+        """Finish the work that outlasts requests, such as the upload of votes, and delete what was sent."""
         self._comparisons.close()
+        self._files.wipe()
+
+
+def _gradio_folder() -> TempFolder:
+    """Make the folder of what visitors send to Gradio and get from it, and tell Gradio of it.
+
+    Raises: SettingsError when it cannot be made.
+    """
+    given = Path(os.environ.get(GRADIO_FOLDER) or tempfile.gettempdir())
+    # an earlier app of this process may have set it
+    root = given.parent if given.name.startswith(PREFIX) else given
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = TempFolder(root)
+    except OSError as error:
+        raise SettingsError(
+            f"No folder for uploads can be made in {root} ({error.strerror}); name another with TMPDIR."
+        ) from error
+    os.environ[GRADIO_FOLDER] = str(folder.path)
+    return folder
+
+
+async def _unfit(request: Request, error: Exception) -> JSONResponse:
+    """Answer a body that does not fit, without what it holds: Gradio would encode all of it again."""
+    return JSONResponse({"error": "bad_input", "message": "The body is not what this route takes."}, 422)

@@ -10,6 +10,7 @@ PersonaplexError           error              1     1008
 │   ├── BadVoiceFile       bad_voice_file     1     1008
 │   ├── NoCloning          no_cloning         1     1008
 │   ├── NotAllowed         not_allowed        1     1008
+│   ├── TooLarge           too_large          1     1009
 │   ├── ProtocolError      protocol           1     1008
 │   │   ├── WrongFrame     protocol           1     1003
 │   │   └── MessageTooBig  protocol           1     1009
@@ -109,6 +110,13 @@ class NotAllowed(BadInput):
     """A key is required, and was missing or wrong."""
 
     code = "not_allowed"
+
+
+class TooLarge(BadInput):
+    """A request's body is over the limit of its route."""
+
+    code = "too_large"
+    close_code = CloseCode.TOO_BIG
 
 
 class ProtocolError(BadInput):

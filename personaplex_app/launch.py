@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .addresses import Peers, bracketed, url_of
 from .application import Application
 from .platform_detection import this_platform
 from .server.app_state import AppState
-from .server.certificates import advice, url_of
-from .server.listener import Server, free_port, limit
+from .server.certificates import advice
+from .server.connections import Connections, free_port, listen_from, most_connections, raise_handle_limit
+from .server.listener import Server, limit
 from .server.signals import listen
 from .server.talk import GOODBYE_S
-from .ui.page import page_options
+from .ui.page import SESSIONS_REMEMBERED, page_options
 
 # Gradio's launch requests this route itself, without a login, to start the page's queue
 STARTUP_PATH = "/gradio_api/startup-events"
@@ -26,6 +28,7 @@ def launch(app: Application) -> None:
 
     Raises: SettingsError when no port is free.
     """
+    raise_handle_limit()
     stop, at_once = listen()
     with running(app, at_once) as url:
         print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
@@ -40,10 +43,9 @@ def running(app: Application, at_once: threading.Event) -> Iterator[str]:
     """
     settings = app.state.settings
     certificate = app.certificate
-    port = free_port(settings.host, settings.port)
     # `spaces` prepares a ZeroGPU Space's device in `Blocks.launch`, and the relay of --share is Gradio's
     served = _served_by_gradio if settings.share or this_platform().name == "zerogpu" else _served
-    with served(app, port) as shared_url:
+    with served(app) as (port, shared_url):
         if certificate and certificate.self_signed:
             print(advice(certificate, settings.host, port), flush=True)
         try:
@@ -54,35 +56,39 @@ def running(app: Application, at_once: threading.Event) -> Iterator[str]:
 
 
 @contextmanager
-def _served(app: Application, port: int) -> Iterator[str]:
-    """Serve an app with plain uvicorn."""
+def _served(app: Application) -> Iterator[tuple[int, str]]:
+    """Serve an app with plain uvicorn; yield the port, and no public address."""
+    settings = app.state.settings
+    connections = Connections(most_connections(), proxies=Peers(settings.trusted_proxies))
+    sockets, port = listen_from(settings.host, settings.port, connections)
     server = Server(
         app,
         app.state.adapters.ping_s,
-        host=app.state.settings.host,
-        port=port,
+        sockets,
+        connections,
         ssl_keyfile=app.certificate and app.certificate.key,
         ssl_certfile=app.certificate and app.certificate.chain,
     )
     server.start()
     try:
-        yield ""
+        yield port, ""
     finally:
         app.page.close(verbose=False)
         server.close()
 
 
 @contextmanager
-def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
-    """Serve an app with the server that Gradio starts, and yield the public address, "" for none.
+def _served_by_gradio(app: Application) -> Iterator[tuple[int, str]]:
+    """Serve an app with the server that Gradio starts; yield the port and the public address, "" for none.
 
     Connections made during the launch have uvicorn's default limits, later ones the app's.
     """
     settings = app.state.settings
+    port = free_port(settings.host, settings.port)
     # else uvicorn trusts the forwarded headers of every peer on this machine, and the relay is one
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     app.page.launch(
-        server_name=settings.host,
+        server_name=bracketed(settings.host),
         server_port=port,
         share=settings.share,
         ssl_keyfile=str(app.certificate.key) if app.certificate else None,
@@ -91,6 +97,7 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
         ssl_verify=False,
         # Gradio puts it before the URLs of its files
         root_path=settings.root_path or None,
+        state_session_capacity=SESSIONS_REMEMBERED,
         prevent_thread_lock=True,
         quiet=True,
         app_kwargs=app.parts(open_paths=(STARTUP_PATH,)),
@@ -102,7 +109,7 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     try:
-        yield app.page.share_url or ""
+        yield port, app.page.share_url or ""
     finally:
         app.page.close(verbose=False)
 

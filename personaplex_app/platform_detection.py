@@ -16,7 +16,8 @@ class Platform:
 
     `found_by` is the variable or file that identified it. `token_step` and `gpu_step` are parts of sentences,
     `mind` are whole sentences that people should know. `origins` are those of the pages that the host's
-    proxy serves for the app, which differ from the Host header that the app sees.
+    proxy serves for the app, which differ from the Host header that the app sees; `frames` those of pages
+    that show it in a frame. `relayed` tells that nobody reaches the app but through the host's proxy.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Platform:
     gpu_step: str = "--engine personaplex runs it on the CPU all the same, slowly"
     mind: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
+    relayed: bool = False
 
 
 _SPACE_DISK = (
@@ -58,6 +61,8 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
             ),
             gpu_step="choose one: Runtime → Change runtime type → T4 GPU",
             mind=("Colab's port proxy drops WebSockets: reach the page by its shared link (--share).",),
+            frames=("https://colab.research.google.com", "https://*.googleusercontent.com"),
+            relayed=True,
         )
     # files that Docker and Podman put into every container
     if mark := next((mark for mark in CONTAINER_MARKS if (root / mark).exists()), ""):
@@ -86,4 +91,6 @@ def _space(
         gpu_step="the owner of this Space can choose one (Settings → Hardware)",
         mind=mind,
         origins=(f"https://{environ['SPACE_HOST']}",) if environ.get("SPACE_HOST") else (),
+        frames=("https://huggingface.co",),
+        relayed=True,
     )

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from .addresses import EVERY_PEER, Origin, plain_host, plain_network, plain_origin
 from .errors import UsageError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
@@ -89,9 +89,13 @@ def _socket(text: str) -> str:
         raise ValueError(
             f"addresses without a password in them; use {ENV_PREFIX}REMOTE_KEY or {ENV_PREFIX}REMOTE_HEADERS"
         )
+    try:
+        server = str(Origin.of(scheme, parts.netloc)).partition("://")[2]
+    except ValueError:
+        raise ValueError(wanted) from None
     path = parts.path.rstrip("/")
     return urlunsplit(
-        (scheme, parts.netloc, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, "")
+        (scheme, server, path if path.endswith("/api/chat") else f"{path}/api/chat", parts.query, "")
     )
 
 
@@ -128,20 +132,31 @@ def _prefix(text: str) -> str:
     return prefix
 
 
-def _networks(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["*"]:
-        return ("*",)
+def _host(text: str) -> str:
     try:
-        return tuple(str(ip_network(name, strict=False)) for name in names)
+        return plain_host(text)
     except ValueError:
         raise ValueError(
-            "IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer"
+            "a name or an IP address of this machine, such as localhost, 0.0.0.0 or ::1; the port is --port's"
         ) from None
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        networks = tuple(plain_network(name) for name in names)
+    except ValueError:
+        networks = ()
+    if names and (not networks or EVERY_PEER in networks[1:]):
+        raise ValueError("IP addresses or networks such as 127.0.0.1,10.0.0.0/8, or * for every peer")
+    return networks
+
+
 def _origins(text: str) -> tuple[str, ...]:
-    return tuple(o.strip().rstrip("/") for o in text.split(",") if o.strip())
+    try:
+        return tuple(plain_origin(origin) for origin in text.split(",") if origin.strip())
+    except ValueError:
+        raise ValueError("origins such as https://tutor.example,http://localhost:3000") from None
 
 
 # How `serve --help` groups the settings. One that is in no group is still shown, under "options".
@@ -174,8 +189,8 @@ class Settings:
     )
     host: str = _setting(
         "127.0.0.1",
-        str,
-        "address to listen on; 0.0.0.0 listens on every network interface",
+        _host,
+        "address to listen on; 0.0.0.0 listens on every network interface, :: on those of IPv6 too",
         also="GRADIO_SERVER_NAME",
     )
     port: int = _setting(

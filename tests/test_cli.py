@@ -32,6 +32,36 @@ def test_cli_help_or_no_command_explains_itself(args):
     assert "usage: personaplex_app" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("serve", "doctor", "space", "offline", "bench", "evaluate", "evaluate run", "evaluate score"),
+        "evaluate report",
+    ],
+)
+def test_cli_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert f"usage: personaplex_app {command}" in capsys.readouterr().out
+
+
+@pytest.mark.process
+def test_app_py_has_help_and_takes_no_flag_in_silence():
+    asked, wrong = (
+        subprocess.run(
+            [sys.executable, "app.py", flag], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        for flag in ("--help", "--prot=7861")
+    )
+    assert asked.returncode == 0
+    assert "usage: app.py" in asked.stdout
+    assert "--port" in asked.stdout
+    assert "PERSONAPLEX_API_KEY" in asked.stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "--prot" in wrong.stderr
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("args", "env", "said"),

@@ -266,7 +266,7 @@ async def test_clones_bad_recordings_files_and_names_get_sentences(client, wav):
     refused(await client.post("/api/clones", params=YES, content=b"nothing"), 400, "bad_audio")
     refused(await client.post("/api/clones/import", params=YES, content=wav[:60_000]), 400, "bad_voice_file")
     assert "65536" in refused(
-        await client.post("/api/clones/import", params=YES, content=wav), 400, "bad_input"
+        await client.post("/api/clones/import", params=YES, content=wav), 413, "too_large"
     )
     for name in ("", "x" * 41, "a\nb\0"):
         assert "1 to 40" in refused(
@@ -284,7 +284,7 @@ async def test_clones_endless_upload_is_refused_before_its_end(client, monkeypat
             yield bytes(4096)
 
     assert "100000" in refused(
-        await client.post("/api/clones", params=YES, content=endless()), 400, "bad_input"
+        await client.post("/api/clones", params=YES, content=endless()), 413, "too_large"
     )
     assert len(sent) < 40
 

@@ -271,7 +271,7 @@ def test_live_http_bad_requests_are_sentences(app):
         id_ = client.post("/api/chat/http?codec=pcm").json()["id"]
         assert "n=0" in client.post(f"/api/chat/http/{id_}").json()["message"]
         assert client.post(f"/api/chat/http/{id_}?n=0", content=b"\x05").json()["error"] == "protocol"
-        assert client.post(f"/api/chat/http/{id_}?n=1", content=bytes(300_000)).status_code == 400
+        assert client.post(f"/api/chat/http/{id_}?n=1", content=bytes(300_000)).status_code == 413
         assert client.delete(f"/api/chat/http/{id_}").status_code == 204
     app.until_free()
 

@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from personaplex_app.server.certificates import Certificate, certificate_of
 from personaplex_app.settings import Settings
@@ -206,6 +206,22 @@ def test_root_path_fits_a_proxy_that_keeps_the_prefix_and_one_that_takes_it_off(
         httpx.get(f"{proxies.worse}{path}/config", timeout=PATIENCE_S).json()["root"]
         == "https://localhost:8443/voice"
     )
+
+
+def test_page_whose_scripts_are_refused_says_why_in_its_place(app: AppProcess, browser: Browser) -> None:
+    def as_another_host(route: Route) -> None:
+        """Pass a request on as a proxy does that keeps the Host header to itself."""
+        request = route.request
+        headers = {**request.all_headers(), "host": "10.0.0.7:7861"}
+        answer = app.client.request(request.method, request.url, headers=headers)
+        kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-enc")}
+        route.fulfill(status=answer.status_code, headers=kept, body=answer.content)
+
+    with visitor(browser) as page:
+        page.route("**/*", as_another_host)
+        page.goto(app.url)
+        expect(page.locator("#page-refused")).to_contain_text("must pass the Host header on, port and all")
+    assert f"a page of '{app.url}' to the host '10.0.0.7:7861'" in app.log.read_text()
 
 
 def test_own_https_under_a_root_path_talks_by_a_name_that_is_not_localhost(

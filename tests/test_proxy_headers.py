@@ -118,3 +118,53 @@ async def test_front_login_cookie_is_for_the_prefix_and_for_tls():
     assert cookie.startswith(f"{COOKIE}=")
     assert "; Path=/tutor/voice; " in cookie
     assert cookie.endswith("; Secure")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "address"),
+    [
+        ("10.0.0.0/8", "::ffff:10.0.0.2", "203.0.113.9", "203.0.113.9"),
+        ("::ffff:10.0.0.0/104", "10.0.0.2", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("[2001:db8::1]", "2001:DB8:0::1", "[2001:db8:7:7::9]:51234", "2001:db8:7:7::/64"),
+        ("10.0.0.0/8", "10.0.0.2", "203.0.113.9:51234, ::ffff:10.0.0.9", "203.0.113.9"),
+        ("", "::ffff:203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("", "2001:db8::5", "198.51.100.1", "2001:db8::/64"),
+    ],
+)
+async def test_front_addresses_are_compared_in_every_spelling(trusted, peer, forwarded, address):
+    async with client_of(trusted, peer=peer) as client:
+        seen = (await client.get("/seen", headers={"X-Forwarded-For": forwarded})).json()
+    assert seen["address"] == address
+
+
+async def reaching(trusted="", relayed=False, **headers):
+    """Return the headers that get through to the app."""
+
+    async def seen(request: Request):
+        return JSONResponse(dict(request.headers))
+
+    app = Starlette(
+        routes=[Route("/", seen)], middleware=[Middleware(ProxyHeaders, tuple(trusted), "", relayed)]
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=(PROXY, 4711)), base_url="http://app.internal:7860"
+    ) as client:
+        return (await client.get("/", headers=headers)).json()
+
+
+async def test_front_nothing_that_an_untrusted_peer_forwards_reaches_the_app():
+    said = {**SAID, "X-Gradio-Server": "http://evil.example", "Forwarded": "host=evil.example"}
+    headers = await reaching(**said)
+    assert headers["host"] == "app.internal:7860"
+    assert not [name for name in headers if "forwarded" in name or "gradio" in name]
+
+
+async def test_front_relay_of_the_host_is_believed_for_links_alone():
+    headers = await reaching(relayed=True, **SAID)
+    assert {name for name in headers if "forwarded" in name} == {"x-forwarded-host", "x-forwarded-proto"}
+    assert headers["host"] == "app.internal:7860"
+
+
+async def test_front_forwarded_host_that_is_none_is_ignored():
+    headers = await reaching(trusted=["*"], **{"X-Forwarded-Host": 'evil.example"><script>'})
+    assert headers["host"] == "app.internal:7860"

@@ -176,7 +176,7 @@ async def test_sessions_endless_body_is_refused_before_its_end(client, library):
             yield b" " * 1024
 
     answer = await client.post(f"/api/sessions/{log.id}/rating", headers=MINE, content=endless())
-    assert str(MAX_BODY_BYTES) in refused(answer, 400, "bad_input")
+    assert str(MAX_BODY_BYTES) in refused(answer, 413, "too_large")
     assert len(sent) < 20
 
 

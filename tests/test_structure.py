@@ -13,6 +13,7 @@ PACKAGE = ROOT / "personaplex_app"
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
     {
+        "addresses",
         "atomic",
         "errors",
         "intervals",

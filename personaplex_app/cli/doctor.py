@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..addresses import is_loopback
 from ..engine.remote import probe_servers
 from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
@@ -21,8 +22,6 @@ from ..platform_detection import Platform, this_platform
 from ..server.certificates import certificate_of
 from ..settings import Settings
 from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
@@ -149,13 +148,13 @@ def _reach(host: Platform, settings: Settings) -> list[str]:
             [] if settings.share else ["It is started without --share: the page opens, talks do not begin."]
         )
     if host.name != "machine":
-        inside = settings.host in LOOPBACK
+        inside = is_loopback(settings.host)
         return (
             [f"It listens on {settings.host}, which nobody outside reaches; set PERSONAPLEX_HOST=0.0.0.0."]
             if inside
             else []
         )
-    if settings.host in LOOPBACK or settings.ssl or settings.ssl_cert:
+    if is_loopback(settings.host) or settings.ssl or settings.ssl_cert:
         return []
     return [
         "Away from localhost a browser gives its microphone to https pages alone; add --ssl, or put a proxy"

@@ -1,4 +1,6 @@
-"""Authentication of every request: the origin check, the login when one is set, and the principal."""
+"""Authentication of every request: the checks of host and origin, the login when one is set, and the
+principal.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,34 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
+import math
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..addresses import OPAQUE_ORIGIN, Origin, caller_of, is_loopback, plain_origin, split_host
+from ..errors import shorten
 from ..principal import Limits, Principal
 from ..settings import Settings
+from .connect_rate import Recent
+
+log = logging.getLogger(__name__)
 
 COOKIE = "personaplex_login"
+WRONG_LOGINS_PER_MINUTE = 20
+MOST_LOGGED = 32
 
 
 class AuthMiddleware:
-    """ASGI middleware. With neither `auth` nor `api_key` set only the origin is checked.
+    """ASGI middleware. With neither `auth` nor `api_key` set only host and origin are checked.
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
-    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
+    programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic. After too
+    many wrong ones from an address, all from there are refused for a while; the cookie goes on working.
     `open_paths` need neither. The caller's `Principal` is put into the scope's state.
     """
 
@@ -41,8 +51,13 @@ class AuthMiddleware:
         self._api_key = settings.api_key
         self._gateway_key = settings.gateway_key
         self._limits = Limits(settings.connects_per_minute)
-        self._allowed_origins = allowed_origins
+        self._allowed_origins = {plain_origin(origin) for origin in allowed_origins}
+        named = self._allowed_origins - {OPAQUE_ORIGIN}
+        self._allowed_hosts = {Origin.parse(origin).host for origin in named}
+        self._on_loopback = is_loopback(settings.host) and not settings.share
         self._open_paths = open_paths
+        self._wrong_logins = Recent()
+        self._logged: set[tuple[str, str]] = set()
         # a new secret each start: a restart logs everybody out, and no cookie outlives a changed password
         self._cookie = hmac.digest(secrets.token_bytes(32), b"login", hashlib.sha256).hex()
 
@@ -50,41 +65,79 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        if not self._origin_fits(scope, headers):
-            text = (
-                "This page's origin may not use this app; its owner can name it in"
-                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all."
+        refuse = _Refusal(scope, receive, send)
+        if not self._host_fits(scope, headers):
+            return await refuse(
+                421,
+                "host",
+                "This app listens on its own machine alone, where this is not its name; open it as localhost,"
+                " or name the address in PERSONAPLEX_ALLOWED_ORIGINS.",
             )
-            return await self._refuse(scope, receive, send, 403, "origin", text)
+        if not self._origin_fits(scope, headers):
+            self._log_refused(headers)
+            return await refuse(
+                403,
+                "origin",
+                "This page's origin may not use this app; its owner can name it in"
+                " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all.",
+            )
         connection = HTTPConnection(scope)
-        connection.state.principal = self._principal_of(connection)
-        open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
-        if open_to_all or self._has_cookie(headers) or _has_key(connection, self._api_key):
+        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
+        connection.state.principal = caller = self._principal_of(connection, has_gateway_key)
+        if self._has_cookie(headers):
             return await self._app(scope, receive, send)
-        if self._has_login(headers):
+        open_to_all = not (self._auth or self._api_key) or self._is_open(scope)
+        has_login = self._has_login(headers)
+        fits = has_login or has_gateway_key
+        if self._sends_secret(connection):
+            wait_s = self._wrong_logins.wait_s(caller.address, WRONG_LOGINS_PER_MINUTE)
+            if wait_s:
+                return await refuse(
+                    429,
+                    "too_many_logins",
+                    f"Too many wrong logins or keys came from this address; wait {math.ceil(wait_s)} s.",
+                    {"Retry-After": str(math.ceil(wait_s))},
+                )
+            if not fits:
+                self._wrong_logins.add(caller.address)
+        if open_to_all or _has_key(connection, self._api_key):
+            return await self._app(scope, receive, send)
+        if has_login:
             return await self._app(scope, receive, self._with_cookie(send, scope))
-        return await self._refuse(
-            scope,
-            receive,
-            send,
-            401,
-            "login",
-            "This app asks for a login; give its user and password, or its API key.",
+        # where only a key is set, a browser must not ask for a user and a password
+        ask = {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'} if self._auth else {}
+        await refuse(
+            401, "login", "This app asks for a login; give its user and password, or its API key.", ask
         )
 
-    def _principal_of(self, connection: HTTPConnection) -> Principal:
+    def _principal_of(self, connection: HTTPConnection, has_gateway_key: bool) -> Principal:
         """Return who calls.
 
         The owner's key is read from a header: a page of another site cannot send that unasked, as it could a
         cookie.
         """
-        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
         caller = Principal(
-            address=connection.client.host if connection.client else "",
+            address=caller_of(connection.client.host) if connection.client else "",
             scopes=frozenset({"gateway"}) if has_gateway_key else frozenset(),
             limits=self._limits,
         )
         return caller.with_owner_key(connection.headers.get("x-owner-key", ""))
+
+    def _host_fits(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether the Host header is one of this machine, where the app listens on loopback only.
+
+        The owner of a site can let its name resolve to 127.0.0.1 (DNS rebinding), so that its page passes for
+        the app's own. Such a page must name the port that the app listens on; a proxy passes its own port on.
+        With TLS the browser compares the name with the certificate.
+        """
+        address, port = scope.get("server") or ("", None)
+        if not self._on_loopback or _is_secure(scope) or not is_loopback(address):
+            return True
+        try:
+            name, asked_port = split_host(headers.get("host", "localhost"))
+        except ValueError:
+            return False
+        return (asked_port or 80) != port or is_loopback(name) or name in self._allowed_hosts
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
@@ -92,14 +145,28 @@ class AuthMiddleware:
         if origin is None:
             return True
         try:
-            site = urlsplit(origin)
+            if plain_origin(origin) in self._allowed_origins:
+                return True
+            page = Origin.parse(origin)
+            # a proxy may have ended TLS without saying so, therefore the page's scheme is used for both
+            app = Origin.of(page.scheme, headers.get("host", ""))
         except ValueError:
             return False
         # whoever is on the network could have altered a page that came without TLS
-        downgraded = _is_secure(scope) and site.scheme != "https"
-        return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip(
-            "/"
-        ) in self._allowed_origins
+        downgraded = _is_secure(scope) and page.scheme != "https"
+        return page == app and not downgraded
+
+    def _log_refused(self, headers: Headers) -> None:
+        """Log each refused pair of origin and host once, for the owner of a proxy that changes the host."""
+        pair = (shorten(headers["origin"], 80), shorten(headers.get("host", ""), 80))
+        if pair not in self._logged and len(self._logged) < MOST_LOGGED:
+            self._logged.add(pair)
+            log.warning(
+                "refused a request of a page of %s to the host %s. If both are this app, the proxy in front"
+                " must pass the Host header on, port and all; another site's page must be named with"
+                " --allowed-origins.",
+                *pair,
+            )
 
     def _is_open(self, scope: Scope) -> bool:
         # ASGI's `path` includes `root_path`
@@ -107,11 +174,16 @@ class AuthMiddleware:
         return scope["type"] == "http" and path in self._open_paths
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and _same(cookie.value, self._cookie)
+        # split by hand: it has no quotes or escapes, which take some versions of Python quadratic time
+        pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+        return any(name == COOKIE and _same(value, self._cookie) for name, _, value in pairs)
+
+    def _sends_secret(self, connection: HTTPConnection) -> bool:
+        """Return whether a request tries a login or key; some hosts add bearer tokens of their own."""
+        header = connection.headers
+        named = header.get("x-api-key") or connection.query_params.get("api_key")
+        needed = self._auth or self._api_key
+        return bool((needed and header.get("authorization")) or ((needed or self._gateway_key) and named))
 
     def _has_login(self, headers: Headers) -> bool:
         kind, _, encoded = headers.get("authorization", "").partition(" ")
@@ -119,7 +191,7 @@ class AuthMiddleware:
             return False
         try:
             return _same(base64.b64decode(encoded, validate=True).decode(), self._auth)
-        except (binascii.Error, UnicodeDecodeError):
+        except (binascii.Error, ValueError):
             return False
 
     def _with_cookie(self, send: Send, scope: Scope) -> Send:
@@ -127,28 +199,32 @@ class AuthMiddleware:
         path = scope.get("root_path") or "/"
         value = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}".encode()
 
+        # a program may open a WebSocket with its login in the handshake
         async def send_with_cookie(message: Message) -> None:
-            # a program may open a WebSocket with its login in the handshake
             if message["type"] in ("http.response.start", "websocket.accept"):
                 message = {**message, "headers": [*message.get("headers", []), (b"set-cookie", value)]}
             await send(message)
 
         return send_with_cookie
 
-    async def _refuse(
-        self, scope: Scope, receive: Receive, send: Send, status: int, code: str, text: str
+
+class _Refusal:
+    """The answer to one request that does not get through."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def __call__(
+        self, status: int, code: str, text: str, headers: dict[str, str] | None = None
     ) -> None:
-        if scope["type"] == "websocket":
+        if self._scope["type"] == "websocket":
             # closing before accepting makes the server answer 403
-            await receive()
-            return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
-        # where only a key is set, a browser must not ask for a user and a password
-        headers = (
-            {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
-            if status == 401 and self._auth
-            else {}
-        )
-        await JSONResponse({"error": code, "message": text}, status, headers)(scope, receive, send)
+            await self._receive()
+            return await self._send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        answer = JSONResponse({"error": code, "message": text}, status, headers)
+        await answer(self._scope, self._receive, self._send)
 
 
 def _has_key(connection: HTTPConnection, *wanted: str) -> bool:

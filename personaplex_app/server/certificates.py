@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ..addresses import EVERYWHERE, is_loopback, url_of
 from ..atomic import write_atomically
 from ..errors import SettingsError
 from ..settings import Settings
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 MADE_FOR = timedelta(days=825)
 REMADE_BEFORE = timedelta(days=365)
 WARN_BEFORE = timedelta(days=14)
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def certificate_of(settings: Settings) -> Certificate | None:
 def advice(certificate: Certificate, host: str, port: int) -> str:
     """Return advice for the owner of a self-signed certificate: what browsers show, and how to continue."""
     if host in EVERYWHERE:
-        others = [name for name in certificate.names if name != "localhost" and not _is_loopback(name)]
+        others = [name for name in certificate.names if not is_loopback(name)]
         reach = "Others reach it at " + ", ".join(url_of(name, port, secure=True) for name in others)
-    elif host == "localhost" or _is_loopback(host):
+    elif is_loopback(host):
         reach = "Only this machine can reach it; with --host 0.0.0.0 others can too"
     else:
         reach = f"Others reach it at {url_of(host, port, secure=True)}"
@@ -70,13 +70,6 @@ def advice(certificate: Certificate, host: str, port: int) -> str:
         f" comes where {certificate.chain} is trusted, or with --ssl-key and --ssl-cert from an"
         f" authority.\n{reach}."
     )
-
-
-def url_of(host: str, port: int, secure: bool) -> str:
-    """Return the address to type for a host that is listened on."""
-    if host in (*EVERYWHERE, "127.0.0.1"):
-        host = "localhost"
-    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def names_of_this_machine(host: str) -> tuple[str, ...]:
@@ -227,13 +220,6 @@ def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certi
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -1,43 +1,61 @@
-"""A rate limit: how often one caller may begin something."""
+"""Rate limits: how often one caller may do something in a minute."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 
 from ..errors import CapacityError
 from ..principal import Principal
 
 # bounds memory, however many addresses call
 MOST_CALLERS = 4096
+WINDOW_S = 60.0
+
+
+class Recent:
+    """When each of a bounded number of callers did something in the last minute."""
+
+    def __init__(self, most_callers: int = MOST_CALLERS) -> None:
+        self._most = most_callers
+        self._times: dict[object, deque[float]] = {}
+
+    def wait_s(self, who: object, most: int, now_s: float | None = None) -> float:
+        """Return for how long a caller has done it `most` times in the last minute; 0 when it has not."""
+        now_s = time.monotonic() if now_s is None else now_s
+        times = self._times.get(who, deque())
+        while times and now_s - times[0] >= WINDOW_S:
+            times.popleft()
+        return WINDOW_S - (now_s - times[len(times) - most]) if len(times) >= most else 0.0
+
+    def add(self, who: object, now_s: float | None = None) -> None:
+        """Note that a caller did it now."""
+        times = self._times.pop(who, deque())
+        if len(self._times) >= self._most:
+            # `pop` and insertion keep the dictionary in order of last use: the first is the oldest
+            del self._times[next(iter(self._times))]
+        times.append(time.monotonic() if now_s is None else now_s)
+        self._times[who] = times
 
 
 class ConnectRate:
-    """Limits how many of something one address may begin a minute; remembers a bounded number of addresses.
+    """Limits how many of something one address may begin a minute.
 
     The number is in the caller's limits, and `what` names the thing in the error.
     """
 
     def __init__(self, what: str = "talks", most_callers: int = MOST_CALLERS) -> None:
         self._what = what
-        self._most = most_callers
-        self._recent: dict[tuple[str, str], list[float]] = {}
+        self._recent = Recent(most_callers)
 
     def admit(self, caller: Principal, now_s: float | None = None) -> None:
         """Count one connect. Raises: CapacityError when there were too many."""
-        now_s = time.monotonic() if now_s is None else now_s
         who = (caller.tenant, caller.address)
         most = caller.limits.connects_per_minute
-        times = [t for t in self._recent.pop(who, []) if now_s - t < 60.0]
-        if len(times) < most:
-            times.append(now_s)
-        elif times:
-            self._recent[who] = times
-            wait_s = 60 - (now_s - times[0])
+        if wait_s := self._recent.wait_s(who, most, now_s):
             raise CapacityError(
-                f"More than {most} {self._what} a minute from this address; wait {wait_s:.0f} s.", wait_s
+                f"More than {most} {self._what} a minute from this address; wait {math.ceil(wait_s)} s.",
+                wait_s,
             )
-        # `pop` above and insertion keep the dictionary in order of last use, so that the first is the
-        # oldest
-        if len(self._recent) >= self._most:
-            self._recent.pop(next(iter(self._recent)))
-        self._recent[who] = times
+        self._recent.add(who, now_s)

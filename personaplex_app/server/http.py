@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning, TooLarge
 from ..json_input import read_json
 from ..principal import Principal
 
@@ -19,6 +20,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
     (TalkRunning, 409),
+    (TooLarge, 413),
     (BadInput, 400),
     (CapacityError, 429),
     (StorageFull, 507),
@@ -42,31 +44,49 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
         except PersonaplexError as error:
             if metrics := getattr(request.app.state, "metrics", None):
                 metrics.errors.labels(error.code).inc()
-            told: dict[str, Any] = {"error": error.code, "message": str(error)}
-            headers = {}
-            if isinstance(error, CapacityError):
-                told["retry_after_s"] = error.retry_after_s
-                headers["Retry-After"] = str(error.retry_after_s)
-            return JSONResponse(told, status_of(error), headers)
+            return error_response(error)
 
     return wrapped
 
 
+def error_response(error: PersonaplexError) -> JSONResponse:
+    """Return the answer to a request that ends by an error."""
+    content: dict[str, Any] = {"error": error.code, "message": str(error)}
+    headers = {}
+    if isinstance(error, CapacityError):
+        content["retry_after_s"] = error.retry_after_s
+        headers["Retry-After"] = str(error.retry_after_s)
+    return JSONResponse(content, status_of(error), headers)
+
+
+def too_large(limit_bytes: int) -> TooLarge:
+    """Return the error for a body over a limit."""
+    return TooLarge(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+
+
+def check_announced(headers: Headers, limit_bytes: int) -> None:
+    """Look at the length that a body will have. Raises: TooLarge when it says one over the limit."""
+    said = headers.get("content-length", "")
+    if said.isdecimal() and int(said[:20]) > limit_bytes:
+        raise too_large(limit_bytes)
+
+
 async def limited_body(request: Request, limit_bytes: int) -> bytes:
-    """Return a request's body. Raises: BadInput as soon as it is over the limit."""
-    # counted while it arrives: a Content-Length may be missing or wrong
+    """Return a request's body. Raises: TooLarge as soon as it is over the limit, or says that it will be."""
+    check_announced(request.headers, limit_bytes)
+    # counted while it arrives too: a Content-Length may be missing or wrong
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit_bytes:
-            raise BadInput(f"The body has more than {limit_bytes} bytes, which is the limit here.")
+            raise too_large(limit_bytes)
     return bytes(body)
 
 
 async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
     """Return a request's body as the JSON object that it is.
 
-    Raises: BadInput when it is too large or something else; `example` continues its words "a JSON object".
+    Raises: TooLarge; BadInput when it is something else. `example` continues the words "a JSON object".
     """
     wanted = f"The body must be a JSON object {example}".rstrip()
     body = await limited_body(request, limit_bytes)

@@ -9,22 +9,31 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from ..addresses import Peers, plain_address, split_host
+
 log = logging.getLogger(__name__)
 
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+# headers that proxies set; the last is Gradio's own
+_X_FORWARDED = ("for", "host", "proto", "prefix", "port", "server", "scheme", "ssl")
+FORWARDED = (*(f"x-forwarded-{name}" for name in _X_FORWARDED), "forwarded", "x-real-ip", "x-gradio-server")
+FOR_LINKS = ("x-forwarded-host", "x-forwarded-proto")
 
 
 class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
-    X-Forwarded-For, -Proto, -Host and -Prefix of `trusted` proxies are used, those of others ignored. The
-    prefix, or rather `root_path` where it is set, becomes the scope's `root_path` and the beginning of its
-    `path`, also where the proxy removed it.
+    X-Forwarded-For, -Proto, -Host and -Prefix of `trusted` proxies are used; such headers of others are
+    removed, except -Host and -Proto where only a relay can reach the app (`relayed`): the page makes its
+    links of them. The prefix, or rather `root_path` where it is set, becomes the scope's `root_path` and the
+    beginning of its `path`, also where the proxy removed it.
     """
 
-    def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str) -> None:
+    def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str, relayed: bool = False) -> None:
         super().__init__(app, list(trusted))  # type: ignore[arg-type]
+        self._trusted = Peers(trusted)
         self._root_path = root_path
+        self._dropped = [name for name in FORWARDED if not (relayed and name in FOR_LINKS)]
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
@@ -33,18 +42,27 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         headers = MutableHeaders(scope=scope)
         prefix = self._root_path
         # before the base class, which replaces the peer's address by the forwarded one
-        if (scope.get("client") or ("",))[0] in self.trusted_hosts:
-            if host := _first(headers, "x-forwarded-host"):
+        peer, *port = scope.get("client") or ("", 0)
+        if peer:
+            scope["client"] = (plain_address(peer), *port)
+        if peer in self._trusted:
+            host = _first(headers, "x-forwarded-host")
+            if host and _is_host(host):
                 headers["host"] = host
-                del headers["x-forwarded-host"]
+            del headers["x-forwarded-host"]
+            if chain := ",".join(headers.getlist("x-forwarded-for")):
+                headers["x-forwarded-for"] = ", ".join(plain_address(each) for each in chain.split(","))
             forwarded = _first(headers, "x-forwarded-prefix").rstrip("/")
             if not prefix and PREFIX.fullmatch(forwarded):
                 prefix = forwarded
-        elif "x-forwarded-for" in headers:
-            self._warn()
+        else:
+            if "x-forwarded-for" in headers:
+                self._warn()
+            for name in self._dropped:
+                del headers[name]
         if prefix:
-            path = scope["path"]
             # some proxies remove the prefix from the path, others leave it there
+            path = scope["path"]
             whole = path == prefix or path.startswith(prefix + "/")
             scope = {**scope, "root_path": prefix, "path": path if whole else prefix + path}
         return await super().__call__(scope, receive, send)  # type: ignore[arg-type]
@@ -63,3 +81,11 @@ class ProxyHeaders(ProxyHeadersMiddleware):
 def _first(headers: MutableHeaders, name: str) -> str:
     """The header's value that is nearest to the browser."""
     return headers.get(name, "").split(",")[0].strip()
+
+
+def _is_host(text: str) -> bool:
+    try:
+        split_host(text)
+    except ValueError:
+        return False
+    return True

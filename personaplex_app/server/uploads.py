@@ -13,7 +13,7 @@ UPLOAD_PATIENCE_S = 60.0
 
 
 async def uploaded(request: Request, limit_bytes: int) -> bytes:
-    """Return an upload's body. Raises: BadInput when it is too large or takes too long."""
+    """Return an upload's body. Raises: TooLarge; BadInput when it takes too long."""
     try:
         with anyio.fail_after(UPLOAD_PATIENCE_S):
             return await limited_body(request, limit_bytes)

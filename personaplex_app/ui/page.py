@@ -26,6 +26,8 @@ UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
 QUEUE_POLL_S = 0.05
 MAX_FILE_SIZE = "48mb"
+# what Gradio remembers of a caller takes 0.1 MB, and each call by a program may be a new caller
+SESSIONS_REMEMBERED = 200
 
 
 class _Page(gr.Blocks):
@@ -67,7 +69,9 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             static_tab.build_tab("Compare", "compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
-    queued = page.queue(max_size=MOST_QUEUED)
+    page.state_session_capacity = SESSIONS_REMEMBERED
+    # otherwise its routes `run` and `api` would bypass the queue and its limits
+    queued = page.queue(max_size=MOST_QUEUED, api_open=False)
     # Gradio looks a thousand times a second whether somebody pressed a button and a hundred times whether a
     # progress bar moved, also where nobody is: 7 % of a core; it has no setting for either
     queued._queue.sleep_when_free = QUEUE_POLL_S

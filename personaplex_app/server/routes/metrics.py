@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import anyio
+import anyio.to_thread
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -17,9 +19,13 @@ from ..app_state import AppState
 def metrics_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the route; the app's gauges are read at each request."""
     app_state.metrics.registry.register(_AppGauges(app_state))
+    # off the event loop, and never on several threads that it would have to share the interpreter with
+    one_at_a_time = anyio.CapacityLimiter(1)
 
     async def metrics(request: Request) -> Response:
-        content, media_type = app_state.metrics.exposition(request.headers.get("accept", ""))
+        content, media_type = await anyio.to_thread.run_sync(
+            app_state.metrics.exposition, request.headers.get("accept", ""), limiter=one_at_a_time
+        )
         return Response(content, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
 
     return [Route("/metrics", metrics)]

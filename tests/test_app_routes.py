@@ -1,0 +1,156 @@
+"""The whole app, its routes listed from itself, Gradio's among them: who may ask what, and what it costs."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.routing import BaseRoute, WebSocketRoute
+
+from personaplex_app.application import GRADIO_FOLDER, create_app
+from personaplex_app.settings import Settings
+from personaplex_app.ui.page import SESSIONS_REMEMBERED
+
+# Gradio's page is built for each app; in an event loop, or Gradio makes one that nobody closes
+pytestmark = pytest.mark.slow
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE")
+ODD = (
+    "//",
+    "/gradio_api/startup-events/",
+    "/%67radio_api/info",
+    "/static/../config",
+    "/docs",
+    "/openapi.json",
+)
+
+
+def routes_of(routes: list[BaseRoute], before: str = "") -> list[tuple[str, BaseRoute]]:
+    """Return every route below some, with its path, its parameters filled in."""
+    found = []
+    for route in routes:
+        # FastAPI's own kind of route for a router that was included
+        if router := getattr(route, "original_router", None):
+            found += routes_of(router.routes, before)
+            continue
+        path = before + re.sub(r"\{[^}]*\}", "x", getattr(route, "path", ""))
+        below = getattr(route, "routes", None)
+        found += routes_of(below, path) if below else [(path or "/", route)]
+    return found
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Make apps that are closed with the test."""
+    apps = []
+
+    def make(**settings):
+        apps.append(create_app(Settings(engine="echo", data=tmp_path / "data", **settings)))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.close()
+        app.state.library.close()
+        app.state.renderings.close()
+
+
+@pytest.mark.parametrize("door", [{"auth": "ann:sesame"}, {"api_key": "k-1"}])
+async def test_every_route_asks_for_the_login(made, door):
+    app = made(**door)
+    routes = routes_of(app._asgi.routes)
+    paths = {path for path, _ in routes}
+    assert {
+        "/",
+        "/config",
+        "/gradio_api/upload",
+        "/gradio_api/queue/join",
+        "/api/sessions",
+        "/metrics",
+    } <= paths
+    assert len(paths) > 60
+    opened = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test") as client:
+        for path in sorted({*paths, *ODD}):
+            for method in METHODS:
+                answer = await client.request(method, path, content=b"{}")
+                if answer.status_code != 401:
+                    opened.append((method, path, answer.status_code))
+    assert not opened
+
+
+async def test_every_websocket_asks_for_the_login(made):
+    app = made(auth="ann:sesame")
+    sockets = [path for path, route in routes_of(app._asgi.routes) if isinstance(route, WebSocketRoute)]
+    assert {"/api/chat", "/ws/voice/x"} <= set(sockets)
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    for path in sockets:
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message["type"])
+
+        scope = {"type": "websocket", "path": path, "headers": [], "query_string": b"", "scheme": "ws"}
+        await app(scope, receive, send)
+        assert sent == ["websocket.close"]
+
+
+async def test_gradios_routes_take_no_large_body_echo_none_and_do_not_pass_the_queue_by(made):
+    app = made()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test") as client:
+        big = b"[" + b"[1,2]," * 100_000 + b"1]"
+        said = {"Content-Type": "application/json"}
+        for name in (
+            "queue/join",
+            "run/respond",
+            "api/respond",
+            "call/respond",
+            "component_server",
+            "cancel",
+        ):
+            answer = await client.post(f"/gradio_api/{name}", content=big, headers=said)
+            assert (name, answer.status_code) == (name, 413)
+        unfit = await client.post("/gradio_api/queue/join", content=big[:30_000] + b"1]]", headers=said)
+        assert (unfit.status_code, len(unfit.content) < 200) == (422, True)
+        inputs = {"data": [None, "", "assistant", "", 1, None, None, None, None, 1], "session_hash": "x"}
+        for way in ("run", "api"):
+            answer = await client.post(f"/gradio_api/{way}/respond", json=inputs)
+            assert answer.status_code == 404
+            assert "queue" in answer.text
+
+
+async def test_gradio_remembers_a_bounded_number_of_callers(made):
+    app = made()
+    assert app._asgi
+    remembered = app.page.state_holder
+    for n in range(SESSIONS_REMEMBERED + 5):
+        assert remembered[f"caller {n}"]
+    assert len(remembered.session_data) == SESSIONS_REMEMBERED
+
+
+async def test_page_is_made_once_and_carries_what_a_refused_page_says(made):
+    app = made()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test") as client:
+        page = await client.get("/")
+        config = (await client.get("/config", headers={"X-Forwarded-Host": "evil.example"})).json()
+    assert "page-refused" in page.text.split("</script>")[0]
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert config["root"] == "http://app.test"
+    assert json.dumps(config).count("evil.example") == 0
+
+
+async def test_what_visitors_send_to_gradio_lies_in_a_private_folder_that_goes_with_the_app(
+    made, monkeypatch, tmp_path
+):
+    monkeypatch.setenv(GRADIO_FOLDER, str(tmp_path / "given"))
+    apps = [made(), made()]
+    folders = [Path(app.page.GRADIO_CACHE) for app in apps]
+    assert [(folder.parent, folder.stat().st_mode & 0o777) for folder in folders] == [
+        (tmp_path / "given", 0o700)
+    ] * 2
+    apps[0].close()
+    assert [folder.exists() for folder in folders] == [False, True]
