@@ -49,7 +49,7 @@ adapters:
       max_concurrent_sessions: 1
   - name: personaplex-storyteller
     enabled: false
-session: {max_concurrent_sessions: 3}
+session: {max_concurrent_sessions: 6}
 """
 
 
@@ -375,7 +375,8 @@ def test_gateway_sessions_are_bounded_and_wait_for_a_slot(app):
         second.until("connected")
         with talk(app) as fourth:
             assert fourth.until_closed()[0] == 1013
-        assert "3 sessions" in fourth.of("error")[0]["message"]
+        assert "From your address come 3 of 6 sessions" in fourth.of("error")[0]["message"]
+        assert fourth.of("error")[0]["retry_after_s"] > 0
         with pytest.raises(TimeoutError):
             third.socket.recv(timeout=0.3)
         first.say("end")

@@ -10,7 +10,7 @@ from ..errors import ProtocolError
 MESSAGES_PER_S = 200
 BYTES_PER_S = 512 << 10
 """Four times what the gateway's clients send, whose sound takes most: float32 in base64."""
-BURST_S = 6.0
+BURST_S = 3.0
 """What a network held back comes at once."""
 
 
