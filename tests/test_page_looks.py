@@ -125,7 +125,7 @@ def test_status_of_an_engine_that_cannot_start_is_told(browser: Browser, tmp_pat
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("could not start. The weight file")
         expect(page.locator("#talk-status")).to_contain_text("pip install --force-reinstall hibari-tts")
-        assert app.get("/health").json()["status"] == "starting"
+        assert app.get("/health").json()["status"] == "failed"
         screenshots(page, "failed")
 
 

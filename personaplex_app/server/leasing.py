@@ -43,6 +43,21 @@ class UsableEngine:
     workers: anyio.CapacityLimiter
 
 
+def talk_lease_s(engine: Engine, wanted_s: int, may_lease: bool) -> int:
+    """Return for how long a talk's device must be leased, 0 where it need not be.
+
+    Raises: GpuUnavailable where the talk's client may not lease one.
+    """
+    if not isinstance(engine, LeasingEngine):
+        return 0
+    if not may_lease:
+        raise GpuUnavailable(
+            "The GPU here is lent to visitors of the page, and this client did not come from it. "
+            "Ask /api/chat for engine=classic to talk with the embedded engine."
+        )
+    return wanted_s or engine.lease_lengths_s[0]
+
+
 @asynccontextmanager
 async def usable_engine(
     app_state: AppState, engine: Engine, length_s: float, offer: Callable[[str], None]

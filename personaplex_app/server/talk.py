@@ -21,8 +21,7 @@ import anyio.to_thread
 
 from .. import logs
 from ..engine.contract import Engine, EngineState, SessionConfig, language_of
-from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
+from ..errors import BadInput, CapacityError, CloseCode, PersonaplexError, shorten
 from ..languages import language_warning
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
@@ -66,7 +65,7 @@ from .channel import Channel, Disconnected
 from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
-from .leasing import UsableEngine, usable_engine
+from .leasing import UsableEngine, talk_lease_s, usable_engine
 from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
 from .resumption import RESUME_S, Carried, ResumableChannel
@@ -373,8 +372,10 @@ class Talk:
         self._offer_resumption()
         async with AsyncExitStack() as held:
             engine = await self._enter(held)
+            may_lease = self._policy.may_lease and LeaseOffer in self._entry.events
+            lease_s = talk_lease_s(engine, self._request.lease_s, may_lease)
             device = await held.enter_async_context(
-                usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
+                usable_engine(app_state, engine, lease_s, self._tell_lease)
             )
             # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
@@ -401,17 +402,6 @@ class Talk:
 
     def _session_config(self) -> SessionConfig:
         return self._app_state.session_config(self._request, self._policy.persona, self._caller)
-
-    def _lease_s(self, engine: Engine) -> int:
-        """Return for how long the talk's device must be lent, 0 where it need not be."""
-        if not isinstance(engine, LeasingEngine):
-            return 0
-        if not (self._policy.may_lease and LeaseOffer in self._entry.events):
-            raise GpuUnavailable(
-                "The GPU here is lent to visitors of the page, and this client did not come from it. "
-                "Ask /api/chat for engine=classic to talk with the embedded engine."
-            )
-        return self._request.lease_s or engine.lease_lengths_s[0]
 
     async def _enter(self, held: AsyncExitStack) -> Engine:
         """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
