@@ -21,6 +21,7 @@ import anyio.to_thread
 
 from .. import logs
 from ..engine.contract import Engine, EngineState, SessionConfig, language_of
+from ..engine.lease_contract import LeasingEngine
 from ..errors import BadInput, CapacityError, CloseCode, PersonaplexError, shorten
 from ..languages import language_warning
 from ..principal import NOBODY, Principal
