@@ -47,7 +47,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     with app_process(
         folder,
         engine="personaplex",
-        module="tests.support.serve_keeping_up",
         checkpoint=tiny.GOLDEN,
         device="cpu",
         connects_per_minute=600,

@@ -154,7 +154,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         tmp_path_factory.mktemp("app"),
         engine="auto",
         env=env,
-        module="tests.support.serve_keeping_up",
         checkpoint=tiny.GOLDEN,
         device="cpu",
         slots=1,
