@@ -31,6 +31,7 @@ from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.cache import RenderCache
 from ..rendering.render import Rendering, RenderRequest, request
 from ..settings import Settings
+from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
@@ -69,6 +70,7 @@ class ComparisonInput:
     persona: str
     samples: np.ndarray
     private: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,9 +237,12 @@ class Comparisons:
 
     def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
         """Return a recording as an input, for this owner. Raises: BadAudio."""
-        samples = audio.decode(data, MAX_RECORDING_S)
+        notes: list[str] = []
+        samples = audio.decode(data, MAX_RECORDING_S, notes.append, "Your recording")
+        if not self.app_state.transcriber.hears_speech(samples):
+            notes.append(NO_SPEECH)
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True)
+        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, tuple(notes))
         self._recordings[id_] = made
         self._recordings.move_to_end(id_)
         while len(self._recordings) > MAX_RECORDINGS:

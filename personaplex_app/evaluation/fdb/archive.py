@@ -5,12 +5,13 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from ...audio import MAX_KEPT_RATE_HZ, Note
 from ...errors import BadInput, shorten
-from .folders import MAX_AUDIO_S, MAX_CHANNELS, MAX_RATE_HZ, Note
+from .folders import MAX_AUDIO_S
 
 MAX_FILES = 4_000
 MAX_BYTES = 512 << 20
-MAX_FILE_BYTES = int(MAX_AUDIO_S) * MAX_RATE_HZ * MAX_CHANNELS * 4 + 65_536
+MAX_FILE_BYTES = int(MAX_AUDIO_S) * MAX_KEPT_RATE_HZ * 2 * 4 + 65_536
 MAX_DEPTH = 4
 SUFFIXES = (".wav", ".json")
 _BLOCK_BYTES = 1 << 20

@@ -132,7 +132,7 @@ class Sample:
         return self._noted(lambda: self.user)
 
     def _sound(self, file: str) -> Sound:
-        sound = read_sound(self._folder / file)
+        sound = read_sound(self._folder / file, self._note)
         checks.check_sound(sound, self._name(file), self._note)
         return sound
 
