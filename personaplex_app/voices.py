@@ -9,7 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .errors import UnknownVoice, WeightsError, shorten
 
@@ -136,7 +136,8 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 
 def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
-    wanted = {f"voices/{name}.pt": name for name in NAMES}
+    # people pack the folder, or what is in it, and systems write its names in their own way
+    wanted = {f"{name}.pt".casefold(): name for name in NAMES}
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
@@ -144,7 +145,9 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
                     f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download"
                     " it again."
                 )
-            name = wanted.get(member.name.removeprefix("./"))
+            inside = PurePosixPath(member.name.replace("\\", "/"))
+            safe = not inside.is_absolute() and ".." not in inside.parts
+            name = wanted.get(inside.name.casefold()) if safe else None
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:

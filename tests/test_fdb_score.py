@@ -405,7 +405,7 @@ def test_score_doubtful_sound_is_warned_of_and_still_scored(tmp_path):
             lambda root: write(root, {"output.json": ANSWER}),
             "is the folder of a single sample; give the folder above it",
         ),
-        (lambda root: write(root / "1", {"output.json": b"{"}), "None of the 1 samples in"),
+        (lambda root: write(root / "1", {"output.json": b"{"}), "None of the 1 samples can be scored"),
     ],
 )
 def test_score_nothing_to_score_is_one_line_and_exit_1(tmp_path, capsys, make, said):
