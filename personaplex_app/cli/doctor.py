@@ -165,10 +165,8 @@ def _reach(host: Platform, settings: Settings) -> list[str]:
 def _token(settings: Settings) -> str | None:
     """Return where the token for the Hub comes from, never the token."""
     if settings.hf_token:
-        return "PERSONAPLEX_HF_TOKEN"
-    if not hub_access(settings).any_token():
-        return None
-    return "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the Hub's own login"
+        return "PERSONAPLEX_HF_TOKEN" if os.environ.get("PERSONAPLEX_HF_TOKEN") else "HF_TOKEN"
+    return "the Hub's own login" if hub_access(settings).any_token() else None
 
 
 def _checkpoint(settings: Settings) -> str:

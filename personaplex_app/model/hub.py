@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from httpx import LocalProtocolError
 from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from ..errors import EngineUnavailable, WeightsError
 from .config import CONFIG_FILE
-from .hub_errors import cached_or_unavailable, disk_error, not_a_hub, refused
+from .hub_errors import cached_or_unavailable, disk_error, not_a_hub, refused, unusable_token
 from .hub_repo import COMMIT, FILES, RELEASED, HubAccess, HubRepo, cached, named_files
 from .transfer import HTTPError, Source, digest, download
 
@@ -104,6 +105,8 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
             )
             for each in info.siblings or ()
         }
+    except (UnicodeEncodeError, LocalProtocolError) as error:
+        raise unusable_token(access) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise not_a_hub(access) from error
     if not COMMIT.fullmatch(info.sha or ""):
