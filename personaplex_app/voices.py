@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import UnknownVoice, WeightsError, shorten
+from .foreign_files import absent, told_apart
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
 """Most that the archive may unpack to; the released one has 6 to 8 MB."""
@@ -123,13 +124,10 @@ def read_archive(path: Path) -> dict[str, bytes]:
                     raise WeightsError(f"{path.name} holds the voice {name} twice. Download it again.")
                 voices[name] = content
     except FileNotFoundError as error:
-        raise WeightsError(
-            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
-        ) from error
+        raise WeightsError(absent(path)) from error
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError) as error:
-        raise WeightsError(
-            f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again."
-        ) from error
+        otherwise = f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again."
+        raise WeightsError(told_apart(path, otherwise)) from error
     if not voices:
         raise WeightsError(f"{path.name} holds none of the {len(NAMES)} voices. Download it again.")
     return voices

@@ -12,7 +12,16 @@ PACKAGE = ROOT / "personaplex_app"
 # A room is a module or a folder of the package, or a folder of a folder. A module may import from its own
 # room, and from the rooms of the floors strictly below.
 FLOORS = [
-    {"atomic", "errors", "intervals", "logs", "platform_detection", "protocol_events", "units"},
+    {
+        "atomic",
+        "errors",
+        "foreign_files",
+        "intervals",
+        "logs",
+        "platform_detection",
+        "protocol_events",
+        "units",
+    },
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},

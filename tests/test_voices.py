@@ -148,8 +148,8 @@ def cut(path):
         (bomb, "unpacks to more than 67,108,864 bytes"),
         (long_header, "voices.tgz cannot be unpacked"),
         (cut, "voices.tgz cannot be unpacked"),
-        (lambda p: p.write_bytes(b"<html>no</html>"), "voices.tgz cannot be unpacked"),
-        (lambda p: p.write_bytes(b""), "voices.tgz cannot be unpacked"),
+        (lambda p: p.write_bytes(b"<html>no</html>"), "voices.tgz is a web page"),
+        (lambda p: p.write_bytes(b""), "voices.tgz is empty"),
         (lambda p: None, "voices.tgz is missing"),
     ],
 )
