@@ -216,7 +216,7 @@ def test_hostile_zip_is_refused_and_writes_nothing_outside(tmp_path, kind):
     path.write_bytes(ZIPS[kind]())
     (tmp_path / "into").mkdir()
     tracemalloc.start()
-    with pytest.raises(BadInput, match="The (zip|file) "):
+    with pytest.raises(BadInput, match=r"The (zip|file) "):
         unpack(path, tmp_path / "into", lambda text: None)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["into", "outputs.zip"]
 

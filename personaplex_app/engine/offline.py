@@ -64,7 +64,9 @@ def answer_all(
             answered = [advance(frame) for frame in answer(frames)]
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:
-            soundfile.write(job.output_wav, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+            # a file object: libsndfile refuses names that are not UTF-8
+            with job.output_wav.open("wb") as file:
+                soundfile.write(file, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
             job.output_text.write_text(
                 json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8"
             )

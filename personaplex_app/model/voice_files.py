@@ -75,8 +75,8 @@ def _check_pickle(name: str, data: bytes) -> None:
                 record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE_BYTES for record in records
             ):
                 raise WeightsError(
-                    f"The voice file {name}.pt holds a pickle of more than {MAX_PICKLE_BYTES:,} bytes; a voice's"
-                    " has some hundred. Download voices.tgz again."
+                    f"The voice file {name}.pt holds a pickle of more than {MAX_PICKLE_BYTES:,} bytes, as no"
+                    " voice does. Download voices.tgz again."
                 )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
         # `genops` only parses the pickle and never executes it
