@@ -50,7 +50,7 @@ def create_app(settings: Settings, choice: Choice | None = None) -> Application:
 
 
 class Application:
-    """The app as an ASGI application. Gradio's `launch` is given its `page` and its `parts` instead."""
+    """The app as an ASGI application. Gradio's `launch` takes its `page` and its `parts` instead."""
 
     def __init__(self, state: AppState, certificate: Certificate | None) -> None:
         self.state = state
@@ -66,6 +66,7 @@ class Application:
         return {
             "routes": self._routes(),
             "middleware": [
+                # first, since authentication needs the caller's own address, scheme and host
                 Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
             ],
@@ -74,6 +75,7 @@ class Application:
             "redoc_url": None,
         }
 
+    # made at the first call: where Gradio's `launch` serves the app, it is never needed
     @cached_property
     def _asgi(self) -> ASGIApp:
         return mounted(

@@ -1,4 +1,4 @@
-"""Write files atomically and durably: a file is there whole or not at all, even after a power cut."""
+"""Write files atomically and durably: a file is complete or absent, even after a power cut."""
 
 from __future__ import annotations
 

@@ -49,6 +49,8 @@ Note = Callable[[str], None]
 """Called with a sentence on what was done to a recording so that it could be used."""
 
 _BLOCK_FRAMES = 1 << 16
+# a wav has a handful; more of them are there to cost time
+_MOST_CHUNKS = 1_000
 # a channel this much weaker than the loudest one is silent: 40 dB
 _SILENT_CHANNEL = 1e-4
 # channels cancel each other when their mean has less than so much of the power of unrelated channels' mean
@@ -82,6 +84,7 @@ _DECODER_ERRORS = (soundfile.LibsndfileError, OSError, RuntimeError, ValueError,
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
     """Return little-endian int16 bytes of float32 samples, clipped to [-1, 1]."""
+    # 32767, so that +1 does not overflow; reading divides by 32768: as libsndfile writes and reads
     return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 
@@ -136,6 +139,7 @@ class Reframer:
         """
         joined = np.concatenate([self._rest, samples.astype(np.float32, copy=False)])
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
+        # a view would keep the whole array in memory
         self._rest = joined[whole:].copy()
         return list(joined[:whole].reshape(-1, FRAME_SAMPLES))
 
@@ -335,6 +339,7 @@ def _demuxer_of(file: BinaryIO) -> str | None:
 
     FFmpeg must not choose it: its playlist formats would open addresses that the file names.
     """
+    # by their magic numbers: MP4's box, EBML for webm, and the sync words of AAC
     file.seek(0)
     head = file.read(12)
     if head[4:8] == b"ftyp":
@@ -356,7 +361,9 @@ def _header_is_unfinished(file: BinaryIO) -> bool:
         return head[28:36] == bytes(8) and length > len(head)
     at = 12
     promised = None
-    while at + 8 <= length:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > length:
+            break
         file.seek(at)
         name, size = struct.unpack("<4sI", file.read(8))
         if promised is None and name == b"data":
@@ -396,8 +403,13 @@ def _ffmpeg_blocks(file: BinaryIO, what: str, demuxer: str, **options: str) -> B
                     f"{what} is coded as {shorten(codec.name)}, which is not read; save it as wav."
                 )
             _check_form(what, codec.sample_rate, codec.channels)
+            first = None
             for frame in container.decode(stream):
-                if (frame.sample_rate, frame.layout.nb_channels) != (codec.sample_rate, codec.channels):
+                form = frame.sample_rate, frame.layout.nb_channels
+                # what the container said may be half of what the codec gives, as with HE-AAC
+                _check_form(what, *form)
+                first = first or form
+                if form != first:
                     raise BadAudio(f"{what} changes its sample rate or channels on the way; save it as wav.")
                 yield from ((frame.sample_rate, block) for block in _frame_blocks(frame))
     except av.error.FFmpegError as error:

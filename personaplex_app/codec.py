@@ -61,6 +61,7 @@ class Opus:
     def decode(self, payload: bytes) -> np.ndarray:
         """Return the samples. Raises: BadAudio when the bytes are no Ogg-Opus stream."""
         try:
+            # a lossy codec may overshoot full scale
             return audio.checked(self._reader.append_bytes(payload))
         except ValueError as error:
             raise BadAudio(
@@ -74,5 +75,5 @@ class Opus:
 
 
 def make_codec(name: Literal["opus", "pcm"]) -> Codec:
-    """Return a new codec for one talk in the moshi family's protocol."""
+    """Return a new codec for one talk in the moshi protocol."""
     return {"opus": Opus, "pcm": Pcm16}[name]()

@@ -74,6 +74,7 @@ def choose(settings: Settings) -> Choice:
             else "Set --remote-url to the address of a server, such as wss://gpu.example:8998"
         )
         return Choice("remote", "Asked for by --engine remote.", missing)
+    # whoever names a server wants it, whatever this machine could run
     if settings.engine == "auto" and settings.remote_url:
         return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
@@ -140,7 +141,7 @@ def _download_step(repo: HubRepo, settings: Settings) -> str:
     """Return what to do before a checkpoint can be downloaded, "" when it can be."""
     if constants.HF_HUB_OFFLINE:
         return (
-            f"HF_HUB_OFFLINE forbids to download {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
+            f"HF_HUB_OFFLINE forbids downloading {repo.name}; unset it, or set PERSONAPLEX_CHECKPOINT to a"
             " folder that holds a checkpoint."
         )
     if hub_access(settings).any_token():

@@ -69,14 +69,10 @@ class BadInput(PersonaplexError):
 class UnknownVoice(BadInput):
     """The engine has no voice of that name."""
 
-    """The engine has no voice of that name."""
-
     code = "unknown_voice"
 
 
 class UnknownPersona(BadInput):
-    """There is no persona of that name."""
-
     """There is no persona of that name."""
 
     code = "unknown_persona"
@@ -85,21 +81,17 @@ class UnknownPersona(BadInput):
 class BadPrompt(BadInput):
     """A role prompt is empty or too long."""
 
-    """A role prompt is empty or too long."""
-
     code = "bad_prompt"
 
 
 class BadAudio(BadInput):
-    """Audio in another format, too long, or with samples that are no numbers."""
-
-    """Audio in another format, too long, or with samples that are no numbers."""
+    """Audio in another format, too long, or with samples that are not numbers."""
 
     code = "bad_audio"
 
 
 class BadVoiceFile(BadInput):
-    """A file that is no cloned voice, or the voice of another model."""
+    """A file that is not a cloned voice, or the voice of another model."""
 
     code = "bad_voice_file"
 
@@ -185,7 +177,7 @@ class CapacityError(PersonaplexError):
 
 
 class EngineError(PersonaplexError):
-    """An engine cannot start or continue; the session ends, others go on."""
+    """An engine cannot start or continue; the session ends, other sessions go on."""
 
     code = "engine"
     close_code = CloseCode.FAULT

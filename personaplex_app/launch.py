@@ -113,15 +113,17 @@ def _served_by_gradio(app: Application, port: int) -> Iterator[str]:
 
 
 def _drain(state: AppState, at_once: threading.Event) -> None:
-    """Begin no new talks, tell every caller, and wait until the running talks have ended."""
+    """Begin no new talks, warn every caller, and wait until the running talks have ended."""
     grace_s = state.settings.drain_s
-    callers = state.callers  # who only waits in line leaves as soon as it is told
+    # read first: callers that wait in line leave as soon as `drain` is called
+    callers = state.callers
     state.drain(grace_s)
     if callers:
         print(
             f"Callers still here: {callers}. Their talks end within {grace_s} s; ctrl-C again ends them now.",
             flush=True,
         )
+    # Python can wait for one event at a time only
     _first_of(state.alone, at_once).wait(grace_s + GOODBYE_S)
     if at_once.is_set():
         state.drain(0)
@@ -137,5 +139,6 @@ def _first_of(*events: threading.Event) -> threading.Event:
         first.set()
 
     for event in events:
+        # a thread whose event never comes ends with the process
         threading.Thread(target=follow, args=(event,), daemon=True).start()
     return first

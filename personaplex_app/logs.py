@@ -1,4 +1,4 @@
-"""Log formats: text, or one JSON object a line. Lines of a talk carry its id, and none has what anybody said.
+"""Log formats: text, or one JSON object a line. Lines of a talk carry its id, and no line holds its content.
 
 An exception is logged as its type and stack frames. Its message is left out, since it may quote what a client
 sent.
@@ -21,6 +21,7 @@ from typing import Any, TextIO, cast
 
 # set where a talk begins; asyncio tasks inherit it, and `Worker.submit` passes it to worker threads
 TALK: ContextVar[str] = ContextVar("talk", default="")
+# a recursion that went too deep has a thousand frames
 MAX_PLACES = 20
 MAX_STRAY_CHARS = 2_000
 # these loggers write whole URLs, and the Hub's contain signatures
@@ -44,6 +45,7 @@ def configure(level: str, as_json: bool, prints: bool = False) -> None:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     if as_json:
+        # else Python writes them to stderr as they are, between the JSON lines
         logging.captureWarnings(True)
         sys.excepthook = _log_uncaught
         threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
@@ -52,7 +54,8 @@ def configure(level: str, as_json: bool, prints: bool = False) -> None:
 
 
 def _catch_prints() -> None:
-    logging.raiseExceptions = False  # it would print what cannot be logged, which would be logged
+    # else `logging` prints a record that it cannot format, which would be logged again, without end
+    logging.raiseExceptions = False
     sys.stdout, sys.stderr = (cast(TextIO, _Stray(name)) for name in ("stdout", "stderr"))
 
 

@@ -39,22 +39,22 @@ def _nothing(amount: float) -> None:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counts the bytes of one kind of connection: `came` from clients, `went` to them."""
+    """Counts the bytes of one kind of connection: `received` from clients, `sent` to them."""
 
-    came: Callable[[float], None] = _nothing
-    went: Callable[[float], None] = _nothing
+    received: Callable[[float], None] = _nothing
+    sent: Callable[[float], None] = _nothing
 
 
 @dataclass(frozen=True)
 class StepMeter:
-    """Counts the steps of one talk, as one of those who listen to it."""
+    """Counts the steps of one talk, as one of its listeners."""
 
     took_s: Callable[[float], None] = _nothing
     missed: Callable[[float], None] = _nothing
     came_late: Callable[[float], None] = _nothing
 
     def see(self, events: Sequence[StepEvent]) -> tuple[()]:
-        """Count what one step brought."""
+        """Count one step."""
         for event in events:
             if isinstance(event, Frame):
                 self.took_s(event.step_s)
@@ -69,6 +69,7 @@ class Metrics:
     """All metrics of the app. Thread-safe."""
 
     def __init__(self) -> None:
+        # not the package's global one: a second app in the process, as in tests, would register twice
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
 

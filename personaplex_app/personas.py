@@ -121,13 +121,14 @@ def _persona(entry: Fields) -> Persona:
 
 
 def _voices(entry: Fields) -> tuple[str, ...]:
-    """Return the preferences; `voice`, one of PersonaPlex, and `classic_voice`, one of the embedded engine,
-    are how files named them before.
+    """Return the preferred voices.
+
+    Older files name them by `voice`, for PersonaPlex, and `classic_voice`, for the embedded engine.
     """
     voices = entry.take_list("voices", _voice, 1, MAX_VOICES)
     before = [entry.take(name, _voice, "") for name in ("voice", "classic_voice") if name in entry]
     if voices and before:
-        raise entry.refused("voices", "it stands for voice and classic_voice; leave those out")
+        raise entry.refused("voices", "it replaces voice and classic_voice; leave those out")
     return voices or tuple(filter(None, before))
 
 

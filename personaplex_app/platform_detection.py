@@ -59,6 +59,7 @@ def detect(environ: Mapping[str, str], root: Path) -> Platform:
             gpu_step="choose one: Runtime → Change runtime type → T4 GPU",
             mind=("Colab's port proxy drops WebSockets: reach the page by its shared link (--share).",),
         )
+    # files that Docker and Podman put into every container
     if mark := next((mark for mark in CONTAINER_MARKS if (root / mark).exists()), ""):
         return Platform(
             "container",

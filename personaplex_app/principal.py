@@ -28,10 +28,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller: whose customer it is, whose things it may see, what it may do and how often.
+    """A caller: its tenant, the owner whose data it may use, what it may do, and how often.
 
-    `owner` is the hash of the key that a browser keeps, under which its things are stored; "" for a caller
-    without one, whose `owner_key_chars` tell why. `address` is where it calls from.
+    `owner` is the hash of the key that a browser keeps, under which its data is stored; "" for a caller
+    without a valid key, and then `owner_key_chars` says whether there was none or one of a wrong length.
+    `address` is its network address.
     """
 
     tenant: str = DEFAULT_TENANT
@@ -60,10 +61,11 @@ class Principal:
 
 
 NOBODY = Principal()
-"""A caller of whom nothing is known."""
+"""A caller about whom nothing is known."""
 
 
 def _owner_of(key: str) -> str:
     if not MIN_OWNER_KEY_CHARS <= len(key) <= MAX_OWNER_KEY_CHARS:
         return ""
+    # only the hash is stored: whoever reads the disk cannot act as the owner
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -1,7 +1,7 @@
-"""The wire protocol of the moshi family, without I/O: bytes in, messages out, or a `ProtocolError`.
+"""The moshi wire protocol, without I/O: bytes in, messages out, or a `ProtocolError`.
 
-A message is one kind byte and a payload. Kinds 0 to 2 are what every client knows; the others go only to
-clients that ask with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
+A message is one kind byte and a payload. Every client knows kinds 0 to 2; the others are sent only to clients
+that ask for them with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
 carries one JSON object whose `type` says what it is: one of the events and orders of `protocol_events`.
 Source: the public behaviour of moshi servers and clients.
 """
@@ -30,6 +30,7 @@ from .protocol_events import (
     given_fields,
 )
 
+# 1.4 s of PCM: clients that send in real time never come near it
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PROMPT_CHARS = 2_000
 _LENGTH = struct.Struct("<I")
@@ -111,7 +112,9 @@ def decode(data: bytes | str) -> Message:
 def metadata(type_: str, **fields: Any) -> Message:
     """Return a kind 4 message."""
     return Message(
-        Kind.METADATA, json.dumps({"type": type_, **fields}, ensure_ascii=False).encode(errors="replace")
+        # a text that a client sent may hold lone surrogates, which UTF-8 cannot encode
+        Kind.METADATA,
+        json.dumps({"type": type_, **fields}, ensure_ascii=False).encode(errors="replace"),
     )
 
 
@@ -144,7 +147,7 @@ class ChatRequest:
     """A client's request for a talk, from the query or, with `config=message`, from its `start` message."""
 
     voice: str = ""
-    # None: not given, so that the persona's or the default one is used; "": given as empty
+    # None: not given, so that the persona's prompt is used; "": given as empty, for a talk without a role
     prompt: str | None = None
     persona: str = ""
     codec: Literal["opus", "pcm"] = "opus"
@@ -240,8 +243,9 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
 
 
 def parse_order(fields: Mapping[str, Any]) -> Order:
-    """Return what a client's metadata message orders; one that cannot be obeyed is an order too, `BadOrder`
-    or `UnknownOrder`: what becomes of the talk is not decided here.
+    """Return the order in a client's metadata message.
+
+    One that cannot be carried out is a `BadOrder` or an `UnknownOrder`; the talk decides what follows.
     """
     match fields["type"]:
         case "start" | "sampling" as type_:
@@ -311,6 +315,7 @@ def _number(name: str, value: Any, low: float, high: float, whole: bool) -> floa
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
+    # float(True) is 1.0, but true is no number here
     if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"
         raise BadInput(f"{name} must be {kind} from {low} to {high}; {shorten(value)} came.")

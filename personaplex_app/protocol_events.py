@@ -28,6 +28,7 @@ ORDERS: dict[str, type] = {}
 
 
 def _named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
+    # tests compare the tables with docs/protocol.md
     def enter(cls: type[T]) -> type[T]:
         table[type_] = cls
         return cls
@@ -35,15 +36,15 @@ def _named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
     return enter
 
 
-# -- what happens, to whoever listens -----------------------------------------------------------------------
+# -- events of a step ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Frame:
     """One step of the engine: 80 ms of both sides.
 
-    `step_s` is how long the engine took. `missing_frames` of the user's sound came too late to be heard
-    before this one: the agent was silent meanwhile.
+    `step_s` is how long the engine took. `missing_frames` frames of the user's sound before this one came too
+    late: the agent was silent meanwhile.
 
     Shapes: `user` and `agent` are float32 [1920] in [-1, 1].
     """
@@ -157,7 +158,7 @@ class Stats:
 
     `at_s` is how much of it has been stepped. `late_frames` are steps that took longer than a frame's 80 ms,
     `silent_frames` frames of the user that came late. `turn_latency_ms` is the median over `turns` turns,
-    None before the first. `bridge` is there where the engine is elsewhere.
+    None before the first. `bridge` holds the statistics of the link to a remote engine, None for others.
     """
 
     at_s: float
@@ -172,16 +173,16 @@ class Stats:
 @_named("saved", EVENTS)
 @dataclass(frozen=True)
 class Saved:
-    """How much of the recording can no longer be lost, from the talk's beginning."""
+    """How much of the recording is safely stored, from the talk's beginning."""
 
     upto_s: float
 
 
-# what one step of a talk brings, to the client and whoever else listens
+# the events of one step, for the client and for the talk's listeners
 StepEvent = Frame | AgentText | Utterance | Mark | TurnLatency | Notice | Stats | Saved
 
 
-# -- what the client is told of the talk around it ----------------------------------------------------------
+# -- events of the talk -------------------------------------------------------------------------------------
 
 
 @_named("preparing", EVENTS)
@@ -295,7 +296,7 @@ class Pong:
 class Ended:
     """The talk has ended: `reason` is the end reason, `text` a sentence for the user.
 
-    `recording`: its owner can fetch its sound; `kept`: that stays after the visit.
+    `recording`: its owner can fetch its sound; `kept`: that outlives the visit.
     """
 
     reason: str
@@ -325,7 +326,7 @@ class Audio:
     payload: bytes
 
 
-Told = (
+JsonEvent = (
     Utterance
     | Mark
     | TurnLatency
@@ -342,10 +343,10 @@ Told = (
     | Pong
     | Ended
 )
-ToClient = Audio | AgentText | Begun | Failure | Told
+ToClient = Audio | AgentText | Begun | Failure | JsonEvent
 
 
-# -- what a client orders -----------------------------------------------------------------------------------
+# -- orders of a client -------------------------------------------------------------------------------------
 
 
 @_named("start", ORDERS)

@@ -196,7 +196,7 @@ class Settings:
     """One run's settings. Secrets stay out of `repr`."""
 
     engine: str = _setting(
-        "auto", _one_of(*ENGINES), "engine that speaks; auto takes the best that this machine can run"
+        "auto", _one_of(*ENGINES), "engine to use; auto takes the best that this machine can run"
     )
     host: str = _setting(
         "127.0.0.1",
@@ -359,6 +359,7 @@ class Settings:
                 continue
             name = variable if flag is None else "--" + f.name.replace("_", "-")
             try:
+                # environment files and copied secrets often end in white space
                 values[f.name] = f.metadata["parse"](text.strip())
             except ValueError as error:
                 # a secret that is mistyped is still a secret

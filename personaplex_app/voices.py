@@ -52,7 +52,7 @@ FAMILIES = (
     Family("NATF", "Natural, female", _EVEN, 4, "natural"),
     Family("NATM", "Natural, male", _EVEN, 4, "deep"),
     Family("VARF", "Varied, female", _COLOURFUL, 5, "bright"),
-    # the embedded engine has no men's voices but one
+    # the same as for NATM, since the embedded engine has only one man's voice
     Family("VARM", "Varied, male", _COLOURFUL, 5, "deep"),
 )
 NO_VOICE = "none"
@@ -136,6 +136,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
 def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     # people pack the folder, or what is in it, and systems write its names in their own way
     wanted = {f"{name}.pt".casefold(): name for name in NAMES}
+    # as a stream: `_Bounded` counts what is read, which seeking would defeat
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
@@ -146,6 +147,7 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
             inside = PurePosixPath(member.name.replace("\\", "/"))
             safe = not inside.is_absolute() and ".." not in inside.parts
             name = wanted.get(inside.name.casefold()) if safe else None
+            # a sparse member unpacks to more than the archive holds
             if name is None or not member.isreg() or member.issparse():
                 continue
             if member.size > MAX_VOICE_BYTES:

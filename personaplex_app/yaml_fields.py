@@ -65,12 +65,14 @@ class Fields:
     def _next(self, name: str) -> yaml.Node | None:
         self._asked.append(name)
         node = self._nodes.pop(name, None)
+        # a field without a value counts as absent
         return None if node is None or node.tag == "tag:yaml.org,2002:null" else node
 
     def _parsed(self, node: yaml.Node, path: str, parse: Callable[[Any], T]) -> T:
         if not isinstance(node, yaml.ScalarNode):
             raise _wrong(self._file, node, path, "it must be a single value")
         try:
+            # built from the node only here, so that an error still knows the node's line
             value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError):
             value = node.value

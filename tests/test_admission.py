@@ -250,7 +250,7 @@ def test_admission_more_slots_let_the_line_in():
 @pytest.mark.parametrize("seed", range(20))
 def test_admission_random_comings_and_goings_leak_nothing(seed):
     chance = random.Random(seed)
-    inside = [0]
+    inside, most = [0], [0]
 
     async def main():
         admission = Admission(3, talk_limit_s=60, most_waiting=10)
@@ -259,6 +259,7 @@ def test_admission_random_comings_and_goings_leak_nothing(seed):
             await asyncio.sleep(chance.uniform(0, 200))
             async with admission.slot(lambda place: None):
                 inside[0] += 1
+                most[0] = max(most[0], inside[0])
                 try:
                     assert inside[0] <= 3
                     assert admission.used <= 3
@@ -271,7 +272,13 @@ def test_admission_random_comings_and_goings_leak_nothing(seed):
             await asyncio.sleep(chance.uniform(0, 5))
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert {type(r) for r in results} <= {type(None), asyncio.CancelledError, CapacityError}
+        kinds = {type(result) for result in results}
+        assert (
+            {type(None), asyncio.CancelledError}
+            <= kinds
+            <= {type(None), asyncio.CancelledError, CapacityError}
+        )
+        assert most == [3]
         assert (admission.used, admission.waiting) == (0, 0)
 
     run(main())
@@ -359,7 +366,7 @@ def test_spare_line_is_bounded_by_itself():
         admission = Admission(1, 60, most_waiting=1)
         work = [Spare(admission, 5) for _ in range(3)]
         await asyncio.sleep(1)
-        assert "All 1 places are taken" in str(work[2].error)
+        assert "All 1 slots are taken" in str(work[2].error)
         talk = Caller(admission, 5)
         await asyncio.gather(talk.task, *(each.task for each in work))
         assert talk.in_at_s == 1

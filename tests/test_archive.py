@@ -224,6 +224,7 @@ def test_archive_two_threads_write_two_talks_at_once(archive):
         thread.start()
     for thread in threads:
         thread.join()
+    assert ids.keys() == {"user", "agent"}
     for speaker, talk_id in ids.items():
         assert [u.text for u in archive.get(OWNER, talk_id).utterances] == [
             f"{speaker} {step}" for step in range(100)

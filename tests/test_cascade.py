@@ -22,7 +22,7 @@ from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support import tiny
 from .support.fakes import ScriptedResponder
-from .support.patience import PATIENCE_S
+from .support.patience import PATIENCE_S, until
 from .support.speech import recognise, speak
 
 pytestmark = pytest.mark.slow
@@ -378,7 +378,7 @@ def test_engine_each_voice_has_a_sample(classic):
 def test_engine_when_full_then_a_place_again(classic, talk):
     talks = [talk(ScriptedResponder()) for _ in range(2)]
     engine, responders = classic
-    with pytest.raises(CapacityError, match="2 places"):
+    with pytest.raises(CapacityError, match="2 slots"):
         engine.open(SessionConfig("natural", "x"))
     talks[0].session.close()
     talks[0].session.close()
@@ -417,7 +417,8 @@ def test_talk_closed_ends_its_thread_and_its_responder(classic):
     assert set(threading.enumerate()) - before
     done.session.close()
     done.session.close()
-    assert not {thread for thread in set(threading.enumerate()) - before if "responder" in thread.name}
+    # a close waits two seconds for its thread, and no longer
+    until(lambda: not {each for each in set(threading.enumerate()) - before if "responder" in each.name})
     assert done.responder.closed
     with pytest.raises(EngineError, match="closed"):
         done.wait(FRAME_S)
@@ -431,5 +432,5 @@ def test_engine_closed_leaves_no_thread():
     engine.open(SessionConfig("deep", "x")).step(np.zeros(FRAME_SAMPLES, np.float32))
     engine.close()
     engine.close()
-    assert set(threading.enumerate()) <= before
+    until(lambda: set(threading.enumerate()) <= before)
     assert stages == ["loading", "loading", "loading", "self_test"]

@@ -118,9 +118,9 @@ def bad_files(tmp_path, pair):
         "absent key": ((absent, pair.chain), "key .*absent.pem.*No such file.*--ssl-key"),
         "absent certificate": ((pair.key, absent), "certificate .*absent.pem.*No such file.*--ssl-cert"),
         "folder": ((pair.key, tmp_path), "Is a directory"),
-        "swapped": ((pair.chain, pair.key), "no private key"),
-        "binary key": ((binary, pair.chain), "no private key"),
-        "binary certificate": ((pair.key, binary), "no certificate"),
+        "swapped": ((pair.chain, pair.key), "not a private key"),
+        "binary key": ((binary, pair.chain), "not a private key"),
+        "binary certificate": ((pair.key, binary), "not a certificate"),
     }
 
 
@@ -170,7 +170,7 @@ def test_doctor_tells_what_https_is_served_with_and_makes_nothing(tmp_path, pair
     assert https_of(Settings(data=data)) == "off"
     assert https_of(Settings(data=data, ssl=True)) == f"self-signed, kept in {data / 'tls'}"
     assert "localhost" in https_of(Settings(data=data, ssl_key=pair.key, ssl_cert=pair.chain))
-    assert "no private key" in https_of(Settings(data=data, ssl_key=pair.chain, ssl_cert=pair.chain))
+    assert "not a private key" in https_of(Settings(data=data, ssl_key=pair.chain, ssl_cert=pair.chain))
     assert not data.exists()
 
 

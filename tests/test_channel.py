@@ -22,7 +22,9 @@ async def test_stream_says_something_when_the_talk_says_nothing(monkeypatch):
     alive = pack([Message(Kind.PING).encode()])
     assert [await anext(body), await anext(body)] == [alive, alive]
     await half.send(AgentText("at last"))
-    assert await anext(body) == pack([Message(Kind.TEXT, b"at last").encode()])
+    while (said := await anext(body)) == alive:  # on a busy machine one more may be due before it
+        pass
+    assert said == pack([Message(Kind.TEXT, b"at last").encode()])
     assert await anext(body) == alive
     await half.close(1000, "")
     assert [each async for each in body] == []

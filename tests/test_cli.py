@@ -92,6 +92,6 @@ def test_cli_serve_busy_port_takes_the_next_and_ends_cleanly(tmp_path):
         with app_process(tmp_path, port=port) as app:
             log = app.log.read_text()
             assert f"Port {port} is in use; taking " in log
-            assert not log.endswith(f":{port}")
+            assert not app.url.endswith(f":{port}")
             app.process.send_signal(signal.SIGTERM)
             assert app.process.wait(timeout=PATIENCE_S) == 0

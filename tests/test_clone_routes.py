@@ -325,24 +325,21 @@ async def test_clones_are_counted_by_address(engine, tmp_path):
 
 
 async def test_clones_work_is_never_done_on_the_event_loop(client, app_state, wav, monkeypatch):
-    loop_thread, threads = threading.get_ident(), set()
-    real = type(app_state.supervisor.engine).clone
-    monkeypatch.setattr(
-        type(app_state.supervisor.engine),
-        "clone",
-        lambda *args: threads.add(threading.get_ident()) or real(*args),
-    )
-    for name in ("decode", "at_loudness"):
-        called = getattr(routes.audio, name)
-        monkeypatch.setattr(
-            routes.audio,
-            name,
-            lambda *args, called=called: threads.add(threading.get_ident()) or called(*args),
-        )
+    loop_thread, seen = threading.get_ident(), set()
+    for owner, name in (
+        (type(app_state.supervisor.engine), "clone"),
+        (routes.audio, "decode"),
+        (routes.audio, "at_loudness"),
+    ):
+
+        def work(*args, name=name, called=getattr(owner, name)):
+            seen.add((name, threading.get_ident() == loop_thread))
+            return called(*args)
+
+        monkeypatch.setattr(owner, name, work)
     await client.post("/api/clones/preview", params=YES, content=wav)
     assert (await client.post("/api/clones", params=YES, content=wav)).status_code == 201
-    assert threads
-    assert loop_thread not in threads
+    assert seen == {("clone", False), ("decode", False), ("at_loudness", False)}
 
 
 async def test_clones_where_the_engine_cannot_are_refused_with_a_sentence(tmp_path, wav):

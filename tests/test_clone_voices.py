@@ -87,6 +87,7 @@ def test_voices_kept_are_there_after_a_restart(kept):
     assert KEY not in str([*kept.folder.rglob("*")])
     for path in kept.folder.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
 def test_voices_deleted_leave_nothing(kept):

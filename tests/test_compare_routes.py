@@ -403,7 +403,11 @@ async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, compariso
     for path in files:
         os.utime(path, (long_ago_s, long_ago_s))
     await client.get(f"{test}/trials/{state['trial']['token']}/left.wav")
+    nobodys = files[0].with_name("f" * 64 + files[0].suffix)
+    nobodys.write_bytes(b"")
+    os.utime(nobodys, (long_ago_s, long_ago_s))
     comparisons.app_state.renderings.purge()
+    assert not nobodys.exists()
     design = comparisons.tests.get(state["test"]).design
     assert all(comparisons.app_state.renderings.has(clip.audio) for row in design.clips for clip in row)
 
@@ -435,7 +439,7 @@ async def test_blind_test_refusals_are_sentences(client, wav):
 @pytest.mark.parametrize(
     "samples", [np.zeros(0), np.zeros(48_000), np.full(2_400, 0.5), np.full(48_000, 1e-5)]
 )
-def test_gain_of_what_cannot_be_measured_is_none(samples):
+def test_gain_of_what_cannot_be_measured_is_0_db(samples):
     assert gain_db(samples.astype(np.float32)) == 0.0
 
 

@@ -107,7 +107,7 @@ def test_image_started_is_healthy_and_ends_on_sigterm_having_written_to_its_volu
         process = subprocess.Popen(command, cwd=image.workdir, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
         until(lambda: healthy(**key), log.read_text)
-        assert healthy(**login)
+        until(lambda: healthy(**login), log.read_text)
         assert not healthy()
         process.send_signal(signal.Signals[image.stop_signal])
         assert process.wait(timeout=PATIENCE_S) == 0

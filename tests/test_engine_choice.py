@@ -66,7 +66,7 @@ def test_choose_auto_with_the_checkpoint_in_the_cache_needs_no_token(cuda, monke
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert of().name == "personaplex"
     (snapshot / LM_FILE).unlink()
-    assert "HF_HUB_OFFLINE forbids to download nvidia/personaplex-7b-v1" in of().next_step
+    assert "HF_HUB_OFFLINE forbids downloading nvidia/personaplex-7b-v1" in of().next_step
 
 
 def test_choose_auto_with_a_large_cached_checkpoint_and_no_gpu_stays_classic(monkeypatch, tmp_path):

@@ -115,9 +115,11 @@ async def test_app_told_to_stop_ends_talks_within_its_grace(tmp_path):
     ):
         caller = converse(tasks, app_state)
         await until(lambda: caller.count(Kind.HANDSHAKE))
-        app_state.drain(1.0)
-        await until(lambda: caller.closed)
+        app_state.drain(60.0)
+        await until(lambda: caller.events("limit"))
         assert caller.events("limit")[0]["reason"] == "draining"
+        app_state.drain(0.0)
+        await until(lambda: caller.closed)
         assert caller.events("ended")[0]["reason"] == "draining"
         assert caller.closed
         assert caller.closed[0] == 1000

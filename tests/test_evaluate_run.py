@@ -103,7 +103,7 @@ def test_run_again_holds_only_what_is_missing_or_changed(ran, engine, evaluator,
     out = tmp_path / "out"
     plan = plan_of("turn-short", "silence-long")
     assert run(plan, engine, out, evaluator=evaluator) == []
-    stamps = {path: path.stat().st_mtime_ns for path in out.glob("units/*/unit.json")}
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob(f"{CONVERSATIONS}/*/unit.json")}
     (out / CONVERSATIONS / "turn-short--natural--0" / "unit.json").write_text("{")
     (out / CONVERSATIONS / "silence-long--natural--0.part").mkdir()
     told = []
@@ -169,7 +169,7 @@ def test_run_stopped_keeps_what_is_done_and_goes_on_later(engine, evaluator, tmp
         run(plan, engine, tmp_path, tell, evaluator, parallel=1, stop=stop)
     kept = len(read_results(tmp_path))
     assert 1 <= kept < 5
-    assert not list(tmp_path.glob("units/*.part"))
+    assert not list(tmp_path.glob(f"{CONVERSATIONS}/*.part"))
     assert run(plan, engine, tmp_path, evaluator=evaluator) == []
     assert len(read_results(tmp_path)) == 5
 

@@ -8,6 +8,7 @@ import pytest
 
 from personaplex_app.engine_choice import Choice
 from personaplex_app.errors import BadInput, CapacityError, NotFound, UnknownVoice
+from personaplex_app.evaluation.conversation_folder import CONVERSATIONS
 from personaplex_app.evaluation.fdb import archive as archives
 from personaplex_app.evaluation.fdb.archive import unpack
 from personaplex_app.evaluation.run import RunPlan
@@ -193,7 +194,8 @@ async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, app_
         page = evaluations.file(first[-1].report, "report.html")
         assert "Knocks on the table" in page.read_text()
         assert (first[-1].done, first[-1].total) == (2, 2)
-        held = {path: path.stat().st_mtime_ns for path in page.parent.glob("units/*/unit.json")}
+        held = {path: path.stat().st_mtime_ns for path in page.parent.glob(f"{CONVERSATIONS}/*/unit.json")}
+        assert len(held) == 2
         again = await told(evaluations, "noise-knocks", "turn-short")
         assert again[-1].report == first[-1].report
         assert {path: path.stat().st_mtime_ns for path in held} == held

@@ -424,12 +424,19 @@ def test_score_ground_truth_that_is_no_distribution_is_refused(tmp_path, content
         score_folder("backchannel", tmp_path, write(tmp_path, {"gt.json": content}) / "gt.json")
 
 
-@pytest.mark.parametrize("args", [["--task", "guessing", "."], ["."], ["--task", "timing"]])
-def test_score_bad_usage_is_exit_2(args, capsys):
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--task", "guessing", "."], "argument --task: invalid choice: 'guessing'"),
+        (["."], "the following arguments are required: --task"),
+        (["--task", "timing"], "the following arguments are required: "),
+    ],
+)
+def test_score_bad_usage_is_exit_2(args, said, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", "score", *args])
     assert ended.value.code == 2
-    capsys.readouterr()
+    assert said in capsys.readouterr().err
 
 
 # -- shown -----------------------------------------------------------------------------------------

@@ -45,8 +45,6 @@ adapters:
   - name: brief
     persona: {voice_prompt: NATF0, text_prompt: You are brief.}
     config:
-      max_session_duration_seconds: 10
-      idle_timeout: 5
       audio_chunk_size_ms: 100
       max_concurrent_sessions: 1
   - name: personaplex-storyteller

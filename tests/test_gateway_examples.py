@@ -64,7 +64,7 @@ def test_gateway_example_program_brings_the_answer_home(app, tmp_path):
     spoken = (0.3 * np.sin(np.arange(24_000) / 8)).astype(np.float32)
     sf.write(tmp_path / "question.wav", spoken, 24_000, subtype="FLOAT")
     address = app.url.replace("http", "ws")
-    quick = "import gateway_client as c, sys, asyncio; c.LISTEN_S = 0.5; asyncio.run(c.ask(*sys.argv[1:]))"
+    quick = "import gateway_client as c, sys, asyncio; c.LISTEN_S = 4.0; asyncio.run(c.ask(*sys.argv[1:]))"
     command = [
         sys.executable,
         "-c",

@@ -216,6 +216,7 @@ def test_fetch_server_without_ranges_begins_anew(server, access):
     server.fault(LM_FILE).ranges = False
     server.fault(LM_FILE).cut_after_bytes = [3_000_000]
     assert whole(fetch(REPO, access, quiet), server)
+    assert server.gets(LM_FILE) == ["", "bytes=3000000-"]
 
 
 def test_fetch_server_without_ranges_that_always_cuts_is_given_up(server, access):

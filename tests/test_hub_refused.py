@@ -155,7 +155,7 @@ def test_fetch_altered_beginning_of_a_cut_file_is_found(server, access):
 def test_fetch_file_cut_off_at_its_source_says_so(server, access):
     server.fault(LM_FILE).ends_at_byte = 5_000_000
     assert (
-        "model.safetensors is cut off where it comes from: it ends after 5,000,000 of 8,380,864 bytes"
+        "model.safetensors is cut off at its source: it ends after 5,000,000 of 8,380,864 bytes"
         in refusal(REPO, access)
     )
     assert not parts(access)
@@ -249,4 +249,4 @@ def test_fetch_without_the_hub_and_with_half_a_cache_says_what_to_do(server, acc
     server.api_status = 502
     assert "The Hub cannot be reached (status 502)" in refusal(REPO, access)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE forbids to download it. Unset HF_HUB_OFFLINE once" in refusal(REPO, access)
+    assert "HF_HUB_OFFLINE forbids downloading it. Unset HF_HUB_OFFLINE once" in refusal(REPO, access)

@@ -18,7 +18,7 @@ from personaplex_app.protocol import MAX_MESSAGE_BYTES, Kind, Message, metadata,
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import app_process
-from .support.patience import PATIENCE_S
+from .support.patience import PATIENCE_S, until
 from .support.peers import OWNER, call, call_http, opus_pages, tone
 
 pytestmark = pytest.mark.process
@@ -77,6 +77,8 @@ def test_live_talk_with_events_tells_its_whole_life(app):
         caller.speak(tone(2.2))
         assert set(caller.until_event("stats")["step_ms"]) == {"p50", "p95", "p99"}
         assert caller.until_event("saved")["upto_s"] >= 0.9
+        while len(caller.heard()) < 2.0 * SAMPLE_RATE_HZ:
+            caller.take()
         caller.order("ping", sent=12.5)
         assert caller.until_event("pong")["sent"] == 12.5
         caller.order("start", owner=OWNER)
@@ -189,17 +191,16 @@ def raw_call(app):
 
 def test_live_half_open_caller_is_freed(app):
     with raw_call(app):
-        time.sleep(1)
-        assert app.get("/health").json()["slots"]["used"] == 1
+        until(lambda: app.get("/health").json()["slots"]["used"] == 1)
         app.until_free()
 
 
-def test_live_slow_reader_is_closed_with_a_reason(app):
+def test_live_caller_that_reads_nothing_is_cut_off(app):
     with raw_call(app) as raw:
         frame = bytes([0x82, 0xFE]) + (3841).to_bytes(2, "big") + bytes(4) + bytes([Kind.AUDIO]) + bytes(3840)
 
         def send_without_reading():
-            for _ in range(400):
+            while True:
                 raw.sendall(frame)
                 time.sleep(0.07)
 
@@ -328,9 +329,10 @@ def test_live_limits_warn_and_end(tmp_path):
             quiet.until(Kind.HANDSHAKE)
             talker.until(Kind.HANDSHAKE)
             for _ in range(55):
-                with suppress(ConnectionClosed):  # a slow machine is at the limit before this loop is
+                with suppress(ConnectionClosed):  # a slow machine is at the limits before this loop is
                     quiet.say(Kind.AUDIO, bytes(2 * FRAME_SAMPLES))
-                talker.speak(tone(0.08))
+                with suppress(ConnectionClosed):
+                    talker.speak(tone(0.08))
             assert quiet.until_closed() == 1000
             assert quiet.until_event("limit")["reason"] == "idle"
             assert quiet.until_event("ended")["reason"] == "idle"

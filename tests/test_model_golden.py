@@ -8,7 +8,6 @@ from personaplex_app.model.generation import GREEDY, Rows
 
 from .support import tiny
 
-pytestmark = pytest.mark.unit
 STORED = [name for name in tiny.CASES if not (tiny.case(name)[0]["voice"] or "").endswith(".wav")]
 
 
@@ -17,6 +16,7 @@ def prompt_of(name: str):
     return tiny.prompt((about["voice"] or "").removesuffix(".pt") or None, about["text_prompt"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORED)
 def test_rows_golden_case_gives_the_reference_tokens(name):
     about, arrays = tiny.case(name)

@@ -49,12 +49,12 @@ def alone():
     return of
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 11), st.integers(0, ROWS - 1), st.integers(0, 25), st.integers(1, FRAMES)),
         min_size=3,
-        max_size=7,
+        max_size=6,
     )
 )
 def test_rows_joining_and_leaving_each_speak_as_alone(alone, visits):

@@ -18,11 +18,13 @@ from .support.app_process import AppProcess, app_process
 from .support.browser import (
     MICROPHONE_HZ,
     chromium,
+    keep_changes,
     open_page,
     screenshot,
     start_talk,
     stop_talk,
     until_audible,
+    until_changed,
     visitor,
     write_microphone,
 )
@@ -43,7 +45,12 @@ def spoken() -> np.ndarray:
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("app")
     with app_process(
-        folder, engine="personaplex", checkpoint=tiny.GOLDEN, device="cpu", connects_per_minute=600
+        folder,
+        engine="personaplex",
+        module="tests.support.serve_keeping_up",
+        checkpoint=tiny.GOLDEN,
+        device="cpu",
+        connects_per_minute=600,
     ) as running:
         running.until_ready()
         yield running
@@ -93,9 +100,9 @@ def test_clone_from_upload_to_talk_to_deletion(app: AppProcess, browser: Browser
         expect(page.locator('[data-part="clone-picked"]')).to_contain_text("seconds picked")
         expect(page.locator("#clone-name")).to_have_value("Aunt Clara")
         assert drawn(page) > 500
+        keep_changes(page.locator("#clone-play"), "aria-pressed")
         page.click("#clone-play")
-        expect(page.locator("#clone-play")).to_have_text("Stop")
-        page.wait_for_timeout(600)
+        until_changed(page.locator("#clone-play"), "true")
         screenshot(page, "clone-preview")
         assert not page.evaluate(NAMELESS)
         page.click("#clone-make")

@@ -10,7 +10,7 @@ import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess
-from .support.browser import open_page, screenshot, visitor
+from .support.browser import open_page, screenshot, until_drawn, until_true, visitor
 from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
 from .support.speech import speak
 
@@ -27,7 +27,7 @@ TARGETS = """() => [...document.querySelectorAll(
 def look(page: Page, name: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(150)
+        until_drawn(page)
         assert_fits(page)
         assert not page.evaluate(TARGETS)
         screenshot(page, f"compare-{name}-{width}", full_page=True)
@@ -48,14 +48,14 @@ def hear_both(page: Page) -> None:
         while f"more of {key.upper()}" in unlocking.inner_text():
             pauses = page.evaluate("window.__tap.pauses")
             page.keyboard.press(key)
-            page.wait_for_function("before => window.__tap.pauses > before", arg=pauses)
+            until_true(page, "before => window.__tap.pauses > before", arg=pauses)
             expect(page.get_by_role("button", name=f"Play side {key.upper()}")).to_be_visible()
     expect(vote).to_be_enabled()
 
 
 def expect_pair(page: Page, number: int) -> None:
     expect(page.locator(".blind-count")).to_have_text(f"Pair {number} of 3")
-    page.wait_for_function("() => document.querySelector('.player-time').textContent.includes('/')")
+    until_true(page, "() => document.querySelector('.player-time').textContent.includes('/')")
 
 
 def test_compare_from_a_recording_to_results_over_a_reload(
@@ -81,7 +81,7 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         expect(page.locator(".compare-cell .compare-facts")).to_have_count(2)
         look(page, "answers")
         page.get_by_role("button", name="Play the answer of Deep").click()
-        page.wait_for_function("window.__tap.plays > 0")
+        until_true(page, "window.__tap.plays > 0")
         page.select_option("#compare-channels", "agent")  # what was loaded is let go of
         with page.expect_request(re.compile(r"/cells/\d+/\d+/agent\.wav$")):
             page.get_by_role("button", name="Play the answer of Deep").click()

@@ -12,7 +12,17 @@ from playwright.sync_api import Browser, expect
 from personaplex_app.speech.weights import SYNTHESISER
 
 from .support.app_process import AppProcess, app_process
-from .support.browser import expect_state, open_page, screenshot, screenshots, start_talk, stop_talk, visitor
+from .support.browser import (
+    expect_state,
+    forget_played,
+    open_page,
+    screenshot,
+    screenshots,
+    start_talk,
+    stop_talk,
+    until_played,
+    visitor,
+)
 from .support.page_checks import NAMELESS, TARGETS, assert_fits_everywhere, assert_readable
 from .support.patience import PATIENCE_S
 
@@ -28,7 +38,7 @@ def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Brow
         dark = page.evaluate("() => document.body.classList.contains('dark')")
         assert dark is (scheme == "dark")
         start_talk(page)
-        page.wait_for_timeout(1500)
+        expect(page.locator('[data-readout="left"]')).to_contain_text(":")
         assert_fits_everywhere(page, f"live-{scheme}", full_page=False)
         assert_readable(page)
         stop_talk(page)
@@ -153,14 +163,15 @@ def test_talk_of_a_silent_user_and_one_of_a_stopping_server_are_warned_and_end(
 def test_talk_near_its_limit_is_warned_then_ends_and_a_lost_server_is_told(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with app_process(tmp_path, talk_limit_s=10) as app, visitor(browser) as page:
+    with app_process(tmp_path, talk_limit_s=15) as app, visitor(browser) as page:
         open_page(page, app.url)
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("its time is nearly over")
         expect_state(page, "ended")
         expect(page.locator("#talk-status")).to_contain_text("time for this talk is over")
+        forget_played(page)
         start_talk(page)
-        page.wait_for_timeout(800)
+        until_played(page, 1.0)
         app.process.send_signal(signal.SIGKILL)
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("connection was lost")

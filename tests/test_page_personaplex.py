@@ -27,10 +27,12 @@ from .support.browser import (
     screenshots,
     start_talk,
     stop_talk,
+    until_true,
     visitor,
     write_microphone,
 )
 from .support.hub_server import Hub
+from .support.patience import until
 from .support.tiny_hub import COMMIT, GOOD, NAME
 
 pytestmark = pytest.mark.browser
@@ -68,7 +70,7 @@ def status(page: Page):
 
 def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server: Hub, tmp_path: Path) -> None:
     server.answers.clear()
-    server.fault(LM_FILE).pause_s = 0.03
+    server.fault(LM_FILE).pause_s = 0.05
     env = env_of(server, tmp_path, HF_TOKEN=GOOD)
     with (
         app_process(
@@ -149,7 +151,13 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
     with app_process(
-        tmp_path_factory.mktemp("app"), engine="auto", env=env, checkpoint=tiny.GOLDEN, device="cpu", slots=1
+        tmp_path_factory.mktemp("app"),
+        engine="auto",
+        env=env,
+        module="tests.support.serve_keeping_up",
+        checkpoint=tiny.GOLDEN,
+        device="cpu",
+        slots=1,
     ) as running:
         running.until_ready()
         yield running
@@ -177,8 +185,8 @@ def test_talk_with_the_model_is_heard_read_tuned_and_taken_home(app: AppProcess,
         start_talk(page)
         expect(page.locator('.talk [data-part="notice"]')).to_contain_text("early context")
         expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible()
-        page.wait_for_function(
-            "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
+        until_true(
+            page, "() => Number(document.querySelector('.meter[data-side=agent] i').dataset.level) > 0.05"
         )
         expect(page.get_by_text("Seed of this talk: 11")).to_be_visible()
         expect(page.get_by_label("Seed")).to_be_disabled()
@@ -214,6 +222,9 @@ def test_talk_without_voice_and_role_is_offered_and_samples_can_be_heard(
         start_talk(page)
         stop_talk(page)
         assert taken_home(page)["voice"] == "none"
+        # made while nobody talks, and a page asks for it seldom
+        app.until_free()
+        until(lambda: app.get("/voice/status").json()["voices"][0]["sample"])
         page.reload()
         hear = page.get_by_role("button", name="Hear Natural, female 1")
         expect(hear).to_be_visible()

@@ -18,6 +18,7 @@ from .support.browser import (
     tone,
     tone_level,
     until_audible,
+    until_played,
     visitor,
     write_microphone,
 )
@@ -58,7 +59,7 @@ def test_page_talk_through_a_remote_server_shows_the_way_and_its_end(tmp_path: P
         expect(page.locator('[name="audio_temperature"]')).to_be_disabled()
         screenshots(page, "remote")
         until_audible(page)
-        page.wait_for_function("() => window.__tap.chunks.length * 128 > 2 * window.__tap.rate")
+        until_played(page, 2.0)
         over.set()
         expect_state(page, "error")
         said = page.locator("#talk-status")

@@ -24,6 +24,8 @@ from .support.browser import (
     start_talk,
     stop_talk,
     tone_level,
+    until_played,
+    until_true,
     visitor,
 )
 from .support.faulty_proxy import LinkFaults, faulty_proxy
@@ -76,8 +78,9 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         start_talk(page)
         wait_for_tone(page, heard=True)
         for side in ("user", "agent"):
-            page.wait_for_function(
-                f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2"
+            until_true(
+                page,
+                f"() => Number(document.querySelector('.meter[data-side={side}] i').dataset.level) > 0.2",
             )
         expect(page.locator('[data-readout="transport"]')).to_have_text("socket")
         expect(page.locator('[data-readout="buffer"]')).to_contain_text("ms")
@@ -234,9 +237,9 @@ def test_keyboard_alone_starts_mutes_and_stops(app: AppProcess, browser: Browser
         page.keyboard.press("Space")
         expect_state(page, "live")
         expect(page.locator("#talk-mute")).to_be_focused()
-        page.wait_for_function("() => document.querySelector('[data-readout=left]').textContent !== '–'")
+        until_true(page, "() => document.querySelector('[data-readout=left]').textContent !== '–'")
         wait_for_tone(page, heard=True)
-        page.wait_for_timeout(700)
+        until_played(page, 1.2)
         page.keyboard.press("m")
         expect(page.locator("#talk-mute")).to_have_attribute("aria-pressed", "true")
         page.keyboard.press("Escape")
@@ -258,7 +261,7 @@ def test_recording_is_rated_kept_listed_and_deleted(app: AppProcess, browser: Br
         screenshot(page, "sessions-empty")
         page.click("#tab-talk-button")
         start_talk(page)
-        page.wait_for_timeout(700)
+        until_played(page, 0.5)
         stop_talk(page)
         page.get_by_label("Comment on this talk").fill("clear sound")
         page.get_by_label("4 of 5, Good").check()

@@ -86,7 +86,7 @@ def test_every_event_and_order_is_described_and_nothing_else():
     assert set(TOLD) == set(events.EVENTS)
     assert set(SAID) == set(events.ORDERS)
     assert {type(each) for each in EXAMPLES} == set(events.EVENTS.values())
-    assert set(get_args(events.Told)) == set(events.EVENTS.values())
+    assert set(get_args(events.JsonEvent)) == set(events.EVENTS.values())
     assert set(get_args(events.Order)) >= set(events.ORDERS.values())
 
 

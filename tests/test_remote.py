@@ -80,14 +80,17 @@ def remote(*urls: str, loaded: bool = True, **settings):
         engine.close()
 
 
-def step_until_it_ends(session, most=200) -> str:
+def step_until_it_ends(session) -> str:
     """Step a talk that is about to end; return the sentence."""
-    try:
-        for _ in range(most):
+
+    def ended() -> str:
+        try:
             session.step(QUIET)
-    except EngineError as ended:
-        return str(ended)
-    raise AssertionError("the talk went on")
+        except EngineError as error:
+            return str(error)
+        return ""
+
+    return until(ended)
 
 
 # what a talk is
@@ -128,6 +131,12 @@ def test_remote_talk_is_asked_for_with_voice_role_sampling_and_key(caplog):
     assert not [word for word in ("gardener", "k-123") if word in caplog.text]
 
 
+def said(steps) -> tuple[str, list[tuple[str, str]]]:
+    """Return the pieces of text that came, and the captions with their speakers."""
+    captions = [event for step in steps for event in step.events if isinstance(event, Utterance)]
+    return "".join(step.text for step in steps), [(each.text, each.speaker) for each in captions]
+
+
 @pytest.mark.parametrize("realtime", [True, False])
 def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime):
     def answer(talk: Talk) -> None:
@@ -139,11 +148,13 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime)
 
     with moshi_server(answer) as server, remote(server.url) as engine:
         session = engine.open(replace(CONFIG, realtime=realtime))
-        steps = []
-        for frame in SAID:
-            steps.append(session.step(frame))
-            if realtime:
-                time.sleep(0.02)
+        steps = [session.step(frame) for frame in SAID]
+
+        def enough() -> bool:  # a busy machine answers late
+            steps.append(session.step(SAID[len(steps) % len(SAID)]))
+            return sum(step.agent.any() for step in steps) >= 22 and said(steps)[0] == " Good day"
+
+        until(enough)
         stats = session.link_stats()
         session.close()
         session.close()
@@ -151,17 +162,20 @@ def test_remote_talk_brings_sound_text_captions_and_what_the_way_costs(realtime)
         with pytest.raises(EngineError, match="closed"):
             session.step(QUIET)
     heard = np.concatenate([step.agent for step in steps])
+    loud = heard[heard != 0][8_000:32_000] if realtime else heard[8_000:32_000]
     # the tone of 220 Hz through Opus twice
-    assert np.argmax(np.abs(np.fft.rfft(heard[8_000:32_000]))) == 220
-    assert 0.2 < np.abs(heard[8_000:32_000]).max() < 0.4
-    assert "".join(step.text for step in steps) == " Good day"
-    said = [event for step in steps for event in step.events if isinstance(event, Utterance)]
-    assert (said[-1].text, said[-1].speaker) == ("Good day", "agent")
+    assert np.argmax(np.abs(np.fft.rfft(loud))) == pytest.approx(220, abs=5 if realtime else 0)
+    assert 0.2 < np.abs(loud).max() < 0.4
+    text, captions = said(steps)
+    assert (text, captions[-1]) == (" Good day", ("Good day", "agent"))
     assert realtime or (stats.skipped_frames, stats.trimmed_ms) == (0, 0)
     assert stats.round_trip_ms > 0
 
 
-def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_nothing():
+def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_nothing(monkeypatch):
+    # how long it waits decides nothing but what a busy machine may take
+    monkeypatch.setattr(remote_session, "FRAME_TIMEOUT_S", PATIENCE_S)
+
     def three_later(talk: Talk) -> None:
         talk.begin()
         for n, frame in enumerate(talk.frames()):
@@ -169,9 +183,13 @@ def test_remote_talk_not_in_real_time_keeps_the_servers_own_delay_and_makes_up_n
                 time.sleep(0.1 if n == 9 else 0.0)
                 talk.speak(frame)
 
-    with moshi_server(three_later) as server, remote(server.url, timeouts=Timeouts()) as engine:
+    with moshi_server(three_later) as server, remote(server.url) as engine:
         session = engine.open(replace(CONFIG, realtime=False))
-        loud = [float(np.abs(session.step(frame).agent).max()) > 0.1 for frame in SAID[:18]]
+        loud = []
+        for n, frame in enumerate(SAID[:18]):
+            # the first three have no answer
+            monkeypatch.setattr(remote_session, "FIRST_FRAME_TIMEOUT_S", PATIENCE_S if n == 3 else 0.05)
+            loud.append(float(np.abs(session.step(frame).agent).max()) > 0.1)
         stats = session.link_stats()
         session.close()
     assert loud == [False] * 3 + [True] * 15
@@ -216,7 +234,7 @@ BEGINNINGS = {
     "closing": (shut, "closed the connection (code 1013, 'try later') before the talk began"),
     "broken off": (
         lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR),
-        "broke the connection off before",
+        "broke off the connection before",
     ),
 }
 
@@ -262,8 +280,8 @@ def test_remote_server_is_asked_again_before_the_talk_begins():
 
 
 def test_remote_engine_closed_while_a_server_hangs_gives_up():
-    with moshi_server(hang) as server, remote(server.url, timeouts=Timeouts(handshake_s=20.0)) as engine:
-        closing = threading.Timer(0.1, engine.close)
+    with moshi_server(hang) as server, remote(server.url) as engine:
+        closing = threading.Thread(target=lambda: until(lambda: server.talks) and engine.close())
         closing.start()
         with pytest.raises(EngineError, match="closed"):
             engine.open(CONFIG)
@@ -304,7 +322,7 @@ ENDS = {
         lambda talk: talk.socket.close(1000, "time is over"),
         "closed the connection (code 1000, 'time is over')",
     ),
-    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke the connection off"),
+    "broken off": (lambda talk: talk.socket.socket.shutdown(socket.SHUT_RDWR), "broke off the connection"),
 }
 
 
@@ -405,7 +423,7 @@ def test_remote_talks_go_to_the_least_busy_and_no_further_than_there_is_room():
         assert engine.max_sessions == 2
         sessions = [engine.open(CONFIG) for _ in range(2)]
         assert [len(each.asked) for each in (first, second)] == [1, 1]
-        with pytest.raises(CapacityError, match="All places"):
+        with pytest.raises(CapacityError, match="All slots"):
             engine.open(CONFIG)
         sessions[1].close()
         engine.open(CONFIG).close()
@@ -455,7 +473,7 @@ def test_remote_servers_that_are_all_dead_cannot_be_loaded():
     with remote(*(f"ws://127.0.0.1:{port}/api/chat" for port in ports), loaded=False) as engine:
         with pytest.raises(EngineUnavailable) as failed:
             engine.load(ignore)
-        assert str(failed.value).startswith("None of the 2 remote servers can be talked to. 127.0.0.1:")
+        assert str(failed.value).startswith("None of the 2 remote servers can be used. 127.0.0.1:")
         with pytest.raises(EngineError):
             engine.open(CONFIG)
 
@@ -468,7 +486,7 @@ def test_remote_servers_that_stay_away_are_lost(monkeypatch):
         engine.load(ignore)
     try:
         until(lambda: engine.lost)
-        assert "cannot be talked to. It cannot be reached" in engine.lost
+        assert "cannot be used. It cannot be reached" in engine.lost
     finally:
         engine.close()
 

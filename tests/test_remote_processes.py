@@ -15,6 +15,7 @@ from personaplex_app.engine.contract import Sampling, SessionConfig
 from personaplex_app.engine.remote import RemoteEngine, RemoteSettings
 from personaplex_app.protocol import Kind
 from personaplex_app.rendering.render import render, request
+from personaplex_app.units import FRAME_S
 
 from .support import oracle, tiny
 from .support.app_process import app_process, free_port
@@ -74,13 +75,13 @@ def test_bridge_before_the_packages_server_talks_as_its_own_engine(face):
     ) as caller:
         caller.until(Kind.HANDSHAKE)
         caller.speak(tone(2.0))
-        while len(caller.audio) < 25 or not caller.text:
-            caller.take()
+        # random weights say something sooner or later, and not what they heard; a busy machine says it late
+        while len(caller.audio) < 25 or not caller.text or np.abs(caller.heard()).max() <= 0.01:
+            caller.speak(tone(FRAME_S))
+            caller.until(Kind.AUDIO)
         stats = caller.until_event("stats")
         caller.order("stop")
         assert caller.until_event("ended")["reason"] == "stopped"
-    # random weights say something, and not what they heard
-    assert np.abs(caller.heard()).max() > 0.01
     assert [event for event in caller.events if event["type"] == "utterance"][-1]["speaker"] == "agent"
     assert stats["bridge"]["round_trip_ms"] > 0
     assert "a round trip takes" in app.get("/voice/status").json()["engine"]["about"]

@@ -87,9 +87,9 @@ class Batches:
         self.workers = anyio.CapacityLimiter(slots + 1)
 
     def of(
-        self, *requests: RenderRequest, tell: Callable[[BatchProgress], None] = lambda progress: None
+        self, *requests: RenderRequest, on_progress: Callable[[BatchProgress], None] = lambda progress: None
     ) -> RenderBatch:
-        return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, tell)
+        return RenderBatch(requests, self.engine, self.admission, self.cache, self.workers, on_progress)
 
 
 @pytest.mark.slow
@@ -273,7 +273,7 @@ def test_batch_two_at_once_are_the_same_as_one_by_one_and_come_from_the_cache_th
     batches = Batches(personaplex, tmp_path)
     asked = [golden_request(seed) for seed in (1, 2)]
     told: list[BatchProgress] = []
-    batch = batches.of(*asked, asked[0], tell=told.append)
+    batch = batches.of(*asked, asked[0], on_progress=told.append)
     anyio.run(batch.run)
     assert (batch.progress.done, batch.progress.failed, batch.progress.share) == (3, 0, 1.0)
     assert batch.keys[2] == batch.keys[0]
@@ -321,20 +321,30 @@ def test_batch_cancelled_keeps_what_is_done_frees_the_slots_and_goes_on(tmp_path
 
 
 def test_batch_gives_its_slot_to_a_talk_and_begins_again_afterwards(tmp_path):
-    slow = threading.Event()
+    asked, never = threading.Event(), threading.Event()
+
+    def until_asked(frame: int) -> Step:
+        """Do not get done before a talk asks for the slot, nor at once when it does."""
+        if frame > 10:
+            asked.wait(PATIENCE_S)
+            never.wait(0.02)
+        return Step(np.zeros(FRAME_SAMPLES))
+
     engine = ScriptedEngine(
-        lambda n: (slow.wait(0.02), Step(np.zeros(FRAME_SAMPLES)))[1],
+        until_asked,
         lambda n: Step(np.full(FRAME_SAMPLES, 0.5, np.float32)),
     )
     batches = Batches(engine, tmp_path, slots=1)
     waits: list[int | None] = []
 
     async def talk_in_between() -> RenderBatch:
-        batch = batches.of(request(noise(4.0), ECHO), tell=lambda progress: waits.append(progress.ahead))
+        batch = batches.of(
+            request(noise(4.0), ECHO), on_progress=lambda progress: waits.append(progress.ahead)
+        )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(batch.run)
             await until(lambda: batch.progress.done_s > 0.3)
-            async with batches.admission.slot(lambda place: None):
+            async with batches.admission.slot(lambda place: asked.set()):
                 assert engine.sessions[0].closed
                 assert (batches.admission.used, batches.admission.talks) == (1, 1)
                 await until(lambda: batch.progress.ahead == 0)

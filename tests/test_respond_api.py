@@ -113,7 +113,7 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
         job = client.submit(
             clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond"
         )
-        until(lambda: any("Every place is taken by talks" in str(output) for output in job.outputs()))
+        until(lambda: any("Every slot is taken by talks" in str(output) for output in job.outputs()))
         job.cancel()
     app.until_free(headers=KEY)
     assert not respond(client, path)[0]["cached"]

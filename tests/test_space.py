@@ -284,7 +284,9 @@ def started(space, python, tmp_path):
         # its own page, by whatever name the Hub's proxy calls the app; and a page of somebody else
         for origin, status in (("https://somebody-talk.hf.space", 200), ("https://elsewhere.example", 403)):
             answer = httpx.get(
-                url, headers={"Host": "10.1.2.3:7860", "Origin": origin, "X-Forwarded-Proto": "https"}
+                url,
+                headers={"Host": "10.1.2.3:7860", "Origin": origin, "X-Forwarded-Proto": "https"},
+                timeout=PATIENCE_S,
             )
             assert answer.status_code == status
         process.send_signal(signal.SIGTERM)

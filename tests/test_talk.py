@@ -15,11 +15,12 @@ from personaplex_app.errors import EngineError, WeightsError
 from personaplex_app.personas import load_personas
 from personaplex_app.protocol import ChatRequest, Kind, Message, metadata, parse_query
 from personaplex_app.protocol_events import Ended, Ready
+from personaplex_app.server import talk as talk_module
 from personaplex_app.server.app_state import AppState
 from personaplex_app.server.channel import HttpChannels
 from personaplex_app.server.engine_supervisor import EngineSupervisor
 from personaplex_app.server.entry_point import EntryPoint, EntryPolicy, page_entry
-from personaplex_app.server.talk import MOST_UNKNOWN_TOLD, Talk
+from personaplex_app.server.talk import MOST_UNKNOWN_ANSWERED, Talk
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
@@ -160,11 +161,15 @@ async def test_conversation_whose_wait_is_too_long_is_told_to_come_later(tmp_pat
     async with open_app_state(engine, tmp_path, slots=1) as app_state, anyio.create_task_group() as tasks:
         first = converse(tasks, app_state)
         await until(lambda: first.count(Kind.HANDSHAKE))
+        patient = converse(tasks, app_state)
+        patient.say(metadata("interrupt"))
+        await until(lambda: patient.events("notice"))
+        assert patient.events("notice")[0]["code"] == "not_begun"
+        patient.say(None)
+        await until(lambda: patient.closed)
         second = converse(tasks, app_state, EntryPolicy(wait_s=0.2))
-        second.say(metadata("interrupt"))
         await until(lambda: second.closed)
-        assert second.events("notice")[0]["code"] == "not_begun"
-        assert second.closed == (1013, "No place came free within 0.2 s; try again in a few minutes.")
+        assert second.closed == (1013, "No slot became free within 0.2 s; try again in a few minutes.")
         assert app_state.admission.waiting == 0
         first.say(metadata("stop"))
         await until(lambda: first.closed)
@@ -181,6 +186,32 @@ async def test_conversation_terms_are_kept_within_the_apps_limits(tmp_path):
     (ready,), (ended,) = channel.events("ready"), channel.events("ended")
     assert (ready["limit_s"], ready["idle_s"], ready["persona"]) == (600, 0.1, "shop")
     assert ended["reason"] == "idle"
+
+
+async def test_conversation_of_a_client_that_does_not_read_is_closed_with_a_reason(tmp_path, monkeypatch):
+    class Unread(FakeChannel):
+        async def send(self, event):
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(talk_module, "GOODBYE_S", 0.01)
+    engine = ScriptedEngine(silence)
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = Unread()
+        request = parse_query(QUERY)
+        tasks.start_soon(Talk(channel, request, app_state, page_entry("chat", request)).run)
+        await until(lambda: engine.sessions)
+        for sent in range(1, 40):
+            if channel.closed:
+                break
+            channel.say_frames(1)
+            await until(lambda sent=sent: channel.closed or engine.sessions[0].frames == sent)
+        await until(lambda: channel.closed)
+    assert channel.closed == (
+        1008,
+        "More than 2 s of audio waited to be read; the connection is too slow.",
+    )
+    assert engine.sessions[0].closed
+    assert 'reason="slow_reader"' in app_state.metrics.exposition("")[0].decode()
 
 
 async def test_conversation_interrupt_reaches_the_session(tmp_path):
@@ -215,7 +246,7 @@ async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
         told = channel.events("notice")
-        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_TOLD
+        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_ANSWERED
         assert "'dance'" in told[0]["text"]
         assert max(len(notice["text"]) for notice in told) < 120
         channel.say_frames(1)

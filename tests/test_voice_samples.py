@@ -86,8 +86,7 @@ def test_sample_gives_its_place_to_a_caller_and_waits_until_nobody_talks(make, m
     engine = make()
     asked = SessionConfig("NATM1", "Be kind.")
     assert engine.sample("NATF0") is None
-    while not engine._sample_lock.locked():
-        time.sleep(0.001)
+    until(engine._sample_lock.locked)
     talk = engine.open(asked)  # there is one place only
     monkeypatch.setattr(voice_samples, "MAX_FRAMES", 10)
     for _ in range(5):

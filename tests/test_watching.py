@@ -48,6 +48,7 @@ class Watched:
     log: str
     talk_id: str
     gateway: list[dict]
+    talked_s: float
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,7 @@ def watched(tmp_path_factory):
     with app_process(folder, "classic", env, **options) as app:
         key = {"X-API-Key": LOGIN, "X-Owner-Key": SECRETS["owner"]}
         app.until_ready(headers=key)
+        began_s = time.monotonic()
         with call(app.url, codec="pcm", events=1, config="message", api_key=LOGIN) as page:
             page.order("start", owner=SECRETS["owner"], text_prompt=SECRETS["prompt"])
             talk_id = page.until_event("ready")["talk_id"]
@@ -100,7 +102,7 @@ def watched(tmp_path_factory):
                 client.until("audio_chunk")
             client.say("end")
             client.until_closed()
-        gateway = client.messages
+        gateway, talked_s = client.messages, time.monotonic() - began_s
         with talk(app, "marigold", api_key=LOGIN) as client:
             client.until_closed()
         with call(
@@ -115,7 +117,7 @@ def watched(tmp_path_factory):
         open_metrics = app.get(
             "/metrics", headers={**key, "Accept": "application/openmetrics-text; version=1.0.0"}
         )
-    return Watched(metrics, open_metrics, app.log.read_text(), talk_id, gateway)
+    return Watched(metrics, open_metrics, app.log.read_text(), talk_id, gateway, talked_s)
 
 
 def test_metrics_after_real_talks_add_up(watched):
@@ -141,7 +143,8 @@ def test_metrics_after_real_talks_add_up(watched):
         value("deadline_misses_total", engine="classic")
         == value("step_seconds_count", engine="classic") - below_80_ms
     )
-    assert 1 <= value("late_frames_total", engine="classic") < 100
+    # half a second was left out on purpose; a busy machine leaves out more, but never more than there was
+    assert 5 <= value("late_frames_total", engine="classic") < watched.talked_s / FRAME_S
     assert value("underruns_total") == 5
     assert (value("errors_total", kind="protocol"), value("errors_total", kind="not_found")) == (1, 2)
     assert value("errors_total", kind="no_cloning") == 2

@@ -92,7 +92,7 @@ def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
         (
             "broken",
             ip_token(),
-            "No GPU could be had ('ZeroGPU API /schedule error: 500'). Try again in a few minutes.",
+            "No GPU was granted ('ZeroGPU API /schedule error: 500'). Try again in a few minutes.",
         ),
     ],
 )

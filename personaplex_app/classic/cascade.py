@@ -63,6 +63,7 @@ class CascadeSession:
         self._notices = notices
         self._frame = 0
         self._closed = False
+        # `interrupt` may be called from any thread, but only `step` touches the rest of the state
         self._stop = threading.Event()
         ids = itertools.count(1)
 
@@ -231,5 +232,6 @@ class CascadeSession:
         """End the session and its thread. May be called twice."""
         if not self._closed:
             self._closed = True
+            # first the queue, so that no result is delivered to a closed player
             self._work_queue.close()
             self._player.close()

@@ -98,6 +98,7 @@ class ClassicEngine:
         self._samples = {
             timbre.voice.name: synthesiser.speak(_SAMPLE_TEXT, timbre).samples for timbre in TIMBRES
         }
+        # last: with `_models` set the engine counts as loaded
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
     def open(self, config: SessionConfig) -> _OwnedSession:
@@ -118,10 +119,11 @@ class ClassicEngine:
             )
         if self._models is None:
             raise EngineError("The embedded engine is not loaded yet; wait until it is ready.")
+        # all of it under the lock, so that two openings do not both take the last slot
         with self._lock:
             if len(self._sessions) >= self._max_sessions:
                 raise CapacityError(
-                    f"All {self._max_sessions} places are taken; try again when a talk has ended."
+                    f"All {self._max_sessions} slots are taken; try again when a talk has ended."
                 )
             notices: deque[str] = deque(maxlen=_MAX_NOTICES)
             responder = self._make_responder(config, notices.append)
@@ -149,7 +151,7 @@ class ClassicEngine:
 
 
 class _OwnedSession(CascadeSession):
-    """A session that tells its engine when it is closed."""
+    """A session that notifies its engine when it is closed."""
 
     on_close: Callable[[_OwnedSession], None] | None = None
 
@@ -163,6 +165,7 @@ class _OwnedSession(CascadeSession):
 def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:
     """Synthesise a sentence and recognise it. Raises: EngineError when it comes out differently."""
     clip = synthesiser.speak(_SELF_TEST_TEXT, TIMBRES[0])
+    # a clip that begins or ends in a sound is recognised less reliably
     pad = np.zeros(SAMPLE_RATE_HZ // 4, np.float32)
     understood = recogniser.transcribe(np.concatenate([pad, clip.samples, pad])).text
     if plain_words(understood) != plain_words(_SELF_TEST_TEXT):

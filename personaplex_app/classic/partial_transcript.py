@@ -47,11 +47,13 @@ class PartialTranscript:
         words = _shifted(transcript, window_s)
         agreed = _agreed(self._previous, words)
         self._previous = words
+        # captions only grow: a pass that agrees on less than before takes nothing back
         if len(agreed) >= len(self._window):
             self._window = agreed
         if now_s - self.window_s > _TRIM_S:
             settled = [word for word in agreed if word.end_s < now_s - _KEEP_S]
             if settled or now_s - self.window_s > MAX_WINDOW_S:
+                # nothing agreed within the longest window: words that may be wrong are better than none
                 self._carry(settled or words, settled[-1].end_s if settled else now_s)
 
     def pause(self, transcript: Transcript, window_s: float, now_s: float) -> None:

@@ -143,6 +143,7 @@ def is_echo(text: str, played: str, loud_room: bool = False) -> bool:
 
 
 def _is_mostly_in(words: list[str], played_words: list[str]) -> bool:
+    # `autojunk` would ignore frequent words in a long text
     blocks = SequenceMatcher(None, words, played_words, autojunk=False).get_matching_blocks()
     return bool(words) and sum(block.size for block in blocks) >= _ECHO_SHARE * len(words)
 

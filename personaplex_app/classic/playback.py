@@ -89,6 +89,7 @@ class Playback:
     def resume(self) -> None:
         """Continue from the word that was cut."""
         self._suspended = self._fading = self._ducked = False
+        # at once at full level: what follows is the beginning of a word, where a jump is not heard
         self._gain = 1.0
 
     def drop(self) -> None:

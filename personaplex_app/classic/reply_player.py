@@ -174,6 +174,7 @@ class ReplyPlayer:
         if reply.dropped:
             return
         reply.fetching = False
+        # a sentence without anything to speak, such as marks alone: go on with the next one
         if not len(clip.samples):
             self._fetch(reply)
         elif reply is self._prepared:
@@ -184,6 +185,7 @@ class ReplyPlayer:
 
     def _drop(self, reply: Reply) -> None:
         reply.dropped = True
+        # a generator can only be closed on the thread that runs it
         self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
     # -- sound -------------------------------------------------------------------------------------
@@ -211,6 +213,7 @@ class ReplyPlayer:
     def pull(self, now_s: float) -> Played:
         """Return the frame that begins at `now_s`, emit its captions, and fetch sentences ahead."""
         reply = self._current
+        # one sentence ahead: more would be lost at an interruption
         if reply and self.playback.has_room and not (reply.fetching or reply.exhausted):
             self._fetch(reply)
         played = self.playback.pull(now_s)
@@ -255,6 +258,8 @@ class ReplyPlayer:
 
     def close(self) -> None:
         """End the responder and its thread."""
+        # the session's work queue is closed by now: the worker itself closes the generators, after what is
+        # queued
         replies = [reply for reply in (self._prepared, self._current) if reply]
         for reply in replies:
             reply.dropped = True

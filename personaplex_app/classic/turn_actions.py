@@ -1,4 +1,4 @@
-"""What turn-taking works with: its phases, the user's turn in progress, and the actions it asks for."""
+"""The data of turn-taking: its phases, the user's turn in progress, and the actions that it returns."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _UNHEARD_WITHIN_S = 3.0
 _CONTINUES_WITHIN_S = 0.8
 _OVERLAP_AT_END_S = 0.3
 _OWN_WORDS_PASSES = 2
-# Two cuts in a row by a sound without words, by one word that the agent had just said, or by a sound that
+# Two cuts in a row by a sound without words, by one word that the agent had just spoken, or by a sound that
 # began and ended with the agent's voice: most likely that voice, too short to be recognised as an echo.
 _SUSPECT_CUTS = 2
 _LOUD_ROOM_WORDS = 2
@@ -55,6 +55,7 @@ class Turns:
         self.loud_room = False
         self._turn_ids = 0
         self._cut_s = 0.0
+        # long before the talk, so that nothing at its beginning counts as close to it
         self._agent_end_s = -10.0
         self._backchannel_s = -10.0
         self._ducked = False
@@ -86,6 +87,7 @@ class Turns:
             self._while_agent_speaks(turn, now_s, actions)
         elif self.gate.open:
             if self.phase is Phase.FADE and now_s - turn.onset_s >= CONFIRM_CUT_AFTER_S:
+                # so long a voice is not the agent's own, cut off and still in the room
                 self._suspect_cuts = 0
                 self._confirm_cut(turn, actions)
             self._request_partial(turn, now_s, actions)
@@ -151,6 +153,7 @@ class Turns:
             turn.prepared = True
             actions.append(Action(ActionKind.PREPARE, turn.id, text=self._question(turn)))
         if (
+            # only in a long pause, not when the answer is about to begin, and not after a word or two
             end in (Ending.OPEN, Ending.LOOSE)
             and BACKCHANNEL_AFTER_S <= silence_s < patience_s - _PREPARE_AHEAD_S / 2
             and turn.voiced_s >= _BACKCHANNEL_MIN_VOICED_S
@@ -202,7 +205,7 @@ class Turns:
         )
 
     def recognised(self, turn_id: int, pause: int, text: str, played: str, now_s: float) -> list[Action]:
-        """Take the text of a pause; `played` is what the agent said lately."""
+        """Take the text of a pause; `played` are the agent's recent words."""
         turn = self.turn
         if turn is None or not self.current(turn_id, pause):
             return []
@@ -329,6 +332,7 @@ class Turns:
         self._open_question = ""
         self._ducked = False
         self.phase = Phase.LISTEN
+        # in a loud room the turn may be the agent's own voice
         if turn is not None and not self.loud_room:
             actions.append(Action(ActionKind.MARK, mark=Mark("overlap", "user", turn.onset_s, now_s)))
         return actions
@@ -352,7 +356,7 @@ class Turns:
 
     def reply_was_cut(self, words: int) -> None:
         """Take note of how many words of the answer had been played when it was cut."""
-        # an answer that was mostly heard is answered: only what follows at once continues the question
+        # the user heard most of the answer and replies to it: only words at once continue the question
         if words > _UNHEARD_WORDS:
             self._open_question_until_s = min(
                 self._open_question_until_s, self._speaks_from_s + _CONTINUES_WITHIN_S

@@ -13,7 +13,9 @@ from ..units import SAMPLE_RATE_HZ
 from .partial_transcript import MAX_WINDOW_S, PartialTranscript
 from .workers import Worker, WorkQueue
 
+# a little more than the turn, in case its onset was found late
 _PREROLL_S = 0.3
+# the longest window, and more for the time in which its cut is waited for
 _BUFFER_S = MAX_WINDOW_S + 6.0
 _EDGE_S = 1.0
 
@@ -40,6 +42,7 @@ class RecentSound:
         start = max(int(start_s * SAMPLE_RATE_HZ), self._samples - len(self._ring), 0)
         if start >= end:
             return np.zeros(0, np.float32)
+        # indexing copies, so that the recogniser's thread is not disturbed by later frames
         return self._ring[np.arange(start, end) % len(self._ring)]
 
 
@@ -125,6 +128,7 @@ class UserRecognition:
 
         def then(transcript: Transcript) -> None:
             if turn_id == self._turn_id and pause == self._pause and self._transcript is current:
+                # otherwise the window was cut meanwhile, and its words are final
                 if window_s == current.window_s:
                     current.pause(transcript, window_s, now_s)
                 self._on_pause(turn_id, pause, current.text)
@@ -151,7 +155,7 @@ class UserRecognition:
         self._transcript = None
 
     def discard(self) -> None:
-        """End a turn that was none, and take its captions back."""
+        """End a turn that turned out to be noise or an echo, and withdraw its captions."""
         if self._transcript and self._utterance_id:
             self._emit(Utterance(self._utterance_id, "user", "", self._onset_s, self._end_s, True))
         self._transcript = None

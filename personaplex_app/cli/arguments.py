@@ -82,4 +82,5 @@ def add_setting(parser: argparse._ActionsContainer, f: Field[Any]) -> None:
         # the constant is text, as a variable's value is: `Settings.read` parses both
         parser.add_argument(flag, dest=f.name, action="store_const", const="1", help=help_)
     else:
+        # argparse takes % for a format
         parser.add_argument(flag, dest=f.name, metavar=f.name.upper(), help=help_.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""The command `doctor`: report this machine, the engine it takes and why, and the step to a better one."""
+"""The command `doctor`: report this machine, the chosen engine and why, and the step to a better one."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def _gateway_line(found: dict[str, Any]) -> str:
     if "problem" in found:
         return f"the app will not start: {found['problem']}"
     where = f", {found['file']} among them" if "file" in found else ""
-    ignored = f"; unknown fields ignored: {'; '.join(found['passed_over'])}" if found["passed_over"] else ""
+    unknown = found["passed_over"]
+    ignored = f"; unknown fields ignored: {'; '.join(unknown)}" if unknown else ""
     return f"{found['adapters']} adapters{where}, {found['off']} switched off{ignored}"
 
 
@@ -177,7 +178,7 @@ def _checkpoint(settings: Settings) -> str:
         return f"the folder {checkpoint}, {_integrity(checkpoint)}"
     return (
         f"{checkpoint},"
-        f" {'whole in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
+        f" {'complete in the cache' if cached(checkpoint, hub_access(settings)) else 'not in the cache'}"
     )
 
 

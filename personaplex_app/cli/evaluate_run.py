@@ -31,6 +31,7 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
     """
     scenarios = choose_scenarios(args.scenarios, load_scenarios())
     judge = (
+        # a judge may take longer than an answer in a talk
         Judge(LlmSettings(settings.judge_url, settings.judge_key, settings.judge_model, total_s=60.0))
         if settings.judge_url
         else None

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     settings = Settings.read(os.environ, vars(args))
+
+    # of the other commands, what is printed is the result, and no part of a log
     logs.configure(settings.log_level, settings.log_format == "json", prints=args.run is serve)
     return args.run(settings, args)
 
@@ -38,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     serve_ = commands.add_parser("serve", help="run the app")
     add_settings(serve_)
     serve_.set_defaults(run=serve)
-    doctor = commands.add_parser("doctor", help="report this machine, the engine it takes, and why")
+    doctor = commands.add_parser("doctor", help="report this machine, the chosen engine, and why")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument(
         "--gpu-gib",

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parent.parent
 PROJECT = PACKAGE.parent
 MANIFEST = ".written-by-personaplex-app"
 """Lists the files in the folder that this command wrote, one a line."""
+# all that the package needs to run
 SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg")
 FILES = {
     "README.md": "deploy/space/README.md",
@@ -75,6 +76,7 @@ def _clear(folder: Path) -> None:
     for name in manifest.read_text("utf-8").splitlines():
         path = (folder / name).resolve()
         # a manifest from somewhere else must not delete files outside the folder
+        # resolved first: a symbolic link inside the folder may lead out of it
         if path.is_relative_to(folder.resolve()):
             path.unlink(missing_ok=True)
 

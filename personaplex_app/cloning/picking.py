@@ -162,6 +162,7 @@ def _block_powers(samples: np.ndarray) -> np.ndarray:
 
 
 def _check(speech: np.ndarray) -> None:
+    # clipping flattens the peaks, so that the loudest samples are hardly louder than many others
     loudest, loud = np.quantile(np.abs(speech), [0.9995, 0.99])
     if loudest < MIN_HEADROOM * loud:
         raise BadAudio(

@@ -26,6 +26,7 @@ from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)
 
+# bounds what one key can store; the limits below bound all of them together
 MAX_OF_OWNER = 12
 MAX_TEMPORARY = 512
 MAX_KEPT = 2_000
@@ -75,6 +76,7 @@ class ClonedVoices:
         self._clock = clock
         # guards the entries; never held during disk access, because `get` is called on the event loop
         self._lock = threading.Lock()
+        # orders everything that writes or deletes; taken before `_lock`, never after it
         self._disk = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         for owner, voice in _read_all(folder) if folder else ():
@@ -83,7 +85,7 @@ class ClonedVoices:
     def add(self, caller: Principal, name: str, data: bytes, keep: bool) -> ClonedVoice:
         """Add a voice for its owner.
 
-        Raises: BadInput for a name or an owner key that is none, or where the owner has too many;
+        Raises: BadInput for an invalid name or owner key, or where the owner has too many voices;
         StorageFull, StorageError.
         """
         owner = caller.required_owner
@@ -104,7 +106,7 @@ class ClonedVoices:
     def all(self, caller: Principal) -> list[ClonedVoice]:
         """Return an owner's voices, oldest first.
 
-        Raises: BadInput for an owner key that is none.
+        Raises: BadInput for an invalid owner key.
         """
         self.purge()
         with self._lock:
@@ -127,6 +129,7 @@ class ClonedVoices:
         Raises: BadInput, NotFound, StorageFull, StorageError.
         """
         with self._disk:
+            # marks it as used, so that it does not expire while it is written
             self.get(caller, voice_id)
             with self._lock:
                 entry = self._entry(caller, voice_id)
@@ -164,11 +167,12 @@ class ClonedVoices:
             too_many = len(temporary) - MAX_TEMPORARY
             gone = [
                 entry
-                for place, entry in enumerate(temporary)
-                if place < too_many or entry.used_at_s < oldest_s
+                for index, entry in enumerate(temporary)
+                if index < too_many or entry.used_at_s < oldest_s
             ]
             for entry in gone:
                 del self._entries[entry.voice.id]
+        # not under the lock: the engine takes locks of its own
         for entry in gone:
             self._forget(entry.voice.data)
 
@@ -268,6 +272,7 @@ def _read_file(path: Path, limit_bytes: int) -> bytes:
 
 def _erase(folder: Path, voice_id: str) -> None:
     try:
+        # the index first: a file without one is deleted at the next start, if this is cut off
         (folder / f"{voice_id}.json").unlink(missing_ok=True)
         for path in folder.glob(f"{voice_id}.*"):
             path.unlink(missing_ok=True)

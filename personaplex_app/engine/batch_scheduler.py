@@ -58,7 +58,9 @@ class BatchScheduler:
         self._chunk_frames = chunk_frames
         self._duplex = build()
         self.count = self._duplex.count
+        # measured once, with full caches, which talks reach only after minutes
         self._timer = StepTimer(_sessions_within_deadline(self._duplex))
+        # guards every field below; the duplex itself needs no lock, only the device's thread touches it
         self._changed = threading.Condition()
         self._free = list(range(self.count))
         self._pending: deque[_PendingSession] = deque()
@@ -70,6 +72,7 @@ class BatchScheduler:
         self._broken: str | None = None
         self.lost = ""
         self._closed = False
+        # a daemon, so that a device that hangs does not keep the process alive
         self._thread = threading.Thread(target=self._run, name="personaplex-device", daemon=True)
         self._thread.start()
 
@@ -83,7 +86,7 @@ class BatchScheduler:
         with self._changed:
             self._check()
             if not self._free:
-                raise CapacityError(f"All {self.count} places are taken; try again when a talk has ended.")
+                raise CapacityError(f"All {self.count} slots are taken; try again when a talk has ended.")
             # the lowest row, so that a step runs on as few rows as possible
             row = min(self._free)
             self._free.remove(row)
@@ -92,6 +95,7 @@ class BatchScheduler:
             generation = self._generation
             self._changed.notify_all()
         try:
+            # not under the lock: the device's thread needs it to make progress
             pending.row_ready.result()
         except BaseException:
             self.release(row, generation)
@@ -109,10 +113,11 @@ class BatchScheduler:
             self._frames[row] = frame, future
             self._changed.notify_all()
         output = future.result()
+        # checked on the caller's thread: only this talk ends
         if not output.finite:
             raise EngineError(
                 "The model's numbers overflowed in this talk, and it cannot go on; start a new one. Others"
-                " are not touched."
+                " are not affected."
             )
         return output
 
@@ -143,6 +148,7 @@ class BatchScheduler:
     def release(self, row: int, generation: int) -> None:
         """Free a row at once; a step that waits for it fails."""
         with self._changed:
+            # after a rebuild every row is free already, and may belong to a new session
             if generation != self._generation or row in self._free:
                 return
             self._free.append(row)
@@ -154,6 +160,7 @@ class BatchScheduler:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        # a call on the device's thread may close the engine, and a thread cannot join itself
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -172,11 +179,12 @@ class BatchScheduler:
                 if self._closed:
                     self._fail_all(EngineError(CLOSED))
                     return
-                # swap under the lock, compute without it: sessions may queue their next frames meanwhile
+                # swap under the lock, compute without it: sessions can queue their next frames meanwhile
                 frames = self._frames
                 self._frames = {}
                 sampling_changes = self._sampling_changes
                 self._sampling_changes = {}
+                # prompt phases run one after the other: taken in turns, all would be ready late
                 pending = self._pending[0] if self._pending else None
                 call = self._calls.popleft() if self._calls else None
             try:
@@ -193,6 +201,7 @@ class BatchScheduler:
         sampling_changes: dict[int, RowSampling],
         pending: _PendingSession | None,
     ) -> None:
+        # before the step, so that the frame that was queued after `resample` is already sampled so
         for row, sampling in sampling_changes.items():
             self._duplex.set_sampling(row, sampling)
         if frames:
@@ -202,8 +211,10 @@ class BatchScheduler:
             self._timer.add((time.perf_counter() - before_s) * 1000)
             for row, (_, future) in frames.items():
                 future.set_result(output[row])
+
         if pending and self._prefill_chunk(pending):
             with self._changed:
+                # before its future is done: from then on the row belongs to the caller
                 self._pending.remove(pending)
             pending.row_ready.set_result(pending.row)
 
@@ -231,6 +242,7 @@ class BatchScheduler:
         """
         log.error("the model stopped: %s", type(error).__name__)
         with self._changed:
+            # first of all: from now on the rows that running sessions hold are refused
             self._generation += 1
             self._broken = BROKEN
             failure = EngineError(f"{BROKEN} ({shorten(error, 80)})")
@@ -238,6 +250,7 @@ class BatchScheduler:
         for future in waiting:
             if not future.done():
                 future.set_exception(failure)
+        # snapshots may hold numbers of the fault, and they take memory that the new rows need
         self._snapshots.clear()
         try:
             # free the old one first: the device may not have room for two
@@ -282,6 +295,7 @@ def _run_call(work: Callable[[], T], future: Future[T]) -> None:
 def _sessions_within_deadline(duplex: Duplex) -> int:
     """Measure how many sessions can be stepped within a frame's time when their KV caches are full."""
     sessions = 0
+    # rows are padded to a few batch sizes, and a step costs the same for all counts within one
     for batch in sorted({duplex.batch_of(rows) for rows in range(1, duplex.count + 1)}):
         if duplex.longest_ms(batch) > FRAME_MS:
             break

@@ -6,6 +6,7 @@ from ..protocol_events import Word
 from ..units import FRAME_S
 from .contract import Event, Utterance
 
+# longer than a pause within a sentence
 UTTERANCE_GAP_S = 1.0
 
 
@@ -25,6 +26,7 @@ class Captions:
         self._frames += 1
         if piece:
             end_s = start_s + FRAME_S
+            # the tokenizer marks a word's beginning with a space (SentencePiece)
             if piece.startswith(" ") or not self._words:
                 self._words.append(Word(piece.strip(), start_s, end_s))
             else:

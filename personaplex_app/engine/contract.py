@@ -93,7 +93,7 @@ class Session(Protocol):
         """Advance by one frame.
 
         Shapes: `user` is float32 [1920] at 24 kHz, in [-1, 1].
-        Raises: EngineError when this session cannot go on; others are not touched.
+        Raises: EngineError when this session cannot go on; other sessions are not affected.
         """
         ...
 

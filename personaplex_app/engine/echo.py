@@ -26,6 +26,7 @@ class EchoSession:
         Shapes: `user` and the result's `agent` are float32 [1920].
         """
         held = self._held
+        # a copy, since the caller may reuse its array
         self._held = user.astype(np.float32, copy=True)
         return Step(held)
 

@@ -1,4 +1,4 @@
-"""Mute an interrupted agent whose model cannot be told to stop, until it pauses by itself."""
+"""Mute an interrupted agent until it pauses, for models that have no command to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ..units import s_to_frames
 
 QUIET_DB = -45.0
 """Frames below this level count as a pause."""
+# longer than the gaps within words
 PAUSE_FRAMES = s_to_frames(0.32)
+# a model that talks on for longer has not noticed the interruption; silence would then look like a fault
 MAX_FRAMES = s_to_frames(10.0)
 
 
@@ -23,6 +25,7 @@ class InterruptionMute:
     def begin(self) -> None:
         """Mute the agent from the next frame on. May be called from any thread."""
         self._quiet_frames = 0
+        # last, since the step's thread reads it: the pause counted so far must not end the new mute
         self._frames_left = MAX_FRAMES
 
     def apply(self, frame: np.ndarray, text: str) -> tuple[np.ndarray, str]:

@@ -14,6 +14,7 @@ from ..audio import level_db
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 MAX_SAMPLES = 3 * SAMPLE_RATE_HZ
+# bounds memory, whatever a server sends
 MAX_TEXTS = 1_000
 QUIET_DB = -45.0
 # a few surplus frames are cut only where it is quiet; from this many on, the cut may fall into speech
@@ -79,10 +80,13 @@ class JitterBuffer:
         """Add sound, float32 [N]; beyond three seconds the oldest is dropped."""
         with self._changed:
             if self._now() <= self._deadline_s:
+                # what comes after the deadline did not help the step, so that it is not counted as surplus
                 self._in_time_samples += len(samples)
             self.written_samples += len(samples)
             self._sound = np.concatenate([self._sound, samples])
+            # bounds memory, whatever a server sends
             if len(self._sound) > MAX_SAMPLES:
+                # after a stall of the network only the newest sound is near real time
                 self._cut(len(self._sound) - MAX_SAMPLES)
             self._changed.notify()
 
@@ -119,6 +123,7 @@ class JitterBuffer:
                 self._sound = self._sound[FRAME_SAMPLES:]
                 self._read_samples += FRAME_SAMPLES
             text = ""
+            # text keeps its place in the sound even where sound was cut or dropped
             while self._texts and self._texts[0][0] < self._read_samples:
                 text += self._texts.popleft()[1]
             return BufferedFrame(frame, text, silent)
@@ -134,9 +139,11 @@ class JitterBuffer:
         if self._steps > self._trim_after_steps:
             # one frame is needed by the step itself
             self._restart_trim_count(max(self._least_samples // FRAME_SAMPLES - 1, 0))
+            # nothing was surplus: the delay fits the network again, and trimming may become quicker
             if not self._spare_frames:
                 self._has_cut = False
                 self._trim_after_steps = max(self._trim_after_steps // 2, TRIM_AFTER_STEPS[0])
+        # a small surplus waits for a quiet moment, where a cut is not heard
         if self._spare_frames >= LOUD_FRAMES or (
             self._spare_frames and level_db(self._sound[:FRAME_SAMPLES]) <= QUIET_DB
         ):
@@ -157,6 +164,7 @@ class JitterBuffer:
         after = self._sound[samples:].copy()
         fade = min(FADE_SAMPLES, len(before), len(after))
         rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+        # what was cut fades out while what follows it fades in, so that the level does not dip
         after[:fade] = before[:fade] * (1 - rise) + after[:fade] * rise
         self._sound = after
         self._read_samples += samples

@@ -42,11 +42,15 @@ prefill.
 """
 GOODBYE_S = 1.0
 """Kept at the end of a lease to close the session."""
+# with each value `hold` sees whether the lease has ended meanwhile
 YIELD_EVERY_S = 1.0
+# a talk sends a frame every 80 ms: without a request for so long, the other end is gone
 IDLE_TIMEOUT_S = 20.0
+# a worker's first session waits for the weights to be copied to the device
 OPEN_TIMEOUT_S = 60.0
 STEP_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+# bounds what visitors who press Start and leave can pile up
 MAX_LEASE_REQUESTS = 64
 OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."
@@ -143,12 +147,13 @@ class LeasedEngine:
     def open(self, config: SessionConfig) -> Session:
         """Raise GpuUnavailable: without a lease there is no device."""
         raise GpuUnavailable(
-            "PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and start there."
+            "PersonaPlex needs a GPU that is lent to a visitor of the page; open the page and talk there."
         )
 
     def close(self) -> None:
         """End every lease and every worker, and free the weights. May be called twice."""
         with self._lock:
+            # copied, since `end` takes the lock to forget its lease
             lease_requests = list(self._lease_requests.values())
             self._lease_requests = {}
         for lease in lease_requests:
@@ -195,6 +200,7 @@ class LeasedEngine:
         except Exception as error:
             lease.fail(self._lender.explain(error))
         finally:
+            # without effect once the device was granted; else whoever waits for `granted` would wait forever
             lease.fail(EngineError(OVER))
             values.close()  # type: ignore[attr-defined]
 
@@ -206,14 +212,17 @@ class LeasedEngine:
 
     def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
         """Connect to the lease's socket at `path` and answer its requests until the lease ends."""
+        # a lender without forks, as in the tests, runs this in the parent process itself, which keeps its
+        # threads and is as old as the app
         first_lease = self._is_first_lease and os.getpid() != self._parent_pid
+        # the platform counts a lease from before the fork: a fresh worker's first one is shorter by the
+        # worker's age
         worker_lease = WorkerLease(
             os.getpid(), time.monotonic() + lease_s - (_age_s() if first_lease else 0.0)
         )
         if first_lease:
-            torch.set_num_threads(
-                1
-            )  # a fork has none of the parent's threads: waiting for its pool would hang
+            # a fork has none of the parent's threads: waiting for its pool would hang
+            torch.set_num_threads(1)
         self._is_first_lease = False
         try:
             connection = Client(path, "AF_UNIX")
@@ -257,6 +266,7 @@ class _LeaseWorker:
         try:
             if name == "open":
                 self.close()
+                # the part of loading that needs the device; it does nothing where an earlier lease did it
                 self._engine.load(lambda state: None)
                 self._session = self._engine.open(*args)
             elif name == "close":
@@ -321,7 +331,9 @@ class _Lease:
             if self._ended:
                 return False
             if self._connection is None:
+                # at once: the worker has connected before it yields its first value
                 accepted, _ = self._listener.accept()
+                # a `Connection` reads the descriptor itself, which must block for that
                 accepted.setblocking(True)
                 self._connection = Connection(accepted.detach())
                 self._ends_s = ends_s
@@ -344,6 +356,7 @@ class _Lease:
             self._ended = True
             self._listener.close()
             Path(self.path).unlink(missing_ok=True)
+        # waits for a request in progress, which may take seconds: hence not under `_state`
         with self._request_lock:
             self._disconnect(notify=True)
 

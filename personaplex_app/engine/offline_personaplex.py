@@ -34,8 +34,10 @@ def personaplex_answer(checkpoint: Checkpoint, role: Role) -> Answer:
     """
     prompt = _prompt(checkpoint, role)
     duplex = Duplex(checkpoint, 1)
+    # in one chunk: no other talk waits for the device
     for _ in duplex.prefill(0, prompt, prompt.positions):
         pass
+    # each recording begins from it: the prompt phase is computed once for all
     snapshot = duplex.snapshot(0)
 
     def answer(frames: Iterable[np.ndarray]) -> Iterator[Frame]:
@@ -63,6 +65,7 @@ def _prompt(checkpoint: Checkpoint, role: Role) -> Prompt:
         return build_prompt(config, tokens, parse_pt(name, _voice_file(role.voice_folder, name), config))
     archive = read_archive(files.folder / VOICES_FILE)
     if name not in archive:
+        # raises UnknownVoice for a name that no checkpoint has, which is another fault than a missing one
         family_of(name)
         raise WeightsError(
             f"{VOICES_FILE} of this checkpoint has no voice {name}; it has: {', '.join(sorted(archive))}."

@@ -40,6 +40,7 @@ from .voice_samples import SampledVoice, VoiceSamples
 log = logging.getLogger(__name__)
 CHUNK_FRAMES = {"cpu": 64, "cuda": 512}
 """Positions of a prompt phase that are computed between two steps: running talks wait for so long."""
+# the first one compiles and allocates, the second runs as all later ones do
 WARM_UP_FRAMES = 2
 NOT_LOADED = "The PersonaPlex engine is not loaded yet; wait until it is ready."
 _NO_VOICE = Voice(
@@ -93,6 +94,8 @@ class PersonaplexEngine:
         self._talks = 0
         self._lock = threading.Lock()
         # held while a voice's sample is being made, which takes a row that a caller may need
+        # released by the session's `on_close`, on whichever thread closes it: a plain lock allows that, an
+        # RLock does not
         self._sample_lock = threading.Lock()
         self.snapshots = Snapshots(MAX_SNAPSHOT_BYTES)
         self.compute: Compute | None = None
@@ -176,6 +179,7 @@ class PersonaplexEngine:
         log.info("compute: %s memory: %s", self.compute.why, self.plan.why)
         # as many rows as were asked for, or as fit
         self._rows = min(form.slots, self._settings.slots)
+        # as large as the plan leaves room for
         self.snapshots = Snapshots(self.plan.snapshot_bytes)
         report(EngineState("loading", self.about, 0.0))
         checkpoint = load_checkpoint(
@@ -192,6 +196,7 @@ class PersonaplexEngine:
         self._codec = codec_sha256(checkpoint.mimi)
         self._model = fingerprint(files.lm, files.mimi)
         weights = f"{self._model.hex()} {fingerprint(files.folder / VOICES_FILE).hex()} {form.quantize}"
+        # device and number type are part of it, since they round differently
         self.identity = f"personaplex {__version__} {weights} {self.compute.device.type} {self.compute.dtype}"
         self._checkpoint = checkpoint
         self._voices = voices
@@ -241,8 +246,10 @@ class PersonaplexEngine:
         codes = self._clone_codes(clone.data) if clone else None
         tokens = self._checkpoint.tokenizer.prompt_tokens(config.prompt)
         prompt = build_prompt(lm, tokens, voice, codes)
+        # not the voice's name: two owners may give different voices the same one
         made_of = _clone_key(clone.data) if clone else config.voice
         key = None if temporary else (made_of, hashlib.sha256(repr(tokens).encode()).digest())
+        # drawn here and not by the device, so that `resample` can keep it
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         row = self._scheduler.take(key, prompt, row_sampling(config.sampling, seed))
         return PersonaplexSession(row, self._checkpoint, seed, lm.context - prompt.positions, on_close)
@@ -258,6 +265,7 @@ class PersonaplexEngine:
         def say() -> PersonaplexSession | None:
             self._sample_lock.acquire()
             try:
+                # a talk may have begun since the samples' thread checked
                 if self._talks:
                     raise CapacityError("A talk is running.")
                 return self._open_session(
@@ -332,6 +340,7 @@ class PersonaplexEngine:
 
     def close(self) -> None:
         """End every talk and the device's thread, and free the weights. May be called twice."""
+        # first the samples' thread, which opens sessions on the scheduler
         if self._samples:
             self._samples.close()
         scheduler = self._scheduler
@@ -402,7 +411,9 @@ def _warm_duplex(checkpoint: Checkpoint, voices: dict[str, VoicePrompt], rows: i
     """
     device = checkpoint.lm.device
     if device.type == "cuda":
+        # after a fault: the old rows' memory is cached in pieces that the new rows may not fit into
         torch.cuda.empty_cache()
+
     duplex = Duplex(checkpoint, rows)
     prompt = build_prompt(checkpoint.lm.config, [], next(iter(voices.values())))
     for _ in duplex.prefill(0, prompt, prompt.positions):

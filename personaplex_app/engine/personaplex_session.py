@@ -39,18 +39,20 @@ class PersonaplexSession:
         """Advance by one frame.
 
         Shapes: `user` and the result's `agent` are float32 [1920].
-        Raises: EngineError when this talk cannot go on; others are not touched.
+        Raises: EngineError when this talk cannot go on; other talks are not affected.
         """
         if self._row is None:
             raise EngineError("The talk has been closed.")
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
+
         output = self._row.step(user.astype(np.float32, copy=False))
         agent, text = self._mute.apply(np.clip(output.pcm, -1.0, 1.0), self._tokenizer.spoken(output.text))
         return Step(agent, text, (*self._captions.step(text), *self._context_notice()))
 
     def _context_notice(self) -> tuple[Event, ...]:
         """Return a notice, once, with the first frame that pushes another one out of the attention window."""
+        # counts on below -1, so that the notice comes once
         self._frames_until_notice -= 1
         if self._frames_until_notice != -1:
             return ()

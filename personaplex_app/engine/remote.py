@@ -43,8 +43,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RemoteSettings:
-    """The servers and how they are reached. `places` is how many talks a server holds that does not report
-    it.
+    """The servers and how they are reached. `places` is how many talks to begin on a server that does not
+    report how many it holds.
     """
 
     urls: tuple[str, ...]
@@ -56,7 +56,7 @@ class RemoteSettings:
 
 
 class RemoteEngine:
-    """Holds talks on remote servers: the least busy one first; one that fails is left alone for a while.
+    """Holds talks on remote servers: the least busy one first; one that fails is not tried for a while.
 
     A talk stays on the server where it began.
     """
@@ -72,9 +72,10 @@ class RemoteEngine:
         self._lock = threading.Lock()
         self._answered_s = 0.0
         self._probing: asyncio.Task[None] | None = None
+        # kept: the event loop itself holds its tasks only weakly, and a collected one ends a talk
         self._connection_tasks: set[asyncio.Task[None]] = set()
         addresses = hashlib.sha256("\n".join(settings.urls).encode()).hexdigest()[:12]
-        # a server does not tell which weights it runs, so its address stands for them
+        # a server does not report which weights it runs, so that its address stands for them
         self.identity = f"remote {__version__} {', '.join(each.host for each in self._upstreams)} {addresses}"
         self.lost = ""
 
@@ -88,6 +89,7 @@ class RemoteEngine:
 
         Cloning and captions of the user are not in the protocol.
         """
+        # the intersection, since a talk may begin on any of the servers
         known = [each.status.capabilities for each in self._known] or [PLAIN]
         return Capabilities(**{name: all(getattr(each, name) for each in known) for name in vars(PLAIN)})
 
@@ -101,6 +103,7 @@ class RemoteEngine:
                 for voice in known[0]
                 if all(voice.name in {other.name for other in others} for others in known)
             )
+            # servers without a voice in common: better the first one's than none
             or known[0]
         )
 
@@ -143,6 +146,7 @@ class RemoteEngine:
                 raise EngineUnavailable(_failure(self._upstreams))
             detail = f"waiting for {starting[0].host}: {starting[0].status.detail}" if starting else detail
             time.sleep(self._settings.pause_s)
+        # on the loop, since a task can only be made there
         self._run(self._start_probing())
 
     def open(self, config: SessionConfig) -> RemoteSession:
@@ -176,11 +180,13 @@ class RemoteEngine:
             if loop and self._stopping:
                 loop.call_soon_threadsafe(self._stopping.set)
         if self._thread:
+            # bounded: a server that hangs must not hold up the app's end
             self._thread.join(timeout=10)
 
     # the thread with the event loop
 
     def _start(self) -> None:
+        # `_run` needs the loop, which exists only once the thread runs
         running = threading.Event()
 
         async def run_loop() -> None:
@@ -204,9 +210,10 @@ class RemoteEngine:
 
         Raises: EngineError when the engine is not running.
         """
+        # `close` must not end the loop between the check and the scheduling
         with self._lock:
             if self._loop is None:
-                work.close()
+                work.close()  # a coroutine that is never awaited makes Python warn
                 raise EngineError("The remote engine is not running; wait until it is ready.")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -241,6 +248,7 @@ class RemoteEngine:
         refusal = ""
         asked: set[str] = set()
         for attempt in range(ATTEMPTS):
+            # no pause before the first round
             await asyncio.sleep(self._settings.pause_s * attempt)
             for upstream in by_load(self._upstreams, time.monotonic()):
                 # the caller waits: once its time is used up, no further server is tried
@@ -250,6 +258,7 @@ class RemoteEngine:
                 ):
                     continue
                 asked.add(upstream.url)
+                # counted before it is connected, so that talks that begin meanwhile go to other servers
                 upstream.talks += 1
                 try:
                     return upstream, await self._dial(upstream, config)
@@ -259,12 +268,11 @@ class RemoteEngine:
                     log.warning("remote server %s: %s", upstream.host, error)
                     upstream.failed(str(error), time.monotonic(), in_talk=True)
                 upstream.talks -= 1
+            # a refusal is a decision, not a fault: another round would get the same answer
             if refusal:
                 raise EngineError(refusal)
         if not asked:
-            raise CapacityError(
-                "All places of the remote servers are taken; try again when a talk has ended."
-            )
+            raise CapacityError("All slots of the remote servers are taken; try again when a talk has ended.")
         raise EngineError(_failure([each for each in self._upstreams if each.url in asked]))
 
     async def _dial(self, upstream: Upstream, config: SessionConfig) -> RemoteConnection:
@@ -278,7 +286,7 @@ class RemoteEngine:
                 upstream.talk_url(config), make_codec(upstream.codec), access, timeouts, config.realtime, note
             )
         except ServerFault:
-            raise
+            raise  # `_begin` goes on to the next server and counts this one down itself
         except BaseException:
             upstream.talks -= 1
             raise
@@ -299,6 +307,7 @@ class RemoteEngine:
 
         with self._lock:
             if self._loop:
+                # on the loop, which counts up too: neither needs a lock then
                 self._loop.call_soon_threadsafe(left)
 
 
@@ -330,6 +339,6 @@ def _state(upstream: Upstream) -> str:
 def _failure(upstreams: list[Upstream]) -> str:
     """Return a sentence on why no server can be used."""
     if len(upstreams) == 1:
-        return f"The remote server {upstreams[0].host} cannot be talked to. {upstreams[0].why}"
+        return f"The remote server {upstreams[0].host} cannot be used. {upstreams[0].why}"
     reasons = " ".join(f"{each.host}: {each.why}" for each in upstreams[:MAX_SHOWN])
-    return f"None of the {len(upstreams)} remote servers can be talked to. {reasons}"
+    return f"None of the {len(upstreams)} remote servers can be used. {reasons}"

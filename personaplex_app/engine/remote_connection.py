@@ -29,6 +29,7 @@ from .remote_upstreams import CHAT_PATH, KEY_REQUIRED, Access, connection_error_
 CLOSE_S = 2.0
 PING_EVERY_S = 1.0
 ROUND_TRIPS_REMEMBERED = 60
+# 3.2 s of frames
 MAX_UNSENT = 40
 # small, so that messages wait in the bounded queue, where they are counted, and not in the socket
 WRITE_BUFFER_BYTES = 8 * 1024
@@ -85,8 +86,10 @@ async def dial(
         url,
         additional_headers=dict(access.headers),
         open_timeout=timeouts.connect_s,
+        # `_ping` measures the round trip, and `silent_s` notices a server that is gone
         ping_interval=None,
         close_timeout=CLOSE_S,
+        # Opus and noise-like PCM do not shrink; compressing them only costs time on the loop
         compression=None,
         max_size=MAX_MESSAGE_BYTES,
         write_limit=WRITE_BUFFER_BYTES,
@@ -206,6 +209,7 @@ class RemoteConnection:
                 with suppress(WebSocketException, OSError):
                     await self._socket.close()
             finally:
+                # `close` may be cancelled while it waits for the server's answer
                 self._socket.transport.abort()
 
     async def _read(self) -> None:
@@ -255,6 +259,8 @@ class RemoteConnection:
                 await self._socket.send(self._unsent.popleft())
 
     async def _watch(self) -> None:
+        # a task of its own, since `_queue` runs as a callback of the loop, where an exception would only be
+        # logged
         await self._send_queue_full.wait()
         raise ServerFault(
             f"It did not take the user's sound: more than {MAX_UNSENT} messages waited to be sent."
@@ -262,6 +268,8 @@ class RemoteConnection:
 
     async def _ping(self) -> None:
         while True:
+            # awaiting `ping` sends it; awaiting its result waits for the pong and returns the seconds that
+            # it took
             self.round_trips_ms.append(await (await self._socket.ping()) * 1000)
             self._on_round_trip(self.round_trips_ms[-1])
             await asyncio.sleep(PING_EVERY_S)
@@ -277,4 +285,4 @@ def _closing(error: ConnectionClosed) -> str:
         return f"closed the connection (code {error.rcvd.code}{reason})"
     if error.sent and error.sent.code == 1009:
         return f"sent a message of more than {MAX_MESSAGE_BYTES:,} bytes"
-    return "broke the connection off"
+    return "broke off the connection"

@@ -17,6 +17,7 @@ from .remote_connection import RemoteConnection
 
 REALTIME_TIMEOUT_S = 0.06
 """How long a real-time step waits for the server's frame: most of the 80 ms until the next step."""
+# short, because a server may need several frames of the user before it sends its first sound
 FIRST_FRAME_TIMEOUT_S = 0.5
 FRAME_TIMEOUT_S = 2.0
 MAX_BEHIND_SAMPLES = 3 * SAMPLE_RATE_HZ
@@ -44,6 +45,7 @@ class RemoteSession:
         A server that sends no sound for `silent_s` counts as gone.
         """
         self._connection: RemoteConnection | None = connection
+        # the statistics are read once more after `close`
         self._last_connection = connection
         self._host = host
         self._realtime = realtime
@@ -69,6 +71,7 @@ class RemoteSession:
         if not self._realtime:
             time.sleep(max(0.0, self._due_s - time.monotonic()))
         now_s = time.monotonic()
+        # from now on where the step is late: lost time is not made up by a burst of frames
         self._due_s = max(self._due_s, now_s) + FRAME_S
         if now_s - self._stepped_s > 1.0:
             # the caller paused: no sound was sent, so that the server's silence does not count
@@ -99,6 +102,7 @@ class RemoteSession:
         if connection.sent_samples - connection.buffer.written_samples <= MAX_BEHIND_SAMPLES:
             connection.send(user)
             return ()
+        # skipped and not queued: a server that is behind would only fall further behind
         self._skipped_frames += 1
         if self._skipped_frames > 1:
             return ()
@@ -131,7 +135,7 @@ class RemoteSession:
     def resample(self, sampling: Sampling) -> None:
         """Raise BadInput: servers take the sampling only when a talk begins."""
         raise BadInput(
-            "A remote server takes the sampling only when a talk begins; it counts from the next talk on."
+            "A remote server takes the sampling only when a talk begins; it applies from the next talk on."
         )
 
     def interrupt(self) -> None:

@@ -91,11 +91,11 @@ class Upstream:
 
     @property
     def busy(self) -> float:
-        """The share of its places that are taken, by this program or by others."""
+        """The share of its slots that are taken, by this program or by others."""
         return max(self.talks, self.status.used) / self.total
 
     def usable(self, now_s: float) -> bool:
-        """Return whether it may be tried now, and is not being left alone after a failure."""
+        """Return whether it may be tried now, and is not skipped because of a recent failure."""
         return now_s >= self._skipped_until_s
 
     def worked(self) -> None:
@@ -106,10 +106,11 @@ class Upstream:
         self._failed_in_talk = False
 
     def failed(self, why: str, now_s: float, in_talk: bool = False) -> None:
-        """Note a failure: the server is left alone for a while, longer after each one."""
+        """Note a failure: the server is not tried for a while, longer after each one."""
         self.why = why
         self._failed_in_talk = in_talk
         self._skipped_until_s = now_s + min(RETRY_S[0] * 2**self._failures, RETRY_S[1])
+        # bounded, since 2**failures must stay a small number
         self._failures = min(self._failures + 1, 10)
 
     def talk_url(self, config: SessionConfig) -> str:
@@ -119,12 +120,14 @@ class Upstream:
         """
         parts = urlsplit(self.url)
         asked = {
+            # other moshi servers know the released voices by their file names
             "voice_prompt": f"{config.voice}.pt" if config.voice in NAMES else config.voice,
             "text_prompt": config.prompt,
             "audio_temperature": config.sampling.audio_temperature,
             "text_temperature": config.sampling.text_temperature,
             "audio_topk": config.sampling.audio_topk,
             "text_topk": config.sampling.text_topk,
+            # -1 is the protocol's word for "choose one"
             "seed": -1 if config.sampling.seed is None else config.sampling.seed,
         }
         return urlunsplit(
@@ -144,6 +147,7 @@ class Upstream:
         parts = urlsplit(self.url)
         status_url = urlunsplit(
             (
+                # the status page lies beside the chat route, whatever path a proxy puts before both
                 "https" if parts.scheme == "wss" else "http",
                 parts.netloc,
                 parts.path.removesuffix(CHAT_PATH) + STATUS_PATH,
@@ -156,6 +160,7 @@ class Upstream:
             with anyio.fail_after(PROBE_S):
                 async with client.stream("GET", status_url) as answer:
                     body = b""
+                    # raw, so that a compressed answer cannot unpack to more than the limit
                     async for part in answer.aiter_raw():
                         body += part
                         if len(body) > MAX_STATUS_BYTES:
@@ -185,7 +190,7 @@ KEY_REQUIRED = (
 
 
 def by_load(upstreams: list[Upstream], now_s: float) -> list[Upstream]:
-    """Return the servers in the order to try: least busy first, those that failed lately last."""
+    """Return the servers in the order to try: least busy first, those that failed recently last."""
     return sorted(upstreams, key=lambda each: (not each.usable(now_s), each.busy))
 
 

@@ -40,6 +40,7 @@ class Snapshots:
     def put(self, key: Hashable, snapshot: Sized) -> None:
         """Keep a snapshot, dropping the least recently used ones where room is needed."""
         with self._lock:
+            # else it would push out all others and then itself
             if snapshot.bytes > self._limit_bytes:
                 return
             # two sessions may have computed the same prompt phase at once

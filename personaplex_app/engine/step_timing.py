@@ -10,6 +10,7 @@ import numpy as np
 from ..units import FRAME_MS, FRAME_S
 from .contract import StepTiming
 
+# one minute, so that what the page shows follows the present load
 STEPS_REMEMBERED = round(60.0 / FRAME_S)
 
 
@@ -27,6 +28,7 @@ class StepTimer:
         with self._lock:
             self._took_ms.append(took_ms)
             self._steps += 1
+            # counted over all steps, while the percentiles forget what is older than a minute
             self._misses += took_ms > FRAME_MS
 
     def read(self, used: int, free: int) -> StepTiming | None:

@@ -29,6 +29,7 @@ PROMPT = (
     "You enjoy having a good conversation. Greet the caller warmly and say in two sentences how your day has"
     " been."
 )
+# fixed, so that a sample sounds the same wherever it is made
 SEED = 7
 # six seconds
 MAX_FRAMES = 75
@@ -91,6 +92,7 @@ class VoiceSamples:
         """Abandon the sample that is being made. May be called twice."""
         self._closing.set()
         with self._lock:
+            # not joined under the lock, which the thread itself takes
             thread = self._thread
         if thread:
             thread.join()
@@ -114,6 +116,7 @@ class VoiceSamples:
         with self._lock:
             voice = None if self._closing.is_set() else next(iter(self._wanted), None)
             if voice is None:
+                # under the lock that `get` takes: a voice requested from now on starts a new thread
                 self._thread = None
             return voice
 
@@ -180,6 +183,7 @@ def _write(path: Path, samples: np.ndarray) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, wav.getvalue())
+        # samples of earlier checkpoints are never asked for again, and nothing else deletes them
         kept = sorted(path.parent.glob("*.wav"), key=lambda each: each.stat().st_mtime)
         for old in kept[:-MAX_KEPT_FILES]:
             old.unlink(missing_ok=True)

@@ -31,12 +31,13 @@ class ZeroGpu:
 
     def lend(self, serve: Serve) -> Serve:
         """Return `serve` as a GPU function whose duration is its own second argument."""
+        # the platform calls `duration` with the function's own arguments
         return spaces.GPU(serve, duration=lambda path, lease_s: round(lease_s))
 
     def explain(self, error: Exception) -> EngineError:
         """Return the error to show when no GPU was lent.
 
-        The package raises Gradio errors without codes, so that causes are told apart by their texts.
+        The package raises Gradio errors without codes, so that only their texts distinguish the causes.
         """
         title = str(getattr(error, "title", ""))
         message = str(getattr(error, "message", error))
@@ -50,7 +51,7 @@ class ZeroGpu:
                 return GpuUnavailable(sentence)
         if title == "ZeroGPU worker error":
             return EngineError(f"The GPU's worker stopped ({shorten(message)}). Start again.")
-        return GpuUnavailable(f"No GPU could be had ({shorten(message, 80)}). Try again in a few minutes.")
+        return GpuUnavailable(f"No GPU was granted ({shorten(message, 80)}). Try again in a few minutes.")
 
 
 SENTENCES = {

@@ -45,6 +45,7 @@ def durations_ms(action: Callable[[], object], repeats: int, device: torch.devic
         action()
         _wait(device)
         took_ms.append((time.perf_counter() - before_s) * 1000)
+    # the first call loads libraries and fills caches
     return took_ms[1:]
 
 

@@ -41,11 +41,12 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
     with state_line() as report:
         files = CheckpointFiles.of(checkpoint_folder(settings.checkpoint, hub_access(settings), report))
     compute = pick(settings.device, settings.dtype, files.lm.stat().st_size if files.lm.is_file() else 0)
-    codes, said = _spoken(files, compute.device)
+    codes, title = _spoken(files, compute.device)
     columns = greedy_columns(_load(files, compute, "none", settings.cpu_offload), codes)
     forms = FORMS if settings.quantize in ("auto", "none") else (settings.quantize,)
     shares: dict[str, Agreement] = {}
     for form in forms:
+        # the model before this one must be gone: two do not fit
         gc.collect()
         if compute.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -59,7 +60,7 @@ def measure_agreement(settings: Settings) -> dict[str, Any]:
         "machine": machine(compute.device),
         "dtype": str(compute.dtype).removeprefix("torch."),
         "checkpoint": settings.checkpoint,
-        "heard": said,
+        "heard": title,
         "frames": codes.shape[1],
         "agreement": {
             form: {
@@ -98,9 +99,9 @@ def _spoken(files: CheckpointFiles, device: torch.device) -> tuple[Tensor, str]:
     scenario = choose_scenarios([SCENARIO], load_scenarios())[0]
     spoken = speak(scenario, 0, Synthesiser())
     begins = round((spoken.happened[0].start_s - FRAME_S) * SAMPLE_RATE_HZ)
-    heard = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
+    samples = spoken.samples[begins : begins + round(SPOKEN_S * SAMPLE_RATE_HZ)]
     return (
-        voice_codes(load_mimi(files.folder, device, files.mimi), heard),
+        voice_codes(load_mimi(files.folder, device, files.mimi), samples),
         f"{scenario.title} (our scenario {scenario.name})",
     )
 

@@ -39,6 +39,7 @@ def run(
     engine = bench.Ours(config, compute.device, compute.dtype, sessions, quantize)
     figures = bench.measure(engine, POSITIONS, repeats)
     agrees = engine.token_agreement
+    # the peer needs the memory
     del engine
     found: dict[str, Any] = {
         "machine": bench.machine(compute.device),
@@ -55,6 +56,7 @@ def run(
         "peer": None,
     }
     if with_peer and peer.find():
+        # fewer calls, since each takes several times as long
         theirs = peer.measure(config, compute.device, compute.dtype, POSITIONS, max(3, repeats // 2))
         found["peer"] = theirs
         found["times_faster"] = {name: round(theirs[a] / figures[b], 2) for name, (a, b) in RATIOS.items()}

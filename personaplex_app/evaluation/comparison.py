@@ -51,6 +51,7 @@ class Matched:
     def lane(self, words: bool = True) -> dict[str, Any]:
         """Return the data of the lane; without `words`, only its sound."""
         drawn = export.lane(self.rendering, io.BytesIO(self.wav()))
+        # in a blind test the words could give the voice away
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
     def clip(self) -> TrialClip:
@@ -65,13 +66,13 @@ class Matched:
 def measures(rendering: Rendering) -> dict[str, Any]:
     """Return the median turn latency, the agent's words, and the real-time factor."""
     latencies_s = [each.latency_s for each in rendering.turn_latencies]
-    said = " ".join(
+    text = " ".join(
         each.text.strip() for each in rendering.utterances if each.speaker == "agent" and each.text.strip()
     )
     return {
         "turn_latency_s": round(float(np.median(latencies_s)), 3) if latencies_s else None,
         "turns": len(latencies_s),
-        "words": len(said.split()),
-        "text": said,
+        "words": len(text.split()),
+        "text": text,
         "rtf": round(rendering.compute_s / rendering.duration_s, 3) if rendering.duration_s else None,
     }

@@ -28,6 +28,7 @@ from .measures import AgentSide, Values
 from .scenarios import SpokenScenario
 
 SCHEMA = 1
+# the names of the first version, so that its folders can be continued
 CONVERSATIONS = "units"
 ABOUT = "unit.json"
 _ANNOTATION = {"pause": "pause.json", "turn": "turn_taking.json", "interruption": "interrupt.json"}
@@ -182,6 +183,7 @@ def read_results(root: Path) -> list[Result]:
 def read_voice(root: Path, result: Result) -> np.ndarray | None:
     """Return a conversation's voice embedding, float32 [256]; None where it was not measured."""
     try:
+        # without pickles, which could run code
         return np.load(root / CONVERSATIONS / result.conversation.name / "voice.npy", allow_pickle=False)
     except (OSError, ValueError):
         return None
@@ -208,6 +210,7 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically: a reader sees the old file or the new one."""
+    # JSON has no NaN, and other readers refuse Python's
     write_atomically(path, json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
 
 

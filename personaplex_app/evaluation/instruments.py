@@ -33,6 +33,7 @@ class Instruments:
     def __init__(self, dnsmos: bool = True) -> None:
         """Load the networks that are installed; `absent` gets a sentence for each of the others."""
         self.absent: dict[str, str] = {}
+        # the networks take one call at a time
         self._lock = threading.Lock()
         self._finder = SpeechFinder()
         self._dnsmos = self._optional("dnsmos", Dnsmos) if dnsmos else None

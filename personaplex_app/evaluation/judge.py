@@ -44,6 +44,7 @@ class Judge:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
+        # trust_env would add proxies and .netrc logins from the environment
         self._client = httpx.Client(timeout=httpx.Timeout(settings.total_s), headers=headers, trust_env=False)
 
     @property
@@ -68,6 +69,7 @@ class Judge:
         )
         body = {
             "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}],
+            # as repeatable as the endpoint allows
             "temperature": 0,
         }
         if self._settings.model:
@@ -85,6 +87,7 @@ class Judge:
             return self._judgement("", None, f"the judge could not be asked ({status})")
         try:
             content = json.loads(raw)["choices"][0]["message"]["content"]
+            # models like to put text or a code fence around the JSON that they were asked for
             score = float(json.loads(re.search(r"\{.*\}", content, re.DOTALL)[0])["score"])  # type: ignore[index]
         except (ValueError, TypeError, KeyError, IndexError):
             return self._judgement(raw, None, "the judge's reply holds no score")

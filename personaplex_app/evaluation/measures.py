@@ -57,6 +57,7 @@ def measure_turns(spoken: SpokenScenario, agent: AgentSide, speech: Sequence[Spa
 
     acts = [each for each in spoken.happened if each.what != "pause"]
     for index, happened in enumerate(acts):
+        # a reaction belongs to the last event before it
         until_s = acts[index + 1].start_s if index + 1 < len(acts) else spoken.duration_s
         agent_words = [word for word in words if word.start_s < until_s]
         _ACTS[happened.what](note, happened, agent_words, segments, until_s)

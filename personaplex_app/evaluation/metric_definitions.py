@@ -230,7 +230,7 @@ _WALL = (
         "Turn latency on the wall clock",
         "s",
         "low",
-        "From the moment the user's last sample was said to the moment the agent's first could be played:"
+        "From the moment the user's last sample was spoken to the moment the agent's first could be played:"
         " framing and computing in it, network and playback buffers not.",
     ),
     Metric(

@@ -18,6 +18,7 @@ PEAKS_PER_S = PX_PER_S // PITCH_PX
 HALF_PX = 44
 ROW_PX = 17
 ROWS = 2
+# the mean width of a letter in the report's font
 LETTER_PX = 7.9
 RUN_ON_PX = 56
 GAP_PX = 5

@@ -29,6 +29,7 @@ JSON = "report.json"
 FIGURES = "figures.csv"
 CONVERSATIONS = "conversations.csv"
 FILES = (HTML, JSON, FIGURES, CONVERSATIONS)
+# from 0, the best sound, to 1, the smallest file
 _MP3_QUALITY = 0.85
 _PUBLISHED = (
     # the published figure, the key of our nearest metric, and how to format a published row

@@ -173,6 +173,7 @@ def begin(
             "not_measured": evaluator.instruments.absent,
         },
     )
+    # a scenario that was changed since is held again
     scripts = {scenario.name: scenario.sha256 for scenario in plan.scenarios}
     finished = {
         result.conversation
@@ -186,7 +187,7 @@ def run(
     plan: RunPlan,
     engine: Engine,
     out: Path,
-    tell: Callable[[RunProgress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
     evaluator: Evaluator | None = None,
     judge: Judge | None = None,
     parallel: int = 0,
@@ -204,7 +205,7 @@ def run(
     stop = stop or threading.Event()
     by_name = {scenario.name: scenario for scenario in plan.scenarios}
     tally = _Tally(len(plan.conversations), len(plan.conversations) - len(missing))
-    tell(tally.progress())
+    on_progress(tally.progress())
 
     def hold(conversation: Conversation) -> None:
         spoken = evaluator.say(by_name[conversation.scenario], conversation.seed)
@@ -217,6 +218,7 @@ def run(
         evaluator.keep(out, conversation, spoken, agent)
 
     failures: list[tuple[Conversation, PersonaplexError]] = []
+    # before the workers: what is added to the memory is then the run's own
     before = memory_use()
     workers = min(parallel or (1 if plan.live else engine.max_sessions), max(1, len(missing)))
     with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
@@ -225,6 +227,7 @@ def run(
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
+                    # submitted only when a worker is free, so that a stop has nothing queued to wait for
                     conversation = waiting.popleft()
                     running[pool.submit(hold, conversation)] = conversation
                 # a time limit, so that ctrl-C is noticed while conversations run
@@ -235,7 +238,7 @@ def run(
                     except PersonaplexError as error:
                         failures.append((conversation, error))
                     tally.finish(conversation, len(failures))
-                    tell(tally.progress())
+                    on_progress(tally.progress())
         finally:
             # after an error the other threads must stop too, or the pool would wait for them
             if running:

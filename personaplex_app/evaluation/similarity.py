@@ -52,6 +52,7 @@ class VoiceEncoder:
         self._torch = torch
         self._finder = SpeechFinder()
         state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        # built here from the package's weights, as its `VoiceEncoder` is
         self._lstm = torch.nn.LSTM(_MELS, _WIDTH, _LAYERS, batch_first=True)
         self._linear = torch.nn.Linear(_WIDTH, _WIDTH)
         for name, module in (("lstm.", self._lstm), ("linear.", self._linear)):

@@ -127,10 +127,11 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
     voice = persona.take("voice_prompt", _voice, "")
     voices = _voices(voice, was)
     prompt = persona.take("text_prompt", lambda value: check_prompt(text(value)), was.prompt if was else "")
-    for said, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
-        if not said:
+    for value, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
+        if not value:
             raise persona.refused(field_name, "it is missing")
     role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voices, prompt, ())
+    # only what the file gives: the rest stays the engine's default
     chosen = {
         key: sampling.take(key, number(*limit), 0)
         for key, limit in SAMPLING_LIMITS.items()
@@ -152,6 +153,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
 
 def _voices(voice: str, was: Persona | None) -> tuple[str, ...]:
     """Return the preferences of an entry that names a voice of PersonaPlex, or none."""
+    # naming the voice that the persona has anyway must not cost it its voices in other engines
     if was and voice in ("", was.voice_among(NAMES)):
         return was.voices
     return (voice, family_of(voice).embedded) if voice else ()

@@ -41,6 +41,7 @@ MAX_SAMPLES = 2 * SAMPLE_RATE_HZ
 """The most in one message: two seconds, the furthest that a client may be ahead of real time."""
 # float32 samples in base64, which takes 4 bytes for 3, and some room for the JSON around them
 MAX_MESSAGE_BYTES = MAX_SAMPLES * 4 * 4 // 3 + 1024
+# half a second: a long chunk must not be answered all at once
 _PIECE_SAMPLES = 6 * FRAME_SAMPLES
 EVENTS = frozenset({Ready, Utterance, Interrupted, Pong, Notice, Ended})
 """The events that are sent to the gateway's clients."""

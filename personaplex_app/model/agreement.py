@@ -139,6 +139,7 @@ class _SingleRow:
         """
         lm = self._lm
         cache = self._cache
+        # counted on the host too, so that the slots to read are known without waiting for the device
         self._steps += 1
         span = lm.span(self._position, self._active, cache, cache.read_slots(self._steps))
         hidden, text_logits = lm.step(column[None].to(lm.device), cache, span)

@@ -45,6 +45,7 @@ class KVCache:
         dtype: torch.dtype,
     ) -> KVCache:
         """Return a cache of zeros."""
+        # `context` slots: the window of context − 1 and the scratch slot
         return cls(torch.zeros(layers, 2, rows, context, heads, head_width, device=device, dtype=dtype))
 
     @property
@@ -136,10 +137,12 @@ def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read
     window, head_width = cache.window, cache.data.shape[-1]
     steps = torch.arange(block, device=position.device)
     new = position[:, None] + steps
+    # inactive rows write to the scratch slot
     slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
     cos, sin = rotation(new, head_width, period)
     rows = torch.arange(len(position), device=position.device)[:, None]
     if block == 1 and own_kernels(rows):
+        # an inactive row reads one slot rather than none, for the same reason as below
         lengths = (position + 1).clamp(max=window).masked_fill(~active, 1).int()
         return Span(cos, sin, rows, slots, None, read, prefill=False, lengths=lengths)
     held = ring_positions(position + block - 1, read, window)

@@ -18,6 +18,7 @@ from .tokenizer import TextTokenizer
 
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole by `fingerprint`; of larger ones `BLOCKS` blocks are."""
+# 1 MiB in all
 BLOCKS = 256
 BLOCK_BYTES = 4096
 
@@ -97,7 +98,7 @@ def fingerprint(*files: Path) -> bytes:
                 found.update(file.read())
                 continue
             for block in range(BLOCKS):
-                # blocks spread over the file tell two sets of weights apart without reading all 16 GB
+                # blocks spread over the file distinguish two sets of weights without reading all 16 GB
                 file.seek(size_bytes * block // BLOCKS)
                 found.update(file.read(BLOCK_BYTES))
     return found.digest()

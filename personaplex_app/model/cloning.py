@@ -21,6 +21,7 @@ from ..voices import CLONE_LUFS, MAX_CLONE_BYTES
 from .config import AGENT_CODEBOOKS
 from .mimi import Mimi
 
+# shorter ones cannot be measured for loudness, whose blocks have 400 ms
 MIN_VOICE_S = 0.5
 MAX_VOICE_S = 60.0
 MAX_VOICE_FRAMES = round(MAX_VOICE_S * SAMPLE_RATE_HZ / FRAME_SAMPLES)
@@ -52,6 +53,8 @@ def codec_sha256(mimi: Mimi) -> str:
     layers = [*mimi.quantizer.rvq_first.vq.layers, *mimi.quantizer.rvq_rest.vq.layers][:AGENT_CODEBOOKS]
     digest = hashlib.sha256()
     for layer in layers:
+        # the numbers of the file itself: what is computed of them may differ in the last bit between
+        # devices
         digest.update(layer.state_dict()["_codebook.embedding_sum"].float().cpu().numpy().tobytes())
     return digest.hexdigest()
 

@@ -51,6 +51,7 @@ def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
             f"{target}: {why}; {chosen}: {'as released' if capable else 'this GPU has no bfloat16'}.",
         )
     # float32 takes twice the bytes of bfloat16
+    # of the whole memory: what is free changes, and the number type, which changes answers, must not with it
     roomy = 2 * weights_bytes < (1 - CPU_FLOAT32_SHARE) * _whole_bytes()
     chosen = "float32" if roomy else "bfloat16"
     return Compute(

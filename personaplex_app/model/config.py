@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import WeightsError, shorten
 from ..foreign_files import told_apart
 
+# the first of Mimi's 32, which the model was trained with
 AGENT_CODEBOOKS = 8
 USER_CODEBOOKS = 8
 COLUMN_ROWS = 1 + AGENT_CODEBOOKS + USER_CODEBOOKS

@@ -73,6 +73,7 @@ class StreamConv(Streaming):
             held = memory[self.key]
             left = torch.where(first[:, None, None], x[..., :1], held) if self.repeat_first else held
             x = torch.cat([left, x], dim=-1)
+            # after `cat` has copied the old samples, since this overwrites them
             update_memory(held, x[..., -self.left_samples :], active)
         inner = self.conv.conv
         kernel = inner.kernel_size[0]

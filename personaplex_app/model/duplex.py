@@ -86,6 +86,7 @@ class Duplex:
         self._host_outputs = (
             _OutputBuffers.allocate(torch.device("cpu"), rows, pinned) if pinned else self._outputs
         )
+        # empty until `record`, and where a device has no CUDA graphs
         self._recorded: dict[Shape, Work] = {}
 
     @property
@@ -172,6 +173,7 @@ class Duplex:
 
         Shapes: each frame is float32 [1920].
         """
+        # the lowest rows are taken first, so that the highest active one decides the batch
         batch = self.batch_of(max(frames) + 1)
         inputs = self._host_inputs.view(batch)
         inputs.pcm.zero_()
@@ -180,6 +182,7 @@ class Duplex:
             inputs.pcm[row] = torch.from_numpy(frame)
             inputs.active[row] = True
         self._inputs.view(batch).copy_from(inputs)
+        # before the positions advance: the shape is that of the step to come
         self._run(Shape(batch, *self.rows.step_shape(frames)))
         self.rows.advance_positions(frames)
         # `copy_from` queues the sound before the tokens, so that reading the tokens means that both are there
@@ -196,6 +199,7 @@ class Duplex:
         outcome = {}
         for row in frames:
             text, *codes, finite = tokens[row]
+            # copied: the next step overwrites the host's buffer
             outcome[row] = FrameOutput(sound[row].copy(), text, tuple(codes), bool(finite))
         return outcome
 

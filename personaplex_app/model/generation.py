@@ -171,6 +171,7 @@ class Rows:
     @torch.inference_mode()
     def restore(self, row: int, snapshot: Snapshot) -> None:
         """Set a row to a snapshot's state; its sampling stays as it was."""
+        # what the slots after these hold does not matter: a slot is seen only once its position was written
         self.state.cache.data[:, :, row, : snapshot.data.shape[2]] = snapshot.data
         self._begin(row, snapshot.position, snapshot.last, snapshot.delayed)
 
@@ -253,21 +254,27 @@ def advance(
             return audio_noise[:, k].gather(1, token)
 
         chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, noise)
+        # after the prompt phase the lagging rows of the first column are given by it
         forced = state.delayed[:, 1 + k]
         return torch.where(forced >= 0, forced, chosen)
 
     agent = lm.codes(hidden, text, choose)[:, :AGENT_CODEBOOKS]
     known = state.delayed[:, USER_ROWS]
+    # the user's codes of this frame, but for rows whose lagging code is known already
     new_column = torch.cat([text[:, None], agent, torch.where(known >= 0, known, user_codes)], dim=1)
     # the acoustic codebooks lag by one step: a frame is complete with the text and semantic code of the
     # previous column and the acoustic codes of this one
     out_codes = torch.cat([state.column[:, 1:2], agent[:, 1:]], dim=1)
+    # cloned, since the column is overwritten below
     out_text = state.column[:, 0].clone()
     delayed = torch.full_like(new_column, FREE)
+    # the user's acoustic codes of this frame belong to the column after the next input
     delayed[:, DELAYED_USER_ROWS] = user_codes[:, 1:]
+    # a sum is finite only where all of its logits are: one small check instead of one for each codebook
     finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(
         torch.stack([a.sum(dim=-1) for a in audio_logits])
     ).all(dim=0)
+    # in place: a CUDA graph reads and writes the same buffers in every frame
     state.column.copy_(torch.where(active[:, None], new_column, state.column))
     state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))
     state.position.add_(active)

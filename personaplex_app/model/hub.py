@@ -58,6 +58,7 @@ def fetch(repo: HubRepo, access: HubAccess, report: Report) -> Path:
         try:
             folder = _download_missing(repo, access, receipts, report)
         except HTTPError as error:
+            # below 500 is the Hub's decision; anything else may pass, and a complete cache will do
             if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
                 raise refused(repo, access, error) from error
             folder = cached_or_unavailable(repo, folder, error)
@@ -83,6 +84,7 @@ def _download_missing(repo: HubRepo, access: HubAccess, receipts: _Receipts, rep
         sorted((_listed_file(repo, listing, name) for name in names), key=lambda file: file.size_bytes)
     )
     if repo.revision != commit:
+        # last, since a cached reference is taken for a complete commit
         ref = access.folder(repo) / "refs" / repo.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(commit, "utf-8")
@@ -91,6 +93,7 @@ def _download_missing(repo: HubRepo, access: HubAccess, receipts: _Receipts, rep
 
 def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]:
     """Return the commit that the revision points to, and its files by name."""
+    # False keeps `huggingface_hub` from looking for a token by itself
     api = HfApi(endpoint=access.endpoint, token=access.any_token() or False)
     try:
         info = api.model_info(
@@ -120,6 +123,7 @@ class _Downloader:
     folder: Path
     receipts: _Receipts
     report: Report
+    # of all files of the checkpoint, which the progress counts towards, over several calls
     total_bytes: int
     done_bytes: int = 0
 
@@ -141,6 +145,7 @@ class _Downloader:
         return self.access.folder(self.repo) / "blobs" / file.hash
 
     def _check_disk_space(self, files: list[HubFile]) -> None:
+        # by blob, since two files may have the same content
         parts = {_part(self._blob(file)): file for file in files if not self._blob(file).exists()}
         needed_bytes = sum(
             max(file.size_bytes - (part.stat().st_size if part.exists() else 0), 0)
@@ -195,7 +200,9 @@ class _Downloader:
                         " and the Hub changes files: try another network."
                     )
                 _check_known(self.repo, file.name, part)
+                # last: under its hash's name a blob counts as verified
                 part.replace(blob)
+            # `symlink_to` refuses an existing name, also that of a broken link
             pointer.unlink(missing_ok=True)
             try:
                 pointer.symlink_to(os.path.relpath(blob, pointer.parent))

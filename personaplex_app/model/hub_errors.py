@@ -26,14 +26,14 @@ def cached_or_unavailable(repo: HubRepo, folder: Path | None, error: Exception) 
         return folder
     if isinstance(error, OfflineModeIsEnabled):
         raise EngineUnavailable(
-            f"{repo} is not whole in the cache and HF_HUB_OFFLINE forbids to download it. Unset"
+            f"{repo} is not complete in the cache and HF_HUB_OFFLINE forbids downloading it. Unset"
             " HF_HUB_OFFLINE once, or set PERSONAPLEX_CHECKPOINT to a folder that holds it."
         ) from error
     cause = (
         f"status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else type(error).__name__
     )
     raise EngineUnavailable(
-        f"The Hub cannot be reached ({cause}) and {repo} is not whole in the cache. Check the network and"
+        f"The Hub cannot be reached ({cause}) and {repo} is not complete in the cache. Check the network and"
         " start again; what has been downloaded is kept."
     ) from error
 
@@ -47,6 +47,7 @@ def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUn
     code = error.response.headers.get("X-Error-Code", "")
     token_step = this_platform().token_step
     licence = f"Accept the licence at {repo.page}"
+    # with a valid token the Hub answers 403 for a repository that it may not read
     if status == 401 and access.any_token():
         return EngineUnavailable(
             "The Hub does not know the token (401). Make a new one at https://huggingface.co/settings/tokens"
@@ -67,6 +68,7 @@ def refused(repo: HubRepo, access: HubAccess, error: HfHubHTTPError) -> EngineUn
             f"{repo.name} has no revision {shorten(repo.revision, 60)} (404). Look at"
             f" {repo.page}/commits/main, or leave the revision out."
         )
+    # the Hub answers 401 also for names that do not exist, so as not to reveal private repositories
     if status in (401, 404):
         why = (
             "there is none by that name, or it is private and no token is set"

@@ -23,8 +23,10 @@ RELEASED_SHA256 = {TOKENIZER_FILE: "78d4336533ddc26f9acf7250d7fb83492152196c6ea4
 """Hashes of the pinned revision's files that are known without asking the Hub."""
 FILES = (CONFIG_FILE, TOKENIZER_FILE, VOICES_FILE, MIMI_FILE, LM_FILE)
 SUMS_FILE = "SHA256SUMS"
+# a git object id for small files, a sha256 for large ones
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+# as the Hub allows names: neither ".." nor "--" in them
 _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w./-]*)?")
 
 

@@ -25,16 +25,16 @@ class Lm(nn.Module):
         width = config.width
         small = config.depformer_width
         steps = config.depformer_steps
-        self.emb = nn.ModuleList([nn.Embedding(config.card + 1, width) for _ in range(COLUMN_ROWS - 1)])
-        self.text_emb = nn.Embedding(config.text_card + 1, width)
+        self.emb = nn.ModuleList([_embedding(config.card + 1, width) for _ in range(COLUMN_ROWS - 1)])
+        self.text_emb = _embedding(config.text_card + 1, width)
         self.transformer = Transformer(
             [LmLayer(width, config.heads, config.hidden) for _ in range(config.layers)]
         )
         self.out_norm = RmsNorm(width)
         self.text_linear = Linear(width, config.text_card)
         self.depformer_in = nn.ModuleList([Linear(width, small) for _ in range(steps)])
-        self.depformer_text_emb = nn.Embedding(config.text_card + 1, small)
-        self.depformer_emb = nn.ModuleList([nn.Embedding(config.card + 1, small) for _ in range(steps - 1)])
+        self.depformer_text_emb = _embedding(config.text_card + 1, small)
+        self.depformer_emb = nn.ModuleList([_embedding(config.card + 1, small) for _ in range(steps - 1)])
         self.depformer = Depformer(config)
         self.linears = nn.ModuleList([Linear(small, config.card) for _ in range(steps)])
 
@@ -64,6 +64,7 @@ class Lm(nn.Module):
 
         Shapes: `columns` int64 [..., 17] → [..., D].
         """
+        # in the reference's order, audio before text: another order of a sum rounds differently in bfloat16
         total = self.emb[0](columns[..., 1]).to(self.stream_dtype)
         for k in range(1, COLUMN_ROWS - 1):
             total = total + self.emb[k](columns[..., k + 1])
@@ -101,6 +102,7 @@ class Lm(nn.Module):
         config = self.config
         batch = hidden.shape[0]
         steps = config.depformer_steps
+        # not cleared: step k reads only what steps 0 to k wrote
         state = hidden.new_empty(
             config.depformer_layers,
             2,
@@ -175,3 +177,9 @@ class StepAttention(nn.Module):
         state[:, :, k] = parts[:, 1:].transpose(0, 1)
         mixed = attend(parts[:, :1], state[0, :, : k + 1], state[1, :, : k + 1], None)[:, 0]
         return linear(mixed, self.out_proj.weight, out_rows, residual)
+
+
+def _embedding(entries: int, width: int) -> nn.Embedding:
+    # without the usual random values: they are overwritten by the checkpoint's, and on the meta device PyTorch
+    # imports its compiler for them: 2 s and 145 MB
+    return nn.Embedding(entries, width, _weight=torch.empty(entries, width))

@@ -179,11 +179,13 @@ def _load_tensors(
         # the model keeps fewer depformer steps than the file has; the rows of the first steps come first
         part = _read_tensor(path, key, empty.shape[0] if tuple(empty.shape) != shapes[key] else None)
         try:
+            # always a copy: a view would keep the file's mapped pages in memory
             tensor = part.to(device=device, dtype=dtype, copy=True)
             scheme = scheme_of(key, tuple(tensor.shape), quantize)
             stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
             if offloaded and key.startswith(offloaded):
                 stored = to_host(stored, device)
+        # a GPU raises OutOfMemoryError, PyTorch's CPU allocator a plain RuntimeError
         except (torch.OutOfMemoryError, RuntimeError) as error:
             schemes = {name: scheme_of(name, tuple(t.shape), quantize) for name, t in wanted.items()}
             needed = sum(
@@ -216,6 +218,7 @@ def _set_tensor(model: nn.Module, key: str, tensor: torch.Tensor | nn.Module) ->
     parent, _, name = key.rpartition(".")
     module = model.get_submodule(parent)
     if isinstance(tensor, nn.Module):
+        # PyTorch refuses a submodule under the name of a parameter
         delattr(module, name)
         module.add_module(name, tensor)
     elif name in module._parameters:

@@ -28,6 +28,7 @@ from .transformer import CodecLayer, Transformer
 
 BLOCK = 2
 """Transformer positions in one frame."""
+# as in the reference (moshi `quantization/core_vq.py`), for codebook entries that training never used
 USAGE_FLOOR = 1e-5
 
 
@@ -103,6 +104,7 @@ class Mimi(nn.Module):
 
         Shapes: `pcm` float32 [B, frames · 1920], `active` bool [B] → int64 [B, 8, frames].
         """
+        # asked before the transformer advances the position
         first = state.position == 0
         x = self.encoder(pcm[:, None], state.memory, first, active)
         x = self._transform(self.encoder_transformer, x, state, active)
@@ -120,6 +122,7 @@ class Mimi(nn.Module):
         return self.decoder(x, state.memory, first, active)[:, 0]
 
     def _transform(self, side: CodecTransformer, x: Tensor, state: MimiState, active: Tensor) -> Tensor:
+        # before the position advances, from which it is made
         span = self._span(x.shape[-1], state, active)
         y = side.transformer(x.transpose(1, 2), state.cache, span).transpose(1, 2)
         state.position.add_(active * x.shape[-1])
@@ -130,6 +133,7 @@ class Mimi(nn.Module):
         window = state.cache.window
         head_width = c.width // c.heads
         if length == BLOCK:
+            # all of the window is read: at 250 slots it is not worth several shapes
             return step_span(state.position, active, BLOCK, state.cache, window, c.rope_period)
         if len(state.position) != 1:
             raise ValueError("several frames at once can be coded for a single row only")
@@ -187,6 +191,7 @@ class ResidualQuantizer(nn.Module):
         batch, _, length = x.shape
         rest = self.input_proj(x).transpose(1, 2).reshape(batch * length, -1)
         found = []
+        # not strict: as many codebooks as were asked for
         for vectors, half_norms in zip(self.vq.vectors[:codebooks], self.vq.half_norms, strict=False):
             # |x − e|² without |x|², which is the same for every e
             code = torch.addmm(half_norms[None], rest, vectors.T, alpha=-1).argmin(dim=-1)

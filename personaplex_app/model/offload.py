@@ -60,6 +60,8 @@ class LayerStream:
             if buffer.layer_index != k:  # the first pass, or the one after an interrupted pass
                 buffer.fetch(k, layer)
             yield buffer.ready()
+            # resumed when the next layer is asked for: this one's work is queued by then, and the copy
+            # waits for it on the device
             after = self._offloaded[(self._offloaded.index(k) + BUFFERS) % len(self._offloaded)]
             buffer.fetch(after, self._layers[after])
 
@@ -69,6 +71,7 @@ class _Buffer:
 
     def __init__(self, like: nn.Module, device: torch.device) -> None:
         self.layer_index = -1
+        # any layer will do as the template: all have the same shapes
         self._layer = copy.deepcopy(like).to(device)
         self._copy_stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 

@@ -174,6 +174,7 @@ def plan_memory(
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
     slot = sizes.slot_bytes(element_bytes)
+    # from the most exact form to the smallest, which is the order of preference
     options = []
     for form in QUANTIZATIONS:
         weights = sizes.weights_bytes(form, element_bytes)
@@ -183,8 +184,10 @@ def plan_memory(
         if offload and fixed + slot > usable:
             # rounded up; the buffers that offloaded layers pass through take room on the device too
             offloaded = -(-(fixed + slot - usable) // layer) + BUFFERS
+        # not even all layers in host memory would make room: this form does not fit
         if offloaded > sizes.lm.layers:
             offloaded = 0
+        # the offloaded layers leave the device, and the buffers come
         fixed -= max(offloaded - BUFFERS, 0) * layer
         frame = sizes.frame_bytes(form, element_bytes)
         room = max((usable - fixed) // slot, 0)
@@ -214,10 +217,10 @@ def _why(asked: list[Option], chosen: Option | None, usable: int, quantize: str,
     room = f"{usable / 1e9:.1f} GB are usable"
     if chosen is None:
         least = asked[-1]
-        way_out = "--quantize auto or int4, or " if quantize in ("none", "int8") else ""
+        smaller = "--quantize auto or int4, or " if quantize in ("none", "int8") else ""
         return (
             f"{_named(least)} with one talk needs {least.needed_bytes / 1e9:.1f} GB and {room}: it does not"
-            f" fit. Take {way_out}a device with more memory."
+            f" fit. Take {smaller}a device with more memory."
         )
     fits = f"{chosen.slots} talk{'' if chosen.slots == 1 else 's'}"
     fits += f" of the {talks} asked for" if chosen.slots < talks else ""

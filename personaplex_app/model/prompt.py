@@ -87,6 +87,7 @@ def build_prompt(
     length = len(voice.embeddings)
     before = voice.columns[:, length % CACHE_COLUMNS]
     after = voice.columns[:, (length + 1) % CACHE_COLUMNS]
+    # the lagging rows still belong to the voice's last frame
     columns[0] = torch.where(DELAYED, after, columns[0])
     columns = torch.cat([before[None], columns])
     return Prompt(voice.embeddings, columns[:-2], columns[-2], columns[-1])

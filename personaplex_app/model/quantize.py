@@ -215,6 +215,7 @@ class Int4Weight(nn.Module):
             # the value furthest from zero becomes −8, whatever its sign, so that all sixteen codes are used
             furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
             scale = (furthest / -8).to(torch.bfloat16)
+            # a group of zeros has the scale 0
             divisor = torch.where(scale == 0, 1.0, scale.float())
             high, low = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8).chunk(2, dim=1)
             self.scale[start : start + slabs.step] = scale[..., 0]

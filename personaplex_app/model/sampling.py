@@ -43,6 +43,7 @@ def gumbel(key: Tensor, stream: Tensor, token: Tensor) -> Tensor:
     Shapes: `key` int64 [B, 1] (see `frame_key`), `stream` int64 [1, S], `token` int64 [B or 1, S or 1, n] →
     float32 [B, S, n].
     """
+    # hashed in two steps, so that codebooks do not share their noise
     row = _hash(key + stream)
     # the top 24 bits fill float32's mantissa; the half keeps the result off 0 and 1, whose logarithms diverge
     uniform = (_shift(_hash(row[..., None] ^ token), 40).float() + 0.5) * 2.0**-24
@@ -63,6 +64,7 @@ def sample(
     best, token = logits.topk(widest, dim=-1)
     # `topk` differs by row, `widest` is common: each row masks what lies below its own k-th best logit
     least = best.gather(1, (topk - 1)[:, None])
+    # greedy rows are divided by the floor, and what comes of them is not used
     scaled = best / temperature.clamp(min=1e-6)[:, None] + noise(token)
     # Gumbel-max: the argmax of logits plus Gumbel noise is a sample of their softmax
     choice = scaled.masked_fill(best < least, -torch.inf).argmax(dim=-1, keepdim=True)

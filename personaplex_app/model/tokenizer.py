@@ -11,7 +11,7 @@ from ..foreign_files import absent, told_apart
 from .prompt import with_system_tags
 
 NAMED = {0: "EPAD", 3: "PAD"}
-"""What the reference calls the two tokens of silence; every other token is told by its piece."""
+"""The reference's names of the two tokens of silence; every other token is printed as its piece."""
 CONTROL = frozenset((0, 1, 2, 3))
 """Tokens that stand for no words: the two above and the sentence's beginning and end."""
 MAX_PROMPT_TOKENS = 1000
@@ -56,5 +56,5 @@ class TextTokenizer:
         return NAMED.get(token) or self._pieces.id_to_piece(token).replace("▁", " ")
 
     def spoken(self, token: int) -> str:
-        """Return what a token says, nothing for one that stands for no words."""
+        """Return a token's text for captions, "" for one that stands for no words."""
         return "" if token in CONTROL else self.piece(token)

@@ -66,10 +66,12 @@ def download(source: Source, part: Path, retry_delays_s: tuple[float, ...], repo
             cause = type(error).__name__
         if _size(part) >= source.size_bytes:
             break
+        # a slow line that is cut often still gets there; only a series of failures without progress ends
+        # the download
         failures = 0 if _size(part) > most_bytes else failures + 1
         most_bytes = max(most_bytes, _size(part))
         if failures > len(retry_delays_s):
-            raise _cut_off(source, part) if short else _cut(source, part, cause)
+            raise _source_truncated(source, part) if short else _connection_failed(source, part, cause)
         if failures:
             time.sleep(retry_delays_s[failures - 1])
 
@@ -93,16 +95,16 @@ def _stream(source: Source, part: Path, report: ReportBytes) -> None:
                     return
 
 
-def _cut_off(source: Source, part: Path) -> WeightsError:
+def _source_truncated(source: Source, part: Path) -> WeightsError:
     amount = f"{_size(part):,} of {source.size_bytes:,} bytes"
     part.unlink(missing_ok=True)
     return WeightsError(
-        f"{source.name} is cut off where it comes from: it ends after {amount}. Nothing of it was kept. Start"
+        f"{source.name} is cut off at its source: it ends after {amount}. Nothing of it was kept. Start"
         " again later, or unset HF_ENDPOINT if it names a mirror."
     )
 
 
-def _cut(source: Source, part: Path, cause: str) -> EngineUnavailable:
+def _connection_failed(source: Source, part: Path, cause: str) -> EngineUnavailable:
     return EngineUnavailable(
         f"The connection to the Hub was cut again and again ({cause}); {_size(part):,} of"
         f" {source.size_bytes:,} bytes of {source.name} are here. Check the network and start again; it goes"

@@ -13,6 +13,7 @@ from .kernels import own_kernels
 from .offload import LayerStream
 from .quantize import Linear, linear
 
+# as in the reference
 RMS_EPS = 1e-8
 
 
@@ -28,6 +29,8 @@ class RmsNorm(nn.Module):
             return own.rms_norm(x, self.alpha.view(-1), RMS_EPS)
         if x.dtype == self.alpha.dtype:
             return F.rms_norm(x, x.shape[-1:], self.alpha.view(-1), RMS_EPS)
+        # float16 weights with a float32 stream: the norm is taken in float32 and handed on in the stream's
+        # type
         return F.rms_norm(x.float(), x.shape[-1:], self.alpha.view(-1).float(), RMS_EPS).to(x.dtype)
 
 

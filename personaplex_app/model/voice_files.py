@@ -35,6 +35,7 @@ ALLOWED_GLOBALS = {
     "torch._utils _rebuild_tensor_v2",
     *(f"torch {kind}Storage" for kind in ("BFloat16", "Float", "Half", "Long")),
 }
+# the opcodes by which a pickle names what it wants to import
 NAMING_OPCODES = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
 
 
@@ -108,6 +109,7 @@ def _check_pickle(name: str, data: bytes) -> None:
 
 def _checked(name: str, embeddings: object, cache: object, config: LmConfig) -> VoicePrompt:
     for what, tensor in (("embeddings", embeddings), ("cache", cache)):
+        # not `isinstance`: a subclass may behave in another way than a plain tensor
         if type(tensor) is not torch.Tensor or tensor.layout != torch.strided or tensor.device.type != "cpu":
             raise WeightsError(f"The voice {name}: {what} is not a plain tensor. Download voices.tgz again.")
     assert isinstance(embeddings, torch.Tensor)
@@ -208,6 +210,7 @@ def open_voices(archive: Path, store: Path, config: LmConfig) -> dict[str, Voice
     source = _sha256_of(archive)
     try:
         return _from_store(store, source, config)
+    # whatever is wrong with the cache, the archive has the voices
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WeightsError):
         voices = {name: parse_pt(name, data, config) for name, data in read_archive(archive).items()}
     _into_store(store, source, voices)

@@ -1,4 +1,4 @@
-"""What the notebooks call, one call a cell."""
+"""The functions that the notebooks call, one for each cell."""
 
 from .study import LiveApp, Study, check_machine, open_app, prepare, score, use_colab_token
 

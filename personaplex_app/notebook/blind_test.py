@@ -141,6 +141,7 @@ class NotebookBlindTest:
     def _side(self, clip: TrialClip) -> str:
         result = self._results[clip.audio]
         user, agent = read_sides(self._folder, result)
+        # without the words, which could give the voice away
         drawn = lane(replace(result, user_words=[], agent_words=[]), user, agent)
         sound = mp3(amplified(user, gain_db(user)), amplified(agent, clip.gain_db))
         return f"<div style='overflow-x:auto'>{drawn}</div>{player(sound)}"
@@ -151,5 +152,5 @@ class NotebookBlindTest:
         lines = [
             f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in ranking.standings
         ]
-        early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener tells no interval."
+        early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener gives no interval."
         return "\n".join([*lines, *([early] if ranking.preliminary else [])])

@@ -68,8 +68,8 @@ def use_colab_token() -> None:
         print("HF_TOKEN comes from Colab's secrets.")
     except Exception as error:  # Colab has an error class of its own for every reason
         name = type(error).__name__
-        said = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
-        print(f"{said} Until then the embedded engine speaks.")
+        text = NO_SECRET.get(name, f"Colab did not give the secret HF_TOKEN ({name}); run this cell again.")
+        print(f"{text} Until then the embedded engine is used.")
 
 
 def score(task: str, folder: str) -> None:
@@ -152,7 +152,7 @@ class Study:
 
     def _case(self, result: Result) -> str:
         user, agent = read_sides(self.folder, result)
-        told = "; ".join(remarks(result))
+        notes = "; ".join(remarks(result))
         head = (
             f"<h4>{escape(result.title)}: {escape(result.scenario)}, voice {escape(result.voice)}, seed"
             f" {result.seed}</h4>"
@@ -160,7 +160,7 @@ class Study:
         return (
             f"{head}{LOOK}<div"
             f" style='overflow-x:auto'>{lane(result, user, agent)}</div>{player(mp3(user, agent))}"
-            f"<p>{escape(told)}</p>"
+            f"<p>{escape(notes)}</p>"
         )
 
     def measure(self) -> None:
@@ -251,6 +251,7 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
         command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
     log = Path(out.name)
+    # `serve` prints its address once it is ready, and another port where this one is in use
     until_s = time.monotonic() + READY_S
     while not (ready := _READY.search(log.read_text("utf-8", "replace"))):
         if process.poll() is not None or time.monotonic() > until_s:

@@ -26,6 +26,7 @@ from .transcription import Transcriber
 
 # work between two looks at whether a talk needs the slot: it waits at most so long
 ADVANCE_S = 0.15
+# earlier an estimate would jump
 ESTIMATE_FROM_S = 1.0
 
 T = TypeVar("T")
@@ -58,9 +59,10 @@ class RenderBatch:
     """Renders requests into a cache. `run` does the work on the admission's event loop; the rest may be read
     then.
 
-    A `transcriber` adds the user's words and turn latencies where the engine does not report them. `keys` are
-    the requests' keys in the cache; `errors` holds the error of each request that failed. Finished renderings
-    stay in the cache when a batch is cancelled or fails.
+    `on_progress` is called whenever the progress changes. A `transcriber` adds the user's words and turn
+    latencies where the engine does not report them. `keys` are the requests' keys in the cache; `errors`
+    holds the error of each request that failed. Finished renderings stay in the cache when a batch is
+    cancelled or fails.
     """
 
     requests: Sequence[RenderRequest]
@@ -68,7 +70,7 @@ class RenderBatch:
     admission: Admission
     cache: RenderCache
     workers: anyio.CapacityLimiter
-    tell: Callable[[BatchProgress], None] = lambda progress: None
+    on_progress: Callable[[BatchProgress], None] = lambda progress: None
     transcriber: Transcriber | None = None
     keys: list[str] = field(default_factory=list)
     errors: dict[int, PersonaplexError] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class RenderBatch:
         self.keys = await self._in_thread(lambda: [each.key(self.engine.identity) for each in self.requests])
         waiting: deque[int] = deque()
         for index, key in enumerate(self.keys):
+            # an equal request is rendered once
             if key in self.keys[:index]:
                 continue
             if await self._in_thread(partial(self.cache.get, key)) is None:
@@ -130,24 +133,25 @@ class RenderBatch:
         """Note the requests that are in the cache; equal ones are rendered once and become ready together."""
         missing = {self.keys[index] for index in waiting}
         self._ready = {index for index, key in enumerate(self.keys) if key not in missing}
-        self.tell(self.progress)
+        self.on_progress(self.progress)
 
     async def _work(self, worker: int, waiting: deque[int]) -> None:
         while waiting:
             index = waiting.popleft()
             try:
+                # a session cannot be continued on another slot: it is rendered again from the beginning
                 if not await self._render_one(worker, index):
                     waiting.appendleft(index)
             except PersonaplexError as error:
                 self.errors |= {twin: error for twin, key in enumerate(self.keys) if key == self.keys[index]}
-            self.tell(self.progress)
+            self.on_progress(self.progress)
 
     async def _render_one(self, worker: int, index: int) -> bool:
         """Render one request; return False when a talk needed the slot before it was done."""
 
         def on_place(place: Place) -> None:
             self._places[worker] = place
-            self.tell(self.progress)
+            self.on_progress(self.progress)
 
         try:
             async with self.admission.slot(on_place, spare=True) as slot:
@@ -175,7 +179,7 @@ class RenderBatch:
                 if slot.wanted.is_set():
                     return None
                 more = await self._advance(under_way)
-                self.tell(self.progress)
+                self.on_progress(self.progress)
             return await self._in_thread(under_way.finish)
         finally:
             # the session must be closed even when the batch is being cancelled

@@ -99,6 +99,7 @@ class RenderCache:
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
+                # the sound first: without its JSON it is no entry
                 write_atomically(self._sound(rendering.key), sound.getvalue())
                 write_atomically(self._about(rendering.key), data)
             except OSError as error:
@@ -192,9 +193,8 @@ def _to_json(rendering: Rendering, sound_sha256: str) -> dict[str, Any]:
         "turn_latencies": [asdict(each) for each in rendering.turn_latencies],
         "step_ms": rendering.step_ms,
     }
-    return json.loads(
-        json.dumps(body)
-    )  # tuples become lists, so that the hash equals that of what is read back
+    # tuples become lists, so that the hash equals that of what is read back
+    return json.loads(json.dumps(body))
 
 
 def _read(key: str, about: Path, sound: Path) -> Rendering:

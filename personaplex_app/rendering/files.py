@@ -1,4 +1,4 @@
-"""A rendering in the forms that people take home, and as what a page draws it from."""
+"""Exports of a rendering, as sound, JSON, subtitles and text, and the data that a page draws it from."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def describe(rendering: Rendering) -> dict[str, Any]:
         **about(rendering),
         "key": rendering.key,
         "step_ms": {"p50": p50, "p95": p95, "p99": p99},
-        # how often faster than it is spoken
+        # how many times faster than real time
         "speed": round(len(rendering.step_ms) * FRAME_MS / max(sum(rendering.step_ms), 1e-3), 2),
         "lane": export.lane(rendering, io.BytesIO(wav(rendering))),
     }

@@ -102,6 +102,7 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
         )
     sampling = config.sampling
     if sampling.seed is None:
+        # without a seed the same request would not give the same answer
         sampling = Sampling(**{**_fields(sampling), "seed": seed})
     return RenderRequest(
         samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False})

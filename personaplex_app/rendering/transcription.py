@@ -70,6 +70,7 @@ class Transcriber:
             return True
 
     def _user(self, samples: np.ndarray) -> tuple[list[Span], tuple[Utterance, ...]]:
+        # many voices answer the same recording, which is transcribed once
         key = hashlib.sha256(samples.tobytes()).digest()
         if key not in self._known:
             turns = merged(self._speech(samples), USER_GAP_S)

@@ -15,6 +15,7 @@ from .numbers import speakable
 from .phrasing import lower_first, sentence
 from .retrieval import LIKELY, SURE, Index, Match, Query, completed, is_negative
 
+# "And on Sunday?", "What about the large one?"
 _FOLLOW_UP = re.compile(
     r"(?i)^(?:(?:ok(?:ay)?|so|oh|well|right|thanks|alright|great)[, ]+)*"
     r"(?:and\b|what about|how about|or\b|but\b|then\b|also\b|for\b|on\b|in\b|at\b)"
@@ -23,26 +24,32 @@ _FOLLOW_UP = re.compile(
 _POINTING = re.compile(
     r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
 )
+# "No, I meant Tuesday."
 _CORRECTION = re.compile(
     r"(?i)^(?:no|nope|sorry|wait|actually|oh)?[, ]*(?:no[, ]+)?"
     r"(?:i (?:meant|mean|said|was asking about)|not that[, ]|rather|actually[, ])\s*"
 )
+# "Can you guarantee that it arrives?"
 _PROMISE = re.compile(
     r"(?i)\b(?:can|could|will|do) you (?:really )?(?:guarantee|promise|assure|swear)\b|\bguaranteed\?"
 )
+# questions to which days and hours give a yes or no
 _OPENNESS = re.compile(
     r"(?i)\b(open|closed?|come|visit|deliver|collect|pickup|available|possible|work|there)\b|^(?:and |or"
     r" |what about |how about )"
 )
 # a fact that is one entry of a phrase book: "hola" means "hello"
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”] (?:is|means) [\"“]([^\"”]+)[\"”]")
+# "How do you say hello in Spanish?"
 _SAYING = re.compile(
     r"(?i)(?:how (?:do|would|can|should) (?:i|you|we|one) (?:say|ask(?: for)?|order|greet|translate|express)"
     r"|what(?:'s| is| does| do)|(?:the )?word for|translate|say"
     r"|ask(?: for)?|order)\s+(?P<what>.+?)"
     r"(?:\s+(?:mean|in (?:spanish|french|german|italian|english|portuguese|japanese|chinese))\b.*)?[?.! ]*$"
 )
+# asks for the agent's own place or number
 _YOURS = re.compile(r"(?i)\b(you|your|pickup|pick|come|collect|find|go)\b")
+# what comes after these words is likely what the question is about
 _NAMING = re.compile(
     r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+"
 )
@@ -175,6 +182,7 @@ class Answerer:
         if verdict == "No" or is_negative(fact.text):
             # "… is out of stock" is of more use with what follows, such as when it arrives
             return (*sentences, *self._next_in_sentence(best.index))
+        # another fact of the same sentence of the prompt that fits as well is a part of the answer
         also = next(
             (
                 m.index

@@ -22,12 +22,12 @@ class Responder(Protocol):
         """Yield the answer's sentences, each as soon as it is known. May block.
 
         The iterator may be closed early, and a reply may be made for a text that the user then continues.
-        What was yielded counts as said only when `record_played` reports it.
+        What was yielded counts as spoken only when `record_played` reports it.
         """
         ...
 
     def record_played(self, agent_text: str, interrupted: bool) -> None:
-        """Take note of what was played of the last reply or greeting; nothing else counts as said."""
+        """Take note of what was played of the last reply or greeting; nothing else counts as spoken."""
         ...
 
     def close(self) -> None:

@@ -222,6 +222,7 @@ def filled(template: str, slot: Callable[[str], str | None]) -> str | None:
         if value is None or (k % 2 and not value):
             return None
         parts.append(value)
+    # a slot may end in a full stop of its own, before the line's
     return re.sub(r"([.!?])\.", r"\1", re.sub(r"\s{2,}", " ", "".join(parts))).strip()
 
 
@@ -236,6 +237,7 @@ def take_turns(
     for k in range(len(lines)):
         text = filled(lines[(start + k) % len(lines)], slot)
         if text is not None:
+            # counted only for the line that was used: those skipped come again
             memory.line_uses[id_] = start + k + 1
             return text
     return None

@@ -26,18 +26,22 @@ _BEHAVIOUR = re.compile(
     r"|care|correct|like it when|like hearing|like to hear"
     r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
+# "Information: …"
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
 _NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
 _NAMES = tuple(
     re.compile(p)
     for p in (
+        # "Your name is Ida", "You are called Ida"
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        # "You are Ida, …"
         rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
     )
 )
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
+        # "You work for Swift Parcel, which is a courier"
         r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
         r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
         r"(?i:\b(?:help"
@@ -49,15 +53,19 @@ _COMPANIES = tuple(
         r" your name|[,.;:]|$)",
     )
 )
+# "You are a patient teacher."
 _ROLE = re.compile(
     r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)"
 )
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
 _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
+# "pad thai ($13), …"
 _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
+# "starters $7"
 _PRICE_LAST = re.compile(
     rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
 )
+# "$150 for the Mini"
 _PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[A-Za-z].*)$")
 
 
@@ -114,6 +122,7 @@ def read_brief(prompt: str) -> Brief:
     facts: list[Fact] = []
     asks_for = about = ""
     identity = _identity(prompt)
+    # where a heading announces the information, what comes before it says how to behave
     noted = not re.search(r"(?i)\binformation\s*:", prompt)
     for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
@@ -139,8 +148,8 @@ def read_brief(prompt: str) -> Brief:
                 raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company)
             )
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
-    said = " ".join(f.text for f in facts)
-    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(said))
+    spoken = " ".join(f.text for f in facts)
+    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken))
 
 
 def _sentences(prompt: str) -> list[tuple[int, str]]:
@@ -164,7 +173,7 @@ def _sentences(prompt: str) -> list[tuple[int, str]]:
 
 
 def _is_direction(text: str) -> bool:
-    """Return whether a sentence says how to behave, or only who the agent is; it is no fact to tell."""
+    """Return whether a sentence says how to behave, or only who the agent is; it is not a fact to state."""
     return bool(
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
@@ -181,6 +190,7 @@ def _is_direction(text: str) -> bool:
 def _identity(prompt: str) -> Identity:
     """Return the agent's name, company, kind of company and role, as far as the prompt has them."""
     name = next((m[1] for m in (p.search(prompt) for p in _NAMES) if m), "")
+    # a possessive names somebody else, and the agent's own name follows
     if name.endswith(("'s", "’s")):
         after = re.search(re.escape(name) + r"[^.]*?, " + _NAME, prompt)
         name = after[1] if after else ""
@@ -199,6 +209,7 @@ def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[
     label = label if headed and not has_verb(label) else ""
     items = _items(value if headed else raw, label)
     whole = Fact(_spoken(raw, label, value, serving), raw, label or before_verb(raw), None, noted, line)
+    # in English a plural ends in s, but hardly ever in ss or us
     one = label and not re.search(r"[^su]s$", label) and label.lower() not in value.lower()
     named = [
         (

@@ -141,6 +141,7 @@ def days_in(text: str) -> frozenset[int]:
         text,
     ):
         barred |= _named(match[1])
+        # removed, so that these days do not count among the named ones below
         text = text.replace(match[0], " ")
     named = _named(text)
     if re.search(r"every day|daily|seven days|24/7|twenty-four seven|all week", text):
@@ -154,6 +155,7 @@ def _named(text: str) -> set[int]:
     days: set[int] = set()
     for match in re.finditer(rf"{_DAY}\s*(?:to|through|until|till|-)\s*{_DAY}", text):
         first, last = (next(k for k, day in enumerate(WEEK) if day.startswith(match[g])) for g in (1, 2))
+        # a range may go over the end of the week, from Friday to Monday
         days |= {(first + k) % 7 for k in range((last - first) % 7 + 1)}
     days |= {
         next(k for k, day in enumerate(WEEK) if day.startswith(match[1]))
@@ -170,5 +172,6 @@ def hours_in(text: str) -> list[float]:
     """Return the times of day in `text`, in hours from midnight."""
     found = []
     for match in re.finditer(r"(?i)\b(\d{1,2})(?::(\d{2}))?\s?([ap])\.?\s?m\b", text):
+        # 12 AM is midnight and 12 PM noon
         found.append(int(match[1]) % 12 + int(match[2] or 0) / 60 + (12 if match[3].lower() == "p" else 0))
     return found + [12.0] * len(re.findall(r"\b(?:noon|midday)\b", text.lower()))

@@ -159,6 +159,8 @@ class LlmResponder:
         """Add the user's turn and what was played of the answer to the model's history."""
         if not self._turns:
             return
+        # several replies may have been made to one turn; the words that were played tell which of them it
+        # was
         turn = next((t for t in reversed(self._turns) if begins_with(t.spoken, agent_text)), self._turns[-1])
         if turn.user_text is not None:
             self._history.append(("user", turn.user_text))
@@ -221,7 +223,7 @@ class LlmResponder:
                     yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
                     return
         except LlmFailed:
-            # a sentence that is whole is said, though the stream broke after it
+            # a complete sentence is spoken, though the stream broke off after it
             if re.search(r"[.!?…]$", waiting.strip()):
                 yield _clean(waiting)
             raise
@@ -270,6 +272,7 @@ class LlmResponder:
                         return
         except httpx.TimeoutException:
             raise LlmFailed("it took too long") from None
+        # httpx raises RuntimeError for a client that `close` has closed meanwhile
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError):
             raise LlmFailed("the connection failed") from None
         raise LlmFailed("the connection was cut")

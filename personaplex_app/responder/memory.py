@@ -14,6 +14,7 @@ from .retrieval import Query
 MAX_TURNS = 40
 MAX_STATEMENTS = 30
 MAX_FIGURES = 400
+# "My name is Ada", "call me ada", "I'm Ada."; a lower-case name counts after the surest phrases only
 _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"
     r" called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
@@ -106,6 +107,7 @@ class Memory:
         played = []
         for sentence in sentences:
             words = len(re.findall(r"\w+", sentence.text))
+            # a reply that was not interrupted was played whole, however its words were counted
             if words > left_words and not (not interrupted and text):
                 break
             left_words -= words
@@ -121,9 +123,9 @@ class Memory:
             self.unplayed = []  # after a short remark in between, a story can still be continued
 
 
-def begins_with(full: str, heard: str) -> bool:
-    """Return whether `full` begins with the words of `heard`, whatever the case and the marks."""
-    words, played = (re.findall(r"\w+", t.lower()) for t in (full, heard))
+def begins_with(full: str, beginning: str) -> bool:
+    """Return whether `full` begins with the words of `beginning`, whatever the case and the marks."""
+    words, played = (re.findall(r"\w+", t.lower()) for t in (full, beginning))
     return words[: len(played)] == played
 
 

@@ -80,6 +80,8 @@ def figures(text: str) -> frozenset[int]:
     part = 0
     last = 10**12
     begun = False
+    # `last` is what the next word must be below to belong to the same number: 10 after "twenty". Words of 100
+    # and more multiply what was read so far. The empty word at the end closes the last number.
     for k, word in enumerate([*words, ""]):
         value = _value(word.lower())
         lone = (
@@ -159,14 +161,14 @@ def _clock(match: re.Match[str]) -> str:
     hour = int(match["hour"])
     minute = match["minute"]
     half = (match["half"] or "").replace(".", "").upper()
-    said = (
+    minutes = (
         ""
         if minute == "00"
         else " oh " + _ONES[int(minute)]
         if minute.startswith("0")
         else " " + cardinal(int(minute))
     )
-    return cardinal(hour) + (said or ("" if half else " o'clock")) + (f" {half}" if half else "")
+    return cardinal(hour) + (minutes or ("" if half else " o'clock")) + (f" {half}" if half else "")
 
 
 def _year(match: re.Match[str]) -> str:
@@ -191,28 +193,42 @@ def _per(match: re.Match[str]) -> str:
     )
 
 
+# the order matters: a rule sees what those before it left, and bare numbers come after all that need their
+# digits
 _RULES = (
+    # "pad thai ($13)" → "pad thai, $13,"
     (r"\s*\(([^()]*)\)", r", \1,"),
+    # commas that the rule above left before another mark or at the end
     (r",+(?=\s*[.,;:!?])|,+\s*$", ""),
+    # "$5/hour" → "$5 an hour", "$9 per 3 items" → "$9 for 3 items"
     (r"\s*(?:(?<=\d)/|\bper\s+)\s*(?:(?P<many>\d+)\s+(?=[a-z])|(?P<unit>[a-z]+))(?<!24/7)", _per),
+    # "$2.30" → "two dollars thirty"
     (r"(?P<sign>[$€£])\s?(?P<amount>" + _NUMBER + ")", _money),
     (r"\b24/7\b", "twenty-four seven"),
+    # "2:30 pm" → "two thirty PM", "9:00" → "nine o'clock"
     (r"\b(?P<hour>\d{1,2}):(?P<minute>\d{2})(?:\s?(?P<half>[AaPp](?:\.[Mm]\.|[Mm]\b)))?", _clock),
+    # "9am" → "9 AM"; at the end of the text its full stop is the sentence's too
     (r"(?<=\d)\s?([AaPp])(?:\.\s?[Mm]\.(?!\s*$)|\.?[Mm]\b)", lambda m: f" {m[1].upper()}M"),
     (r"(?<=\d)\s?([AaPp])\.\s?[Mm]\.$", lambda m: f" {m[1].upper()}M."),
     (r"(?<=\d)\s?%", " percent"),
+    # telephone numbers, digit by digit with a pause between the groups
     (r"(?<![\d-])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3,4}(?:[ -]\d{3,4})?(?![\d-])",
      lambda m: ", ".join(map(digits, re.findall(r"\d+", m[0])))),
     (
         r"(?i)\b(?P<lead>(?:number|code|pin|reference|id|extension)\s(?:is\s)?)#?(\d{3,})\b",
         lambda m: m["lead"] + digits(m[2]),
     ),
+    # "20th" → "twentieth"
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: ordinal(int(m[1]))),
+    # "in 1999" → "in nineteen ninety-nine"
     (r"(?P<lead>\b(?:in|since|of|until|by|(?:January|February|March|April|May|June|July|August|September|"
      r"October|November|December),?)\s)"
      r"(?P<year>1[1-9]\d\d|20\d\d)\b(?!\s?[%$])", _year),
+    # "9-17" → "9 to 17"
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
+    # all that is left
     (_NUMBER, _bare_number),
+    # "5K" was "fiveK" until here
     (r"(?<=[a-z])(?=K\b)", " "),
     (r"\s?&\s?", " and "),
     (r"\be\.g\.", "for example"),

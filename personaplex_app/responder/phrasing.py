@@ -9,6 +9,7 @@ import re
 
 from .numbers import speakable, word_list
 
+# "Parking not available"
 _FRAGMENT = re.compile(
     r"(?i)^(?P<subject>[^,:]+?)\s(?P<rest>(?:not"
     r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
@@ -28,6 +29,7 @@ _ADVERBS = frozenset(
     word_list("""today now then usually sometimes often currently
     once here always""")
 )
+# what stands in quotation marks is spoken as it is
 _QUOTED = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
@@ -69,6 +71,7 @@ def first_person(text: str, serving: bool = True) -> str:
             text,
         )
     parts = _QUOTED.split(text)
+    # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
         re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]

@@ -26,6 +26,7 @@ _FUZZY_RATIO_SHORT = 86
 _UNKNOWN_WEIGHT = 3.0
 _LIGHT_WEIGHT = 0.3
 _SYNONYM_WEIGHT = 1.5
+# letters that sound alike become one, and vowels go: what is left survives a mishearing
 _SOUNDS = (
     (r"ph", "f"),
     (r"th|d", "t"),
@@ -37,6 +38,7 @@ _SOUNDS = (
     (r"[aeiouhwy']", ""),
     (r"(.)\1+", r"\1"),
 )
+# what a fact must contain to answer a question of that kind
 _VALUES = {
     "price": re.compile(
         r"(?i)\b(dollars?|euros?|pounds?|cents?|percent|free|half price|price|no charge|money)\b"
@@ -65,6 +67,7 @@ _VALUES = {
     ),
     "why": re.compile(r"(?i)\b(because|so|therefore|due to|since|when|as)\b"),
 }
+# a fact on where the company itself is, and not on where something lies
 _PLACE = re.compile(
     r"(?i)^(?:we|our|the"
     r" (?:shop|store|office|clinic|restaurant|garage|depot|kitchen|address|company|hotel|studio|library|"
@@ -74,6 +77,7 @@ _PLACE = re.compile(
     r" to|opposite|corner|at \w+ \w+ \w+)\b"
 )
 _UNIT = re.compile(r"\b(hour|day|week|month|year|item|person|night|session)\b")
+# a question that is complete by itself, and takes no kind from the one before
 _ASKS_ITSELF = re.compile(
     r"(?i)^(?:and |so |but |well |ok(?:ay)?,? )*(?:how (?!about)|what (?!about)|which|who|tell)"
 )
@@ -86,8 +90,8 @@ _NEGATIVE = re.compile(
 class Query:
     """One question.
 
-    `stems` are what it asks about, `context_stems` what else was said around it, `adjective` is the stem of
-    the word after "how" ("how high").
+    `stems` are what it asks about, `context_stems` those of the rest of the user's turn, `adjective` is the
+    stem of the word after "how" ("how high").
     """
 
     text: str
@@ -235,6 +239,7 @@ class Index:
         ratio = float(_FUZZY_RATIO if len(stem) > 4 else _FUZZY_RATIO_SHORT)
         for known in self.vocabulary:
             if len(stem) > 3 and len(known) > 3 and abs(len(known) - len(stem)) <= 2:
+                # a word's first sound is misheard less often than the others
                 score = fuzz.ratio(stem, known) + (4 if known[0] == stem[0] else -4)
                 if (
                     len(_consonants(stem)) > 2
@@ -292,6 +297,7 @@ class Index:
         Long facts get a little less, so that of two that fit the shorter one wins.
         """
         fact = self.facts[index]
+        # tests/test_responder_facts.py shows what these weights achieve
         extra = 0.0
         if query.kind in _VALUES:
             extra += 0.25 if typed else -0.2
@@ -345,8 +351,8 @@ class Index:
 
 def _consonants(word: str) -> str:
     """Return a word's consonants, similar ones made equal: "thai" and "tie" are both "t"."""
-    for pattern, heard in _SOUNDS:
-        word = re.sub(pattern, heard, word)
+    for pattern, sound in _SOUNDS:
+        word = re.sub(pattern, sound, word)
     return word
 
 

@@ -26,6 +26,7 @@ from .retrieval import Index
 from .template_slots import TemplateSlots
 
 _SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
+# what recognisers write for noise, music and silence
 _NO_SPEECH = re.compile(
     r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the)"
     r" channel)|(?i:^(\w+)(\W+\2){5,}\W*$)"
@@ -102,9 +103,8 @@ class RuleResponder:
         draft = next(
             (d for d in reversed(self._drafts) if begins_with(d.reply_text, agent_text)), self._drafts[-1]
         )
-        if (
-            draft.turn != self._turns
-        ):  # another turn was heard since this reply was made: make its memory anew, after that one
+        # another turn was recorded since this reply was made: its memory must build on that one's
+        if draft.turn != self._turns:
             draft.memory = self._memory.copy()
             self._turn(draft, draft.user_text)
         self._memory = draft.memory

@@ -12,12 +12,15 @@ from .numbers import figures
 from .phrasing import lower_first, second_person
 from .retrieval import LIKELY, Index
 
+# "… the course History of Art …"
 _COURSE = re.compile(
     r"\b[Cc]ourse ((?:[A-Z][\w'-]*|of|and|the|for|in)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
 )
+# "… a lesson on The Roman Empire …"
 _LESSON = re.compile(
     r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
 )
+# "a story about a dragon called Bo", "about Bo", "named Bo", or only "a dragon"
 _HERO = re.compile(
     r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
     r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$|"
@@ -152,7 +155,7 @@ class TemplateSlots:
         return lower_first(second_person(spoken)) if 2 <= len(spoken.split()) <= 10 else ""
 
     def _make_next_fact(self) -> str:
-        """Return the first fact that has not been told yet."""
+        """Return the first fact that the agent has not stated yet."""
         for k, fact in enumerate(self._brief.facts):
             if (
                 fact.noted
@@ -176,6 +179,7 @@ class TemplateSlots:
             for k, f in enumerate(self._brief.facts)
             if f.whole is not None
         }
+        # reversed, so that of several facts on one subject the first one stays
         ordered = {
             self._brief.facts[k].subject: k
             for k, stems in reversed(parts.items())
@@ -192,7 +196,7 @@ class TemplateSlots:
         return " ".join(self._use(k) for k in reversed(ordered.values()))
 
     def _note(self, pattern: str) -> str:
-        """Return the first fact that matches, preferably one that has not been told."""
+        """Return the first fact that matches, preferably one that the agent has not stated."""
         facts = [k for k, f in enumerate(self._brief.facts) if f.noted and k not in self._used_facts]
         fitting = [
             k
@@ -200,6 +204,7 @@ class TemplateSlots:
             for k in facts
             if re.search(rf"(?i)\b{word}", self._brief.facts[k].text)
         ]
+        # False sorts before True, and `min` returns the first of equals
         return self._use(min(fitting, key=lambda k: k in self.memory.told_facts)) if fitting else ""
 
     def _use(self, index: int) -> str:
@@ -256,14 +261,15 @@ class TemplateSlots:
         story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
         hero = self._hero()
         story = story or next((s for s in fresh if hero is None or s.when.pattern == "."), fresh[0])
-        place = (
+        # "a story about the sea" names the story's place and not its hero
+        is_place = (
             hero is not None
             and story.when.pattern != "."
             and hero[0] == hero[1]
             and story.when.search(hero[0])
             and hero[0].startswith("the ")
         )
-        long, short = story.hero if hero is None or place else hero
+        long, short = story.hero if hero is None or is_place else hero
         self._story = (story.title,)
         lines = [
             line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines

@@ -1,4 +1,4 @@
-"""What one running app shares between its callers."""
+"""The state of one running app that all of its callers share."""
 
 from __future__ import annotations
 
@@ -61,23 +61,23 @@ class AppState:
     admission: Admission
     library: Library
     channels: HttpChannels
-    # a talk's calls are made one after the other, so a thread a slot is enough; one more serves those who
-    # come and go
+    # a talk's calls are made one after the other, so one thread for each slot is enough; one more serves
+    # talks that begin or end
     workers: anyio.CapacityLimiter
     metrics: Metrics = field(default_factory=Metrics)
     adapters: Adapters = field(default_factory=lambda: Adapters({}))
-    # who speaks where the engine's device is not lent; None where it needs no lease
+    # the engine for talks that get no lease of the chosen one's device; None where it needs no lease
     fallback_engine: EngineSupervisor | None = None
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
-    # when running talks end because the app does, on the monotonic clock; None while nobody told it to stop
+    # when running talks end because the app stops, on the monotonic clock; None while it is not to stop
     drained_s: float | None = None
     rate: ConnectRate = field(default_factory=ConnectRate)
     transcriber: Transcriber = field(default_factory=Transcriber)
-    # answers to recordings, kept for whoever asked for them as long as a temporary talk
+    # answers to recordings, kept for as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
     # how many connections are in a talk, or before one
     callers: int = 0
-    # set while there are none
+    # set while there are no callers
     alone: threading.Event = field(default_factory=_set_event)
     _tasks: TaskGroup | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -88,13 +88,13 @@ class AppState:
 
     @property
     def tasks(self) -> TaskGroup:
-        """Where what outlives a request runs; it is there while the app is."""
+        """The task group for work that outlives a request; it exists while the app is open."""
         assert self._tasks, "the app is not open"
         return self._tasks
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Load the engine and keep it going until the app stops."""
+        """Load the engine and keep it running until the app stops."""
         self._loop = asyncio.get_running_loop()
         for supervisor in self._supervisors:
             supervisor.start()
@@ -103,10 +103,11 @@ class AppState:
             self._tasks.start_soon(self._look)
             yield
             self._tasks.cancel_scope.cancel()
+        # once all tasks have ended: they use what `close` frees
         await anyio.to_thread.run_sync(self.close)
 
     async def _purge(self) -> None:
-        """Throw away, on time, the talks that nobody chose to keep."""
+        """Delete in time the talks, voices and renderings that nobody chose to keep."""
         while True:
             await anyio.sleep(PURGE_EVERY_S)
             await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
@@ -114,7 +115,7 @@ class AppState:
             await anyio.to_thread.run_sync(self.renderings.purge, limiter=self.workers)
 
     async def _look(self) -> None:
-        """Notice an engine that is lost, and give as many places as the one that speaks has."""
+        """Notice an engine that is lost, and offer as many slots as the current one has."""
         while True:
             self.supervisor.look()
             if self.supervisor.state.stage == "ready":
@@ -122,7 +123,7 @@ class AppState:
             await anyio.sleep(LOOK_EVERY_S)
 
     def fit(self) -> None:
-        """Give as many places as the engine has: how many, it knows once it is loaded."""
+        """Offer as many slots as the engine can hold talks, which it knows once it is loaded."""
         slots = min(self.settings.slots, self.supervisor.engine.max_sessions)
         if slots != self.admission.total:
             self.admission.resize(slots)
@@ -133,7 +134,7 @@ class AppState:
         self.alone.clear()
 
     def caller_left(self) -> None:
-        """Count a connection no more."""
+        """Count a connection that ended."""
         self.callers -= 1
         if not self.callers:
             self.alone.set()
@@ -141,16 +142,17 @@ class AppState:
     def drain(self, grace_s: float) -> None:
         """Begin no new talks and give running ones `grace_s` to end.
 
-        From any thread, while the app is open.
+        May be called from any thread, while the app is open.
         """
         assert self._loop, "the app is not open"
         self.drained_s = time.monotonic() + grace_s
+        # admission belongs to the event loop, and this is called from the thread that waits for signals
         self._loop.call_soon_threadsafe(self.admission.drain)
         self.supervisor.refuse(CapacityError(DRAINING))
 
     @classmethod
     def build(cls, settings: Settings, choice: Choice) -> AppState:
-        """Return an app whose engine has not begun to load; one that must be leased is loaded here, before
+        """Return an app whose engine has not begun to load, except a leasing one: that is loaded here, before
         the page is launched.
 
         Raises: SettingsError for a file of personas or adapters that cannot be used, EngineUnavailable.
@@ -162,9 +164,12 @@ class AppState:
         make = partial(build, settings=settings)
         try:
             supervisor = EngineSupervisor(make(choice), choice, make)
+            # the platform's emulated device takes weights on the main thread only, before the page is
+            # launched
             if isinstance(supervisor.engine, LeasingEngine):
                 supervisor.load_here()
         except PersonaplexError as error:
+            # an engine that cannot even be made is replaced like one that fails to load
             instead = replacement(choice, str(error))
             if instead is None:
                 raise
@@ -179,6 +184,7 @@ class AppState:
             adapters=adapters,
             admission=Admission(min(settings.slots, engine.max_sessions), talk_limit_s=settings.talk_limit_s),
             library=Library(settings.data, talk_limit_s=settings.talk_limit_s),
+            # as many as can talk or wait in line
             channels=HttpChannels(most=settings.slots + MOST_WAITING),
             workers=anyio.CapacityLimiter(settings.slots + 1),
             fallback_engine=EngineSupervisor(make(second), second) if second else None,
@@ -197,10 +203,11 @@ class AppState:
 
         Raises: BadInput.
         """
+        # reversed, so that the app's own engine wins where both have the same name
         names = {supervisor.choice.name: supervisor for supervisor in reversed(self._supervisors)}
         if request.engine not in ("", *names):
             raise BadInput(
-                f"Engine {shorten(request.engine)} does not speak here; there is"
+                f"Engine {shorten(request.engine)} is not available here; available:"
                 f" {' and '.join(sorted(names))}."
             )
         return names[request.engine] if request.engine else self.supervisor
@@ -208,10 +215,10 @@ class AppState:
     def session_config(
         self, request: ChatRequest, persona: Persona | None = None, caller: Principal = NOBODY
     ) -> SessionConfig:
-        """Return what the engine is opened with, everything looked up and checked; a `persona` given stands
-        for the one asked for. A cloned voice must be the caller's.
+        """Return the configuration that the engine is opened with, everything looked up and checked. A given
+        `persona` replaces the requested one. A cloned voice must be the caller's.
 
-        Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that does not speak here.
+        Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that is not available here.
         """
         supervisor = self.supervisor_of(request)
         engine = supervisor.engine
@@ -219,6 +226,7 @@ class AppState:
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)
+        # drawn here where none is given, so that `ready` can name it and the talk can be repeated
         sampling = Sampling(**{"seed": secrets.randbelow(MAX_SEED), **request.sampling})
         if request.voice.startswith(CLONE_PREFIX):
             return SessionConfig(
@@ -231,7 +239,8 @@ class AppState:
         voices = [voice.name for voice in engine.voices]
         voice = request.voice or self.voice_of(persona, engine)
         if voice not in voices:
-            # another voice is given only to who was offered this one, and can be told
+            # another voice is given only to a caller who was offered this one, and who reads events that say
+            # so
             if not request.events or not any(voice in each.offered_voices for each in self._supervisors):
                 raise UnknownVoice(
                     f"Voice {shorten(voice)} is not one of {supervisor.choice.title}'s: {', '.join(voices)}."
@@ -252,7 +261,7 @@ class AppState:
         return cast(CloningEngine, self.supervisor.engine)
 
     def cloned_voices(self, caller: Principal) -> list[ClonedVoice]:
-        """Return what a caller has cloned and can talk in; nothing for a caller without a proper key."""
+        """Return a caller's cloned voices that can be used now; none for a caller without a valid key."""
         try:
             return self.clones.all(caller) if self.supervisor.engine.capabilities.cloning else []
         except BadInput:
@@ -270,7 +279,7 @@ class AppState:
         return Clone(voice.name, voice.data)
 
     def voice_of(self, persona: Persona, engine: Engine | None = None) -> str:
-        """Return the persona's voice, or the engine's first where it has not got it."""
+        """Return the persona's first voice that the engine has, or the engine's first."""
         voices = [voice.name for voice in (engine or self.supervisor.engine).voices]
         return persona.voice_among(voices) or voices[0]
 

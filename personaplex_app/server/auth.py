@@ -1,4 +1,4 @@
-"""The door that every request passes: the origin check, the login when one is set, and who calls."""
+"""Authentication of every request: the origin check, the login when one is set, and the principal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AuthMiddleware:
 
     A browser logs in once by HTTP basic and gets a cookie, since it sends no such header with a WebSocket;
     programs send the key as a bearer token, `X-API-Key` or `api_key=`, or the login as HTTP basic.
-    `open_paths` need neither. Who gets through is a `Principal` from here on, in the scope's state.
+    `open_paths` need neither. The caller's `Principal` is put into the scope's state.
     """
 
     def __init__(
@@ -73,7 +73,11 @@ class AuthMiddleware:
         )
 
     def _principal_of(self, connection: HTTPConnection) -> Principal:
-        """Return who calls. A page of another site cannot send the owner's header unasked."""
+        """Return who calls.
+
+        The owner's key is read from a header: a page of another site cannot send that unasked, as it could a
+        cookie.
+        """
         has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
         caller = Principal(
             address=connection.client.host if connection.client else "",
@@ -84,19 +88,21 @@ class AuthMiddleware:
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         origin = headers.get("origin")
+        # browsers send it with every WebSocket and with what another site's page asks for; programs need not
         if origin is None:
             return True
         try:
             site = urlsplit(origin)
         except ValueError:
             return False
-        # a page that came without TLS could be anybody's on the way
+        # whoever is on the network could have altered a page that came without TLS
         downgraded = _is_secure(scope) and site.scheme != "https"
         return (site.netloc == headers.get("host", "") and not downgraded) or origin.rstrip(
             "/"
         ) in self._allowed_origins
 
     def _is_open(self, scope: Scope) -> bool:
+        # ASGI's `path` includes `root_path`
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         return scope["type"] == "http" and path in self._open_paths
 
@@ -122,6 +128,7 @@ class AuthMiddleware:
         value = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}".encode()
 
         async def send_with_cookie(message: Message) -> None:
+            # a program may open a WebSocket with its login in the handshake
             if message["type"] in ("http.response.start", "websocket.accept"):
                 message = {**message, "headers": [*message.get("headers", []), (b"set-cookie", value)]}
             await send(message)
@@ -135,6 +142,7 @@ class AuthMiddleware:
             # closing before accepting makes the server answer 403
             await receive()
             return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        # where only a key is set, a browser must not ask for a user and a password
         headers = (
             {"WWW-Authenticate": 'Basic realm="personaplex-app", charset="UTF-8"'}
             if status == 401 and self._auth
@@ -144,7 +152,7 @@ class AuthMiddleware:
 
 
 def _has_key(connection: HTTPConnection, *wanted: str) -> bool:
-    """Return whether a caller brought one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
+    """Return whether a caller sent one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))
     return any(_same(each, key) for each in given for key in wanted if key)
@@ -155,4 +163,5 @@ def _is_secure(scope: Scope) -> bool:
 
 
 def _same(given: str, wanted: str) -> bool:
+    # in constant time, so that the time to refuse does not tell how much of a guess was right
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

@@ -33,7 +33,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 @dataclass(frozen=True)
 class Certificate:
-    """Files of a key and its certificate, and what people are told of it."""
+    """Files of a key and its certificate, and what is shown of it to people."""
 
     key: Path
     chain: Path
@@ -43,9 +43,9 @@ class Certificate:
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """Return what https is served with; None where it is not asked for.
+    """Return the certificate that https is served with; None where https is not enabled.
 
-    Raises: SettingsError when the files given cannot be used, or one cannot be made.
+    Raises: SettingsError when the given files cannot be used, or none can be made.
     """
     if settings.ssl_key and settings.ssl_cert:
         return _given(settings.ssl_key, settings.ssl_cert)
@@ -53,12 +53,12 @@ def certificate_of(settings: Settings) -> Certificate | None:
 
 
 def advice(certificate: Certificate, host: str, port: int) -> str:
-    """Return what to tell the owner of a self-signed certificate: what browsers show, and how to go on."""
+    """Return advice for the owner of a self-signed certificate: what browsers show, and how to continue."""
     if host in EVERYWHERE:
         others = [name for name in certificate.names if name != "localhost" and not _is_loopback(name)]
         reach = "Others reach it at " + ", ".join(url_of(name, port, secure=True) for name in others)
     elif host == "localhost" or _is_loopback(host):
-        reach = "Only this machine reaches it; --host 0.0.0.0 lets others in"
+        reach = "Only this machine can reach it; with --host 0.0.0.0 others can too"
     else:
         reach = f"Others reach it at {url_of(host, port, secure=True)}"
     return (
@@ -82,6 +82,7 @@ def url_of(host: str, port: int, secure: bool) -> str:
 def names_of_this_machine(host: str) -> tuple[str, ...]:
     """Return the names and addresses under which others may reach this machine, `host` among them."""
     own = socket.gethostname()
+    # a dictionary as an ordered set
     names = {
         "localhost": None,
         "127.0.0.1": None,
@@ -89,6 +90,7 @@ def names_of_this_machine(host: str) -> tuple[str, ...]:
         own.lower(): None,
         socket.getfqdn().lower(): None,
     }
+    # the name that multicast DNS announces in a local network
     if "." not in own:
         names[f"{own.lower()}.local"] = None
     names |= dict.fromkeys(_addresses(own))
@@ -101,11 +103,12 @@ def _addresses(own_name: str) -> list[str]:
     found = []
     with suppress(OSError):
         found += [str(info[4][0]) for info in socket.getaddrinfo(own_name, None)]
-    # what a packet to the world would be sent from; connecting a datagram socket sends none
+    # the address that a packet to the Internet would be sent from; connecting a datagram socket sends none
     for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))
             found.append(probe.getsockname()[0])
+    # without the zone of a link-local IPv6 address
     return [address.partition("%")[0] for address in found]
 
 
@@ -130,6 +133,7 @@ def _given(key_path: Path, chain_path: Path) -> Certificate:
             " self-signed one."
         )
     try:
+        # OpenSSL refuses weak keys and broken chains: better now than at the first connection
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
     except (ssl.SSLError, OSError) as error:
         raise SettingsError(f"The certificate {chain_path} cannot be served: {error}.") from error
@@ -148,7 +152,7 @@ def _read_key(path: Path) -> PrivateKeyTypes:
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise SettingsError(
-            f"{path} is no private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
+            f"{path} is not a private key that can be read; --ssl-key takes a PEM file (-----BEGIN PRIVATE"
             " KEY-----)."
         ) from None
 
@@ -158,7 +162,7 @@ def _read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(_read(path, "certificate", "--ssl-cert"))
     except ValueError:
         raise SettingsError(
-            f"{path} is no certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----)."
+            f"{path} is not a certificate; --ssl-cert takes a PEM file (-----BEGIN CERTIFICATE-----)."
         ) from None
 
 
@@ -172,11 +176,12 @@ def _read(path: Path, what: str, flag: str) -> bytes:
 
 
 def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder`, made anew where there is none that will do for a year and for all
-    of `names`.
+    """Return the certificate in `folder`; a new one is made where it ends within a year or lacks one of
+    `names`.
     """
     key_path = folder / "key.pem"
     chain_path = folder / "certificate.pem"
+    # one that cannot be used is replaced
     with suppress(SettingsError):
         found = _given(key_path, chain_path)
         leaf = _read_certificate(chain_path)
@@ -186,10 +191,12 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
     leaf = _sign(key, names)
     pem = serialization.Encoding.PEM
     try:
-        # a mode is for the last folder only
+        # one by one: with `parents`, `mode` holds for the last folder only
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         form = serialization.PrivateFormat.PKCS8
+        # the key first: if the program ends in between, key and certificate do not match, and both are made
+        # again
         write_atomically(key_path, key.private_bytes(pem, form, serialization.NoEncryption()), private=True)
         write_atomically(chain_path, leaf.public_bytes(pem), private=True)
     except OSError as error:
@@ -202,6 +209,7 @@ def _self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
 
 def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "personaplex-app, self-signed")])
+    # digital signature alone: the key of an elliptic curve signs and does not encrypt
     usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
     now = _now()
     return (
@@ -210,7 +218,7 @@ def _sign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certi
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # clocks differ
+        # a day earlier, for browsers whose clock is behind
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + MADE_FOR)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
@@ -238,13 +246,13 @@ def _general_name(name: str) -> x509.GeneralName:
 def _described(key: Path, chain: Path, leaf: x509.Certificate, self_signed: bool) -> Certificate:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        said = [
+        listed = [
             str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)
         ]
     except x509.ExtensionNotFound:
-        said = []
+        listed = []
     return Certificate(
-        key, chain, tuple(said), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
+        key, chain, tuple(listed), leaf.fingerprint(hashes.SHA256()).hex(":").upper(), self_signed
     )
 
 

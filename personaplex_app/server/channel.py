@@ -1,4 +1,6 @@
-"""Two ways for the same messages: a WebSocket, or a streamed GET with POSTs where WebSockets do not pass."""
+"""The channels between a talk and its client: a WebSocket, or a streamed GET with POSTs where WebSockets are
+blocked.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from ..protocol_events import FromClient, ToClient
 from .wire import message_of, order_of
 
 CLOSE_PATIENCE_S = 2.0
-# proxies cut what says nothing for 30 s or more; WebSockets have pings of their own
+# proxies cut responses that are silent for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
 
@@ -26,10 +28,10 @@ class Disconnected(Exception):
 
 
 class Channel(Protocol):
-    """What goes between a talk and its client, whole and typed. Bytes are each channel's own affair."""
+    """Carries typed events and orders between a talk and its client; each channel codes the bytes itself."""
 
     async def receive(self) -> FromClient:
-        """Return what comes next. Raises: Disconnected; ProtocolError for what ends the talk."""
+        """Return the next order. Raises: Disconnected; ProtocolError for a message that ends the talk."""
         ...
 
     async def send(self, event: ToClient) -> None:
@@ -37,12 +39,12 @@ class Channel(Protocol):
         ...
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Say goodbye; never raises."""
+        """Close the connection with a code and a reason; never raises."""
         ...
 
 
 class Frames:
-    """The frames of a WebSocket that has been accepted, as they come and go."""
+    """Receives and sends the frames of a WebSocket that has been accepted."""
 
     def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
         self._socket = socket
@@ -53,17 +55,18 @@ class Frames:
         try:
             frame = await self._socket.receive()
         except (WebSocketDisconnect, RuntimeError):
+            # Starlette raises RuntimeError for a socket that is closed already
             raise Disconnected from None
         if frame["type"] == "websocket.disconnect":
             raise Disconnected
         data = frame.get("bytes")
         data = data if data is not None else frame.get("text", "")
-        self._traffic.came(len(data))
+        self._traffic.received(len(data))
         return data
 
     async def send(self, data: bytes | str) -> None:
         """Send one frame, waiting while the transport is full. Raises: Disconnected."""
-        self._traffic.went(len(data))
+        self._traffic.sent(len(data))
         try:
             if isinstance(data, str):
                 await self._socket.send_text(data)
@@ -74,7 +77,7 @@ class Frames:
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """Close the WebSocket; never raises."""
-        # a reader that has stopped must not hold the talk's end
+        # a client that no longer reads must not delay the talk's end
         with anyio.move_on_after(CLOSE_PATIENCE_S):
             if self._socket.application_state is WebSocketState.CONNECTED:
                 try:
@@ -84,12 +87,12 @@ class Frames:
 
 
 def _close_reason(reason: str) -> str:
-    """A close frame holds 123 bytes of reason."""
+    """Return a reason that fits into a close frame, which holds 123 bytes of it (RFC 6455, 5.5)."""
     return reason.encode()[:120].decode(errors="ignore")
 
 
 class WebSocketChannel:
-    """The moshi family's messages, one in each binary frame."""
+    """A WebSocket with the moshi protocol's messages, one in each binary frame."""
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
@@ -105,12 +108,14 @@ class WebSocketChannel:
 
 
 class HttpChannel:
-    """The fallback's two half-channels, joined: `put` from POSTs, `stream` to the GET."""
+    """The HTTP fallback's two directions as one channel: `put` takes POSTs, `stream` feeds the GET."""
 
     def __init__(self, traffic: Traffic = Traffic()) -> None:
         self._traffic = traffic
+        # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
+        # a client's POSTs may overlap, and their messages must not be mixed
         self._posting = anyio.Lock()
         self._next_post = 0
         self.streaming = False
@@ -131,6 +136,7 @@ class HttpChannel:
     async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
         self._up_out.close()
+        # `_down_out` stays open: the client still gets what is queued, then its stream ends
         self._down_in.close()
 
     async def put(self, number: int, messages: list[bytes]) -> None:
@@ -141,17 +147,19 @@ class HttpChannel:
         async with self._posting:
             if number < self._next_post:
                 return
+            # before the messages are passed on: a retry of a POST that was cut off must not repeat those
+            # that arrived
             self._next_post = number + 1
             for message in messages:
-                self._traffic.came(len(message))
+                self._traffic.received(len(message))
                 try:
                     await self._up_in.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     raise Disconnected from None
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield packed messages until the talk ends, and something when there is none; leaving early ends the
-        talk.
+        """Yield packed messages until the talk ends, and keep-alives when there are none; closing the
+        generator early ends the talk.
         """
         self.streaming = True
         try:
@@ -159,7 +167,7 @@ class HttpChannel:
                 message = ALIVE
                 with anyio.move_on_after(KEEP_ALIVE_S):
                     message = await self._down_out.receive()
-                self._traffic.went(len(message))
+                self._traffic.sent(len(message))
                 yield pack([message])
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             return
@@ -167,7 +175,7 @@ class HttpChannel:
             self.hang_up()
 
     def hang_up(self) -> None:
-        """The client is gone: whoever receives is told."""
+        """End the channel, since the client is gone: `receive` raises Disconnected from now on."""
         self._up_in.close()
         self._down_out.close()
 

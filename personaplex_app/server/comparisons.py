@@ -1,4 +1,4 @@
-"""Voices side by side: what is to be rendered for whom, how far it is, and the blind tests over it."""
+"""Comparisons of voices: the runs that are rendered, their progress, and the blind tests made of them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Status = Literal["preparing", "rendering", "done", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class ComparisonInput:
-    """What the user says. A recording is somebody's own, and kept nowhere that outlives the process."""
+    """What the user says. A recording is private, and stored nowhere that outlives the process."""
 
     id: str
     title: str
@@ -78,8 +78,8 @@ class ComparisonRequest:
     """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" |
     "recording", name).
 
-    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names another than the
-    app's own.
+    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names an engine other
+    than the app's own.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -91,7 +91,7 @@ class ComparisonRequest:
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
-        """Return what a client's JSON asks for. Raises: BadInput naming the field."""
+        """Return the request in a client's JSON. Raises: BadInput naming the field."""
         inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
         if wrong := next(
             (
@@ -107,7 +107,7 @@ class ComparisonRequest:
         seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
         if not isinstance(engine, str):
             raise BadInput(
-                f"The engine is {shorten(engine)}; it must be a name, or empty for the one that speaks."
+                f"The engine is {shorten(engine)}; it must be a name, or empty for the current one."
             )
         if not isinstance(persona, str):
             raise BadInput(
@@ -133,6 +133,7 @@ def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
     if (
         not isinstance(value, list)
         or not 1 <= len(value) <= most
+        # not `isinstance`: True and False are ints too
         or any(type(each) is not kind for each in value)
     ):
         raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
@@ -143,8 +144,7 @@ def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
 class ComparisonRun:
     """One comparison being rendered.
 
-    Row by row the conditions, column by column the voices. Whoever it is rendered for may use their cloned
-    voices in it.
+    Its cells are conditions (rows) by voices (columns). Its caller may use their own cloned voices in it.
     """
 
     id: str
@@ -158,7 +158,7 @@ class ComparisonRun:
     private: bool = False
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
-    # how it ended; the sound that was to be answered is let go then
+    # its progress when it ended; the requests with their sound are dropped then
     ended: BatchProgress | None = None
 
     @property
@@ -215,6 +215,7 @@ class Comparisons:
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
         self._synthesiser: Synthesiser | None = None
+        # the synthesiser takes one call at a time
         self._speaking = threading.Lock()
         # one at a time: live talks need the cores more
         self._heavy = anyio.CapacityLimiter(1)
@@ -226,14 +227,14 @@ class Comparisons:
             self._upload.close()
 
     async def heavy(self, work: Callable[..., T], *args: Any) -> T:
-        """Do what takes a while off the event loop."""
+        """Run work that takes long in a thread, one at a time."""
         return await in_thread(self._heavy, work, *args)
 
     async def light(self, work: Callable[..., T], *args: Any) -> T:
-        """Do what somebody waits for to listen off the event loop."""
+        """Run work that somebody who listens waits for in a thread, apart from what takes long."""
         return await in_thread(self._light, work, *args)
 
-    # what is said
+    # inputs
 
     def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
         """Return a recording as an input, for this owner. Raises: BadAudio."""
@@ -241,6 +242,7 @@ class Comparisons:
         samples = audio.decode(data, MAX_RECORDING_S, notes.append, "Your recording")
         if not self.app_state.transcriber.hears_speech(samples):
             notes.append(NO_SPEECH)
+        # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
         made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, tuple(notes))
         self._recordings[id_] = made
@@ -287,13 +289,14 @@ class Comparisons:
         self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
         if asked.persona:
             find(asked.persona, self.app_state.personas)
+        # by content, so that the same request goes on with the same run
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.active:
             return run
         if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
-        # who chooses anew waits for nothing else
+        # one run for each owner: a new choice replaces the earlier one
         for other in self._runs.values():
             if other.caller.owner == owner:
                 self.cancel(other)
@@ -303,6 +306,7 @@ class Comparisons:
                 " ended."
             )
         if len(self._runs) >= MAX_RUNS:
+            # there is one, since fewer can be active than are remembered
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = ComparisonRun(id_, caller, asked)
         self.app_state.tasks.start_soon(self._render, run)
@@ -345,7 +349,7 @@ class Comparisons:
                     run.status = "rendering"
                     await run.batch.run()
                 if seconds and run.batch.errors:
-                    # with the next lease it goes on
+                    # the lease ended before all was rendered: started again, the run goes on
                     raise next(iter(run.batch.errors.values()))
                 run.status = "done"
             except PersonaplexError as error:
@@ -373,27 +377,28 @@ class Comparisons:
         run.private = any(voice.startswith(CLONE_PREFIX) for voice in run.asked.voices)
         requests: list[RenderRequest] = []
         for kind, name in run.asked.inputs:
-            said = self._input(kind, name)
-            run.private |= said.private
+            spoken = self._input(kind, name)
+            run.private |= spoken.private
             first: RenderRequest | None = None
             persona = find(
-                run.asked.persona or said.persona or self.app_state.personas[0].name, self.app_state.personas
+                run.asked.persona or spoken.persona or self.app_state.personas[0].name,
+                self.app_state.personas,
             )
             for seed in run.asked.seeds:
-                told = hashlib.sha256(persona.prompt.encode()).hexdigest()
-                sound = hashlib.sha256(audio.float_to_pcm16(said.samples)).hexdigest()
-                run.conditions.append(Condition(sound, said.title, persona.name, told, seed))
+                prompt = hashlib.sha256(persona.prompt.encode()).hexdigest()
+                sound = hashlib.sha256(audio.float_to_pcm16(spoken.samples)).hexdigest()
+                run.conditions.append(Condition(sound, spoken.title, persona.name, prompt, seed))
                 for voice in run.asked.voices:
                     about = {"engine": run.asked.engine, "sampling": {"seed": seed}}
                     wanted = ChatRequest(voice=voice, persona=persona.name, **about)
                     made = request(
-                        said.samples,
+                        spoken.samples,
                         self.app_state.session_config(wanted, caller=run.caller),
                         seed,
-                        run.asked.room_s if said.private else 0.0,
+                        run.asked.room_s if spoken.private else 0.0,
                     )
                     first = first or made
-                    # one copy of the sound for all who answer it
+                    # all voices share one copy of the sound
                     requests.append(replace(made, user=first.user))
         total_s = sum(each.duration_s for each in requests)
         if total_s > MAX_TOTAL_S:
@@ -403,7 +408,7 @@ class Comparisons:
             )
         return requests
 
-    # what was rendered
+    # results
 
     def rendering(self, key: str) -> Rendering:
         """Return a rendering by its key. Raises: NotFound."""
@@ -427,9 +432,9 @@ class Comparisons:
 
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
-        told = measures(matched.rendering)
+        measured = measures(matched.rendering)
         return {
-            **told,
+            **measured,
             "gain_db": matched.agent_gain_db,
             "lane": matched.lane(),
             "duration_s": round(matched.rendering.duration_s, 2),
@@ -459,7 +464,7 @@ class Comparisons:
 
     def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""
-        # whoever takes a test needs its other clips later
+        # a listener needs the test's other clips later: none of them may be dropped from the cache
         for clip in (clip for row in test.design.clips for clip in row):
             for cache in (self._kept_cache, self.app_state.renderings):
                 cache.touch(clip.audio)

@@ -1,4 +1,4 @@
-"""How often one caller may begin something."""
+"""A rate limit: how often one caller may begin something."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 from ..errors import CapacityError
 from ..principal import Principal
 
+# bounds memory, however many addresses call
 MOST_CALLERS = 4096
 
 
 class ConnectRate:
-    """At most so many of something a minute from one address, as the caller's limits say; remembers a bounded
-    number of addresses.
+    """Limits how many of something one address may begin a minute; remembers a bounded number of addresses.
+
+    The number is in the caller's limits, and `what` names the thing in the error.
     """
 
     def __init__(self, what: str = "talks", most_callers: int = MOST_CALLERS) -> None:
@@ -34,6 +36,8 @@ class ConnectRate:
                 f"More than {most} {self._what} a minute from this address; wait"
                 f" {60 - (now_s - times[0]):.0f} s."
             )
+        # `pop` above and insertion keep the dictionary in order of last use, so that the first is the
+        # oldest
         if len(self._recent) >= self._most:
             self._recent.pop(next(iter(self._recent)))
         self._recent[who] = times

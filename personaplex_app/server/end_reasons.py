@@ -1,4 +1,4 @@
-"""How talks end."""
+"""The ways in which talks end: reason, sentence and close code of each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FAULT = EndReason(
 
 
 def end_of(error: PersonaplexError) -> EndReason:
-    """Return the end that an error leads to."""
+    """Return how a talk ends that an error ends."""
     of_engine = isinstance(error, EngineError) and not isinstance(error, GpuUnavailable)
     reason = "engine_error" if of_engine else error.code
     return EndReason(reason, str(error), error.close_code, failed=True)

@@ -1,6 +1,4 @@
-"""The engine that speaks: loaded in the background, waited for by callers, and replaced by another when it
-fails.
-"""
+"""Load the engine in the background, let callers wait for it, and replace it by another when it fails."""
 
 from __future__ import annotations
 
@@ -18,34 +16,37 @@ from ..errors import EngineUnavailable, PersonaplexError
 log = logging.getLogger(__name__)
 
 
-class _Bell:
-    """Wakes tasks of event loops from any thread. `rings` counts how often it has rung."""
+class _Notifier:
+    """Wakes tasks of event loops from any thread. `changes` counts the notifications.
+
+    An asyncio.Event belongs to one loop and may not be set from another thread, hence this.
+    """
 
     def __init__(self) -> None:
-        self.rings = 0
+        self.changes = 0
         self._lock = threading.Lock()
         self._sleepers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake everybody."""
         with self._lock:
-            self.rings += 1
-            for rung, loop in self._sleepers.items():
+            self.changes += 1
+            for woken, loop in self._sleepers.items():
                 with suppress(RuntimeError):  # the loop is closed, and nobody waits there any more
-                    loop.call_soon_threadsafe(rung.set)
+                    loop.call_soon_threadsafe(woken.set)
 
-    async def beyond(self, rings: int) -> None:
-        """Wait until it has rung more often than that."""
-        rung = asyncio.Event()
+    async def wait_beyond(self, changes: int) -> None:
+        """Wait until there were more notifications than that."""
+        woken = asyncio.Event()
         with self._lock:
-            if self.rings > rings:
+            if self.changes > changes:
                 return
-            self._sleepers[rung] = asyncio.get_running_loop()
+            self._sleepers[woken] = asyncio.get_running_loop()
         try:
-            await rung.wait()
+            await woken.wait()
         finally:
             with self._lock:
-                del self._sleepers[rung]
+                del self._sleepers[woken]
 
 
 @dataclass
@@ -57,7 +58,7 @@ class _Attempt:
     stages: list[EngineState] = field(default_factory=lambda: [EngineState("starting")])
 
     def note(self, state: EngineState) -> bool:
-        """Take a report; return whether callers should hear of it: a download has thousands."""
+        """Take a report; return whether callers are to be notified of it: a download has thousands."""
         before = self.stages[-1]
         if (before.stage, _tenth(before)) != (state.stage, _tenth(state)):
             share = "" if state.progress is None else f" {state.progress:.0%}"
@@ -70,8 +71,8 @@ class _Attempt:
 
 
 class EngineSupervisor:
-    """Loads an engine; where it fails, at once or later, and `build` is given, the one that takes over is
-    built and loaded.
+    """Loads an engine. Where it fails, while loading or later, and `build` is given, its replacement is built
+    and loaded.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class EngineSupervisor:
         self._attempt = _Attempt(engine, choice)
         self._build = build
         self._closing = False
-        self._changed = _Bell()
+        self._changed = _Notifier()
         self._refusal: PersonaplexError | None = None
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
         # every voice that a page may have shown, before the engine was loaded or before another took over
@@ -106,48 +107,52 @@ class EngineSupervisor:
         """Load in this thread, where it must be this one. Raises: whatever the engine's `load` raises."""
         self.engine.load(self._report)
 
-    async def ready(self, tell: Callable[[EngineState], None]) -> Engine:
-        """Return the engine once it can open sessions, telling every stage on the way, however short.
+    async def ready(self, on_stage: Callable[[EngineState], None]) -> Engine:
+        """Return the engine once it can open sessions.
 
-        Raises: EngineUnavailable when it could not start, or what `refuse` was given.
+        `on_stage` is called with every stage until then, however short.
+
+        Raises: EngineUnavailable when it could not start, or the error that `refuse` was called with.
         """
         attempt = self._attempt
         at = len(self._attempt.stages) - 1
-        told = None
+        reported = None
         while True:
-            # counted before the look, so that nothing which happens after it is missed
-            rings = self._changed.rings
+            # read before the stages, so that no change after that is missed
+            changes = self._changed.changes
             if attempt is not self._attempt:
                 attempt = self._attempt
                 at = 0
             fresh = attempt.stages[at:]
+            # the last stage is read again, since it may be replaced by a newer report of itself
             at += len(fresh) - 1
             for state in fresh:
                 if state.stage == "failed":
                     raise EngineUnavailable(state.detail)
                 if state.stage == "ready":
                     return attempt.engine
-                if state is not told:
-                    told = state
-                    tell(state)
+                if state is not reported:
+                    reported = state
+                    on_stage(state)
             if self._refusal:
                 raise self._refusal
-            await self._changed.beyond(rings)
+            await self._changed.wait_beyond(changes)
 
     def refuse(self, error: PersonaplexError) -> None:
-        """Let nobody wait for the engine any longer."""
+        """Raise `error` in every call that waits for the engine, now and later."""
         self._refusal = error
-        self._changed.ring()
+        self._changed.notify()
 
     def look(self) -> None:
-        """Put another engine in the place of one that can hold no more talks.
+        """Replace an engine that can hold no more talks.
 
-        For the event loop, now and then.
+        To be called on the event loop from time to time.
         """
         attempt = self._attempt
         if attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
             return
         log.error("engine %s is lost: %s", attempt.engine.name, why)
+        # at once, so that no further talk begins on it and the next `look` does nothing
         attempt.stages.append(EngineState("starting"))
         self._thread = threading.Thread(
             target=self._take_over, args=(attempt, why), name="engine-load", daemon=True
@@ -155,8 +160,9 @@ class EngineSupervisor:
         self._thread.start()
 
     def close(self) -> None:
-        """Break off the loading, if it still goes on, and free the engine."""
+        """Abort the loading, if it is still going on, and free the engine."""
         self._closing = True
+        # a download or a load looks for `_closing` at each report only
         self._thread.join(timeout=30)
         self.engine.close()
 
@@ -166,7 +172,7 @@ class EngineSupervisor:
             attempt.engine.load(self._report)
             self._report(EngineState("ready"))
         except _Closed:
-            log.info("engine %s: its loading was broken off", attempt.engine.name)
+            log.info("engine %s: its loading was aborted", attempt.engine.name)
         except PersonaplexError as error:
             self._take_over(attempt, str(error))
         except Exception:
@@ -178,7 +184,7 @@ class EngineSupervisor:
             )
 
     def _take_over(self, failed: _Attempt, why: str) -> None:
-        """Free what failed and load what speaks in its place; where nothing is left, say so."""
+        """Free the failed engine and load its replacement; where there is none, the state is "failed"."""
         if self._closing:
             return
         choice = replacement(failed.choice, why)
@@ -187,10 +193,11 @@ class EngineSupervisor:
             return
         log.error("engine %s failed, %s takes over: %s", failed.engine.name, choice.name, why)
         try:
+            # first of all: the machine may not have the memory for both
             failed.engine.close()
             self._attempt = _Attempt(self._build(choice), choice)
             self.offered_voices |= _names(self.engine)
-            self._changed.ring()
+            self._changed.notify()
         except Exception:
             log.exception("engine %s could not take over", choice.name)
             self._note(failed, EngineState("failed", why))
@@ -204,11 +211,11 @@ class EngineSupervisor:
 
     def _note(self, attempt: _Attempt, state: EngineState) -> None:
         if attempt.note(state):
-            self._changed.ring()
+            self._changed.notify()
 
 
 class _Closed(Exception):
-    """The app ends while the engine loads."""
+    """Raised in an engine's progress report, to abort its loading when the app ends."""
 
 
 def _names(engine: Engine) -> frozenset[str]:
@@ -216,7 +223,7 @@ def _names(engine: Engine) -> frozenset[str]:
 
 
 def _tenth(state: EngineState) -> int:
-    """A download reports thousands of times; ten of them are worth a line."""
+    """Return the tenth of its progress: of a download's thousands of reports ten are worth a log line."""
     return int((state.progress or 0.0) * 10)
 
 

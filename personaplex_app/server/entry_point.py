@@ -1,4 +1,4 @@
-"""The ways into a talk: what each speaks, grants and wants to be told."""
+"""The entry points of talks: the codec, the limits and the events of each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ EVERYTHING = frozenset(EVENTS.values())
 
 @dataclass(frozen=True)
 class EntryPolicy:
-    """What one way in grants its talks, within the app's limits.
+    """The limits of an entry point's talks, within the app's limits.
 
-    A caller waits at most `wait_s` to begin and may send nothing for `silent_s`. A `persona` stands for one
-    that is not in the catalogue. `may_lease` tells whether the talk may take a device that is lent to
-    visitors of the page: only who comes from there can hold one.
+    A caller waits at most `wait_s` to begin and may send nothing for `silent_s`. A `persona` is used in place
+    of the requested one; it need not be in the catalogue. `may_lease` says whether the talk may take a device
+    that is lent to visitors of the page: only the page can hold such a lease.
     """
 
     talk_s: float = math.inf
@@ -35,10 +35,10 @@ class EntryPolicy:
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """One way into a talk.
+    """A way to hold a talk: the page's WebSocket, the HTTP fallback, the gateway.
 
-    `name` stands in the log and the metrics. `codec` makes what a talk's sound is coded with. Of what a
-    client can be told as JSON objects it is told `events`, which are types of `protocol_events.EVENTS`.
+    `name` is used in the log and the metrics. `codec` makes the codec of a talk's sound. Of the events that
+    are JSON objects (`protocol_events.EVENTS`), the clients get the types in `events`.
     """
 
     name: str
@@ -50,8 +50,6 @@ class EntryPoint:
 def page_entry(
     name: str, request: ChatRequest, policy: EntryPolicy = EntryPolicy(may_lease=True)
 ) -> EntryPoint:
-    """Return the entry point of the page and of the moshi family's clients, over whichever transport `name`
-    says.
-    """
+    """Return the entry point of the page and of other moshi clients, over the transport that `name` says."""
     events = EVERYTHING if request.events else frozenset()
     return EntryPoint(name, partial(make_codec, request.codec), policy, events)

@@ -1,5 +1,5 @@
-"""Evaluations run from the page: in slots that no talk needs, one at a time, in a folder that asking again
-goes on in.
+"""Evaluations run from the page: one at a time, in slots that no talk needs. The same run started again
+continues in the same folder.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class EvaluationStatus:
 class Evaluations:
     """The evaluations of one app.
 
-    The scenarios are ours and hold nothing of anybody, so whoever asks for the same run shares it.
+    The scenarios are the program's own and hold nothing private, so that everybody who starts the same run
+    shares its results.
     """
 
     def __init__(self, app_state: AppState) -> None:
@@ -71,8 +72,8 @@ class Evaluations:
         return path
 
     async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
-        """Hold, measure and report, telling how far it is. Closing it stops it; what is done stays and is not
-        done again.
+        """Hold the conversations, measure them and write the report, yielding the progress. Closing the
+        generator stops the run; what is done is kept and not done again.
 
         Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
         """
@@ -86,8 +87,8 @@ class Evaluations:
         self._busy = True
         try:
             async with aclosing(self._run(plan, dnsmos)) as steps:
-                async for told in steps:
-                    yield told
+                async for status in steps:
+                    yield status
         finally:
             self._busy = False
 
@@ -95,6 +96,7 @@ class Evaluations:
         states: list[EngineState] = []
         engine = await self._app_state.supervisor.ready(states.append)
         plan = plan.checked(engine)
+        # kept, since its networks take seconds to load
         if dnsmos not in self._benches:
             self._benches[dnsmos] = await anyio.to_thread.run_sync(Evaluator, dnsmos)
         evaluator = self._benches[dnsmos]
@@ -103,10 +105,11 @@ class Evaluations:
         out = self._folder / run_id
         before = memory_use()
         missing = await anyio.to_thread.run_sync(begin, out, plan, engine, evaluator)
-        await anyio.to_thread.run_sync(self._let_go)
+        await anyio.to_thread.run_sync(self._delete_old_runs)
         total = len(plan.conversations)
         kept = len(plan.conversations) - len(missing)
         began_s = time.monotonic()
+        # in small groups: a rendering waits in the temporary cache, which is bounded, until it is measured
         at_once = 2 * max(1, self._app_state.admission.total)
         for first in range(0, len(missing), at_once):
             async with aclosing(self._hold(plan, evaluator, out, missing[first : first + at_once])) as steps:
@@ -123,9 +126,7 @@ class Evaluations:
     async def _hold(
         self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]
     ) -> AsyncGenerator[int, None]:
-        """Render some conversations beside each other, then measure and keep them; yield how many are
-        over.
-        """
+        """Render some conversations at the same time, then measure and keep them; yield how many are done."""
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
         say = [
             partial(evaluator.say, by_name[conversation.scenario], conversation.seed)
@@ -143,22 +144,23 @@ class Evaluations:
             job = RenderJob(self._app_state, requests, device)
             try:
                 while not job.over:
+                    # rendering is half of the work; measuring, below, is the other half
                     yield job.progress.done // 2
                     await job.changed(TELL_EVERY_S)
             finally:
                 job.cancel()
         if job.fault or job.batch.errors:
             raise job.fault or next(iter(job.batch.errors.values()))
-        for index, (conversation, said) in enumerate(zip(conversations, spoken, strict=True)):
+        for index, (conversation, user) in enumerate(zip(conversations, spoken, strict=True)):
             rendering = await anyio.to_thread.run_sync(job.cache.get, job.batch.keys[index])
             if rendering is None:
                 raise NotFound(
-                    "A conversation was held but is gone already: there is no room for it. Try again later."
+                    "A conversation was rendered but is gone already: there is no room for it. Try again."
                 )
-            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, said, agent_side_of(rendering))
+            await anyio.to_thread.run_sync(evaluator.keep, out, conversation, user, agent_side_of(rendering))
             yield index + 1
 
-    def _let_go(self) -> None:
+    def _delete_old_runs(self) -> None:
         """Delete the oldest runs beyond those that are kept."""
         runs = sorted(
             (path for path in self._folder.iterdir() if path.is_dir()),

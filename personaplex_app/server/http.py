@@ -1,4 +1,4 @@
-"""What all routes share: errors as sentences, bounded bodies, who calls."""
+"""Helpers of all routes: errors as JSON, bounded bodies, the caller."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Endpoint = Callable[[Request], Awaitable[Response]]
+# the first that fits counts: several of these are a BadInput too
 _STATUS: tuple[tuple[type[PersonaplexError], int], ...] = (
     (NotFound, 404),
     (TalkRunning, 409),
@@ -30,8 +31,8 @@ def status_of(error: PersonaplexError) -> int:
 
 
 def errors_as_json(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that our errors become JSON with the sentence and a fitting status, and are counted
-    where the app counts.
+    """Wrap an endpoint so that the program's errors become JSON with their sentence and a fitting status, and
+    are counted in the app's metrics.
     """
 
     @wraps(endpoint)
@@ -48,6 +49,7 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
 
 async def limited_body(request: Request, limit_bytes: int) -> bytes:
     """Return a request's body. Raises: BadInput as soon as it is over the limit."""
+    # counted while it arrives: a Content-Length may be missing or wrong
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -59,7 +61,7 @@ async def limited_body(request: Request, limit_bytes: int) -> bytes:
 async def json_object(request: Request, limit_bytes: int, example: str = "") -> dict[str, Any]:
     """Return a request's body as the JSON object that it is.
 
-    Raises: BadInput when it is too large or something else; `example` goes on with "a JSON object".
+    Raises: BadInput when it is too large or something else; `example` continues its words "a JSON object".
     """
     try:
         value = json.loads(await limited_body(request, limit_bytes))
@@ -71,15 +73,15 @@ async def json_object(request: Request, limit_bytes: int, example: str = "") -> 
 
 
 def principal_of(connection: HTTPConnection) -> Principal:
-    """Return who calls, as the authentication before every route found out."""
+    """Return who calls, as established by the authentication before every route."""
     return connection.state.principal
 
 
 def principal_and_id(request: Request, parameter: str) -> tuple[Principal, str]:
-    """Return who calls, and the id of the thing that the path names."""
+    """Return who calls, and the id in the path."""
     return principal_of(request), request.path_params[parameter]
 
 
 def private_json(content: dict[str, Any], status: int = 200) -> JSONResponse:
-    """Return JSON that nobody on the way may keep."""
+    """Return JSON that no cache may keep."""
     return JSONResponse(content, status, headers=PRIVATE)

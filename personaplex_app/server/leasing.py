@@ -1,4 +1,4 @@
-"""Engines whose device is lent: how a talk or a rendering comes by it, and gives it back whatever happens."""
+"""Leases of devices: how a talk or a rendering gets one, and returns it whatever happens."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ LEAST_RENDER_S = 10
 
 @dataclass(frozen=True)
 class UsableEngine:
-    """What can be talked to, and for how long; for ever where nothing had to be lent.
+    """An engine that can open sessions, and for how long; without limit where no device is leased.
 
-    Renderings take `admission` and `workers`: on a device of their own they stand in nobody's way, and nobody
-    in theirs.
+    Renderings use `admission` and `workers`: on a leased device these are separate from the app's, since such
+    renderings and the app's talks do not share a device.
     """
 
     engine: Engine
@@ -45,23 +45,26 @@ class UsableEngine:
 
 @asynccontextmanager
 async def usable_engine(
-    app_state: AppState, engine: Engine, length_s: float, wish: Callable[[str], None]
+    app_state: AppState, engine: Engine, length_s: float, offer: Callable[[str], None]
 ) -> AsyncIterator[UsableEngine]:
-    """Give `engine` on a device for `length_s`, once it is lent; as it is where it needs none.
+    """Yield `engine` on a device that is leased for `length_s`; an engine that needs no lease as it is.
 
-    `wish` is called with the token that `LeasingEngine.hold` takes, and must bring it there.
+    `offer` is called with the token that `LeasingEngine.hold` takes, and must have `hold` called with it.
 
     Raises: GpuUnavailable with the sentence that says when to come back, BadInput, EngineError.
     """
     if not isinstance(engine, LeasingEngine) or not length_s:
         yield UsableEngine(engine, lambda: math.inf, app_state.admission, app_state.workers)
         return
+    # ended below whatever happens, also before the device is granted
     lease = engine.lease(length_s)
     try:
-        wish(lease.token)
+        offer(lease.token)
         granted = anyio.Event()
         loop = asyncio.get_running_loop()
+        # the future is done on the thread of the page's event, while this waits on the loop
         lease.granted.add_done_callback(lambda _: loop.call_soon_threadsafe(granted.set))
+        # the page is waited for in vain where it was closed or its event did not arrive
         with anyio.move_on_after(HOLD_PATIENCE_S):
             await granted.wait()
         if not (granted.is_set() or lease.held):
@@ -75,6 +78,7 @@ async def usable_engine(
             lease.engine, lambda: lease.left_s, Admission(1, lease.left_s), anyio.CapacityLimiter(1)
         )
     finally:
+        # shielded: a talk that is cancelled must return the device too
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lease.end)
 
@@ -83,15 +87,15 @@ async def usable_engine(
 async def usable_engine_here(
     app_state: AppState, engine: Engine, requests: Sequence[RenderRequest]
 ) -> AsyncIterator[UsableEngine]:
-    """Give an engine for renderings into the app's temporary cache.
+    """Yield an engine for renderings into the app's temporary cache.
 
-    What is lent is lent to the visitor whose event this is called in.
+    A device is leased to the visitor in whose page event this is called.
     """
     length_s = await anyio.to_thread.run_sync(render_length_s, requests, engine, app_state.renderings)
 
     def hold(token: str) -> None:
         values = cast(LeasingEngine, engine).hold(token)
-        # a task and a thread begin with the event's own context, which tells who the visitor is
+        # tasks and threads inherit the event's context variables, by which the platform knows the visitor
         app_state.tasks.start_soon(anyio.to_thread.run_sync, _exhaust, values)
 
     async with usable_engine(app_state, engine, length_s, hold) as device:
@@ -107,7 +111,7 @@ def render_length_s(requests: Sequence[RenderRequest], engine: Engine, cache: Re
     missing = {
         key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None
     }
-    # what talks as fast as it hears renders at least as fast
+    # an engine that keeps up with a talk renders at least in real time
     seconds = math.ceil(sum(missing.values()))
     return min(max(seconds, LEAST_RENDER_S), max(engine.lease_lengths_s)) if missing else 0
 

@@ -14,6 +14,7 @@ from ..gateway.wire import MAX_MESSAGE_BYTES
 
 PORTS_TRIED = 50
 PING_EVERY_S = 10.0
+# 0.7 s of PCM; the kernel's default would hold many seconds, which nobody counts
 SEND_BUFFER_BYTES = 32 * 1024
 ABORT_AFTER_S = 5.0
 GRACEFUL_SHUTDOWN_S = 3
@@ -24,7 +25,7 @@ _Protocol: Any = AutoWebSocketsProtocol
 
 
 class BoundedWebSocket(_Protocol):
-    """uvicorn's WebSocket, with little audio waiting in a slow reader's socket."""
+    """uvicorn's WebSocket with small buffers, so that little audio waits in a slow reader's socket."""
 
     def connection_made(self, transport: Any) -> None:
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
@@ -34,24 +35,25 @@ class BoundedWebSocket(_Protocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        # closing waits until the peer has read what was sent; one that reads nothing is not waited for
+        # closing waits until the peer has read what was sent, which a peer that reads nothing never does
         self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
 
 
 def limits(ping_every_s: float) -> dict[str, Any]:
-    """Return what makes a server take small messages, ping early, and wait for no request at its end."""
+    """Return uvicorn's options for small messages, early pings, and an end that waits for no request."""
     return {
         "ws_max_size": MAX_MESSAGE_BYTES,
         "ws_max_queue": 8,
         "ws_ping_interval": min(PING_EVERY_S, ping_every_s),
         "ws_ping_timeout": PING_EVERY_S,
+        # sound does not shrink, and compressing it costs time on the loop
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
     }
 
 
 def limit(config: uvicorn.Config, ping_every_s: float) -> None:
-    """Set the limits of a server that somebody else started; they hold for every connection from now on."""
+    """Set the limits of a server that Gradio started; they hold for every connection from now on."""
     for name, value in limits(ping_every_s).items():
         setattr(config, name, value)
     config.ws_protocol_class = BoundedWebSocket
@@ -66,8 +68,8 @@ class Server(uvicorn.Server):
             app,
             ws=BoundedWebSocket,
             lifespan="on",
-            # the program's own log; and forwarded headers are `ProxyHeaders`'s affair: uvicorn itself would
-            # believe whoever connects from this machine
+            # the program has its own log; and forwarded headers are left to `ProxyHeaders`, since uvicorn
+            # would trust every peer on this machine
             log_config=None,
             log_level="warning",
             proxy_headers=False,
@@ -94,7 +96,7 @@ class Server(uvicorn.Server):
         self._settled.set()
 
     def close(self) -> None:
-        """End the requests and the app, as far as they end in time."""
+        """End the requests and the app, waiting a bounded time for them."""
         self.should_exit = True
         self._thread.join(GRACEFUL_SHUTDOWN_S + CLOSE_PATIENCE_S)
 
@@ -102,17 +104,20 @@ class Server(uvicorn.Server):
         try:
             self.run()
         finally:
+            # also when it failed to start, or `start` would wait forever
             self._settled.set()
 
 
 def free_port(host: str, port: int) -> int:
-    """Return `port`, or the next free one, saying so.
+    """Return `port`, or the next free one, printing that.
 
     Raises: SettingsError when none of the next fifty is free.
     """
     reason = "it does not exist"
     for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
+        # another program may still take the port before the server does; `Server.start` reports that
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            # as uvicorn does: a port whose last connections are still in TIME_WAIT can be used
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, candidate))

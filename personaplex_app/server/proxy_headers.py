@@ -1,4 +1,4 @@
-"""What stands before the app: the path it is served under, and what trusted proxies say of a caller."""
+"""Reverse proxies: the path that the app is served under, and the headers of trusted proxies."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
-    A peer of `trusted` proxies is believed what it says in X-Forwarded-For, -Proto, -Host and -Prefix. The
-    prefix, or `root_path` before it, becomes the scope's `root_path` and the beginning of its `path`, also
-    where the proxy took it off.
+    X-Forwarded-For, -Proto, -Host and -Prefix of `trusted` proxies are used, those of others ignored. The
+    prefix, or rather `root_path` where it is set, becomes the scope's `root_path` and the beginning of its
+    `path`, also where the proxy removed it.
     """
 
     def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str) -> None:
         super().__init__(app, list(trusted))  # type: ignore[arg-type]
         self._root_path = root_path
-        self._wondered = False
+        self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)  # type: ignore[arg-type]
         headers = MutableHeaders(scope=scope)
         prefix = self._root_path
+        # before the base class, which replaces the peer's address by the forwarded one
         if (scope.get("client") or ("",))[0] in self.trusted_hosts:
             if host := _first(headers, "x-forwarded-host"):
                 headers["host"] = host
                 del headers["x-forwarded-host"]
-            said = _first(headers, "x-forwarded-prefix").rstrip("/")
-            if not prefix and PREFIX.fullmatch(said):
-                prefix = said
+            forwarded = _first(headers, "x-forwarded-prefix").rstrip("/")
+            if not prefix and PREFIX.fullmatch(forwarded):
+                prefix = forwarded
         elif "x-forwarded-for" in headers:
-            self._wonder()
+            self._warn()
         if prefix:
             path = scope["path"]
+            # some proxies remove the prefix from the path, others leave it there
             whole = path == prefix or path.startswith(prefix + "/")
             scope = {**scope, "root_path": prefix, "path": path if whole else prefix + path}
         return await super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
-    def _wonder(self) -> None:
-        """Tell once of a proxy that is not trusted: all its visitors count as one."""
-        if not self._wondered:
-            self._wondered = True
+    def _warn(self) -> None:
+        """Log once that a proxy is not trusted: all its visitors count as one caller."""
+        if not self._warned:
+            self._warned = True
             log.warning(
                 "A request came with X-Forwarded-For from an address that is not trusted; the header was"
                 " ignored. If that is your proxy, name it with --trusted-proxies: until then all its visitors"

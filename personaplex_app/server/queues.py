@@ -1,4 +1,4 @@
-"""What waits between a client and its talk, both ways bounded."""
+"""The two queues between a client and its talk, both bounded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class AudioQueue:
         self._live = False
 
     async def put(self, samples: np.ndarray) -> None:
-        """Add samples; before the talk the oldest give way, while it runs the sender waits.
+        """Add samples. When the queue is full, the oldest are dropped before the talk begins, and the sender
+        waits while it runs.
 
         Raises: ProtocolError when they come faster than real time.
         """
@@ -42,6 +43,7 @@ class AudioQueue:
             raise ProtocolError(
                 f"Audio came more than {AHEAD_S:g} s ahead of real time; send it as it is recorded."
             )
+        # a waiting reader stops reading the socket, and TCP slows the client down
         while self._live and self._waiting_samples > WAITING_S * SAMPLE_RATE_HZ:
             await self._changed.wait()
         self._chunks.append(samples)
@@ -61,12 +63,13 @@ class AudioQueue:
         return samples
 
     def _wake(self) -> None:
+        # an anyio event cannot be cleared: whoever waits next gets a new one
         self._changed.set()
         self._changed = anyio.Event()
 
 
 class SendQueue:
-    """What is on its way to the client: at most two seconds of audio, and as many others."""
+    """The events on their way to the client: at most two seconds of audio, and twice as many others."""
 
     def __init__(self) -> None:
         self._most_audio = round(SEND_QUEUE_S / FRAME_S)
@@ -83,9 +86,10 @@ class SendQueue:
         return self._audio <= self._most_audio
 
     async def drain_to(self, channel: Channel) -> None:
-        """Send what is queued, for ever. Raises: Disconnected."""
+        """Send what is queued, until it is cancelled. Raises: Disconnected."""
         async for event in self._take:
             await channel.send(event)
+            # only now: a frame that the transport does not take yet counts as waiting
             self._audio -= isinstance(event, Audio)
 
     def close(self) -> None:

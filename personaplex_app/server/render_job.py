@@ -1,5 +1,5 @@
-"""Renderings made while the app runs: in the app's own tasks, so that they end with it, or when whoever asked
-for them goes away.
+"""Renderings made while the app runs: tasks of the app, so that they end with it, or when nobody waits for
+them any longer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class RenderJob:
-    """A batch under way.
+    """A batch that is being rendered.
 
     Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer.
     """
@@ -27,7 +27,7 @@ class RenderJob:
     def __init__(self, app_state: AppState, requests: Sequence[RenderRequest], device: UsableEngine) -> None:
         """Begin to render into the app's temporary cache.
 
-        To be called on the app's event loop, its engine ready.
+        To be called on the app's event loop, once its engine is ready.
         """
         self.cache = app_state.renderings
         self.batch = RenderBatch(
@@ -53,10 +53,11 @@ class RenderJob:
         """Wait for news, or until `within_s` have passed."""
         with anyio.move_on_after(within_s):
             await self._news.wait()
+        # an anyio event cannot be cleared
         self._news = anyio.Event()
 
     def cancel(self) -> None:
-        """End it within a fraction of a second; what is rendered stays."""
+        """End it within a fraction of a second; what is rendered is kept."""
         self._scope.cancel()
 
     async def _run(self) -> None:

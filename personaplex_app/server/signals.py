@@ -1,5 +1,5 @@
-"""SIGTERM and SIGINT as events: the first tells the app to stop, the second to stop at once, the third is not
-waited for.
+"""SIGTERM and SIGINT as events: the first stops the app, the second stops it at once, and a third ends the
+process.
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ AT_ONCE_S = 10.0
 def listen() -> tuple[threading.Event, threading.Event]:
     """Return the events that the first and the second signal set. To be called on the main thread, once.
 
-    A handler of Python's runs when the main thread looks up from what it does, which a wait for an event
-    never does if the signal came just before it. So the handlers do nothing, and a thread reads the bytes
-    that the interpreter writes for each signal.
+    Python runs a signal's handler on the main thread, between two bytecode instructions; while that thread
+    waits for an event, a handler that became due just before is never run. So the handlers do nothing, and a
+    thread reads the byte that the interpreter writes for each signal (`signal.set_wakeup_fd`).
     """
     stop = threading.Event()
     at_once = threading.Event()
-    heard, written = os.pipe()
-    os.set_blocking(written, False)
-    signal.set_wakeup_fd(written)
-    # a fork has the same pipe, and what it is told is not meant for this process
+    read_fd, write_fd = os.pipe()
+    # Python refuses a wakeup descriptor that blocks
+    os.set_blocking(write_fd, False)
+    signal.set_wakeup_fd(write_fd)
+    # a fork has the same pipe, and signals to it are not meant for this process
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
 
     def watch() -> None:
-        os.read(heard, 1)
+        os.read(read_fd, 1)
         stop.set()
-        os.read(heard, 1)
+        os.read(read_fd, 1)
         at_once.set()
-        select.select([heard], [], [], AT_ONCE_S)
+        select.select([read_fd], [], [], AT_ONCE_S)
+        # not `sys.exit`: neither another thread nor an exit handler may hold up the end any longer
         os._exit(1)
 
     threading.Thread(target=watch, name="signals", daemon=True).start()

@@ -1,7 +1,8 @@
 """A talk on the event loop: waits for the engine and a slot, moves sound and events between the client and
 the talk's worker side (`sessions.talk_runner`), watches limits, and says how it ended.
 
-What a client can be told and order is listed in `protocol_events`; which of it, its entry point says.
+`protocol_events` lists the events that a client can get and the orders that it can give; its entry point
+says which of the events it wants.
 """
 
 from __future__ import annotations
@@ -72,16 +73,16 @@ log = logging.getLogger(__name__)
 GOODBYE_S = 2.0
 WARN_BEFORE_S = 30.0
 TICK_S = 0.5
-# between two reports of a page, which come about once a second
+# how many are believed between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
-# of so many different unknown orders a client is told, each once
-MOST_UNKNOWN_TOLD = 8
+# how many different unknown types are answered, each once
+MOST_UNKNOWN_ANSWERED = 8
 
 
 @dataclass(frozen=True)
 class _Summary:
-    """What is left of a talk: id and sound of its record, and whether they stay."""
+    """The record of a talk that has ended: its id, its length, whether there is sound, whether it is kept."""
 
     talk_id: str | None = None
     duration_s: float = 0.0
@@ -119,6 +120,7 @@ class Talk:
         self._supervisor: EngineSupervisor = app_state.supervisor
         self._talk: TalkRunner | None = None
         self._sampling = Sampling()
+        # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
         self._engine_name = ""
         self._underruns = 0
@@ -128,6 +130,7 @@ class Talk:
     async def run(self) -> None:
         """Hold the conversation, then say how it ended and close the channel."""
         self._app_state.caller_came()
+        # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
         try:
             with self._scope:
@@ -137,15 +140,17 @@ class Talk:
                     tasks.start_soon(self._guarded, self._converse)
         finally:
             end = self._end or end_reasons.LOST
+            # shielded: a talk that the app's end cancels says goodbye too
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye(end)
+            # only now: the app's end waits until every caller has got its last message
             self._app_state.caller_left()
             if end.failed:
                 self._app_state.metrics.errors.labels(end.reason).inc()
             logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
 
     async def _guarded(self, part: Any) -> None:
-        """Run one part; whatever ends it ends the conversation with a sentence, and nobody else's."""
+        """Run one part; whatever ends it ends this talk with a sentence, and no other talk."""
         try:
             await part()
         except Disconnected:
@@ -157,11 +162,12 @@ class Talk:
             self._finish(end_reasons.FAULT)
 
     def _finish(self, end: EndReason) -> None:
+        # the first reason counts: what is cancelled next may fail too
         self._end = self._end or end
         self._scope.cancel()
 
     def _tell(self, event: ToClient) -> None:
-        """Let the client know, if its entry point wants such an event."""
+        """Queue an event for the client, if its entry point wants such events."""
         if self._wanted(event) and not self._send_queue.put(event):
             self._finish(end_reasons.SLOW)
 
@@ -172,23 +178,23 @@ class Talk:
     async def _write(self) -> None:
         await self._send_queue.drain_to(self._channel)
 
-    # what the client says
+    # orders of the client
 
     async def _read(self) -> None:
         while True:
             try:
                 with anyio.fail_after(self._policy.silent_s):
-                    said = await self._channel.receive()
+                    order = await self._channel.receive()
             except TimeoutError:
                 return self._finish(end_reasons.SILENT)
-            await self._take(said)
+            await self._take(order)
 
-    async def _take(self, said: FromClient) -> None:
-        match said:
+    async def _take(self, order: FromClient) -> None:
+        match order:
             case Audio(payload):
                 await self._audio_queue.put(self._codec.decode(payload))
             case Start() if not self._configured.is_set():
-                self._request = self._request.configured(said)
+                self._request = self._request.configured(order)
                 self._configured.set()
             case BadOrder("start", why) if not self._configured.is_set():
                 raise BadInput(why)
@@ -208,13 +214,13 @@ class Talk:
             case Interrupt():
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
             case SamplingChange():
-                await self._resample(said)
+                await self._resample(order)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
-                self._count_underruns(said.underruns)
+                self._count_underruns(order.underruns)
             case Ping():
-                self._tell(Pong(said.sent))
+                self._tell(Pong(order.sent))
             case UnknownOrder(type_):
                 self._tell_unknown(type_)
             case _:
@@ -222,23 +228,23 @@ class Talk:
                 return
 
     def _tell_unknown(self, type_: str) -> None:
-        """Tell of each unknown type once, and of a bounded number: who sends many has been told enough."""
+        """Answer each unknown type once, up to a bounded number of them."""
         name = shorten(type_)
-        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_TOLD:
+        if name in self._unknown or len(self._unknown) >= MOST_UNKNOWN_ANSWERED:
             return
         self._unknown.add(name)
-        self._tell(
-            Notice("unknown_type", f"A message of the type {name} is unknown here and was passed over.")
-        )
+        self._tell(Notice("unknown_type", f"A message of the type {name} is unknown here and was ignored."))
 
     def _count_underruns(self, reported: int | None) -> None:
-        """Add what is new in the number of gaps that a page reports, as far as it can be true."""
+        """Add the increase in the number of gaps that a page reports, as far as it is plausible."""
         if reported is not None and 0 <= reported - self._underruns <= MOST_UNDERRUNS:
             self._app_state.metrics.underruns.inc(reported - self._underruns)
             self._underruns = reported
 
     async def _resample(self, change: SamplingChange) -> None:
-        """Change temperatures and top-k in mid-talk; what cannot be done is told, and nothing changes."""
+        """Change temperatures and top-k during the talk; a change that is refused changes nothing, and a
+        notice says why.
+        """
         request = self._request.resampled(change)
         try:
             if self._talk is None:
@@ -263,13 +269,14 @@ class Talk:
         if not self._configured.is_set():
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
-        self._session_config()  # a bad request is told before the caller waits in line
+        self._session_config()  # a bad request is refused before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
-        async with AsyncExitStack() as place:
-            engine = await self._enter(place)
-            device = await place.enter_async_context(
+        async with AsyncExitStack() as held:
+            engine = await self._enter(held)
+            device = await held.enter_async_context(
                 usable_engine(app_state, engine, self._lease_s(engine), self._tell_lease)
             )
+            # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
             talk, record = await anyio.to_thread.run_sync(
                 self._open, device.engine, config, limiter=app_state.workers
@@ -284,6 +291,7 @@ class Talk:
                     tasks.start_soon(self._guarded, self._step)
                     tasks.start_soon(self._guarded, self._watch_limits)
             finally:
+                # shielded: whatever cancels the talk, the engine's session is freed and the record completed
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._close, talk, record, limiter=app_state.workers)
 
@@ -301,23 +309,23 @@ class Talk:
             )
         return self._request.lease_s or engine.lease_lengths_s[0]
 
-    async def _enter(self, place: AsyncExitStack) -> Engine:
+    async def _enter(self, held: AsyncExitStack) -> Engine:
         """Wait for the engine and a slot. Raises: CapacityError when that takes too long."""
         app_state = self._app_state
         try:
             with anyio.fail_after(self._policy.wait_s):
                 await self._supervisor.ready(self._tell_state)
                 app_state.fit()
-                await place.enter_async_context(app_state.admission.slot(self._tell_place))
-                # while it waited in line another engine may have taken over
+                await held.enter_async_context(app_state.admission.slot(self._tell_place))
+                # again: while the caller waited in line, another engine may have taken over
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
             raise CapacityError(
-                f"No place came free within {self._policy.wait_s:g} s; try again in a few minutes."
+                f"No slot became free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
     def _open(self, engine: Engine, config: SessionConfig) -> tuple[TalkRunner, TalkRecorder]:
-        """In a worker: begin the session, then its record."""
+        """Begin the engine's session, then its record. Called in a worker thread."""
         session = engine.open(config)
         try:
             owner = self._caller.with_owner_key(self._request.owner)
@@ -334,7 +342,7 @@ class Talk:
         return TalkRunner(session, (meter, stats, record)), record
 
     def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
-        """In a worker: end the session whatever happens, then the record."""
+        """End the engine's session, then, whatever happened, the record. Called in a worker thread."""
         try:
             talk.close()
         finally:
@@ -350,7 +358,7 @@ class Talk:
                 self._tell(event)
 
     def _feed(self, samples: np.ndarray) -> list[ToClient]:
-        """In a worker: step the talk; return what the client is told, sound in the form it takes."""
+        """Step the talk; return the events for the client, with coded sound. Called in a worker thread."""
         assert self._talk
         coded = (self._coded(event) for event in self._talk.feed(samples))
         return [event for event in coded if event]
@@ -363,13 +371,17 @@ class Talk:
         return Audio(payload) if payload else None
 
     async def _watch_limits(self) -> None:
-        """Warn before the time, the user's silence or the server's last grace runs out, then end the talk."""
+        """Warn before a limit is reached, then end the talk.
+
+        The limits are its time, the user's silence, and the time that is left until the server stops.
+        """
         assert self._talk
         app_state = self._app_state
         began_s = time.monotonic()
         warned: set[str] = set()
         while True:
-            # when it ends, and how long before that it is told
+            # when the talk ends, and how long before that the client is warned
+            # in each turn anew, since the user's last speech and a shutdown move them
             limits: dict[LimitKind, tuple[EndReason, float, float]] = {
                 "time": (
                     end_reasons.TIME_LIMIT,
@@ -391,10 +403,11 @@ class Talk:
                 near = left_s <= warn_before_s
                 if near and reason not in warned:
                     self._tell(Limit(reason, left_s))
+                # a user who speaks again has left the idle limit, and is warned anew the next time
                 (warned.add if near else warned.discard)(reason)
             await anyio.sleep(TICK_S)
 
-    # what the client is told
+    # events for the client
 
     def _tell_state(self, state: EngineState) -> None:
         choice = self._supervisor.choice
@@ -431,13 +444,15 @@ class Talk:
             self._tell(Notice("other_voice", text))
 
     async def _say_goodbye(self, end: EndReason) -> None:
-        """Send the last messages past whatever still waited, and close."""
+        """Send the last messages, dropping what is still queued, and close."""
+        # sound that still waits is of no use any more, and the last messages must not wait behind it
         self._send_queue.close()
         last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
         if end.failed:
             last.append(Failure(end.text))
         with anyio.move_on_after(GOODBYE_S):
             try:
+                # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
             except Disconnected:

@@ -1,4 +1,4 @@
-"""Work that blocks, on as many threads as its limiter allows."""
+"""Run blocking work on as many threads as a limiter allows."""
 
 from __future__ import annotations
 

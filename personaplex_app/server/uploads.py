@@ -1,4 +1,4 @@
-"""Large bodies on their way in: few at once, each within a limit of bytes and of time."""
+"""Uploads of large bodies: few at once, each within a limit of bytes and of time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ UPLOAD_PATIENCE_S = 60.0
 
 
 class Uploads:
-    """The uploads of one kind; `what` says in a refusal what the others do."""
+    """Limits how many uploads of one kind run at once; `what` names the others in the error."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._running = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for one upload. Raises: CapacityError when all are taken."""
+    def slot(self) -> Iterator[None]:
+        """Count one upload while it runs. Raises: CapacityError when too many run."""
         if self._running >= MAX_UPLOADS:
             raise CapacityError(f"{MAX_UPLOADS} other {self._what} here; try again in a few seconds.")
         self._running += 1

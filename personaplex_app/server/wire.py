@@ -1,6 +1,6 @@
-"""The one place that turns what a client is told into the wire's messages, and its messages into orders.
+"""Turn events into the wire's messages, and a client's messages into orders. Nothing else does.
 
-No I/O: bytes belong to the channels, the form of the sound to the talk's codec.
+No I/O: the channels send and receive bytes, and the talk's codec codes the sound.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DIGITS = {
     "p95": 2,
     "p99": 2,
 }
-"""How finely numbers are told, by the name of their field; others as they are."""
+"""To how many digits numbers are rounded, by the name of their field; others are sent as they are."""
 _START = bytes([Control.START])
 
 
@@ -57,23 +57,23 @@ def message_of(event: ToClient) -> Message:
 
 def event_fields(event: Any) -> dict[str, Any]:
     """Return the fields of an event's JSON object: the event's own, rounded, with few exceptions."""
-    told = {field.name: _told(field.name, getattr(event, field.name)) for field in fields(event)}
+    values = {field.name: _field(field.name, getattr(event, field.name)) for field in fields(event)}
     match event:
         case Utterance():
-            told["words"] = [[w.text, round(w.start_s, 3), round(w.end_s, 3)] for w in event.words]
+            values["words"] = [[w.text, round(w.start_s, 3), round(w.end_s, 3)] for w in event.words]
         case TurnLatency():
-            told["latency_ms"] = event.latency_ms
-    return told
+            values["latency_ms"] = event.latency_ms
+    return values
 
 
-def _told(name: str, value: Any) -> Any:
+def _field(name: str, value: Any) -> Any:
     if is_dataclass(value):
         return event_fields(value)
     return round(value, _DIGITS[name]) if name in _DIGITS else value
 
 
 def order_of(message: Message) -> FromClient:
-    """Return what a client's message brings.
+    """Return the order in a client's message.
 
     Raises: ProtocolError for a metadata message that is no JSON object with a `type`.
     """
@@ -85,5 +85,6 @@ def order_of(message: Message) -> FromClient:
         case Kind.CONTROL if message.payload[:1] == _START:
             return ControlStart()
         case _:
-            # end of turn, pause, restart, pings, and echoes of what only a server says
+            # end of turn, pause, restart, pings, and kinds that only a server sends: all they say is that the
+            # client is there
             return KeepAlive()

@@ -1,8 +1,8 @@
-"""Who may talk now and who waits in line: a bounded number of slots, first come first served. It knows
+"""Admission to talks: a bounded number of slots, and a queue before them, first come first served. It knows
 nothing of models.
 
-Work that nobody listens to while it is done takes spare slots: those that no talk needs, given back as soon
-as one does.
+Work that nobody waits for in real time, such as renderings, takes spare slots: those that no talk needs,
+given back as soon as one does.
 
 All of it happens on one event loop, and all times are that loop's.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ..errors import CapacityError
 
-TELL_EVERY_S = 5.0
+NOTIFY_EVERY_S = 5.0
 TALKS_REMEMBERED = 50
 MOST_WAITING = 32
 DRAINING = "This server is about to restart and begins no new talks. Try again in a minute."
@@ -32,11 +32,12 @@ class Place:
     wait_s: float
 
 
+# not equal by value: two talks may begin at the same time, and each slot is an element of a set
 @dataclass(frozen=True, eq=False)
 class Slot:
     """The right to hold one talk, from `began_s` on the loop's clock.
 
-    A `spare` one is given back once it is `wanted`.
+    The holder of a `spare` one gives it back once `wanted` is set.
     """
 
     began_s: float
@@ -95,9 +96,9 @@ class Admission:
     async def slot(self, on_wait: Callable[[Place], None], spare: bool = False) -> AsyncIterator[Slot]:
         """Hold a slot; where none is free, wait in line for it.
 
-        Who takes a `spare` one waits behind every talk, and gives it back soon after `wanted` is set. A
-        caller that must wait is told its place through `on_wait` at once, whenever it changes and every five
-        seconds.
+        The caller of a `spare` one waits behind every talk, and gives it back soon after `wanted` is set.
+        While a caller must wait, `on_wait` is called with its place in line: at once, whenever that changes
+        and every five seconds.
 
         Raises: CapacityError when the line is full too, or when no new talks begin.
         """
@@ -131,20 +132,21 @@ class Admission:
         line = self._spare_line if spare else self._line
         if len(line) >= self._most_waiting:
             raise CapacityError(
-                f"All {self._total} places are taken and {len(line)} callers are waiting, which is the most."
+                f"All {self._total} slots are taken and {len(line)} callers are waiting, which is the most."
                 " Try again in a few minutes."
             )
         waiter = _Waiter()
         line.append(waiter)
         if not spare:
-            self._ask_back()
-            self._tell(self._spare_line)
+            self._request_back()
+            self._notify(self._spare_line)
         try:
             while not waiter.slot.done():
+                # before the place is read, so that no move in between is missed
                 waiter.moved = _future()
                 on_wait(self._place(waiter))
                 await asyncio.wait(
-                    (waiter.slot, waiter.moved), timeout=TELL_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                    (waiter.slot, waiter.moved), timeout=NOTIFY_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
             return waiter.slot.result()
         except BaseException:
@@ -156,17 +158,18 @@ class Admission:
         line = next((line for line in (self._line, self._spare_line) if waiter in line), None)
         if line is not None:
             line.remove(waiter)
-            self._tell_line()
+            self._notify_lines()
         elif waiter.slot.done() and waiter.slot.exception() is None:
             self._give_back(waiter.slot.result())
 
-    def _ask_back(self) -> None:
-        """Want a spare slot for every caller in line to talk, the last one given first: least is lost with
-        it.
+    def _request_back(self) -> None:
+        """Ask for one spare slot back for every caller in line to talk, those that began last first: with
+        them the least work is lost.
         """
         spare = sorted(
             (slot for slot in self._running if slot.spare), key=lambda slot: slot.began_s, reverse=True
         )
+        # a slot that was asked for before is still on its way back, and counts
         missing = self.waiting - sum(slot.wanted.is_set() for slot in spare)
         for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
             slot.wanted.set()
@@ -184,14 +187,14 @@ class Admission:
         while (self._line or self._spare_line) and self.used < self._total:
             line = self._line or self._spare_line
             line.popleft().slot.set_result(self._take(spare=line is self._spare_line))
-        self._tell_line()
+        self._notify_lines()
 
-    def _tell_line(self) -> None:
-        self._tell(self._line)
-        self._tell(self._spare_line)
+    def _notify_lines(self) -> None:
+        self._notify(self._line)
+        self._notify(self._spare_line)
 
     @staticmethod
-    def _tell(line: deque[_Waiter]) -> None:
+    def _notify(line: deque[_Waiter]) -> None:
         for waiter in line:
             if not waiter.moved.done():
                 waiter.moved.set_result(None)
@@ -206,9 +209,11 @@ class Admission:
         """
         usual_s = sum(self._lengths_s) / len(self._lengths_s) if self._lengths_s else self._limit_s
         free_in_s = [self._left_s(slot, usual_s) for slot in self._running]
+        # a heap, whose first element is always the slot that becomes free next
         heapq.heapify(free_in_s)
         for _ in range(len(free_in_s) - self._total):
             heapq.heappop(free_in_s)  # after `resize` to fewer, these slots are not given out again
+        # those ahead take the slots as they become free, and hold them for a usual talk each
         for _ in range(ahead if free_in_s else 0):
             heapq.heapreplace(free_in_s, free_in_s[0] + usual_s)
         return free_in_s[0] if free_in_s else self._limit_s

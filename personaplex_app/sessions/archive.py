@@ -21,7 +21,7 @@ DATABASE_NAME = "talks.sqlite3"
 class TalkArchive:
     """A store of talks and the store of their recordings, which only this program uses.
 
-    `kept` says of its talks that they outlive the visit. What a writing call returned from is stored.
+    `kept` says whether its talks outlive the visit. When a call that writes returns, what it wrote is stored.
     Deleting leaves nothing of a talk in either store.
 
     Raises: StorageError, as every method does, when a store fails.
@@ -36,7 +36,7 @@ class TalkArchive:
         self._clock = clock
         self._live: set[str] = set()
         try:
-            self._take_up()
+            self._recover()
         except BaseException:
             talks.close()
             raise
@@ -50,6 +50,7 @@ class TalkArchive:
         Raises: StorageFull.
         """
         talk_id = talk_id or new_talk_id()
+        # the room first: without it nothing has to be undone
         self.audio.reserve(talk_id, limit_s)
         try:
             self.talks.begin(talk_id, owner, self._clock(), meta)
@@ -65,12 +66,13 @@ class TalkArchive:
     def add(self, talk_id: str, events: Iterable[StoredEvent], wait_s: float = -1) -> None:
         """Store what happened in a talk, all or none.
 
-        Raises: Busy when the store is in other hands for longer than `wait_s` seconds (-1: waits).
+        Raises: Busy when the store is used by others for longer than `wait_s` seconds (-1: waits).
         """
         self.talks.add(talk_id, events, wait_s)
 
     def finish(self, talk_id: str, duration_s: float, reason: str) -> None:
-        """Close a talk. Where that fails, it shows as interrupted."""
+        """Close a talk. Where that fails, it is shown as interrupted."""
+        # first of all: the talk is over even if the store fails below
         self._live.discard(talk_id)
         self.audio.release(talk_id)
         status = "done" if reason in COMPLETE else "interrupted"
@@ -81,7 +83,7 @@ class TalkArchive:
         return [self._shown(talk) for talk in self.talks.talks(owner)]
 
     def get(self, owner: str, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said.
+        """Return one talk with its transcript and events.
 
         Raises: NotFound for an absent talk and for another's.
         """
@@ -129,7 +131,7 @@ class TalkArchive:
         return len(ended), len(ids) - len(ended)
 
     def adopt(self, other: TalkArchive, owner: str, talk_id: str) -> None:
-        """Move a talk that has ended from `other` to here. The caller sees to it that nobody rates it
+        """Move a talk that has ended from `other` to here. The caller makes sure that nobody rates it
         meanwhile.
 
         Raises: NotFound, TalkRunning, StorageFull; the talk then stays where it was.
@@ -152,20 +154,23 @@ class TalkArchive:
         count = len(talks)
         for talk in talks:
             ended_at_s = talk.ended_at_s or talk.started_at_s
+            # asked again for each talk, since each deletion makes room
             surplus = ended_at_s < ended_before_s or count > at_most or not self.audio.fits(room_bytes)
+            # running talks stand at the front, having no end yet
             if talk.id not in self._live and surplus:
                 self._erase([talk.id])
                 count -= 1
 
     def close(self) -> None:
-        """Let go of both stores. May be called twice."""
+        """Close both stores. May be called twice."""
         self.talks.close()
 
-    def _take_up(self) -> None:
-        """Put in order what the end of an earlier program left."""
+    def _recover(self) -> None:
+        """Repair what an earlier program left unfinished when it ended."""
         self.audio.recover(self.talks.exists)
         for talk in self.talks.unfinished():
             said_s = max((each.end_s for each in talk.utterances), default=0.0)
+            # of sound and words either may have been saved later than the other
             duration_s = max(said_s, self.audio.length_s(talk.id))
             self.talks.finish(talk.id, talk.started_at_s + duration_s, duration_s, "interrupted", None)
 
@@ -176,6 +181,7 @@ class TalkArchive:
             self.talks.delete(talk_ids)
 
     def _shown(self, talk: TalkRecord) -> TalkRecord:
+        # nobody writes this talk any more: finishing its row has failed
         lost = talk.status == "live" and talk.id not in self._live
         return replace(
             talk,

@@ -1,7 +1,7 @@
-"""Where talks are stored: what is written down of them, and how they sounded.
+"""The contracts of the stores: `TalkStore` for the records of talks, `AudioStore` for their recordings.
 
-Nothing else in the program knows what is behind these two. An implementation is held to `TalkStore` by
-tests/test_talk_stores.py.
+The rest of the program knows stores through these two alone. tests/test_talk_stores.py checks
+implementations of `TalkStore`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ StoredEvent = Utterance | Mark | TurnLatency
 
 
 class Busy(Exception):
-    """Somebody else is using the store, and the caller did not want to wait any longer."""
+    """The store is in use by others, and the caller did not want to wait any longer."""
 
 
 class TalkStore(Protocol):
-    """What was said in talks, and what is known about them. Their recordings are an AudioStore's.
+    """Stores the records of talks: transcripts, events and metadata. An AudioStore has their recordings.
 
-    What a method returned from stays, whatever happens to the program. A talk belongs to whoever has its
-    owner's hash; for everybody else it does not exist. Methods may be called from any thread, and every one
-    raises StorageError when the store fails.
+    When a method returns, what it wrote is stored, whatever happens to the program afterwards. A talk belongs
+    to whoever has its owner's hash; for everybody else it does not exist. Methods may be called from any
+    thread, and every one raises StorageError when the store fails.
     """
 
     def begin(self, talk_id: str, owner: str, started_at_s: float, meta: TalkMeta) -> None:
@@ -37,7 +37,7 @@ class TalkStore(Protocol):
     def add(self, talk_id: str, events: Iterable[StoredEvent], wait_s: float = -1) -> None:
         """Store what happened in a talk, all or none; an utterance replaces the one with its speaker and id.
 
-        Raises: Busy when the store is in other hands for longer than `wait_s` seconds (-1: waits).
+        Raises: Busy when the store is used by others for longer than `wait_s` seconds (-1: waits).
         """
         ...
 
@@ -56,8 +56,7 @@ class TalkStore(Protocol):
         ...
 
     def get(self, owner: str, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said: utterances, marks and turn latencies in order of
-        time.
+        """Return one talk with its utterances, marks and turn latencies in order of time.
 
         Raises: NotFound for an absent talk and for another's.
         """
@@ -95,7 +94,7 @@ class TalkStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the store. May be called twice."""
+        """Close the store. May be called twice."""
         ...
 
 
@@ -104,7 +103,7 @@ class AudioRecorder(Protocol):
 
     @property
     def saved_s(self) -> float:
-        """How much of the talk is safe by now, in seconds from its beginning."""
+        """How much of the talk is safely stored by now, in seconds from its beginning."""
         ...
 
     def add(self, user: np.ndarray, agent: np.ndarray) -> None:
@@ -127,18 +126,18 @@ class AudioStore(Protocol):
     """
 
     def reserve(self, talk_id: str, limit_s: float) -> None:
-        """Set room aside for a recording of at most `limit_s` seconds, until `release`.
+        """Reserve room for a recording of at most `limit_s` seconds, until `release`.
 
         Raises: StorageFull.
         """
         ...
 
     def recorder(self, talk_id: str) -> AudioRecorder:
-        """Begin the recording that room was set aside for."""
+        """Begin the recording that room was reserved for."""
         ...
 
     def release(self, talk_id: str) -> None:
-        """Count what was recorded instead of what was set aside."""
+        """End the reservation: from now on the recording counts by its size."""
         ...
 
     def has(self, talk_id: str) -> bool:
@@ -175,5 +174,5 @@ class AudioStore(Protocol):
         ...
 
     def delete(self, talk_ids: list[str]) -> None:
-        """Delete recordings for good; a talk without one is passed over."""
+        """Delete recordings for good; a talk without one is ignored."""
         ...

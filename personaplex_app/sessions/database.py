@@ -13,14 +13,15 @@ from ..errors import StorageError, StorageFull
 from .contract import Busy
 from .migrations import MIGRATIONS, Migration
 
+# another program holds the file for as long as it runs: to wait longer would not help
 BUSY_TIMEOUT_MS = 500
 
 
 class Database:
     """One connection behind a lock, in a file or (`path` None) in memory.
 
-    The connection holds the file exclusively: a second process that opens it is refused instead of taking
-    this one's live talks for dead. The file's version is how many of the `migrations` it went through; those
+    The connection holds the file exclusively, so that a second process is refused: it would mark this one's
+    running talks as interrupted. The file's version is how many of the `migrations` were applied to it; those
     it lacks are run, each with its version in one transaction.
 
     Raises: StorageError when the file is damaged, newer than this program, in use elsewhere or cannot be
@@ -30,10 +31,14 @@ class Database:
     def __init__(self, path: Path | None, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._path = path
         self._migrations = migrations
+        # one connection for all threads; SQLite itself would interleave their transactions
         self._lock = threading.RLock()
         try:
             if path is not None:
+                # made before SQLite does, which would let the umask decide who may read it
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # transactions are begun and ended here, and the lock guards the connection: the module need do
+            # neither
             self._connection = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False
             )
@@ -52,18 +57,25 @@ class Database:
         run(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         run("PRAGMA locking_mode=EXCLUSIVE")
         run("PRAGMA journal_mode=WAL")
+        # a commit survives a power cut: WAL alone survives only the end of the process
         run("PRAGMA synchronous=FULL")
         run("PRAGMA secure_delete=ON")
+        # no temporary files, in which deleted text could be found
         run("PRAGMA temp_store=MEMORY")
+        # takes the lock now, so that a second process is refused at its start and not at its first talk
         run("BEGIN EXCLUSIVE")
         run("COMMIT")
+        # damage is reported now and not in the middle of a talk
         if (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
         self._migrate()
         run("PRAGMA foreign_keys=ON")
 
     def _migrate(self) -> None:
-        """Run with foreign keys off, or a table could not be replaced without losing what refers to it."""
+        """Run the missing migrations.
+
+        Foreign keys are off: else replacing a table would delete the rows that refer to it.
+        """
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found > len(self._migrations):
             raise StorageError(
@@ -84,7 +96,7 @@ class Database:
 
     @contextmanager
     def reading(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
-        """Lend the connection, nobody else using it meanwhile.
+        """Give exclusive use of the connection for the block.
 
         Raises: StorageError, Busy when others use it for `wait_s` seconds more (-1: waits as long as they
         do).
@@ -100,7 +112,7 @@ class Database:
 
     @contextmanager
     def writing(self, wait_s: float = -1) -> Iterator[sqlite3.Connection]:
-        """Lend the connection inside one transaction: all of it is on disk afterwards, or none.
+        """Give the connection inside one transaction: all of it is on disk afterwards, or none.
 
         Raises: as `reading`.
         """
@@ -115,7 +127,7 @@ class Database:
                 raise
 
     def scrub(self) -> None:
-        """Make deleted text vanish from the files' bytes.
+        """Remove deleted text from the files' bytes.
 
         secure_delete alone is not enough: where SQLite moved rows between pages, copies stay in unused parts
         of pages. VACUUM writes all pages anew.
@@ -125,10 +137,11 @@ class Database:
         if self._path is not None:
             with self.reading() as connection:
                 connection.execute("VACUUM")
+                # the write-ahead log holds the deleted text too
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        """Write everything into the one file and let go of it. May be called twice."""
+        """Write everything into the one file and close it. May be called twice."""
         with self._lock:
             self._connection.close()
 
@@ -147,6 +160,7 @@ class Database:
         if isinstance(error, sqlite3.DatabaseError) and (
             "malformed" in text or "not a database" in text or type(error) is sqlite3.DatabaseError
         ):
+            # damage is the class itself; its subclasses are other faults
             return StorageError(
                 f"{self._path} is damaged ({text[:80]}). Nothing was deleted: move the file away or put a"
                 " copy back, then start again. The recordings stand beside it."

@@ -1,4 +1,4 @@
-"""A conversation in the forms that people take home, and as the data a lane is drawn from."""
+"""Exports of a conversation, as text, subtitles, JSON and FLAC, and the data that its lane is drawn from."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ NAMES: dict[Speaker, str] = {"user": "You", "agent": "Agent"}
 
 def file_name(meta: TalkMeta, at_s: float, kind: str) -> str:
     """Return a friendly ASCII name for an export of what happened at `at_s`."""
+    # ASCII letters only: the name goes into an HTTP header and onto any file system
     voice = re.sub(r"[^A-Za-z0-9]+", "-", meta.voice).strip("-")[:30]
     return f"personaplex-{_when(at_s):%Y-%m-%d-%H%M}-{voice or 'talk'}.{kind}"
 
@@ -38,8 +39,8 @@ def to_txt(talk: Transcript, at_s: float, status: str) -> str:
     ]
     if talk.meta.prompt:
         head.append(f"Role: {_line(talk.meta.prompt)}")
-    said = [f"[{clock(u.start_s)}] {NAMES[u.speaker]}: {_line(u.text)}" for u in _spoken(talk)]
-    return "\n".join([*head, "", *(said or ["Nothing was said."])]) + "\n"
+    lines = [f"[{clock(u.start_s)}] {NAMES[u.speaker]}: {_line(u.text)}" for u in _spoken(talk)]
+    return "\n".join([*head, "", *(lines or ["Nothing was said."])]) + "\n"
 
 
 def to_srt(talk: Transcript) -> str:
@@ -47,7 +48,9 @@ def to_srt(talk: Transcript) -> str:
     cues = []
     for number, u in enumerate(_spoken(talk), 1):
         start_ms = max(0, round(u.start_s * 1000))
+        # players drop a cue without length
         end_ms = max(start_ms + 1, round(u.end_s * 1000))
+        # "-->" in a text would end the cue for some players
         text = _line(u.text).replace("-->", "->")
         cues.append(f"{number}\n{srt_time(start_ms)} --> {srt_time(end_ms)}\n{NAMES[u.speaker]}: {text}\n")
     return "\n".join(cues)
@@ -97,7 +100,7 @@ def describe(talk: TalkRecord) -> dict[str, Any]:
 
 
 def opening(talk: Transcript, at_s: float) -> dict[str, Any]:
-    """Return when and with whom it was, ready for JSON."""
+    """Return when it was, with which engine, voice and persona, ready for JSON."""
     return {
         "started_at": _when(at_s).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "duration_s": round(talk.duration_s, 3),
@@ -108,7 +111,7 @@ def opening(talk: Transcript, at_s: float) -> dict[str, Any]:
 
 
 def contents(talk: Transcript) -> dict[str, Any]:
-    """Return what the agent was told and all that happened, ready for JSON."""
+    """Return the role prompt, the sampling, the transcript and the events, ready for JSON."""
     turns = [
         {"user_end_s": t.user_end_s, "agent_start_s": t.agent_start_s, "latency_s": round(t.latency_s, 3)}
         for t in talk.turn_latencies
@@ -123,7 +126,7 @@ def contents(talk: Transcript) -> dict[str, Any]:
 
 
 def lane(talk: Transcript, wav: BinaryIO | None) -> dict[str, Any]:
-    """Return what a conversation's lane is drawn from: both sides' peaks 0 to 1 and what was said when.
+    """Return the data of a conversation's lane: both sides' peaks, 0 to 1, and the words with their times.
 
     Reads the sound a second at a time.
     """

@@ -21,6 +21,7 @@ from .talk_recorder import TalkRecorder
 from .temp_folder import TempFolder
 from .wav_folder import MAX_FOLDER_BYTES
 
+# bounds what visitors can leave behind
 MAX_TEMPORARY = 64
 MAX_TEMPORARY_BYTES = 1 << 30
 RECORDING_SLACK_S = 10.0  # a talk ends a little after its limit
@@ -34,7 +35,7 @@ class Library:
     from any thread.
 
     `keep_problem` says why nothing can be kept, None when all is well. Close it to delete the temporary
-    talks; they go at exit anyway.
+    talks; they are deleted at exit in any case.
     """
 
     def __init__(
@@ -70,21 +71,23 @@ class Library:
     def begin(self, caller: Principal, keep: bool, meta: TalkMeta, talk_id: str = "") -> TalkRecorder:
         """Open a talk's record; `keep` writes it where it stays, from the first second.
 
-        A talk that cannot be recorded, or not where it was to be, gets a log all the same, whose `problem`
-        says why. A client without an owner key gets one that records nothing. A `talk_id` is a new one
-        (`records.new_talk_id`) that the talk has already.
+        A talk that cannot be recorded, or not where it was to be, gets a recorder nevertheless, whose
+        `problem` says why. A client without an owner key gets one that records nothing. `talk_id` is the
+        id that the talk has already (`records.new_talk_id`), "" for a new one.
 
-        Raises: BadInput for an owner key that is none, or where it is missing to keep the talk.
+        Raises: BadInput for an invalid owner key, or where it is missing and the talk is to be kept.
         """
         if not caller.owner_key_chars and not keep:
             return TalkRecorder(None, False, None, lambda log: None)
         owner = caller.required_owner
         problem = self.keep_problem if keep else None
+        # a talk that cannot be kept is at least there during the visit
         for archive in (self.kept if keep else None, self._temporary):
             if archive is None:
                 continue
             try:
                 if archive is self._temporary:
+                    # for the longest recording, since how long this one becomes is not known yet
                     self.purge(int(self._limit_s * BYTES_PER_S))
                 talk_id, recorder = archive.begin(owner, meta, self._limit_s, talk_id)
             except StorageError as error:
@@ -94,7 +97,7 @@ class Library:
                 (archive, talk_id, recorder),
                 archive is self.kept,
                 problem,
-                lambda log: self._take_in(owner, log),
+                lambda log: self._on_end(owner, log),
             )
             with self._lock:
                 self._live[talk_id] = log
@@ -117,12 +120,12 @@ class Library:
         return sorted(found.values(), key=lambda talk: -talk.started_at_s)
 
     def get(self, caller: Principal, talk_id: str) -> TalkRecord:
-        """Return one talk with everything that was said.
+        """Return one talk with its transcript and events.
 
         Raises: BadInput, NotFound for an absent talk and for another's, StorageError.
         """
         self.purge()
-        return self._where(lambda archive: archive.get(caller.required_owner, talk_id))
+        return self._in_either(lambda archive: archive.get(caller.required_owner, talk_id))
 
     def open_audio(self, caller: Principal, talk_id: str) -> BinaryIO:
         """Open the wav of a talk that has ended; moving or deleting the talk afterwards does not disturb the
@@ -133,7 +136,7 @@ class Library:
         self.purge()
         owner = caller.required_owner
 
-        return self._where(lambda archive: archive.open_audio(owner, talk_id))
+        return self._in_either(lambda archive: archive.open_audio(owner, talk_id))
 
     def rate(self, caller: Principal, talk_id: str, stars: int, comment: str = "") -> None:
         """Store 1 to 5 stars and a comment in place of an earlier rating.
@@ -142,7 +145,7 @@ class Library:
         """
         stars, comment = checked_rating(stars, comment)
         with self._moving:
-            self._where(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
+            self._in_either(lambda archive: archive.rate(caller.required_owner, talk_id, stars, comment))
 
     def keep(self, caller: Principal, talk_id: str) -> bool:
         """Keep a temporary talk: at once when it has ended, else when it ends. Return whether it is kept
@@ -153,6 +156,8 @@ class Library:
         owner = caller.required_owner
         if self.kept is None:
             raise StorageError(self.keep_problem or "Talks cannot be kept here.")
+        # under the lock that `_on_end` takes: a talk that ends now either sees `keep_at_end` or is adopted
+        # below
         with self._lock:
             log = self._live.get(talk_id)
             if (
@@ -172,7 +177,7 @@ class Library:
         Raises: BadInput, NotFound, TalkRunning, StorageError.
         """
         with self._moving:
-            self._where(lambda archive: archive.delete(caller.required_owner, talk_id))
+            self._in_either(lambda archive: archive.delete(caller.required_owner, talk_id))
 
     def delete_all(self, caller: Principal) -> tuple[int, int]:
         """Delete all of an owner's talks but running ones for good; return how many were deleted and how many
@@ -197,7 +202,8 @@ class Library:
             )
 
     def close(self) -> None:
-        """End what is running, delete the temporary talks, let go of the data folder. May be called twice."""
+        """End what is running, delete the temporary talks, close the data folder. May be called twice."""
+        # before the archives are closed, which this writes to
         for log in list(self._live.values()):
             log.finish("shutdown")
         for archive in self._archives():
@@ -205,7 +211,7 @@ class Library:
         if self._temporary is not None:
             self._folder.wipe()
 
-    def _take_in(self, owner: str, log: TalkRecorder) -> None:
+    def _on_end(self, owner: str, log: TalkRecorder) -> None:
         with self._lock:
             self._live.pop(log.id or "", None)
         if log.keep_at_end and self.kept is not None and log.id is not None:
@@ -223,13 +229,13 @@ class Library:
                 raise no_such_talk()
             kept.adopt(self._temporary, owner, talk_id)
 
-    def _where(self, act: Callable[[TalkArchive], T]) -> T:
+    def _in_either(self, act: Callable[[TalkArchive], T]) -> T:
         # temporary first: talks move from there to the kept ones, so none is missed on its way
         for archive in self._archives():
             try:
                 return act(archive)
             except NoRecording:
-                raise
+                raise  # it is a NotFound too, but the talk itself was found
             except NotFound:
                 continue
         raise no_such_talk()

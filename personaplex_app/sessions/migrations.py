@@ -15,7 +15,7 @@ Migration = Callable[[sqlite3.Connection], None]
 
 
 def _talks(connection: sqlite3.Connection) -> None:
-    """Talks, what was said in them, and marks on their lanes."""
+    """Tables of talks, their utterances, and marks on their lanes."""
     _run(
         connection,
         """CREATE TABLE talks (

@@ -68,7 +68,7 @@ class Recorder:
 
     @property
     def saved_s(self) -> float:
-        """How much of the talk is safe by now, in seconds from its beginning."""
+        """How much of the talk is safely stored by now, in seconds from its beginning."""
         return self._saved_bytes / BYTES_PER_S
 
     def add(self, user: np.ndarray, agent: np.ndarray) -> None:
@@ -80,14 +80,18 @@ class Recorder:
         with self._lock:
             if self._fd < 0 or self._broken:
                 return
+            # int16 has no NaN
             both = np.nan_to_num(np.column_stack((user, agent)))
             data = float_to_pcm16(both)[: self._limit_bytes - self._bytes]
             try:
                 self._write(data, HEADER_BYTES + self._bytes)
                 self._bytes += len(data)
+                # once a second: to sync every frame would keep the disk busy, and a loss of one second is
+                # bearable
                 if self._bytes - self._saved_bytes >= BYTES_PER_S:
                     self._sync()
             except OSError as error:
+                # for good: frames after a gap would lie at wrong times
                 self._broken = True
                 raise _cannot(f"The recording stopped at {self._bytes / BYTES_PER_S:.0f} s", error) from error
 
@@ -100,6 +104,7 @@ class Recorder:
         with self._lock:
             if self._fd >= 0:
                 try:
+                    # a write that failed may have left part of a frame behind
                     os.ftruncate(self._fd, HEADER_BYTES + self._bytes)
                     self._sync()
                     os.replace(part_path(self._path), self._path)
@@ -121,11 +126,13 @@ class Recorder:
     def _write(self, data: bytes, at: int) -> None:
         view = memoryview(data)
         while view:  # a disk that is filling up takes part of it first and refuses the rest
+            # at an offset: the header is written again between the frames
             done = os.pwrite(self._fd, view, at)
             view = view[done:]
             at = at + done
 
     def _sync(self) -> None:
+        # the header too: even a .part that nobody repairs plays up to here
         self._write(wav_header(self._bytes), 0)
         if self._durable:
             os.fsync(self._fd)

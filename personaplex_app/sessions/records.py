@@ -1,4 +1,4 @@
-"""What a talk is once it is written down."""
+"""A stored talk: its record, what it was opened with, and checks of what is stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..errors import BadInput, NotFound
 
 Status = Literal["live", "done", "interrupted"]
 
+# the ends that the user or a limit brings about; after any other a talk counts as interrupted
 COMPLETE: frozenset[str] = frozenset({"stopped", "time_limit", "idle"})
 MAX_COMMENT_CHARS = 500
 MAX_TEXT_CHARS = 4_000
@@ -29,7 +30,7 @@ class TalkMeta:
 
     @classmethod
     def of(cls, engine: str, config: SessionConfig) -> TalkMeta:
-        """Return what there is to write down of an engine's session."""
+        """Return what is stored of an engine's session."""
         return cls(
             engine,
             config.clone.name if config.clone else config.voice,
@@ -43,7 +44,8 @@ class TalkMeta:
 class TalkRecord:
     """One talk as it was stored; lists leave what happened in it empty.
 
-    `kept` says whether it outlives the visit; that and `has_audio` are not the TalkStore's to know.
+    `kept` says whether it outlives the visit; that and `has_audio` are filled in by the archive, since a
+    TalkStore does not know them.
     """
 
     id: str
@@ -63,7 +65,7 @@ class TalkRecord:
 
 
 class Transcript(Protocol):
-    """What an export tells of a conversation, whether it was a talk or rendered."""
+    """What an export contains of a conversation, whether it was a talk or rendered."""
 
     @property
     def meta(self) -> TalkMeta: ...
@@ -117,4 +119,5 @@ def checked_rating(stars: object, comment: object) -> tuple[int, str]:
 
 def storable_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
     """Return `text` as it can be stored: valid UTF-8 without NUL, at most `limit` characters."""
+    # lone surrogates cannot be written as UTF-8, and SQLite's tools end a text at NUL
     return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "")

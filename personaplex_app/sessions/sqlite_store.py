@@ -58,6 +58,7 @@ class SqliteTalkStore:
 
     def talks(self, owner: str) -> list[TalkRecord]:
         return self._listed(
+            # by rowid too, for talks that began in the same instant
             "SELECT * FROM talks WHERE owner = ? ORDER BY started_at_s DESC, rowid DESC LIMIT ?",
             (owner, MAX_LISTED),
         )
@@ -139,13 +140,15 @@ def _add(connection: sqlite3.Connection, talk_id: str, events: Iterable[StoredEv
     for event in events:
         if isinstance(event, Utterance):
             words = [[storable_text(w.text), w.start_s, w.end_s] for w in event.words[:MAX_TEXT_CHARS]]
-            said = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
+            values = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
             connection.execute(
                 "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (talk_id, event.speaker, event.id, *said),
+                (talk_id, event.speaker, event.id, *values),
             )
         else:
             connection.execute(
+                # numbered by the statement itself, inside the transaction: no two events get the same
+                # number
                 "INSERT INTO events SELECT ?, coalesce(max(sequence) + 1, 0), ?, ?, ?"
                 " FROM events WHERE talk_id = ?",
                 (talk_id, *_event_row(event), talk_id),
@@ -160,7 +163,7 @@ def _event_row(event: Mark | TurnLatency) -> tuple[float, str, str]:
 
 
 def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> TalkRecord:
-    said = _rows(
+    utterances = _rows(
         connection,
         "SELECT * FROM utterances WHERE talk_id = ? ORDER BY start_s, utterance_id",
         (row["id"],),
@@ -175,7 +178,7 @@ def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> TalkRecord:
         data[event["type"]].append(json.loads(event["data"]))
     return _talk(
         row,
-        utterances=tuple(map(_utterance, said)),
+        utterances=tuple(map(_utterance, utterances)),
         marks=tuple(Mark(**each) for each in data["mark"]),
         turn_latencies=tuple(TurnLatency(**each) for each in data["turn_latency"]),
     )

@@ -17,10 +17,10 @@ PATIENCE_S = 0.005  # scrubbing after a deletion can hold the store for most of 
 
 
 class TalkRecorder:
-    """Written from the talk's worker thread; the talk goes on whatever happens to its record.
+    """Records one talk, called from its worker thread; the talk goes on whatever happens to its record.
 
-    `problem` says what is wrong with the record, None when all is well. `keeping` tells whether it stays
-    after the visit.
+    `problem` says what is wrong with the record, None when all is well. `keeping` says whether it outlives
+    the visit.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TalkRecorder:
 
     @property
     def saved_s(self) -> float:
-        """How much of the sound is safe by now, in seconds from the beginning."""
+        """How much of the sound is safely stored by now, in seconds from the beginning."""
         return self._target[2].saved_s if self._target else 0.0
 
     def see(self, events: Sequence[StepEvent]) -> list[Notice | Saved]:
@@ -72,26 +72,27 @@ class TalkRecorder:
             if self._target is None or self._over:
                 return []
             store, talk_id, recorder = self._target
-            for said in (e for e in events if isinstance(e, Utterance)):
-                self._spoken.pop(said.id, None)
-                if not said.final:
-                    self._spoken[said.id] = said
+            for utterance in (e for e in events if isinstance(e, Utterance)):
+                self._spoken.pop(utterance.id, None)
+                if not utterance.final:
+                    self._spoken[utterance.id] = utterance
             new = [
                 e
                 for e in events
                 if isinstance(e, Mark | TurnLatency) or (isinstance(e, Utterance) and e.final)
             ]
+            # bounds what one talk can store, however many events an engine or a remote server makes
             if self._events + len(new) <= MAX_EVENTS:
                 self._events += len(new)
                 self._unwritten += new
-            told: list[Notice | Saved] = []
+            reported: list[Notice | Saved] = []
             for frame in frames:
-                told += self._attempt(lambda frame=frame: recorder.add(frame.user, frame.agent))
-            told += self._attempt(lambda: self._write(store, talk_id, PATIENCE_S))
+                reported += self._attempt(lambda frame=frame: recorder.add(frame.user, frame.agent))
+            reported += self._attempt(lambda: self._write(store, talk_id, PATIENCE_S))
             if recorder.saved_s > self._reported_saved_s:
                 self._reported_saved_s = recorder.saved_s
-                told.append(Saved(self._reported_saved_s))
-            return told
+                reported.append(Saved(self._reported_saved_s))
+            return reported
 
     def finish(self, reason: str) -> None:
         """End the record. Later calls do nothing."""
@@ -100,10 +101,11 @@ class TalkRecorder:
                 return
             self._over = True
             store, talk_id, recorder = self._target
-            self._unwritten += [replace(said, final=True) for said in self._spoken.values() if said.text]
+            self._unwritten += [replace(each, final=True) for each in self._spoken.values() if each.text]
             self._attempt(recorder.finish)
             self._attempt(lambda: self._write(store, talk_id))
             self._attempt(lambda: store.finish(talk_id, self._steps * FRAME_S, reason))
+        # not under the lock: it may move the talk, which takes time and other locks
         self._ended(self)
 
     def _write(self, store: TalkArchive, talk_id: str, wait_s: float = -1) -> None:

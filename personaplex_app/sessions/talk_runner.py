@@ -1,4 +1,4 @@
-"""One talk's worker side: samples of the user in, typed events out, to everybody who listens.
+"""One talk's worker side: samples of the user in, typed events out, shown to the talk's listeners.
 
 Runs in a worker thread, one call at a time, and knows neither sockets nor event loops, wire nor codec.
 """
@@ -23,10 +23,10 @@ BURST_FRAMES = 3
 
 
 class Listener(Protocol):
-    """Whoever wants to know what happens in a talk: its record, its figures, the metrics."""
+    """A subscriber of a talk's events: its recorder, its statistics, the metrics."""
 
     def see(self, events: Sequence[StepEvent]) -> Sequence[StepEvent]:
-        """Take what one step brought; return what the client and later listeners are to be told besides.
+        """Take the events of one step; return further events for the client and for later listeners.
 
         Called in the talk's worker thread, within the 80 ms of a step: never waits for long.
         """
@@ -59,12 +59,12 @@ class TalkRunner:
         return frames_to_s(self.frames)
 
     def feed(self, samples: np.ndarray) -> list[StepEvent]:
-        """Take samples of the user, return what every frame that became whole brought.
+        """Take samples of the user; return the events of every frame that they complete.
 
         The talk never runs ahead of the user: while their sound is late the agent is silent, and those frames
         are counted.
 
-        Shapes: `samples` is float32 [N] in [-1, 1], checked where it came in.
+        Shapes: `samples` is float32 [N] in [-1, 1], already checked by the codec.
         Raises: BadAudio, EngineError.
         """
         frames = self._reframer.push(samples)
@@ -93,7 +93,7 @@ class TalkRunner:
         self._session.close()
 
     def _missing_frames(self) -> int:
-        """Return how many frames of the user came too late since they were last heard."""
+        """Return how many frames of the user came too late since sound last arrived."""
         now_s = self._now()
         gap_frames = 0 if self._fed_s is None else round((now_s - self._fed_s) / FRAME_S)
         self._fed_s = now_s
@@ -104,6 +104,7 @@ class TalkRunner:
         step = self._session.step(user)
         step_s = time.perf_counter() - before_s
         self.frames += 1
+        # by level and not by an engine's voice activity, which not every engine has
         if audio.level_db(user) > SPEECH_LEVEL_DB:
             self.user_spoke_s = self._now()
         events: list[StepEvent] = [Frame(user, step.agent, step_s, missing_frames)]
@@ -111,5 +112,6 @@ class TalkRunner:
             events.append(AgentText(step.text))
         events += step.events
         for listener in self._listeners:
+            # in order, so that a later listener also sees what an earlier one added
             events += listener.see(events)
         return events

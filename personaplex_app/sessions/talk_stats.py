@@ -1,4 +1,4 @@
-"""What a talk tells of itself once a second: how quick its steps and turns are, and what came late."""
+"""The statistics that a talk reports once a second: times of its steps and turns, and what came late."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TURNS_REMEMBERED = 1000
 
 
 class TalkStats:
-    """Listens to one talk; `link_stats` tells what the way to its engine costs, None where there is none."""
+    """Measures one talk; `link_stats` returns the figures of the link to a remote engine, None for others."""
 
     def __init__(self, link_stats: Callable[[], LinkStats] | None = None) -> None:
         self._link_stats = link_stats
@@ -28,7 +28,7 @@ class TalkStats:
         self._silent_frames = 0
 
     def see(self, events: Sequence[StepEvent]) -> list[Stats]:
-        """Note what one step brought; return the figures when a second is full."""
+        """Count the events of one step; return the statistics once a second."""
         due = False
         for event in events:
             match event:

@@ -9,7 +9,7 @@ import tempfile
 import weakref
 from pathlib import Path
 
-# also what earlier versions left behind is found by it
+# unchanged since the first version, so that what earlier versions left behind is found too
 PREFIX = "personaplex-app-passing-"
 
 
@@ -24,9 +24,8 @@ class TempFolder:
         fresh = Path(tempfile.mkdtemp(prefix="personaplex-app-new-", dir=root))
         lock_fd = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        self.path = fresh.rename(
-            root / fresh.name.replace("new-", "passing-")
-        )  # from here on others see it, and see it locked
+        # renamed only now that it is locked: another program's `_sweep` would delete it unlocked
+        self.path = fresh.rename(root / fresh.name.replace("new-", "passing-"))
         self.wipe = weakref.finalize(self, _wipe, self.path, lock_fd, os.getpid())
 
 
@@ -40,10 +39,12 @@ def _sweep(root: Path) -> None:
     """Delete the folders of programs that ended without doing so: ours, and locked by nobody."""
     for path in root.glob(PREFIX + "*"):
         try:
+            # no links: in a folder that all may write to, one could lead to somebody else's files
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
+            # in a folder that all may write to, somebody else's may have the same prefix
             if os.fstat(fd).st_uid == os.geteuid():
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)

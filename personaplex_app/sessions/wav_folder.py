@@ -44,6 +44,7 @@ class WavFolder:
 
     def reserve(self, talk_id: str, limit_s: float) -> None:
         with self._lock:
+            # check and reservation under one lock, so that two talks do not take the same room
             self._check_room(int(limit_s * BYTES_PER_S))
             self._reserved_s[talk_id] = limit_s
 
@@ -94,6 +95,7 @@ class WavFolder:
         return self._used_bytes() + wanted_bytes <= self._max_bytes
 
     def delete(self, talk_ids: list[str]) -> None:
+        # a talk that was cut off may have a .part only
         wavs = [self._wav(talk_id) for talk_id in talk_ids]
         self._unlink([*wavs, *map(part_path, wavs)])
 
@@ -140,12 +142,13 @@ class WavFolder:
         try:
             with os.scandir(self._folder) as entries:
                 for entry in entries:
+                    # a recording in progress counts as what was reserved for it
                     if entry.name.partition(".")[0] not in reserved_s:
                         with suppress(FileNotFoundError):  # deleted meanwhile
                             used_bytes += entry.stat().st_size
         except OSError as error:
             raise StorageError(
-                f"The folder for talks cannot be read any more: {error.strerror}. Restart to make it anew."
+                f"The folder for talks cannot be read any more: {error.strerror}. Restart to create it again."
             ) from error
         return used_bytes
 

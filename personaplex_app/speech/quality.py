@@ -77,6 +77,7 @@ class Dnsmos:
         import onnxruntime  # takes a while, and most programs score nothing
 
         options = onnxruntime.SessionOptions()
+        # one core: talks that run meanwhile need the others
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
             str(DNSMOS.verified()), options, providers=["CPUExecutionProvider"]

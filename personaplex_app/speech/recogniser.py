@@ -74,6 +74,7 @@ class Recogniser:
     """Whisper tiny.en in int8 on one thread. Not thread-safe: one call at a time."""
 
     def __init__(self) -> None:
+        # not at the top: these packages take a while to import, and most commands recognise nothing
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
         from tokenizers import Tokenizer
@@ -83,6 +84,7 @@ class Recogniser:
         self._model = ctranslate2.models.Whisper(
             str(model.parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1
         )
+
         self._storage = ctranslate2.StorageView
         self._features = FeatureExtractor()
         start = self._tokens.token_to_id("<|startoftranscript|>")
@@ -99,6 +101,7 @@ class Recogniser:
         clip = soxr.resample(samples[-int(MAX_CLIP_S * SAMPLE_RATE_HZ) :], SAMPLE_RATE_HZ, RATE_HZ)
         frames = max(1, len(clip) // HOP_SAMPLES)
         window = window_frames(frames)
+        # not padded to 30 s, as Whisper's own code does
         features = self._features(clip, padding=HOP_SAMPLES)[:, :window]
         # Whisper pads with silence before it normalises; silence lies at the floor of the normalised
         # features.
@@ -106,6 +109,7 @@ class Recogniser:
             features, ((0, 0), (0, window - features.shape[1])), constant_values=float(features.min())
         )
         encoded = self._model.encode(self._storage.from_array(np.ascontiguousarray(padded[None], np.float32)))
+        # 16 more for short clips, whose tokens a second are more
         most = min(_MAX_TOKENS, int(frames / 100 * _MAX_TOKENS_PER_S) + 16)
         result = self._model.generate(
             encoded,

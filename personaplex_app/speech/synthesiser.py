@@ -61,6 +61,7 @@ class Synthesiser:
         path = weights.SYNTHESISER.verified()
         weights.SPELLING.verified()
         self._model = Hibari(model=str(path))
+        # so that the first talk does not wait for them
         self._model.g2p  # noqa: B018  the dictionaries load at first touch
 
     def speak(self, text: str, timbre: Timbre) -> SpeechClip:

@@ -57,7 +57,9 @@ class VadModel:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        # one thread: the network is too small to gain from more
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # a thread that spins while it waits takes a core from the other talks
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
@@ -81,9 +83,8 @@ class VadStream:
 
     def __init__(self, model: VadModel) -> None:
         self._model = model
-        self._resampler = soxr.ResampleStream(
-            SAMPLE_RATE_HZ, RATE_HZ, 1, dtype="float32", quality="QQ"
-        )  # one sample of delay
+        # the quickest quality, since it delays by a single sample
+        self._resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, RATE_HZ, 1, dtype="float32", quality="QQ")
         self._h = np.zeros((1, 1, _STATE_WIDTH), np.float32)
         self._c = np.zeros((1, 1, _STATE_WIDTH), np.float32)
         self._rest = np.zeros(_CONTEXT_SAMPLES, np.float32)
@@ -108,6 +109,7 @@ class VadStream:
             )
             self._chunks += 1
             joined = joined[CHUNK_SAMPLES:]
+        # a view would keep the whole array in memory
         self._rest = joined.copy()
         return done
 
@@ -151,6 +153,7 @@ class SpeechGate:
         if self.open:
             self.voiced_s += CHUNK_S
             self.voice_end_s = chunk.end_s
+        # only what is not speech counts as background
         elif not loud:
             self._floor = max(1e-9, min(self._floor * _FLOOR_RISE, chunk.power))
 

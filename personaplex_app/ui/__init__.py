@@ -1,4 +1,4 @@
-"""Everything the browser sees: one Blocks page, one file a tab, and the plain ES modules in `static/`."""
+"""The web page: one Gradio Blocks, one module for each tab, and the plain ES modules in `static/`."""
 
 from .quick_import import without_stub_files
 

@@ -1,6 +1,4 @@
-"""The Evaluate tab: our own scenarios held with the engine of this page, their report, and scores of
-somebody's outputs.
-"""
+"""The Evaluate tab: runs the app's scenarios and shows the report; scores uploaded outputs."""
 
 from __future__ import annotations
 
@@ -37,12 +35,12 @@ FILE_TITLES = {
 
 def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
     """Add the Evaluate tab to the Blocks being built."""
-    desk = _EvaluateTab(app_state, evaluations)
+    handlers = _EvaluateTab(app_state, evaluations)
     with gr.Tab("Evaluate", elem_id="tab-evaluate", render_children=True) as tab:
         gr.HTML(
             html_template=read_static("evaluate/evaluate-head.html"), js_on_load=None, apply_default_css=False
         )
-        with gr.Row(elem_id="evaluate-form", equal_height=False):
+        with gr.Row(elem_id="evaluate-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
                 kinds = gr.CheckboxGroup(
                     [(title, kind) for kind, title in KIND_TITLES.items()],
@@ -69,11 +67,16 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
                 dnsmos = gr.Checkbox(
                     False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos"
                 )
-        with gr.Row(elem_id="evaluate-actions"):
+        with gr.Row(elem_id="evaluate-actions", elem_classes=["gradio-ink", "gradio-actions"]):
             start = gr.Button("Evaluate", elem_id="evaluate-start", variant="primary")
             stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
-        with gr.Accordion("Score somebody's outputs", open=False, elem_id="evaluate-others"):
+        with gr.Accordion(
+            "Score somebody's outputs",
+            open=False,
+            elem_id="evaluate-others",
+            elem_classes=["gradio-ink", "gradio-fold"],
+        ):
             gr.HTML(
                 html_template=read_static("evaluate/evaluate-others.html"),
                 js_on_load=None,
@@ -92,17 +95,18 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
             scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     running = start.click(
-        desk.evaluate,
+        handlers.evaluate,
         [kinds, voices, seeds, dnsmos],
         [state, start, stop],
         api_name="evaluate",
+        # two, so that a second start is refused with a sentence and does not wait in Gradio's queue
         concurrency_limit=2,
         **quiet,
     )
-    # what can be pressed again is shown after the cancelling, which would take a new start along
+    # the start button is shown again only after the cancelling, which would also cancel a run started before
     cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
-    cancelled.then(desk.stopped, None, [state, start, stop], api_visibility="private", **quiet)
-    score.click(desk.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
+    cancelled.then(handlers.stopped, None, [state, start, stop], api_visibility="private", **quiet)
+    score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
@@ -121,8 +125,8 @@ class _EvaluateTab:
     async def evaluate(
         self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
     ) -> AsyncGenerator[tuple, None]:
-        """Hold scenarios of some kinds with some voices, in so many takes, and report: the page shows how far
-        it is.
+        """Hold scenarios of these kinds with these voices, in so many takes, and write the report; the
+        progress is shown in the page.
         """
         try:
             if not kinds or not voices:
@@ -131,12 +135,12 @@ class _EvaluateTab:
             plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
             yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
             async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
-                async for told in steps:
+                async for status in steps:
                     yield (
-                        _page(told),
+                        _page(status),
                         *(
                             (gr.update(visible=True), gr.update(visible=False))
-                            if told.report
+                            if status.report
                             else (gr.skip(), gr.skip())
                         ),
                     )
@@ -145,7 +149,7 @@ class _EvaluateTab:
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
     def stopped(self) -> tuple:
-        """Say that what is done stays."""
+        """Show that what is done is kept."""
         text = "Cancelled. What is done is kept: start the same again and it goes on from there."
         return _notice(text), gr.update(visible=True), gr.update(visible=False)
 
@@ -164,34 +168,34 @@ def _score(task: str, archive: str | None) -> str:
         notes: list[str] = []
         scores = score_folder(task, unpack(Path(archive), Path(folder), notes.append))
         scores.problems[:0] = [Problem(None, text, False) for text in notes]
-        told = "\n".join(
+        table = "\n".join(
             [*problem_lines(scores.problems), *([""] if scores.problems else []), render(scores)]
         )
-    return f'<div class="sessions evaluate"><pre tabindex="0">{escape(told)}</pre></div>'
+    return f'<div class="sessions evaluate"><pre tabindex="0">{escape(table)}</pre></div>'
 
 
 def _notice(text: str) -> str:
     return f'<div class="sessions evaluate"><p class="notice" role="status">{escape(text)}</p></div>'
 
 
-def _page(told: EvaluationStatus) -> str:
-    """Return what is shown: how far it is, or the report with its files."""
-    if not told.report:
-        left = "" if told.left_s is None else f", about {told.left_s:.0f} s left"
-        count = f" {told.done} of {told.total} conversations{left}" if told.total else ""
-        value = f'value="{told.done}" max="{told.total}"' if told.total else ""
-        text = escape(told.text + count)
+def _page(status: EvaluationStatus) -> str:
+    """Return the HTML that is shown: the progress, or the report with its files."""
+    if not status.report:
+        left = "" if status.left_s is None else f", about {status.left_s:.0f} s left"
+        count = f" {status.done} of {status.total} conversations{left}" if status.total else ""
+        value = f'value="{status.done}" max="{status.total}"' if status.total else ""
+        text = escape(status.text + count)
         return (
             f'<div class="sessions evaluate"><p role="status">{text}</p><progress {value}'
             ' aria-label="Progress"></progress></div>'
         )
-    at = f"api/evaluations/{told.report}"
+    at = f"api/evaluations/{status.report}"
     links = "".join(
         f'<a class="button" href="{at}/{name}?download" download>{FILE_TITLES[name]}</a>' for name in FILES
     )
     frame = f'<iframe src="{at}/{HTML}" title="The report" loading="lazy"></iframe>'
     whole = f'<a class="button" href="{at}/{HTML}" target="_blank" rel="noopener">Open on its own</a>'
     return (
-        f'<div class="sessions evaluate" data-report="{told.report}"><div'
+        f'<div class="sessions evaluate" data-report="{status.report}"><div'
         f' class="evaluate-files">{whole}{links}</div>{frame}</div>'
     )

@@ -1,4 +1,4 @@
-"""The page as one Gradio Blocks: a masthead and a file a tab. What is live in it happens in `static/`."""
+"""The page as one Gradio Blocks: a masthead and the tabs. Its live parts are JavaScript in `static/`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
-# what is shared comes first: a tab's own rules go over it
+# shared rules come first, so that a tab's own rules override them
 STYLES = (
-    *(f"shared/{name}" for name in ("page", "parts", "forms", "lane", "recording")),
+    *(f"shared/{name}" for name in ("page", "parts", "forms", "gradio", "lane", "recording")),
     *("talk/talk", "talk/setup", "sessions/sessions", "clone/clone", "respond/respond"),
     *("compare/compare", "compare/blind-test", "compare/results", "evaluate/evaluate"),
 )
-# uploads are looked through every minute, and none is older than 15 when it is deleted
+# uploads are checked every minute and deleted after 14, so that none is older than 15
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
+QUEUE_POLL_S = 0.05
 MAX_FILE_SIZE = "48mb"
 
 
 class _Page(gr.Blocks):
-    """Blocks that keep to themselves what a bad call sent: Gradio would print it, and it may be somebody's
-    role prompt.
-    """
+    """Blocks that do not log a bad call's inputs: Gradio would print them, and one may be a role prompt."""
 
     async def preprocess_data(self, *args: Any, **options: Any) -> list[Any]:
-        """Return a call's inputs, looked at.
+        """Return a call's preprocessed inputs.
 
-        Raises: gr.Error with a sentence for the caller, none of it for the log.
+        Raises: gr.Error with a sentence for the caller that is not logged.
         """
         try:
             return await super().preprocess_data(*args, **options)
@@ -43,11 +42,11 @@ class _Page(gr.Blocks):
             error.print_exception = False
             raise
         except Exception as error:
-            said = (
+            text = (
                 f"These inputs do not fit ({type(error).__name__}); /gradio_api/info lists what this call"
                 " takes."
             )
-            raise gr.Error(said, print_exception=False) from None
+            raise gr.Error(text, print_exception=False) from None
 
 
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
@@ -68,7 +67,12 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             static_tab.build_tab("Compare", "compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
             static_tab.build_tab("Sessions", "sessions")
-    return page.queue(max_size=MOST_QUEUED)
+    queued = page.queue(max_size=MOST_QUEUED)
+    # Gradio looks a thousand times a second whether somebody pressed a button and a hundred times whether a
+    # progress bar moved, also where nobody is: 7 % of a core; it has no setting for either
+    queued._queue.sleep_when_free = QUEUE_POLL_S
+    queued._queue.progress_update_sleep_when_free = QUEUE_POLL_S
+    return queued
 
 
 def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -> FastAPI:
@@ -79,12 +83,12 @@ def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -
 
 
 def page_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` and `mount_gradio_app` need to serve the page as it is meant: theme, style,
-    no footer, nothing from other hosts, no error's text, no endless upload.
+    """Return the page's options for `Blocks.launch` and `mount_gradio_app`: theme, style, no footer, nothing
+    from other hosts, no texts of errors, a limit for uploads.
     """
     # font names as strings: Gradio then asks no font server
     theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    # in the head and not as `css`: it is there before the first paint, and Gradio does not rewrite its
+    # in the head and not as `css`: so it applies before the first paint, and Gradio does not rewrite its
     # selectors
     style = "".join(read_static(f"{name}.css") for name in STYLES)
     head = f'<meta name="color-scheme" content="light dark"><style>{style}</style>'

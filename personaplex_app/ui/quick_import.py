@@ -1,4 +1,4 @@
-"""Gradio's import without what costs a third of the app's start."""
+"""Import Gradio without a step that takes a third of the app's start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def without_stub_files() -> Iterator[None]:
     """Import Gradio without its rewriting of .pyi files for editors.
 
     It has no setting for that. It looks for each component's file with `inspect.getfile`, and writes nothing
-    for a class without one. Kept for what it saves, which `benchmarks/results/startup.json` has: without it
+    for a class without one. Kept for what it saves, which `benchmarks/results/import_cost.json` has: without it
     the import takes 1.6 times as long.
     """
     original = inspect.getfile

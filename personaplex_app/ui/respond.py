@@ -1,6 +1,6 @@
-"""The Respond tab: a recording in, the agent's side of it out, again and again with other voices.
+"""The Respond tab: renders the agent's answer to a recording, and again with other voices.
 
-The same for programs: `/respond`.
+Programs call the same as `/respond`.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ Ask = Callable[[], Awaitable[tuple[render.RenderRequest, list[str]]]]
 
 def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
-    desk = _RespondTab(app_state)
+    handlers = _RespondTab(app_state)
     with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
         gr.HTML(
             html_template=read_static("respond/respond-head.html"), js_on_load=None, apply_default_css=False
         )
-        with gr.Row(elem_id="respond-form", equal_height=False):
+        with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
                 clip = gr.Audio(
                     label="Your side",
@@ -89,6 +89,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     elem_id="respond-persona",
                     filterable=False,
                 )
+                # Gradio refuses a voice that is not among the choices, which change when another engine
+                # takes over
                 voice = gr.Dropdown(
                     _voices(app_state),
                     value="",
@@ -104,7 +106,12 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     max_length=MAX_PROMPT_CHARS,
                     elem_id="respond-prompt",
                 )
-                with gr.Accordion("Advanced: sampling and seed", open=False, elem_id="respond-sampling"):
+                with gr.Accordion(
+                    "Advanced: sampling and seed",
+                    open=False,
+                    elem_id="respond-sampling",
+                    elem_classes=["gradio-ink", "gradio-fold"],
+                ):
                     gr.HTML(
                         html_template=read_static("respond/respond-sampling.html"),
                         js_on_load=None,
@@ -112,7 +119,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     )
                     with gr.Row():
                         sampling = [_number(name) for name in SAMPLING_TITLES]
-        with gr.Row(elem_id="respond-actions"):
+        with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
             use_fallback = gr.Button(
                 "Let the embedded engine answer",
@@ -131,34 +138,34 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         )
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")
         both = gr.Audio(label="Both sides", visible=False, format="wav")
-    told = [answer, agent, both]
+    outputs = [answer, agent, both]
     quiet = {"show_progress": "hidden", "concurrency_limit": AT_ONCE}
     asked = start.click(
-        desk.respond,
+        handlers.respond,
         [clip, voice, persona, prompt, room_s, *sampling],
-        told,
+        outputs,
         api_name="respond",
         concurrency_id="respond",
         **quiet,
     )
-    # it needs no GPU, which a visitor may have no time left on
+    # for visitors whose daily time on the GPU is used up
     otherwise = use_fallback.click(
-        desk.respond_beside,
+        handlers.respond_with_fallback,
         [clip, persona, prompt, room_s],
-        told,
+        outputs,
         api_visibility="private",
         concurrency_id="respond",
         **quiet,
     )
     again = answer.submit(
-        desk.again, [answer], told, api_visibility="private", concurrency_id="respond", **quiet
+        handlers.again, [answer], outputs, api_visibility="private", concurrency_id="respond", **quiet
     )
-    unheard: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    # that it can be asked again is shown after the cancelling, which would take a new question along
-    cancelled = stop.click(None, cancels=[asked, otherwise, again], **unheard)
-    cancelled.then(lambda: {"state": "cancelled"}, None, answer, **unheard)
-    persona.input(desk.choose, persona, [voice, prompt], **unheard)
-    page.load(desk.offer, [persona, voice, prompt], [persona, voice, prompt], **unheard)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    # the form is shown again only after the cancelling, which would also cancel a request made before
+    cancelled = stop.click(None, cancels=[asked, otherwise, again], **private)
+    cancelled.then(lambda: {"state": "cancelled"}, None, answer, **private)
+    persona.input(handlers.choose, persona, [voice, prompt], **private)
+    page.load(handlers.offer, [persona, voice, prompt], [persona, voice, prompt], **private)
     return tab
 
 
@@ -189,7 +196,7 @@ class _RespondTab:
         self._app_state = app_state
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
-        """Fill the form with what the engine has; keep what was chosen before a reload."""
+        """Fill the form with the engine's voices; keep what was chosen before a reload."""
         chosen = persona or self._app_state.personas[0].name
         suggested, its_prompt = self.choose(chosen)
         voices = _voices(self._app_state)
@@ -221,8 +228,8 @@ class _RespondTab:
         text_topk: float | None = None,
         seed: float | None = 0,
     ) -> AsyncGenerator[Update, None]:
-        """Render the agent's side of a recording: what happened in it as JSON, the agent's sound, and both
-        sides as stereo.
+        """Render the agent's answer to a recording: its transcript and events as JSON, the agent's sound, and
+        both sides as stereo.
         """
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
@@ -234,16 +241,17 @@ class _RespondTab:
                 parse_start(fields)
             )
 
+        # closed at once when the visitor cancels or leaves, which ends the rendering
         async with aclosing(
             self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))
         ) as answers:
-            async for told in answers:
-                yield told
+            async for update in answers:
+                yield update
 
-    async def respond_beside(
+    async def respond_with_fallback(
         self, clip: str | None, persona: str | None, prompt: str | None, room_s: float = USUAL_ROOM_S
     ) -> AsyncGenerator[Update, None]:
-        """Render what the engine beside the app's own says to a recording, in the persona's voice."""
+        """Render the fallback engine's answer to a recording, in the persona's voice."""
         supervisor = self._app_state.fallback_engine or self._app_state.supervisor
 
         def chat() -> ChatRequest:
@@ -255,8 +263,8 @@ class _RespondTab:
             )
 
         async with aclosing(self._answer(supervisor, partial(self._ask, clip, chat, room_s))) as answers:
-            async for told in answers:
-                yield told
+            async for update in answers:
+                yield update
 
     async def _ask(
         self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
@@ -271,6 +279,7 @@ class _RespondTab:
 
     async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Update, None]:
         """Render a rendering's recording again with another voice, all else equal."""
+        # `EventData` itself raises for a key that is missing
         wanted = event._data if isinstance(event._data, dict) else {}
 
         async def ask() -> tuple[render.RenderRequest, list[str]]:
@@ -295,17 +304,17 @@ class _RespondTab:
             return render.request(before.user, again), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask)) as answers:
-            async for told in answers:
-                yield told
+            async for update in answers:
+                yield update
 
     async def _answer(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
-        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for
-        programs.
+        """Render the request that `ask` returns, yielding the progress; errors are shown in the page, and
+        raised for programs.
         """
         try:
             async with aclosing(self._render(supervisor, ask)) as steps:
-                async for told in steps:
-                    yield told
+                async for update in steps:
+                    yield update
         except PersonaplexError as error:
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
             raise gr.Error(str(error), print_exception=False, visible=False) from None
@@ -313,9 +322,9 @@ class _RespondTab:
     async def _render(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
         id_ = secrets.token_hex(4)
 
-        def working(**told: Any) -> Update:
+        def working(**more: Any) -> Update:
             return (
-                {"state": "working", "job": id_, "share": None, "left_s": None, **told},
+                {"state": "working", "job": id_, "share": None, "left_s": None, **more},
                 gr.skip(),
                 gr.skip(),
             )
@@ -331,7 +340,7 @@ class _RespondTab:
             job = RenderJob(self._app_state, [asked], device)
             try:
                 while not job.over:
-                    yield working(**_told(job.progress))
+                    yield working(**_progress_fields(job.progress))
                     await job.changed(TELL_EVERY_S)
             finally:
                 job.cancel()
@@ -344,24 +353,24 @@ class _RespondTab:
             )
         described = await anyio.to_thread.run_sync(render_files.describe, done)
         files = {form: f"/api/renderings/{done.key}/answer.{form}" for form in render_files.FORMS}
-        told = {
+        shown = {
             "state": "done",
             "cached": not job.batch.rendered_s,
             "files": files,
             "notes": notes,
             **described,
         }
-        yield told, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
+        yield shown, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
 
 
-def _told(progress: BatchProgress) -> dict[str, Any]:
+def _progress_fields(progress: BatchProgress) -> dict[str, Any]:
     if progress.ahead is not None:
         ahead = (
             "next"
             if not progress.ahead
             else f"behind {progress.ahead} {'other' if progress.ahead == 1 else 'others'}"
         )
-        return {"text": f"Every place is taken by talks; your recording is {ahead} in line."}
+        return {"text": f"Every slot is taken by talks; your recording is {ahead} in line."}
     left_s = None if progress.left_s is None else round(progress.left_s, 1)
     return {
         "text": "The agent is listening to your recording…",

@@ -1,5 +1,5 @@
-"""A tab that lives in the browser: all of it is an HTML file and a module of `static/`, which talk to the
-server's own routes.
+"""A tab that runs in the browser alone: an HTML file and a JavaScript module of `static/`, which call the
+server's routes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ CLONE_HERE = f"<!-- {CLONE} -->"
 def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Tab:
     """Add the tab of `static/NAME/NAME.html` and `.js`, id `tab-NAME`, to the Blocks being built.
 
-    With a `app_state` whose engine must be leased, its script takes a device by `trigger("submit", {lease:
-    token})`.
+    Where the engine of `app_state` must be leased, the tab's script takes a device by `trigger("submit",
+    {lease: token})`.
     """
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
@@ -30,8 +30,8 @@ def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Ta
             static_dir=STATIC.as_posix(),
         )
     if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
-        # a device is lent to whoever's event asks for it: this one runs, and shows nothing, as long as the
-        # lease does
+        # the platform lends a device to the visitor whose event asks for it: this event runs as long as the
+        # lease does, and shows nothing
         quiet = {
             "show_progress": "hidden",
             "trigger_mode": "multiple",

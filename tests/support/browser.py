@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,18 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import soundfile as sf
-from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
-from .patience import PATIENCE_S
+from .patience import PATIENCE_S, until
 
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
@@ -131,7 +141,9 @@ def visitor(
 
     Echo cancellation, noise suppression and gain control are off: they would treat test tones as noise.
     """
-    media = {name: options.pop(name) for name in ("color_scheme", "reduced_motion") if name in options}
+    # the lane is drawn four times a second where motion is reduced, which spares the cores for other tests
+    media = {"color_scheme": None, "reduced_motion": "reduce"}
+    media |= {name: options.pop(name) for name in media if name in options}
     # those who were here before leave their context, emptied, and in it a page whose process has compiled the
     # app's scripts already
     left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
@@ -217,9 +229,53 @@ def played(page: Page) -> tuple[int, np.ndarray]:
     return int(rate_hz), np.frombuffer(base64.b64decode(data), np.float32)
 
 
+def until_true(page: Page, expression: str, arg: object = None) -> None:
+    """Wait until a JavaScript expression is true, looked at ten times a second.
+
+    Playwright's own way looks at every picture, and has the browser compose sixty a second.
+    """
+    page.wait_for_function(expression, arg=arg, polling=100)
+
+
 def until_audible(page: Page) -> None:
     """Wait until the page has played something that is not silence."""
-    page.wait_for_function("() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
+    until_true(page, "() => window.__tap.chunks.some((each) => each.some((x) => Math.abs(x) > 0.001))")
+
+
+def until_played(page: Page, seconds: float) -> None:
+    """Wait until the page has played so much since it was opened or what it played was forgotten."""
+    until_true(
+        page, "(seconds) => window.__tap.chunks.length * 128 > seconds * window.__tap.rate", arg=seconds
+    )
+
+
+def until_drawn(page: Page) -> None:
+    """Wait until what has changed is laid out and on the screen."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def keep_changes(locator: Locator, attribute: str) -> None:
+    """Keep every value that an element's attribute takes from now on, for `until_changed`: one that does not
+    last may be over before anybody looks.
+    """
+    locator.evaluate(
+        """(element, name) => {
+          element.__changes = [element.getAttribute(name)];
+          new MutationObserver(() => element.__changes.push(element.getAttribute(name)))
+              .observe(element, { attributeFilter: [name] });
+        }""",
+        attribute,
+    )
+
+
+def until_changed(locator: Locator, *values: str) -> None:
+    """Wait until an attribute has taken these values one after the other, since `keep_changes`."""
+
+    def found() -> bool:
+        seen = locator.evaluate("(element) => element.__changes")
+        return any(seen[at : at + len(values)] == list(values) for at in range(len(seen)))
+
+    until(found)
 
 
 def forget_played(page: Page) -> None:
@@ -247,6 +303,10 @@ def screenshots(page: Page, name: str) -> None:
 
 
 def screenshot(page: Page, name: str, **options: object) -> None:
-    """Save a screenshot for people to look at; git ignores the folder."""
+    """Save a screenshot for people to look at, where they asked for it by SCREENSHOTS=1; git ignores the
+    folder.
+    """
+    if not os.environ.get("SCREENSHOTS"):
+        return
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", **options)  # type: ignore[arg-type]

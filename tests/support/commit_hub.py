@@ -47,7 +47,6 @@ def commit_hub(token: str) -> Iterator[CommitHub]:
 class _Handler(BaseHTTPRequestHandler):
     hub: CommitHub
     protocol_version = "HTTP/1.1"
-    timeout = 5
 
     def log_message(self, format: str, *args: object) -> None:
         pass

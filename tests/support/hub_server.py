@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -35,6 +36,7 @@ class Faults:
     endless: bool = False
     ranges: bool = True
     pause_s: float = 0.0  # between pieces of 64 KiB
+    more: threading.Semaphore | None = None  # each piece waits until it is released
 
 
 @dataclass
@@ -102,11 +104,33 @@ def hub(name: str, commit: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
             made.answers.set()
 
 
+class _Server(ThreadingHTTPServer):
+    """Hangs up on its clients when it ends, by which the threads of their idle connections end."""
+
+    daemon_threads = False
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._connections: set[socket.socket] = set()
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     """Serve HTTP until the block ends and yield the port; no thread is left behind."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = False
+    server = _Server(handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -114,13 +138,13 @@ def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     finally:
         server.shutdown()
         thread.join()
+        server.hang_up()
         server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
-    timeout = 15
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -250,6 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
                 content[at : at + (1 << 16)] if cut is None else content[at : min(at + (1 << 16), cut)]
             )
             time.sleep(fault.pause_s)
+            if fault.more:
+                fault.more.acquire(timeout=PATIENCE_S)
         while fault.endless:
             self.wfile.write(bytes(1 << 16))
         if cut is not None:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import numpy as np
 import sphn
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from personaplex_app.audio import float_to_pcm16, pcm16_to_float
@@ -78,9 +79,7 @@ class Caller:
         try:
             while True:
                 self.take()
-        except TimeoutError:
-            raise
-        except Exception:
+        except (ConnectionClosed, EOFError):
             return self.socket.close_code
 
     def heard(self) -> np.ndarray:

@@ -190,8 +190,8 @@ def _with_checks(design: Design, chosen: list[Trial], chance: random.Random) -> 
     # an original from the first half leaves room behind it for its repeat
     first = chance.randrange(max(1, len(chosen) // 2))
     repeat = Trial(chosen[first].condition, chosen[first].right, chosen[first].left, "repeat", first)
-    place = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))
-    trials = [*chosen[:place], repeat, *chosen[place:]]
+    later = chance.randint(min(len(chosen), first + 1 + MIN_APART), len(chosen))
+    trials = [*chosen[:later], repeat, *chosen[later:]]
     voice = chance.choice(design.voices)
     identical = Trial(chance.randrange(len(design.conditions)), voice, voice, "identical")
     at = 1 if len(chosen) == 1 else chance.randint(1, len(trials))

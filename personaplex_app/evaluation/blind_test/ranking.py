@@ -103,7 +103,8 @@ def rank(
     order = sorted(range(len(names)), key=lambda i: (-lowest[i], -scores[i], names[i]))
     return Ranking(
         tuple(
-            _standing(names[i], place, float(scores[i]), bounds[i], votes) for place, i in enumerate(order, 1)
+            _standing(names[i], number, float(scores[i]), bounds[i], votes)
+            for number, i in enumerate(order, 1)
         ),
         {a: {b: float(wins[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
         side_bias(votes),
@@ -118,12 +119,12 @@ def _wins(votes: Sequence[Vote], names: list[str], listeners: list[str]) -> np.n
     Shapes: float [listeners, V, V], the row beats the column.
     """
     wins = np.zeros((len(listeners), len(names), len(names)))
-    place = {name: i for i, name in enumerate(names)}
+    row = {name: i for i, name in enumerate(names)}
     listener = {name: i for i, name in enumerate(listeners)}
     for vote in votes:
         left = {"left": 1.0, "right": 0.0}.get(vote.choice, 0.5)
-        wins[listener[vote.listener], place[vote.left], place[vote.right]] += left
-        wins[listener[vote.listener], place[vote.right], place[vote.left]] += 1.0 - left
+        wins[listener[vote.listener], row[vote.left], row[vote.right]] += left
+        wins[listener[vote.listener], row[vote.right], row[vote.left]] += 1.0 - left
     return wins
 
 
@@ -163,13 +164,13 @@ def to_scores(p: np.ndarray) -> np.ndarray:
 
 
 def _standing(
-    voice: str, place: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]
+    voice: str, number: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]
 ) -> Standing:
     own = [vote for vote in votes if voice in (vote.left, vote.right)]
     won = sum(vote.choice == ("left" if vote.left == voice else "right") for vote in own)
     tied = sum(vote.choice in ("tie", "both_bad") for vote in own)
     bad = sum(vote.choice == "both_bad" for vote in own)
-    return Standing(voice, place, score, bound, len(own), won, len(own) - won - tied, tied, bad)
+    return Standing(voice, number, score, bound, len(own), won, len(own) - won - tied, tied, bad)
 
 
 def side_bias(votes: Iterable[Vote]) -> SideBias:
@@ -179,6 +180,7 @@ def side_bias(votes: Iterable[Vote]) -> SideBias:
     right = choices.count("right")
     n = left + right
     few = min(left, right)
+    # in logarithms, since binomial coefficients of many votes overflow
     logs = np.concatenate(
         [[0.0], np.cumsum([math.log((n - k) / (k + 1)) for k in range(few)])]
     ) - n * math.log(2)

@@ -104,6 +104,7 @@ def to_csv(test: BlindTest) -> str:
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     table.writeheader()
+    # by identity, since the events are the very objects that the rounds hold
     standing = {id(vote) for each in test.rounds() for vote in each.votes.values()}
     for event in test.events():
         if event["kind"] == "vote":

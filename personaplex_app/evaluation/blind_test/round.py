@@ -128,6 +128,7 @@ class Round:
 
     def number_of(self, token: str) -> int | None:
         """Return the number of the trial that a token was issued for, None for an unknown token."""
+        # tokens of later trials have not been given out
         last = len(self.trials) - 1 if self.at is None else self.at
         return next((n for n in range(last + 1) if self.token(n) == token), None)
 
@@ -179,6 +180,7 @@ class Round:
                     f"Listen to both sides first: {name} was heard for {ballot.heard_s[side]:.1f} s of the"
                     f" {needed_s:.1f} s needed."
                 )
+        # a client's own figures may be made up: they cannot exceed what passed on the server's clock
         if sum(self.needed_s(number).values()) > waited_s + CLOCK_SLACK_S:
             raise BadVote(
                 f"Both sides cannot have been heard in the {max(0.0, waited_s):.1f} s since they were shown."

@@ -94,6 +94,7 @@ class BlindTest:
         with self._lock, self._log.writing():
             self._read()
             found = self._round(owner)
+            # logged, since the time to vote counts from it, also after a restart
             if found and (event := found.shown(self._clock())):
                 self._write(event)
             return found
@@ -138,6 +139,7 @@ class BlindTest:
             return self._ranked()
 
     def _ranked(self) -> Ranking:
+        # events are only ever appended, so that their number tells whether the ranking is current
         if self._ranking is None or self._ranking[0] != len(self._events):
             standing = [
                 event
@@ -153,6 +155,7 @@ class BlindTest:
 
     def _do(self, owner: str, act: Callable[[Round], Event | Round]) -> Round:
         with self._lock, self._log.writing():
+            # under the file lock: another process may have written since the last time
             self._read()
             mine = self._round(owner)
             if mine is None:
@@ -180,7 +183,7 @@ class BlindTest:
                     self._rounds[event["session"]].apply(event)
             except (KeyError, TypeError, ValueError) as error:
                 log.warning(
-                    "%s: an event does not fit and is passed over (%s)", self._log.path, type(error).__name__
+                    "%s: an event does not fit and is ignored (%s)", self._log.path, type(error).__name__
                 )
                 continue
             self._events.append(event)

@@ -89,6 +89,7 @@ class VoteLog:
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read_bytes)
+                # from where the last call stopped: events are only ever appended
                 data = file.read(self._max_bytes)
         except FileNotFoundError:
             return []
@@ -108,7 +109,7 @@ class VoteLog:
                 return event
         except ValueError:
             pass
-        log.warning("%s: a line of %d bytes was cut off and is passed over", self.path.name, len(line))
+        log.warning("%s: a line of %d bytes was cut off and is ignored", self.path.name, len(line))
         return None
 
 

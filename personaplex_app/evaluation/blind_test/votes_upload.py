@@ -87,6 +87,7 @@ class VoteUpload:
                 self._wake.set()
             if stopping:
                 return
+            # at most one commit in this time, however many votes come
             self._stop.wait(self._every_s)
 
     def push(self) -> int:
@@ -95,6 +96,7 @@ class VoteUpload:
         Raises: NotPrivate, and the errors of the Hub's client.
         """
         with self._lock:
+            # taken before the upload: what changes meanwhile is uploaded the next time
             logs = self._changed
             self._changed = set()
         try:
@@ -129,6 +131,7 @@ class VoteUpload:
     def _operations(self, path: Path) -> list[CommitOperationAdd]:
         data = path.read_bytes()
         at = f"votes/{self._installation()}/{path.parent.name}"
+        # the last line may be half written at this moment
         whole = data[: data.rfind(b"\n") + 1]
         design = (path.parent / DESIGN_NAME).read_bytes()
         return (

@@ -31,6 +31,7 @@ from .folders import (
 from .published import NONE_PUBLISHED, NOTE, SOURCE, published
 
 Values = dict[str, Any]
+# every task has all keys, None where it does not measure one
 STRICT: Values = {
     "tor": None,
     "latency_s": None,
@@ -295,6 +296,7 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
     for folder in folders:
         name = folder.name
 
+        # the default binds this turn's name: the loop goes on
         def note(message: str, name: str = name) -> None:
             scores.problems.append(Problem(name, message, False))
 
@@ -319,6 +321,7 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
 def _note_copies(name: str, sample: Sample, known: dict[str, str], problems: list[Problem]) -> None:
     """Report ids that differ only in writing, and sounds that occur in two folders."""
     keys = [str(int(name)) if name.isdecimal() else name.casefold()]
+    # only where a task has read it: asking the property would read the file
     if (sound := vars(sample).get("agent")) is not None and np.any(sound.samples):
         keys.append("sound " + hashlib.sha256(sound.samples.tobytes()).hexdigest())
     for key, what in zip(keys, ("id", f"sound in {AGENT_AUDIO}"), strict=False):

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+# a program for each head alone would leave most of a GPU idle while few talks run
 SPLITS = 16
 """Programs that share one row's and head's cache."""
 SLOTS_AT_ONCE = 64
@@ -24,13 +25,15 @@ def product(x: Tensor, weight: Tensor, scale: Tensor | None, residual: Tensor | 
     n, k = weight.shape
     flat = x.reshape(-1, k)
     rows = len(flat)
+    # `tl.arange` takes powers of two only
     padded = triton.next_power_of_2(rows)
-    # what was quickest on an H100: outputs and inputs of a program's turn
+    # measured to be the fastest on an H100: outputs per program, and inputs per iteration of its loop
     outputs, inputs = (2, 512) if weight.dtype == torch.int8 else (1, 1024)
     y = torch.empty(*x.shape[:-1], n, dtype=x.dtype, device=x.device)
     _product[(triton.cdiv(n, outputs),)](
         flat,
         weight,
+        # Triton needs a pointer for every argument; one that is not used is never read
         scale if scale is not None else weight,
         residual if residual is not None else flat,
         y,
@@ -43,6 +46,7 @@ def product(x: Tensor, weight: Tensor, scale: Tensor | None, residual: Tensor | 
         padded,
         outputs,
         inputs,
+        # whether the loop's last iteration is whole, so that no load needs a mask over the inputs
         k % inputs == 0,
         num_warps=2,
     )
@@ -69,16 +73,17 @@ def _product(
         x = tl.load(x_ptr + m[:, None] * K + k[None, :], mask=x_mask, other=0.0).to(tl.float32)
         w = tl.load(w_ptr + n[:, None].to(tl.int64) * w_stride + k[None, :], mask=w_mask, other=0)
         if SCALED:
-            # int8 is exact in float16, and the way to float32 through it is the quicker one
+            # int8 is exact in float16, and converting to float32 through float16 is faster
             w = w.to(tl.float16)
         total += w.to(tl.float32)[None, :, :] * x[:, None, :]
+    # one reduction at the end instead of one in each turn of the loop
     y = tl.sum(total, axis=2)
     if SCALED:
         y = y * tl.load(s_ptr + n, mask=inside, other=0.0)[None, :]
     at = m[:, None] * N + n[None, :]
     mask = (m < M)[:, None] & inside[None, :]
     if ADDED:
-        # as PyTorch adds: the product rounded first
+        # PyTorch rounds the product before it adds the residual: so that both give the same numbers
         y = y.to(y_ptr.dtype.element_ty).to(tl.float32) + tl.load(r_ptr + at, mask=mask, other=0.0).to(
             tl.float32
         )
@@ -141,6 +146,7 @@ def _product_int4(
         x_mask = (m < M)[:, None, None] & inside[None, :, None]
         x_high = tl.load(x_at, mask=x_mask & (k < K)[None, :, :], other=0.0).to(tl.float32)
         x_low = tl.load(x_at + HALF, mask=x_mask & (HALF + k < K)[None, :, :], other=0.0).to(tl.float32)
+        # arithmetic shifts extend the sign of the four bits
         high = (both >> 4).to(tl.float32) * high_scale[:, :, None]
         low = ((both << 4) >> 4).to(tl.float32) * low_scale[:, :, None]
         total += high[None] * x_high[:, None] + low[None] * x_low[:, None]
@@ -196,6 +202,7 @@ def _silu_times(x_ptr, y_ptr, H, BLOCK: tl.constexpr):
     inside = d < H
     gate = tl.load(x_ptr + row * 2 * H + d, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(x_ptr + row * 2 * H + H + d, mask=inside, other=0.0).to(tl.float32)
+    # in float32 up to here: float16 or bfloat16 would round the gate before the product
     y = gate / (1.0 + tl.exp(-gate)) * up
     tl.store(y_ptr + row * H + d, y.to(y_ptr.dtype.element_ty), mask=inside)
 
@@ -226,6 +233,7 @@ def _rotate_and_write(x_ptr, cos_ptr, sin_ptr, slot_ptr, c_ptr, q_ptr, H, stride
     cos = tl.load(cos_ptr + b * PAIRS + p)
     sin = tl.load(sin_ptr + b * PAIRS + p)
     kind = c_ptr.dtype.element_ty
+    # RoPE here is interleaved: neighbours are the real and the imaginary part of one pair
     at = x_ptr + (b * 3 * H + h) * width + 2 * p
     real = tl.load(at).to(tl.float32)
     imaginary = tl.load(at + 1).to(tl.float32)
@@ -279,6 +287,7 @@ def _attend(q_ptr, c_ptr, length_ptr, o_ptr, m_ptr, H, stride_v, stride_b, strid
     h = tl.program_id(1)
     b = tl.program_id(2)
     n = tl.load(length_ptr + b)
+    # whole blocks for each program, so that only the last one of a row needs its mask
     per = tl.cdiv(tl.cdiv(n, PARTS), BT) * BT
     end = tl.minimum(s * per + per, n)
     d = tl.arange(0, D)
@@ -286,7 +295,9 @@ def _attend(q_ptr, c_ptr, length_ptr, o_ptr, m_ptr, H, stride_v, stride_b, strid
     most = -float("inf")
     weight = 0.0
     mixed = tl.zeros((D,), dtype=tl.float32)
+    # offsets in int64: the cache of a few rows has more than 2³¹ elements
     base = c_ptr + b.to(tl.int64) * stride_b + h * D + d[None, :]
+    # softmax in one pass: where a higher score comes, what was summed so far is scaled down to it
     for t0 in range(s * per, end, BT):
         t = t0 + tl.arange(0, BT)
         inside = t < end
@@ -313,6 +324,7 @@ def _join(o_ptr, m_ptr, y_ptr, PARTS: tl.constexpr, D: tl.constexpr):
     d = tl.arange(0, D)
     most = tl.load(m_ptr + (row * PARTS + s) * 2)
     weight = tl.load(m_ptr + (row * PARTS + s) * 2 + 1)
+    # a program without slots stored −inf and weighs nothing here
     fade = tl.exp(most - tl.max(most, axis=0))
     mixed = tl.load(o_ptr + (row * PARTS + s)[:, None] * D + d[None, :])
     y = tl.sum(mixed * fade[:, None], axis=0) / tl.sum(weight * fade, axis=0)
@@ -350,6 +362,7 @@ def _attend_steps(x_ptr, c_ptr, y_ptr, H, step, stride_v, stride_b, stride_t, sc
     earlier = place + t[:, None] * stride_t + d[None, :]
     seen = (t < step)[:, None]
     now = (t == step)[:, None]
+    # this step's key and value from registers: its stores above need not be visible to these loads yet
     keys = tl.where(now, key.to(tl.float32)[None, :], tl.load(earlier, mask=seen, other=0.0).to(tl.float32))
     values = tl.load(earlier + stride_v, mask=seen, other=0.0).to(tl.float32)
     values = tl.where(now, value.to(tl.float32)[None, :], values)

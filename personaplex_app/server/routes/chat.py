@@ -1,6 +1,4 @@
-"""`/api/chat` over a WebSocket, and the same conversation over HTTP for those whom WebSockets do not
-reach.
-"""
+"""`/api/chat` over a WebSocket, and the same talk over HTTP for clients whose network blocks WebSockets."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ STREAM_PATIENCE_S = 10.0
 
 
 def chat_routes(app_state: AppState) -> list[BaseRoute]:
-    """Return the live talk's routes."""
+    """Return the routes of talks."""
 
     async def chat(socket: WebSocket) -> None:
         await socket.accept()
@@ -49,6 +47,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
             finally:
                 app_state.channels.drop(id_)
 
+        # in the app's own tasks: the talk outlives this request
         app_state.tasks.start_soon(converse)
         app_state.tasks.start_soon(_hang_up_unless_streaming, channel)
         return JSONResponse({"id": id_})
@@ -57,6 +56,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         channel = app_state.channels.get(http.path_params["id"])
         if channel.streaming:
             raise BadInput("This talk is already being read; start a new one.")
+        # proxies must neither compress nor collect the stream: nginx reads the second header
         headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
         return StreamingResponse(channel.stream(), media_type="application/octet-stream", headers=headers)
 
@@ -86,7 +86,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
 
 
 async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState) -> None:
-    """Tell a caller why there will be no talk, and close."""
+    """Send the reason why there will be no talk, and close."""
     app_state.metrics.errors.labels(error.code).inc()
     try:
         await channel.send(Failure(str(error)))
@@ -96,7 +96,7 @@ async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState)
 
 
 async def _hang_up_unless_streaming(channel: HttpChannel) -> None:
-    """Free a talk whose client never came to listen."""
+    """End a talk whose client never began to read it."""
     await anyio.sleep(STREAM_PATIENCE_S)
     if not channel.streaming:
         channel.hang_up()

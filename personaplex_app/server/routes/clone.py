@@ -1,7 +1,7 @@
-"""Cloning a voice: hear what would be picked from a recording, make it, keep, export, import, delete.
+"""Routes of cloned voices: preview what would be picked from a recording, make, keep, export, import, delete.
 
-Everything needs the owner's key in the header X-Owner-Key; whatever makes a voice needs `consent=1`, and a
-body that is the recording or the voice file itself.
+All of them need the owner's key in the header X-Owner-Key. Those that make a voice need `consent=1`, and the
+recording or the voice file as their body.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ T = TypeVar("T")
 
 
 def clone_routes(app_state: AppState) -> list[Route]:
-    """Return the routes that make cloned voices and look after them."""
+    """Return the routes that make and manage cloned voices."""
     api = _CloneApi(app_state)
     one = "/api/clones/{voice_id}"
     return [
         Route("/api/clones", errors_as_json(api.all), methods=["GET"]),
         Route("/api/clones", errors_as_json(api.make), methods=["POST"]),
         Route("/api/clones/preview", errors_as_json(api.preview), methods=["POST"]),
-        Route("/api/clones/import", errors_as_json(api.take_in), methods=["POST"]),
+        Route("/api/clones/import", errors_as_json(api.import_voice), methods=["POST"]),
         Route(one, errors_as_json(api.delete), methods=["DELETE"]),
         Route(one + "/keep", errors_as_json(api.keep), methods=["POST"]),
         Route(one + "/export.safetensors", errors_as_json(api.export), methods=["GET"]),
@@ -64,7 +64,7 @@ def clone_routes(app_state: AppState) -> list[Route]:
 
 
 def voice_entry(voice: ClonedVoice) -> dict[str, Any]:
-    """Return a cloned voice as it stands among an engine's voices."""
+    """Return a cloned voice as an entry in the list of an engine's voices."""
     how = "Cloned, and kept." if voice.kept else "Cloned, for now."
     about = {
         "name": voice.wire_name,
@@ -104,7 +104,7 @@ class _CloneApi:
         data = await self._upload(request, MAX_RECORDING_BYTES, self._heavy, self._clone)
         return await self._add(request, name, data)
 
-    async def take_in(self, request: Request) -> Response:
+    async def import_voice(self, request: Request) -> Response:
         name = checked_name(request.query_params.get("name", ""))
         data = await self._upload(request, MAX_CLONE_BYTES, self._light, self._check)
         return await self._add(request, name, data)
@@ -133,14 +133,18 @@ class _CloneApi:
     async def _upload(
         self, request: Request, limit_bytes: int, limiter: anyio.CapacityLimiter, work: Callable[[bytes], T]
     ) -> T:
-        """Return what became of a body, which nobody may send without consent, a key, room and patience."""
+        """Return the result of `work` on the request's body.
+
+        Consent, the owner's key and the limits are checked before the body is read.
+        """
         self._app_state.cloner()
         caller = principal_of(request)
+        # raises without a key, before the body is read
         _ = caller.required_owner
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
         self._rate.admit(caller)
-        with self._uploads.place():
+        with self._uploads.slot():
             return await in_thread(limiter, work, await uploaded(request, limit_bytes))
 
     def _pick(self, body: bytes, note: audio.Note) -> tuple[np.ndarray, Picked]:

@@ -1,7 +1,7 @@
-"""Comparing voices: render them, hear them, vote blind, see what the votes say.
+"""Routes of comparisons: render voices, hear them, vote in a blind test, read its results.
 
 Runs and votes belong to the owner's key in the header X-Owner-Key, which a page of another site cannot send
-unasked. A blind test's id lets anybody take it; its sounds go by tokens that do not tell a voice.
+unasked. Whoever has a blind test's id can take it; its sounds have addresses that do not reveal the voice.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _RunApi:
     async def record(self, request: Request) -> Response:
         owner = _owner(request)
         self._rate.admit(principal_of(request))
-        with self._uploads.place():
+        with self._uploads.slot():
             body = await uploaded(request, MAX_RECORDING_BYTES)
         made = await self._comparisons.heavy(
             self._comparisons.add_recording, owner, body, request.query_params.get("title", "")
@@ -156,7 +156,7 @@ class _TestApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
         self._rate = ConnectRate("rounds")
-        # votes wait for the disk alone, never for what takes the cores
+        # a limiter of their own: votes wait for the disk alone, never for work that takes the cores
         self._disk = anyio.CapacityLimiter(4)
 
     async def mine(self, request: Request) -> Response:
@@ -165,8 +165,10 @@ class _TestApi:
     async def begin(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))
         trials = (await json_object(request, MAX_BODY_BYTES)).get("trials", USUAL_TRIALS)
+        # not `isinstance`: true is an int too
         if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
+        # `mine` logs the first trial as shown, which `begin` does not
         return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
 
     async def vote(self, request: Request) -> Response:
@@ -221,7 +223,7 @@ class _TestApi:
         )
 
     def _clip(self, request: Request, side: str) -> Matched:
-        """Return what is heard on one side of the trial that a token shows; none but the current one's."""
+        """Return the clip on one side of the trial that a token names, which must be the current one."""
         test = self._comparisons.tests.get(request.path_params["id"])
         mine = test.mine(_owner(request))
         number = mine.at if mine else None
@@ -233,7 +235,7 @@ class _TestApi:
 
 
 def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
-    """Return what a listener may know: nothing of which voice is where before the reveal."""
+    """Return what a listener may know: before the reveal nothing that says which voice is on which side."""
     about = {
         "test": test.design.id,
         "engine": test.design.engine,
@@ -277,7 +279,7 @@ def _reveal(mine: Round) -> dict[str, Any]:
 
 
 def _finished(test: BlindTest, owner: str) -> BlindTest:
-    """Return the test, unless its results would tell a listener in the middle of it who is who."""
+    """Return the test, unless the caller is in the middle of it: its results name the voices."""
     mine = test.mine(owner)
     if mine and mine.phase != "revealed":
         raise BadInput("The results name the voices; finish your round first.")

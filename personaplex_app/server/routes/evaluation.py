@@ -11,7 +11,7 @@ from ...evaluation.report import HTML
 from ..evaluations import Evaluations
 from ..http import errors_as_json
 
-# a report needs nothing from anywhere, and gets nothing
+# a report is one file that needs nothing else, so that it may load nothing else
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src data:; img-src"
     " data:; frame-ancestors 'self'"

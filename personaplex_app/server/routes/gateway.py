@@ -30,7 +30,7 @@ from .chat import refuse
 
 NAME = "gateway"
 WAIT_S = 60.0
-"""How long a client waits for `connected`, of which its protocol tells it nothing."""
+"""How long a client waits for `connected`; the gateway's protocol has no message to say that it waits."""
 MESSAGES_PER_S = 200
 BAD_MESSAGES = 20
 
@@ -53,7 +53,7 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
                     f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address."
                 )
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
-            with _place(talking, adapter, app_state.adapters.limits.sessions):
+            with _counted(talking, adapter, app_state.adapters.limits.sessions):
                 channel = GatewayChannel(frames, wire, app_state.metrics.errors)
                 request = ChatRequest(events=True, sampling=adapter.sampling)
                 await Talk(channel, request, app_state, _entry(adapter), caller).run()
@@ -65,8 +65,8 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
 
 
 @contextmanager
-def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[None]:
-    """Count a client, waiting or talking. Raises: CapacityError when there are enough."""
+def _counted(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[None]:
+    """Count a client, waiting or talking, for the block. Raises: CapacityError when there are too many."""
     if sum(talking.values()) >= most or talking[adapter.name] >= adapter.max_sessions:
         raise CapacityError(
             f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few"
@@ -80,15 +80,15 @@ def _place(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[Non
 
 
 def _entry(adapter: Adapter) -> EntryPoint:
-    # a client may be silent until it is idle; one that is gone does not answer the WebSocket's pings
+    # no limit on silence besides the idle limit: a client that is gone is noticed by the WebSocket's pings
     policy = EntryPolicy(adapter.talk_s, adapter.idle_s, WAIT_S, math.inf, adapter.persona)
     return EntryPoint(NAME, Float32, policy, EVENTS)
 
 
 class GatewayChannel:
-    """Events and orders to the talk's side, the gateway's messages to the client's.
+    """Translates between the talk's events and orders and the gateway's messages.
 
-    What a client says wrongly it is told, and the talk goes on.
+    A message that cannot be used is answered with an error, and the talk goes on.
     """
 
     def __init__(self, frames: Frames, wire: GatewayWire, errors: Counter) -> None:
@@ -100,7 +100,7 @@ class GatewayChannel:
         self._bad = TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> FromClient:
-        """Return the next that can be used. Raises: Disconnected, ProtocolError for a flood."""
+        """Return the next order that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
             data = await self._frames.receive()
             if not self._all.take():
@@ -119,17 +119,17 @@ class GatewayChannel:
         return self._read.popleft()
 
     async def send(self, event: ToClient) -> None:
-        """Send what the client is to read of an event. Raises: Disconnected."""
+        """Send the gateway's messages for an event. Raises: Disconnected."""
         for text in self._wire.write(event):
             await self._frames.send(text)
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Say goodbye; never raises."""
+        """Close the connection with a code and a reason; never raises."""
         await self._frames.close(code, reason)
 
 
 class TokenBucket:
-    """So many of something a second, and `most` at once."""
+    """A rate limit of `per_s` a second, with bursts of up to `most`."""
 
     def __init__(self, per_s: float, most: float) -> None:
         self._per_s = per_s

@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus collects, behind the same door as everything else."""
+"""`/metrics`: the figures that Prometheus collects, behind the same authentication as everything else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..app_state import AppState
 
 
 def metrics_routes(app_state: AppState) -> list[BaseRoute]:
-    """Return the route, and have the app looked at whenever it is asked for."""
+    """Return the route; the app's gauges are read at each request."""
     app_state.metrics.registry.register(_AppGauges(app_state))
 
     async def metrics(request: Request) -> Response:
@@ -26,7 +26,7 @@ def metrics_routes(app_state: AppState) -> list[BaseRoute]:
 
 
 class _AppGauges(Collector):
-    """How the app is now."""
+    """The app's present state as gauges: nothing has to be kept up to date between two requests."""
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state

@@ -1,4 +1,4 @@
-"""The files of a rendering, for whoever knows its key."""
+"""Route to the files of a rendering, for everybody who knows its key."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a talk's owner does with it: list, look, listen, export, rate, keep, delete.
+"""Routes for a talk's owner: list, read, listen, export, rate, keep, delete.
 
-The owner's key comes in the header X-Owner-Key, which a page of another site cannot send unasked. The disk's
-work is done in threads.
+The owner's key comes in the header X-Owner-Key, which a page of another site cannot send unasked. Work on the
+disk is done in threads.
 """
 
 from __future__ import annotations
@@ -118,12 +118,14 @@ class _SessionApi:
         if kind == "flac":
             with file:
                 file = _flac_of(file)
+        # given, so that a browser shows the progress of a download
         headers["Content-Length"] = str(file.seek(0, os.SEEK_END))
         file.seek(0)
         return StreamingResponse(_chunks(file), headers=headers, media_type=f"audio/{kind}")
 
 
 def _flac_of(wav: BinaryIO) -> BinaryIO:
+    # encoded before anything is sent, so that the answer has its length and an error can still be reported
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name and is gone with its reader
     try:
         export.write_flac(wav, file)

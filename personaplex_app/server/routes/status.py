@@ -1,4 +1,4 @@
-"""`/health` for machines that watch, `/voice/status` for clients that are about to talk."""
+"""`/health` for monitoring, `/voice/status` for clients that are about to begin a talk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .clone import voice_entry
 
 
 def status_routes(app_state: AppState) -> list[BaseRoute]:
-    """Return the routes that tell how the app is."""
+    """Return the routes that report the app's state."""
 
     async def health(request: Request) -> Response:
         choice = app_state.supervisor.choice
@@ -64,8 +64,8 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
     timing = engine.step_timing() if isinstance(engine, TimedEngine) else None
     return {
         "available": state.stage == "ready" and not admission.draining,
-        # what the gateway's clients look for; an adapter's voice is PersonaPlex's, `personas` has the one
-        # that is heard now
+        # fields that the gateway's clients read. An adapter's voice is the one that PersonaPlex would use;
+        # `personas` has the voice of the engine in use
         "global_audio_enabled": True,
         "adapters": [_adapter_entry(adapter) for adapter in app_state.adapters.by_name.values()],
         "websocket_endpoint": "/ws/voice/{adapter_name}",
@@ -82,6 +82,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
             "pace": asdict(timing) if timing else None,
         },
         "voices": [
+            # asking for a sample also makes the engine prepare a missing one, when no talk runs
             *({**asdict(voice), "sample": engine.sample(voice.name) is not None} for voice in engine.voices),
             *(voice_entry(voice) for voice in app_state.cloned_voices(caller)),
         ],
@@ -126,8 +127,8 @@ def _adapter_entry(adapter: Adapter) -> dict:
 
 
 def _lease(app_state: AppState) -> dict | None:
-    """Return for how long a talk's device can be lent, and who speaks where it is not; None where nothing
-    must be lent.
+    """Return the lengths of a lease and the fallback engine for talks without one; None where the engine
+    needs no lease.
     """
     engine = app_state.supervisor.engine
     if not isinstance(engine, LeasingEngine) or app_state.fallback_engine is None:
@@ -143,8 +144,8 @@ def _lease(app_state: AppState) -> dict | None:
 
 
 def _sampling(resampling: bool) -> dict[str, dict]:
-    """Return what can be set of the sampling, its default and its limits; "now" tells that it can also be set
-    while talking.
+    """Return each sampling parameter's default and limits; "now" says whether it can be changed during a
+    talk.
     """
     defaults = asdict(Sampling())
     return {

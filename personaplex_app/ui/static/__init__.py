@@ -1,4 +1,4 @@
-"""Where the browser's files lie."""
+"""The folder of the browser's files."""
 
 from pathlib import Path
 

@@ -120,19 +120,22 @@ export function onThemeChange(callback) {
 }
 
 // few cores are better spent on sound than on sixty pictures a second
-const CALM_MS = navigator.hardwareConcurrency > 4 ? 0 : 30;
+const CALM_MS = navigator.hardwareConcurrency > 4 ? 0 : 50;
+const STILL_MS = 250;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Call `draw` on and on, at most every `least_ms`, until the returned function is called. */
-export function everyFrame(draw, least_ms = () => 0) {
-  let last = -Infinity;
+/** Call `draw` with the milliseconds since its last call, on and on; returns what ends it. */
+export function everyFrame(draw) {
   let over = false;
+  let last = performance.now();
   const step = (time) => {
     if (over) return;
-    if (time - last >= Math.max(CALM_MS, least_ms())) {
-      last = time;
-      draw();
-    }
-    requestAnimationFrame(step);
+    draw(time - last);
+    last = time;
+    const every_ms = still.matches ? STILL_MS : CALM_MS;
+    // the browser composes every frame that is asked for, drawn on or not; callers share the same ones
+    if (every_ms) setTimeout(() => requestAnimationFrame(step), every_ms - (performance.now() % every_ms));
+    else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
   return () => (over = true);

@@ -6,8 +6,6 @@ import { drawLane, layOutTurns, layOutWords } from "./lane-draw.js";
 
 const LIVE_PX_PER_S = 112;
 const NOW_AT = 0.9;
-// with reduced motion the picture changes this often, and turns pages instead of gliding
-const STILL_FRAMES_MS = 250;
 const WORDS_FROM_PX_PER_S = 84;
 const COLOURS = {
   text: "--ink",
@@ -90,10 +88,7 @@ export class DuplexLane {
   start(now) {
     this.now = now;
     this.running = true;
-    this.rest = everyFrame(
-      () => this.draw(),
-      () => (this.still.matches ? STILL_FRAMES_MS : 0),
-    );
+    this.rest = everyFrame(() => this.draw());
   }
 
   stop() {
@@ -168,6 +163,7 @@ export class DuplexLane {
     const pxPerS = LIVE_PX_PER_S;
     const shown_s = width / pxPerS;
     let from_s = now_s - shown_s * NOW_AT;
+    // with reduced motion the picture turns pages instead of gliding
     if (this.still.matches) from_s = Math.floor(now_s / (shown_s * 0.8)) * shown_s * 0.8;
     return { ...shared, from_s, pxPerS, now_s, rows: 2 };
   }

@@ -3,7 +3,7 @@
 import { clock, everyFrame, h, isKnown, ms, part, say, show } from "../shared/dom.js";
 
 const MOST_CAPTIONS = 400;
-const METER_FALL = 0.8;
+const METER_HALF_LIFE_MS = 95;
 
 /** What both sides said, a row for each utterance. */
 export class Captions {
@@ -87,15 +87,15 @@ export class Meters {
   }
 
   start() {
-    this.rest = everyFrame(() => this.draw());
+    this.rest = everyFrame((elapsed_ms) => this.draw(elapsed_ms));
   }
 
-  draw() {
+  draw(elapsed_ms = 0) {
     for (const side of ["user", "agent"]) {
       const shown = Math.min(1, this.level[side] ** 0.6 * 1.15);
       this.bars[side].style.transform = `scaleY(${shown.toFixed(3)})`;
       this.bars[side].parentElement.dataset.level = shown.toFixed(2);
-      this.level[side] *= METER_FALL;
+      this.level[side] *= 0.5 ** (elapsed_ms / METER_HALF_LIFE_MS);
     }
   }
 
