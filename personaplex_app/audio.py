@@ -326,10 +326,10 @@ def _reader_of(file: BinaryIO, what: str, note: Note) -> Callable[[], Blocks]:
     try:
         found = next(_libsndfile_blocks(file, what), None) is not None
         # the lengths in other headers may be unfinished too, and libsndfile then finds nothing
-        use_libsndfile = found or demuxer in (None, "wav")
+        use_libsndfile = found or demuxer == "wav"
     except _DECODER_ERRORS:
-        use_libsndfile = demuxer is None
-    if use_libsndfile:
+        use_libsndfile = False
+    if use_libsndfile or demuxer is None:
         return partial(_libsndfile_blocks, file, what)
     return partial(_ffmpeg_blocks, file, what, demuxer)
 
