@@ -76,13 +76,13 @@ def test_settings_bad_secret_is_not_repeated():
         ("“sk-abc”", "“"),
         ("sk–abc", "–"),
         ("sk abc", " "),
-        ("sk\nabc", r"\\n"),
+        ("sk\nabc", "\n"),
         ("sk-abcü", "ü"),
         ('"sk-abc"', '"'),
         ("'sk-abc'", "'"),
         ("sk-...abc", "..."),
         ("sk-****", "***"),
-        ("sk\u200babc", r"\u200b"),
+        ("sk\u200babc", "\u200b"),
     ],
 )
 def test_settings_key_that_cannot_be_sent_is_refused_without_showing_it(name, key, odd):
@@ -90,7 +90,7 @@ def test_settings_key_that_cannot_be_sent_is_refused_without_showing_it(name, ke
         Settings.read({name: key})
     said = str(caught.value)
     assert said.startswith(f"{name} cannot be used; it must be the key alone")
-    assert f"holds {shorten(odd)}".replace("\\\\", "\\") in said.replace("\\\\", "\\")
+    assert f"holds {shorten(odd)}, which" in said
     assert key.strip("\"'“”") not in said
 
 

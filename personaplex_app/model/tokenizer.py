@@ -26,6 +26,9 @@ class TextTokenizer:
             raise WeightsError(absent(path))
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+            # an empty file is a model without pieces to the package
+            if not len(self):
+                raise RuntimeError("no pieces")
         except (OSError, RuntimeError) as error:
             otherwise = (
                 f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint"
