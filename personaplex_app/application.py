@@ -69,6 +69,7 @@ class Application:
                 # first, since authentication needs the caller's own address, scheme and host
                 Middleware(ProxyHeaders, settings.trusted_proxies, settings.root_path),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
+                Middleware(self.state.askers.counting),
             ],
             "lifespan": self._lifespan,
             "docs_url": None,

@@ -210,7 +210,7 @@ def build(choice: Choice, settings: Settings) -> Engine:
         return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from .classic.engine import ClassicEngine
-    from .responder.llm import LlmSettings
+    from .responder.chat_api import LlmSettings
     from .responder.rules import make_responder
 
     llm = None

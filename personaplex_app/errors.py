@@ -16,13 +16,15 @@ PersonaplexError           error              1     1008
 │   ├── BadVote            bad_vote           1     1008
 │   ├── NotFound           not_found          1     1008
 │   │   └── NoRecording    no_recording       1     1008
-│   └── TalkRunning        talk_running       1     1008
+│   ├── TalkRunning        talk_running       1     1008
+│   └── CannotResume       cannot_resume      1     1008
 ├── SettingsError          settings           1     1008
 │   ├── UsageError         settings           2     1008
 │   └── SettingsFileError  settings_file      2     1008
 ├── CapacityError          capacity           1     1013
 ├── EngineError            engine             1     1011
 │   ├── GpuUnavailable     no_gpu             1     1013
+│   ├── EngineHung         engine_hung        1     1011
 │   ├── EngineUnavailable  engine_unavailable 1     1011
 │   └── WeightsError       weights            1     1011
 ├── SpaceRefused           space_refused      1     1008
@@ -36,6 +38,7 @@ its `exit_code`, a connection is closed with its `close_code`.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -150,6 +153,12 @@ class TalkRunning(BadInput):
     code = "talk_running"
 
 
+class CannotResume(BadInput):
+    """A token with which no talk can be resumed, whatever the reason: the answer is the same for all."""
+
+    code = "cannot_resume"
+
+
 class SettingsError(PersonaplexError):
     """A setting, or a file of the package, cannot be used."""
 
@@ -170,10 +179,14 @@ class SettingsFileError(SettingsError):
 
 
 class CapacityError(PersonaplexError):
-    """All slots or other limited resources are in use; trying later can succeed."""
+    """All slots or other limited resources are in use; trying again in `retry_after_s` can succeed."""
 
     code = "capacity"
     close_code = CloseCode.TRY_LATER
+
+    def __init__(self, message: str, retry_after_s: float = 30.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = math.ceil(max(1.0, retry_after_s))
 
 
 class EngineError(PersonaplexError):
@@ -188,6 +201,12 @@ class GpuUnavailable(EngineError):
 
     code = "no_gpu"
     close_code = CloseCode.TRY_LATER
+
+
+class EngineHung(EngineError):
+    """A call of the engine has not come back; whoever waited for it waits no longer."""
+
+    code = "engine_hung"
 
 
 class EngineUnavailable(EngineError):

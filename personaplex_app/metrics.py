@@ -89,6 +89,11 @@ class Metrics:
             "kind",
         )
         self.underruns = counter("underruns", "Playback underruns that clients reported.")
+        self.lost_connections = counter(
+            "lost_connections",
+            "Broken connections of talks that can be resumed: resumed, or given up after the time for it.",
+            "outcome",
+        )
         self._bytes = counter(
             "bytes",
             "Bytes of messages from clients (in) and to clients (out), by entry point.",

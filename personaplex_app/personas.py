@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadPrompt, UnknownPersona, shorten
+from .json_input import is_unicode
 from .protocol import MAX_PROMPT_CHARS
 from .voices import checked_voice
 from .yaml_fields import Fields, flag, line_of_text, read_fields, text
@@ -52,6 +53,8 @@ def check_prompt(text: str) -> str:
     text = text.strip()
     if not text:
         raise BadPrompt("The role prompt is empty; write who the agent is, or choose a persona.")
+    if not is_unicode(text):
+        raise BadPrompt("The role prompt holds half of a surrogate pair, which is no text; remove it.")
     if len(text) > MAX_PROMPT_CHARS:
         raise BadPrompt(
             f"The role prompt has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it and"

@@ -6,7 +6,9 @@ All that has an owner uses it: talks, cloned voices, comparisons, votes and limi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Literal
 
 from .errors import BadInput
@@ -14,7 +16,10 @@ from .errors import BadInput
 DEFAULT_TENANT = "default"
 MIN_OWNER_KEY_CHARS = 16
 MAX_OWNER_KEY_CHARS = 200
+IPV6_NETWORK_BITS = 64
 
+Sharers = tuple[Hashable, ...]
+"""Who shares, the larger first: an address, a browser behind it."""
 Scope = Literal["gateway"]
 """What a key permits besides the app itself: "gateway" is for adapters that require a key."""
 
@@ -59,9 +64,30 @@ class Principal:
             )
         return self.owner
 
+    @property
+    def sharers(self) -> Sharers:
+        """Who shares with others what there is only so much of: the address, then the browser behind it.
+
+        A house has a whole network of IPv6 addresses and counts as one. () where nobody knows who calls.
+        """
+        if not self.address:
+            return ()
+        network = (self.tenant, _network_of(self.address))
+        return (network, (*network, self.owner)) if self.owner else (network,)
+
 
 NOBODY = Principal()
 """A caller about whom nothing is known."""
+
+
+def _network_of(address: str) -> str:
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ip_network((ip, IPV6_NETWORK_BITS), strict=False))
 
 
 def _owner_of(key: str) -> str:

@@ -17,12 +17,14 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
+from .json_input import is_unicode, read_json
 from .protocol_events import (
     BadOrder,
     Interrupt,
     Order,
     Ping,
     Playback,
+    Resume,
     SamplingChange,
     Start,
     Stop,
@@ -33,6 +35,7 @@ from .protocol_events import (
 # 1.4 s of PCM: clients that send in real time never come near it
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PROMPT_CHARS = 2_000
+MOST_RECEIVED = 2**31
 _LENGTH = struct.Struct("<I")
 
 
@@ -74,10 +77,10 @@ class Message:
         Raises: ProtocolError when it is not one JSON object with a string `type`.
         """
         try:
-            value = json.loads(self.payload)
-        except (ValueError, RecursionError):
+            value = read_json(self.payload)
+        except ValueError as error:
             raise ProtocolError(
-                f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}."
+                f"A metadata message must be JSON; this one begins {shorten(self.payload[:24])}: {error}."
             ) from None
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
             raise ProtocolError(
@@ -155,6 +158,8 @@ class ChatRequest:
     config_follows: bool = False
     owner: str = ""
     keep: bool = False
+    # whether the client means to come back to the talk after a broken connection
+    resumable: bool = False
     # "": the server's own
     engine: str = ""
     # how long the talk's device is lent, where it must be; 0: the usual
@@ -175,6 +180,7 @@ class ChatRequest:
             self,
             config_follows=False,
             keep=start.keep or self.keep,
+            resumable=start.resumable or self.resumable,
             sampling={**self.sampling, **given_fields(start, SAMPLING_LIMITS)},
             **{name: value for name, value in changes.items() if value is not None},
         )
@@ -238,6 +244,7 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
         lease_s=int(_number("lease_s", lease_s, 0, 3_600, True)) if lease_s else None,
         owner=_text(fields, "owner", 128),
         keep=_flag(fields.get("keep"), "keep"),
+        resumable=_flag(fields.get("resumable"), "resumable"),
         **_sampling(fields),
     )
 
@@ -248,9 +255,9 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
     One that cannot be carried out is a `BadOrder` or an `UnknownOrder`; the talk decides what follows.
     """
     match fields["type"]:
-        case "start" | "sampling" as type_:
+        case "start" | "resume" | "sampling" as type_:
             try:
-                return parse_start(fields) if type_ == "start" else _sampling_change(fields)
+                return _PARSERS[type_](fields)
             except BadInput as error:
                 return BadOrder(type_, str(error))
         case "interrupt":
@@ -270,6 +277,18 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
             return UnknownOrder(unknown)
 
 
+def _resume(fields: Mapping[str, Any]) -> Resume:
+    token = _text(fields, "token", 128)
+    if not token:
+        raise BadInput("A resume message needs the token that the talk's last resumable event had.")
+    received = fields.get("received")
+    return Resume(
+        token,
+        owner=_text(fields, "owner", 128),
+        received=None if received is None else int(_number("received", received, 0, MOST_RECEIVED, True)),
+    )
+
+
 def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
     if "seed" in fields:
         raise BadInput("The seed is chosen when a talk begins and stays; start a new talk with another one.")
@@ -278,6 +297,9 @@ def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
         names = ", ".join(name for name in SAMPLING_LIMITS if name != "seed")
         raise BadInput(f"A sampling message changes at least one of {names}.")
     return SamplingChange(**changes)
+
+
+_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change}
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,7 +311,7 @@ def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_unicode(value):
         raise BadInput(f"{name} must be text; {shorten(value)} came.")
     if len(value) > limit:
         raise BadInput(
@@ -313,7 +335,7 @@ def _flag(value: Any, name: str) -> bool:
 def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float | int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     # float(True) is 1.0, but true is no number here
     if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):

@@ -214,6 +214,17 @@ class LeaseOffer:
     token: str
 
 
+@_named("resumable", EVENTS)
+@dataclass(frozen=True)
+class Resumable:
+    """The talk goes on for `within_s` after the last message of a broken connection; a `resume` order with
+    `token`, first on a new connection, continues it there. Each token is good once.
+    """
+
+    token: str
+    within_s: float
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an engine can do; the page hides or explains what it cannot."""
@@ -296,15 +307,17 @@ class Pong:
 class Ended:
     """The talk has ended: `reason` is the end reason, `text` a sentence for the user.
 
-    `recording`: its owner can fetch its sound; `kept`: that outlives the visit.
+    `recording`: its owner can fetch its sound; `kept`: that stays after the visit. `retry_after_s`: when
+    trying again can succeed, where there was no room.
     """
 
     reason: str
     text: str
-    talk_id: str | None
-    duration_s: float
-    recording: bool
-    kept: bool
+    talk_id: str | None = None
+    duration_s: float = 0.0
+    recording: bool = False
+    kept: bool = False
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -314,9 +327,10 @@ class Begun:
 
 @dataclass(frozen=True)
 class Failure:
-    """The message of an error; the connection is closed after it."""
+    """The message of an error; the connection is closed after it. `retry_after_s` as in `Ended`."""
 
     text: str
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +350,7 @@ JsonEvent = (
     | Preparing
     | Queued
     | LeaseOffer
+    | Resumable
     | Ready
     | Sampling
     | Interrupted
@@ -355,6 +370,7 @@ class Start:
     """Begin a talk that was requested with `config=message`. None: not given, the query's value holds.
 
     `text_prompt` may be "" for a talk without a role. `lease_s` is the wanted length of the lease.
+    `resumable` asks for a token with which the talk can be continued after a broken connection.
     """
 
     voice_prompt: str | None = None
@@ -364,11 +380,26 @@ class Start:
     lease_s: int | None = None
     owner: str | None = None
     keep: bool | None = None
+    resumable: bool | None = None
     audio_temperature: float | None = None
     text_temperature: float | None = None
     audio_topk: int | None = None
     text_topk: int | None = None
     seed: int | None = None
+
+
+@_named("resume", ORDERS)
+@dataclass(frozen=True)
+class Resume:
+    """Continue the talk of a broken connection, in place of a start.
+
+    `owner` is the key that the talk was started with. `received` counts the messages, but for sound, that
+    came over the broken connection: what went missing after them is sent again. None: nothing went missing.
+    """
+
+    token: str
+    owner: str | None = None
+    received: int | None = None
 
 
 @_named("sampling", ORDERS)
@@ -442,6 +473,7 @@ class KeepAlive:
 
 Order = (
     Start
+    | Resume
     | SamplingChange
     | Interrupt
     | Playback

@@ -74,7 +74,8 @@ class Fields:
         try:
             # built from the node only here, so that an error still knows the node's line
             value = yaml.constructor.SafeConstructor().construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except Exception:
+            # for a tag that does not fit its value the library raises whatever it stumbles over
             value = node.value
         try:
             return parse(value)

@@ -87,6 +87,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    began_s = cpu_s()
+    try:
+        return (yield)
+    finally:
+        # without what the first test of a file sets up for all, and the last one brings down
+        item.user_properties.append(("own_cpu_s", cpu_s() - began_s))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from personaplex_app.errors import CapacityError
+from personaplex_app.principal import NOBODY, Principal
 from personaplex_app.sessions.admission import Admission, Place
 
 pytestmark = pytest.mark.unit
@@ -47,13 +48,13 @@ def now_s():
 class Caller:
     """Takes a slot for `talk_s`, noting what it was told and when it was in."""
 
-    def __init__(self, admission, talk_s):
+    def __init__(self, admission, talk_s, caller=NOBODY):
         self.told, self.in_at_s, self.error = [], None, None
-        self.task = asyncio.ensure_future(self._call(admission, talk_s))
+        self.task = asyncio.ensure_future(self._call(admission, talk_s, caller))
 
-    async def _call(self, admission, talk_s):
+    async def _call(self, admission, talk_s, caller):
         try:
-            async with admission.slot(lambda place: self.told.append((now_s(), place))):
+            async with admission.slot(lambda place: self.told.append((now_s(), place)), caller=caller):
                 self.in_at_s = now_s()
                 await asyncio.sleep(talk_s)
         except CapacityError as error:
@@ -307,6 +308,75 @@ class Spare:
                     self.out_at_s.append(now_s())
         except CapacityError as error:
             self.error = error
+
+
+def at(number, browser=""):
+    return Principal(address=f"192.0.2.{number}").with_owner_key(browser and browser * 20)
+
+
+def test_admission_one_address_fills_neither_the_line_nor_every_slot_that_comes_free():
+    async def main():
+        admission = Admission(2, talk_limit_s=60)
+        crowd = [Caller(admission, 10, at(1)) for _ in range(40)]
+        await asyncio.sleep(0)
+        assert (admission.used, admission.waiting) == (2, 16)
+        refused = [each.error for each in crowd if each.error]
+        assert len(refused) == 22
+        assert "16 callers of your address are waiting, its share of the line" in str(refused[0])
+        assert refused[0].retry_after_s == 60
+        honest = Caller(admission, 10, at(2))
+        await asyncio.sleep(0)
+        assert honest.told[0][1].ahead == 0
+        await asyncio.gather(honest.task, *(each.task for each in crowd))
+        assert honest.in_at_s == 10
+
+    run(main())
+
+
+def test_admission_who_holds_fewer_goes_first_and_nobody_waits_for_ever():
+    async def main():
+        admission = Admission(1, talk_limit_s=60)
+        running = Caller(admission, 10, at(9))
+        await asyncio.sleep(0)
+        line = [Caller(admission, 10, who) for who in (at(1), at(1, "a"), at(1, "a"), at(2), at(3))]
+        await asyncio.sleep(1)
+        assert [each.told[-1][1].ahead for each in line] == [0, 3, 4, 1, 2]
+        late = []
+        while not line[2].in_at_s:
+            late.append(Caller(admission, 10, at(100 + len(late))))
+            await asyncio.sleep(10)
+        assert line[2].in_at_s <= 90
+        await asyncio.gather(running.task, *(each.task for each in (*line, *late)))
+
+    run(main())
+
+
+def test_admission_address_that_holds_every_slot_shares_while_another_waits():
+    async def main():
+        admission = Admission(2, talk_limit_s=600)
+        slots = []
+
+        async def hold(caller, seconds):
+            async with admission.slot(lambda place: None, caller=caller) as slot:
+                slots.append(slot)
+                await asyncio.sleep(seconds)
+
+        talks = [asyncio.ensure_future(hold(at(1), 100))]
+        await asyncio.sleep(1)
+        talks.append(asyncio.ensure_future(hold(at(1), 50)))
+        await asyncio.sleep(1)
+        own = asyncio.ensure_future(hold(at(1), 1))
+        await asyncio.sleep(1)
+        assert [admission.must_share(slot) for slot in slots] == [False, False]
+        other = asyncio.ensure_future(hold(at(2), 1))
+        await asyncio.sleep(1)
+        assert [admission.must_share(slot) for slot in slots] == [True, False]
+        other.cancel()
+        await asyncio.sleep(1)
+        assert [admission.must_share(slot) for slot in slots] == [False, False]
+        await asyncio.gather(*talks, own, other, return_exceptions=True)
+
+    run(main())
 
 
 def test_spare_slots_go_to_a_talk_at_once_the_last_one_first_and_come_back_after_it():

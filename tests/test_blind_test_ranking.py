@@ -2,10 +2,8 @@
 side bias.
 """
 
-import choix
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from personaplex_app.evaluation.blind_test import ranking
 from personaplex_app.evaluation.blind_test.ranking import Ranking, Vote, pair_urgency, rank, side_bias
@@ -46,6 +44,8 @@ def oracle(votes: list[Vote], names: list[str]) -> np.ndarray:
         share = {"left": 1.0, "right": 0.0}.get(vote.choice, 0.5)
         beats[a, b] += share
         beats[b, a] += 1 - share
+    import choix  # it brings scipy.stats, which takes seconds to import
+
     logs = choix.ilsr_pairwise_dense(beats, max_iter=10_000, tol=1e-10)
     return 1500 + 173.72 * (logs[:-1] - logs[-1])
 
@@ -146,6 +146,8 @@ def test_rank_interval_is_over_listeners_not_votes():
 def test_side_bias_is_the_exact_binomial_test(left, right):
     votes = [Vote("a", "amber", "birch", "left")] * left + [Vote("a", "amber", "birch", "right")] * right
     found = side_bias([*votes, Vote("a", "amber", "birch", "tie")])
+    from scipy.stats import binomtest
+
     expected = binomtest(left, left + right).pvalue if left + right else 1.0
     assert (found.left, found.right) == (left, right)
     assert found.p_value == pytest.approx(expected, rel=1e-6)

@@ -17,6 +17,8 @@ from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.speech.language import ENGLISH_ONLY
+from personaplex_app.speech.recogniser import Recogniser, Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -253,6 +255,16 @@ def test_talk_sounds_without_words_are_not_answered(talk, sound):
     assert not any(done.final("user"))
 
 
+def test_talk_speech_of_which_nothing_is_understood_names_the_language_once(talk, monkeypatch):
+    monkeypatch.setattr(Recogniser, "transcribe", lambda self, samples: Transcript("", ()))
+    done = talk(ScriptedResponder()).wait(0.5)
+    for _ in range(5):
+        done.say(QUESTION).wait(1.5)
+    (notice,) = [event for _, event in done.events if isinstance(event, Notice)]
+    assert notice.code == "not_understood"
+    assert "English" in notice.text
+
+
 def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
     done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION)
     while done.now_s < 14.0:
@@ -434,3 +446,34 @@ def test_engine_closed_leaves_no_thread():
     engine.close()
     until(lambda: set(threading.enumerate()) <= before)
     assert stages == ["loading", "loading", "loading", "self_test"]
+
+
+def notices(talk):
+    return [
+        event.text for _, event in talk.events if isinstance(event, Notice) and event.code == "english_only"
+    ]
+
+
+def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not_silence(classic):
+    talk = Talk(classic, ScriptedResponder(GREETING, ("营业时间是九点。", "谢谢。")))
+    talk.wait(3.0).say(QUESTION).wait(6.0)
+    said = [
+        event.text for _, event in talk.events if isinstance(event, Utterance) and event.speaker == "agent"
+    ]
+    assert said[-1] == ENGLISH_ONLY
+    assert len(notices(talk)) == 1
+    talk.session.close()
+
+
+def test_role_in_another_language_is_told_at_the_beginning_with_its_name(classic):
+    engine, responders = classic
+    responders.append(ScriptedResponder(GREETING))
+    role = "Du arbeitest für die Stadtwerke und heißt Jürgen. Wir haben von neun bis fünf geöffnet."
+    session = engine.open(SessionConfig("natural", role, realtime=False))
+    (notice,) = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
+    assert (notice.code, "German" in notice.text, "English only" in notice.text) == (
+        "english_only",
+        True,
+        True,
+    )
+    session.close()

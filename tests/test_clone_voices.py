@@ -31,7 +31,7 @@ class Kept:
         self.open()
 
     def open(self):
-        self.voices = ClonedVoices(self.folder, self.gone.append, self.clock)
+        self.voices = ClonedVoices(self.folder, self.gone.append, self.clock, self.clock)
         return self.voices
 
     def files(self):

@@ -5,9 +5,7 @@ refusal a sentence.
 import asyncio
 import io
 import json
-import os
 import threading
-import time
 from dataclasses import replace
 
 import anyio
@@ -23,7 +21,7 @@ from personaplex_app.engine_choice import Choice
 from personaplex_app.evaluation.blind_test.store import BlindTests
 from personaplex_app.evaluation.loudness import gain_db, true_peak_db
 from personaplex_app.personas import load_personas
-from personaplex_app.principal import NOBODY
+from personaplex_app.principal import NOBODY, Principal
 from personaplex_app.rendering.cache import TEMPORARY_AGE_S
 from personaplex_app.server import comparisons as comparing
 from personaplex_app.server.app_state import AppState
@@ -251,10 +249,9 @@ async def test_compare_cancelled_run_goes_on_where_it_was(client, wav, engine):
     await until(client, run, "done")
 
 
-async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
-    client, wav, engine, comparisons, monkeypatch
-):
-    monkeypatch.setattr(comparing, "MAX_ACTIVE", 1)
+async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(client, wav, engine, comparisons):
+    for _ in range(comparing.MAX_ACTIVE - 1):
+        comparisons._shares.take(NOBODY)
     engine.gate.clear()
     first = await started(client, wav)
     await until(client, first, "rendering")
@@ -265,7 +262,8 @@ async def test_compare_new_choice_of_the_same_owner_ends_the_one_before(
     await until(client, first, "cancelled")
     engine.gate.clear()
     again = await started(client, wav)
-    monkeypatch.setattr(comparing, "MAX_ACTIVE", 2)
+    for _ in range(comparing.MAX_ACTIVE - 1):
+        comparisons._shares.give_back(NOBODY)
     second = await started(client, wav, voices=["plain"])
     engine.gate.set()
     await until(client, again, "cancelled")
@@ -397,17 +395,13 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
 async def test_blind_test_being_taken_keeps_all_its_clips(client, wav, comparisons):
     test = await blind(client, wav)
     state = (await client.post(f"{test}/begin", json={"trials": 1})).json()
-    long_ago_s = time.time() - TEMPORARY_AGE_S - 60
-    files = list(comparisons.app_state.renderings._folder.iterdir())
-    assert len(files) >= 4
-    for path in files:
-        os.utime(path, (long_ago_s, long_ago_s))
+    renderings = comparisons.app_state.renderings
+    assert len(list(renderings._folder.iterdir())) >= 4
+    made_s = renderings._now()
+    renderings._now = lambda: made_s + TEMPORARY_AGE_S - 60
     await client.get(f"{test}/trials/{state['trial']['token']}/left.wav")
-    nobodys = files[0].with_name("f" * 64 + files[0].suffix)
-    nobodys.write_bytes(b"")
-    os.utime(nobodys, (long_ago_s, long_ago_s))
-    comparisons.app_state.renderings.purge()
-    assert not nobodys.exists()
+    renderings._now = lambda: made_s + TEMPORARY_AGE_S + 60
+    renderings.purge()
     design = comparisons.tests.get(state["test"]).design
     assert all(comparisons.app_state.renderings.has(clip.audio) for row in design.clips for clip in row)
 
@@ -419,8 +413,52 @@ async def test_blind_test_another_listener_has_a_round_of_their_own(client, wav,
     assert mine["trial"]["token"] != yours["trial"]["token"]
     clock.now_s += 60
     refused(await client.post(f"{test}/vote", json=ballot(mine), headers=YOURS), 400, "bad_vote")
-    await client.post(f"{test}/vote", json=ballot(yours), headers=YOURS)
+    for side in ("left", "right"):
+        unheard = await client.post(f"{test}/vote", json=ballot(yours), headers=YOURS)
+        assert "the sound of one was not fetched" in refused(unheard, 400, "bad_vote")
+        await client.get(f"{test}/trials/{yours['trial']['token']}/{side}.wav", headers=YOURS)
+    voted = await client.post(f"{test}/vote", json=ballot(yours), headers=YOURS)
+    assert voted.json()["done"] == 1
     assert (await client.get(test)).json()["done"] == 0
+
+
+async def test_blind_test_results_are_for_who_made_it_and_who_has_finished(client, wav):
+    test = await blind(client, wav)
+    await client.post(f"{test}/begin", json={"trials": 1}, headers=YOURS)
+    plans = [json.loads(line) for line in (await client.get(f"{test}/export.jsonl")).text.splitlines()]
+    assert [each["kind"] for each in plans] == ["begin", "shown"]
+    assert "trials" not in plans[0]
+    assert (await client.get(f"{test}/results")).json()["listeners"] == 0
+    stranger = {"X-Owner-Key": "s" * 20}
+    for what in ("results", "export.csv", "export.jsonl"):
+        assert "who made this test" in refused(
+            await client.get(f"{test}/{what}", headers=stranger), 400, "bad_input"
+        )
+        refused(await client.get(f"{test}/{what}", headers=YOURS), 400, "bad_input")
+
+
+async def test_compare_run_that_nobody_asks_for_is_stopped(client, wav, monkeypatch, comparisons):
+    monkeypatch.setattr(comparing, "GRACE_S", 0.0)
+    run = await started(client, wav)
+    await until(client, run, "cancelled")
+    # its place is free again
+    assert not comparisons._shares._taken
+
+
+async def test_compare_recordings_of_one_address_push_out_their_own_alone(comparisons, wav):
+    honest, greedy = Principal(address="192.0.2.1"), Principal(address="192.0.2.2")
+    mine = comparisons.add_recording(honest.with_owner_key("h" * 20), wav, "mine")
+    for number in range(2 * comparing.MAX_RECORDINGS):
+        comparisons.add_recording(greedy.with_owner_key(f"{number:020d}"), wav, "theirs")
+    assert mine.id in comparisons._recordings
+    assert len(comparisons._recordings) == comparing.MAX_RECORDINGS
+
+
+@pytest.mark.parametrize("place", ["9" * 5_000, "-1", "x", "1.0", "٣"])
+async def test_compare_cell_that_is_no_number_is_not_found(client, wav, place):
+    run = await started(client, wav)
+    refused(await client.get(f"/api/compare/runs/{run}/cells/{place}/0"), 404, "not_found")
+    refused(await client.get(f"/api/compare/runs/{run}/cells/0/{place}/both.wav"), 404, "not_found")
 
 
 async def test_blind_test_refusals_are_sentences(client, wav):

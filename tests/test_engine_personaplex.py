@@ -26,6 +26,7 @@ from personaplex_app.errors import (
     BadPrompt,
     CapacityError,
     EngineError,
+    EngineHung,
     SettingsError,
     UnknownVoice,
     WeightsError,
@@ -36,7 +37,7 @@ from personaplex_app.model.generation import GREEDY
 from personaplex_app.voices import NAMES, NO_VOICE
 
 from .support import tiny
-from .support.patience import until
+from .support.patience import PATIENCE_S, until
 
 SLOTS = 3
 ARGMAX = Sampling(audio_temperature=0.0, text_temperature=0.0)
@@ -245,6 +246,39 @@ def test_slots_closing_tells_those_who_wait():
     slot.release()
 
 
+@pytest.mark.parametrize("at", ["step", "prefill", "call"])
+def test_slots_device_that_hangs_is_told_to_everybody_who_waits_for_it(monkeypatch, at):
+    let_go = threading.Event()
+    now_s = [0.0]
+    slots = BatchScheduler(lambda: Duplex(tiny.checkpoint(), 2), Snapshots(0), 64, lambda: now_s[0])
+    row = slots.take(None, tiny.prompt("NATF0", ""), GREEDY)
+    held = lambda *_: let_go.wait(PATIENCE_S)  # noqa: E731
+    if at != "call":
+        monkeypatch.setattr(Duplex, at, held)
+    hang = {
+        "step": lambda: row.step(np.zeros(1920, np.float32)),
+        "prefill": lambda: slots.take(None, tiny.prompt("NATF0", ""), GREEDY),
+        "call": lambda: slots.call(held),
+    }[at]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(hang)
+        until(lambda: slots._at_work)
+        behind = pool.submit(slots.call, lambda: 7)
+        until(lambda: slots._calls)
+        assert not slots.hung
+        now_s[0] = 121.0
+        assert "not answered for 121 s" in slots.hung
+        assert slots.close() is False
+        for waiting in (first, behind):
+            with pytest.raises(EngineHung):
+                waiting.result(PATIENCE_S)
+    assert slots.hung
+    let_go.set()
+    slots._thread.join(PATIENCE_S)
+    assert not slots.hung
+    assert slots.close() is True
+
+
 @pytest.mark.slow
 def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeypatch):
     """With a chunk of 1 a frame of somebody else is stepped between any two positions of a prompt."""
@@ -375,6 +409,37 @@ def test_captions_pieces_become_words_and_a_pause_ends_the_utterance():
     assert (done.start_s, round(done.end_s, 2)) == (0.0, 0.4)
     assert [(word.text, round(word.start_s, 2)) for word in done.words] == [("Hello", 0.0), ("there.", 0.24)]
     assert round(events[5].start_s, 2) == 1.52
+
+
+def captioned(pieces):
+    """Return the text of the last caption, and the text of all steps, of pieces that come one a frame."""
+    captions, text, shown = Captions(), "", ""
+    for piece in pieces:
+        for event in captions.step(piece):
+            shown = event.text
+        text += captions.text
+    return shown, text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ([" ca", "f", "<0xC3>", "<0xA9>", " ok"], "café ok"),
+        ([" ", "<0xE2>", "", "<0x82>", "<0xAC>", "5"], "€5"),  # silence between them
+        ([" a", " ", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], "a 😀"),
+        ([" a", "<0xC3>", " b"], "a b"),  # a character that is never finished
+        ([" a", "<0xA9>", "<0xFF>", " b"], "a b"),  # bytes that are none
+        ([" a", "<0x62>"], "ab"),
+        ([" a", "<0x0A>", "b"], "a b"),
+        ([" x<0xC3><0xA9>y"], "xéy"),  # a remote server may send several at once
+        ([" ", "<0xC3>"], ""),
+        ([" 2 <0x5>"], "2 <0x5>"),  # no byte
+    ],
+)
+def test_captions_bytes_become_characters_once_they_are_whole(pieces, shown):
+    caption, text = captioned(pieces)
+    assert caption == shown
+    assert " ".join(text.split()) == shown
 
 
 class Box:

@@ -27,7 +27,7 @@ from personaplex_app.evaluation.run import Evaluator, RunPlan, run, session_conf
 from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
 from personaplex_app.evaluation.summary import cases, cell_of, summarise
 from personaplex_app.evaluation.summary_text import text_of
-from personaplex_app.responder.llm import LlmSettings
+from personaplex_app.responder.chat_api import LlmSettings
 from personaplex_app.responder.rules import make_responder
 
 from .support.fakes import ScriptedEngine, silence

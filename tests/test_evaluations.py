@@ -13,7 +13,9 @@ from personaplex_app.evaluation.fdb import archive as archives
 from personaplex_app.evaluation.fdb.archive import unpack
 from personaplex_app.evaluation.run import RunPlan
 from personaplex_app.evaluation.scenarios import choose_scenarios, load_scenarios
+from personaplex_app.principal import NOBODY
 from personaplex_app.server.app_state import AppState
+from personaplex_app.server.askers import GRACE_S, Askers
 from personaplex_app.server.evaluations import RUNS_KEPT, Evaluations
 from personaplex_app.settings import Settings
 
@@ -201,21 +203,34 @@ async def test_run_reports_and_asking_again_holds_nothing_anew(evaluations, app_
         assert {path: path.stat().st_mtime_ns for path in held} == held
 
 
-async def test_run_beside_another_is_refused_and_the_oldest_are_let_go(evaluations, app_state, tmp_path):
+async def test_run_beside_another_waits_for_it_and_the_oldest_are_let_go(evaluations, app_state, tmp_path):
     for number in range(RUNS_KEPT + 2):
         (tmp_path / "evaluations" / f"{number:032x}" / "units").mkdir(parents=True)
     async with app_state.open():
         plan = RunPlan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
         running = evaluations.run(plan, dnsmos=False)
         await anext(running)
-        with pytest.raises(CapacityError, match="Another evaluation is running"):
-            await told(evaluations, "turn-short")
+        waiting = evaluations.run(plan, dnsmos=False)
+        assert "yours begins when it has ended" in (await anext(waiting)).text
         await running.aclose()
-        # what was stopped stays, and somebody else may begin
-        report = (await told(evaluations, "turn-short"))[-1].report
+        # what was stopped stays, and somebody else goes on
+        report = [each async for each in waiting][-1].report
     kept = [path.name for path in (tmp_path / "evaluations").iterdir()]
     assert report in kept
     assert len(kept) == RUNS_KEPT
+
+
+async def test_run_that_nobody_waits_for_is_stopped_and_the_next_begins(evaluations, app_state):
+    now_s = [0.0]
+    askers = Askers(lambda: now_s[0])
+    plan = RunPlan(choose_scenarios(["turn-short"], load_scenarios()), ("echo",), (0,))
+    async with app_state.open():
+        left = evaluations.run(plan, False, askers.asker(NOBODY, "gone"))
+        await anext(left)
+        now_s[0] = GRACE_S + 1
+        with pytest.raises(CapacityError, match="Nobody waits"):
+            await anext(left)
+        assert (await told(evaluations, "turn-short"))[-1].report
 
 
 async def test_run_with_a_voice_that_the_engine_has_not_is_refused(evaluations, app_state):

@@ -29,7 +29,7 @@ from personaplex_app.protocol_events import (
     Saved,
     Utterance,
 )
-from personaplex_app.server.routes.gateway import TokenBucket
+from personaplex_app.server.allowance import TokenBucket
 from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .support.app_process import ROOT, app_process
@@ -170,10 +170,9 @@ def test_gateway_session_id_is_echoed_if_valid(asked, echoed):
     assert session_id_of(session_id_of(asked))
 
 
-def test_gateway_allowance_refills_with_time(monkeypatch):
+def test_gateway_allowance_refills_with_time():
     now_s = [0.0]
-    monkeypatch.setattr("personaplex_app.server.routes.gateway.time.monotonic", lambda: now_s[0])
-    allowance = TokenBucket(2, 3)
+    allowance = TokenBucket(2, 3, lambda: now_s[0])
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]
     now_s[0] = 1.0
     assert [allowance.take() for _ in range(3)] == [True, True, False]

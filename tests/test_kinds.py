@@ -66,13 +66,12 @@ def test_kinds_unit_test_starts_no_process_and_stays_on_this_machine():
 
 
 def test_kinds_summary_names_unit_tests_that_compute_for_long():
-    def report(kind: str, used_s: float, when: str = "teardown"):
-        return SimpleNamespace(
-            user_properties=[("kind", kind), ("cpu_s", used_s)], when=when, nodeid=f"a {kind} one"
-        )
+    def report(kind: str, own_s: float, shared_s: float = 0.0):
+        used = [("kind", kind), ("own_cpu_s", own_s), ("cpu_s", own_s + shared_s)]
+        return SimpleNamespace(user_properties=used, when="teardown", nodeid=f"a {kind} one")
 
-    told = list(kinds.spent([report("unit", 0.5), report("unit", 2.5), report("slow", 9.0), object()]))
-    assert told[:2] == ["unit: 2 tests, 3 s of CPU", "slow: 1 tests, 9 s of CPU"]
+    told = list(kinds.spent([report("unit", 0.5, 4.0), report("unit", 2.5), report("slow", 9.0), object()]))
+    assert told[:2] == ["unit: 2 tests, 7 s of CPU", "slow: 1 tests, 9 s of CPU"]
     assert told[2:] == ["A unit test computes 2.5 s, more than 2; mark it `slow`: a unit one"]
 
 

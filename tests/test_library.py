@@ -162,7 +162,7 @@ def test_library_temporary_talks_go_at_exit_and_those_of_a_killed_program_at_the
 
 def test_library_temporary_talks_go_when_old_or_many(open_library):
     now_s = [1e9]
-    library = open_library(clock=lambda: now_s[0])
+    library = open_library(now=lambda: now_s[0])
     first = talk(library)
     now_s[0] += 14 * 60
     second = talk(library)

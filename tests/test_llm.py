@@ -5,12 +5,14 @@ import logging
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
 
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
-from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder, LlmSettings
+from personaplex_app.responder.chat_api import LlmSettings
+from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
 from personaplex_app.responder.rules import make_responder
 
 from .support.patience import PATIENCE_S, until
@@ -31,24 +33,29 @@ def event(text=None, finish=None):
 class Server:
     """An endpoint that answers each request by `script(write)`, and keeps what was asked."""
 
-    def __init__(self, script, status=200):
+    def __init__(self, script, status=200, refuse=None):
         self.script, self.status = script, status
+        self.refuse = refuse or (lambda body, path: None)
         self.asked, self.headers, self.paths = [], [], []
         self.stop = threading.Event()
 
 
 @contextmanager
-def serving(script, status=200):
-    server = Server(script, status)
+def serving(script, status=200, refuse=None):
+    server = Server(script, status, refuse)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             server.paths.append(self.path)
             server.headers.append(dict(self.headers))
             server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(server.status)
-            self.send_header("Content-Type", "text/event-stream")
+            refused = server.refuse(server.asked[-1], self.path)
+            self.send_response(refused[0] if refused else server.status)
+            self.send_header("Content-Type", "application/json" if refused else "text/event-stream")
             self.end_headers()
+            if refused:
+                self.wfile.write(json.dumps(refused[1]).encode())
+                return
 
             def write(data):
                 self.wfile.write(data)
@@ -183,7 +190,7 @@ TOO_LONG, NO_EVENTS = "it took too long", "its answer was not a stream of events
         (garbage, NO_EVENTS),
         (html, NO_EVENTS),
         (wrong_shape, NO_EVENTS),
-        (reported, "it reported an error"),
+        (reported, "it reported an error: 'overloaded'"),
         (empty, "it sent an empty answer"),
     ],
 )
@@ -198,7 +205,7 @@ def test_llm_that_fails_before_a_sentence_loses_no_turn(script, why):
         assert responder.notice == notices[0]
 
 
-@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 1), (500, 1), (429, 1)])
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 2), (500, 1), (429, 1)])
 def test_llm_refusal_falls_back_and_is_told_once(status, asked):
     with serving(late, status) as (server, url), talking(url) as (responder, notices):
         server.stop.set()
@@ -325,7 +332,7 @@ def test_llm_rules_remember_what_the_model_answered():
 
 def test_llm_markup_is_not_spoken():
     with serving(says("**Rye** is `good`.\n", "* Four dollars.")) as (_, url), talking(url) as (responder, _):
-        assert list(responder.reply("Hi")) == ["Rye is good .", "Four dollars."]
+        assert list(responder.reply("Hi")) == ["Rye is good.", "Four dollars."]
 
 
 def test_llm_logs_no_key_prompt_or_words(caplog):
@@ -355,3 +362,201 @@ def test_make_responder_without_settings_asks_nobody():
     assert not isinstance(responder, LlmResponder)
     assert list(responder.reply(QUESTION)) == BY_RULES
     responder.close()
+
+
+# -- dialects ----------------------------------------------------------------------------------------------
+
+
+def chunk(delta, finish=None, **more):
+    event = {"choices": [{"delta": delta, "finish_reason": finish}], **more}
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+def sends(*chunks):
+    def script(write, server):
+        for each in chunks:
+            write(each)
+
+    return script
+
+
+OPEN = "We open at nine. Anything else?"
+DIALECTS = {
+    "thinks": sends(
+        *(chunk({"content": part}) for part in ("<thi", "nk>Rude", " man.</think>", OPEN)),
+        b"data: [DONE]\n\n",
+    ),
+    "thinks beside": sends(
+        chunk({"reasoning_content": "Rude man."}), chunk({"reasoning": "Rude."}),
+        chunk({"content": OPEN}, "stop"),
+    ),
+    "thinks in parts": sends(
+        chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Rude man."}]}]}),
+        chunk({"content": [{"type": "text", "text": OPEN}]}, "stop"),
+    ),
+    "empty reasons": sends(*(chunk({"content": w + " "}, "") for w in OPEN.split()), chunk({}, "stop")),
+    "no reason": sends(chunk({"content": OPEN}), b"data: [DONE]\n\n"),
+    "no end at all": sends(chunk({"content": OPEN})),
+    "empty chunks": sends(
+        b"data: {}\n\n", b'data: {"choices": []}\n\n', b'data: {"choices": null}\n\n',
+        chunk(None), chunk({"content": None}), b": a comment\n\nevent: message\n",
+        chunk({"content": OPEN}), chunk({}, "stop"),
+    ),
+    "error null": sends(chunk({"content": OPEN}, "stop", error=None)),
+    "no space": sends(chunk({"content": OPEN}, "stop").replace(b"data: ", b"data:")),
+    "carriage returns": sends(chunk({"content": OPEN}, "stop").replace(b"\n", b"\r\n")),
+    "does not stream": sends(
+        json.dumps({"choices": [{"message": {"content": OPEN}}], "error": None}, indent=1).encode()
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_llm_answers_in_every_dialect_and_thoughts_are_neither_said_nor_kept(dialect):
+    with serving(DIALECTS[dialect]) as (server, url), talking(url) as (responder, notices):
+        said = list(responder.reply("When do you open?"))
+        assert said == ["We open at nine.", "Anything else?"]
+        responder.record_played(" ".join(said), False)
+        list(responder.reply("And then?"))
+        assert server.asked[-1]["messages"][-2]["content"] == OPEN
+        assert "Rude" not in json.dumps(server.asked)
+        assert notices == []
+
+
+def test_llm_that_only_thinks_gave_no_answer():
+    script = sends(chunk({"content": "<think>The manager is rude."}, "stop"))
+    with serving(script) as (_, url), talking(url) as (responder, notices):
+        assert list(responder.reply(QUESTION)) == BY_RULES
+        assert "thought and sent no answer" in notices[0]
+
+
+def test_llm_whose_thoughts_meet_the_limit_is_given_more_room_once():
+    def script(write, server):
+        if server.asked[-1]["max_tokens"] < 1_000:
+            write(chunk({"content": "<think>The caller asks"}, "length"))
+        else:
+            write(chunk({"content": "<think>The caller asks.</think>Four dollars."}, "stop"))
+
+    with serving(script) as (server, url), talking(url) as (responder, notices):
+        assert list(responder.reply(QUESTION)) == ["Four dollars."]
+        assert list(responder.reply(QUESTION)) == ["Four dollars."]
+        assert len(server.asked) == 3
+        assert notices == []
+
+
+def named_by_param(name):
+    return {
+        "error": {
+            "message": f"Unsupported parameter: '{name}'",
+            "param": name,
+            "code": "unsupported_parameter",
+        }
+    }
+
+
+def named_in_text(name):
+    return {"error": {"message": f"{name} is not supported with this model, use max_completion_tokens"}}
+
+
+def named_by_place(name):
+    return {"detail": [{"loc": ["body", name], "msg": "Extra inputs are not permitted"}]}
+
+
+@pytest.mark.parametrize("told", [named_by_param, named_in_text, named_by_place])
+@pytest.mark.parametrize(
+    "refused", [("max_tokens",), ("temperature",), ("max_tokens", "temperature"), ("stream",)]
+)
+def test_llm_parameter_that_is_refused_is_left_out_or_replaced_for_the_talk(told, refused):
+    def refuse(body, path):
+        name = next((name for name in refused if name in body), None)
+        return (422 if told is named_by_place else 400, told(name)) if name else None
+
+    with (
+        serving(DIALECTS["does not stream"], refuse=refuse) as (server, url),
+        talking(url) as (responder, notices),
+    ):
+        for _ in range(2):
+            assert list(responder.reply("When?")) == ["We open at nine.", "Anything else?"]
+        assert len(server.asked) == 2 + len(refused)
+        last = server.asked[-1]
+        assert ("max_completion_tokens" in last) == ("max_tokens" in refused)
+        assert {"max_tokens", "temperature", "stream"} - set(last) == set(refused)
+        assert notices == []
+
+
+def test_llm_that_knows_no_system_role_gets_the_role_from_the_user():
+    def refuse(body, path):
+        roles = [message["role"] for message in body["messages"]]
+        in_turn = all(a != b for a, b in pairwise(roles)) and roles[0] == "user"
+        return None if in_turn else (400, {"error": "Conversation roles must alternate user/assistant/…"})
+
+    with serving(says("Yes."), refuse=refuse) as (server, url), talking(url) as (responder, notices):
+        assert list(responder.reply("Hi")) == ["Yes."]
+        assert server.asked[-1]["messages"][0]["content"].startswith(PROMPT)
+        assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "hidden"),
+    [
+        ({"error": {"message": "The model `tiny` is overloaded"}}, "The model `tiny` is overloaded", ""),
+        ([{"error": {"message": "Quota is used up"}}], "Quota is used up", ""),
+        ({"detail": "No such route"}, "No such route", ""),
+        ({"message": "Bad gateway"}, "Bad gateway", ""),
+        ({"error": {"message": f"Flagged text: {PROMPT}", "code": "flagged"}}, "flagged", "bakery"),
+        ({"error": {"message": f"Cannot answer: {QUESTION}"}}, "status 403", "rye"),
+        ({"error": {"message": f"Incorrect API key: {KEY}", "type": "bad_key"}}, "bad_key", KEY),
+        ("<html>Forbidden</html>", "status 403", "html"),
+        (["odd"], "status 403", "odd?"),
+        (None, "status 403", "null"),
+    ],
+)  # fmt: skip
+def test_llm_refusal_is_told_with_the_servers_reason_unless_it_holds_the_talk(body, told, hidden):
+    with serving(late, refuse=lambda *_: (403, body)) as (_, url), talking(url) as (responder, notices):
+        assert list(responder.reply(QUESTION)) == BY_RULES
+        assert told in notices[0]
+        assert not hidden or hidden not in notices[0]
+
+
+@pytest.mark.parametrize("code", ["content_filter", "context_length_exceeded"])
+def test_llm_refusal_of_one_turn_is_not_the_end_of_the_model(code):
+    refusal = (400, {"error": {"message": "This turn cannot be answered", "code": code}})
+    with serving(says("Yes."), refuse=lambda *_: refusal) as (_, url), talking(url) as (responder, _):
+        assert list(responder.reply(QUESTION)) == BY_RULES
+        assert responder._paused_until_s < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoints"),
+    [
+        ("http://h", ["http://h/v1/chat/completions", "http://h/chat/completions"]),
+        ("http://h:8/llm/", ["http://h:8/llm/v1/chat/completions", "http://h:8/llm/chat/completions"]),
+        ("http://h/v1/", ["http://h/v1/chat/completions"]),
+        ("https://h/v1beta/openai/", ["https://h/v1beta/openai/chat/completions"]),
+        ("https://h/v1/openai", ["https://h/v1/openai/chat/completions"]),
+        ("https://h/openai/v1?api-version=preview", ["https://h/openai/v1/chat/completions?api-version=preview"]),
+        ("https://h/openai/deployments/m?api-version=1", ["https://h/openai/deployments/m/chat/completions?api-version=1"]),
+        ("https://h/x/chat/completions?api-version=1", ["https://h/x/chat/completions?api-version=1"]),
+        ("https://h/inference", ["https://h/inference/chat/completions"]),
+    ],
+)  # fmt: skip
+def test_llm_address_keeps_its_own_parts_and_its_query(url, endpoints):
+    assert list(LlmSettings(url).endpoints) == endpoints
+
+
+def test_llm_address_that_is_not_there_is_tried_without_the_version():
+    def refuse(body, path):
+        return None if path == "/chat/completions" else (404, {"error": "not found"})
+
+    with serving(says("Yes."), refuse=refuse) as (server, url), talking(url) as (responder, notices):
+        assert [list(responder.reply("Hi")) for _ in range(2)] == [["Yes."], ["Yes."]]
+        assert server.paths == ["/v1/chat/completions", "/chat/completions", "/chat/completions"]
+        assert notices == []
+
+
+@pytest.mark.parametrize(
+    "url", ["https://m.openai.azure.com/openai/v1", "http://h/chat/completions?api-version=1"]
+)
+def test_llm_azure_gets_the_key_in_its_own_header(url):
+    assert LlmSettings(url, KEY).headers == {"api-key": KEY}
+    assert LlmSettings("https://h", KEY).headers == {"Authorization": f"Bearer {KEY}"}

@@ -34,6 +34,7 @@ EXAMPLES = [
     events.Preparing("echo", "Echo", "loading", "", None),
     events.Queued(1, 30.0),
     events.LeaseOffer("secret"),
+    events.Resumable("secret", 30.0),
     events.Ready(None, "echo", "Echo", "echo", None, 600, 60, False, "", CAPABILITIES, SAMPLING),
     SAMPLING,
     events.Interrupted(),
@@ -118,7 +119,8 @@ def test_inner_object_has_the_names_that_the_page_gives(title, value):
 
 
 SENT = {
-    "start": {"persona": "x", "keep": True, "lease_s": 30, "text_topk": 5},
+    "start": {"persona": "x", "keep": True, "resumable": True, "lease_s": 30, "text_topk": 5},
+    "resume": {"token": "secret", "owner": "key", "received": 3},
     "sampling": {"audio_topk": 5},
     "playback": {"underruns": 2, "buffer_ms": 40.5, "trimmed_ms": 0},
     "ping": {"sent": [1]},

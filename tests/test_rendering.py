@@ -29,6 +29,7 @@ from personaplex_app.engine.contract import (
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadAudio, BadInput, EngineError, StorageError
+from personaplex_app.principal import Principal
 from personaplex_app.protocol_events import Word
 from personaplex_app.rendering.batch import BatchProgress, RenderBatch
 from personaplex_app.rendering.cache import RenderCache
@@ -246,16 +247,32 @@ def test_cache_beyond_its_bytes_lets_the_least_recently_used_go(tmp_path):
 
 
 def test_cache_purge_deletes_what_is_old_and_what_was_cut_off(tmp_path):
-    cache = RenderCache(tmp_path, 1 << 20, keep_s=60)
+    now_s = [0.0]
+    cache = RenderCache(tmp_path, 1 << 20, keep_s=60, now=lambda: now_s[0])
     old, fresh = (render(EchoEngine(), request(noise(0.2, seed), ECHO)) for seed in range(2))
     cache.put(old)
+    now_s[0] = 50.0
     cache.put(fresh)
     (tmp_path / "x.flac.part").write_bytes(b"half")
-    for path in [*tmp_path.glob(f"{old.key}*"), tmp_path / "x.flac.part"]:
+    # however the clock of the machine is set
+    for path in [*tmp_path.glob(f"{fresh.key}*"), tmp_path / "x.flac.part"]:
         os.utime(path, (path.stat().st_mtime - 120,) * 2)
+    now_s[0] = 61.0
     cache.purge()
     assert (cache.has(old.key), cache.has(fresh.key)) == (False, True)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_cache_makes_room_among_the_answers_of_whoever_has_most(tmp_path):
+    done = [render(EchoEngine(), request(noise(0.2, seed), ECHO)) for seed in range(4)]
+    RenderCache(tmp_path / "probe", 1 << 30).put(done[0])
+    size_bytes = sum(path.stat().st_size for path in (tmp_path / "probe").iterdir())
+    cache = RenderCache(tmp_path / "shared", int(size_bytes * 3.5))
+    honest, greedy = Principal(address="192.0.2.1"), Principal(address="192.0.2.2")
+    cache.put(done[0], honest)
+    for each in done[1:]:
+        cache.put(each, greedy)
+    assert [cache.has(each.key) for each in done] == [True, False, True, True]
 
 
 def test_cache_names_are_keys_only(tmp_path):

@@ -8,8 +8,9 @@ from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.personas import find, load_personas
 from personaplex_app.responder.dialogue import DIALOGUE_FILE, Dialogue
 from personaplex_app.responder.memory import given_name
-from personaplex_app.responder.numbers import figures, speakable
+from personaplex_app.responder.numbers import figures
 from personaplex_app.responder.rules import RuleResponder, make_responder
+from personaplex_app.speech.spoken_form import speakable
 from personaplex_app.yaml_fields import load_yaml
 
 

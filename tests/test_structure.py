@@ -17,6 +17,8 @@ FLOORS = [
         "errors",
         "foreign_files",
         "intervals",
+        "json_input",
+        "languages",
         "logs",
         "platform_detection",
         "protocol_events",

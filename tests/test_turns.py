@@ -291,3 +291,23 @@ def test_turns_stop_takes_the_floor_and_the_prepared_answer():
         ActionKind.CONFIRM_CUT,
     ]
     assert speaking.turns.phase is Phase.LISTEN
+
+
+def test_turns_speech_without_a_word_is_answered_once_when_it_comes_again():
+    scene = Scene().speak(1.2, "").pause(2.0)
+    assert not scene.did(ActionKind.PREPARE)
+    scene.speak(1.2, "").pause(2.0)
+    assert scene.texts() == [""]
+    assert len(scene.did(ActionKind.ANSWER)) == 1
+    scene._take(scene.turns.agent_finished(scene.now_s))
+    scene.speak(1.2, "").pause(2.0).speak(1.2, "").pause(2.0)
+    assert scene.texts() == [""]
+
+
+def test_turns_short_noises_and_words_between_are_no_other_language():
+    scene = Scene().speak(0.5, "").pause(2.0).speak(0.5, "").pause(2.0)
+    assert not scene.did(ActionKind.PREPARE)
+    scene = Scene().speak(1.2, "").pause(2.0).speak(1.2, "How much is it?").pause(2.0)
+    scene._take(scene.turns.agent_finished(scene.now_s))
+    scene.speak(1.2, "").pause(2.0)
+    assert scene.texts() == ["How much is it?"]

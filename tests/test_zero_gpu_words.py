@@ -5,11 +5,7 @@ sentences.
 import gc
 from types import SimpleNamespace
 
-import gradio
 import pytest
-from spaces.config import Config
-from spaces.zero import client
-from spaces.zero.gradio import error
 
 from personaplex_app.engine.zero_gpu import ZeroGpu
 from personaplex_app.errors import GpuUnavailable
@@ -17,7 +13,7 @@ from personaplex_app.errors import GpuUnavailable
 from .support.zero_gpu import ip_token, zero_gpu_api
 
 pytestmark = [
-    pytest.mark.unit,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Error while reading infos", "ignore:ZeroGPU. Cannot get Gradio"),
     # the package leaves its connections to the API open
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -28,8 +24,18 @@ class Headers(dict):
     """Headers as Gradio's request has them: with attributes."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _gradio():
+    """Import Gradio, as the app does, only where these tests run: it takes seconds."""
+    import personaplex_app.ui  # noqa: F401
+
+
 def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
     """Ask the package for a GPU, and return what it raises."""
+    import gradio
+    from spaces.config import Config
+    from spaces.zero import client
+
     request = SimpleNamespace(
         headers=Headers({"x-ip-token": token} if token else {}, **{"x-gradio-user": "app"})
     )
@@ -103,6 +109,8 @@ def test_zero_gpu_refusal_is_a_sentence_with_the_way_on(monkeypatch, answer, tok
 
 
 def test_zero_gpu_worker_error_is_no_lack_of_gpus():
+    from spaces.zero.gradio import error
+
     told = ZeroGpu().explain(error("ZeroGPU worker error", "GPU task aborted"))
     assert not isinstance(told, GpuUnavailable)
     assert str(told) == "The GPU's worker stopped ('GPU task aborted'). Start again."

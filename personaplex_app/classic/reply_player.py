@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
 from ..protocol_events import Word
 from ..responder.contract import Responder
+from ..speech.language import ENGLISH_ONLY, is_latin
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from .playback import Playback, Played, first_audible_s
@@ -20,6 +21,13 @@ _log = logging.getLogger(__name__)
 _RECENT_WORDS = 200
 _UPCOMING_WORDS = 3
 BACKCHANNEL_TEXT = "Mm-hm."
+NOT_UNDERSTOOD = (
+    "Speech was heard, but no English word in it. This engine understands and speaks English only; if you do"
+    " speak English, come closer to the microphone."
+)
+NOT_SPEAKABLE = (
+    "The answer is in a script that this engine cannot speak: it understands and speaks English only."
+)
 
 
 class _Failure:
@@ -30,7 +38,8 @@ class _Failure:
 class Reply:
     """One answer, from its first sentence to its last.
 
-    Once `dropped` is set, the responder's thread does nothing more for it.
+    Once `dropped` is set, the responder's thread does nothing more for it. `own`: the answer is the engine's,
+    not the responder's. `foreign`: a part of it could not be spoken.
     """
 
     turn_id: int
@@ -40,6 +49,8 @@ class Reply:
     fetching: bool = False
     exhausted: bool = False
     dropped: bool = False
+    own: bool = False
+    foreign: bool = False
     utterance_id: int = 0
 
 
@@ -95,9 +106,16 @@ class ReplyPlayer:
         self._prepare(Reply(0, lambda: iter((self._responder.greet(),))))
 
     def prepare(self, turn_id: int, text: str) -> None:
-        """Prepare the answer to `text`, so that it can be played at once."""
+        """Prepare the answer to `text`, so that it can be played at once.
+
+        Speech in which no word was understood has no text; the answer is what this engine understands.
+        """
         self.discard()
-        self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
+        if text:
+            self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
+            return
+        self._emit(Notice("english_only", NOT_UNDERSTOOD))
+        self._prepare(Reply(turn_id, lambda: iter((ENGLISH_ONLY,)), own=True))
 
     def _prepare(self, reply: Reply) -> None:
         self._prepared = reply
@@ -156,9 +174,10 @@ class ReplyPlayer:
         if reply.dropped:
             return
         if isinstance(sentence, str):
+            spoken = self._sayable(reply, sentence)
             self._work_queue.run(
                 self._synthesis,
-                lambda: self._synthesiser.speak(sentence, self._timbre),
+                lambda: self._synthesiser.speak(spoken, self._timbre),
                 lambda clip: self._got_clip(reply, clip),
             )
             return
@@ -169,6 +188,16 @@ class ReplyPlayer:
         if reply is self._prepared:
             self._prepared = None
             self._on_no_answer(reply.turn_id)
+
+    def _sayable(self, reply: Reply, sentence: str) -> str:
+        """Return a sentence, or what is said once in place of those whose script the voice cannot speak."""
+        if is_latin(sentence):
+            return sentence
+        told = reply.foreign
+        reply.foreign = True
+        if not told:
+            self._emit(Notice("english_only", NOT_SPEAKABLE))
+        return "" if told else ENGLISH_ONLY
 
     def _got_clip(self, reply: Reply, clip: SpeechClip) -> None:
         if reply.dropped:
@@ -247,7 +276,8 @@ class ReplyPlayer:
         end_s = min(words[-1].end_s, now_s)
         words = tuple(Word(word.text, word.start_s, min(word.end_s, end_s)) for word in words)
         self._emit(Utterance(reply.utterance_id, "agent", text, words[0].start_s, end_s, True, words))
-        self._work_queue.run(self._worker, lambda: self._remember(text, interrupted), lambda _: None)
+        if not reply.own:
+            self._work_queue.run(self._worker, lambda: self._remember(text, interrupted), lambda _: None)
 
     def _remember(self, text: str, interrupted: bool) -> None:
         """Runs on the responder's thread."""

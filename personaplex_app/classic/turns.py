@@ -41,6 +41,9 @@ _OWN_WORDS_PASSES = 2
 # began and ended with the agent's voice: most likely that voice, too short to be recognised as an echo.
 _SUSPECT_CUTS = 2
 _LOUD_ROOM_WORDS = 2
+# Speech of so long that holds no English word, so often in a row, is another language or a poor line.
+_NO_WORDS_VOICED_S = 0.8
+_NO_WORDS_TURNS = 2
 _SUSPECT_ONSET_S = 0.4
 _SUSPECT_END_S = 0.35
 
@@ -64,6 +67,7 @@ class Turns:
         self._burst = 0
         self._suspect_cuts = 0
         self._speaks_from_s = 0.0
+        self._turns_without_words = 0
 
     def set_agent_sounding(self, sounding: bool) -> None:
         """Raise the gate's threshold while the agent's speech is audible."""
@@ -151,7 +155,7 @@ class Turns:
         patience_s = PATIENCE_S[end]
         if not turn.prepared and silence_s >= patience_s - _PREPARE_AHEAD_S:
             turn.prepared = True
-            actions.append(Action(ActionKind.PREPARE, turn.id, text=self._question(turn)))
+            actions.append(Action(ActionKind.PREPARE, turn.id, text=turn.text and self._question(turn)))
         if (
             # only in a long pause, not when the answer is about to begin, and not after a word or two
             end in (Ending.OPEN, Ending.LOOSE)
@@ -215,6 +219,10 @@ class Turns:
             self._decide_short_burst(turn, text, echo, now_s, actions)
         elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
             self._resume_agent(turn, text, echo, loud, now_s, actions)
+        elif not text and not turn.during_agent and self._is_foreign(turn):
+            # answered like a turn of words, which are none: the answer says what is understood
+            self.phase = Phase.HOLD
+            turn.text = ""
         elif echo or not text:
             self.turn = None
             self.phase = Phase.LISTEN
@@ -227,7 +235,14 @@ class Turns:
                 self._confirm_cut(turn, actions)
             self.phase = Phase.HOLD
             turn.text = text
+        if text and self._turns_without_words < _NO_WORDS_TURNS:
+            self._turns_without_words = 0
         return actions
+
+    def _is_foreign(self, turn: UserTurn) -> bool:
+        """Note a turn without words; return whether it is, once a talk, to be answered as not understood."""
+        self._turns_without_words += turn.voiced_s >= _NO_WORDS_VOICED_S
+        return self._turns_without_words == _NO_WORDS_TURNS
 
     def _judge_echo(self, turn: UserTurn, text: str, played: str) -> tuple[bool, bool]:
         """Return whether `text` is the agent's own voice, and whether that proves a loud room."""

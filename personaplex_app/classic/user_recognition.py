@@ -91,6 +91,16 @@ class UserRecognition:
         self._utterance_id = 0
         self._transcript = PartialTranscript(max(0.0, onset_s - _PREROLL_S))
 
+    @property
+    def onset_s(self) -> float:
+        """When the user's present turn began."""
+        return self._onset_s
+
+    @property
+    def text(self) -> str:
+        """What was understood of the present turn so far."""
+        return self._transcript.text if self._transcript else ""
+
     def resume(self) -> None:
         """Continue the turn after a pause."""
         if self._transcript:
@@ -141,7 +151,7 @@ class UserRecognition:
 
     def show_partial(self, end_s: float) -> None:
         """Emit a provisional caption of the turn so far, if it has changed."""
-        text = self._transcript.text if self._transcript else ""
+        text = self.text
         self._end_s = end_s
         if text and text != self._shown_text:
             self._shown_text = text

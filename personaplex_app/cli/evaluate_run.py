@@ -18,7 +18,7 @@ from ..evaluation.report import JSON, write_report
 from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
 from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..evaluation.summary_text import text_of
-from ..responder.llm import LlmSettings
+from ..responder.chat_api import LlmSettings
 from ..settings import Settings
 
 MAX_SEEDS = 1_000

@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,8 @@ from pathlib import Path
 
 from ..atomic import sync_folder, write_atomically
 from ..errors import BadInput, NotFound, StorageError, StorageFull, shorten
-from ..principal import Principal
+from ..principal import Principal, Sharers
+from ..sessions.shares import has_room, least_missed
 from ..voices import CLONE_PREFIX, MAX_CLONE_BYTES
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class _Entry:
     owner: str
     voice: ClonedVoice
     used_at_s: float
+    # who made it, since the program was started
+    sharers: Sharers = ()
 
 
 class ClonedVoices:
@@ -69,18 +73,24 @@ class ClonedVoices:
     """
 
     def __init__(
-        self, folder: Path | None, forget: Callable[[bytes], None], clock: Callable[[], float] = time.time
+        self,
+        folder: Path | None,
+        forget: Callable[[bytes], None],
+        clock: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._forget = forget
         self._clock = clock
+        # ages are told by a clock that is never set
+        self._now = now
         # guards the entries; never held during disk access, because `get` is called on the event loop
         self._lock = threading.Lock()
         # orders everything that writes or deletes; taken before `_lock`, never after it
         self._disk = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         for owner, voice in _read_all(folder) if folder else ():
-            self._entries[voice.id] = _Entry(owner, voice, clock())
+            self._entries[voice.id] = _Entry(owner, voice, now())
 
     def add(self, caller: Principal, name: str, data: bytes, keep: bool) -> ClonedVoice:
         """Add a voice for its owner.
@@ -97,9 +107,9 @@ class ClonedVoices:
                         f"You have {MAX_OF_OWNER} cloned voices, which is the most; delete one first."
                     )
             if keep:
-                self._write(owner, voice)
+                self._write(owner, voice, caller)
             with self._lock:
-                self._entries[voice.id] = _Entry(owner, voice, self._clock())
+                self._entries[voice.id] = _Entry(owner, voice, self._now(), caller.sharers)
         self.purge()
         return voice
 
@@ -120,7 +130,7 @@ class ClonedVoices:
         self.purge()
         with self._lock:
             entry = self._entry(caller, voice_id)
-            entry.used_at_s = self._clock()
+            entry.used_at_s = self._now()
             return entry.voice
 
     def keep(self, caller: Principal, voice_id: str) -> None:
@@ -134,7 +144,7 @@ class ClonedVoices:
             with self._lock:
                 entry = self._entry(caller, voice_id)
             if not entry.voice.kept:
-                self._write(entry.owner, entry.voice)
+                self._write(entry.owner, entry.voice, caller)
                 with self._lock:
                     entry.voice = replace(entry.voice, kept=True)
                     self._entries[voice_id] = entry  # it may have expired while the disk was slow
@@ -154,7 +164,7 @@ class ClonedVoices:
         self._forget(entry.voice.data)
 
     def purge(self) -> None:
-        """Drop voices that are not kept and were unused for too long, or the longest unused of too many.
+        """Drop voices that are not kept and were unused for too long; of too many those of whoever has most.
 
         It must be called from time to time.
         """
@@ -163,13 +173,12 @@ class ClonedVoices:
                 (entry for entry in self._entries.values() if not entry.voice.kept),
                 key=lambda entry: entry.used_at_s,
             )
-            oldest_s = self._clock() - TEMPORARY_AGE_S
-            too_many = len(temporary) - MAX_TEMPORARY
-            gone = [
-                entry
-                for index, entry in enumerate(temporary)
-                if index < too_many or entry.used_at_s < oldest_s
-            ]
+            oldest_s = self._now() - TEMPORARY_AGE_S
+            gone = [entry for entry in temporary if entry.used_at_s < oldest_s]
+            left = temporary[len(gone) :]
+            while len(left) > MAX_TEMPORARY:
+                gone.append(least_missed(left, lambda entry: entry.sharers))
+                left.remove(gone[-1])
             for entry in gone:
                 del self._entries[entry.voice.id]
         # not under the lock: the engine takes locks of its own
@@ -192,15 +201,16 @@ class ClonedVoices:
             )
         return entry
 
-    def _write(self, owner: str, voice: ClonedVoice) -> None:
+    def _write(self, owner: str, voice: ClonedVoice, caller: Principal) -> None:
         if self._folder is None:
             raise StorageError(NO_FOLDER)
         with self._lock:
-            kept = sum(entry.voice.kept for entry in self._entries.values())
-        if kept >= MAX_KEPT:
+            kept = [entry for entry in self._entries.values() if entry.voice.kept]
+        held = Counter(key for entry in kept for key in entry.sharers)
+        if not has_room(caller, held, MAX_KEPT - len(kept)):
             raise StorageFull(
-                f"{MAX_KEPT:,} voices are kept here, which is the most; this one was not kept. Export it"
-                " instead."
+                f"{len(kept):,} of {MAX_KEPT:,} voices are kept here, and there is no room for more of yours;"
+                " this one was not kept. Export it instead."
             )
         folder = self._folder / owner
         index = {

@@ -12,13 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import CapacityError, EngineError, PersonaplexError, shorten
+from ..errors import CapacityError, EngineError, EngineHung, PersonaplexError, shorten
 from ..model.duplex import Duplex, FrameOutput
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
@@ -30,6 +31,11 @@ from .step_timing import StepTimer
 log = logging.getLogger(__name__)
 CLOSED = "The engine has been closed; start the app again."
 BROKEN = "The model stopped with an error and is being made ready again; start a new talk."
+STEP_LIMIT_S = 10.0
+WORK_LIMIT_S = 120.0
+REBUILD_LIMIT_S = 600.0
+"""How long a step, other work, and making the model anew may take before the device is taken to have hung."""
+CLOSE_PATIENCE_S = 30.0
 T = TypeVar("T")
 
 
@@ -49,11 +55,22 @@ class BatchScheduler:
     """Shares the rows of a `Duplex` among the threads of many sessions.
 
     `build` makes a `Duplex`, at first and again after a fault. `lost` says why that is no longer possible, ""
-    while it is.
+    while it is. Units: `now` is a monotonic clock in seconds.
     """
 
-    def __init__(self, build: Callable[[], Duplex], snapshots: Snapshots, chunk_frames: int) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Duplex],
+        snapshots: Snapshots,
+        chunk_frames: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._build = build
+        self._now = now
+        # what the device is at: when it began, and how long it may take
+        self._at_work: tuple[float, float] | None = None
+        # who waits for what the device is at
+        self._served: list[Future[Any]] = []
         self._snapshots = snapshots
         self._chunk_frames = chunk_frames
         self._duplex = build()
@@ -155,14 +172,39 @@ class BatchScheduler:
             if row in self._frames:
                 self._frames.pop(row)[1].set_exception(EngineError("The talk has been closed."))
 
-    def close(self) -> None:
-        """Stop the thread; every waiting call raises EngineError. May be called twice."""
+    @property
+    def hung(self) -> str:
+        """Since when the device has not answered, "" while it does."""
+        at_work = self._at_work
+        if at_work is None or (took_s := self._now() - at_work[0]) <= at_work[1]:
+            return ""
+        return f"The device has not answered for {took_s:.0f} s; restart the app unless it recovers."
+
+    def close(self) -> bool:
+        """Stop the thread; every waiting call raises EngineError. May be called twice.
+
+        Returns False when the device hangs: the thread ends when it comes back, and nobody waits for it.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        # a call on the device's thread may close the engine, and a thread cannot join itself
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if threading.current_thread() is self._thread:
+            return True
+        self._thread.join(0 if self.hung else CLOSE_PATIENCE_S)
+        if self._thread.is_alive():
+            with self._changed:
+                text = "The device does not answer, so the talk was ended; start a new one."
+                self._fail_all(EngineHung(text))
+        return not self._thread.is_alive()
+
+    @contextmanager
+    def _working(self, limit_s: float) -> Iterator[None]:
+        """Mark what the device is at."""
+        self._at_work = self._now(), limit_s
+        try:
+            yield
+        finally:
+            self._at_work = None
 
     def _check(self, generation: int | None = None) -> None:
         if self._broken:
@@ -187,13 +229,16 @@ class BatchScheduler:
                 # prompt phases run one after the other: taken in turns, all would be ready late
                 pending = self._pending[0] if self._pending else None
                 call = self._calls.popleft() if self._calls else None
+                self._served = [future for _, future in (*frames.values(), *([call] if call else []))]
             try:
                 self._advance(frames, sampling_changes, pending)
                 if call:
-                    _run_call(*call)
+                    with self._working(WORK_LIMIT_S):
+                        _run_call(*call)
             except BaseException as error:
                 # out of memory, a driver's fault: whatever it is, the waiting threads must not hang
-                self._rebuild(error, [future for _, future in (*frames.values(), *([call] if call else []))])
+                with self._working(REBUILD_LIMIT_S):
+                    self._rebuild(error)
 
     def _advance(
         self,
@@ -207,16 +252,18 @@ class BatchScheduler:
         if frames:
             # frames before prefill: talks in progress have a deadline, a new one has not
             before_s = time.perf_counter()
-            output = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
+            with self._working(STEP_LIMIT_S):
+                output = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
             self._timer.add((time.perf_counter() - before_s) * 1000)
             for row, (_, future) in frames.items():
-                future.set_result(output[row])
-
-        if pending and self._prefill_chunk(pending):
+                _answer(future, output[row])
+        if pending:
+            with self._working(WORK_LIMIT_S):
+                last = self._prefill_chunk(pending)
             with self._changed:
-                # before its future is done: from then on the row belongs to the caller
-                self._pending.remove(pending)
-            pending.row_ready.set_result(pending.row)
+                if last and pending in self._pending:
+                    self._pending.remove(pending)
+                    pending.row_ready.set_result(pending.row)
 
     def _prefill_chunk(self, pending: _PendingSession) -> bool:
         """Compute one chunk of a session's prompt phase; return whether it was the last."""
@@ -235,7 +282,7 @@ class BatchScheduler:
             self._snapshots.put(pending.key, duplex.snapshot(row))
         return True
 
-    def _rebuild(self, error: BaseException, waiting: list[Future[FrameOutput]]) -> None:
+    def _rebuild(self, error: BaseException) -> None:
         """End all talks with an error and build fresh rows.
 
         Where even that fails, `lost` says so, and every later call raises.
@@ -245,11 +292,9 @@ class BatchScheduler:
             # first of all: from now on the rows that running sessions hold are refused
             self._generation += 1
             self._broken = BROKEN
-            failure = EngineError(f"{BROKEN} ({shorten(error, 80)})")
-            self._fail_all(failure)
-        for future in waiting:
-            if not future.done():
-                future.set_exception(failure)
+            self._fail_all(EngineError(f"{BROKEN} ({shorten(error, 80)})"))
+            if self._closed:
+                return
         # snapshots may hold numbers of the fault, and they take memory that the new rows need
         self._snapshots.clear()
         try:
@@ -268,8 +313,9 @@ class BatchScheduler:
 
     def _fail_all(self, error: EngineError) -> None:
         """Fail every waiting call with `error`. Called with the lock held."""
-        for _, future in self._frames.values():
-            future.set_exception(error)
+        for future in (*self._served, *(future for _, future in self._frames.values())):
+            if not future.done():
+                future.set_exception(error)
         for pending in self._pending:
             pending.row_ready.set_exception(error)
         for _, future in self._calls:
@@ -280,6 +326,12 @@ class BatchScheduler:
         self._calls.clear()
 
 
+def _answer(future: Future[T], result: T) -> None:
+    """Give a caller its result, unless it was told meanwhile that the device hangs."""
+    with suppress(InvalidStateError):
+        future.set_result(result)
+
+
 def _run_call(work: Callable[[], T], future: Future[T]) -> None:
     """Run a caller's function and give it the result or its error.
 
@@ -287,9 +339,12 @@ def _run_call(work: Callable[[], T], future: Future[T]) -> None:
     fault.
     """
     try:
-        future.set_result(work())
+        result = work()
     except PersonaplexError as error:
-        future.set_exception(error)
+        with suppress(InvalidStateError):
+            future.set_exception(error)
+    else:
+        _answer(future, result)
 
 
 def _sessions_within_deadline(duplex: Duplex) -> int:

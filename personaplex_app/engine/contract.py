@@ -222,6 +222,31 @@ class CloningEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class WatchedEngine(Protocol):
+    """An engine that notices when its device does not answer; it is `lost` then."""
+
+    @property
+    def hung(self) -> str:
+        """Since when the device has not answered, "" while it does; told after `close` too."""
+        ...
+
+
+@runtime_checkable
+class MonolingualEngine(Protocol):
+    """An engine that understands and speaks one language."""
+
+    @property
+    def language(self) -> str:
+        """Its English name, "" where it is not known."""
+        ...
+
+
+def language_of(engine: object) -> str:
+    """Return the one language that an engine understands and speaks, "" where nothing is known of that."""
+    return engine.language if isinstance(engine, MonolingualEngine) else ""
+
+
+@runtime_checkable
 class TimedEngine(Protocol):
     """An engine whose sessions share one device, and which measures it."""
 

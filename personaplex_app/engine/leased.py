@@ -31,7 +31,17 @@ import torch
 
 from ..errors import BadInput, EngineError, GpuUnavailable, PersonaplexError
 from ..voices import Voice
-from .contract import Capabilities, Engine, EngineState, Sampling, Session, SessionConfig, Step
+from .contract import (
+    Capabilities,
+    Engine,
+    EngineState,
+    Sampling,
+    Session,
+    SessionConfig,
+    Step,
+    language_of,
+)
+from .lease_worker import OVER, LeaseWorker
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +62,6 @@ STEP_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 # bounds what visitors who press Start and leave can pile up
 MAX_LEASE_REQUESTS = 64
-OVER = "The time on the GPU is over."
 LOST = "The GPU was taken away before the end: its worker stopped. Start again."
 
 
@@ -126,6 +135,11 @@ class LeasedEngine:
     @property
     def about(self) -> str:
         return f"{self._engine.about} The GPU is lent for each talk and given back after it.".strip()
+
+    @property
+    def language(self) -> str:
+        """The wrapped engine's."""
+        return language_of(self._engine)
 
     @property
     def identity(self) -> str:
@@ -228,7 +242,7 @@ class LeasedEngine:
             connection = Client(path, "AF_UNIX")
         except OSError:
             return  # the lease has ended already
-        with closing(connection), closing(_LeaseWorker(self._engine)) as worker:
+        with closing(connection), closing(LeaseWorker(self._engine)) as worker:
             yield worker_lease
             last_request_s = yielded_s = time.monotonic()
             while (
@@ -252,41 +266,6 @@ class LeasedEngine:
         if self._engine.lost:
             # the platform does not reuse a worker that ended with an error
             raise EngineError(self._engine.lost)
-
-
-class _LeaseWorker:
-    """The worker's end of a lease: one session of the engine at a time."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._session: Session | None = None
-
-    def answer(self, name: str, *args: Any) -> Any:
-        """Run a request and return its result, or the error as a value, to be sent back."""
-        try:
-            if name == "open":
-                self.close()
-                # the part of loading that needs the device; it does nothing where an earlier lease did it
-                self._engine.load(lambda state: None)
-                self._session = self._engine.open(*args)
-            elif name == "close":
-                self.close()
-            elif self._session is None:
-                raise EngineError(OVER)
-            else:
-                return getattr(self._session, name)(*args)
-        except PersonaplexError as error:
-            return error
-        except Exception as error:
-            log.exception("a worker's session failed")
-            return EngineError(f"The engine failed on the GPU ({type(error).__name__}); start again.")
-        return None
-
-    def close(self) -> None:
-        session = self._session
-        self._session = None
-        if session:
-            session.close()
 
 
 class _Lease:

@@ -15,6 +15,7 @@ import torch
 
 from .. import __version__
 from ..errors import CapacityError, EngineError, UnknownVoice, shorten
+from ..languages import ENGLISH
 from ..model.agreement import load_agreements
 from ..model.checkpoint import Checkpoint, CheckpointFiles, fingerprint, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
@@ -72,6 +73,7 @@ class PersonaplexEngine:
     """Runs the model, token-exact with the reference, with many sessions in one batch on one device."""
 
     name = "personaplex"
+    language = ENGLISH
     capabilities = Capabilities(
         sampling=True,
         resampling=True,
@@ -122,8 +124,13 @@ class PersonaplexEngine:
 
     @property
     def lost(self) -> str:
-        """Why the model cannot be rebuilt after a fault, "" while it works."""
-        return self._scheduler.lost if self._scheduler else ""
+        """Why the model cannot be rebuilt after a fault, or that it hangs; "" while it works."""
+        return (self._scheduler.lost or self._scheduler.hung) if self._scheduler else ""
+
+    @property
+    def hung(self) -> str:
+        """Since when the device has not answered, "" while it does."""
+        return self._scheduler.hung if self._scheduler else ""
 
     def sample(self, voice: str) -> np.ndarray | None:
         """Return a voice's sample, None while it is not made yet.
@@ -340,13 +347,11 @@ class PersonaplexEngine:
 
     def close(self) -> None:
         """End every talk and the device's thread, and free the weights. May be called twice."""
-        # first the samples' thread, which opens sessions on the scheduler
+        # whoever waits for the device is told before those are waited for
+        if self._scheduler and self._scheduler.close():
+            self._scheduler = None
         if self._samples:
             self._samples.close()
-        scheduler = self._scheduler
-        self._scheduler = None
-        if scheduler:
-            scheduler.close()
         self._checkpoint = None
         self.snapshots.clear()
 

@@ -48,7 +48,8 @@ class PersonaplexSession:
 
         output = self._row.step(user.astype(np.float32, copy=False))
         agent, text = self._mute.apply(np.clip(output.pcm, -1.0, 1.0), self._tokenizer.spoken(output.text))
-        return Step(agent, text, (*self._captions.step(text), *self._context_notice()))
+        captions = self._captions.step(text)
+        return Step(agent, self._captions.text, (*captions, *self._context_notice()))
 
     def _context_notice(self) -> tuple[Event, ...]:
         """Return a notice, once, with the first frame that pushes another one out of the attention window."""

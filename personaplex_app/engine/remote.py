@@ -12,8 +12,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import httpx
-
 from .. import __version__
 from ..codec import make_codec
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
@@ -234,7 +232,8 @@ class RemoteEngine:
                 await asyncio.sleep(PROBE_EVERY_S)
                 try:
                     await self._probe()
-                except (httpx.HTTPError, OSError) as error:
+                except Exception as error:
+                    # whatever a server answers, the others are asked again
                     log.warning("the remote servers could not be asked: %s", type(error).__name__)
                 if time.monotonic() - self._answered_s > LOST_AFTER_S:
                     self.lost = _failure(self._upstreams)

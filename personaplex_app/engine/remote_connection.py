@@ -6,6 +6,7 @@ It lives on an event loop and is used from a worker thread.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import time
 from collections import deque
@@ -35,8 +36,6 @@ MAX_UNSENT = 40
 WRITE_BUFFER_BYTES = 8 * 1024
 MAX_AHEAD_S = 10.0
 """How much more sound than the talk's length a server may send."""
-MAX_BYTES_WITHOUT_AUDIO = 256 * 1024
-"""A stream that has brought so many bytes without any sound is given up."""
 
 
 class ServerFault(EngineError):
@@ -138,7 +137,8 @@ class RemoteConnection:
         self.round_trips_ms: deque[float] = deque(maxlen=ROUND_TRIPS_REMEMBERED)
         self.last_audio_s = self._began_s = time.monotonic()
         self.sent_samples = 0
-        self._bytes_without_audio = 0
+        # a character's bytes may come in two messages
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="ignore")
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
         self._has_unsent = asyncio.Event()
         self._send_queue_full = asyncio.Event()
@@ -227,7 +227,7 @@ class RemoteConnection:
                 case Kind.AUDIO:
                     self._take_audio(message.payload)
                 case Kind.TEXT:
-                    self.buffer.write_text(message.payload.decode(errors="replace"))
+                    self.buffer.write_text(self._text.decode(message.payload))
                 case Kind.ERROR:
                     raise TalkRefused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
                 case _:
@@ -238,9 +238,6 @@ class RemoteConnection:
 
     def _take_audio(self, payload: bytes) -> None:
         samples = self._codec.decode(payload)
-        self._bytes_without_audio = 0 if len(samples) else self._bytes_without_audio + len(payload)
-        if self._bytes_without_audio > MAX_BYTES_WITHOUT_AUDIO:
-            raise BadAudio(f"{self._bytes_without_audio:,} bytes came without a sound in them.")
         if len(samples):
             self.last_audio_s = time.monotonic()
             self.buffer.write(samples)

@@ -91,7 +91,8 @@ class RemoteSession:
             self._check(connection)
         self._stepped_s = time.monotonic()
         agent, text = self._mute.apply(taken.sound, taken.text)
-        return Step(agent, text, (*self._captions.step(text), *notices))
+        captions = self._captions.step(text)
+        return Step(agent, self._captions.text, (*captions, *notices))
 
     def _send(self, connection: RemoteConnection, user: np.ndarray) -> tuple[Event, ...]:
         """Send the user's frame, or skip it where the server is so far behind that answers would come ever

@@ -4,7 +4,6 @@ tried.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import ssl
@@ -18,6 +17,7 @@ import anyio
 import httpx
 
 from ..errors import shorten
+from ..json_input import read_json
 from ..voices import CLONE_PREFIX, NAMES, Voice, released_voice
 from .contract import Capabilities, SessionConfig
 
@@ -232,7 +232,7 @@ def read_status(body: bytes) -> ServerStatus | None:
     The answer is untrusted: every field is checked, cut to a limit or replaced.
     """
     try:
-        status = json.loads(body)
+        status = read_json(body)
         engine = status["engine"]
         slots = status["slots"]
         voices = tuple(

@@ -19,7 +19,6 @@ import soundfile as sf
 
 from ..atomic import write_atomically
 from ..audio import level_db
-from ..errors import PersonaplexError
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .contract import Session
 
@@ -101,7 +100,7 @@ class VoiceSamples:
         while (voice := self._next()) is not None:
             try:
                 sample, done = self._make(self._source(voice))
-            except PersonaplexError as error:
+            except Exception as error:
                 log.warning("no sample of the voice %s: %s", voice, type(error).__name__)
                 sample = None
                 done = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from ..responder.llm import LlmSettings
+from ..responder.chat_api import LlmSettings
 from .scenarios import SpokenScenario
 
 MAX_REPLY_BYTES = 65_536
@@ -43,9 +43,10 @@ class Judge:
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
-        headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         # trust_env would add proxies and .netrc logins from the environment
-        self._client = httpx.Client(timeout=httpx.Timeout(settings.total_s), headers=headers, trust_env=False)
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(settings.total_s), headers=settings.headers, trust_env=False
+        )
 
     @property
     def model(self) -> str:
@@ -97,7 +98,7 @@ class Judge:
 
     def _fetch(self, body: dict) -> str:
         reply = b""
-        with self._client.stream("POST", self._settings.endpoint, json=body) as response:
+        with self._client.stream("POST", self._settings.endpoints[0], json=body) as response:
             response.raise_for_status()
             for chunk in response.iter_bytes():
                 reply += chunk

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..audio import checked, float32_to_samples
 from ..errors import ProtocolError, shorten
+from ..json_input import read_json
 from ..protocol_events import (
     AgentText,
     Audio,
@@ -79,10 +80,10 @@ class GatewayWire:
                 "This socket takes text messages, one JSON object each; a binary message came."
             )
         try:
-            message = json.loads(data)
-        except (ValueError, RecursionError):
+            message = read_json(data)
+        except ValueError as error:
             raise ProtocolError(
-                f"A message must be one JSON object; this one begins {shorten(data[:24])}."
+                f"A message must be one JSON object; this one begins {shorten(data[:24])}: {error}."
             ) from None
         type_ = message.get("type") if isinstance(message, dict) else None
         if type_ == "audio_chunk":
@@ -101,6 +102,8 @@ class GatewayWire:
             case AgentText(text) if not self._captions:
                 # an engine without captions gives pieces of text that are final
                 return [_json("transcription", text=text, partial=False, role="assistant")]
+            case Failure(text, retry_after_s) if retry_after_s is not None:
+                return [_json("error", message=text, retry_after_s=retry_after_s)]
             case Failure(text) | Notice(text=text):
                 return [_json("error", message=text)]
             case Ready():

@@ -180,6 +180,6 @@ class StepAttention(nn.Module):
 
 
 def _embedding(entries: int, width: int) -> nn.Embedding:
-    # without the usual random values: they are overwritten by the checkpoint's, and on the meta device PyTorch
-    # imports its compiler for them: 2 s and 145 MB
+    # without the usual random values, which the checkpoint's replace: on the meta device PyTorch imports its
+    # compiler to make them, in 2 s and 145 MB
     return nn.Embedding(entries, width, _weight=torch.empty(entries, width))

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from ..engine.contract import Engine
 from ..errors import PersonaplexError
+from ..principal import NOBODY, Principal
 from ..sessions.admission import Admission, Place, Slot
 from ..units import FRAME_S
 from .cache import RenderCache
@@ -72,6 +73,7 @@ class RenderBatch:
     workers: anyio.CapacityLimiter
     on_progress: Callable[[BatchProgress], None] = lambda progress: None
     transcriber: Transcriber | None = None
+    caller: Principal = NOBODY
     keys: list[str] = field(default_factory=list)
     errors: dict[int, PersonaplexError] = field(default_factory=dict)
     _ready: set[int] = field(default_factory=set)
@@ -154,7 +156,7 @@ class RenderBatch:
             self.on_progress(self.progress)
 
         try:
-            async with self.admission.slot(on_place, spare=True) as slot:
+            async with self.admission.slot(on_place, spare=True, caller=self.caller) as slot:
                 self._places.pop(worker, None)
                 rendering = await self._render(index, slot)
             if rendering is None:
@@ -163,7 +165,7 @@ class RenderBatch:
                 rendering = await self._in_thread(
                     partial(self.transcriber.complete, rendering, self.engine.capabilities)
                 )
-            await self._in_thread(partial(self.cache.put, rendering))
+            await self._in_thread(partial(self.cache.put, rendering, self.caller))
         finally:
             self._places.pop(worker, None)
             self._under_way.pop(index, None)

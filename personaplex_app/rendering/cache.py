@@ -13,6 +13,7 @@ import re
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,8 +25,10 @@ import soundfile
 from ..atomic import write_atomically
 from ..engine.contract import Mark, Sampling, TurnLatency, Utterance
 from ..errors import StorageError
+from ..principal import NOBODY, Principal, Sharers
 from ..protocol_events import Word
 from ..sessions.records import TalkMeta
+from ..sessions.shares import least_missed
 from ..sessions.temp_folder import TempFolder
 from ..units import SAMPLE_RATE_HZ
 from .render import MAX_USER_S, SCHEMA, Rendering
@@ -40,17 +43,27 @@ MAX_SOUND_BYTES = MAX_USER_S * SAMPLE_RATE_HZ * 4 + (1 << 16)
 
 
 class RenderCache:
-    """Holds up to `limit_bytes` in `folder`, evicting the least recently used.
+    """Holds up to `limit_bytes` in `folder`, evicting the least recently used of whoever has most there.
 
-    With `keep_s`, entries also expire that long after their last use. Methods may be called from any thread.
-    An entry is complete or absent: the JSON file, which holds the sound's hash, is written last.
+    With `keep_s`, entries also expire that long after their last use, by a clock that nobody sets. Methods
+    may be called from any thread. An entry is complete or absent: the JSON file, which holds the sound's
+    hash, is written last.
     """
 
-    def __init__(self, folder: Path | TempFolder, limit_bytes: int, keep_s: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | TempFolder,
+        limit_bytes: int,
+        keep_s: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._temporary = folder if isinstance(folder, TempFolder) else None
         self._folder = folder.path if isinstance(folder, TempFolder) else folder
         self._limit_bytes = limit_bytes
         self._keep_s = keep_s
+        self._now = now
+        self._used_s: dict[str, float] = {}
+        self._sharers: dict[str, Sharers] = {}
         self._lock = threading.Lock()
 
     def has(self, key: str) -> bool:
@@ -77,13 +90,14 @@ class RenderCache:
 
     def touch(self, key: str) -> None:
         """Mark an entry, if it exists, as used now."""
+        self._used_s[key] = self._now()
         now_s = time.time()
         for path in (self._about(key), self._sound(key)):
             with suppress(OSError):
                 os.utime(path, (now_s, now_s))
 
-    def put(self, rendering: Rendering) -> None:
-        """Store a rendering, evicting the least recently used where room is needed.
+    def put(self, rendering: Rendering, caller: Principal = NOBODY) -> None:
+        """Store a rendering that a caller asked for, evicting others where room is needed.
 
         Raises: StorageError when the folder cannot be written, or the rendering exceeds the limit.
         """
@@ -99,6 +113,8 @@ class RenderCache:
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._make_room(len(data) + len(sound.getvalue()), but=rendering.key)
+                self._used_s[rendering.key] = self._now()
+                self._sharers[rendering.key] = caller.sharers
                 # the sound first: without its JSON it is no entry
                 write_atomically(self._sound(rendering.key), sound.getvalue())
                 write_atomically(self._about(rendering.key), data)
@@ -115,17 +131,21 @@ class RenderCache:
 
     def purge(self) -> None:
         """Delete expired entries, and temporary files that a killed program left behind."""
-        now_s = time.time()
         with self._lock:
+            now_s = self._now()
             for path in self._folder.glob("*"):
-                try:
-                    age_s = now_s - path.stat().st_mtime
-                    if (self._keep_s is not None and age_s > self._keep_s) or (
-                        path.suffix == ".part" and age_s > 60
-                    ):
+                with suppress(OSError):
+                    if path.suffix == ".part":
+                        if time.time() - path.stat().st_mtime > 60:
+                            path.unlink()
+                        continue
+                    used_s = self._used_s.setdefault(path.stem, now_s)
+                    if self._keep_s is not None and now_s - used_s > self._keep_s:
                         path.unlink()
-                except OSError:
-                    continue
+            there = {path.stem for path in self._folder.glob("*")}
+            for known in (self._used_s, self._sharers):
+                for key in known.keys() - there:
+                    known.pop(key, None)
 
     def _make_room(self, needed_bytes: int, but: str) -> None:
         if needed_bytes > self._limit_bytes:
@@ -145,11 +165,14 @@ class RenderCache:
         entries.pop(but, None)
         total_bytes = sum(size_bytes for _, size_bytes in entries.values())
         # sorted by the time of the last use, which is the files' modification time
-        for key, (_, size_bytes) in sorted(entries.items(), key=lambda entry: entry[1]):
-            if total_bytes + needed_bytes <= self._limit_bytes:
-                break
+        keys = sorted(entries, key=lambda key: entries[key])
+        while keys and total_bytes + needed_bytes > self._limit_bytes:
+            key = least_missed(
+                keys, lambda key: self._sharers.get(key, ()), lambda key: float(entries[key][1])
+            )
             self._delete(key)
-            total_bytes -= size_bytes
+            keys.remove(key)
+            total_bytes -= entries[key][1]
 
     def _delete(self, key: str) -> None:
         # the JSON first: a sound without one is not an entry, so a crash in between leaves none half deleted

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz
 
+from ..speech.spoken_form import speakable
 from .facts import Brief, Fact
 from .lexicon import days_in, hours_in
 from .memory import Memory, Sentence
-from .numbers import speakable
 from .phrasing import lower_first, sentence
 from .retrieval import LIKELY, SURE, Index, Match, Query, completed, is_negative
 

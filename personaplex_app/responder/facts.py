@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 
 from .numbers import figures
 from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
+from .sentences import split_sentences
 
 MAX_FACTS = 200
-# full stops that end no sentence
-_ABBREVIATED = (
-    r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
-)
-_SENTENCE_END = re.compile(
-    _ABBREVIATED
-    + r"(?:(?<=[.!?])\s+(?=[\"'A-Z0-9])|(?<=[a-z]{3}\.)(?<!approx\.)(?<!incl\.)(?<!etc\.)\s+(?=[a-z]))|\n+"
-)
 # "You work here, and you like tea" is two facts
 _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b)\w+)")
 # sentences about what the agent does in the talk, which are no information for the user
@@ -28,7 +21,10 @@ _BEHAVIOUR = re.compile(
 )
 # "Information: …"
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
-_NAME = r"((?:(?:Dr|Mr|Mrs|Ms|Captain|Professor)\.? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
+_INNER_STOP = "\u2024"
+_NAME = (
+    rf"((?:(?:Dr|Mr|Mrs|Ms|Prof|Captain|Professor){_INNER_STOP}? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){{0,3}})"
+)
 _NAMES = tuple(
     re.compile(p)
     for p in (
@@ -157,7 +153,7 @@ def _sentences(prompt: str) -> list[tuple[int, str]]:
     prompt = re.sub(r"(?i)\s*\b(information|details|facts|notes)\s*:\s*", r"\n\1: ", prompt)
     parts = (
         (n, part)
-        for n, text in enumerate(_SENTENCE_END.split(prompt))
+        for n, text in enumerate(split_sentences(prompt))
         for part in re.split(r";\s+", text.strip())
     )
     clauses = (
@@ -189,6 +185,8 @@ def _is_direction(text: str) -> bool:
 
 def _identity(prompt: str) -> Identity:
     """Return the agent's name, company, kind of company and role, as far as the prompt has them."""
+    # a full stop within a sentence, as in "Dr. Lee", must not end a name
+    prompt = "\n".join(each[:-1].replace(".", _INNER_STOP) + each[-1:] for each in split_sentences(prompt))
     name = next((m[1] for m in (p.search(prompt) for p in _NAMES) if m), "")
     # a possessive names somebody else, and the agent's own name follows
     if name.endswith(("'s", "’s")):
@@ -199,7 +197,7 @@ def _identity(prompt: str) -> Identity:
     company = re.split(r" and (?:your|you)\b", company)[0]
     role = next((m["role"] for m in _ROLE.finditer(prompt)), "")
     role = re.split(r" and your\b", role)[0].strip()
-    return Identity(name.strip(), company, kind, role)
+    return Identity(*(part.strip().replace(_INNER_STOP, ".") for part in (name, company, kind, role)))
 
 
 def _facts(raw: str, line: int, index: int, noted: bool, serving: bool) -> list[Fact]:

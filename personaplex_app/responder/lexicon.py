@@ -9,8 +9,8 @@ from pathlib import Path
 
 import snowballstemmer
 
+from ..speech.spoken_form import speakable
 from ..yaml_fields import load_yaml
-from .numbers import speakable
 
 LEXICON_FILE = Path(__file__).with_name("lexicon.yaml")
 

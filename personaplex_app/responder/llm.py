@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
-import httpx
-
-from ..errors import SettingsError, shorten
+from .chat_api import ChatApi, LlmFailed, LlmSettings, Message
+from .markup import Markup, ThoughtFilter
 from .memory import begins_with
+from .sentences import SentenceCutter
 
 MAX_HISTORY_MESSAGES = 24
 MAX_HISTORY_CHARS = 8_000
 # replies that may still be played: an older one was given up
 MAX_OPEN_TURNS = 4
-MAX_LINE_BYTES = 65_536
 # after a failure the rules answer for so long, so that not every turn waits for the timeout
 RETRY_AFTER_S = 30.0
 STYLE_PROMPT = (
-    "You are on a live voice call. Answer in one or two short spoken sentences, without lists, markup or"
-    " emoji. Use only facts and figures given above or by the user; say so when you do not know something."
+    "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists,"
+    " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know"
+    " something."
 )
-_SENTENCE = re.compile(
-    r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\ba\.m\.)(?<!\bp\.m\.)(?<=[.!?…])[\"')\]]*\s+|\n+"
-)
-_MARKUP = re.compile(r"[*_`#>|]+|<[^>]{0,200}>")
-
-
-@dataclass(frozen=True)
-class LlmSettings:
-    """The model's endpoint, its limits of time, and the longest reply.
-
-    `url` may end in /v1, in /chat/completions, or before either. `first_token_s` and `total_s` are the
-    longest waits for the first and for the last part of a reply.
-    """
-
-    url: str
-    key: str = field(default="", repr=False)
-    model: str = ""
-    first_token_s: float = 3.0
-    total_s: float = 20.0
-    max_reply_chars: int = 600
-    max_tokens: int = 160
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-            raise SettingsError(
-                f"The language model's address {shorten(parts.hostname or '')} must be http:// or https://, a"
-                " host, and hold no login."
-            )
-        if min(self.first_token_s, self.total_s, self.max_reply_chars, self.max_tokens) <= 0:
-            raise SettingsError("The language model's time and size limits must be above zero.")
-
-    @property
-    def endpoint(self) -> str:
-        """The URL of chat completions."""
-        base = self.url.rstrip("/")
-        if base.endswith("/chat/completions"):
-            return base
-        return base + ("/chat/completions" if re.search(r"/v\d+\w*$", base) else "/v1/chat/completions")
 
 
 class Fallback(Protocol):
@@ -76,17 +35,6 @@ class Fallback(Protocol):
     def record_played(self, agent_text: str, interrupted: bool) -> None: ...
     def record_answer(self, user_text: str, agent_text: str) -> None: ...
     def close(self) -> None: ...
-
-
-class LlmFailed(Exception):
-    """The model gave no answer. The message has no prompt, key or transcript in it.
-
-    `lasting`: trying again is useless, such as with a wrong key.
-    """
-
-    def __init__(self, why: str, lasting: bool = False) -> None:
-        super().__init__(why)
-        self.lasting = lasting
 
 
 @dataclass
@@ -118,10 +66,9 @@ class LlmResponder:
         self._settings = settings
         self._fallback = fallback
         self._notify = notify
-        timeout = httpx.Timeout(settings.first_token_s)
-        headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
-        # trust_env would add proxies and .netrc logins from the environment
-        self._client = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
+        self._api = ChatApi(settings)
+        # the model's template opens the tag of its thoughts itself
+        self._thinks_unopened = False
         self._history: list[tuple[str, str]] = []
         self._turns: deque[_OpenReply] = deque(maxlen=MAX_OPEN_TURNS)
         self._closed = False
@@ -177,7 +124,7 @@ class LlmResponder:
     def close(self) -> None:
         """Close the connections, which ends a waiting reply. May be called twice and from another thread."""
         self._closed = True
-        self._client.close()
+        self._api.close()
         self._fallback.close()
 
     def _failed(self, failure: LlmFailed) -> None:
@@ -187,7 +134,7 @@ class LlmResponder:
             if self._notify:
                 self._notify(self.notice)
 
-    def _messages(self, user_text: str) -> list[dict[str, str]]:
+    def _messages(self, user_text: str) -> list[Message]:
         # the newest turns first, until the room is used up
         room = MAX_HISTORY_CHARS
         kept = []
@@ -207,115 +154,57 @@ class LlmResponder:
 
         Raises: LlmFailed.
         """
-        waiting = ""
-        length = 0
-        limit = self._settings.max_reply_chars
+        reply = _ReplyText(self._settings.max_reply_chars, ThoughtFilter(self._thinks_unopened))
         try:
-            for piece in self._pieces(user_text):
-                waiting += piece
-                *whole, waiting = _SENTENCE.split(waiting)
-                for sentence in filter(None, map(_clean, whole)):
-                    length += len(sentence)
-                    yield sentence
-                    if length >= limit:
-                        return
-                if len(waiting) > limit:
-                    yield _clean(waiting[:limit].rpartition(" ")[0] or waiting[:limit])
+            for piece in self._api.pieces(self._messages(user_text)):
+                yield from reply.push(piece)
+                if reply.full:
                     return
         except LlmFailed:
             # a complete sentence is spoken, though the stream broke off after it
-            if re.search(r"[.!?…]$", waiting.strip()):
-                yield _clean(waiting)
+            yield from reply.finish(broken=True)
             raise
-        if last := _clean(waiting):
-            yield last
-
-    def _pieces(self, user_text: str) -> Iterator[str]:
-        """Yield the text of one streamed reply, piece by piece.
-
-        Raises: LlmFailed when the reply is late, refused, malformed, or ends without its end marker.
-        """
-        settings = self._settings
-        began_s = time.monotonic()
-        body = {
-            "messages": self._messages(user_text),
-            "stream": True,
-            "max_tokens": settings.max_tokens,
-            "temperature": 0.6,
-        }
-        if settings.model:
-            body["model"] = settings.model
-        seen = False
-        try:
-            with self._client.stream("POST", settings.endpoint, json=body) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise LlmFailed(
-                        f"status {response.status_code}",
-                        lasting=response.status_code in (400, 401, 403, 404, 422),
-                    )
-                # httpx's timeout is per read: an endpoint that sends a little again and again is bounded here
-                for data in _events(response.iter_bytes()):
-                    waited_s = time.monotonic() - began_s
-                    if (
-                        self._closed
-                        or waited_s > settings.total_s
-                        or (not seen and waited_s > settings.first_token_s)
-                    ):
-                        raise LlmFailed("it took too long")
-                    if data == "[DONE]":
-                        return
-                    piece, ended = _delta(data)
-                    seen = seen or bool(piece)
-                    if piece:
-                        yield piece
-                    if ended:
-                        return
-        except httpx.TimeoutException:
-            raise LlmFailed("it took too long") from None
-        # httpx raises RuntimeError for a client that `close` has closed meanwhile
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError):
-            raise LlmFailed("the connection failed") from None
-        raise LlmFailed("the connection was cut")
+        yield from reply.finish()
+        self._thinks_unopened = reply.thoughts.unopened
+        if not reply.length and reply.thoughts.thought:
+            if not (self._api.cut_short and self._api.make_room_for_thoughts()):
+                raise LlmFailed("it thought and sent no answer")
+            yield from self._sentences(user_text)
 
 
-def _events(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Yield the data of server-sent events, and "" after each chunk so that the caller can check the time.
+class _ReplyText:
+    """Makes sentences to speak of the pieces of one reply. `full`: it is as long as a reply may be."""
 
-    Raises: LlmFailed when a line is too long.
-    """
-    waiting = b""
-    for chunk in chunks:
-        waiting += chunk
-        *lines, waiting = waiting.split(b"\n")
-        if len(waiting) > MAX_LINE_BYTES:
-            raise LlmFailed("its answer was not a stream of events")
-        yield ""
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].decode("utf-8", "replace").strip()
+    def __init__(self, limit_chars: int, thoughts: ThoughtFilter) -> None:
+        self.thoughts = thoughts
+        self.length = 0
+        self._limit_chars = limit_chars
+        self._cutter = SentenceCutter()
+        self._markup = Markup()
 
+    @property
+    def full(self) -> bool:
+        return self.length >= self._limit_chars
 
-def _delta(data: str) -> tuple[str, bool]:
-    """Return the text of one event, and whether it is the reply's last.
+    def push(self, piece: str) -> Iterator[str]:
+        """Take a piece of the stream and yield the sentences that are whole by now."""
+        yield from self._spoken(self._cutter.push(self.thoughts.push(piece)))
+        waiting = self._cutter.waiting
+        if len(waiting) > self._limit_chars and not self.full:
+            part = waiting[: self._limit_chars]
+            yield from self._spoken([part.rpartition(" ")[0] or part])
+            self.length = self._limit_chars
 
-    Raises: LlmFailed when it is no event of a chat completion.
-    """
-    if not data:
-        return "", False
-    try:
-        event = json.loads(data)
-        choices = event.get("choices", [])
-        if "error" in event:
-            raise LlmFailed("it reported an error")
-        if not choices:
-            return "", False
-        text = (choices[0].get("delta") or choices[0].get("message") or {}).get("content")
-        ended = choices[0].get("finish_reason") is not None
-    except (ValueError, AttributeError, TypeError, KeyError, IndexError):
-        raise LlmFailed("its answer was not a stream of events") from None
-    return (text if isinstance(text, str) else ""), ended
+    def finish(self, broken: bool = False) -> Iterator[str]:
+        """Yield what is left; of a reply that is broken off only whole sentences."""
+        left = [*self._cutter.push(self.thoughts.finish()), *self._cutter.finish()]
+        if broken and left and not re.search(r"[.!?…][\"')\]”’*_]*$", left[-1]):
+            del left[-1]
+        yield from self._spoken(left)
 
-
-def _clean(text: str) -> str:
-    """Return a sentence without markup, which cannot be spoken."""
-    return " ".join(_MARKUP.sub(" ", text).split())
+    def _spoken(self, sentences: list[str]) -> Iterator[str]:
+        for sentence in filter(None, map(self._markup.plain, sentences)):
+            if self.full:
+                return
+            self.length += len(sentence)
+            yield sentence

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from .numbers import speakable, word_list
+from ..speech.spoken_form import speakable
+from .numbers import word_list
 
 # "Parking not available"
 _FRAGMENT = re.compile(

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 from rapidfuzz import fuzz
 
+from ..speech.figures.number_words import cardinal
 from .facts import Fact
 from .lexicon import Lexicon, days_in, hours_in, is_day, kind_of
-from .numbers import cardinal, figures
+from .numbers import figures
 
 # coverage from which a fact answers the question, and from which it may
 SURE = 0.62

@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
+from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
+from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
-from .llm import LlmResponder, LlmSettings
+from .llm import LlmResponder
 from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index
+from .role_text import plain_role, without_tags
+from .sentences import split_sentences
 from .template_slots import TemplateSlots
 
-_SENTENCE = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?])\s+(?=[\"“¿¡A-Z])")
 # what recognisers write for noise, music and silence
 _NO_SPEECH = re.compile(
     r"^\W*$|^[\[(*].*[\])*]\W*$|(?i:thanks for watching|subscribe to (my|the)"
@@ -60,7 +63,7 @@ def make_responder(
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
     rules = RuleResponder(config.prompt)
-    return LlmResponder(config.prompt, llm, rules, notify) if llm else rules
+    return LlmResponder(without_tags(config.prompt), llm, rules, notify) if llm else rules
 
 
 class RuleResponder:
@@ -69,6 +72,7 @@ class RuleResponder:
     def __init__(self, prompt: str) -> None:
         self._lexicon = Lexicon.load()
         self._dialogue = Dialogue.load()
+        prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
         self._index = Index(self._brief.facts, self._lexicon)
         self._style = self._dialogue.style_for(prompt)
@@ -117,7 +121,7 @@ class RuleResponder:
         """Remember a turn that the language model answered."""
         self._memory.take_note(user_text)
         self._memory.questions = [*self._memory.questions, user_text][-40:]
-        self._memory.record_played([Sentence(s) for s in _SENTENCE.split(agent_text) if s], agent_text, False)
+        self._memory.record_played([Sentence(s) for s in split_sentences(agent_text)], agent_text, False)
         self._turns += 1
 
     def close(self) -> None:
@@ -215,7 +219,7 @@ class RuleResponder:
         """Split a line into sentences, each with the facts that it states."""
         if slots.fixed_sentences is not None:
             return slots.fixed_sentences
-        return [Sentence(s, slots.facts_in(s)) for s in _SENTENCE.split(text) if s]
+        return [Sentence(speakable(s), slots.facts_in(s)) for s in split_sentences(text)]
 
     def _line(self, slots: TemplateSlots, key: str) -> str | None:
         slots.begin()

@@ -7,11 +7,11 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -33,14 +33,21 @@ from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
 from ..voices import CLONE_PREFIX
+from .askers import Askers
 from .channel import HttpChannels
 from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
+from .resumption import Resumptions
+from .threads import Worker
+
+if TYPE_CHECKING:
+    from .talk import Talk
 
 log = logging.getLogger(__name__)
 
 PURGE_EVERY_S = 30.0
 LOOK_EVERY_S = 0.5
+MOST_ORDERS = 16
 MAX_SEED = 2**31
 
 
@@ -61,8 +68,7 @@ class AppState:
     admission: Admission
     library: Library
     channels: HttpChannels
-    # a talk's calls are made one after the other, so one thread for each slot is enough; one more serves
-    # talks that begin or end
+    # renderings and what is cleaned up; a talk has a thread of its own
     workers: anyio.CapacityLimiter
     metrics: Metrics = field(default_factory=Metrics)
     adapters: Adapters = field(default_factory=lambda: Adapters({}))
@@ -71,26 +77,46 @@ class AppState:
     clones: ClonedVoices = field(default_factory=lambda: ClonedVoices(None, lambda data: None))
     # when running talks end because the app stops, on the monotonic clock; None while it is not to stop
     drained_s: float | None = None
+    askers: Askers = field(default_factory=Askers)
     rate: ConnectRate = field(default_factory=ConnectRate)
     transcriber: Transcriber = field(default_factory=Transcriber)
+    # which talk a client comes back to after a broken connection
+    resumptions: Resumptions[Talk] = field(default_factory=Resumptions)
     # answers to recordings, kept for as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
     # how many connections are in a talk, or before one
     callers: int = 0
     # set while there are no callers
     alone: threading.Event = field(default_factory=_set_event)
+    # what clients order beside the steps of their talks
+    orders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MOST_ORDERS))
+    # threads of talks that have ended while a call of their engine has not come back
+    _hung: list[Worker] = field(default_factory=list)
     _tasks: TaskGroup | None = None
+    _ended: bool = False
     _loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def _supervisors(self) -> list[EngineSupervisor]:
         return [self.supervisor, *([self.fallback_engine] if self.fallback_engine else [])]
 
-    @property
-    def tasks(self) -> TaskGroup:
-        """The task group for work that outlives a request; it exists while the app is open."""
+    def start_soon(self, work: Callable[..., Awaitable[object]], *args: Any) -> None:
+        """Begin what outlives a request; it ends with the app. A fault of it is logged, and its own."""
         assert self._tasks, "the app is not open"
-        return self._tasks
+        self._tasks.start_soon(_guarded, work, args)
+
+    def note_hung(self, worker: Worker) -> None:
+        """Remember a thread until its call comes back."""
+        self._hung = [each for each in (*self._hung, worker) if not each.idle]
+
+    @property
+    def problem(self) -> str:
+        """Why this process should get no callers now although it is up, "" for nothing."""
+        if self._ended:
+            return "The app's background work has ended; restart it."
+        if any(not each.idle for each in self._hung):
+            return "A call of the engine has not come back; restart the app unless it recovers."
+        return next((why for each in self._supervisors if (why := each.problem)), "")
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -98,29 +124,27 @@ class AppState:
         self._loop = asyncio.get_running_loop()
         for supervisor in self._supervisors:
             supervisor.start()
-        async with anyio.create_task_group() as self._tasks:
-            self._tasks.start_soon(self._purge)
-            self._tasks.start_soon(self._look)
-            yield
-            self._tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                for purge in (self.library.purge, self.clones.purge, self.renderings.purge):
+                    self._tasks.start_soon(_again_and_again, PURGE_EVERY_S, partial(self._purge, purge))
+                self._tasks.start_soon(_again_and_again, LOOK_EVERY_S, self._look)
+                yield
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self._ended = True
         # once all tasks have ended: they use what `close` frees
         await anyio.to_thread.run_sync(self.close)
 
-    async def _purge(self) -> None:
-        """Delete in time the talks, voices and renderings that nobody chose to keep."""
-        while True:
-            await anyio.sleep(PURGE_EVERY_S)
-            await anyio.to_thread.run_sync(self.library.purge, limiter=self.workers)
-            await anyio.to_thread.run_sync(self.clones.purge, limiter=self.workers)
-            await anyio.to_thread.run_sync(self.renderings.purge, limiter=self.workers)
+    async def _purge(self, purge: Callable[[], None]) -> None:
+        """Throw away, on time, what nobody chose to keep."""
+        await anyio.to_thread.run_sync(purge, limiter=self.workers)
 
     async def _look(self) -> None:
-        """Notice an engine that is lost, and offer as many slots as the current one has."""
-        while True:
-            self.supervisor.look()
-            if self.supervisor.state.stage == "ready":
-                self.fit()
-            await anyio.sleep(LOOK_EVERY_S)
+        """Notice an engine that is lost, and give as many places as the one that speaks has."""
+        self.supervisor.look()
+        if self.supervisor.state.stage == "ready":
+            self.fit()
 
     def fit(self) -> None:
         """Offer as many slots as the engine can hold talks, which it knows once it is loaded."""
@@ -287,3 +311,18 @@ class AppState:
 def _forget_clone(supervisor: EngineSupervisor, data: bytes) -> None:
     if supervisor.engine.capabilities.cloning:
         cast(CloningEngine, supervisor.engine).forget_clone(data)
+
+
+async def _guarded(work: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
+    """Do one piece of background work; whatever ends it, the others go on."""
+    try:
+        await work(*args)
+    except Exception:
+        log.exception("a piece of background work ended by a fault of the program")
+
+
+async def _again_and_again(every_s: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Do something now and then; a fault of one time is logged, and it is done again the next time."""
+    while True:
+        await _guarded(work, ())
+        await anyio.sleep(every_s)

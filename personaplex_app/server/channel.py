@@ -5,7 +5,9 @@ blocked.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -13,18 +15,28 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import CapacityError, CloseCode, NotFound
 from ..metrics import Traffic
+from ..principal import NOBODY, Principal
 from ..protocol import Kind, decode, pack
 from ..protocol_events import FromClient, ToClient
+from ..sessions.shares import Shares
+from .allowance import Allowance
 from .wire import message_of, order_of
 
 CLOSE_PATIENCE_S = 2.0
 # proxies cut responses that are silent for 30 s or more; WebSockets have pings of their own
 KEEP_ALIVE_S = 10.0
 ALIVE = bytes([Kind.PING])
+MOST_POSTS = 4
+# normal, and going away; a broken connection is 1006, or 1005 as the server below may tell it
+_GOODBYES = (1000, 1001)
 
 
 class Disconnected(Exception):
-    """The other side is gone."""
+    """The other side is gone; `left` tells whether it said goodbye, so that it will not come back."""
+
+    def __init__(self, left: bool = False) -> None:
+        super().__init__()
+        self.left = left
 
 
 class Channel(Protocol):
@@ -58,7 +70,7 @@ class Frames:
             # Starlette raises RuntimeError for a socket that is closed already
             raise Disconnected from None
         if frame["type"] == "websocket.disconnect":
-            raise Disconnected
+            raise Disconnected(left=frame.get("code") in _GOODBYES)
         data = frame.get("bytes")
         data = data if data is not None else frame.get("text", "")
         self._traffic.received(len(data))
@@ -96,9 +108,12 @@ class WebSocketChannel:
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
+        self._allowance = Allowance()
 
     async def receive(self) -> FromClient:
-        return order_of(decode(await self._frames.receive()))
+        data = await self._frames.receive()
+        self._allowance.take(data)
+        return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
         await self._frames.send(message_of(event).encode())
@@ -110,13 +125,17 @@ class WebSocketChannel:
 class HttpChannel:
     """The HTTP fallback's two directions as one channel: `put` takes POSTs, `stream` feeds the GET."""
 
-    def __init__(self, traffic: Traffic = Traffic()) -> None:
+    def __init__(self, traffic: Traffic = Traffic(), over: Callable[[], None] = lambda: None) -> None:
         self._traffic = traffic
+        self._over = over
+        self._left = False
+        self._allowance = Allowance()
         # a few messages each way: sound waits in the talk's own queues, which count it
         self._up_in, self._up_out = anyio.create_memory_object_stream[bytes](32)
         self._down_in, self._down_out = anyio.create_memory_object_stream[bytes](8)
         # a client's POSTs may overlap, and their messages must not be mixed
         self._posting = anyio.Lock()
+        self._posts = 0
         self._next_post = 0
         self.streaming = False
 
@@ -124,20 +143,32 @@ class HttpChannel:
         try:
             data = await self._up_out.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
+        self._allowance.take(data)
         return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
         try:
             await self._down_in.send(message_of(event).encode())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise Disconnected from None
+            raise Disconnected(self._left) from None
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self._up_in.close()
         self._up_out.close()
         # `_down_out` stays open: the client still gets what is queued, then its stream ends
         self._down_in.close()
+
+    @contextmanager
+    def post(self) -> Iterator[None]:
+        """Hold room for one POST's body. Raises: CapacityError when too many are on their way."""
+        if self._posts >= MOST_POSTS:
+            raise CapacityError(f"{MOST_POSTS} POSTs of this talk are on their way; wait for their answers.")
+        self._posts += 1
+        try:
+            yield
+        finally:
+            self._posts -= 1
 
     async def put(self, number: int, messages: list[bytes]) -> None:
         """Take one POST's messages; a repeated number is a retry and changes nothing.
@@ -174,33 +205,38 @@ class HttpChannel:
         finally:
             self.hang_up()
 
-    def hang_up(self) -> None:
-        """End the channel, since the client is gone: `receive` raises Disconnected from now on."""
+    def hang_up(self, left: bool = False) -> None:
+        """End the channel, since the client is gone: `receive` raises Disconnected from now on, which tells
+        whether it `left` as clients do.
+        """
+        self._left = self._left or left
+        self._over()
         self._up_in.close()
         self._down_out.close()
 
 
 class HttpChannels:
-    """The open fallback talks by their secret id; bounded."""
+    """The open fallback connections by their secret id; bounded."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._open: dict[str, HttpChannel] = {}
+        self._shares = Shares(most, "talks over HTTP")
+        self._open: dict[str, tuple[HttpChannel, Principal]] = {}
 
-    def add(self, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
+    def add(self, caller: Principal = NOBODY, traffic: Traffic = Traffic()) -> tuple[str, HttpChannel]:
         """Return a new channel with its id. Raises: CapacityError."""
-        if len(self._open) >= self._most:
-            raise CapacityError(f"{self._most} talks over HTTP are already open; try again in a minute.")
+        self._shares.take(caller)
         id_ = secrets.token_urlsafe(24)
-        channel = self._open[id_] = HttpChannel(traffic)
+        channel = HttpChannel(traffic, partial(self._drop, id_))
+        self._open[id_] = channel, caller
         return id_, channel
 
     def get(self, id_: str) -> HttpChannel:
         """Return an open channel. Raises: NotFound."""
-        if (channel := self._open.get(id_)) is None:
+        if id_ not in self._open:
             raise NotFound("This talk is over or was never begun; start a new one.")
-        return channel
+        return self._open[id_][0]
 
-    def drop(self, id_: str) -> None:
-        """Forget a channel whose talk has ended."""
-        self._open.pop(id_, None)
+    def _drop(self, id_: str) -> None:
+        """Forget a connection that has ended, if it is still known."""
+        if found := self._open.pop(id_, None):
+            self._shares.give_back(found[1])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,24 +19,26 @@ import numpy as np
 from huggingface_hub import get_token
 
 from .. import audio
-from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, shorten
+from ..errors import BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation.blind_test.design import Condition, Design
 from ..evaluation.blind_test.store import BlindTest, BlindTests
 from ..evaluation.blind_test.votes_upload import VoteUpload
 from ..evaluation.comparison import Matched, measures
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..personas import find
-from ..principal import Principal
+from ..principal import Principal, Sharers
 from ..protocol import ChatRequest
 from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.cache import RenderCache
 from ..rendering.render import Rendering, RenderRequest, request
+from ..sessions.shares import Shares, least_missed
 from ..settings import Settings
 from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
 from .app_state import AppState
+from .comparison_request import ComparisonRequest
 from .engine_supervisor import EngineSupervisor
 from .leasing import render_length_s, usable_engine
 from .threads import in_thread
@@ -46,16 +49,12 @@ MAX_RECORDING_S = 120.0
 MAX_RECORDINGS = 8
 MAX_RUNS = 64
 MAX_ACTIVE = 8
-MAX_INPUTS = 6
-MAX_SEEDS = 5
-MAX_VOICES = 24
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-ROOM_S = 6.0
-MOST_ROOM_S = 30.0
-"""Silence after a recording, in which the agent answers."""
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
+GRACE_S = 90.0
+"""How long a run goes on that nobody asks for: a hidden page asks once a minute."""
 
 T = TypeVar("T")
 Status = Literal["preparing", "rendering", "done", "cancelled", "failed"]
@@ -70,74 +69,8 @@ class ComparisonInput:
     persona: str
     samples: np.ndarray
     private: bool
+    sharers: Sharers = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ComparisonRequest:
-    """Which voices are to answer which inputs, in which role, with which seeds. An input is ("scenario" |
-    "recording", name).
-
-    `room_s` is how much silence follows a recording; a scenario has its own. `engine` names an engine other
-    than the app's own.
-    """
-
-    inputs: tuple[tuple[str, str], ...]
-    persona: str
-    voices: tuple[str, ...]
-    seeds: tuple[int, ...]
-    room_s: float = ROOM_S
-    engine: str = ""
-
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
-        """Return the request in a client's JSON. Raises: BadInput naming the field."""
-        inputs = [next(iter(each.items()), ("", "")) for each in _list(data, "inputs", dict, MAX_INPUTS)]
-        if wrong := next(
-            (
-                each
-                for each in inputs
-                if each[0] not in ("scenario", "recording") or not isinstance(each[1], str)
-            ),
-            None,
-        ):
-            raise BadInput(f'An input is {{"scenario": name}} or {{"recording": id}}, not {shorten(wrong)}.')
-        persona = data.get("persona", "")
-        engine = data.get("engine", "")
-        seeds = _list({"seeds": [0], **data}, "seeds", int, MAX_SEEDS)
-        if not isinstance(engine, str):
-            raise BadInput(
-                f"The engine is {shorten(engine)}; it must be a name, or empty for the current one."
-            )
-        if not isinstance(persona, str):
-            raise BadInput(
-                f"The persona is {shorten(persona)}; it must be a name, or empty for each input's own."
-            )
-        if any(not 0 <= seed < 2**31 for seed in seeds):
-            raise BadInput("A seed must be a whole number from 0 to 2147483647.")
-        room_s = data.get("room_s", ROOM_S)
-        if isinstance(room_s, bool) or not isinstance(room_s, int | float) or not 0 <= room_s <= MOST_ROOM_S:
-            raise BadInput(
-                f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds."
-            )
-        voices = _list(data, "voices", str, MAX_VOICES)
-        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
-
-
-def _distinct(values: list[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(values))
-
-
-def _list(data: dict[str, Any], name: str, kind: type[T], most: int) -> list[T]:
-    value = data.get(name)
-    if (
-        not isinstance(value, list)
-        or not 1 <= len(value) <= most
-        # not `isinstance`: True and False are ints too
-        or any(type(each) is not kind for each in value)
-    ):
-        raise BadInput(f"{name} must be a list of 1 to {most}; choose fewer or at least one.")
-    return value
 
 
 @dataclass
@@ -158,7 +91,9 @@ class ComparisonRun:
     private: bool = False
     batch: RenderBatch | None = None
     scope: anyio.CancelScope | None = None
-    # its progress when it ended; the requests with their sound are dropped then
+    # when its owner last asked how far it is
+    asked_s: float = field(default_factory=time.monotonic)
+    # how it ended; the sound that was to be answered is let go then
     ended: BatchProgress | None = None
 
     @property
@@ -212,8 +147,10 @@ class Comparisons:
         if self._upload:
             self._upload.start()
         self._recordings: OrderedDict[str, ComparisonInput] = OrderedDict()
+        self._recording = threading.Lock()
         self._spoken: OrderedDict[str, ComparisonInput] = OrderedDict()
         self._runs: OrderedDict[str, ComparisonRun] = OrderedDict()
+        self._shares = Shares(MAX_ACTIVE, "comparisons")
         self._synthesiser: Synthesiser | None = None
         # the synthesiser takes one call at a time
         self._speaking = threading.Lock()
@@ -236,19 +173,24 @@ class Comparisons:
 
     # inputs
 
-    def add_recording(self, owner: str, data: bytes, title: str) -> ComparisonInput:
-        """Return a recording as an input, for this owner. Raises: BadAudio."""
+    def add_recording(self, caller: Principal, data: bytes, title: str) -> ComparisonInput:
+        """Return a recording as an input, for the caller's owner. Raises: BadInput, BadAudio."""
+        owner = caller.required_owner
         notes: list[str] = []
         samples = audio.decode(data, MAX_RECORDING_S, notes.append, "Your recording")
         if not self.app_state.transcriber.hears_speech(samples):
             notes.append(NO_SPEECH)
         # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, tuple(notes))
-        self._recordings[id_] = made
-        self._recordings.move_to_end(id_)
-        while len(self._recordings) > MAX_RECORDINGS:
-            self._recordings.popitem(last=False)
+        title = title[:60] or "Recording"
+        made = ComparisonInput(id_, title, "", samples, True, caller.sharers, tuple(notes))
+        with self._recording:
+            self._recordings[id_] = made
+            self._recordings.move_to_end(id_)
+            while len(self._recordings) > MAX_RECORDINGS:
+                del self._recordings[
+                    least_missed(list(self._recordings.values()), lambda each: each.sharers).id
+                ]
         return made
 
     def _input(self, kind: str, name: str) -> ComparisonInput:
@@ -293,6 +235,7 @@ class Comparisons:
         id_ = hashlib.sha256(json.dumps([owner, vars(asked)], sort_keys=True).encode()).hexdigest()[:32]
         run = self._runs.get(id_)
         if run and run.active:
+            run.asked_s = time.monotonic()
             return run
         if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
             raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
@@ -300,16 +243,12 @@ class Comparisons:
         for other in self._runs.values():
             if other.caller.owner == owner:
                 self.cancel(other)
-        if sum(each.active for each in self._runs.values()) >= MAX_ACTIVE:
-            raise CapacityError(
-                f"{MAX_ACTIVE} comparisons are being rendered here, which is the most. Try again when one has"
-                " ended."
-            )
+        self._shares.take(caller)
         if len(self._runs) >= MAX_RUNS:
             # there is one, since fewer can be active than are remembered
             del self._runs[next(each.id for each in self._runs.values() if not each.active)]
         run = self._runs[id_] = ComparisonRun(id_, caller, asked)
-        self.app_state.tasks.start_soon(self._render, run)
+        self.app_state.start_soon(self._render_in_place, run)
         return run
 
     def run(self, caller: Principal, id_: str) -> ComparisonRun:
@@ -320,12 +259,30 @@ class Comparisons:
                 "That comparison is no longer here; begin it again, and what was rendered is taken from the"
                 " cache."
             )
+        run.asked_s = time.monotonic()
         return run
 
     def cancel(self, run: ComparisonRun) -> None:
         """Stop a run; what was rendered stays."""
         if run.scope and run.active:
             run.scope.cancel()
+
+    async def _render_in_place(self, run: ComparisonRun) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_unasked, run)
+                await self._render(run)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._shares.give_back(run.caller)
+
+    async def _stop_unasked(self, run: ComparisonRun) -> None:
+        """Stop a run that nobody has asked for lately; what was rendered stays."""
+        while True:
+            left_s = run.asked_s + GRACE_S - time.monotonic()
+            if left_s <= 0:
+                return self.cancel(run)
+            await anyio.sleep(left_s)
 
     async def _render(self, run: ComparisonRun) -> None:
         with anyio.CancelScope() as run.scope:
@@ -345,6 +302,7 @@ class Comparisons:
                         cache,
                         device.workers,
                         transcriber=app_state.transcriber,
+                        caller=run.caller,
                     )
                     run.status = "rendering"
                     await run.batch.run()
@@ -460,7 +418,7 @@ class Comparisons:
             tuple(run.conditions[row] for row in ready),
             tuple(rows),
         )
-        return self.tests.make(design)
+        return self.tests.make(design, run.caller.required_owner)
 
     def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""

@@ -32,9 +32,9 @@ class ConnectRate:
             times.append(now_s)
         elif times:
             self._recent[who] = times
+            wait_s = 60 - (now_s - times[0])
             raise CapacityError(
-                f"More than {most} {self._what} a minute from this address; wait"
-                f" {60 - (now_s - times[0]):.0f} s."
+                f"More than {most} {self._what} a minute from this address; wait {wait_s:.0f} s.", wait_s
             )
         # `pop` above and insertion keep the dictionary in order of last use, so that the first is the
         # oldest

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import CloseCode, EngineError, GpuUnavailable, PersonaplexError
+from ..errors import CapacityError, CloseCode, EngineError, EngineHung, GpuUnavailable, PersonaplexError
 from .queues import SEND_QUEUE_S
+from .resumption import RESUME_S
 
 SILENT_CLIENT_S = 20.0
 START_PATIENCE_S = 15.0
@@ -13,12 +14,16 @@ START_PATIENCE_S = 15.0
 
 @dataclass(frozen=True)
 class EndReason:
-    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code."""
+    """How a talk ended: `reason` is a stable word, `text` the sentence, `code` the close code.
+
+    `retry_after_s` tells when trying again can succeed, where that is known.
+    """
 
     reason: str
     text: str
     code: CloseCode = CloseCode.NORMAL
     failed: bool = False
+    retry_after_s: int | None = None
 
 
 STOPPED = EndReason("stopped", "The talk is over.")
@@ -31,6 +36,12 @@ SLOW = EndReason(
 )
 SILENT = EndReason(
     "lost", f"Nothing came from the client for {SILENT_CLIENT_S:g} s.", CloseCode.POLICY, failed=True
+)
+GIVEN_UP = EndReason(
+    "lost",
+    f"The connection was lost, and its client did not come back within {RESUME_S:g} s.",
+    CloseCode.POLICY,
+    failed=True,
 )
 TIME_LIMIT = EndReason("time_limit", "The time for this talk is over.")
 DRAINED = EndReason(
@@ -50,7 +61,15 @@ FAULT = EndReason(
 
 
 def end_of(error: PersonaplexError) -> EndReason:
-    """Return how a talk ends that an error ends."""
-    of_engine = isinstance(error, EngineError) and not isinstance(error, GpuUnavailable)
-    reason = "engine_error" if of_engine else error.code
-    return EndReason(reason, str(error), error.close_code, failed=True)
+    """Return the end that an error leads to."""
+    match error:
+        case GpuUnavailable():
+            reason = error.code
+        case EngineHung():
+            reason = LOST.reason
+        case EngineError():
+            reason = "engine_error"
+        case _:
+            reason = error.code
+    retry_after_s = error.retry_after_s if isinstance(error, CapacityError) else None
+    return EndReason(reason, str(error), error.close_code, failed=True, retry_after_s=retry_after_s)

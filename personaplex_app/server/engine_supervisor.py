@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..engine.contract import Engine, EngineState
+from ..engine.contract import Engine, EngineState, WatchedEngine
 from ..engine_choice import Choice, replacement
 from ..errors import EngineUnavailable, PersonaplexError
 
@@ -83,6 +83,8 @@ class EngineSupervisor:
         self._closing = False
         self._changed = _Notifier()
         self._refusal: PersonaplexError | None = None
+        # engines that have hung, whose threads may come back
+        self._hung: list[WatchedEngine] = []
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
         # every voice that a page may have shown, before the engine was loaded or before another took over
         self.offered_voices = _names(engine)
@@ -98,6 +100,14 @@ class EngineSupervisor:
     @property
     def state(self) -> EngineState:
         return self._attempt.stages[-1]
+
+    @property
+    def problem(self) -> str:
+        """Why the engine failed, or that one hangs which may have been replaced; "" for nothing."""
+        state = self.state
+        if state.stage == "failed":
+            return state.detail
+        return next((why for each in self._hung if (why := each.hung)), "")
 
     def start(self) -> None:
         """Begin loading."""
@@ -152,6 +162,8 @@ class EngineSupervisor:
         if attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
             return
         log.error("engine %s is lost: %s", attempt.engine.name, why)
+        if isinstance(attempt.engine, WatchedEngine) and attempt.engine.hung:
+            self._hung.append(attempt.engine)
         # at once, so that no further talk begins on it and the next `look` does nothing
         attempt.stages.append(EngineState("starting"))
         self._thread = threading.Thread(

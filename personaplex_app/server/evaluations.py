@@ -19,19 +19,24 @@ import anyio
 import anyio.to_thread
 
 from ..engine.contract import EngineState
-from ..errors import BadInput, CapacityError, NotFound
+from ..errors import BadInput, NotFound
 from ..evaluation.conversation import agent_side_of
 from ..evaluation.conversation_folder import Conversation
 from ..evaluation.machine import memory_use
 from ..evaluation.report import FILES, write_report
 from ..evaluation.run import Evaluator, RunPlan, begin, note_run, session_config
 from ..rendering import render
+from ..sessions.admission import Admission
 from .app_state import AppState
+from .askers import NO_ASKER, Asker
 from .leasing import usable_engine_here
 from .render_job import RenderJob
 
 MAX_CONVERSATIONS = 60
 RUNS_KEPT = 4
+MOST_WAITING = 8
+LONGEST_S = 3_600.0
+"""Who has waited so long for an evaluation is overtaken by nobody."""
 TELL_EVERY_S = 0.3
 
 
@@ -57,7 +62,8 @@ class Evaluations:
         self._app_state = app_state
         self._folder = app_state.settings.data / "evaluations"
         self._benches: dict[bool, Evaluator] = {}
-        self._busy = False
+        # one at a time; nobody's second one goes before another's first
+        self._line = Admission(1, LONGEST_S, most_waiting=MOST_WAITING)
 
     def file(self, run_id: str, name: str) -> Path:
         """Return a file of a report.
@@ -71,9 +77,11 @@ class Evaluations:
             )
         return path
 
-    async def run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
-        """Hold the conversations, measure them and write the report, yielding the progress. Closing the
-        generator stops the run; what is done is kept and not done again.
+    async def run(
+        self, plan: RunPlan, dnsmos: bool, asker: Asker = NO_ASKER
+    ) -> AsyncGenerator[EvaluationStatus, None]:
+        """Hold, measure and report, telling how far it is. Closing it stops it, and so does that nobody waits
+        for it; what is done stays and is not done again.
 
         Raises: BadInput, UnknownVoice, CapacityError, EngineError, StorageError.
         """
@@ -82,17 +90,17 @@ class Evaluations:
                 f"That makes {len(plan.conversations)} conversations; the page holds up to"
                 f" {MAX_CONVERSATIONS}. Choose fewer, or use evaluate run."
             )
-        if self._busy:
-            raise CapacityError("Another evaluation is running; start yours when it has ended.")
-        self._busy = True
-        try:
-            async with aclosing(self._run(plan, dnsmos)) as steps:
-                async for status in steps:
-                    yield status
-        finally:
-            self._busy = False
+        if self._line.used:
+            yield EvaluationStatus("Another evaluation is running; yours begins when it has ended.")
+        async with (
+            self._line.slot(lambda place: asker.check(), caller=asker.caller),
+            aclosing(self._run(plan, dnsmos, asker)) as steps,
+        ):
+            async for told in steps:
+                asker.check()
+                yield told
 
-    async def _run(self, plan: RunPlan, dnsmos: bool) -> AsyncGenerator[EvaluationStatus, None]:
+    async def _run(self, plan: RunPlan, dnsmos: bool, asker: Asker) -> AsyncGenerator[EvaluationStatus, None]:
         states: list[EngineState] = []
         engine = await self._app_state.supervisor.ready(states.append)
         plan = plan.checked(engine)
@@ -112,7 +120,9 @@ class Evaluations:
         # in small groups: a rendering waits in the temporary cache, which is bounded, until it is measured
         at_once = 2 * max(1, self._app_state.admission.total)
         for first in range(0, len(missing), at_once):
-            async with aclosing(self._hold(plan, evaluator, out, missing[first : first + at_once])) as steps:
+            async with aclosing(
+                self._hold(plan, evaluator, out, missing[first : first + at_once], asker)
+            ) as steps:
                 async for fresh in steps:
                     over = first + fresh
                     left_s = (time.monotonic() - began_s) / over * (len(missing) - over) if over else None
@@ -124,7 +134,7 @@ class Evaluations:
         yield EvaluationStatus("", total, total, report=run_id)
 
     async def _hold(
-        self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation]
+        self, plan: RunPlan, evaluator: Evaluator, out: Path, conversations: list[Conversation], asker: Asker
     ) -> AsyncGenerator[int, None]:
         """Render some conversations at the same time, then measure and keep them; yield how many are done."""
         by_name = {scenario.name: scenario for scenario in plan.scenarios}
@@ -141,10 +151,10 @@ class Evaluations:
             render.request(each.samples, config) for each, config in zip(spoken, configs, strict=True)
         ]
         async with usable_engine_here(self._app_state, self._app_state.supervisor.engine, requests) as device:
-            job = RenderJob(self._app_state, requests, device)
+            job = RenderJob(self._app_state, requests, device, asker.caller)
             try:
                 while not job.over:
-                    # rendering is half of the work; measuring, below, is the other half
+                    asker.check()
                     yield job.progress.done // 2
                     await job.changed(TELL_EVERY_S)
             finally:

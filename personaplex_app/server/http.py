@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -11,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning
+from ..json_input import read_json
 from ..principal import Principal
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -42,7 +42,12 @@ def errors_as_json(endpoint: Endpoint) -> Endpoint:
         except PersonaplexError as error:
             if metrics := getattr(request.app.state, "metrics", None):
                 metrics.errors.labels(error.code).inc()
-            return JSONResponse({"error": error.code, "message": str(error)}, status_of(error))
+            told: dict[str, Any] = {"error": error.code, "message": str(error)}
+            headers = {}
+            if isinstance(error, CapacityError):
+                told["retry_after_s"] = error.retry_after_s
+                headers["Retry-After"] = str(error.retry_after_s)
+            return JSONResponse(told, status_of(error), headers)
 
     return wrapped
 
@@ -63,12 +68,14 @@ async def json_object(request: Request, limit_bytes: int, example: str = "") -> 
 
     Raises: BadInput when it is too large or something else; `example` continues its words "a JSON object".
     """
+    wanted = f"The body must be a JSON object {example}".rstrip()
+    body = await limited_body(request, limit_bytes)
     try:
-        value = json.loads(await limited_body(request, limit_bytes))
-    except ValueError:
-        value = None
+        value = read_json(body)
+    except ValueError as error:
+        raise BadInput(f"{wanted}; {error}.") from None
     if not isinstance(value, dict):
-        raise BadInput(f"{f'The body must be a JSON object {example}'.rstrip()}.")
+        raise BadInput(f"{wanted}.")
     return value
 
 

@@ -95,8 +95,8 @@ async def usable_engine_here(
 
     def hold(token: str) -> None:
         values = cast(LeasingEngine, engine).hold(token)
-        # tasks and threads inherit the event's context variables, by which the platform knows the visitor
-        app_state.tasks.start_soon(anyio.to_thread.run_sync, _exhaust, values)
+        # a task and a thread begin with the event's own context, which tells who the visitor is
+        app_state.start_soon(anyio.to_thread.run_sync, _exhaust, values)
 
     async with usable_engine(app_state, engine, length_s, hold) as device:
         yield device

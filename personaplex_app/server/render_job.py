@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import anyio
 
 from ..errors import EngineError, PersonaplexError
+from ..principal import NOBODY, Principal
 from ..rendering.batch import BatchProgress, RenderBatch
 from ..rendering.render import RenderRequest
 from .app_state import AppState
@@ -24,7 +25,13 @@ class RenderJob:
     Watch it with `changed` until it is `over`; `cancel` it when nobody waits any longer.
     """
 
-    def __init__(self, app_state: AppState, requests: Sequence[RenderRequest], device: UsableEngine) -> None:
+    def __init__(
+        self,
+        app_state: AppState,
+        requests: Sequence[RenderRequest],
+        device: UsableEngine,
+        caller: Principal = NOBODY,
+    ) -> None:
         """Begin to render into the app's temporary cache.
 
         To be called on the app's event loop, once its engine is ready.
@@ -38,12 +45,13 @@ class RenderJob:
             device.workers,
             self._tell,
             app_state.transcriber,
+            caller,
         )
         self.over = False
         self.fault: PersonaplexError | None = None
         self._scope = anyio.CancelScope()
         self._news = anyio.Event()
-        app_state.tasks.start_soon(self._run)
+        app_state.start_soon(self._run)
 
     @property
     def progress(self) -> BatchProgress:

@@ -8,20 +8,22 @@ says which of the events it wants.
 from __future__ import annotations
 
 import logging
-import math
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-import numpy as np
 
 from .. import logs
-from ..engine.contract import Engine, EngineState, LinkedSession, SessionConfig
+from ..engine.contract import Engine, EngineState, SessionConfig, language_of
 from ..engine.lease_contract import LeasingEngine
-from ..errors import BadInput, CapacityError, GpuUnavailable, PersonaplexError, shorten
+from ..errors import BadInput, CapacityError, CloseCode, GpuUnavailable, PersonaplexError, shorten
+from ..languages import language_warning
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
 from ..protocol_events import (
@@ -32,13 +34,10 @@ from ..protocol_events import (
     ControlStart,
     Ended,
     Failure,
-    Frame,
     FromClient,
     Interrupt,
     Interrupted,
     LeaseOffer,
-    Limit,
-    LimitKind,
     Notice,
     Ping,
     Playback,
@@ -46,48 +45,42 @@ from ..protocol_events import (
     Preparing,
     Queued,
     Ready,
+    Resumable,
+    Resume,
     Sampling,
     SamplingChange,
     Start,
-    StepEvent,
     Stop,
     ToClient,
     UnknownOrder,
 )
-from ..sessions.admission import Place
-from ..sessions.records import TalkMeta, new_talk_id
+from ..sessions.admission import Place, Slot
+from ..sessions.records import new_talk_id
 from ..sessions.talk_recorder import TalkRecorder
 from ..sessions.talk_runner import TalkRunner
-from ..sessions.talk_stats import TalkStats
+from ..units import FRAME_S
 from . import end_reasons
+from .agent_sound import AgentSound
 from .app_state import AppState
 from .channel import Channel, Disconnected
 from .end_reasons import EndReason
 from .engine_supervisor import EngineSupervisor
 from .entry_point import EntryPoint
-from .leasing import usable_engine
-from .queues import AudioQueue, SendQueue
+from .leasing import UsableEngine, usable_engine
+from .limit_watch import watch_limits
+from .queues import WAITING_S, AudioQueue, SendQueue
+from .resumption import RESUME_S, Carried, ResumableChannel
+from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-WARN_BEFORE_S = 30.0
-TICK_S = 0.5
-# how many are believed between two reports of a page, which come about once a second
+MOST_ORDERS = 8
+# between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
 # how many different unknown types are answered, each once
 MOST_UNKNOWN_ANSWERED = 8
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """The record of a talk that has ended: its id, its length, whether there is sound, whether it is kept."""
-
-    talk_id: str | None = None
-    duration_s: float = 0.0
-    recording: bool = False
-    kept: bool = False
 
 
 class Talk:
@@ -101,7 +94,8 @@ class Talk:
         entry: EntryPoint,
         caller: Principal = NOBODY,
     ) -> None:
-        self._channel = channel
+        self._first_channel = channel
+        self._channel = ResumableChannel(channel)
         self._request = request
         self._app_state = app_state
         self._entry = entry
@@ -109,7 +103,7 @@ class Talk:
         self._policy = entry.policy
         self._talk_s = min(entry.policy.talk_s, app_state.settings.talk_limit_s)
         self._idle_s = min(entry.policy.idle_s, app_state.settings.idle_limit_s)
-        self._codec = entry.codec()
+        self._sound = AgentSound(entry.codec())
         self._audio_queue = AudioQueue()
         self._send_queue = SendQueue()
         self._configured = anyio.Event()
@@ -118,17 +112,26 @@ class Talk:
         self._end: EndReason | None = None
         self._scope = anyio.CancelScope()
         self._supervisor: EngineSupervisor = app_state.supervisor
+        self._session: TalkSession | None = None
         self._talk: TalkRunner | None = None
+        # the talk that this connection carries, in place of one of its own
+        self._carried: Carried | None = None
+        self._token = ""
+        self._orders: deque[Interrupt | SamplingChange] = deque()
+        self._ordered = anyio.Event()
+        self._behind = False
         self._sampling = Sampling()
         # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
-        self._engine_name = ""
         self._underruns = 0
         self._unknown: set[str] = set()
-        self._summary = _Summary()
+        self._slot: Slot | None = None
+        self._parted = False
 
     async def run(self) -> None:
-        """Hold the conversation, then say how it ended and close the channel."""
+        """Hold the conversation, over this connection and those that continue it; then say how it ended and
+        close the channel.
+        """
         self._app_state.caller_came()
         # inherited by the tasks below and by the threads that they call
         logs.TALK.set(self._id)
@@ -136,18 +139,31 @@ class Talk:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._read)
+                    tasks.start_soon(self._guarded, self._obey)
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
-            end = self._end or end_reasons.LOST
-            # shielded: a talk that the app's end cancels says goodbye too
-            with anyio.CancelScope(shield=True):
-                await self._say_goodbye(end)
-            # only now: the app's end waits until every caller has got its last message
+            if not self._carried:
+                await self._leave(self._end or end_reasons.LOST)
             self._app_state.caller_left()
-            if end.failed:
-                self._app_state.metrics.errors.labels(end.reason).inc()
-            logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
+        if self._carried:
+            await self._carried.replaced.close(CloseCode.NORMAL, "The talk goes on over another connection.")
+            await self._carried.left.wait()
+
+    async def _leave(self, end: EndReason) -> None:
+        metrics = self._app_state.metrics
+        # shielded: a talk that the app's end cancels says goodbye too
+        with anyio.CancelScope(shield=True):
+            await self._part()
+        if end is end_reasons.GIVEN_UP:
+            metrics.lost_connections.labels("given_up").inc()
+        if end.failed:
+            metrics.errors.labels(end.reason).inc()
+        logs.event(log, "a caller left", reason=end.reason, duration_s=round(self._summary.duration_s, 2))
+
+    @property
+    def _summary(self) -> Summary:
+        return self._session.summary if self._session else Summary()
 
     async def _guarded(self, part: Any) -> None:
         """Run one part; whatever ends it ends this talk with a sentence, and no other talk."""
@@ -181,40 +197,50 @@ class Talk:
     # orders of the client
 
     async def _read(self) -> None:
-        while True:
+        heard_s = time.monotonic()
+        while not self._carried:
             try:
-                with anyio.fail_after(self._policy.silent_s):
+                with anyio.fail_after(max(0.0, heard_s + self._silent_s - time.monotonic())):
                     order = await self._channel.receive()
             except TimeoutError:
-                return self._finish(end_reasons.SILENT)
-            await self._take(order)
+                if time.monotonic() < heard_s + self._silent_s:
+                    continue  # it has become resumable meanwhile
+                end = end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT
+                return self._finish(end)
+            heard_s = time.monotonic()
+            self._take(order)
+            # a receive that has messages waiting gives nobody else a turn, neither the writer nor other talks
+            await anyio.lowlevel.checkpoint()
 
-    async def _take(self, order: FromClient) -> None:
+    @property
+    def _silent_s(self) -> float:
+        """How long nothing may come from the client, connected or not."""
+        return RESUME_S if self._channel.resumable else self._policy.silent_s
+
+    def _take(self, order: FromClient) -> None:
+        """Take what a client said; nothing here waits, so that a stop is never behind anything."""
         match order:
             case Audio(payload):
-                await self._audio_queue.put(self._codec.decode(payload))
+                if self._audio_queue.put(self._sound.codec.decode(payload)):
+                    self._tell_behind()
             case Start() if not self._configured.is_set():
                 self._request = self._request.configured(order)
                 self._configured.set()
-            case BadOrder("start", why) if not self._configured.is_set():
+            case Resume() if not self._configured.is_set():
+                self._resume(order)
+            case BadOrder("start" | "resume", why) if not self._configured.is_set():
                 raise BadInput(why)
-            case Start() | BadOrder("start"):
+            case Start() | Resume() | BadOrder("start" | "resume") | ControlStart():
                 text = "The talk has already begun; stop it before you start another."
-                self._tell(Notice("already_started", text))
-            case ControlStart():
-                text = "The talk has already begun; this start was ignored."
                 self._tell(Notice("already_started", text))
             case Stop():
                 self._finish(
                     end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
                 )
-            case Interrupt() if self._talk:
-                await anyio.to_thread.run_sync(self._talk.interrupt, limiter=self._app_state.workers)
-                self._tell(Interrupted())
-            case Interrupt():
+            case Interrupt() if not self._talk:
                 self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
-            case SamplingChange():
-                await self._resample(order)
+            case Interrupt() | SamplingChange():
+                self._order(order)
             case BadOrder(_, why):
                 self._refuse_sampling(why)
             case Playback():
@@ -226,6 +252,79 @@ class Talk:
             case _:
                 # a message without a use here; that it came has kept the talk alive
                 return
+
+    def _order(self, order: Interrupt | SamplingChange) -> None:
+        if len(self._orders) < MOST_ORDERS:
+            self._orders.append(order)
+            self._ordered.set()
+        else:
+            text = "Too many orders wait for the engine; one was dropped."
+            self._tell(Notice("order_dropped", text))
+
+    async def _obey(self) -> None:
+        """Hand orders to the engine, beside the steps: some engines take a while to answer."""
+        while True:
+            while self._orders:
+                order = self._orders.popleft()
+                if isinstance(order, SamplingChange):
+                    await self._resample(order)
+                elif self._talk:
+                    await self._beside_steps(self._talk.interrupt)
+                    self._tell(Interrupted())
+            self._ordered = anyio.Event()
+            await self._ordered.wait()
+
+    async def _beside_steps(self, work: Callable[..., None], *args: Any) -> None:
+        await anyio.to_thread.run_sync(
+            partial(work, *args), abandon_on_cancel=True, limiter=self._app_state.orders
+        )
+
+    # a connection after another
+
+    def _offer_resumption(self) -> None:
+        """Tell the client how it comes back to this talk, if it asked to be told."""
+        # a lent GPU goes back with the page's connection to the platform, whatever we wish
+        leased = isinstance(self._supervisor.engine, LeasingEngine)
+        wanted = self._request.resumable and Resumable in self._entry.events
+        self._channel.resumable = wanted and not leased
+        if self._channel.resumable:
+            owner = self._caller.with_owner_key(self._request.owner)
+            self._token = self._app_state.resumptions.offer(self, owner)
+            self._tell(Resumable(self._token, RESUME_S))
+
+    def _resume(self, order: Resume) -> None:
+        """Give this connection to the talk that it continues. Raises: CannotResume."""
+        owner = self._caller.with_owner_key(order.owner or self._request.owner)
+        talk = self._app_state.resumptions.claim(order.token, owner)
+        self._carried = talk._carry_on(self._first_channel, self._entry, order.received)
+        self._scope.cancel()
+
+    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> Carried:
+        """Go on over another connection: silence stands for what was not heard of its user, and it hears the
+        agent from now on.
+        """
+        carried = self._channel.attach(channel, received)
+        self._entry = entry
+        self._audio_queue.fill()
+        frames = self._talk.frames + self._audio_queue.waiting_frames if self._talk else 0
+        self._sound.renew(entry.codec(), frames)
+        self._offer_resumption()
+        self._app_state.metrics.lost_connections.labels("resumed").inc()
+        logs.event(log, "a talk goes on over another connection", face=entry.name)
+        return carried
+
+    async def _stand_in(self) -> None:
+        """While nobody is connected, let the engine hear silence at the pace of real time."""
+        while True:
+            await self._channel.until_lost()
+            self._audio_queue.fill()
+            await anyio.sleep(FRAME_S)
+
+    def _tell_behind(self) -> None:
+        if self._talk and not self._behind:
+            self._behind = True
+            text = f"The engine is more than {WAITING_S:g} s behind; the oldest of your sound is left out."
+            self._tell(Notice("behind", text))
 
     def _tell_unknown(self, type_: str) -> None:
         """Answer each unknown type once, up to a bounded number of them."""
@@ -250,7 +349,7 @@ class Talk:
             if self._talk is None:
                 raise BadInput("The talk has not begun; put its sampling into the start message.")
             sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
-            await anyio.to_thread.run_sync(self._talk.resample, sampling, limiter=self._app_state.workers)
+            await self._beside_steps(self._talk.resample, sampling)
         except BadInput as error:
             self._refuse_sampling(str(error))
             return
@@ -271,6 +370,7 @@ class Talk:
         app_state = self._app_state
         self._session_config()  # a bad request is refused before the caller waits in line
         self._supervisor = app_state.supervisor_of(self._request)
+        self._offer_resumption()
         async with AsyncExitStack() as held:
             engine = await self._enter(held)
             device = await held.enter_async_context(
@@ -278,22 +378,26 @@ class Talk:
             )
             # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
-            talk, record = await anyio.to_thread.run_sync(
-                self._open, device.engine, config, limiter=app_state.workers
-            )
-            self._talk = talk
-            self._sampling = config.sampling
-            self._talk_s = min(self._talk_s, device.limit_s())
+            session = self._session = TalkSession(app_state, self._entry.name, self._id)
             try:
-                self._tell(Begun())
-                self._tell_ready(record, config)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._guarded, self._step)
-                    tasks.start_soon(self._guarded, self._watch_limits)
+                await self._guarded(partial(self._hold, session, device, config))
             finally:
                 # shielded: whatever cancels the talk, the engine's session is freed and the record completed
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._close, talk, record, limiter=app_state.workers)
+                    await session.close(lambda: (self._end or end_reasons.LOST).reason, self._part)
+
+    async def _hold(self, session: TalkSession, device: UsableEngine, config: SessionConfig) -> None:
+        owner = self._caller.with_owner_key(self._request.owner)
+        talk, record = await session.open(device.engine, config, owner, self._request.keep)
+        self._talk = talk
+        self._sampling = config.sampling
+        self._talk_s = min(self._talk_s, device.limit_s())
+        self._tell(Begun())
+        self._tell_ready(record, config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._guarded, partial(self._step, session, talk))
+            tasks.start_soon(self._guarded, self._stand_in)
+            tasks.start_soon(self._guarded, partial(self._watch_limits, talk))
 
     def _session_config(self) -> SessionConfig:
         return self._app_state.session_config(self._request, self._policy.persona, self._caller)
@@ -316,98 +420,32 @@ class Talk:
             with anyio.fail_after(self._policy.wait_s):
                 await self._supervisor.ready(self._tell_state)
                 app_state.fit()
-                await held.enter_async_context(app_state.admission.slot(self._tell_place))
-                # again: while the caller waited in line, another engine may have taken over
+                caller = self._caller.with_owner_key(self._request.owner)
+                self._slot = await held.enter_async_context(
+                    app_state.admission.slot(self._tell_place, caller=caller)
+                )
+                # while it waited in line another engine may have taken over
                 return await self._supervisor.ready(self._tell_state)
         except TimeoutError:
             raise CapacityError(
                 f"No slot became free within {self._policy.wait_s:g} s; try again in a few minutes."
             ) from None
 
-    def _open(self, engine: Engine, config: SessionConfig) -> tuple[TalkRunner, TalkRecorder]:
-        """Begin the engine's session, then its record. Called in a worker thread."""
-        session = engine.open(config)
-        try:
-            owner = self._caller.with_owner_key(self._request.owner)
-            record = self._app_state.library.begin(
-                owner, self._request.keep, TalkMeta.of(engine.name, config), self._id
-            )
-        except BaseException:
-            session.close()
-            raise
-        self._engine_name = engine.name
-        logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._entry.name)
-        stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
-        meter = self._app_state.metrics.step_meter(engine.name)
-        return TalkRunner(session, (meter, stats, record)), record
+    async def _watch_limits(self, talk: TalkRunner) -> None:
+        assert self._slot
+        limits = (self._talk_s, self._idle_s)
+        self._finish(await watch_limits(self._app_state, talk, self._slot, *limits, self._tell))
 
-    def _close(self, talk: TalkRunner, record: TalkRecorder) -> None:
-        """End the engine's session, then, whatever happened, the record. Called in a worker thread."""
-        try:
-            talk.close()
-        finally:
-            reason = (self._end or end_reasons.LOST).reason
-            record.finish(reason)
-            self._app_state.metrics.talks.labels(self._engine_name, self._entry.name, reason).inc()
-            self._summary = _Summary(record.id, talk.duration_s, record.recording, record.keeping)
-
-    async def _step(self) -> None:
+    async def _step(self, session: TalkSession, talk: TalkRunner) -> None:
         while True:
             samples = await self._audio_queue.take()
-            for event in await anyio.to_thread.run_sync(self._feed, samples, limiter=self._app_state.workers):
-                self._tell(event)
+            codec = self._sound.codec
+            for event in await session.step(self._sound.feed, talk, samples, codec):
+                # what was coded for a connection before is no sound to this one
+                if codec is self._sound.codec or not isinstance(event, Audio):
+                    self._tell(event)
 
-    def _feed(self, samples: np.ndarray) -> list[ToClient]:
-        """Step the talk; return the events for the client, with coded sound. Called in a worker thread."""
-        assert self._talk
-        coded = (self._coded(event) for event in self._talk.feed(samples))
-        return [event for event in coded if event]
-
-    def _coded(self, event: StepEvent) -> ToClient | None:
-        if not isinstance(event, Frame):
-            return event
-        # a codec may wait for more sound before a piece becomes whole
-        payload = self._codec.encode(event.agent)
-        return Audio(payload) if payload else None
-
-    async def _watch_limits(self) -> None:
-        """Warn before a limit is reached, then end the talk.
-
-        The limits are its time, the user's silence, and the time that is left until the server stops.
-        """
-        assert self._talk
-        app_state = self._app_state
-        began_s = time.monotonic()
-        warned: set[str] = set()
-        while True:
-            # when the talk ends, and how long before that the client is warned
-            # in each turn anew, since the user's last speech and a shutdown move them
-            limits: dict[LimitKind, tuple[EndReason, float, float]] = {
-                "time": (
-                    end_reasons.TIME_LIMIT,
-                    began_s + self._talk_s,
-                    min(WARN_BEFORE_S, self._talk_s / 2),
-                ),
-                "idle": (
-                    end_reasons.IDLE,
-                    self._talk.user_spoke_s + self._idle_s,
-                    min(WARN_BEFORE_S, self._idle_s / 2),
-                ),
-            }
-            if app_state.drained_s is not None:
-                limits["draining"] = (end_reasons.DRAINED, app_state.drained_s, math.inf)
-            for reason, (end, at_s, warn_before_s) in limits.items():
-                left_s = at_s - time.monotonic()
-                if left_s <= 0:
-                    return self._finish(end)
-                near = left_s <= warn_before_s
-                if near and reason not in warned:
-                    self._tell(Limit(reason, left_s))
-                # a user who speaks again has left the idle limit, and is warned anew the next time
-                (warned.add if near else warned.discard)(reason)
-            await anyio.sleep(TICK_S)
-
-    # events for the client
+    # what the client is told
 
     def _tell_state(self, state: EngineState) -> None:
         choice = self._supervisor.choice
@@ -436,25 +474,29 @@ class Talk:
             sampling=config.sampling if capabilities.sampling else None,
         )
         self._tell(ready)
+        title = supervisor.choice.title
         if self._request.voice not in ("", config.voice):
-            text = (
-                f"{supervisor.choice.title} has no voice {self._request.voice} here; you hear {config.voice}"
-                " in its place."
-            )
+            text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
+        if text := language_warning(title, language_of(supervisor.engine), config.prompt):
+            self._tell(Notice("other_language", text))
 
-    async def _say_goodbye(self, end: EndReason) -> None:
-        """Send the last messages, dropping what is still queued, and close."""
-        # sound that still waits is of no use any more, and the last messages must not wait behind it
+    async def _part(self) -> None:
+        """Send the last messages past whatever still waited, and close; once."""
+        if self._parted:
+            return
+        self._parted = True
+        self._app_state.resumptions.withdraw(self._token)
+        end = self._end or end_reasons.LOST
         self._send_queue.close()
-        last: list[ToClient] = [Ended(end.reason, end.text, **vars(self._summary))]
+        last: list[ToClient] = [
+            Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
+        ]
         if end.failed:
-            last.append(Failure(end.text))
+            last.append(Failure(end.text, end.retry_after_s))
         with anyio.move_on_after(GOODBYE_S):
-            try:
+            with suppress(Disconnected):
                 # a client that is lost reads nothing
                 for event in filter(self._wanted, last if end is not end_reasons.LOST else []):
                     await self._channel.send(event)
-            except Disconnected:
-                return
         await self._channel.close(end.code, end.text)

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import anyio
 from starlette.requests import Request
 
-from ..errors import BadInput, CapacityError
+from ..errors import BadInput
 from .http import limited_body
 
 MAX_UPLOADS = 4
 UPLOAD_PATIENCE_S = 60.0
-
-
-class Uploads:
-    """Limits how many uploads of one kind run at once; `what` names the others in the error."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._running = 0
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Count one upload while it runs. Raises: CapacityError when too many run."""
-        if self._running >= MAX_UPLOADS:
-            raise CapacityError(f"{MAX_UPLOADS} other {self._what} here; try again in a few seconds.")
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
 
 async def uploaded(request: Request, limit_bytes: int) -> bytes:

@@ -1,5 +1,8 @@
-"""Admission to talks: a bounded number of slots, and a queue before them, first come first served. It knows
-nothing of models.
+"""Who may talk now and who waits in line: a bounded number of slots. It knows nothing of models.
+
+First come, first served, among addresses that hold as many slots; where others wait, who holds fewer goes
+first, and an address that holds every slot is to give back the longest of its talks. Nobody is overtaken for
+longer than a talk can last, and nobody fills the line (`shares.has_room`).
 
 Work that nobody waits for in real time, such as renderings, takes spare slots: those that no talk needs,
 given back as soon as one does.
@@ -11,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ..errors import CapacityError
+from ..principal import NOBODY, Principal
+from .shares import has_room
 
 NOTIFY_EVERY_S = 5.0
 TALKS_REMEMBERED = 50
@@ -42,6 +47,7 @@ class Slot:
 
     began_s: float
     limit_s: float
+    caller: Principal = NOBODY
     spare: bool = False
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -49,7 +55,9 @@ class Slot:
 class _Waiter:
     """A caller in line: `slot` comes with its turn, or an error when there will be none."""
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Principal) -> None:
+        self.caller = caller
+        self.came_s = _now_s()
         self.slot: asyncio.Future[Slot] = _future()
         self.moved = _future()
 
@@ -66,6 +74,7 @@ class Admission:
         self._spare_line: deque[_Waiter] = deque()
         self._lengths_s: deque[float] = deque(maxlen=TALKS_REMEMBERED)
         self._draining = False
+        self._order: list[_Waiter] | None = None
 
     @property
     def used(self) -> int:
@@ -93,18 +102,24 @@ class Admission:
         return self._draining
 
     @asynccontextmanager
-    async def slot(self, on_wait: Callable[[Place], None], spare: bool = False) -> AsyncIterator[Slot]:
+    async def slot(
+        self, on_wait: Callable[[Place], None], spare: bool = False, caller: Principal = NOBODY
+    ) -> AsyncIterator[Slot]:
         """Hold a slot; where none is free, wait in line for it.
 
         The caller of a `spare` one waits behind every talk, and gives it back soon after `wanted` is set.
         While a caller must wait, `on_wait` is called with its place in line: at once, whenever that changes
         and every five seconds.
 
-        Raises: CapacityError when the line is full too, or when no new talks begin.
+        Raises: CapacityError when the line is full too, or the caller's share of it, or when no new talks
+        begin.
         """
         if self._draining:
             raise CapacityError(DRAINING)
-        slot = self._take(spare) if self.used < self._total else await self._wait(on_wait, spare)
+        if self.used < self._total:
+            slot = self._take(caller, spare)
+        else:
+            slot = await self._wait(on_wait, _Waiter(caller), self._spare_line if spare else self._line)
         try:
             yield slot
         finally:
@@ -112,9 +127,23 @@ class Admission:
                 self._lengths_s.append(_now_s() - slot.began_s)
             self._give_back(slot)
 
+    def must_share(self, slot: Slot) -> bool:
+        """Return whether a talk keeps others out: its address holds every slot, somebody of another waits,
+        and it is the longest of those talks.
+        """
+        talks = [each for each in self._running if not each.spare]
+        address = slot.caller.sharers[:1]
+        return (
+            len(talks) >= max(2, self._total)
+            and all(each.caller.sharers[:1] == address for each in talks)
+            and any(waiter.caller.sharers[:1] != address for waiter in self._line)
+            and slot is min(talks, key=lambda each: each.began_s)
+        )
+
     def drain(self) -> None:
         """Begin no new talks: callers in line are turned away, running talks go on."""
         self._draining = True
+        self._order = None
         for line in (self._line, self._spare_line):
             while line:
                 waiter = line.popleft()
@@ -128,36 +157,53 @@ class Admission:
         self._total = slots
         self._call_next()
 
-    async def _wait(self, on_wait: Callable[[Place], None], spare: bool) -> Slot:
-        line = self._spare_line if spare else self._line
-        if len(line) >= self._most_waiting:
-            raise CapacityError(
-                f"All {self._total} slots are taken and {len(line)} callers are waiting, which is the most."
-                " Try again in a few minutes."
-            )
-        waiter = _Waiter()
+    async def _wait(self, on_wait: Callable[[Place], None], waiter: _Waiter, line: deque[_Waiter]) -> Slot:
+        self._check_room(waiter.caller, line)
         line.append(waiter)
-        if not spare:
+        self._order = None
+        if line is self._line:
             self._request_back()
-            self._notify(self._spare_line)
+        self._notify_lines()
+        told: int | None = None
         try:
             while not waiter.slot.done():
                 # before the place is read, so that no move in between is missed
                 waiter.moved = _future()
-                on_wait(self._place(waiter))
-                await asyncio.wait(
+                place = self._place(waiter)
+                if place.ahead != told:
+                    told = place.ahead
+                    on_wait(place)
+                moved, _ = await asyncio.wait(
                     (waiter.slot, waiter.moved), timeout=NOTIFY_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
+                told = told if moved else None
             return waiter.slot.result()
         except BaseException:
             self._leave(waiter)
             raise
+
+    def _check_room(self, caller: Principal, line: deque[_Waiter]) -> None:
+        free = self._most_waiting - len(line)
+        taken = f"All {self._total} slots are taken and"
+        if not free:
+            raise CapacityError(
+                f"{taken} {len(line)} callers are waiting, which is the most. Try again in a few minutes.",
+                self._wait_s(0),
+            )
+        held = Counter(key for each in line for key in each.caller.sharers)
+        if not has_room(caller, held, free):
+            raise CapacityError(
+                f"{taken} {held[caller.sharers[0]]} callers of your address are waiting, its share of"
+                " the line. Try again in a few minutes.",
+                self._wait_s(0),
+            )
 
     def _leave(self, waiter: _Waiter) -> None:
         """Forget a caller that waits no more, also one whose turn came at the very moment it left."""
         line = next((line for line in (self._line, self._spare_line) if waiter in line), None)
         if line is not None:
             line.remove(waiter)
+            self._order = None
             self._notify_lines()
         elif waiter.slot.done() and waiter.slot.exception() is None:
             self._give_back(waiter.slot.result())
@@ -174,20 +220,45 @@ class Admission:
         for slot in [slot for slot in spare if not slot.wanted.is_set()][: max(0, missing)]:
             slot.wanted.set()
 
-    def _take(self, spare: bool) -> Slot:
-        slot = Slot(_now_s(), self._limit_s, spare)
+    def _take(self, caller: Principal, spare: bool) -> Slot:
+        slot = Slot(_now_s(), self._limit_s, caller, spare)
         self._running.add(slot)
+        self._order = None
         return slot
 
     def _give_back(self, slot: Slot) -> None:
         self._running.discard(slot)
+        self._order = None
         self._call_next()
 
     def _call_next(self) -> None:
         while (self._line or self._spare_line) and self.used < self._total:
-            line = self._line or self._spare_line
-            line.popleft().slot.set_result(self._take(spare=line is self._spare_line))
+            waiter = self._in_order()[0]
+            spare = not self._line
+            (self._spare_line if spare else self._line).remove(waiter)
+            waiter.slot.set_result(self._take(waiter.caller, spare))
         self._notify_lines()
+
+    def _in_order(self) -> list[_Waiter]:
+        """Return everybody in line in the order in which their turns come."""
+        if self._order is None:
+            self._order = [*self._sorted(self._line, False), *self._sorted(self._spare_line, True)]
+        return self._order
+
+    def _sorted(self, line: deque[_Waiter], spare: bool) -> Iterator[_Waiter]:
+        """Yield who holds fewer slots before who holds more, counting those that come before."""
+        held = Counter(key for each in self._running if each.spare is spare for key in each.caller.sharers)
+        left = list(line)
+        while left:
+            waiter = min(left, key=lambda each: self._rank(each, held))
+            left.remove(waiter)
+            held.update(waiter.caller.sharers)
+            yield waiter
+
+    def _rank(self, waiter: _Waiter, held: Mapping[Hashable, int]) -> tuple[int, ...]:
+        """Return what puts one before another; equal ones stay as they came."""
+        overdue = _now_s() - waiter.came_s > self._limit_s
+        return (0,) if overdue else (1, *(held[key] for key in waiter.caller.sharers))
 
     def _notify_lines(self) -> None:
         self._notify(self._line)
@@ -200,7 +271,7 @@ class Admission:
                 waiter.moved.set_result(None)
 
     def _place(self, waiter: _Waiter) -> Place:
-        ahead = [*self._line, *self._spare_line].index(waiter)
+        ahead = self._in_order().index(waiter)
         return Place(ahead, round(self._wait_s(ahead), 1))
 
     def _wait_s(self, ahead: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -9,13 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import NoRecording, StorageError, TalkRunning
+from ..errors import NoRecording, StorageError, StorageFull, TalkRunning
+from ..principal import Sharers
 from .contract import AudioRecorder, AudioStore, StoredEvent, TalkStore
+from .recording import BYTES_PER_S
 from .records import COMPLETE, TalkMeta, TalkRecord, new_talk_id, no_such_talk
+from .shares import least_missed
 from .sqlite_store import SqliteTalkStore
 from .wav_folder import WavFolder
 
 DATABASE_NAME = "talks.sqlite3"
+BRIEF_S = 1.0
+"""A talk that was over before anybody said anything."""
 
 
 class TalkArchive:
@@ -50,7 +56,7 @@ class TalkArchive:
         Raises: StorageFull.
         """
         talk_id = talk_id or new_talk_id()
-        # the room first: without it nothing has to be undone
+        self._check_share(owner, int(limit_s * BYTES_PER_S))
         self.audio.reserve(talk_id, limit_s)
         try:
             self.talks.begin(talk_id, owner, self._clock(), meta)
@@ -140,33 +146,65 @@ class TalkArchive:
         with ExitStack() as stack:
             with suppress(NoRecording):
                 wav = stack.enter_context(other.open_audio(owner, talk_id))
+                self._check_share(owner, wav.seek(0, os.SEEK_END))
                 stack.enter_context(self.audio.arriving(talk_id, wav))
             self.talks.insert(owner, talk)
         # the row first: nobody may find the talk there without its recording
         other.talks.delete([talk_id])
         other.audio.delete([talk_id])
 
-    def expire(self, ended_before_s: float, at_most: int, room_bytes: int) -> None:
-        """Delete what ended before a time, then the oldest ended talks until at most `at_most` remain and
-        `room_bytes` fit.
+    def expire(
+        self,
+        is_old: Callable[[str], bool],
+        sharers: Callable[[str], Sharers],
+        at_most: int,
+        room_bytes: int,
+    ) -> set[str]:
+        """Delete the talks that are old by their id, then ended ones until at most `at_most` remain and
+        `room_bytes` fit; return the ids of those that remain.
+
+        Of the ended ones those go first that nobody will miss, then those of whoever has most of them: the
+        `sharers` of an id tell whose they are.
         """
         talks = self.talks.oldest_first()
-        count = len(talks)
-        for talk in talks:
-            ended_at_s = talk.ended_at_s or talk.started_at_s
-            # asked again for each talk, since each deletion makes room
-            surplus = ended_at_s < ended_before_s or count > at_most or not self.audio.fits(room_bytes)
-            # running talks stand at the front, having no end yet
-            if talk.id not in self._live and surplus:
-                self._erase([talk.id])
-                count -= 1
+        remain = {talk.id: talk for talk in talks}
+        ended = [talk for talk in talks if talk.id not in self._live]
+
+        def let_go(talk: TalkRecord) -> None:
+            self._erase([talk.id])
+            ended.remove(talk)
+            del remain[talk.id]
+
+        for talk in [talk for talk in ended if is_old(talk.id)]:
+            let_go(talk)
+        while ended and ((many := len(remain) > at_most) or not self.audio.fits(room_bytes)):
+            brief = [talk for talk in ended if talk.duration_s < BRIEF_S]
+            let_go(
+                brief[0]
+                if brief
+                else least_missed(
+                    ended, lambda talk: sharers(talk.id), lambda talk: 1.0 if many else talk.duration_s
+                )
+            )
+        return set(remain)
 
     def close(self) -> None:
         """Close both stores. May be called twice."""
         self.talks.close()
 
+    def _check_share(self, owner: str, wanted_bytes: int) -> None:
+        """Leave as much room for others as an owner takes, where talks stay. Raises: StorageFull."""
+        if not self._kept or not self.audio.fits(wanted_bytes):
+            return
+        its_bytes = sum(int(self.audio.length_s(each) * BYTES_PER_S) for each in self.talks.ids(owner))
+        if not self.audio.fits(its_bytes + wanted_bytes):
+            raise StorageFull(
+                f"Your kept talks take {its_bytes >> 20} MiB, and the rest of the folder is for others."
+                " Delete talks you no longer need."
+            )
+
     def _recover(self) -> None:
-        """Repair what an earlier program left unfinished when it ended."""
+        """Put in order what the end of an earlier program left."""
         self.audio.recover(self.talks.exists)
         for talk in self.talks.unfinished():
             said_s = max((each.end_s for each in talk.utterances), default=0.0)

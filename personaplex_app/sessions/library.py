@@ -4,16 +4,18 @@ that does not outlive it.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..errors import NoRecording, NotFound, StorageError
-from ..principal import Principal
+from ..principal import Principal, Sharers
 from .archive import TalkArchive, open_archive
 from .recording import BYTES_PER_S
 from .records import TalkMeta, TalkRecord, checked_rating, no_such_talk
@@ -28,6 +30,14 @@ RECORDING_SLACK_S = 10.0  # a talk ends a little after its limit
 TEMPORARY_AGE_S = 15 * 60
 
 T = TypeVar("T")
+
+
+@dataclass
+class _Passing:
+    """Whose a temporary talk is, and when it ended."""
+
+    sharers: Sharers
+    ended_s: float = math.inf
 
 
 class Library:
@@ -46,11 +56,14 @@ class Library:
         temporary_root: Path | None = None,
         max_temporary_bytes: int = MAX_TEMPORARY_BYTES,
         clock: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keep_problem: str | None = None
         self.kept: TalkArchive | None = None
         self._temporary: TalkArchive | None = None
-        self._clock = clock
+        # ages are told by a clock that is never set
+        self._now = now
+        self._passing: dict[str, _Passing] = {}
         self._limit_s = talk_limit_s + RECORDING_SLACK_S
         self._live: dict[str, TalkRecorder] = {}
         self._lock = threading.Lock()
@@ -101,6 +114,8 @@ class Library:
             )
             with self._lock:
                 self._live[talk_id] = log
+                if archive is self._temporary:
+                    self._passing[talk_id] = _Passing(caller.sharers or (owner,))
             return log
         return TalkRecorder(
             None,
@@ -196,10 +211,23 @@ class Library:
 
         Raises: StorageError.
         """
-        if self._temporary is not None:
-            self._temporary.expire(
-                self._clock() - TEMPORARY_AGE_S, MAX_TEMPORARY - (1 if room_bytes else 0), room_bytes
-            )
+        if self._temporary is None:
+            return
+        with self._lock:
+            passing = dict(self._passing)
+        oldest_s = self._now() - TEMPORARY_AGE_S
+
+        def is_old(talk_id: str) -> bool:
+            return talk_id in passing and passing[talk_id].ended_s < oldest_s
+
+        def sharers(talk_id: str) -> Sharers:
+            return passing[talk_id].sharers if talk_id in passing else ()
+
+        most = MAX_TEMPORARY - (1 if room_bytes else 0)
+        remain = self._temporary.expire(is_old, sharers, most, room_bytes)
+        with self._lock:
+            for talk_id in passing.keys() - remain:
+                self._passing.pop(talk_id, None)
 
     def close(self) -> None:
         """End what is running, delete the temporary talks, close the data folder. May be called twice."""
@@ -214,6 +242,8 @@ class Library:
     def _on_end(self, owner: str, log: TalkRecorder) -> None:
         with self._lock:
             self._live.pop(log.id or "", None)
+            if passing := self._passing.get(log.id or ""):
+                passing.ended_s = self._now()
         if log.keep_at_end and self.kept is not None and log.id is not None:
             try:
                 self._adopt(self.kept, owner, log.id)

@@ -11,6 +11,7 @@ from ..protocol_events import Word
 from ..units import SAMPLE_RATE_HZ
 from ..voices import EMBEDDED, Voice
 from . import weights
+from .spoken_form import spoken_form
 
 _LEAD_S = 0.02
 _TAIL_S = 0.16
@@ -57,17 +58,19 @@ class Synthesiser:
 
     def __init__(self) -> None:
         from hibari import Hibari
+        from hibari.g2p import G2P
 
         path = weights.SYNTHESISER.verified()
         weights.SPELLING.verified()
-        self._model = Hibari(model=str(path))
-        # so that the first talk does not wait for them
-        self._model.g2p  # noqa: B018  the dictionaries load at first touch
+        # its dictionaries are loaded here, so that the first talk does not wait for them
+        phonemes = G2P()
+        self._model = Hibari(model=str(path), g2p=lambda text: phonemes(spoken_form(text)))
 
     def speak(self, text: str, timbre: Timbre) -> SpeechClip:
         """Synthesise `text`, without the silence around it; the clip is empty when nothing can be spoken."""
         # resampling changes the pitch and the tempo; the model's speed undoes the change of tempo
-        made = self._model(text, speed=timbre.speed / timbre.pitch, seed=_SEED)
+        # before the model cuts it into sentences: it would cut after "No." and before the 5
+        made = self._model(spoken_form(text), speed=timbre.speed / timbre.pitch, seed=_SEED)
         if not len(made):
             return SpeechClip(made, ())
         samples = _trimmed(

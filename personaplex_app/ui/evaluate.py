@@ -22,9 +22,14 @@ from ..evaluation.run import RunPlan
 from ..evaluation.scenarios import KIND_TITLES, choose_scenarios, load_scenarios
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations, EvaluationStatus
+from ..sessions.admission import Admission
+from .asker import asker_of
 from .static import read_static
 
 MAX_SEEDS = 5
+MOST_WAITING = 8
+LONGEST_SCORING_S = 600.0
+"""Who has waited so long to have something scored is overtaken by nobody."""
 FILE_TITLES = {
     "report.html": "Report",
     "report.json": "JSON",
@@ -94,19 +99,20 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
             score = gr.Button("Score", elem_id="evaluate-score")
             scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    running = start.click(
+    start.click(
         handlers.evaluate,
         [kinds, voices, seeds, dnsmos],
         [state, start, stop],
         api_name="evaluate",
-        # two, so that a second start is refused with a sentence and does not wait in Gradio's queue
-        concurrency_limit=2,
+        concurrency_limit=None,
+        # one that was cancelled may be ending still when the next begins
+        trigger_mode="multiple",
         **quiet,
     )
-    # the start button is shown again only after the cancelling, which would also cancel a run started before
-    cancelled = stop.click(None, cancels=[running], api_visibility="private", **quiet)
-    cancelled.then(handlers.stopped, None, [state, start, stop], api_visibility="private", **quiet)
-    score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=1, **quiet)
+    stop.click(
+        handlers.cancel, None, [state, start, stop], api_visibility="private", concurrency_limit=None, **quiet
+    )
+    score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
@@ -121,21 +127,31 @@ class _EvaluateTab:
     def __init__(self, app_state: AppState, evaluations: Evaluations) -> None:
         self._app_state = app_state
         self._evaluations = evaluations
+        # not the page's queue, in which one address could take every place
+        self._scoring = Admission(1, LONGEST_SCORING_S, most_waiting=MOST_WAITING)
 
     async def evaluate(
-        self, kinds: list[str], voices: list[str], seeds: float, dnsmos: bool
+        self,
+        kinds: list[str],
+        voices: list[str],
+        seeds: float,
+        dnsmos: bool,
+        request: gr.Request,
     ) -> AsyncGenerator[tuple, None]:
         """Hold scenarios of these kinds with these voices, in so many takes, and write the report; the
         progress is shown in the page.
         """
+        asker = asker_of(request, self._app_state)
         try:
             if not kinds or not voices:
                 raise BadInput("Nothing is chosen yet; tick at least one kind of scenario and one voice.")
             takes = range(max(1, min(MAX_SEEDS, int(seeds))))
             plan = RunPlan(choose_scenarios(kinds, load_scenarios()), tuple(voices), tuple(takes))
             yield _page(EvaluationStatus("Getting ready…")), gr.update(visible=False), gr.update(visible=True)
-            async with aclosing(self._evaluations.run(plan, dnsmos)) as steps:
+            async with aclosing(self._evaluations.run(plan, dnsmos, asker)) as steps:
                 async for status in steps:
+                    if asker.cancelled:
+                        return
                     yield (
                         _page(status),
                         *(
@@ -145,18 +161,23 @@ class _EvaluateTab:
                         ),
                     )
         except PersonaplexError as error:
+            if asker.cancelled:
+                return
             yield _notice(str(error)), gr.update(visible=True), gr.update(visible=False)
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
-    def stopped(self) -> tuple:
-        """Show that what is done is kept."""
+    async def cancel(self, request: gr.Request) -> tuple:
+        """End what this visitor began, and show that what is done is kept."""
+        self._app_state.askers.cancel(request.session_hash or "")
         text = "Cancelled. What is done is kept: start the same again and it goes on from there."
         return _notice(text), gr.update(visible=True), gr.update(visible=False)
 
-    async def score(self, task: str, archive: str | None) -> str:
+    async def score(self, task: str, archive: str | None, request: gr.Request) -> str:
         """Score a zip of somebody's outputs for a task of Full-Duplex-Bench."""
+        asker = asker_of(request, self._app_state)
         try:
-            return await anyio.to_thread.run_sync(_score, task, archive)
+            async with self._scoring.slot(lambda place: asker.check(), caller=asker.caller):
+                return await anyio.to_thread.run_sync(_score, task, archive)
         except PersonaplexError as error:
             return _notice(str(error))
 

@@ -13,8 +13,8 @@ def without_stub_files() -> Iterator[None]:
     """Import Gradio without its rewriting of .pyi files for editors.
 
     It has no setting for that. It looks for each component's file with `inspect.getfile`, and writes nothing
-    for a class without one. Kept for what it saves, which `benchmarks/results/import_cost.json` has: without it
-    the import takes 1.6 times as long.
+    for a class without one. Kept for what it saves, which `benchmarks/results/import_cost.json` has: without
+    it the import takes 1.6 times as long.
     """
     original = inspect.getfile
 

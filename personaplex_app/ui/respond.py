@@ -25,11 +25,14 @@ from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress
 from ..server.app_state import AppState
+from ..server.askers import NO_ASKER, Asker
 from ..server.engine_supervisor import EngineSupervisor
 from ..server.leasing import usable_engine_here
 from ..server.render_job import RenderJob
+from ..sessions.admission import Admission
 from ..speech.speech_finder import NO_SPEECH
 from ..units import SAMPLE_RATE_HZ
+from .asker import asker_of
 from .static import STATIC, mount_script, read_static
 
 MAX_CLIP_S = 120
@@ -139,8 +142,9 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")
         both = gr.Audio(label="Both sides", visible=False, format="wav")
     outputs = [answer, agent, both]
-    quiet = {"show_progress": "hidden", "concurrency_limit": AT_ONCE}
-    asked = start.click(
+    # one that was cancelled may be ending still when the next begins
+    quiet = {"show_progress": "hidden", "concurrency_limit": None, "trigger_mode": "multiple"}
+    start.click(
         handlers.respond,
         [clip, voice, persona, prompt, room_s, *sampling],
         outputs,
@@ -149,7 +153,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         **quiet,
     )
     # for visitors whose daily time on the GPU is used up
-    otherwise = use_fallback.click(
+    use_fallback.click(
         handlers.respond_with_fallback,
         [clip, persona, prompt, room_s],
         outputs,
@@ -157,13 +161,11 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         concurrency_id="respond",
         **quiet,
     )
-    again = answer.submit(
+    answer.submit(
         handlers.again, [answer], outputs, api_visibility="private", concurrency_id="respond", **quiet
     )
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    # the form is shown again only after the cancelling, which would also cancel a request made before
-    cancelled = stop.click(None, cancels=[asked, otherwise, again], **private)
-    cancelled.then(lambda: {"state": "cancelled"}, None, answer, **private)
+    stop.click(handlers.cancel, None, answer, concurrency_limit=None, **private)
     persona.input(handlers.choose, persona, [voice, prompt], **private)
     page.load(handlers.offer, [persona, voice, prompt], [persona, voice, prompt], **private)
     return tab
@@ -194,6 +196,8 @@ class _RespondTab:
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
+        # not the page's queue, in which one address could take every place
+        self._line = Admission(AT_ONCE, MAX_CLIP_S + MAX_ROOM_S)
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
         """Fill the form with the engine's voices; keep what was chosen before a reload."""
@@ -227,6 +231,7 @@ class _RespondTab:
         audio_topk: float | None = None,
         text_topk: float | None = None,
         seed: float | None = 0,
+        request: gr.Request | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Render the agent's answer to a recording: its transcript and events as JSON, the agent's sound, and
         both sides as stereo.
@@ -243,13 +248,18 @@ class _RespondTab:
 
         # closed at once when the visitor cancels or leaves, which ends the rendering
         async with aclosing(
-            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s))
+            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s), request)
         ) as answers:
             async for update in answers:
                 yield update
 
     async def respond_with_fallback(
-        self, clip: str | None, persona: str | None, prompt: str | None, room_s: float = USUAL_ROOM_S
+        self,
+        clip: str | None,
+        persona: str | None,
+        prompt: str | None,
+        room_s: float = USUAL_ROOM_S,
+        request: gr.Request | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Render the fallback engine's answer to a recording, in the persona's voice."""
         supervisor = self._app_state.fallback_engine or self._app_state.supervisor
@@ -262,9 +272,11 @@ class _RespondTab:
                 sampling={"seed": 0},
             )
 
-        async with aclosing(self._answer(supervisor, partial(self._ask, clip, chat, room_s))) as answers:
-            async for update in answers:
-                yield update
+        async with aclosing(
+            self._answer(supervisor, partial(self._ask, clip, chat, room_s), request)
+        ) as answers:
+            async for told in answers:
+                yield told
 
     async def _ask(
         self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
@@ -277,7 +289,9 @@ class _RespondTab:
         asked = render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
         return asked, notes
 
-    async def again(self, _: Any, event: gr.EventData) -> AsyncGenerator[Update, None]:
+    async def again(
+        self, _: Any, event: gr.EventData, request: gr.Request | None = None
+    ) -> AsyncGenerator[Update, None]:
         """Render a rendering's recording again with another voice, all else equal."""
         # `EventData` itself raises for a key that is missing
         wanted = event._data if isinstance(event._data, dict) else {}
@@ -303,32 +317,49 @@ class _RespondTab:
             again = SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
             return render.request(before.user, again), []
 
-        async with aclosing(self._answer(self._app_state.supervisor, ask)) as answers:
-            async for update in answers:
-                yield update
+        async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:
+            async for told in answers:
+                yield told
 
-    async def _answer(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
-        """Render the request that `ask` returns, yielding the progress; errors are shown in the page, and
-        raised for programs.
+    async def cancel(self, request: gr.Request) -> dict[str, str]:
+        """End what this visitor asked for, and show that nothing was kept."""
+        self._app_state.askers.cancel(request.session_hash or "")
+        return {"state": "cancelled"}
+
+    async def _answer(
+        self, supervisor: EngineSupervisor, ask: Ask, request: gr.Request | None
+    ) -> AsyncGenerator[Update, None]:
+        """Render what `ask` returns, telling how far it is; errors are told in the page and raised for
+        programs.
         """
+        asker = asker_of(request, self._app_state) if request else NO_ASKER
         try:
-            async with aclosing(self._render(supervisor, ask)) as steps:
-                async for update in steps:
-                    yield update
+            async with aclosing(self._render_in_turn(supervisor, ask, asker)) as steps:
+                async for told in steps:
+                    yield told
         except PersonaplexError as error:
+            if asker.cancelled:
+                return
             yield {"state": "failed", "text": str(error)}, gr.skip(), gr.skip()
             raise gr.Error(str(error), print_exception=False, visible=False) from None
 
-    async def _render(self, supervisor: EngineSupervisor, ask: Ask) -> AsyncGenerator[Update, None]:
-        id_ = secrets.token_hex(4)
+    async def _render_in_turn(
+        self, supervisor: EngineSupervisor, ask: Ask, asker: Asker
+    ) -> AsyncGenerator[Update, None]:
+        working = partial(_working, secrets.token_hex(4))
+        if self._line.used == AT_ONCE:
+            yield working(text="Others are being answered; your recording waits in line.")
+        async with (
+            self._line.slot(lambda place: asker.check(), caller=asker.caller),
+            aclosing(self._render(supervisor, ask, asker, working)) as steps,
+        ):
+            async for told in steps:
+                asker.check()
+                yield told
 
-        def working(**more: Any) -> Update:
-            return (
-                {"state": "working", "job": id_, "share": None, "left_s": None, **more},
-                gr.skip(),
-                gr.skip(),
-            )
-
+    async def _render(
+        self, supervisor: EngineSupervisor, ask: Ask, asker: Asker, working: Callable[..., Update]
+    ) -> AsyncGenerator[Update, None]:
         yield working(text="Reading your recording…")
         asked, notes = await ask()
         if supervisor.state.stage != "ready":
@@ -337,7 +368,7 @@ class _RespondTab:
         if isinstance(supervisor.engine, LeasingEngine):
             yield working(text="Waiting for a GPU…")
         async with usable_engine_here(self._app_state, supervisor.engine, [asked]) as device:
-            job = RenderJob(self._app_state, [asked], device)
+            job = RenderJob(self._app_state, [asked], device, asker.caller)
             try:
                 while not job.over:
                     yield working(**_progress_fields(job.progress))
@@ -361,6 +392,10 @@ class _RespondTab:
             **described,
         }
         yield shown, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
+
+
+def _working(job: str, **told: Any) -> Update:
+    return {"state": "working", "job": job, "share": None, "left_s": None, **told}, gr.skip(), gr.skip()
 
 
 def _progress_fields(progress: BatchProgress) -> dict[str, Any]:

@@ -88,11 +88,12 @@ class FakeChannel:
         self._to_server, self._from_test = anyio.create_memory_object_stream[bytes | str | None](1000)
         self.received: list[Message] = []
         self.closed: tuple[int, str] | None = None
+        self._left = False
 
     async def receive(self) -> FromClient:
         data = await self._from_test.receive()
         if data is None:
-            raise Disconnected
+            raise Disconnected(self._left)
         return order_of(decode(data))
 
     async def send(self, event: ToClient) -> None:
@@ -106,6 +107,16 @@ class FakeChannel:
 
     def say(self, message: Message | None) -> None:
         self._to_server.send_nowait(message.encode() if message else None)
+
+    @property
+    def all_read(self) -> bool:
+        """Whether the server has taken all that was said."""
+        return not self._from_test.statistics().current_buffer_used
+
+    def leave(self) -> None:
+        """Say goodbye, as a page does that is closed; `say(None)` is a connection that breaks."""
+        self._left = True
+        self.say(None)
 
     def say_frames(self, count: int) -> None:
         for _ in range(count):

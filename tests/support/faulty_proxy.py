@@ -1,15 +1,39 @@
-"""A TCP proxy between browser and app with network faults: delay, jitter, or no WebSockets."""
+"""A TCP proxy between browser and app with network faults: delay, jitter, no WebSockets, a line that dies or
+goes silent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .patience import PATIENCE_S
+
+
+class Line:
+    """What a test does to the connections of a proxy, from its own thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._passing = asyncio.Event()
+        self._passing.set()
+
+    def cut(self) -> None:
+        """Break all connections; new ones can be made."""
+        self._do(lambda: [writer.transport.abort() for writer in list(self._writers)])
+
+    def silence(self, on: bool) -> None:
+        """Let nothing pass, nor anything close; or let all pass again."""
+        self._do(self._passing.clear if on else self._passing.set)
+
+    def _do(self, work: Callable[[], object]) -> None:
+        assert self._loop, "the proxy does not run"
+        self._loop.call_soon_threadsafe(work)
 
 
 @dataclass(frozen=True)
@@ -20,12 +44,13 @@ class LinkFaults:
     jitter_ms: float = 0.0
     websockets: bool = True
     seed: int = 1
+    line: Line = field(default_factory=Line)
 
 
 @contextmanager
 def faulty_proxy(host: str, port: int, wire: LinkFaults) -> Iterator[int]:
     """Run a TCP proxy to host:port in a thread; yield its own port."""
-    loop = asyncio.new_event_loop()
+    loop = wire.line._loop = asyncio.new_event_loop()
     ready = threading.Event()
     bound: list[int] = []
     over = asyncio.Event()
@@ -77,11 +102,15 @@ async def _carry(
     if not wire.websockets and b"upgrade: websocket" in head.lower():
         writer.close()
         return
+    await wire.line._passing.wait()
     far_reader, far_writer = await asyncio.open_connection(host, port)
+    ends = {writer, far_writer}
+    wire.line._writers |= ends
     try:
         far_writer.write(head)
         await asyncio.gather(_pump(reader, far_writer, wire, chance), _pump(far_reader, writer, wire, chance))
     finally:
+        wire.line._writers -= ends
         far_writer.close()
         writer.close()
 
@@ -109,6 +138,7 @@ async def _pump(
     try:
         while True:
             data = await reader.read(65_536)
+            await wire.line._passing.wait()
             late_ms = wire.delay_ms + chance.uniform(-wire.jitter_ms, wire.jitter_ms)
             await waiting.put((loop.time() + max(0.0, late_ms) / 1000, data))
             if not data:

@@ -103,14 +103,17 @@ def cpu_s() -> float:
 
 def spent(reports: Iterable[object]) -> Iterator[str]:
     """Tell how much tests of each kind have computed, and which unit tests compute too long for one."""
-    used: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    used: dict[str, list[float]] = defaultdict(list)
+    own: list[tuple[float, str]] = []
     for report in reports:
         about = dict(getattr(report, "user_properties", ()))
         if "cpu_s" in about and getattr(report, "when", "") == "teardown":
-            used[about["kind"]].append((about["cpu_s"], getattr(report, "nodeid", "")))
+            used[about["kind"]].append(about["cpu_s"])
+            if about["kind"] == "unit":
+                own.append((about.get("own_cpu_s", 0.0), getattr(report, "nodeid", "")))
     for kind, each in used.items():
-        yield f"{kind}: {len(each)} tests, {sum(used_s for used_s, _ in each):.0f} s of CPU"
-    for used_s, test in sorted(used["unit"], reverse=True):
+        yield f"{kind}: {len(each)} tests, {sum(each):.0f} s of CPU"
+    for used_s, test in sorted(own, reverse=True):
         if used_s > UNIT_CPU_S:
             yield f"A unit test computes {used_s:.1f} s, more than {UNIT_CPU_S:g}; mark it `slow`: {test}"
 

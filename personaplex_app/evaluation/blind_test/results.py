@@ -95,8 +95,15 @@ def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, 
 
 
 def to_jsonl(test: BlindTest) -> str:
-    """Return all events, plans and undone votes included, as JSON lines."""
-    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in test.events())
+    """Return all events, undone votes included, as JSON lines. A plan tells a listener who is who: only those
+    of rounds that are over are there.
+    """
+    over = {each.id for each in test.rounds() if each.phase == "revealed"}
+    events = (
+        {name: value for name, value in event.items() if name != "trials" or event["session"] in over}
+        for event in test.events()
+    )
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
 
 
 def to_csv(test: BlindTest) -> str:

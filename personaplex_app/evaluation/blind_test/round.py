@@ -6,7 +6,6 @@ A reload of the page or a restart of the program therefore resumes it.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard, get_args
@@ -18,6 +17,7 @@ from .ranking import Choice
 SCHEMA = 1
 MAX_COMMENT_CHARS = 500
 MAX_REPLAYS = 10_000
+MAX_HEARD_S = 86_400.0
 # tolerance when playing times that a browser reports are checked against the server's clock
 CLOCK_SLACK_S = 2.0
 SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
@@ -53,7 +53,7 @@ class Ballot:
             raise BadVote(f"The reasons are {shorten(reasons)}; they must be a list of {', '.join(REASONS)}.")
         if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
             raise BadVote(f"The comment must be text of at most {MAX_COMMENT_CHARS} characters; shorten it.")
-        heard_s = {side: _amount(data, "heard_s", side, math.inf) for side in SIDES}
+        heard_s = {side: _amount(data, "heard_s", side, MAX_HEARD_S) for side in SIDES}
         plays = {side: int(_amount(data, "plays", side, MAX_REPLAYS)) for side in SIDES}
         return cls(
             str(data.get("token", "")), choice, heard_s, plays, tuple(dict.fromkeys(reasons)), comment.strip()
@@ -67,12 +67,7 @@ def _is_choice(value: object) -> TypeGuard[Choice]:
 def _amount(data: Mapping[str, Any], name: str, side: str, most: float) -> float:
     both = data.get(name)
     value = both.get(side) if isinstance(both, dict) else None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not 0 <= value <= most
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise BadVote(f"{name} of the {side} side is {shorten(value)}; it must be a number from 0 up.")
     return value
 
@@ -90,6 +85,8 @@ class Round:
     _order: list[int] = field(default_factory=list)
     _attempts: dict[int, int] = field(default_factory=dict)
     _shown_at_s: dict[int, float] = field(default_factory=dict)
+    # the sounds that were fetched, as (trial, side)
+    _fetched: set[tuple[int, str]] = field(default_factory=set)
 
     @classmethod
     def of(cls, design: Design, begin: Event) -> Round:
@@ -159,8 +156,17 @@ class Round:
             return None
         return self._event("shown", now_s, trial=number, attempt=self._attempts.get(number, 0))
 
-    def vote(self, ballot: Ballot, now_s: float) -> Event:
-        """Return the event of a vote.
+    def fetched(self, side: str, now_s: float) -> Event | None:
+        """Return the event that the sound of one side of the current trial was fetched; None when it was
+        logged before or no trial is left.
+        """
+        number = self.at
+        if number is None or (number, side) in self._fetched:
+            return None
+        return self._event("fetched", now_s, trial=number, side=side)
+
+    def vote(self, ballot: Ballot, now_s: float, must_fetch: bool = False) -> Event:
+        """Return the event of a vote; with `must_fetch` it needs the sounds to have been fetched.
 
         Raises: BadVote when it does not count.
         """
@@ -172,6 +178,8 @@ class Round:
                 "That pair is not the one shown to you now, so the vote was not counted. Reload the page to"
                 " see the one that is."
             )
+        if must_fetch and any((number, side) not in self._fetched for side in SIDES):
+            raise BadVote("Listen to both sides first: the sound of one was not fetched.")
         waited_s = now_s - self._shown_at_s[number]
         for side, needed_s in self.needed_s(number).items():
             if ballot.heard_s and ballot.heard_s[side] < needed_s:
@@ -256,6 +264,8 @@ class Round:
             raise ValueError(f"there is no trial {number!r}")
         if kind == "shown":
             self._shown_at_s[number] = float(event["at_s"])
+        elif kind == "fetched":
+            self._fetched.add((number, str(event["side"])))
         elif kind == "vote":
             trial = self.trials[number]
             if (event["left"], event["right"], event["check"]) != (trial.left, trial.right, trial.check):

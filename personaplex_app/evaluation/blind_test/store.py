@@ -23,7 +23,9 @@ from .vote_log import LOG_NAME, VoteLog
 MAX_TESTS = 500
 MAX_OPEN = 16
 MAX_ROUNDS = 5_000
+MAX_MAKERS = 64
 DESIGN_NAME = "test.json"
+MAKERS_NAME = "makers"
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class BlindTest:
     ):
         self.design = design
         self._log = VoteLog(folder / LOG_NAME)
+        self._makers_file = folder / MAKERS_NAME
         self._changed = changed
         self._clock = clock
         self._lock = threading.RLock()
@@ -99,12 +102,56 @@ class BlindTest:
                 self._write(event)
             return found
 
-    def vote(self, owner: str, ballot: Ballot) -> Round:
-        """Record a vote; it is on the disk when this returns.
+    def fetched(self, owner: str, side: str) -> Round:
+        """Record that the sound of one side of the listener's current trial was fetched.
+
+        Raises: NotFound, StorageError.
+        """
+        return self._do(owner, lambda mine: mine.fetched(side, self._clock()) or mine)
+
+    def vote(self, owner: str, ballot: Ballot, must_fetch: bool = False) -> Round:
+        """Record a vote; it is on the disk when this returns. With `must_fetch` it needs the sounds to have
+        been fetched.
 
         Raises: BadVote, NotFound, StorageError.
         """
-        return self._do(owner, lambda mine: mine.vote(ballot, self._clock()))
+        return self._do(owner, lambda mine: mine.vote(ballot, self._clock(), must_fetch))
+
+    def made_by(self, owner: str) -> bool:
+        """Return whether this owner made the test: the results are theirs to see. Raises: StorageError."""
+        return self._maker(owner) in self._makers()
+
+    def note_maker(self, owner: str) -> None:
+        """Remember who made the test; equal answers make the same test, so it may have several.
+
+        Raises: StorageError.
+        """
+        with self._lock:
+            makers = self._makers()
+            maker = self._maker(owner)
+            if maker in makers or len(makers) >= MAX_MAKERS:
+                return
+            try:
+                write_atomically(
+                    self._makers_file, "".join(f"{each}\n" for each in (*makers, maker)).encode()
+                )
+            except OSError as error:
+                raise StorageError(
+                    f"The test cannot be written to {self._makers_file.parent}: {error.strerror or error}."
+                ) from error
+
+    def _maker(self, owner: str) -> str:
+        return hashlib.sha256(f"maker:{self.design.id}:{owner}".encode()).hexdigest()
+
+    def _makers(self) -> list[str]:
+        try:
+            return self._makers_file.read_text("utf-8").split()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise StorageError(
+                f"The file {self._makers_file} cannot be read ({type(error).__name__}); move it away."
+            ) from error
 
     def undo(self, owner: str) -> Round:
         """Undo the last vote.
@@ -204,8 +251,8 @@ class BlindTests:
         self._open: OrderedDict[str, BlindTest] = OrderedDict()
         self._lock = threading.Lock()
 
-    def make(self, design: Design) -> BlindTest:
-        """Return the test of a design, and store the design if it is new.
+    def make(self, design: Design, owner: str = "") -> BlindTest:
+        """Return the test of a design, made by an owner, and store the design if it is new.
 
         Raises: StorageFull, StorageError.
         """
@@ -223,7 +270,10 @@ class BlindTests:
             raise StorageError(
                 f"The test cannot be written to {folder}: {error.strerror or error}."
             ) from error
-        return self.get(design.id)
+        test = self.get(design.id)
+        if owner:
+            test.note_maker(owner)
+        return test
 
     def get(self, id_: str) -> BlindTest:
         """Return a test. Raises: NotFound, StorageError."""

@@ -9,16 +9,19 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ...errors import BadInput, NotFound, PersonaplexError
+from ...json_input import whole_number
 from ...protocol import MAX_MESSAGE_BYTES, parse_query, unpack
-from ...protocol_events import Failure
+from ...protocol_events import Ended, Failure
 from ..app_state import AppState
 from ..channel import Channel, Disconnected, Frames, HttpChannel, WebSocketChannel
+from ..end_reasons import end_of
 from ..entry_point import page_entry
 from ..http import errors_as_json, limited_body, principal_of
 from ..talk import Talk
 
 MAX_BODY_BYTES = 4 * MAX_MESSAGE_BYTES
 STREAM_PATIENCE_S = 10.0
+MOST_POSTS = 2**31
 
 
 def chat_routes(app_state: AppState) -> list[BaseRoute]:
@@ -31,7 +34,7 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
             app_state.rate.admit(principal_of(socket))
             request = parse_query(socket.query_params)
         except PersonaplexError as error:
-            await refuse(channel, error, app_state)
+            await refuse(channel, error, app_state, told=socket.query_params.get("events") in ("1", "true"))
             return
         await Talk(channel, request, app_state, page_entry("chat", request), principal_of(socket)).run()
 
@@ -39,17 +42,10 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
         caller = principal_of(http)
         app_state.rate.admit(caller)
         request = parse_query(http.query_params)
-        id_, channel = app_state.channels.add(app_state.metrics.traffic("chat_http"))
-
-        async def converse() -> None:
-            try:
-                await Talk(channel, request, app_state, page_entry("chat_http", request), caller).run()
-            finally:
-                app_state.channels.drop(id_)
-
-        # in the app's own tasks: the talk outlives this request
-        app_state.tasks.start_soon(converse)
-        app_state.tasks.start_soon(_hang_up_unless_streaming, channel)
+        id_, channel = app_state.channels.add(caller, app_state.metrics.traffic("chat_http"))
+        talk = Talk(channel, request, app_state, page_entry("chat_http", request), caller)
+        app_state.start_soon(talk.run)
+        app_state.start_soon(_hang_up_unless_streaming, channel)
         return JSONResponse({"id": id_})
 
     async def down(http: Request) -> Response:
@@ -62,18 +58,19 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
 
     async def up(http: Request) -> Response:
         channel = app_state.channels.get(http.path_params["id"])
-        number = http.query_params.get("n", "")
-        if not number.isascii() or not number.isdecimal():
+        number = whole_number(http.query_params.get("n", ""), MOST_POSTS)
+        if number is None:
             raise BadInput("Each POST of a talk needs its number, n=0, 1, 2, …")
-        body = await limited_body(http, MAX_BODY_BYTES)
-        try:
-            await channel.put(int(number), list(unpack(body)))
-        except Disconnected:
-            raise NotFound("This talk is over; start a new one.") from None
+        with channel.post():
+            body = await limited_body(http, MAX_BODY_BYTES)
+            try:
+                await channel.put(number, list(unpack(body)))
+            except Disconnected:
+                raise NotFound("This talk is over; start a new one.") from None
         return Response(status_code=204)
 
     async def end(http: Request) -> Response:
-        app_state.channels.get(http.path_params["id"]).hang_up()
+        app_state.channels.get(http.path_params["id"]).hang_up(left=True)
         return Response(status_code=204)
 
     return [
@@ -85,11 +82,14 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
     ]
 
 
-async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState) -> None:
-    """Send the reason why there will be no talk, and close."""
+async def refuse(channel: Channel, error: PersonaplexError, app_state: AppState, told: bool = False) -> None:
+    """Tell a caller why there will be no talk, who wants to be `told` events by one too, and close."""
     app_state.metrics.errors.labels(error.code).inc()
+    end = end_of(error)
     try:
-        await channel.send(Failure(str(error)))
+        if told:
+            await channel.send(Ended(end.reason, end.text, retry_after_s=end.retry_after_s))
+        await channel.send(Failure(end.text, end.retry_after_s))
     except Disconnected:
         return
     await channel.close(error.close_code, str(error))

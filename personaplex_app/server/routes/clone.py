@@ -25,13 +25,14 @@ from ... import audio
 from ...cloning.picking import Picked, Picker
 from ...cloning.voices import ClonedVoice, checked_name
 from ...errors import BadInput
+from ...sessions.shares import Shares
 from ...units import SAMPLE_RATE_HZ
 from ...voices import CLONE_LUFS, MAX_CLONE_BYTES
 from ..app_state import AppState
 from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, principal_and_id, principal_of, private_json
 from ..threads import in_thread
-from ..uploads import Uploads, uploaded
+from ..uploads import MAX_UPLOADS, uploaded
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class _CloneApi:
         self._app_state = app_state
         self._picker = Picker()
         self._rate = ConnectRate("voices")
-        self._uploads = Uploads("voices are being made")
+        self._uploads = Shares(MAX_UPLOADS, "uploads")
         # picking takes a core for a while, which live talks need more
         self._heavy = anyio.CapacityLimiter(1)
         self._light = anyio.CapacityLimiter(2)
@@ -144,7 +145,7 @@ class _CloneApi:
         if request.query_params.get("consent") != "1":
             raise BadInput(NO_CONSENT)
         self._rate.admit(caller)
-        with self._uploads.slot():
+        with self._uploads.place(caller):
             return await in_thread(limiter, work, await uploaded(request, limit_bytes))
 
     def _pick(self, body: bytes, note: audio.Note) -> tuple[np.ndarray, Picked]:

@@ -21,18 +21,13 @@ from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, 
 from ...evaluation.blind_test.store import BlindTest
 from ...evaluation.comparison import Matched
 from ...evaluation.scenarios import KIND_TITLES
-from ..comparisons import (
-    MAX_INPUTS,
-    MAX_RECORDING_S,
-    MAX_SEEDS,
-    ComparisonRequest,
-    ComparisonRun,
-    Comparisons,
-    recording_seconds,
-)
+from ...json_input import whole_number
+from ...sessions.shares import Shares
+from ..comparison_request import MAX_INPUTS, MAX_SEEDS, ComparisonRequest
+from ..comparisons import MAX_CELLS, MAX_RECORDING_S, ComparisonRun, Comparisons, recording_seconds
 from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, json_object, principal_of, private_json
-from ..uploads import Uploads, uploaded
+from ..uploads import MAX_UPLOADS, uploaded
 
 MAX_BODY_BYTES = 32 << 10
 MAX_RECORDING_BYTES = 48 << 20
@@ -56,10 +51,8 @@ def compare_routes(comparisons: Comparisons) -> list[Route]:
         Route("/api/compare/runs", errors_as_json(runs.start), methods=["POST"]),
         Route(run, errors_as_json(runs.one), methods=["GET"]),
         Route(run + "/cancel", errors_as_json(runs.cancel), methods=["POST"]),
-        Route(run + "/cells/{row:int}/{column:int}", errors_as_json(runs.cell), methods=["GET"]),
-        Route(
-            run + "/cells/{row:int}/{column:int}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]
-        ),
+        Route(run + "/cells/{row}/{column}", errors_as_json(runs.cell), methods=["GET"]),
+        Route(run + "/cells/{row}/{column}/{channels}.wav", errors_as_json(runs.sound), methods=["GET"]),
         Route(run + "/test", errors_as_json(runs.test), methods=["POST"]),
         Route(test, errors_as_json(tests.mine), methods=["GET"]),
         Route(test + "/begin", errors_as_json(tests.begin), methods=["POST"]),
@@ -77,7 +70,7 @@ class _RunApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
         self._rate = ConnectRate("comparisons")
-        self._uploads = Uploads("recordings are being sent")
+        self._uploads = Shares(MAX_UPLOADS, "uploads")
 
     async def offer(self, request: Request) -> Response:
         scenarios = [
@@ -101,12 +94,13 @@ class _RunApi:
         )
 
     async def record(self, request: Request) -> Response:
-        owner = _owner(request)
-        self._rate.admit(principal_of(request))
-        with self._uploads.slot():
+        caller = principal_of(request)
+        _ = caller.required_owner
+        self._rate.admit(caller)
+        with self._uploads.place(caller):
             body = await uploaded(request, MAX_RECORDING_BYTES)
         made = await self._comparisons.heavy(
-            self._comparisons.add_recording, owner, body, request.query_params.get("title", "")
+            self._comparisons.add_recording, caller, body, request.query_params.get("title", "")
         )
         about = {"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}
         return private_json({**about, "notes": made.notes}, 201)
@@ -147,16 +141,19 @@ class _RunApi:
         return self._comparisons.run(principal_of(request), request.path_params["id"])
 
     def _cell(self, request: Request) -> Matched:
-        return self._comparisons.cell(
-            self._run(request), request.path_params["row"], request.path_params["column"]
-        )
+        row = whole_number(request.path_params["row"], MAX_CELLS)
+        column = whole_number(request.path_params["column"], MAX_CELLS)
+        if row is None or column is None:
+            raise NotFound("An answer is named by two whole numbers, its row and its column.")
+        return self._comparisons.cell(self._run(request), row, column)
 
 
 class _TestApi:
     def __init__(self, comparisons: Comparisons) -> None:
         self._comparisons = comparisons
         self._rate = ConnectRate("rounds")
-        # a limiter of their own: votes wait for the disk alone, never for work that takes the cores
+        self._votes = ConnectRate("votes")
+        # votes wait for the disk alone, never for what takes the cores
         self._disk = anyio.CapacityLimiter(4)
 
     async def mine(self, request: Request) -> Response:
@@ -172,8 +169,11 @@ class _TestApi:
         return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
 
     async def vote(self, request: Request) -> Response:
+        self._votes.admit(principal_of(request))
         ballot = Ballot.parse(await json_object(request, MAX_BODY_BYTES))
-        return await self._state(request, lambda test, owner: test.vote(owner, ballot) and test.mine(owner))
+        return await self._state(
+            request, lambda test, owner: test.vote(owner, ballot, must_fetch=True) and test.mine(owner)
+        )
 
     async def undo(self, request: Request) -> Response:
         return await self._state(request, lambda test, owner: test.undo(owner) and test.mine(owner))
@@ -191,7 +191,9 @@ class _TestApi:
         side = request.path_params["side"]
         if side not in SIDES:
             raise NotFound(f"There is no side {shorten(side)}; ask for left or right.")
-        return _wav(await self._comparisons.light(lambda: self._clip(request, side).wav()))
+        sound = await self._comparisons.light(lambda: self._clip(request, side).wav())
+        await self._off_loop(request, lambda test, owner: test.fetched(owner, side))
+        return _wav(sound)
 
     async def results(self, request: Request) -> Response:
         return private_json(
@@ -279,10 +281,14 @@ def _reveal(mine: Round) -> dict[str, Any]:
 
 
 def _finished(test: BlindTest, owner: str) -> BlindTest:
-    """Return the test, unless the caller is in the middle of it: its results name the voices."""
+    """Return the test to who made it and to who has finished it: the results tell who is who."""
     mine = test.mine(owner)
     if mine and mine.phase != "revealed":
         raise BadInput("The results name the voices; finish your round first.")
+    if not mine and not test.made_by(owner):
+        raise BadInput(
+            "The results are for who made this test and who has finished a round of it; begin one."
+        )
     return test
 
 

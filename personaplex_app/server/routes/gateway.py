@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +17,12 @@ from ...codec import Float32
 from ...errors import BadInput, CapacityError, CloseCode, NotAllowed, PersonaplexError, ProtocolError
 from ...gateway.adapters import Adapter
 from ...gateway.wire import EVENTS, GatewayWire, session_id_of
+from ...principal import NOBODY
 from ...protocol import ChatRequest
 from ...protocol_events import Failure, FromClient, ToClient
+from ...sessions.shares import Shares
 from ...units import SAMPLE_RATE_HZ
+from ..allowance import Allowance, TokenBucket
 from ..app_state import AppState
 from ..channel import Frames
 from ..entry_point import EntryPoint, EntryPolicy
@@ -30,14 +32,14 @@ from .chat import refuse
 
 NAME = "gateway"
 WAIT_S = 60.0
-"""How long a client waits for `connected`; the gateway's protocol has no message to say that it waits."""
-MESSAGES_PER_S = 200
+"""How long a client waits for `connected`, of which its protocol tells it nothing."""
 BAD_MESSAGES = 20
 
 
 def gateway_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the gateway's route."""
     talking: defaultdict[str, int] = defaultdict(int)
+    shares = Shares(app_state.adapters.limits.sessions, "sessions")
 
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
@@ -53,7 +55,9 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
                     f"The adapter {adapter.name} asks for an API key; give it as api_key= in the address."
                 )
             wire = GatewayWire(adapter.name, session_id, adapter.chunk_ms * SAMPLE_RATE_HZ // 1000)
-            with _counted(talking, adapter, app_state.adapters.limits.sessions):
+            # who has the gateway's key is the operator's own program, which all its users call from
+            sharer = NOBODY if "gateway" in caller.scopes else caller
+            with shares.place(sharer), _place(talking, adapter):
                 channel = GatewayChannel(frames, wire, app_state.metrics.errors)
                 request = ChatRequest(events=True, sampling=adapter.sampling)
                 await Talk(channel, request, app_state, _entry(adapter), caller).run()
@@ -65,12 +69,12 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
 
 
 @contextmanager
-def _counted(talking: dict[str, int], adapter: Adapter, most: int) -> Iterator[None]:
-    """Count a client, waiting or talking, for the block. Raises: CapacityError when there are too many."""
-    if sum(talking.values()) >= most or talking[adapter.name] >= adapter.max_sessions:
+def _place(talking: dict[str, int], adapter: Adapter) -> Iterator[None]:
+    """Count an adapter's client, waiting or talking. Raises: CapacityError when there are enough."""
+    if talking[adapter.name] >= adapter.max_sessions:
         raise CapacityError(
-            f"{min(most, adapter.max_sessions)} sessions are open, which is the most; try again in a few"
-            " minutes."
+            f"{adapter.max_sessions} sessions of {adapter.name} are open, which is the most; try again in a"
+            " few minutes."
         )
     talking[adapter.name] += 1
     try:
@@ -96,17 +100,14 @@ class GatewayChannel:
         self._wire = wire
         self._errors = errors
         self._read: deque[FromClient] = deque()
-        self._all = TokenBucket(MESSAGES_PER_S, 2 * MESSAGES_PER_S)
+        self._allowance = Allowance()
         self._bad = TokenBucket(1, BAD_MESSAGES)
 
     async def receive(self) -> FromClient:
         """Return the next order that can be used. Raises: Disconnected, ProtocolError for a flood."""
         while not self._read:
             data = await self._frames.receive()
-            if not self._all.take():
-                raise ProtocolError(
-                    f"More than {MESSAGES_PER_S} messages a second came; send audio in larger pieces."
-                )
+            self._allowance.take(data)
             try:
                 self._read.extend(self._wire.read(data))
             except BadInput as error:
@@ -126,22 +127,3 @@ class GatewayChannel:
     async def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection with a code and a reason; never raises."""
         await self._frames.close(code, reason)
-
-
-class TokenBucket:
-    """A rate limit of `per_s` a second, with bursts of up to `most`."""
-
-    def __init__(self, per_s: float, most: float) -> None:
-        self._per_s = per_s
-        self._left = self._most = most
-        self._at_s = time.monotonic()
-
-    def take(self) -> bool:
-        """Count one; False when there were too many."""
-        now_s = time.monotonic()
-        self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
-        self._at_s = now_s
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

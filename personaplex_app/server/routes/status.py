@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ...engine.contract import Sampling, TimedEngine
+from ...engine.contract import Sampling, TimedEngine, language_of
 from ...engine.lease_contract import LeasingEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
@@ -30,9 +30,14 @@ def status_routes(app_state: AppState) -> list[BaseRoute]:
     async def health(request: Request) -> Response:
         choice = app_state.supervisor.choice
         stage = app_state.supervisor.state.stage
-        status = "draining" if app_state.admission.draining else "ok" if stage == "ready" else "starting"
+        problem = app_state.problem
+        if app_state.admission.draining:
+            status = "draining"
+        else:
+            status = "failed" if problem else "ok" if stage == "ready" else "starting"
         slots = {"used": app_state.admission.used, "total": app_state.admission.total}
-        answer = {"status": status, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
+        about = {"status": status, "problem": problem}
+        answer = {**about, "engine": choice.name, "instead_of": choice.instead_of, "slots": slots}
         return JSONResponse(answer, 200 if status == "ok" else 503)
 
     async def voice_status(request: Request) -> Response:
@@ -77,6 +82,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
             "instead_of": choice.instead_of,
             "instead_of_title": TITLES.get(choice.instead_of, ""),
             "about": engine.about,
+            "language": language_of(engine),
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
             "pace": asdict(timing) if timing else None,

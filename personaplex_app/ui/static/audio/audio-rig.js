@@ -6,11 +6,16 @@ const CONSTRAINTS = {
   audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
 };
 const CODES = {
-  NotAllowedError: "refused",
-  SecurityError: "refused",
+  SecurityError: "forbidden",
   NotFoundError: "no-microphone",
   NotReadableError: "busy-microphone",
+  AbortError: "busy-microphone",
+  OverconstrainedError: "unfit-microphone",
+  TypeError: "insecure",
 };
+const LOOK_EVERY_MS = 1000;
+// a loudspeaker that plays reports once a second
+const STALLED_MS = 3500;
 const beside = (module) => new URL(module, import.meta.url).href;
 
 /** Why no sound can be had, as a code that `shared/texts.js` has a sentence for. */
@@ -21,12 +26,22 @@ export class AudioTrouble extends Error {
   }
 }
 
+/** Why the browser does not give the microphone: who can change that differs. */
+function refusal(error) {
+  const policy = document.permissionsPolicy ?? document.featurePolicy;
+  const framed = window.self !== window.top;
+  // browsers that do not tell what the page around allows leave that as the likeliest reason
+  if (policy ? !policy.allowsFeature("microphone") : framed) return framed ? "framed" : "forbidden";
+  if (/system/i.test(error.message)) return "refused-by-system";
+  return /dismissed/i.test(error.message) ? "dismissed" : "refused";
+}
+
 async function openMicrophone() {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) throw new AudioTrouble("insecure");
   try {
     return await navigator.mediaDevices.getUserMedia(CONSTRAINTS);
   } catch (error) {
-    throw new AudioTrouble(CODES[error.name] ?? "no-microphone", error);
+    throw new AudioTrouble(error.name === "NotAllowedError" ? refusal(error) : CODES[error.name], error);
   }
 }
 
@@ -37,7 +52,8 @@ export class AudioRig {
    *
    * @param {object} on
    * @param {(peaks: Float32Array) => void} on.heard the microphone's envelope, PEAKS_PER_S points a second, 0 to 1
-   * @param {() => void} on.unplugged the microphone went away
+   * @param {(kind: string, on: boolean) => void} on.trouble something is wrong with a device, or is no more:
+   *   "unplugged", "microphoneMuted", "microphoneSilent", "soundStopped" or "loudspeakerSilent"
    * @param {(first: number, peaks: Float32Array) => void} [on.played] the loudspeaker's envelope from point `first`
    * @param {(report: object) => void} [on.report] once a second: `JitterRing.report()` and output_ms
    */
@@ -46,6 +62,8 @@ export class AudioRig {
     this.closed = false;
     this.output = new AudioContext({ sampleRate: SAMPLE_RATE_HZ, latencyHint: "interactive" });
     this.output.resume();
+    this.leaving = new AbortController();
+    this.reopening = false;
   }
 
   /** Open both ends. Throws AudioTrouble. */
@@ -55,11 +73,91 @@ export class AudioRig {
       this.release();
       return;
     }
-    const [track] = this.stream.getAudioTracks();
-    track.onended = () => this.on.unplugged();
     await this.openPlayback();
     await this.openCapture();
+    this.watchTrack();
+    this.watch();
     if (this.closed) this.release();
+  }
+
+  // what may happen to the devices in mid-talk
+
+  watch() {
+    const { signal } = this.leaving;
+    for (const context of [this.output, this.input]) {
+      context?.addEventListener("statechange", () => this.wake(), { signal });
+    }
+    // a sound that the system took away may come back at a press, or when the page is seen again
+    for (const event of ["pointerdown", "keydown", "focus", "pageshow"]) {
+      window.addEventListener(event, () => this.wake(), { signal, capture: true });
+    }
+    for (const event of ["visibilitychange", "resume"]) {
+      document.addEventListener(event, () => this.wake(), { signal });
+    }
+    navigator.mediaDevices.addEventListener?.("devicechange", () => this.devicesChanged(), { signal });
+    this.reported_ms = performance.now();
+    this.looking = setInterval(() => this.look(), LOOK_EVERY_MS);
+  }
+
+  /** Have stopped sound go on, and say so while it does not. */
+  wake() {
+    if (this.closed) return;
+    const stopped = [this.output, this.input].filter((each) => each && each.state !== "running");
+    for (const context of stopped) context.resume().catch(() => {});
+    this.on.trouble("soundStopped", stopped.length > 0);
+    if (this.wasStopped && !stopped.length) this.skip();
+    this.wasStopped = stopped.length > 0;
+  }
+
+  /** Leave out what waited while nothing was played. */
+  skip() {
+    this.player.port.postMessage({ skip: true });
+    this.reported_ms = performance.now();
+  }
+
+  look() {
+    const stalled = this.output.state === "running" && performance.now() - this.reported_ms > STALLED_MS;
+    this.on.trouble("loudspeakerSilent", stalled);
+    if (stalled) this.stalled = true;
+  }
+
+  devicesChanged() {
+    this.wake();
+    if (this.track.readyState === "ended") this.reopen();
+  }
+
+  watchTrack() {
+    const { track, on } = this;
+    track.onended = () => {
+      on.trouble("microphoneMuted", false);
+      on.trouble("unplugged", true);
+      this.reopen();
+    };
+    track.onmute = () => on.trouble("microphoneMuted", true);
+    track.onunmute = () => on.trouble("microphoneMuted", false);
+    if (track.muted) track.onmute();
+  }
+
+  /** Take whichever microphone there is now in place of the one that went away. */
+  async reopen() {
+    if (this.reopening) return;
+    this.reopening = true;
+    const stream = await openMicrophone().catch(() => null);
+    this.reopening = false;
+    if (!stream) return; // the next change of devices tries again
+    for (const each of this.stream.getTracks()) each.stop();
+    this.stream = stream;
+    if (this.closed) {
+      this.release();
+      return;
+    }
+    this.feed();
+    this.watchTrack();
+    this.on.trouble("unplugged", false);
+  }
+
+  get track() {
+    return this.stream.getAudioTracks()[0];
   }
 
   async openPlayback() {
@@ -69,6 +167,9 @@ export class AudioRig {
     this.player.port.onmessage = ({ data }) => {
       if (data.peaks) this.on.played?.(data.first, data.peaks);
       if (data.report) {
+        this.reported_ms = performance.now();
+        if (this.stalled) this.skip();
+        this.stalled = false;
         const output_ms = Math.round((this.output.outputLatency || 0) * 1000);
         this.on.report?.({ ...data.report, output_ms });
       }
@@ -77,36 +178,48 @@ export class AudioRig {
   }
 
   async openCapture() {
-    if ("MediaStreamTrackProcessor" in window) this.readTrack();
-    else await this.readContext();
-    this.capture.onmessage = ({ data }) => this.on.heard(data.peaks);
+    if ("MediaStreamTrackProcessor" in window) {
+      this.capture = new Worker(beside("capture-worker.js"), { type: "module" });
+      this.feed();
+    } else {
+      await this.readContext();
+    }
+    this.capture.onmessage = ({ data }) => {
+      if (data.peaks) this.on.heard(data.peaks);
+      if (data.starved !== undefined) this.on.trouble("microphoneSilent", data.starved);
+    };
   }
 
-  readTrack() {
-    this.capture = new Worker(beside("capture-worker.js"), { type: "module" });
-    const { readable } = new window.MediaStreamTrackProcessor({ track: this.stream.getAudioTracks()[0] });
+  /** Lead the microphone to whoever cuts its sound into frames. */
+  feed() {
+    if (this.input) {
+      this.source.disconnect();
+      this.source = this.input.createMediaStreamSource(this.stream);
+      this.source.connect(this.framing);
+      return;
+    }
+    const { readable } = new window.MediaStreamTrackProcessor({ track: this.track });
     this.capture.postMessage({ track: readable }, [readable]);
   }
 
   async readContext() {
     // a context of its own: sharing the output's adds its buffer once more to the way from mouth to ear
-    let source;
     try {
       this.input = new AudioContext({ sampleRate: SAMPLE_RATE_HZ, latencyHint: "interactive" });
-      source = this.input.createMediaStreamSource(this.stream);
+      this.source = this.input.createMediaStreamSource(this.stream);
     } catch {
       // Firefox connects a microphone only to a context of the device's own rate: resample in the worklet
       this.input.close();
       this.input = new AudioContext({ latencyHint: "interactive" });
-      source = this.input.createMediaStreamSource(this.stream);
+      this.source = this.input.createMediaStreamSource(this.stream);
     }
     await this.input.audioWorklet.addModule(beside("capture-worklet.js"));
     const options = { numberOfInputs: 1, outputChannelCount: [1] };
-    const node = new AudioWorkletNode(this.input, "personaplex-capture", options);
-    this.capture = node.port;
-    source.connect(node);
+    this.framing = new AudioWorkletNode(this.input, "personaplex-capture", options);
+    this.capture = this.framing.port;
+    this.source.connect(this.framing);
     // a node is run only when something is behind it; its output is silence
-    node.connect(this.input.destination);
+    this.framing.connect(this.input.destination);
   }
 
   /** The ends of two channels to the audio threads: frames {pcm} come out of `capture`, {pcm} goes into `playback`. */
@@ -130,10 +243,12 @@ export class AudioRig {
   }
 
   release() {
+    this.leaving.abort();
+    clearInterval(this.looking);
     this.capture?.postMessage({ close: true });
     this.player?.port.postMessage({ close: true });
     for (const track of this.stream?.getTracks() ?? []) {
-      track.onended = null;
+      track.onended = track.onmute = track.onunmute = null;
       track.stop();
     }
     for (const context of [this.output, this.input]) {

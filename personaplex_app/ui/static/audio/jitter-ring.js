@@ -72,6 +72,16 @@ export class JitterRing {
     if (!this.playing) this.begin();
   }
 
+  /** Leave out all that waits above the aim: it was not played in its time. */
+  skip() {
+    const over = this.fill - this.aim;
+    if (over <= 0) return;
+    this.jump(over, this.samples(FADE_MS));
+    this.dropped += over;
+    this.lows = [];
+    this.low = Infinity;
+  }
+
   begin() {
     this.playing = true;
     // the frame that ends a hole was late itself: what comes in time will find more than this waiting

@@ -34,7 +34,7 @@ export class MicrophoneRecorder {
         this.on.heard(each, length_s);
         if (length_s >= limit_s - FRAME_S) this.finish();
       },
-      unplugged: () => this.finish(),
+      trouble: (kind, on) => on && kind === "unplugged" && this.finish(),
     });
     this.rig = rig;
     this.frames = [];

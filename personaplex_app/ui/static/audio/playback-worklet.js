@@ -19,6 +19,7 @@ class Playback extends AudioWorkletProcessor {
     this.over = false;
     this.port.onmessage = ({ data }) => {
       if (data.sound) data.sound.onmessage = (event) => this.ring.push(event.data.pcm);
+      if (data.skip) this.ring.skip();
       if (data.close) this.over = true;
     };
   }

@@ -4,6 +4,7 @@
 import * as api from "../shared/api.js";
 import { about, button, clock, h, ms, part, say, show } from "../shared/dom.js";
 import { Recording } from "../shared/recording.js";
+import { watchPicker } from "./clip-picker.js";
 
 const MOST_ANSWERS = 12;
 
@@ -24,6 +25,7 @@ class Answers {
       (entries) => entries.every((each) => !each.isIntersecting) && this.pause(),
     ).observe(root);
     this.tell("idle", "");
+    watchPicker("#respond-clip", root.dataset.formats.split(","), (text) => this.tell("error", text));
   }
 
   /** Take what the server says of the rendering under way. */

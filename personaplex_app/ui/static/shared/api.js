@@ -1,6 +1,7 @@
 // The server's HTTP side as the page uses it: status, and this browser's own talks.
 
 const KEY_NAME = "personaplex.owner";
+const ANSWER_PATIENCE_MS = 8000;
 
 /** The path under which the app is served: of Gradio's root, never its host. */
 export const base = new URL(window.gradio_config?.root || ".", window.location.href).pathname.replace(
@@ -49,6 +50,9 @@ export async function ask(path, options = {}) {
   throw Object.assign(error, { status: answer.status });
 }
 
+/** A line that has gone silent must not hold up what is asked again and again. */
+const patient = () => ({ signal: AbortSignal.timeout(ANSWER_PATIENCE_MS) });
+
 /** Ask for JSON; as `ask`. */
 export const json = async (path, options) => (await ask(path, options)).json();
 
@@ -59,9 +63,9 @@ export function postJson(path, fields = {}) {
 }
 
 /** The engine, its voices and personas, limits: what the whole page is made from. */
-export const status = () => json("/voice/status");
+export const status = () => json("/voice/status", patient());
 export const talks = async () => (await json("/api/sessions")).talks;
-export const talk = (id) => json(`/api/sessions/${id}`);
+export const talk = (id) => json(`/api/sessions/${id}`, patient());
 /** A talk as a file of the form wav, flac, txt, srt or json, as a Blob. */
 export const exported = async (id, form) => (await ask(`/api/sessions/${id}/export.${form}`)).blob();
 export const file = async (path) => (await ask(path)).blob();

@@ -27,6 +27,19 @@ function howToAllow() {
 
 const SOUND_TROUBLE = {
   refused: () => `The browser did not give this page the microphone. ${howToAllow()}`,
+  dismissed: () => "The browser's question about the microphone was closed. Start again, and choose “Allow”.",
+  "refused-by-system": () =>
+    "The system does not let this browser use the microphone. Allow it in the system's settings, under privacy and " +
+    "microphone; then start again.",
+  framed: () =>
+    "This app is embedded in another page, which does not pass the microphone on: its iframe needs " +
+    `allow="microphone". You can open the app in a new tab of its own: ${location.href}`,
+  forbidden: () =>
+    "The server or a proxy before it forbids this page the microphone, by a Permissions-Policy header or a policy of " +
+    "this browser. Who runs it must allow microphone=(self).",
+  "unfit-microphone": () =>
+    "The microphone cannot give the sound that a talk needs. Choose another in the system's sound settings, and " +
+    "start again.",
   "no-microphone": () =>
     "No microphone was found. Plug one in, or switch one on in the system's sound settings, and start again.",
   "busy-microphone": () =>
@@ -63,6 +76,9 @@ export function queued({ ahead, wait_s }) {
   return `Every line is taken. ${place}${wait}. You get in by yourself; leave this page open.`;
 }
 
+/** Which language an engine is bound to. */
+export const languageText = (language) => `It understands and speaks ${language}, and no other language.`;
+
 /** That a talk will end, and why. */
 export function limit({ reason, left_s }) {
   if (reason === "draining") return `The server is about to stop; this talk ends in ${about(left_s)}.`;
@@ -82,8 +98,19 @@ export const TEXT = Object.freeze({
   notReady: "You can start already; the talk begins when the engine is ready.",
   microphone: "Asking for your microphone…",
   connecting: "Connecting…",
-  unplugged:
-    "The microphone went away; silence is sent in its place. Plug it in again, then stop and start anew.",
+  unplugged: "The microphone went away; silence is sent in its place. Plug it in again: the talk goes on.",
+  microphoneMuted:
+    "The system has muted your microphone; silence is sent. Unmute it there, or on the device itself.",
+  microphoneSilent:
+    "Nothing comes from your microphone; silence is sent in its place. Check how it is connected.",
+  soundStopped: "The browser has stopped the sound. Press anywhere on this page to hear the agent again.",
+  loudspeakerSilent:
+    "The loudspeaker takes no sound. Check how it is connected; what the agent said meanwhile is not played later.",
+  away: "The server is not heard any more. Trying to come back to this talk; what you say meanwhile is lost.",
+  quiet: "The server is not heard any more. If that lasts, this talk is over and you can start again.",
+  back: "The connection is back, and the talk goes on. What was said in between was not heard.",
+  restored: "Your talk ended when you left this page; here is its recording.",
+  left: "You left this page, and the talk with it. You can start again.",
   live: "You are talking. Speak over it whenever you like.",
   liveEcho: "You should hear yourself, a moment later.",
   muted: "Your microphone is muted; silence is sent.",

@@ -1,154 +1,23 @@
-// A talk's connection: a WebSocket, or by itself the same messages over HTTP where sockets do not pass. No DOM, no
-// audio.
+// A talk's connection: a WebSocket, or by itself the same messages over HTTP where sockets do not pass. One that breaks
+// or goes silent is replaced by another, to which the server gives the same talk. No DOM, no audio.
 
-import { KIND, Unpacker, audioMessage, decode, metadataMessage, pack } from "./protocol.js";
+import { HttpLink, OPEN_PATIENCE_MS, SocketLink } from "./links.js";
+import { KIND, audioMessage, decode, metadataMessage } from "./protocol.js";
 
-const OPEN_PATIENCE_MS = 5000;
-// what a slow uplink may hold back: 2 s of audio; after that frames are dropped rather than memory filled
-const MOST_WAITING_BYTES = 2 * 48000;
-const MOST_WAITING_MESSAGES = 64;
 const PING_EVERY_MS = 2000;
-const QUERY = "codec=pcm&events=1&config=message";
-const SILENT = Object.freeze({ message() {}, close() {} });
-
-class SocketLink {
-  constructor(url) {
-    this.name = "socket";
-    this.on = SILENT;
-    this.heard = false;
-    this.socket = new WebSocket(url);
-    this.socket.binaryType = "arraybuffer";
-    this.opened = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error("timeout")), OPEN_PATIENCE_MS);
-      let open = false;
-      this.socket.onopen = () => {
-        open = true;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.socket.onclose = (event) => {
-        clearTimeout(timer);
-        reject(new Error("the socket did not open"));
-        if (open) this.on.close({ code: event.code, reason: event.reason, heard: this.heard });
-      };
-    });
-    this.socket.onmessage = (event) => {
-      this.heard = true;
-      this.on.message(event.data);
-    };
-  }
-
-  /** Returns false when the message was dropped because too much waits already. */
-  send(bytes, droppable) {
-    if (this.socket.readyState !== WebSocket.OPEN) return false;
-    if (droppable && this.socket.bufferedAmount > MOST_WAITING_BYTES) return false;
-    this.socket.send(bytes);
-    return true;
-  }
-
-  close() {
-    this.socket.close(1000);
-  }
-
-  abandon() {
-    this.on = SILENT;
-    this.close();
-  }
-}
-
-class HttpLink {
-  constructor(url) {
-    this.name = "HTTP";
-    this.url = url;
-    this.on = SILENT;
-    this.heard = false;
-    this.waiting = [];
-    this.number = 0;
-    this.posting = false;
-    this.gone = new AbortController();
-    this.opened = this.open();
-  }
-
-  async open() {
-    const answer = await this.begin();
-    if (!answer.ok) {
-      const said = await answer.json().catch(() => ({}));
-      throw new Error(said.message || `HTTP ${answer.status}`);
-    }
-    this.id = (await answer.json()).id;
-    const stream = await fetch(`${this.url}/${this.id}`, { signal: this.gone.signal, cache: "no-store" });
-    if (!stream.ok) throw new Error(`HTTP ${stream.status}`);
-    this.read(stream.body.getReader());
-  }
-
-  async begin() {
-    const ask = () => fetch(`${this.url}?${QUERY}`, { method: "POST", signal: this.gone.signal });
-    try {
-      return await ask();
-    } catch (error) {
-      if (this.gone.signal.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      return ask();
-    }
-  }
-
-  async read(reader) {
-    const unpacker = new Unpacker();
-    let whole = false;
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        for (const each of unpacker.push(value)) {
-          this.heard = true;
-          this.on.message(each);
-        }
-      }
-      whole = true;
-    } catch {
-      // a broken stream and a closed one end alike
-    }
-    this.on.close({ code: whole ? 1000 : 1006, reason: "", heard: this.heard });
-  }
-
-  send(bytes, droppable) {
-    if (!this.id || this.gone.signal.aborted) return false;
-    if (droppable && this.waiting.length >= MOST_WAITING_MESSAGES) return false;
-    this.waiting.push(bytes);
-    if (!this.posting) this.post();
-    return true;
-  }
-
-  async post() {
-    this.posting = true;
-    while (this.waiting.length && !this.gone.signal.aborted) {
-      const body = pack(this.waiting.splice(0));
-      const number = this.number++;
-      const ask = () =>
-        fetch(`${this.url}/${this.id}?n=${number}`, { method: "POST", body, signal: this.gone.signal });
-      // a POST may be lost with its connection; its number makes one retry harmless
-      const answer = await ask()
-        .catch(() => ask())
-        .catch(() => null);
-      if (!answer?.ok) break;
-    }
-    this.posting = false;
-  }
-
-  close() {
-    if (this.id) fetch(`${this.url}/${this.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
-    this.gone.abort();
-  }
-
-  abandon() {
-    this.on = SILENT;
-    this.close();
-  }
-}
+const LOOK_EVERY_MS = 500;
+// the server answers each ping at once: after so long without a word something is wrong
+const QUIET_MS = 4500;
+// and after so long it is over, where there is no way back
+const LOST_MS = 20000;
+const AGAIN_MS = 1000;
+// orders that mean nothing later
+const PASSING = ["ping", "playback"];
 
 /**
  * One talk's connection. `on` has: handshake(), audio(Int16Array), text(string), event(object), failure(sentence),
- * transport(name), closed({code, reason, heard}).
+ * transport(name), away("away" or "quiet") when the server is not heard any more and whether another connection is
+ * tried, back() when it is heard again, and closed({code, reason, heard}).
  */
 export class ChatClient {
   constructor(base, on) {
@@ -158,18 +27,22 @@ export class ChatClient {
     this.over = false;
     this.droppedFrames = 0;
     this.tripMs = null;
+    this.token = null; // with which the talk is found again
+    this.ended = false; // the server has said goodbye
+    this.away = false; // the connection is lost, and another is tried
+    this.quiet = false; // nothing is heard, and no other can be tried
+    this.waiting = []; // orders, until there is a connection again
   }
 
-  /** Connect and ask for a talk. Rejects when neither transport opens. */
+  /** Connect and ask for a talk. Rejects when neither transport opens; `refused` is then what the server said. */
   async start(request) {
-    this.open = metadataMessage("start", request);
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.pinger = setInterval(
-      () => this.order("ping", { sent: Math.round(performance.now()) }),
-      PING_EVERY_MS,
-    );
+    this.request = { ...request, resumable: true };
+    this.timers = [
+      setInterval(() => this.order("ping", { sent: Math.round(performance.now()) }), PING_EVERY_MS),
+      setInterval(() => this.look(), LOOK_EVERY_MS),
+    ];
     try {
-      await this.use(() => new SocketLink(`${scheme}//${location.host}${this.base}/api/chat?${QUERY}`));
+      await this.use(new SocketLink(this.base));
     } catch {
       await this.fallBack();
     }
@@ -177,30 +50,110 @@ export class ChatClient {
 
   async fallBack() {
     this.link?.abandon();
-    await this.use(() => new HttpLink(`${this.base}/api/chat/http`));
+    if (!this.over) await this.use(new HttpLink(this.base));
   }
 
-  async use(make) {
-    if (this.over) return;
-    const link = make();
+  async use(link) {
     this.link = link;
     link.on = { message: (data) => this.take(decode(data)), close: (event) => this.lost(link, event) };
     await link.opened;
-    if (this.over || this.link !== link) return link.abandon();
-    link.send(this.open, false);
+    if (this.over) return link.close();
+    if (this.link !== link) return link.abandon();
+    this.heard_ms = performance.now();
+    link.send(this.opening(), false);
     this.on.transport(link.name);
   }
 
+  opening() {
+    if (!this.token) return metadataMessage("start", this.request);
+    const { owner } = this.request;
+    return metadataMessage("resume", { token: this.token, owner, received: this.received });
+  }
+
+  // a connection that is lost
+
   lost(link, event) {
     if (this.over || this.link !== link) return;
+    if (this.away) return this.settle("lost");
+    if (this.token && !this.ended) {
+      this.comeBack();
+      return;
+    }
     // some proxies let a socket open and then cut it before a word was said
     const cutAtOnce = link.name === "socket" && event.code === 1006 && !event.heard;
     if (!cutAtOnce) return this.finish(event);
     this.fallBack().catch((error) => this.finish({ code: 1006, reason: error.message, heard: false }));
   }
 
+  /** Notice that nothing comes any more. */
+  look() {
+    if (this.over || this.away || this.heard_ms === undefined) return;
+    const quiet_ms = performance.now() - this.heard_ms;
+    if (quiet_ms < QUIET_MS) {
+      if (this.quiet) this.on.back();
+      this.quiet = false;
+      return;
+    }
+    if (this.token) {
+      this.comeBack();
+      return;
+    }
+    if (!this.quiet) this.on.away("quiet");
+    this.quiet = true;
+    if (quiet_ms > LOST_MS) {
+      this.link?.abandon();
+      this.finish({ code: 1006, reason: "", heard: true });
+    }
+  }
+
+  /** Try other connections for as long as the server keeps the talk. */
+  async comeBack() {
+    this.away = true;
+    this.received = this.link.received;
+    this.on.away("away");
+    const first = this.link.name;
+    const until_ms = this.heard_ms + this.within_ms;
+    // the network may be another than before: every second try goes the other way
+    for (let attempt = 0; !this.over; attempt += 1) {
+      this.link.abandon();
+      const socket = (first === "socket") === (attempt % 2 === 0);
+      const outcome = await this.attempt(socket);
+      if (this.over || outcome === "back") return;
+      if (outcome === "refused" || performance.now() > until_ms) break;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+    this.finish({ code: 1006, reason: "", heard: true });
+  }
+
+  /** Ask for the talk over a new connection; returns "back", "refused" or "lost". */
+  async attempt(socket) {
+    const outcome = new Promise((resolve) => (this.settle = resolve));
+    try {
+      await this.use(new (socket ? SocketLink : HttpLink)(this.base));
+    } catch {
+      return "lost";
+    }
+    const timer = setTimeout(() => this.settle("lost"), OPEN_PATIENCE_MS);
+    return outcome.finally(() => clearTimeout(timer));
+  }
+
+  resumable({ token, within_s }) {
+    this.token = token;
+    this.within_ms = within_s * 1000;
+    if (!this.away) return;
+    this.away = false;
+    this.settle("back");
+    this.on.back();
+    for (const message of this.waiting.splice(0)) this.link.send(message, false);
+  }
+
+  // what comes and goes
+
   take(message) {
-    if (!message || this.over) return;
+    if (this.over) return;
+    this.heard_ms = performance.now();
+    if (!message) return;
+    if (message.kind !== KIND.audio) this.link.received += 1;
     switch (message.kind) {
       case KIND.handshake:
         return this.on.handshake();
@@ -209,34 +162,56 @@ export class ChatClient {
       case KIND.text:
         return this.on.text(message.text);
       case KIND.error:
-        return this.on.failure(message.text);
+        // why another connection failed matters to nobody
+        return this.away ? undefined : this.on.failure(message.text);
       case KIND.metadata:
-        if (message.data.type === "pong") this.tripMs = performance.now() - message.data.sent;
-        return this.on.event(message.data);
+        return this.takeEvent(message.data);
     }
+  }
+
+  takeEvent(event) {
+    // that a talk is no more is told as what it is: lost
+    switch (event.type) {
+      case "pong":
+        this.tripMs = performance.now() - event.sent;
+        break;
+      case "resumable":
+        this.resumable(event);
+        break;
+      case "ended":
+        if (this.away && event.reason === "cannot_resume") return this.settle("refused");
+        this.ended = true;
+        break;
+    }
+    this.on.event(event);
   }
 
   /** Send one frame of the microphone, Int16Array. */
   audio(pcm) {
-    if (!this.link?.send(audioMessage(pcm), true)) this.droppedFrames += 1;
+    if (!this.away && !this.link?.send(audioMessage(pcm), true)) this.droppedFrames += 1;
   }
 
-  /** Send a metadata message such as stop or interrupt. */
+  /** Send a metadata message such as stop or interrupt; while there is no connection it waits for one. */
   order(type, fields) {
-    this.link?.send(metadataMessage(type, fields), false);
+    const message = metadataMessage(type, fields);
+    if (!this.away) this.link?.send(message, false);
+    else if (!PASSING.includes(type)) this.waiting.push(message);
   }
 
   finish(event) {
     if (this.over) return;
-    this.over = true;
-    clearInterval(this.pinger);
+    this.rest();
     this.on.closed(event);
   }
 
   /** Leave without waiting for anybody. */
   close() {
-    this.over = true;
-    clearInterval(this.pinger);
+    this.rest();
     this.link?.close();
+  }
+
+  rest() {
+    this.over = true;
+    this.timers?.forEach(clearInterval);
   }
 }

@@ -11,7 +11,10 @@ export class Connection {
    * @param {(piece: string) => void} on.text
    * @param {(event: object) => void} on.event one of the wire's events
    * @param {(sentence: string) => void} on.failure
-   * @param {(reason: string) => void} on.unreachable neither transport opened
+   * @param {(kind: string) => void} on.away the server is not heard any more: "away" while other connections are tried,
+   *   "quiet" where that cannot be
+   * @param {() => void} on.back it is heard again, and the talk goes on
+   * @param {(sentence: string) => void} on.unreachable neither transport opened; what the server said, if anything
    * @param {(end: {code: number, reason: string, heard: boolean}) => void} on.closed `heard` tells whether the server
    *   ever said anything
    */
@@ -20,7 +23,7 @@ export class Connection {
     this.worker.onmessage = ({ data }) => this.worker && on[data.name](...data.values);
     this.worker.onerror = (event) => {
       event.preventDefault();
-      if (this.worker) on.unreachable(event.message ?? "");
+      if (this.worker) on.unreachable("");
     };
     this.worker.postMessage({ begin: { base, request, ...ports } }, [ports.capture, ports.playback]);
   }

@@ -37,6 +37,7 @@ export class LiveTalk {
     this.failure = null;
     this.peaks = 0; // points of the user's envelope so far, which is the talk's clock
     this.spoken = null;
+    this.troubles = new Set();
     this.over = false;
   }
 
@@ -50,7 +51,7 @@ export class LiveTalk {
         meters.hear("agent", peaks);
       },
       report: (report) => this.report(report),
-      unplugged: () => this.on.notify(TEXT.unplugged),
+      trouble: (kind, on) => this.trouble(kind, on),
     });
     try {
       await this.rig.open();
@@ -69,7 +70,13 @@ export class LiveTalk {
       text: (piece) => this.addText(piece),
       event: (event) => this.take(event),
       failure: (text) => (this.failure = text),
-      unreachable: () => this.on.failed(TEXT.unreachable),
+      away: (kind) => this.trouble(kind, true),
+      back: () => {
+        this.trouble("away", false);
+        this.trouble("quiet", false);
+        this.on.notify(TEXT.back);
+      },
+      unreachable: (told) => this.on.failed(told || TEXT.unreachable),
       closed: (end) => this.on.closed(end),
     };
   }
@@ -163,7 +170,15 @@ export class LiveTalk {
     captions.put(this.spoken);
   }
 
-  // what microphone and loudspeaker tell
+  // what microphone, loudspeaker and connection tell
+
+  /** Something is wrong for as long as it lasts; `kind` is the name of its sentence. */
+  trouble(kind, on) {
+    if (this.over || this.troubles.has(kind) === on) return;
+    if (on) this.troubles.add(kind);
+    else this.troubles.delete(kind);
+    this.on.notify([...this.troubles].map((each) => TEXT[each]).join(" "));
+  }
 
   heard(peaks) {
     const { lane, meters } = this.view;

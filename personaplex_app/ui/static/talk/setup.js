@@ -4,7 +4,7 @@ import { VoiceClones } from "../clone/voice-clones.js";
 import * as api from "../shared/api.js";
 import { h, part, say, show } from "../shared/dom.js";
 import { familyCards, familyOptions } from "../shared/families.js";
-import { TEXT } from "../shared/texts.js";
+import { TEXT, languageText } from "../shared/texts.js";
 import { VoiceSamples } from "./voice-samples.js";
 
 // English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
@@ -88,7 +88,8 @@ export class Setup {
     show(this.prompt, role);
     show(part(this.root, "prompt-count"), role);
     const empty = roleless ? " Empty is allowed: then it plays no role." : "";
-    const can = `Who it is and what it knows. Change anything: it answers from this text.${empty}`;
+    const language = engine.language ? ` ${languageText(engine.language)}` : "";
+    const can = `Who it is and what it knows. Change anything: it answers from this text.${empty}${language}`;
     const cannot = `${engine.title} plays no role, so there is nothing to write here.`;
     say(part(this.root, "prompt-hint"), role ? can : cannot);
   }

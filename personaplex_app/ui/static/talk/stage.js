@@ -1,7 +1,7 @@
 // What the Talk tab shows in each of its states: which parts, which buttons, which words. `data-phase` of the tab and
 // `data-state` of #talk-status are what style sheets and other programs see of it.
 
-import { notify, part, say, show } from "../shared/dom.js";
+import { linked, notify, part, say, show } from "../shared/dom.js";
 
 const PHASES = {
   idle: "idle",
@@ -78,7 +78,8 @@ export class Stage {
 
   /** Say something else in the same state. */
   tell(text) {
-    say(part(this.root, "status-text"), text);
+    const element = part(this.root, "status-text");
+    if (element.textContent !== text) element.replaceChildren(...linked(text));
   }
 
   /** Say something that is worth knowing in any state; an empty text takes that back. */

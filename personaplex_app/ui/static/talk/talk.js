@@ -65,11 +65,10 @@ class TalkPage {
     mute.addEventListener("click", () => this.mute(!this.muted));
     hush.addEventListener("click", () => this.talk?.interrupt());
     document.addEventListener("keydown", (event) => this.key(event));
-    // a page that goes frees its place at once
-    window.addEventListener("pagehide", () => this.talk?.close());
+    // a page that goes frees its place at once; it may come back as it was
+    window.addEventListener("pagehide", () => this.leave());
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.recover(TEXT.restored));
   }
-
-  // where we are
 
   get state() {
     return this.stage.state;
@@ -198,10 +197,10 @@ class TalkPage {
     this.stage.buttons.start.focus({ preventScroll: true });
   }
 
-  fail(text) {
+  fail(text, state = "error") {
     this.talk?.close();
     this.talk = null;
-    this.enter("error", text);
+    this.enter(state, text);
   }
 
   // after a talk
@@ -266,12 +265,17 @@ class TalkPage {
     this.enter("idle", "Deleted for good.");
   }
 
-  /** After a reload in mid-talk: say so, and bring the recording. */
-  async recover() {
+  /** The talk is over with the page, also where the browser keeps the page to bring it back. */
+  leave() {
+    if (this.talk) this.fail(TEXT.left, this.state === "live" ? "ended" : "idle");
+  }
+
+  /** After a reload or a return in mid-talk: say so, and bring the recording. */
+  async recover(text = TEXT.reloaded) {
     const id = remembered();
     if (!id) return;
     this.began = true;
-    this.enter("ended", TEXT.reloaded);
+    this.enter("ended", text);
     const found = await this.offer(id, RECORDING_PATIENCE_MS);
     if (!found && this.state === "ended") this.enter("ended", TEXT.reloadedGone);
     forget();

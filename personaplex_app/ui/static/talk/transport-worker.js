@@ -27,10 +27,12 @@ function begin({ base, request, capture, playback }) {
     text: (piece) => tell("text", piece),
     event: (event) => tell("event", event.type === "stats" ? withOwnFigures(event) : event),
     failure: (text) => tell("failure", text),
+    away: (kind) => tell("away", kind),
+    back: () => tell("back"),
     closed: (event) => tell("closed", event),
   });
   capture.onmessage = ({ data }) => client.audio(data.pcm);
-  client.start(request).catch((error) => tell("unreachable", error.message));
+  client.start(request).catch((error) => tell("unreachable", error.refused ?? ""));
 }
 
 self.onmessage = ({ data }) => {

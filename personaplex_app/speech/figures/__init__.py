@@ -1,0 +1,1 @@
+"""The kinds of figures in written English, and how each is said."""

@@ -1,0 +1,57 @@
+"""Tell English from other languages by script and by the commonest words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+ENGLISH_ONLY = "I'm sorry, I understand and speak English only."
+_MIN_WORDS = 4
+_MIN_SHARE = 0.12
+_COMMONEST = {
+    "English": "the a an is are you your and of to for in with on at from it we our not this"
+    " that be have i my",
+    "German": "der die das und ist nicht ein eine einen du sie wir ich mit für auf von zu im"
+    " sind dein deine ihr bist heißt bei uhr bis oder wie",
+    "French": "le la les des est et vous nous une un pour dans avec votre notre que qui pas tu"
+    " es du au sur je de à ou en",
+    "Spanish": "el la los las es y una un para con que usted su del por eres tu se de en no al o como lo",
+    "Italian": "il lo la gli è e un una per con che di sei del della non le i al nel tuo si da o",
+    "Portuguese": "o a os as é e um uma para com que você seu sua do da não em de no na se por",
+    "Dutch": "de het een en is je u voor met van niet bent naam op ik wij zijn dat te bij of aan",
+    "Polish": "i w na z do jest się nie to dla po od jesteś twoje masz o za czy",
+    "Swedish": "och är en ett på för med av du som inte till den det i om din ditt vi",
+    "Turkish": "ve bir için ile bu sen siz da de çok olan adın değil mi",
+}
+_WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
+_SCRIPTS = {
+    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
+    "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew",
+    "DEVANAGARI": "Hindi", "THAI": "Thai",
+}  # fmt: skip
+
+
+def other_language(text: str) -> str:
+    """Return the language, or script, that a text is mostly in; "" for English and where it is unclear."""
+    script = _script(text)
+    if script != "LATIN":
+        # kana among the characters make it Japanese
+        return "Japanese" if re.search(r"[\u3040-\u30ff]", text) else _SCRIPTS.get(script, "another script")
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    if len(words) < _MIN_WORDS:
+        return ""
+    shares = {name: sum(word in common for word in words) / len(words) for name, common in _WORDS.items()}
+    best = max(shares, key=lambda name: shares[name])
+    return best if best != "English" and shares[best] >= max(_MIN_SHARE, 1.5 * shares["English"]) else ""
+
+
+def is_latin(text: str) -> bool:
+    """Return whether a voice that knows Latin letters can speak a text, most of it at least."""
+    return _script(text) == "LATIN"
+
+
+def _script(text: str) -> str:
+    """Return the script of most of the letters, "LATIN" for a text without any."""
+    scripts = Counter(unicodedata.name(letter, "?").split(" ")[0] for letter in text if letter.isalpha())
+    return scripts.most_common(1)[0][0] if scripts else "LATIN"
