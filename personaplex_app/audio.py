@@ -398,10 +398,10 @@ def _ffmpeg_blocks(file: BinaryIO, what: str, demuxer: str, **options: str) -> B
                 raise BadAudio(f"{what} has no sound in it; record or choose another.")
             stream = container.streams.audio[0]
             codec = stream.codec_context
-            if codec.name not in _CODECS:
-                raise BadAudio(
-                    f"{what} is coded as {shorten(codec.name)}, which is not read; save it as wav."
-                )
+            # PyAV gives no codec where FFmpeg knows none
+            coded = codec.name if codec else "something unknown"
+            if coded not in _CODECS:
+                raise BadAudio(f"{what} is coded as {shorten(coded)}, which is not read; save it as wav.")
             _check_form(what, codec.sample_rate, codec.channels)
             first = None
             for frame in container.decode(stream):

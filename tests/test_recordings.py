@@ -164,6 +164,13 @@ def test_channels_and_codecs_are_refused_before_anything_is_decoded():
         decode(muxed("matroska", "ac3"), 1.0)
 
 
+def test_codec_that_nobody_knows_is_a_sentence():
+    data = bytearray(written(TONE))
+    data[20:22] = b"\x77\x77"
+    with pytest.raises(BadAudio, match="coded as 'something unknown'|cannot be read"):
+        decode(bytes(data), 2.0)
+
+
 def test_length_is_refused_at_the_first_sample_too_many():
     with pytest.raises(BadAudio, match="longer than 1 s"):
         decode(muxed("matroska", "pcm_u8", np.tile(TONE, 9), 8_000, whole=True), 1.0)
