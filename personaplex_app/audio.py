@@ -6,17 +6,25 @@ Pure functions and small classes: no files, no threads, no event loop.
 from __future__ import annotations
 
 import io
-from itertools import chain
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
-from .errors import BadAudio
+from .errors import BadAudio, shorten
 from .units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
 RATES_HZ = (8_000, 192_000)
-MAX_CHANNELS = 2
+MAX_KEPT_RATE_HZ = 48_000
+MAX_CHANNELS = 8
 ACCEPTED_FORMATS = (
     ".wav",
     ".flac",
@@ -33,9 +41,45 @@ ACCEPTED_FORMATS = (
     ".aif",
     ".caf",
     ".au",
+    ".amr",
+    ".3gp",
 )
 """Suffixes of recordings for pickers of files; `decode` believes the content and not the name."""
+Note = Callable[[str], None]
+"""Called with a sentence on what was done to a recording so that it could be used."""
+
 _BLOCK_FRAMES = 1 << 16
+# a wav has a handful; more of them are there to cost time
+_MOST_CHUNKS = 1_000
+# a channel this much weaker than the loudest one is silent: 40 dB
+_SILENT_CHANNEL = 1e-4
+# channels cancel each other when their mean has less than so much of the power of unrelated channels' mean
+_CANCELLED = 0.25
+_NOT_OF_LIBSNDFILE = ("mp4", "matroska", "aac", "amr")
+_DEMUXERS = {
+    b"\x1aE\xdf\xa3": "matroska",
+    b"#!AMR": "amr",
+    b"RIFF": "wav",
+    b"RF64": "wav",
+    b"FORM": "aiff",
+    b".snd": "au",
+    b"caff": "caf",
+    b"OggS": "ogg",
+    b"fLaC": "flac",
+    b"ID3": "mp3",
+    # ADTS with and without a checksum, MPEG-4 and MPEG-2
+    b"\xff\xf0": "aac",
+    b"\xff\xf1": "aac",
+    b"\xff\xf8": "aac",
+    b"\xff\xf9": "aac",
+}
+_PCM = ("u8", "s8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be")
+_CODECS = (
+    *("aac", "alac", "amrnb", "amrwb", "flac", "gsm", "gsm_ms", "mp3", "mp3float", "opus", "libopus"),
+    *("speex", "libspeex", "vorbis", "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "pcm_alaw", "pcm_mulaw"),
+    *(f"pcm_{form}" for form in _PCM),
+)
+_DECODER_ERRORS = (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError)
 
 
 def float_to_pcm16(samples: np.ndarray) -> bytes:
@@ -118,87 +162,271 @@ def peaks(samples: np.ndarray, per_s: int, sample_rate_hz: int) -> np.ndarray:
     )
 
 
-def decode(data: bytes, limit_s: float) -> np.ndarray:
-    """Decode a recording: wav, flac, ogg or mp3, and m4a, aac or webm, which phones and browsers record.
+@dataclass(frozen=True)
+class Recording:
+    """The sound of a file, mixed down. `channels` is 1 where all of the file's channels are the same.
 
-    Shapes: the result is float32 [N] at 24 kHz in [-1, 1], the mean of the channels.
-    Raises: BadAudio when the file is none of these, empty, longer than `limit_s` seconds, or holds samples
-    that are no numbers.
+    Shapes: `samples` is float32 [N] in [-1, 1].
     """
-    blocks: list[np.ndarray] = []
-    frames = 0
-    if container := _container(data):
-        return _decode_container(data, container, limit_s)
+
+    samples: np.ndarray
+    rate_hz: int
+    channels: int
+
+
+def decode(
+    recording: bytes | BinaryIO,
+    limit_s: float,
+    note: Note = lambda text: None,
+    what: str = "The recording",
+) -> np.ndarray:
+    """Return the samples of a recording at 24 kHz; see `read_recording`.
+
+    Shapes: the result is float32 [N] in [-1, 1].
+    """
+    return read_recording(recording, limit_s, note, what).samples
+
+
+def read_recording(
+    recording: bytes | BinaryIO,
+    limit_s: float,
+    note: Note = lambda text: None,
+    what: str = "The recording",
+    keep_rate: bool = False,
+) -> Recording:
+    """Decode a recording in any of the `ACCEPTED_FORMATS`, whatever its name says, and mix it down.
+
+    The result is the mean of the channels that hold sound, or the loudest channel where they cancel each
+    other; what was done is told to `note`. `what` names the recording in messages. It is resampled to 24 kHz,
+    or with `keep_rate` to no more than 48 kHz.
+    Raises: BadAudio when it has none of these formats, is empty, longer than `limit_s` seconds, has a rate
+    or a number of channels that is not read, or holds samples that are no numbers.
+    """
+    file = io.BytesIO(recording) if isinstance(recording, bytes) else recording
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate_hz = file.samplerate
-            channels = file.channels
-            if not (RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and 1 <= channels <= MAX_CHANNELS):
-                raise BadAudio(
-                    f"The recording has {channels} channels at {rate_hz:,} Hz; give one or two channels at"
-                    f" {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz."
-                )
-            # a header may claim any length: only what was read counts
-            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                frames += len(block)
-                if frames > limit_s * rate_hz:
-                    raise BadAudio(
-                        f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and try"
-                        " again."
-                    )
-                blocks.append(block.mean(axis=1))
-    except (soundfile.LibsndfileError, OSError, RuntimeError, ValueError, TypeError) as error:
+        read = _reader_of(file, what, note)
+        mixdown = _Mixdown(limit_s, what, keep_rate)
+        sound = mixdown.mixed(read())
+        if (weights := mixdown.better_weights(note)) is not None:
+            sound = mixdown.mixed(read(), weights)
+    except _DECODER_ERRORS as error:
         raise BadAudio(
-            "That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
+            f"{what} cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
         ) from error
-    if not frames:
-        raise BadAudio("The recording holds no sound; record or choose another.")
-    samples = checked(np.concatenate(blocks))
-    return samples if rate_hz == SAMPLE_RATE_HZ else checked(soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ))
+    return Recording(sound, mixdown.to_hz, 1 if mixdown.same else mixdown.channels)
 
 
-def _container(data: bytes) -> str | None:
-    """Return the demultiplexer for a format that libsndfile cannot read, None for other files.
+Blocks = Iterator[tuple[int, np.ndarray]]
+"""A recording piece by piece: sample rate, and float32 [N, channels]."""
+
+
+class _Mixdown:
+    """Makes one channel of blocks, and measures how the channels go together."""
+
+    def __init__(self, limit_s: float, what: str, keep_rate: bool) -> None:
+        self._limit_s = limit_s
+        self._what = what
+        self._keep_rate = keep_rate
+        self.to_hz = SAMPLE_RATE_HZ
+        self.channels = 0
+        self.same = True
+
+    def mixed(self, blocks: Blocks, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the sum of the channels, by default their mean.
+
+        Shapes: `weights` is float32 [channels]; the result is float32 [N] at `to_hz`.
+        """
+        frames = 0
+        mixed: list[np.ndarray] = []
+        resampler = None
+        for rate_hz, block in blocks:
+            if not frames:
+                self.channels = block.shape[1]
+                self._sum = np.zeros(self.channels)
+                self._products = np.zeros((self.channels, self.channels))
+                if weights is None:
+                    weights = np.full(self.channels, 1 / self.channels, np.float32)
+                self.to_hz = min(rate_hz, MAX_KEPT_RATE_HZ) if self._keep_rate else SAMPLE_RATE_HZ
+                if rate_hz != self.to_hz:
+                    resampler = soxr.ResampleStream(rate_hz, self.to_hz, 1, dtype="float32")
+            frames += len(block)
+            if frames > self._limit_s * rate_hz:
+                raise too_long(self._what, self._limit_s)
+            if not np.isfinite(block).all():
+                raise BadAudio(
+                    f"{self._what} holds values that are not numbers (NaN or infinite); save it again."
+                )
+            self._measure(block)
+            mono = np.clip(block @ weights, -1.0, 1.0)
+            mixed.append(resampler.resample_chunk(mono) if resampler else mono)
+        if not frames:
+            raise BadAudio(f"{self._what} holds no sound; record or choose another.")
+        self._frames = frames
+        if resampler:
+            mixed.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        return np.clip(np.concatenate(mixed), -1.0, 1.0)
+
+    def _measure(self, block: np.ndarray) -> None:
+        if self.channels == 1:
+            return
+        self.same = self.same and bool((block == block[:, :1]).all())
+        exact = block.astype(np.float64)
+        self._sum += exact.sum(axis=0)
+        self._products += exact.T @ exact
+
+    def better_weights(self, note: Note) -> np.ndarray | None:
+        """Return other weights than the mean's where the mean would lose sound, and tell `note`."""
+        if self.channels == 1 or self.same:
+            return None
+        mean = self._sum / self._frames
+        covariance = self._products / self._frames - np.outer(mean, mean)
+        powers = np.diag(covariance)
+        # a channel that is silent beside the others is no voice; their mean must not be softer for it
+        audible = powers > max(powers.max() * _SILENT_CHANNEL, 1e-12)
+        if not audible.any():
+            return None
+        weights = audible / audible.sum()
+        # channels that have nothing to do with each other would give so much
+        expected = float(weights**2 @ powers)
+        if weights @ covariance @ weights < _CANCELLED * expected:
+            loudest = int(powers.argmax())
+            note(
+                f"{self._what} has channels that cancel each other; the loudest one,"
+                f" {loudest + 1}, was taken."
+            )
+            return np.eye(self.channels, dtype=np.float32)[loudest]
+        if audible.all():
+            return None
+        silent = ", ".join(str(k + 1) for k in np.flatnonzero(~audible))
+        note(f"{self._what} has silence in channel {silent} of {self.channels}; the rest was taken.")
+        return weights.astype(np.float32)
+
+
+def too_long(what: str, limit_s: float) -> BadAudio:
+    """Return the error for a recording that is longer than a limit."""
+    return BadAudio(f"{what} is longer than {limit_s:.0f} s, which is the limit; cut it and try again.")
+
+
+def _check_form(what: str, rate_hz: int, channels: int) -> None:
+    if not (RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and 1 <= channels <= MAX_CHANNELS):
+        raise BadAudio(
+            f"{what} has {channels} channel{'s' * (channels != 1)} at {rate_hz:,} Hz; give 1 to"
+            f" {MAX_CHANNELS} channels at {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz."
+        )
+
+
+def _reader_of(file: BinaryIO, what: str, note: Note) -> Callable[[], Blocks]:
+    """Return a function that reads a file from its beginning, by the decoder that its content needs."""
+    demuxer = _demuxer_of(file)
+    if demuxer in _NOT_OF_LIBSNDFILE:
+        return partial(_ffmpeg_blocks, file, what, demuxer)
+    if demuxer == "wav" and _header_is_unfinished(file):
+        note(f"{what} has a header that was never finished; it was read to its end.")
+        return partial(_ffmpeg_blocks, file, what, demuxer, ignore_length="1")
+    try:
+        found = next(_libsndfile_blocks(file, what), None) is not None
+        # the lengths in other headers may be unfinished too, and libsndfile then finds nothing
+        use_libsndfile = found or demuxer == "wav"
+    except _DECODER_ERRORS:
+        use_libsndfile = False
+    if use_libsndfile or demuxer is None:
+        return partial(_libsndfile_blocks, file, what)
+    return partial(_ffmpeg_blocks, file, what, demuxer)
+
+
+def _demuxer_of(file: BinaryIO) -> str | None:
+    """Return FFmpeg's demultiplexer for a file's content, None for what is no recording.
 
     FFmpeg must not choose it: its playlist formats would open addresses that the file names.
     """
     # by their magic numbers: MP4's box, EBML for webm, and the sync words of AAC
-    if data[4:8] == b"ftyp":
+    file.seek(0)
+    head = file.read(12)
+    if head[4:8] == b"ftyp":
         return "mp4"
-    if data[:4] == b"\x1aE\xdf\xa3":
-        return "matroska"
-    return "aac" if data[:1] == b"\xff" and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9") else None
+    for magic, demuxer in _DEMUXERS.items():
+        if head.startswith(magic):
+            return demuxer
+    return "mp3" if head[:1] == b"\xff" and head[1:2] >= b"\xe0" else None
 
 
-def _decode_container(data: bytes, container: str, limit_s: float) -> np.ndarray:
-    """Decode a file with FFmpeg, by the demultiplexer `container` and no other one."""
+def _header_is_unfinished(file: BinaryIO) -> bool:
+    """Return whether a wav holds more sound after its data chunk than the chunk's length promises.
+
+    So do files of recorders that lost power and of programs that write to a pipe: both leave a length of 0.
+    """
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if (head := file.read(36)).startswith(b"RF64"):
+        return head[28:36] == bytes(8) and length > len(head)
+    at = 12
+    promised = None
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > length:
+            break
+        file.seek(at)
+        name, size = struct.unpack("<4sI", file.read(8))
+        if promised is None and name == b"data":
+            promised = size
+        elif not name.isascii() or not name.strip(b"\0 ").isalnum() or at + 8 + size > length + 1:
+            # no chunk follows the data
+            return promised is not None and length - at > max(promised, 8)
+        at += 8 + size + size % 2
+    return False
+
+
+def _libsndfile_blocks(file: BinaryIO, what: str) -> Blocks:
+    file.seek(0)
+    with soundfile.SoundFile(file) as sound:
+        _check_form(what, sound.samplerate, sound.channels)
+        # a header may claim any length: only what was read counts
+        while len(block := sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            yield sound.samplerate, block
+
+
+def _ffmpeg_blocks(file: BinaryIO, what: str, demuxer: str, **options: str) -> Blocks:
+    """Decode with FFmpeg, by one demultiplexer and the codecs of sound that people record with."""
     import av  # comes with the recogniser; only these files need it
     import av.error
 
-    blocks: list[np.ndarray] = []
-    samples = 0
+    file.seek(0)
     try:
-        with av.open(io.BytesIO(data), format=container) as file:
-            if not file.streams.audio:
-                raise BadAudio("That file has no sound in it; record or choose another.")
-            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
-            # the None at the end flushes the resampler
-            for frame in chain(file.decode(file.streams.audio[0]), [None]):
-                for block in resampler.resample(frame):
-                    samples += block.samples
-                    if samples > limit_s * SAMPLE_RATE_HZ:
-                        raise BadAudio(
-                            f"The recording is longer than {limit_s:.0f} s, which is the limit; cut it and"
-                            " try again."
-                        )
-                    blocks.append(block.to_ndarray().mean(axis=0))
-    except (av.error.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise BadAudio(
-            "That cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
-        ) from error
-    if not samples:
-        raise BadAudio("The recording holds no sound; record or choose another.")
-    return checked(np.concatenate(blocks))
+        with av.open(
+            file, format=demuxer, options={"codec_whitelist": ",".join(_CODECS), **options}
+        ) as container:
+            if not container.streams.audio:
+                raise BadAudio(f"{what} has no sound in it; record or choose another.")
+            stream = container.streams.audio[0]
+            codec = stream.codec_context
+            # PyAV gives no codec where FFmpeg knows none
+            coded = codec.name if codec else "something unknown"
+            if coded not in _CODECS:
+                raise BadAudio(f"{what} is coded as {shorten(coded)}, which is not read; save it as wav.")
+            _check_form(what, codec.sample_rate, codec.channels)
+            first = None
+            for frame in container.decode(stream):
+                form = frame.sample_rate, frame.layout.nb_channels
+                # what the container said may be half of what the codec gives, as with HE-AAC
+                _check_form(what, *form)
+                first = first or form
+                if form != first:
+                    raise BadAudio(f"{what} changes its sample rate or channels on the way; save it as wav.")
+                yield from ((frame.sample_rate, block) for block in _frame_blocks(frame))
+    except av.error.FFmpegError as error:
+        raise ValueError("FFmpeg cannot read it") from error
+
+
+def _frame_blocks(frame: AudioFrame) -> Iterator[np.ndarray]:
+    """Return a decoded frame as float32 [N, channels]: one frame of raw samples may be the whole file."""
+    raw = frame.to_ndarray()
+    values = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
+    for at in range(0, len(values), _BLOCK_FRAMES):
+        block = values[at : at + _BLOCK_FRAMES].astype(np.float32)
+        if raw.dtype == np.uint8:
+            block = block / 128 - 1
+        elif raw.dtype.kind == "i":
+            block = block / np.float32(2 ** (8 * raw.dtype.itemsize - 1))
+        yield block
 
 
 def at_loudness(samples: np.ndarray, loudness_lufs: float) -> np.ndarray:

@@ -21,6 +21,10 @@ from .ui.page import SESSIONS_REMEMBERED, page_options
 
 # Gradio's launch requests this route itself, without a login, to start the page's queue
 STARTUP_PATH = "/gradio_api/startup-events"
+NO_PUBLIC_LINK = (
+    "there is no public link, since Gradio's share service gave none. Start again, look at"
+    " https://status.gradio.app, or use a tunnel of your own"
+)
 
 
 def launch(app: Application) -> None:
@@ -31,7 +35,8 @@ def launch(app: Application) -> None:
     raise_handle_limit()
     stop, at_once = listen()
     with running(app, at_once) as url:
-        print(f"personaplex-app is ready at {url}  (ctrl-C ends it)", flush=True)
+        missing = f"; {NO_PUBLIC_LINK}" if app.state.settings.share and not app.page.share_url else ""
+        print(f"personaplex-app is ready at {url}  (ctrl-C ends it){missing}", flush=True)
         stop.wait()
 
 

@@ -56,14 +56,45 @@ def _flag(text: str) -> bool:
 
 def _login(text: str) -> str:
     user, colon, password = text.partition(":")
-    if text and not (user and colon and password):
-        raise ValueError("user:password")
+    if text and not (user and colon and password and text.isprintable()):
+        raise ValueError("user:password, of printable characters")
+    return text
+
+
+def _key(text: str) -> str:
+    """Return a key that can be sent in an HTTP header; one that was pasted with more than itself cannot."""
+    odd = next((letter for letter in text if not "!" <= letter <= "~"), "")
+    masked = next((mask for mask in ("...", "***") if mask in text), "")
+    quoted = next((quote for quote in "\"'`" if text.startswith(quote) or text.endswith(quote)), "")
+    if found := odd or masked or quoted:
+        raise ValueError(
+            f"the key alone and whole, and it holds {shorten(found)}, which is no part of one; copy it again,"
+            " without quotes, spaces or a mark for what a page leaves out"
+        )
     return text
 
 
 def _url(text: str) -> str:
-    if text and not text.startswith(("http://", "https://")):
-        raise ValueError("a URL that begins with http:// or https://")
+    if text and not _is_url(text, ("http", "https")):
+        raise ValueError("a URL that begins with http:// or https://, without spaces or quotes")
+    return text
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        # reading the port raises ValueError when it is no number or above 65535
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    # letters of all scripts may be in a host's name; quotes, dashes of print and spaces are in no URL
+    plain = all(letter.isalnum() or letter in "-._~:/?#[]@!$&()*+,;=%" for letter in text)
+    return has_host and plain and parts.scheme in schemes
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[\w.:%-]+", text) or "//" in text:
+        raise ValueError("a host name or an IP address alone, such as 127.0.0.1")
     return text
 
 
@@ -75,15 +106,10 @@ def _sockets(text: str) -> tuple[str, ...]:
 def _socket(text: str) -> str:
     """Return one address as ws:// or wss://, with the path of the chat route appended if it is missing."""
     wanted = "addresses that begin with ws:// or wss://, separated by commas"
-    try:
-        parts = urlsplit(text)
-        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-        # reading the port raises ValueError when it is no number or above 65535
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ValueError(wanted) from None
-    if scheme not in ("ws", "wss") or not has_host:
+    if not _is_url(text, ("ws", "wss", "http", "https")):
         raise ValueError(wanted)
+    parts = urlsplit(text)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     # an address is logged and shown on the page, so it must not carry a secret
     if "@" in parts.netloc:
         raise ValueError(
@@ -116,7 +142,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _dataset(text: str) -> str:
-    if text and not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+    if text and not re.fullmatch(r"[\w.-]+/[\w.-]+", text, re.ASCII):
         raise ValueError("OWNER/NAME")
     return text
 
@@ -227,7 +253,11 @@ class Settings:
         " default nvidia/personaplex-7b-v1",
     )
     hf_token: str = _setting(
-        "", str, "token for the Hugging Face Hub; goes before HF_TOKEN and the Hub's own login", secret=True
+        "",
+        _key,
+        "token for the Hugging Face Hub; goes before HF_TOKEN and the Hub's own login",
+        secret=True,
+        also="HF_TOKEN",
     )
     device: str = _setting("auto", str, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
     dtype: str = _setting(
@@ -248,7 +278,7 @@ class Settings:
         _sockets,
         "servers of the remote engine that speak the moshi protocol, as wss://HOST[/PATH], comma-separated",
     )
-    remote_key: str = _setting("", str, "key for the remote servers, sent as a bearer token", secret=True)
+    remote_key: str = _setting("", _key, "key for the remote servers, sent as a bearer token", secret=True)
     remote_headers: tuple[tuple[str, str], ...] = _setting(
         (), _headers, "other HTTP headers for the remote servers, a JSON object", secret=True
     )
@@ -273,7 +303,7 @@ class Settings:
     auth: str = _setting("", _login, "login required on every route, as user:password", secret=True)
     api_key: str = _setting(
         "",
-        str,
+        _key,
         "key accepted on every route as a bearer token, an X-API-Key header or an api_key= parameter",
         secret=True,
     )
@@ -285,7 +315,7 @@ class Settings:
     )
     gateway_key: str = _setting(
         "",
-        str,
+        _key,
         "key for gateway adapters that require one; the app's own key is accepted there too",
         secret=True,
     )
@@ -298,12 +328,12 @@ class Settings:
     llm_url: str = _setting(
         "", _url, "OpenAI-compatible endpoint of the language model that answers in the classic engine"
     )
-    llm_key: str = _setting("", str, "key of the language model's endpoint", secret=True)
+    llm_key: str = _setting("", _key, "key of the language model's endpoint", secret=True)
     llm_model: str = _setting("", str, "name of the model at that endpoint")
     judge_url: str = _setting(
         "", _url, "OpenAI-compatible endpoint of the language model that judges answers in evaluate run"
     )
-    judge_key: str = _setting("", str, "key of the judge's endpoint", secret=True)
+    judge_key: str = _setting("", _key, "key of the judge's endpoint", secret=True)
     judge_model: str = _setting("", str, "name of the judge's model")
     votes_dataset: str = _setting(
         "", _dataset, "private dataset on the Hub, OWNER/NAME, to which votes of blind tests are copied"
@@ -348,6 +378,6 @@ class Settings:
                 values[f.name] = f.metadata["parse"](text.strip())
             except ValueError as error:
                 # a secret that is mistyped is still a secret
-                shown = "its value" if not f.repr else shorten(text)
-                raise UsageError(f"{name} is {shown}; it must be {error}.") from None
+                shown = f"is {shorten(text)}" if f.repr else "cannot be used"
+                raise UsageError(f"{name} {shown}; it must be {error}.") from None
         return cls(**values)

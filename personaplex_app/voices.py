@@ -9,9 +9,10 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .errors import UnknownVoice, WeightsError, shorten
+from .foreign_files import absent, told_apart
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
 """Most that the archive may unpack to; the released one has 6 to 8 MB."""
@@ -123,20 +124,18 @@ def read_archive(path: Path) -> dict[str, bytes]:
                     raise WeightsError(f"{path.name} holds the voice {name} twice. Download it again.")
                 voices[name] = content
     except FileNotFoundError as error:
-        raise WeightsError(
-            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
-        ) from error
+        raise WeightsError(absent(path)) from error
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, OverflowError) as error:
-        raise WeightsError(
-            f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again."
-        ) from error
+        otherwise = f"{path.name} cannot be unpacked ({type(error).__name__}). Download it again."
+        raise WeightsError(told_apart(path, otherwise)) from error
     if not voices:
         raise WeightsError(f"{path.name} holds none of the {len(NAMES)} voices. Download it again.")
     return voices
 
 
 def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
-    wanted = {f"voices/{name}.pt": name for name in NAMES}
+    # people pack the folder, or what is in it, and systems write its names in their own way
+    wanted = {f"{name}.pt".casefold(): name for name in NAMES}
     # as a stream: `_Bounded` counts what is read, which seeking would defeat
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
@@ -145,7 +144,9 @@ def _members(path: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
                     f"{path.name} has more than {MAX_MEMBERS:,} members; the release has about 20. Download"
                     " it again."
                 )
-            name = wanted.get(member.name.removeprefix("./"))
+            inside = PurePosixPath(member.name.replace("\\", "/"))
+            safe = not inside.is_absolute() and ".." not in inside.parts
+            name = wanted.get(inside.name.casefold()) if safe else None
             # a sparse member unpacks to more than the archive holds
             if name is None or not member.isreg() or member.issparse():
                 continue

@@ -31,33 +31,79 @@ def zipped(path, files: dict[str, bytes]):
     return path
 
 
+def files_below(root):
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
 def unpacked(tmp_path, files: dict[str, bytes]):
     (tmp_path / "into").mkdir()
     return unpack(zipped(tmp_path / "a.zip", files), tmp_path / "into", no_note)
 
 
-@pytest.mark.parametrize("above", ["", "root/", "a/root/"])
-def test_unpack_samples_are_found_wherever_they_lie(tmp_path, above):
+@pytest.mark.parametrize(
+    "above", ["", "root/", "a/root/", "home/me/exp/a/b/c/", "outputs\\", "Übung/", "u\u0308/"]
+)
+@pytest.mark.parametrize("upper", [False, True])
+def test_unpack_samples_are_found_wherever_they_lie(tmp_path, above, upper):
+    names = ("output.json", "output.wav")
+    given = [name.upper() for name in names] if upper else names
+    between = "\\" if "\\" in above else "/"
+    system = {"__MACOSX/1/._output.json": b"", f"{above}.DS_Store": b""}
     root = unpacked(
-        tmp_path, {f"{above}1/output.json": b"{}", f"{above}2/output.json": b"{}", f"{above}2/run.sh": b"rm"}
+        tmp_path, {f"{above}{k}{between}{name}": b"{}" for k in (1, 2) for name in given} | system
     )
-    assert sorted(path.name for path in root.iterdir()) == ["1", "2"]
-    assert [path.name for path in (root / "2").iterdir()] == ["output.json"]
+    assert files_below(root) == [f"{k}/{name}" for k in (1, 2) for name in names]
+
+
+def test_unpack_what_lies_beside_is_passed_over_and_named_once(tmp_path):
+    samples = {f"out/{k}/output.json": b"{}" for k in (1, 2)}
+    beside = {"out/results.json": b"{}", "out/logs/run.log": b"", "readme.txt": b"", "out/2/run.sh": b"rm"}
+    notes = []
+    root = unpack(zipped(tmp_path / "a.zip", samples | beside), tmp_path / "into", notes.append)
+    assert files_below(root) == ["1/output.json", "2/output.json"]
+    assert notes == [
+        "Passed over, as no part of a sample: 'out/results.json', 'out/logs/run.log', 'readme.txt' and 1"
+        " more."
+    ]
+
+
+def test_unpack_samples_of_several_folders_keep_apart(tmp_path):
+    root = unpacked(
+        tmp_path, {f"exp/{task}/{k}/output.json": b"{}" for task in ("pause", "turn") for k in (1, 2)}
+    )
+    assert sorted(path.name for path in root.iterdir()) == ["pause-1", "pause-2", "turn-1", "turn-2"]
+
+
+def test_unpack_a_single_sample_needs_no_folder(tmp_path):
+    assert files_below(unpacked(tmp_path, {"output.json": b"{}"})) == ["sample/output.json"]
+
+
+def test_unpack_names_of_macos_are_utf8_though_they_do_not_say_so(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"Gr\N{LATIN SMALL LETTER SHARP S}e/output.json": b"{}"})
+    # the flag that says so, in the entry's header and in the list of names
+    data = bytearray(path.read_bytes())
+    for magic, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        data[data.index(magic) + at] &= ~0x08
+    path.write_bytes(data)
+    assert files_below(unpack(path, tmp_path / "into", no_note)) == ["Grße/output.json"]
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "../evil.json",
-        "/etc/evil.json",
-        "a/../../evil.json",
-        "..\\evil.json",
-        "a/b/c/d/e/deep.json",
-        ".hidden/x.json",
+        "../output.json",
+        "/etc/output.json",
+        "a/../../output.json",
+        "..\\output.json",
+        "a\\..\\..\\output.json",
+        "C:\\x\\output.json",
+        "C:output.json",
+        ".hidden/output.json",
     ],
 )
 def test_unpack_names_that_lead_elsewhere_are_left_out(tmp_path, name):
-    root = unpacked(tmp_path, {name: b"{}", "1/output.json": b"{}", "2/output.json": b"{}"})
+    path = zipped(tmp_path / "a.zip", {name: b"{}", "1/output.json": b"{}", "2/output.json": b"{}"})
+    root = unpack(path, tmp_path / "into", lambda text: None)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")) == [
         "into/1/output.json",
         "into/2/output.json",
@@ -72,13 +118,24 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
     (tmp_path / "b.zip").write_bytes(b"no zip")
     with pytest.raises(BadInput, match="cannot be unpacked"):
         unpack(tmp_path / "b.zip", tmp_path / "into", no_note)
-    with pytest.raises(BadInput, match="neither wav nor JSON"):
+    with pytest.raises(BadInput, match=r"holds no sample: .*; it holds 'readme.txt'"):
         unpack(zipped(tmp_path / "c.zip", {"readme.txt": b"hello"}), tmp_path / "into", no_note)
     monkeypatch.setattr(archives, "MAX_FILES", 2)
-    with pytest.raises(BadInput, match="3 files; at most 2"):
+    with pytest.raises(BadInput, match="3 files of samples; at most 2"):
         unpack(
-            zipped(tmp_path / "d.zip", {f"{n}/a.json": b"{}" for n in range(3)}), tmp_path / "into", no_note
+            zipped(tmp_path / "d.zip", {f"{n}/output.json": b"{}" for n in range(3)}),
+            tmp_path / "into",
+            no_note,
         )
+
+
+def test_unpack_more_names_than_may_be_looked_through_is_refused_before(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "a.zip", {f"{n}/{'x' * 99}": b"" for n in range(99)})
+    assert path.stat().st_size > 20_000
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 10_000)
+    monkeypatch.setattr("zipfile.ZipInfo", None)
+    with pytest.raises(BadInput, match="too many files to look through"):
+        unpack(path, tmp_path / "into", no_note)
 
 
 def test_unpack_a_name_twice_and_a_file_too_long_cost_only_themselves(tmp_path, monkeypatch):

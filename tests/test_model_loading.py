@@ -150,16 +150,19 @@ def changed(**values):
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (gone(LM_FILE), "model.safetensors is not in"),
-        (gone(MIMI_FILE), "tokenizer-e351c8d8-checkpoint125.safetensors is not in"),
+        (gone(LM_FILE), "model.safetensors is missing in"),
+        (gone(MIMI_FILE), "tokenizer-e351c8d8-checkpoint125.safetensors is missing in"),
         (gone(TOKENIZER_FILE), "tokenizer_spm_32k_3.model is missing"),
         (cut(LM_FILE), "model.safetensors is cut off or not a safetensors file"),
         (cut(MIMI_FILE), "checkpoint125.safetensors is cut off or not a safetensors file"),
         (
             overwritten(LM_FILE, b"<html>403</html>" * 9),
-            "model.safetensors is cut off or not a safetensors file",
+            "model.safetensors is a web page",
         ),
-        (overwritten(TOKENIZER_FILE, b"nonsense"), "tokenizer_spm_32k_3.model is not a SentencePiece model"),
+        (
+            overwritten(TOKENIZER_FILE, b"\0nonsense"),
+            "tokenizer_spm_32k_3.model is not a SentencePiece model",
+        ),
         (overwritten("config.json", b"{"), "config.json cannot be read as JSON"),
         (overwritten("config.json", b"[]"), "config.json must hold a JSON object"),
         (overwritten("mimi.json", b"{}"), "mimi.json has no section seanet"),

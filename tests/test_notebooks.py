@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import sys
 import time
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from personaplex_app.evaluation.conversation_folder import read_results
 from personaplex_app.notebook import study
 from personaplex_app.notebook.blind_test import NotebookBlindTest
 
-from .support.app_process import ROOT
+from .support.app_process import ROOT, free_port
 from .support.blind_test_voters import Clock
 from .support.patience import PATIENCE_S
 from .support.pip_resolution import resolve
@@ -244,3 +245,24 @@ def test_prepare_unknown_mode_is_refused():
 def test_open_app_that_cannot_start_shows_the_end_of_its_log():
     with pytest.raises(EngineError, match="The app did not start; its log ends with"):
         study.open_app("opera")
+
+
+def test_open_app_without_the_public_link_shows_no_link_and_says_why(tmp_path, monkeypatch, capsys):
+    """Nobody listens where the share service is said to be, and the tunnel's program cannot be stored."""
+    shown = []
+    monkeypatch.setattr(study, "_show", shown.append)
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "1")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("GRADIO_SHARE_SERVER_ADDRESS", f"127.0.0.1:{nobody.getsockname()[1]}")
+        (tmp_path / "hf").touch()
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        app = study.open_app("echo", share=True, port=free_port(), data=str(tmp_path / "data"))
+    try:
+        told = capsys.readouterr().out
+        assert "there is no public link" in told
+        assert "status.gradio.app" in told
+        assert "localhost" not in told
+        assert shown == []
+    finally:
+        app.close()

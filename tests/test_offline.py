@@ -166,7 +166,7 @@ def test_offline_classic_engine_needs_no_checkpoint(tmp_path):
         (
             ["--checkpoint", str(tiny.GOLDEN), "--input-wav", "none.wav"],
             1,
-            "'none.wav' cannot be read as audio",
+            "'none.wav' cannot be read (No such file",
         ),
         (
             ["--checkpoint", str(tiny.GOLDEN), "--input-wav", USER, "--voice-prompt", "VARM4.pt"],

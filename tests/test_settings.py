@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from personaplex_app.errors import SettingsError
+from personaplex_app.errors import SettingsError, UsageError, shorten
 from personaplex_app.settings import GROUPS, Settings
 
 pytestmark = pytest.mark.unit
@@ -55,6 +55,88 @@ def test_settings_bad_secret_is_not_repeated():
     with pytest.raises(SettingsError, match="user:password") as caught:
         Settings.read({"PERSONAPLEX_AUTH": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PERSONAPLEX_LLM_KEY",
+        "PERSONAPLEX_JUDGE_KEY",
+        "PERSONAPLEX_REMOTE_KEY",
+        "PERSONAPLEX_API_KEY",
+        "PERSONAPLEX_GATEWAY_KEY",
+        "PERSONAPLEX_HF_TOKEN",
+        "HF_TOKEN",
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        ("sk-…abc", "…"),
+        ("“sk-abc”", "“"),
+        ("sk–abc", "–"),
+        ("sk abc", " "),
+        ("sk\nabc", "\n"),
+        ("sk-abcü", "ü"),
+        ('"sk-abc"', '"'),
+        ("'sk-abc'", "'"),
+        ("sk-...abc", "..."),
+        ("sk-****", "***"),
+        ("sk\u200babc", "\u200b"),
+    ],
+)
+def test_settings_key_that_cannot_be_sent_is_refused_without_showing_it(name, key, odd):
+    with pytest.raises(UsageError) as caught:
+        Settings.read({name: key})
+    said = str(caught.value)
+    assert said.startswith(f"{name} cannot be used; it must be the key alone")
+    assert f"holds {shorten(odd)}, which" in said
+    assert key.strip("\"'“”") not in said
+
+
+def test_settings_key_is_taken_as_it_is_and_freed_of_blanks_around_it():
+    assert (
+        Settings.read({"PERSONAPLEX_API_KEY": " sk-proj_A.b/c+d=~!$&'()\n"}).api_key
+        == "sk-proj_A.b/c+d=~!$&'()"
+    )
+    assert Settings.read({"HF_TOKEN": "hf_theirs"}).hf_token == "hf_theirs"
+    assert Settings.read({"HF_TOKEN": "hf_theirs", "PERSONAPLEX_HF_TOKEN": "hf_own"}).hf_token == "hf_own"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, value)
+            for name in ("LLM_URL", "JUDGE_URL")
+            for value in (
+                "http://",
+                "http://host:99999",
+                "“http://host”",
+                "http://ho st/v1",
+                "http://host/v1…",
+                "http://host\n/v1",
+            )
+        ),
+        ("REMOTE_URL", "ws://host…/"),
+        ("REMOTE_URL", "ws://“host”"),
+        ("HOST", "http://0.0.0.0"),
+        ("HOST", "0.0.0.0 x"),
+        ("HOST", "“0.0.0.0”"),
+        ("AUTH", "ann:hun\nter2"),
+        ("VOTES_DATASET", "ann/stimmen-für-alle"),
+    ],
+)
+def test_settings_address_that_cannot_work_is_refused_by_its_name(name, value):
+    with pytest.raises(UsageError, match=f"^PERSONAPLEX_{name} .*it must be"):
+        Settings.read({f"PERSONAPLEX_{name}": value})
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "0.0.0.0", "::1", "::", "fe80::1%eth0", "localhost", "my-host.lan"]
+)
+def test_settings_host_names_and_addresses_are_taken(host):
+    assert Settings.read({"PERSONAPLEX_HOST": host}).host == host
 
 
 def test_settings_secrets_stay_out_of_repr():

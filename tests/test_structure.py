@@ -16,6 +16,7 @@ FLOORS = [
         "addresses",
         "atomic",
         "errors",
+        "foreign_files",
         "intervals",
         "json_input",
         "languages",

@@ -87,14 +87,12 @@ def archive(path, members, good=True):
         member("/tmp/voices/NATF1.pt"),
         member("voices/../voices/NATF1.pt"),
         member("voices/NATF1.pt/../../../evil"),
-        member("voices/sub/NATF1.pt"),
         member("voices/NATF1.pt", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
         member("voices/NATF1.pt", b"", type=tarfile.LNKTYPE, linkname="voices/NATF0.pt"),
         member("voices/NATF1.pt", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
         member("voices/NATF1.pt", b"", type=tarfile.FIFOTYPE),
         member("voices/NATF1.pt", b"", type=tarfile.DIRTYPE),
         member("voices/NATF9.pt"),
-        member("voices/natf1.pt"),
         member("voices/NATF1.pt\x00.txt" * 20),
     ],
     ids=lambda bad: f"{bad[0].name[:30]!r}-{bad[0].type!r}",
@@ -104,6 +102,16 @@ def test_archive_member_that_is_not_a_voice_is_passed_over(tmp_path, bad, monkey
     path = archive(tmp_path / "voices.tgz", [bad])
     assert read_archive(path) == {"NATF0": GOOD["NATF0"]}
     assert os.listdir(tmp_path) == ["voices.tgz"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NATF1.pt", "./voices/NATF1.pt", "home/me/voices/NATF1.pt", "voices\\NATF1.pt", "Voices/natf1.PT"],
+)
+def test_archive_packed_again_by_somebody_holds_the_same_voices(tmp_path, name):
+    members = [member("__MACOSX/voices/._NATF1.pt", b"no"), member(name, GOOD["NATM1"])]
+    found = read_archive(archive(tmp_path / "voices.tgz", members))
+    assert found == {"NATF0": GOOD["NATF0"], "NATF1": GOOD["NATM1"]}
 
 
 def bomb(path):
@@ -140,8 +148,8 @@ def cut(path):
         (bomb, "unpacks to more than 67,108,864 bytes"),
         (long_header, "voices.tgz cannot be unpacked"),
         (cut, "voices.tgz cannot be unpacked"),
-        (lambda p: p.write_bytes(b"<html>no</html>"), "voices.tgz cannot be unpacked"),
-        (lambda p: p.write_bytes(b""), "voices.tgz cannot be unpacked"),
+        (lambda p: p.write_bytes(b"<html>no</html>"), "voices.tgz is a web page"),
+        (lambda p: p.write_bytes(b""), "voices.tgz is empty"),
         (lambda p: None, "voices.tgz is missing"),
     ],
 )

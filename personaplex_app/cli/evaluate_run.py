@@ -64,19 +64,26 @@ def evaluate_run(settings: Settings, args: argparse.Namespace) -> int:
             f"None of the {len(failures)} conversations could be held; the first: {failures[0][1]}"
         )
     command = "python -m personaplex_app " + shlex.join(sys.argv[1:])
-    return _write_and_print(args.out, command, args.json)
+    _write_and_print(args.out, command, args.json)
+    if failures:
+        print(
+            f"personaplex-app: {len(failures)} of {len(plan.conversations)} conversations failed and are not"
+            " in the report; the same command tries them again.",
+            file=sys.stderr,
+        )
+    return 1 if failures else 0
 
 
 def evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
     """Write the report of a folder's present content, and print it."""
-    return _write_and_print(args.out, "", args.json)
+    _write_and_print(args.out, "", args.json)
+    return 0
 
 
-def _write_and_print(out: Path, command: str, as_json: bool) -> int:
+def _write_and_print(out: Path, command: str, as_json: bool) -> None:
     page = write_report(out, command)
     report = (out / JSON).read_text("utf-8")
     print(report if as_json else f"{text_of(json.loads(report))}\n\nReport: {page}")
-    return 0
 
 
 def _print_progress(progress: RunProgress) -> None:

@@ -65,6 +65,7 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
     from ..engine.contract import Sampling
     from ..engine.offline import OfflineTask, Role, answer_all, engine_answer
     from ..engine_choice import build, choose
+    from ..rendering.transcription import Transcriber
 
     if not len(args.input_wav) == len(args.output_wav) == len(args.output_text):
         print("personaplex-app: Give as many --output-wav and --output-text as --input-wav.", file=sys.stderr)
@@ -83,6 +84,7 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
         sampling,
         Path(args.voice_prompt_dir) if args.voice_prompt_dir else None,
     )
+    hears_speech = Transcriber().hears_speech
     # a checkpoint without --engine asks for what the reference would do with it
     choice = choose(
         replace(settings, engine="personaplex")
@@ -93,12 +95,12 @@ def offline(settings: Settings, args: argparse.Namespace) -> int:
         from ..engine.offline_personaplex import load_for, personaplex_answer
 
         checkpoint = load_for(settings, args.tokenizer, args.moshi_weight, args.mimi_weight)
-        answer_all(tasks, personaplex_answer(checkpoint, role))
+        answer_all(tasks, personaplex_answer(checkpoint, role), hears_speech)
         return 0
     engine = build(choice, settings)
     try:
         engine.load(lambda state: None)
-        answer_all(tasks, engine_answer(engine, role))
+        answer_all(tasks, engine_answer(engine, role), hears_speech)
     finally:
         engine.close()
     return 0

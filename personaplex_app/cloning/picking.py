@@ -67,10 +67,15 @@ class Picker:
         found = [_padded(span, len(recording)) for span in self._speech(recording)]
         found_s = sum(stop - start for start, stop in found) / SAMPLE_RATE_HZ
         if found_s < MIN_SPEECH_S:
-            amount = f"only {found_s:.1f} s of speech were" if found else "no speech was"
+            length = f"{len(recording) / SAMPLE_RATE_HZ:.1f} s of sound"
+            heard = (
+                f"In {length} only {found_s:.1f} s of speech were found"
+                if found
+                else f"In {length} no speech was heard in your recording"
+            )
             raise BadAudio(
-                f"In {len(recording) / SAMPLE_RATE_HZ:.1f} s of sound {amount} found; a voice needs"
-                f" {MIN_SPEECH_S:.0f} s at least. Record 10 to 20 s of one person talking."
+                f"{heard}; a voice needs {MIN_SPEECH_S:.0f} s at least. Record 10 to 20 s of one person"
+                " talking."
             )
         spans = _best(found, recording)
         samples = np.concatenate([_faded(recording[start:stop]) for start, stop in spans])

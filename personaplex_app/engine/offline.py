@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
+from ..audio import decode
 from ..errors import BadAudio, StorageError, shorten
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .contract import Engine, EngineState, Sampling, SessionConfig
 
+MAX_RECORDING_S = 3_600.0
 PAD_ENTRY = "PAD"
 Frame = tuple[np.ndarray, str]
 """One frame of an answer: float32 [1920], and its entry in the text file."""
@@ -44,20 +45,28 @@ class Role:
     voice_folder: Path | None = None
 
 
-def answer_all(jobs: Iterable[OfflineTask], answer: Answer) -> None:
-    """Answer each recording and write the answer's sound and text.
+def answer_all(
+    jobs: Iterable[OfflineTask],
+    answer: Answer,
+    hears_speech: Callable[[np.ndarray], bool] = lambda samples: True,
+) -> None:
+    """Answer each recording and write the answer's sound and text; what may surprise is printed to stderr.
 
     Raises: BadAudio for a recording that cannot be read, StorageError for an answer that cannot be written.
     """
     for job in jobs:
         samples = read_wav(job.input_wav)
+        if not hears_speech(samples):
+            _tell(f"{shorten(job.input_wav.name)}: no speech was heard in your recording.")
         frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         with _progress(job.input_wav.name, len(frames)) as advance:
             # whole frames go in; the answer is cut to the length of the recording
             answered = [advance(frame) for frame in answer(frames)]
         sound = np.clip(np.concatenate([pcm for pcm, _ in answered])[: len(samples)], -1.0, 1.0)
         try:
-            soundfile.write(job.output_wav, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+            # a file object: libsndfile refuses names that are not UTF-8
+            with job.output_wav.open("wb") as file:
+                soundfile.write(file, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
             job.output_text.write_text(
                 json.dumps([text for _, text in answered], ensure_ascii=False), "utf-8"
             )
@@ -86,23 +95,22 @@ def engine_answer(engine: Engine, role: Role) -> Answer:
 
 
 def read_wav(path: Path) -> np.ndarray:
-    """Return the first channel of an audio file at 24 kHz, float32 [N].
+    """Return a recording at 24 kHz, float32 [N]; what was done to it is printed to stderr.
 
-    Raises: BadAudio when it cannot be read or is empty.
+    Raises: BadAudio when it cannot be read, is empty or longer than `MAX_RECORDING_S`.
     """
     try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
+        # a file object: libsndfile refuses names that are not UTF-8
+        with path.open("rb") as file:
+            return decode(file, MAX_RECORDING_S, _tell, shorten(path.name))
+    except OSError as error:
         raise BadAudio(
-            f"{shorten(path)} cannot be read as audio; give a wav or flac file that exists."
+            f"{shorten(path.name)} cannot be read ({error.strerror}); give a recording that exists."
         ) from error
-    if not len(samples):
-        raise BadAudio(f"{shorten(path)} holds no sound.")
-    # as the reference does, not the mean of the channels
-    mono = np.ascontiguousarray(samples[:, 0])
-    return (
-        mono if rate_hz == SAMPLE_RATE_HZ else soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
-    )
+
+
+def _tell(text: str) -> None:
+    print(f"personaplex-app: {text}", file=sys.stderr)
 
 
 @contextmanager

@@ -131,8 +131,10 @@ def write_conversation(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        soundfile.write(part / USER_AUDIO, spoken.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
-        soundfile.write(part / AGENT_AUDIO, agent.samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+        for name, samples in ((USER_AUDIO, spoken.samples), (AGENT_AUDIO, agent.samples)):
+            # a file object: libsndfile refuses names that are not UTF-8
+            with (part / name).open("wb") as file:
+                soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         chunks = [
             {"text": word["text"], "timestamp": [word["start_s"], word["end_s"]]}
             for word in result.agent_words
@@ -194,7 +196,10 @@ def read_sides(root: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
     """
     folder = root / CONVERSATIONS / result.conversation.name
     try:
-        sides = [soundfile.read(folder / name, dtype="float32")[0] for name in (USER_AUDIO, AGENT_AUDIO)]
+        sides = []
+        for name in (USER_AUDIO, AGENT_AUDIO):
+            with (folder / name).open("rb") as file:
+                sides.append(soundfile.read(file, dtype="float32")[0])
     except (OSError, soundfile.LibsndfileError):
         raise StorageError(
             f"The sound of {result.conversation.name} cannot be read; delete its folder and run again."

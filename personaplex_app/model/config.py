@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError, shorten
+from ..foreign_files import told_apart
 
 # the first of Mimi's 32, which the model was trained with
 AGENT_CODEBOOKS = 8
@@ -282,10 +283,11 @@ def read_json(path: Path) -> dict[str, Any]:
                 f"{path.name} is larger than 1 MB; a configuration is a few lines. Download it again."
             )
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
+    except (OSError, ValueError, RecursionError) as error:
+        otherwise = (
             f"{path.name} cannot be read as JSON ({type(error).__name__}); download the checkpoint again."
-        ) from error
+        )
+        raise WeightsError(told_apart(path, otherwise)) from error
     if not isinstance(data, dict):
         raise WeightsError(f"{path.name} must hold a JSON object; download the checkpoint again.")
     return data

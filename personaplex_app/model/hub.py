@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from httpx import LocalProtocolError
 from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from ..errors import EngineUnavailable, WeightsError
 from .config import CONFIG_FILE
-from .hub_errors import cached_or_unavailable, disk_error, not_a_hub, refused
-from .hub_repo import COMMIT, FILES, RELEASED, HubAccess, HubRepo, cached, named_files
+from .hub_errors import cached_or_unavailable, disk_error, not_a_hub, refused, unusable_token
+from .hub_repo import COMMIT, FILES, HASH, RELEASED, HubAccess, HubRepo, cached, named_files
 from .transfer import HTTPError, Source, digest, download
 
 SPARE_BYTES = 200_000_000
@@ -34,9 +34,6 @@ SPARE_BYTES = 200_000_000
 RECEIPTS_FILE = "checked.json"
 Report = Callable[[Literal["downloading", "loading"], str, float], None]
 """Called with the stage, what is being done, and the share done, 0 to 1."""
-
-# a git object id for small files, a sha256 for large ones
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,8 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
             )
             for each in info.siblings or ()
         }
+    except (UnicodeEncodeError, LocalProtocolError) as error:
+        raise unusable_token(access) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise not_a_hub(access) from error
     if not COMMIT.fullmatch(info.sha or ""):
@@ -218,7 +217,7 @@ def _part(blob: Path) -> Path:
 
 def _listed_file(repo: HubRepo, listing: Mapping[str, HubFile], name: str) -> HubFile:
     file = listing.get(name)
-    if file is None or not _HASH.fullmatch(file.hash):
+    if file is None or not HASH.fullmatch(file.hash):
         raise WeightsError(
             f"The Hub repository {repo} has no {name}: it is not a whole PersonaPlex checkpoint. "
             f"Use --checkpoint {RELEASED}, or one laid out like it."
@@ -235,7 +234,7 @@ def _check_cached(repo: HubRepo, folder: Path, receipts: _Receipts, report: Repo
         path = folder / name
         _check_known(repo, name, path)
         expected = path.resolve().name
-        if not _HASH.fullmatch(expected) or receipts.has(path, expected):
+        if not HASH.fullmatch(expected) or receipts.has(path, expected):
             continue
         size_bytes = max(path.stat().st_size, 1)
         found = digest(

@@ -93,6 +93,15 @@ def not_a_hub(access: HubAccess) -> EngineUnavailable:
     )
 
 
+def unusable_token(access: HubAccess) -> EngineUnavailable:
+    """Return the error for a token that cannot be sent."""
+    where = "PERSONAPLEX_HF_TOKEN or HF_TOKEN" if access.token else "the Hub's own login"
+    return EngineUnavailable(
+        f"The token of {where} holds a character that is no part of one. Copy it again from"
+        f" https://huggingface.co/settings/tokens, {this_platform().token_step}, and start again."
+    )
+
+
 def disk_error(error: OSError, folder: Path) -> EngineUnavailable:
     """Return the error for a file that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -22,6 +22,9 @@ RELEASED_REVISION = "fdaf4090a61cb315c138a1faee287ffd6c716309"
 RELEASED_SHA256 = {TOKENIZER_FILE: "78d4336533ddc26f9acf7250d7fb83492152196c6ea4212c841df76933f18d2d"}
 """Hashes of the pinned revision's files that are known without asking the Hub."""
 FILES = (CONFIG_FILE, TOKENIZER_FILE, VOICES_FILE, MIMI_FILE, LM_FILE)
+SUMS_FILE = "SHA256SUMS"
+# a git object id for small files, a sha256 for large ones
+HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # as the Hub allows names: neither ".." nor "--" in them
 _REPO = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w./-]*)?")
@@ -94,6 +97,27 @@ def cached(repo: HubRepo, access: HubAccess) -> Path | None:
         and all((folder / name).is_file() for name in named_files(folder))
     )
     return folder if whole else None
+
+
+def known_hashes(folder: Path) -> dict[str, str]:
+    """Return the hashes that a folder of its own knows for its files, by name.
+
+    They stand in a file SHA256SUMS, as `sha256sum` writes it, or in what `hf download --local-dir` notes.
+    """
+    found: dict[str, str] = {}
+    for name in FILES:
+        try:
+            noted = folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
+            found[name] = noted.read_text("utf-8").split("\n")[1].strip()
+        except (OSError, ValueError, IndexError):
+            continue
+    try:
+        lines = (folder / SUMS_FILE).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        lines = []
+    for hash_, _, name in (line.strip().partition(" ") for line in lines):
+        found[name.lstrip(" *")] = hash_.lower()
+    return {name: hash_ for name, hash_ in found.items() if name in FILES and HASH.fullmatch(hash_)}
 
 
 def named_files(folder: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..errors import EngineError, WeightsError, shorten
+from ..foreign_files import absent, told_apart
 from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, read_mimi_config
 from .lm import Lm
 from .mimi import Mimi, finish_loading
@@ -102,17 +103,13 @@ def _without_unused_codebooks(config: MimiConfig) -> MimiConfig:
 @contextmanager
 def _open_weights(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
-        raise WeightsError(
-            f"{path.name} is not in {shorten(path.parent)}. Give the folder of a whole checkpoint, or its Hub"
-            " repository."
-        )
+        raise WeightsError(absent(path))
     try:
         with safe_open(path, framework="pt", device="cpu") as weights:
             yield weights
     except SafetensorError as error:
-        raise WeightsError(
-            f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}"
-        ) from error
+        otherwise = f"{path.name} is cut off or not a safetensors file ({shorten(error, 80)}). {NEXT_STEP}"
+        raise WeightsError(told_apart(path, otherwise)) from error
     except OSError as error:
         raise WeightsError(
             f"{path.name} cannot be read ({error.strerror or type(error).__name__}). Check the disk and try"

@@ -7,6 +7,7 @@ from pathlib import Path
 import sentencepiece
 
 from ..errors import BadPrompt, WeightsError
+from ..foreign_files import absent, told_apart
 from .prompt import with_system_tags
 
 NAMED = {0: "EPAD", 3: "PAD"}
@@ -22,16 +23,18 @@ class TextTokenizer:
     def __init__(self, path: Path) -> None:
         """Raises: WeightsError when the file is not a SentencePiece model."""
         if not path.is_file():
-            raise WeightsError(
-                f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
-            )
+            raise WeightsError(absent(path))
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+            # an empty file is a model without pieces to the package
+            if not len(self):
+                raise RuntimeError("no pieces")
         except (OSError, RuntimeError) as error:
-            raise WeightsError(
+            otherwise = (
                 f"{path.name} is not a SentencePiece model ({type(error).__name__}). Download the checkpoint"
                 " again."
-            ) from error
+            )
+            raise WeightsError(told_apart(path, otherwise)) from error
 
     def __len__(self) -> int:
         return self._pieces.get_piece_size()

@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 
 from ..atomic import write_atomically
 from ..errors import WeightsError, shorten
+from ..foreign_files import absent
 from ..voices import MAX_VOICE_BYTES, read_archive
 from .config import CACHE_COLUMNS, COLUMN_ROWS, LmConfig
 from .lm import Lm
@@ -26,6 +27,7 @@ from .prompt import VoicePrompt
 
 MAX_VOICE_FRAMES = 1000
 INDEX_FILE = "voices.json"
+MAX_PICKLE_BYTES = 16 * 2**10
 SELF_TEST_ERROR = 0.05
 """Relative error that adding 17 numbers in bfloat16 can explain; a wrong order of keys makes more than 1."""
 ALLOWED_GLOBALS = {
@@ -69,6 +71,13 @@ def _check_pickle(name: str, data: bytes) -> None:
             if packed or sum(record.file_size for record in records) > MAX_VOICE_BYTES:
                 raise WeightsError(
                     f"The voice file {name}.pt unpacks to more than it holds. Download voices.tgz again."
+                )
+            if any(
+                record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE_BYTES for record in records
+            ):
+                raise WeightsError(
+                    f"The voice file {name}.pt holds a pickle of more than {MAX_PICKLE_BYTES:,} bytes, as no"
+                    " voice does. Download voices.tgz again."
                 )
             pickles = [archive.read(record) for record in records if record.filename.endswith(".pkl")]
         # `genops` only parses the pickle and never executes it
@@ -241,9 +250,7 @@ def _into_store(store: Path, source: str, voices: dict[str, VoicePrompt]) -> Non
 
 def _sha256_of(path: Path) -> str:
     if not path.is_file():
-        raise WeightsError(
-            f"{path.name} is missing. Give the folder of a whole checkpoint, or its Hub repository."
-        )
+        raise WeightsError(absent(path))
     if path.stat().st_size > 16 * MAX_VOICE_BYTES:
         raise WeightsError(
             f"{path.name} has {path.stat().st_size:,} bytes; the released one has 6 to 8 million. Download it"

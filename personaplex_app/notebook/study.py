@@ -30,11 +30,13 @@ from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
 from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..evaluation.summary import cases, remarks, summarise
 from ..evaluation.summary_text import text_of
+from ..platform_detection import this_platform
 from ..settings import Settings
 from .blind_test import LOOK, NotebookBlindTest, player
 
 MODES = ("demo", "gpu", "checkpoint")
 READY_S = 180.0
+_READY = re.compile(r"is ready at (\S+)  \(ctrl-C ends it\)(.*)\n")
 NO_SECRET = {
     "SecretNotFoundError": (
         "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again."
@@ -251,7 +253,7 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
     log = Path(out.name)
     # `serve` prints its address once it is ready, and another port where this one is in use
     until_s = time.monotonic() + READY_S
-    while not (ready := re.search(r"is ready at (\S+)", log.read_text("utf-8", "replace"))):
+    while not (ready := _READY.search(log.read_text("utf-8", "replace"))):
         if process.poll() is not None or time.monotonic() > until_s:
             process.kill()
             process.wait()
@@ -260,6 +262,13 @@ def open_app(engine: str = "auto", share: bool = False, **settings: str | int | 
             )
         time.sleep(0.2)
     app = LiveApp(ready[1], process)
+    if share and (missing := ready[2]):
+        why = re.search(r"Could not create share link\. (.*)", log.read_text("utf-8", "replace"))
+        print(f"The app runs{missing}. {why[1] if why else ''}".strip())
+        # the address of a machine elsewhere leads nowhere
+        if this_platform().name != "colab":
+            print(f"On this machine itself it is at {app.url}")
+        return app
     _show(f"<p><a href='{escape(app.url)}' target='_blank' rel='noopener'>Open the live app</a></p>")
     print(f"The app is at {app.url}")
     return app

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine.contract import Capabilities, TurnLatency, Utterance
+from ..errors import WeightsError
 from ..protocol_events import Word
 from ..speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ..speech.speech_finder import SpeechFinder, align_to_sound
@@ -58,6 +59,16 @@ class Transcriber:
         )
         return replace(rendering, utterances=tuple(everything), turn_latencies=turn_latencies(turns, answers))
 
+    def hears_speech(self, samples: np.ndarray) -> bool:
+        """Return whether a recording has speech in it, or whether that cannot be found out here.
+
+        Shapes: `samples` is float32 [N] at 24 kHz.
+        """
+        try:
+            return bool(self._segments(samples))
+        except (WeightsError, ImportError):
+            return True
+
     def _user(self, samples: np.ndarray) -> tuple[list[Span], tuple[Utterance, ...]]:
         # many voices answer the same recording, which is transcribed once
         key = hashlib.sha256(samples.tobytes()).digest()
@@ -70,9 +81,11 @@ class Transcriber:
 
     def _speech(self, samples: np.ndarray) -> list[Span]:
         """Return the spans of speech, from first to last audible sample."""
+        return align_to_sound(self._segments(samples), Sound(samples, SAMPLE_RATE_HZ, 1))
+
+    def _segments(self, samples: np.ndarray) -> list[Span]:
         self._finder = self._finder or SpeechFinder()
-        sound = Sound(samples, SAMPLE_RATE_HZ, 1)
-        return align_to_sound(self._finder.segments(sound), sound)
+        return self._finder.segments(Sound(samples, SAMPLE_RATE_HZ, 1))
 
     def _recognise(self, samples: np.ndarray, turns: list[Span]) -> tuple[Utterance, ...]:
         if not turns:

@@ -33,6 +33,7 @@ from ..rendering.cache import RenderCache
 from ..rendering.render import Rendering, RenderRequest, request
 from ..sessions.shares import Shares, least_missed
 from ..settings import Settings
+from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from ..voices import CLONE_PREFIX
@@ -69,6 +70,7 @@ class ComparisonInput:
     samples: np.ndarray
     private: bool
     sharers: Sharers = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -174,10 +176,14 @@ class Comparisons:
     def add_recording(self, caller: Principal, data: bytes, title: str) -> ComparisonInput:
         """Return a recording as an input, for the caller's owner. Raises: BadInput, BadAudio."""
         owner = caller.required_owner
-        samples = audio.decode(data, MAX_RECORDING_S)
+        notes: list[str] = []
+        samples = audio.decode(data, MAX_RECORDING_S, notes.append, "Your recording")
+        if not self.app_state.transcriber.hears_speech(samples):
+            notes.append(NO_SPEECH)
         # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
-        made = ComparisonInput(id_, title[:60] or "Recording", "", samples, True, caller.sharers)
+        title = title[:60] or "Recording"
+        made = ComparisonInput(id_, title, "", samples, True, caller.sharers, tuple(notes))
         with self._recording:
             self._recordings[id_] = made
             self._recordings.move_to_end(id_)

@@ -11,6 +11,7 @@ from . import weights
 from .quality import SILENT_DB, blocks_db
 from .sound import Sound, Span
 
+NO_SPEECH = "The agent answers silence: no speech was heard in your recording."
 RATE_HZ = 16_000
 THRESHOLD = 0.5
 MIN_SPEECH_MS = 250

@@ -16,7 +16,7 @@ import anyio.to_thread
 import gradio as gr
 import numpy as np
 
-from ..audio import decode
+from ..audio import Note, decode
 from ..engine.contract import Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
@@ -30,6 +30,7 @@ from ..server.engine_supervisor import EngineSupervisor
 from ..server.leasing import usable_engine_here
 from ..server.render_job import RenderJob
 from ..sessions.admission import Admission
+from ..speech.speech_finder import NO_SPEECH
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
 from .static import STATIC, mount_script, read_static
@@ -51,7 +52,8 @@ SAMPLING_TITLES = {
 Sound = tuple[int, np.ndarray]
 # what the page shows; the agent's sound; both sides' sound
 Update = tuple[Any, Any, Any]
-Ask = Callable[[], Awaitable[render.RenderRequest]]
+Ask = Callable[[], Awaitable[tuple[render.RenderRequest, list[str]]]]
+"""Returns what to render, and what was done to the recording."""
 
 
 def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
@@ -278,10 +280,14 @@ class _RespondTab:
 
     async def _ask(
         self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
-    ) -> render.RenderRequest:
+    ) -> tuple[render.RenderRequest, list[str]]:
         config = self._app_state.session_config(chat())
-        samples = await anyio.to_thread.run_sync(_read_clip, clip)
-        return render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
+        notes: list[str] = []
+        samples = await anyio.to_thread.run_sync(_read_clip, clip, notes.append)
+        if not await anyio.to_thread.run_sync(self._app_state.transcriber.hears_speech, samples):
+            notes.append(NO_SPEECH)
+        asked = render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
+        return asked, notes
 
     async def again(
         self, _: Any, event: gr.EventData, request: gr.Request | None = None
@@ -290,7 +296,7 @@ class _RespondTab:
         # `EventData` itself raises for a key that is missing
         wanted = event._data if isinstance(event._data, dict) else {}
 
-        async def ask() -> render.RenderRequest:
+        async def ask() -> tuple[render.RenderRequest, list[str]]:
             try:
                 before = await anyio.to_thread.run_sync(
                     self._app_state.renderings.get, str(wanted.get("key"))
@@ -308,9 +314,8 @@ class _RespondTab:
                 prompt=before.meta.prompt,
             )
             config = self._app_state.session_config(chat)
-            return render.request(
-                before.user, SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
-            )
+            again = SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
+            return render.request(before.user, again), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:
             async for told in answers:
@@ -356,7 +361,7 @@ class _RespondTab:
         self, supervisor: EngineSupervisor, ask: Ask, asker: Asker, working: Callable[..., Update]
     ) -> AsyncGenerator[Update, None]:
         yield working(text="Reading your recording…")
-        asked = await ask()
+        asked, notes = await ask()
         if supervisor.state.stage != "ready":
             yield working(text=f"{supervisor.choice.title} is getting ready…")
             await supervisor.ready(lambda state: None)
@@ -379,7 +384,13 @@ class _RespondTab:
             )
         described = await anyio.to_thread.run_sync(render_files.describe, done)
         files = {form: f"/api/renderings/{done.key}/answer.{form}" for form in render_files.FORMS}
-        shown = {"state": "done", "cached": not job.batch.rendered_s, "files": files, **described}
+        shown = {
+            "state": "done",
+            "cached": not job.batch.rendered_s,
+            "files": files,
+            "notes": notes,
+            **described,
+        }
         yield shown, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))
 
 
@@ -407,7 +418,7 @@ def _sound(samples: np.ndarray) -> Sound:
     return SAMPLE_RATE_HZ, render_files.to_int16(samples)
 
 
-def _read_clip(path: str | None) -> np.ndarray:
+def _read_clip(path: str | None, note: Note) -> np.ndarray:
     if not path:
         raise BadInput("There is no recording yet; record something or choose a file first.")
     file = Path(path)
@@ -418,6 +429,7 @@ def _read_clip(path: str | None) -> np.ndarray:
                 f"The file has {size_bytes >> 20} MiB; the limit is {MAX_CLIP_BYTES >> 20} MiB. Cut it, or"
                 " save it as mp3."
             )
-        return decode(file.read_bytes(), MAX_CLIP_S)
+        with file.open("rb") as recording:
+            return decode(recording, MAX_CLIP_S, note, "Your recording")
     except OSError as error:
         raise BadAudio(f"The recording {shorten(file.name)} is gone; choose it again.") from error

@@ -1,83 +1,154 @@
-"""Unpack an untrusted zip of outputs: within size limits, into its folder only, sound and JSON files only."""
+"""Unpack an untrusted zip of outputs: within size limits, into its folder only, the samples' files only."""
 
 from __future__ import annotations
 
+import io
+import lzma
+import unicodedata
 import zipfile
+import zlib
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from posixpath import commonpath
 
+from ...audio import MAX_KEPT_RATE_HZ, Note
 from ...errors import BadInput, shorten
-from .folders import MAX_AUDIO_S, MAX_CHANNELS, MAX_RATE_HZ, Note
+from .folders import AGENT_AUDIO, AGENT_WORDS, ANNOTATIONS, MAX_AUDIO_S, USER_AUDIO
 
 MAX_FILES = 4_000
 MAX_BYTES = 512 << 20
-MAX_FILE_BYTES = int(MAX_AUDIO_S) * MAX_RATE_HZ * MAX_CHANNELS * 4 + 65_536
-MAX_DEPTH = 4
-SUFFIXES = (".wav", ".json")
+MAX_FILE_BYTES = int(MAX_AUDIO_S) * MAX_KEPT_RATE_HZ * 2 * 4 + 65_536
+MAX_DIRECTORY_BYTES = 2 << 20
+"""Most that the list of names may have: some 20,000 of them."""
+MAX_NAME_CHARS = 60
+SAMPLE_FILES = (AGENT_WORDS, AGENT_AUDIO, USER_AUDIO, *ANNOTATIONS)
 _BLOCK_BYTES = 1 << 20
+_UTF8_FLAG = 0x800
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,  # encrypted, or packed by a method that is not known
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,  # names that are no Unicode
+    zlib.error,
+    lzma.LZMAError,
+)
+_NAMED = 3
 
 
 def unpack(archive: Path, into: Path, note: Note) -> Path:
-    """Unpack the files that can be scored and return the folder that holds the samples' folders.
+    """Unpack the samples into one folder each below `into`, and return it.
 
-    A bad entry is skipped and reported to `note`.
-    Raises: BadInput when the file is no zip, is too large, or holds nothing to score.
+    They may lie in any folders, and files beside them, under names in any case and of any system. What is
+    not taken is reported to `note`.
+    Raises: BadInput when the file is no zip, is too large, or holds no sample.
     """
     try:
-        with zipfile.ZipFile(archive) as file:
-            wanted = [entry for entry in file.infolist() if _is_wanted(entry)]
+        with _BoundedReads(archive) as packed, zipfile.ZipFile(packed) as file:
+            wanted, beside = _sorted_out(file)
             if len(wanted) > MAX_FILES:
                 raise BadInput(
-                    f"The zip holds {len(wanted):,} files; at most {MAX_FILES:,} are scored here. Use"
-                    " evaluate score for more."
+                    f"The zip holds {len(wanted):,} files of samples; at most {MAX_FILES:,} are scored here."
+                    " Use evaluate score for more."
                 )
+            folders = _folder_names({path.parent for path, _ in wanted})
             left_bytes = MAX_BYTES
-            for entry in wanted:
-                if (target := into.joinpath(*PurePosixPath(entry.filename).parts)).exists():
+            for path, entry in wanted:
+                target = into / folders[path.parent] / path.name
+                if target.exists():
                     note(
-                        f"The zip holds {shorten(entry.filename)} twice; the first is scored, take the other"
-                        " out."
+                        f"The zip holds {shorten(str(path))} twice; the first is scored, take the other out."
                     )
-                    continue
-                if entry.file_size > MAX_FILE_BYTES:
-                    size = f"{entry.file_size >> 20} MiB"
+                elif entry.file_size > MAX_FILE_BYTES:
                     note(
-                        f"{shorten(entry.filename)} has {size} and was left out; cut it to {MAX_AUDIO_S:.0f}"
-                        " s or less."
+                        f"{shorten(str(path))} has {entry.file_size >> 20} MiB and was left out; cut it to"
+                        f" {MAX_AUDIO_S:.0f} s or less."
                     )
-                    continue
-                left_bytes = _extract(file, entry, target, left_bytes)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+                else:
+                    left_bytes = _extract(file, entry, target, left_bytes)
+    except _UNREADABLE:
         raise BadInput(
             "The file cannot be unpacked; make a plain zip, without a password, of ROOT/ID/output.json and"
             " so on."
         ) from None
+    found = f"; it holds {_listed(beside)}" if beside else ""
     if not wanted:
         raise BadInput(
-            "The zip holds neither wav nor JSON; make one of ROOT/ID/output.json, output.wav and so on."
+            f"The zip holds no sample: there is no {AGENT_WORDS}, {AGENT_AUDIO} or {USER_AUDIO} in it{found}."
+            f" Make one of ROOT/ID/{AGENT_WORDS} and so on."
         )
-    # archives usually wrap everything in one or more folders: descend to the one that holds the samples
-    root = into
-    while (
-        len(inside := list(root.iterdir())) == 1
-        and inside[0].is_dir()
-        and not any(path.is_file() for path in inside[0].iterdir())
-    ):
-        root = inside[0]
-    return root
+    if beside:
+        note(f"Passed over, as no part of a sample: {_listed(beside)}.")
+    return into
 
 
-def _is_wanted(entry: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(entry.filename)
-    # no entry may be written outside the target folder, on Windows neither
-    safe = (
-        not path.is_absolute()
-        and ".." not in path.parts
-        and "\\" not in entry.filename
-        and len(path.parts) <= MAX_DEPTH
-    )
-    # macOS adds "__MACOSX" and "._" copies of every file
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return safe and not hidden and not entry.is_dir() and path.suffix.lower() in SUFFIXES
+def _sorted_out(file: zipfile.ZipFile) -> tuple[list[tuple[PurePosixPath, zipfile.ZipInfo]], list[str]]:
+    """Return the samples' files with the paths that they stand for, and the names of others."""
+    wanted: list[tuple[PurePosixPath, zipfile.ZipInfo]] = []
+    beside: list[str] = []
+    for entry in file.infolist():
+        name = _name_of(entry)
+        path = PurePosixPath(name)
+        # what systems add of their own: __MACOSX, "._" copies, .DS_Store
+        hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
+        if hidden or name.endswith("/") or not path.parts:
+            continue
+        safe = not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[0]
+        if safe and path.name.casefold() in SAMPLE_FILES:
+            wanted.append((path.with_name(path.name.casefold()), entry))
+        else:
+            beside.append(name)
+    return wanted, beside
+
+
+def _name_of(entry: zipfile.ZipInfo) -> str:
+    """Return an entry's name with slashes, in the composed form of Unicode."""
+    name = entry.filename
+    if not entry.flag_bits & _UTF8_FLAG:
+        with suppress(UnicodeError):
+            # macOS writes UTF-8 without saying so, and `zipfile` reads that as code page 437
+            name = name.encode("cp437").decode("utf-8")
+    # Windows PowerShell 5 separates with backslashes
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _folder_names(folders: set[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """Return a name of its own for each sample's folder: its path below the folder that holds them all."""
+    parents = {folder.parent for folder in folders}
+    root = PurePosixPath(commonpath(parents)) if parents else PurePosixPath()
+    names: dict[PurePosixPath, str] = {}
+    taken: defaultdict[str, int] = defaultdict(int)
+    for folder in sorted(folders):
+        name = "-".join(folder.relative_to(root).parts)[-MAX_NAME_CHARS:] or "sample"
+        taken[name] += 1
+        names[folder] = name if taken[name] == 1 else f"{name}~{taken[name]}"
+    return names
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(map(shorten, names[:_NAMED])) + more
+
+
+class _BoundedReads(io.FileIO):
+    """A file of which little can be read at once: `zipfile` reads the whole list of names in one piece, and
+    makes an object of each.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            at = self.tell()
+            size = self.seek(0, io.SEEK_END) - at
+            self.seek(at)
+        if size > MAX_DIRECTORY_BYTES:
+            raise BadInput(
+                "The zip holds too many files to look through; pack the samples' folders alone. Use evaluate"
+                " score for more."
+            )
+        return super().read(size) or b""
 
 
 def _extract(file: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_bytes: int) -> int:

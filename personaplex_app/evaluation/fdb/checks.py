@@ -30,7 +30,7 @@ _COMPARE_S = 60.0
 def check_sound(sound: Sound, name: str, note: Note) -> None:
     """Report doubts about one sound file to `note`."""
     if sound.channels > 1:
-        note(f"{name} has {sound.channels} different channels; their mean is scored, give one speaker alone.")
+        note(f"{name} has {sound.channels} different channels, scored as one; give one speaker alone.")
     if sound.rate_hz < MIN_SPEECH_RATE_HZ:
         note(
             f"{name} has {sound.rate_hz} samples a second; below {MIN_SPEECH_RATE_HZ} speech is found less"

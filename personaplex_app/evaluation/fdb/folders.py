@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
-
+from ...audio import Note, read_recording
 from ...errors import BadAudio, BadInput, shorten
 from ...protocol_events import Word
 from ...speech.sound import Sound, Span
@@ -25,15 +21,11 @@ from ...units import frames_to_s
 
 MAX_JSON_BYTES = 8 << 20
 MAX_AUDIO_S = 600.0
-MAX_CHANNELS = 2
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 48_000
 USER_AUDIO = "input.wav"
 AGENT_AUDIO = "output.wav"
 AGENT_WORDS = "output.json"
 ANNOTATIONS = ("pause.json", "turn_taking.json", "interrupt.json")
 NO_WORD = frozenset(("PAD", "EPAD", "BOS", "EOS", "<s>", "</s>"))
-Note = Callable[[str], None]
 
 
 def sample_folders(root: Path) -> list[Path]:
@@ -263,46 +255,17 @@ def _remedy(name: str) -> str:
 # -- audio -----------------------------------------------------------------------------------------
 
 
-def read_sound(path: Path) -> Sound:
-    """Return a file's audio, its channels averaged.
+def read_sound(path: Path, note: Note = lambda text: None) -> Sound:
+    """Return a file's audio at its own rate, mixed down; what was done to it is reported to `note`.
 
     Raises: BadAudio when it is missing, empty, too long, holds NaN or cannot be decoded.
     """
-    if not os.path.isfile(path):
-        raise BadAudio(f"{label(path)} is missing; put the sound of that side there, as wav.")
     try:
-        with soundfile.SoundFile(path) as file:
-            _check_size(file, path)
-            channels = file.read(dtype="float32", always_2d=True)
-            rate_hz = file.samplerate
-    except (OSError, soundfile.LibsndfileError):
-        raise BadAudio(
-            f"{label(path)} cannot be read as audio; write it again as wav (16-bit PCM)."
-        ) from None
-    if not len(channels):
-        raise BadAudio(f"{label(path)} holds no sound; write it again.")
-    if not np.isfinite(channels).all():
-        raise BadAudio(f"{label(path)} holds values that are not numbers (NaN or infinite); render it again.")
-    return Sound(
-        channels[:, 0] if _is_mono(channels) else channels.mean(axis=1),
-        rate_hz,
-        1 if _is_mono(channels) else channels.shape[1],
-    )
-
-
-def _check_size(file: soundfile.SoundFile, path: Path) -> None:
-    if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
-        raise BadAudio(
-            f"{label(path)} has {file.samplerate} samples a second; from {MIN_RATE_HZ} to {MAX_RATE_HZ} can"
-            " be scored."
-        )
-    if file.frames / file.samplerate > MAX_AUDIO_S or file.channels > MAX_CHANNELS:
-        raise BadAudio(
-            f"{label(path)} is {file.frames / file.samplerate:.0f} s of {file.channels} channels; "
-            f"at most {MAX_AUDIO_S:.0f} s of {MAX_CHANNELS} are scored, cut it into conversations."
-        )
-
-
-def _is_mono(channels: np.ndarray) -> bool:
-    """Return whether all channels are the same: one voice, saved twice."""
-    return bool((channels == channels[:, :1]).all())
+        # a file object: libsndfile refuses names that are not UTF-8
+        with path.open("rb") as file:
+            found = read_recording(file, MAX_AUDIO_S, note, label(path), keep_rate=True)
+    except (FileNotFoundError, IsADirectoryError):
+        raise BadAudio(f"{label(path)} is missing; put the sound of that side there, as wav.") from None
+    except OSError as error:
+        raise BadAudio(f"{label(path)} cannot be read ({error.strerror}); check the file.") from None
+    return Sound(found.samples, found.rate_hz, found.channels)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import intervals
-from ...errors import BadInput, shorten
+from ...errors import BadInput
 from ...protocol_events import Word
 from ...speech.sound import AGENT_GAP_S, USER_GAP_S, Sound, Span, merged
 from ...speech.speech_finder import SpeechFinder, align_to_sound, to_tenths
@@ -133,7 +133,7 @@ class Sample:
         return self._noted(lambda: self.user)
 
     def _sound(self, file: str) -> Sound:
-        sound = read_sound(self._folder / file)
+        sound = read_sound(self._folder / file, self._note)
         checks.check_sound(sound, self._name(file), self._note)
         return sound
 
@@ -311,9 +311,7 @@ def score_folder(task: str, root: Path, human_file: Path | None = None) -> Score
             scores.problems.append(Problem(name, str(error), True))
     if not scores.per_sample:
         first = next(problem for problem in scores.problems if problem.skipped)
-        raise BadInput(
-            f"None of the {len(folders)} samples in {shorten(root)} can be scored; the first: {first.message}"
-        )
+        raise BadInput(f"None of the {len(folders)} samples can be scored; the first: {first.message}")
     scores.aggregate = _aggregate(scores.per_sample)
     if human is None:
         _without_divergence(scores)

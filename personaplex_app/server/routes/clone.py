@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -32,6 +33,8 @@ from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, principal_and_id, principal_of, private_json
 from ..threads import in_thread
 from ..uploads import MAX_UPLOADS, uploaded
+
+log = logging.getLogger(__name__)
 
 MAX_RECORDING_S = 60.0
 MAX_RECORDING_BYTES = 24 << 20
@@ -145,16 +148,18 @@ class _CloneApi:
         with self._uploads.place(caller):
             return await in_thread(limiter, work, await uploaded(request, limit_bytes))
 
-    def _pick(self, body: bytes) -> tuple[np.ndarray, Picked]:
-        recording = audio.decode(body, MAX_RECORDING_S)
+    def _pick(self, body: bytes, note: audio.Note) -> tuple[np.ndarray, Picked]:
+        recording = audio.decode(body, MAX_RECORDING_S, note, "Your recording")
         return recording, self._picker.pick(recording)
 
     def _preview(self, body: bytes) -> dict[str, Any]:
-        recording, picked = self._pick(body)
+        notes: list[str] = []
+        recording, picked = self._pick(body, notes.append)
         levelled = audio.at_loudness(picked.samples, CLONE_LUFS)
         wav = io.BytesIO()
         soundfile.write(wav, np.clip(levelled, -1.0, 1.0), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         return {
+            "notes": notes,
             "recording_s": round(len(recording) / SAMPLE_RATE_HZ, 2),
             "picked_s": round(picked.duration_s, 2),
             "spans_s": [[round(start_s, 3), round(end_s, 3)] for start_s, end_s in picked.spans],
@@ -165,7 +170,7 @@ class _CloneApi:
         }
 
     def _clone(self, body: bytes) -> bytes:
-        return self._app_state.cloner().clone(self._pick(body)[1].samples)
+        return self._app_state.cloner().clone(self._pick(body, log.info)[1].samples)
 
     def _check(self, body: bytes) -> bytes:
         self._app_state.cloner().check_clone(body)

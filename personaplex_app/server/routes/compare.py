@@ -102,7 +102,8 @@ class _RunApi:
         made = await self._comparisons.heavy(
             self._comparisons.add_recording, caller, body, request.query_params.get("title", "")
         )
-        return private_json({"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}, 201)
+        about = {"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}
+        return private_json({**about, "notes": made.notes}, 201)
 
     async def start(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))

@@ -215,7 +215,7 @@ export class CloneDialog {
     const places = spans_s.length > 1 ? ` from ${spans_s.length} places` : "";
     const loudness = String(found.loudness_lufs).replace("-", "−");
     const text = `${length} picked${places}, brought to ${loudness} LUFS. This is what the model hears.`;
-    say(part(this.root, "clone-picked"), text);
+    say(part(this.root, "clone-picked"), [text, ...found.notes].join(" "));
     show(part(this.root, "clone-preview"), true);
     this.report("");
     this.ask(name);

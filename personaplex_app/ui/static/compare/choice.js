@@ -234,7 +234,7 @@ export class Choice {
       const length = `${made.duration_s.toFixed(1)} s, yours; not kept`;
       this.recordings.append(this.card("recording", made.id, made.title, length, true));
       show(part(this.root, "room-field"), true);
-      this.report("");
+      this.report(made.notes.join(" "));
       this.count();
     } catch (error) {
       this.report(error.message);

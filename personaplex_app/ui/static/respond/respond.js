@@ -62,7 +62,7 @@ class Answers {
   }
 
   add(answer) {
-    this.tell("idle", renderedText(answer));
+    this.tell("idle", [renderedText(answer), ...answer.notes].join(" "));
     this.remove(answer.key);
     const recording = new Recording(answer, {
       files: answer.files,
