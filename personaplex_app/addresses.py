@@ -42,7 +42,9 @@ def plain_host(text: str) -> str:
     try:
         return str(plain_ip(text))
     except ValueError:
-        name = text.encode("idna").decode().lower().removesuffix(".") if text else ""
+        # the codec takes quotes and dashes of print too, which are in no name
+        plain = all(letter.isalnum() or letter in ".-_" for letter in text)
+        name = text.encode("idna").decode().lower().removesuffix(".") if text and plain else ""
     if not _NAME.fullmatch(name):
         raise ValueError("it is neither a name nor an IP address")
     return name

@@ -92,12 +92,6 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     return has_host and plain and parts.scheme in schemes
 
 
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[\w.:%-]+", text) or "//" in text:
-        raise ValueError("a host name or an IP address alone, such as 127.0.0.1")
-    return text
-
-
 def _sockets(text: str) -> tuple[str, ...]:
     """Return the WebSocket addresses of a comma-separated list, each once, in order."""
     return tuple(dict.fromkeys(_socket(each.strip()) for each in text.split(",") if each.strip()))
