@@ -75,7 +75,7 @@ def read(connection):
     said = b""
     while piece := connection.recv(65536):
         said += piece
-    return said.decode()
+    return said.decode("latin-1")
 
 
 def status(connection):
