@@ -38,7 +38,9 @@ LOUD = 0.05
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with app_process(tmp_path_factory.mktemp("app"), slots=1, connects_per_minute=600) as running:
+    folder = tmp_path_factory.mktemp("app")
+    # on every network interface: a name that leads to 127.0.0.1 alone is refused there
+    with app_process(folder, host="0.0.0.0", slots=1, connects_per_minute=600) as running:
         yield running
 
 
