@@ -1,21 +1,21 @@
 """The whole app, its routes listed from itself, Gradio's among them: who may ask what, and what it costs."""
 
 import json
-import re
 from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import WebSocketRoute
 
 from personaplex_app.application import GRADIO_FOLDER, create_app
 from personaplex_app.settings import Settings
 from personaplex_app.ui.page import SESSIONS_REMEMBERED
 
+from .support.app_routes import METHODS, routes_of
+
 # Gradio's page is built for each app; in an event loop, or Gradio makes one that nobody closes
 pytestmark = pytest.mark.slow
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE")
 ODD = (
     "//",
     "/gradio_api/startup-events/",
@@ -24,20 +24,6 @@ ODD = (
     "/docs",
     "/openapi.json",
 )
-
-
-def routes_of(routes: list[BaseRoute], before: str = "") -> list[tuple[str, BaseRoute]]:
-    """Return every route below some, with its path, its parameters filled in."""
-    found = []
-    for route in routes:
-        # FastAPI's own kind of route for a router that was included
-        if router := getattr(route, "original_router", None):
-            found += routes_of(router.routes, before)
-            continue
-        path = before + re.sub(r"\{[^}]*\}", "x", getattr(route, "path", ""))
-        below = getattr(route, "routes", None)
-        found += routes_of(below, path) if below else [(path or "/", route)]
-    return found
 
 
 @pytest.fixture
