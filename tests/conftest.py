@@ -19,6 +19,7 @@ import pytest
 
 from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, longest_first, spent, unasked_soak
 from .support.patience import until
+from .support.reliability import table
 
 if TYPE_CHECKING:  # what these import must see the environment that is set below
     from playwright.sync_api import Browser
@@ -111,7 +112,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in spent(report for reports in terminalreporter.stats.values() for report in reports):
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for line in (*table(reports), *spent(reports)):
         terminalreporter.write_line(line)
 
 
