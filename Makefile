@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 
-.PHONY: run test unit lint audit lock clean
+.PHONY: run test unit reliability lint audit lock clean
 run: $(VENV)/.app
 	$(BIN)/python app.py
 
@@ -20,6 +20,10 @@ test: $(VENV)/.dev
 # no browser, no network, no process beside the tests' own
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -m unit --numprocesses 2 --dist loadfile
+
+# attacks, kills and long runs against the real app, and their figures as a table; half an hour on a quiet machine
+reliability: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak tests/test_reliability.py
 
 lint: $(VENV)/.dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
