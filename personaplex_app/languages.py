@@ -1,4 +1,4 @@
-"""Whether a text is in the language that an engine speaks: scripts and common words, no identifier.
+"""Tell English from other languages by script and by the commonest words, and say so where it matters.
 
 It errs towards silence: names, lists of prices and short texts say nothing about a language.
 """
@@ -7,50 +7,64 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
 
 ENGLISH = "English"
-LEAST_LETTERS = 6
-LEAST_WORDS = 3
-# words that are frequent in one of these languages and no words of English
-_OTHERS: Mapping[str, str] = {
-    "German": "der das und ist du für von mit ein eine einen nicht auf sich bis zu sind wir ihr dein heißt",
-    "French": "le les des du une est et vous pour dans avec sur nous votre je qui ce cette tu êtes",
-    "Spanish": "el los las una y por para con eres es tu su usted nosotros del como está que se trabajas",
-    "Portuguese": "os as uma você é e para com não seu sua dos da em que trabalha do nós são nome",
-    "Italian": "il gli della di che per con sei è una tuo sono nel lavori si chiami e dalle alle",
-    "Dutch": "het een en van je voor met niet jouw werkt bij wij zijn ik heet bent tot dat",
-    "Polish": "jest się nie i w na z do że pracujesz jesteś nazywasz oraz od dla masz",
-    "Turkish": "bir ve için bu ile çalışıyorsun sen adın biz siz saat olarak da de",
-    "Swedish": "och är du för det på med en som heter inte till vi av jobbar från",
-    "Danish, Norwegian": "og er du for det på med en som hedder heter ikke til vi av af jobber arbejder fra",
+_MIN_WORDS = 4
+_MIN_SHARE = 0.12
+_COMMONEST = {
+    "English": "the a an is are you your and of to for in with on at from it we our not this"
+    " that be have i my",
+    "German": "der die das und ist nicht ein eine einen du sie wir ich mit für auf von zu im"
+    " sind dein deine ihr bist heißt bei uhr bis oder wie",
+    "French": "le la les des est et vous nous une un pour dans avec votre notre que qui pas tu"
+    " es du au sur je de à ou en",
+    "Spanish": "el la los las es y una un para con que usted su del por eres tu se de en no al o como lo",
+    "Italian": "il lo la gli è e un una per con che di sei del della non le i al nel tuo si da o",
+    "Portuguese": "o a os as é e um uma para com que você seu sua do da não em de no na se por",
+    "Dutch": "de het een en is je u voor met van niet bent naam op ik wij zijn dat te bij of aan",
+    "Polish": "i w na z do jest się nie to dla po od jesteś twoje masz o za czy",
+    "Swedish": "och är en ett på för med av du som inte till den det i om din ditt vi",
+    "Turkish": "ve bir için ile bu sen siz da de çok olan adın değil mi",
     "Finnish": "ja on ei se sinä olet että joka kun nimesi ovat työskentelet myös tai klo sinun",
     "Hungarian": "és egy az nem hogy van neved dolgozol vagy te mi minden nálunk csak",
     "Czech": "jsi je a se na že pro ve od jsme pracuješ jmenuješ není máš nebo která",
     "Romanian": "și este un o la în nu sunt ești lucrezi pentru cu din sau suntem numești",
     "Indonesian": "anda yang di dan untuk adalah dengan dari ini itu tidak nama bekerja kami pada",
     "Vietnamese": "bạn là và của cho một các có không tên với tại chúng tôi làm",
+    "Danish or Norwegian": "og er du for det på med en som hedder heter ikke til vi av af jobber fra",
 }
-_ENGLISH = (
-    "the you your is are and of for at with that this we our they he she it was not from by can be have has"
-    " will on in to as or a an if when who what how work name called do does about all no yes i my me"
-)
-_OTHER_WORDS = tuple(frozenset(words.split()) for words in _OTHERS.values())
-_ENGLISH_WORDS = frozenset(_ENGLISH.split())
+_WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
+_SCRIPTS = {
+    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
+    "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew",
+    "DEVANAGARI": "Hindi", "THAI": "Thai",
+}  # fmt: skip
 
 
-def is_english(text: str) -> bool:
-    """Return whether a text may well be English; True where there is too little of it to tell."""
-    letters = [char for char in text if char.isalpha()]
-    if len(letters) < LEAST_LETTERS:
-        return True
-    latin = sum(unicodedata.name(char, "").startswith("LATIN") for char in letters)
-    if latin < len(letters) / 2:
-        return False
+def other_language(text: str) -> str:
+    """Return the language, or script, that a text is mostly in; "" for English and where it is unclear."""
+    script = _script(text)
+    if script != "LATIN":
+        # kana among the characters make it Japanese
+        return "Japanese" if re.search(r"[\u3040-\u30ff]", text) else _SCRIPTS.get(script, "another script")
     words = re.findall(r"[^\W\d_]+", text.lower())
-    english = sum(word in _ENGLISH_WORDS for word in words)
-    other = max(sum(word in vocabulary for word in words) for vocabulary in _OTHER_WORDS)
-    return other < LEAST_WORDS or other <= english
+    if len(words) < _MIN_WORDS:
+        return ""
+    shares = {name: sum(word in common for word in words) / len(words) for name, common in _WORDS.items()}
+    best = max(shares, key=lambda name: shares[name])
+    return best if best != "English" and shares[best] >= max(_MIN_SHARE, 1.5 * shares["English"]) else ""
+
+
+def is_latin(text: str) -> bool:
+    """Return whether a voice that knows Latin letters can speak a text, most of it at least."""
+    return _script(text) == "LATIN"
+
+
+def _script(text: str) -> str:
+    """Return the script of most of the letters, "LATIN" for a text without any."""
+    scripts = Counter(unicodedata.name(letter, "?").split(" ")[0] for letter in text if letter.isalpha())
+    return scripts.most_common(1)[0][0] if scripts else "LATIN"
 
 
 def language_warning(title: str, language: str, prompt: str) -> str:
@@ -58,9 +72,10 @@ def language_warning(title: str, language: str, prompt: str) -> str:
 
     `title` is the engine's; `language` is "" where it is bound to none.
     """
-    if language != ENGLISH or is_english(prompt):
+    other = other_language(prompt)
+    if language != ENGLISH or not other:
         return ""
     return (
-        f"{title} understands and speaks {language} alone; of a role in another language it knows little or"
-        f" nothing. Write the role in {language}."
+        f"This role seems to be written in {other}. {title} understands and speaks {language} alone; of a"
+        f" role in another language it knows little or nothing. Write the role in {language}."
     )

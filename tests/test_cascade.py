@@ -15,10 +15,9 @@ import pytest
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
+from personaplex_app.classic.reply_player import ENGLISH_ONLY
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
-from personaplex_app.speech.language import ENGLISH_ONLY
-from personaplex_app.speech.recogniser import Recogniser, Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -255,16 +254,6 @@ def test_talk_sounds_without_words_are_not_answered(talk, sound):
     assert not any(done.final("user"))
 
 
-def test_talk_speech_of_which_nothing_is_understood_names_the_language_once(talk, monkeypatch):
-    monkeypatch.setattr(Recogniser, "transcribe", lambda self, samples: Transcript("", ()))
-    done = talk(ScriptedResponder()).wait(0.5)
-    for _ in range(5):
-        done.say(QUESTION).wait(1.5)
-    (notice,) = [event for _, event in done.events if isinstance(event, Notice)]
-    assert notice.code == "not_understood"
-    assert "English" in notice.text
-
-
 def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
     done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION)
     while done.now_s < 14.0:
@@ -368,12 +357,11 @@ def test_talk_responder_that_hangs_does_not_hold_up_its_end(classic):
 
 
 def test_talk_responder_notice_reaches_the_person(classic):
-    session = CascadeSession(
-        classic[0]._models, TIMBRES[0], ScriptedResponder(), deque(["The language model is away."])
-    )
+    notice = Notice("responder", "The language model is away.")
+    session = CascadeSession(classic[0]._models, TIMBRES[0], ScriptedResponder(), deque([notice]))
     try:
         events = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
-        assert Notice("responder", "The language model is away.") in events
+        assert notice in events
         assert not any(
             isinstance(event, Notice) for event in session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
         )
@@ -463,17 +451,3 @@ def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not
     assert said[-1] == ENGLISH_ONLY
     assert len(notices(talk)) == 1
     talk.session.close()
-
-
-def test_role_in_another_language_is_told_at_the_beginning_with_its_name(classic):
-    engine, responders = classic
-    responders.append(ScriptedResponder(GREETING))
-    role = "Du arbeitest für die Stadtwerke und heißt Jürgen. Wir haben von neun bis fünf geöffnet."
-    session = engine.open(SessionConfig("natural", role, realtime=False))
-    (notice,) = session.step(np.zeros(FRAME_SAMPLES, np.float32)).events
-    assert (notice.code, "German" in notice.text, "English only" in notice.text) == (
-        "english_only",
-        True,
-        True,
-    )
-    session.close()

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..engine.contract import Event, Notice, Step
 from ..errors import BadAudio, EngineError, PersonaplexError
-from ..languages import ENGLISH
 from ..responder.contract import Responder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import Synthesiser, Timbre
@@ -26,13 +25,6 @@ from .workers import Worker, WorkQueue
 _LOUD_ROOM = (
     "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
 )
-_NOT_UNDERSTOOD = (
-    "You were heard several times, but no words were understood. This engine understands and speaks"
-    f" {ENGLISH} alone; where you spoke {ENGLISH}, come closer to the microphone."
-)
-# after so many turns in a row, each as long as a sentence, something is worth saying
-_UNKNOWN_TURNS = 3
-_SENTENCE_S = 0.8
 # The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
 
@@ -101,7 +93,6 @@ class CascadeSession:
         )
         self._player.prepare_greeting()
         # a noise before the greeting only delays it; words of the user cancel it
-        self._unknown_turns = 0
         self._user_spoke = self._understood = self._greeting_missed = False
 
     @property
@@ -178,14 +169,12 @@ class CascadeSession:
                 user_end_s = recognition.voice_end_s(gate.voice_end_s)
                 recognition.close(user_end_s)
                 player.begin(self._frame * FRAME_S, user_end_s)
-                self._understand()
+                self._understood = True
             case ActionKind.CLOSE:
                 recognition.close(gate.voice_end_s)
-                self._understand()
+                self._understood = True
             case ActionKind.DISCARD_TURN:
                 # with words it was the agent's own voice, or a backchannel
-                if not recognition.text and gate.voice_end_s - recognition.onset_s > _SENTENCE_S:
-                    self._not_understand()
                 recognition.discard()
                 self._user_spoke = self._understood
                 if self._greeting_missed and not self._understood:
@@ -205,16 +194,6 @@ class CascadeSession:
                 self._events.append(Notice("loud_room", _LOUD_ROOM))
             case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
-
-    def _understand(self) -> None:
-        self._understood = True
-        self._unknown_turns = 0
-
-    def _not_understand(self) -> None:
-        """Say what the reason may be when nothing is understood, again and again."""
-        self._unknown_turns += 1
-        if self._unknown_turns == _UNKNOWN_TURNS:
-            self._events.append(Notice("not_understood", _NOT_UNDERSTOOD))
 
     def _played(self) -> str:
         """Return the agent's words that the microphone may have picked up during the user's turn."""

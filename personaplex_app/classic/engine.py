@@ -15,7 +15,6 @@ from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, U
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder
-from ..speech.language import other_language
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import TIMBRES, Synthesiser
 from ..speech.vad import VadModel
@@ -31,10 +30,6 @@ _SESSIONS_PER_CORE = 2
 _MAX_SESSIONS = 8
 _MAX_NOTICES = 8
 _SELF_TEST_TEXT = "How can I help you today?"
-_FOREIGN_ROLE = (
-    "This role seems to be written in {language}. This engine understands and speaks English only; write the"
-    " role in English to be answered from it."
-)
 _SAMPLE_TEXT = "Hello. This is how I sound when we talk."
 
 
@@ -133,8 +128,6 @@ class ClassicEngine:
                     f"All {self._max_sessions} slots are taken; try again when a talk has ended."
                 )
             notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
-            if language := other_language(config.prompt):
-                notices.append(Notice("english_only", _FOREIGN_ROLE.format(language=language)))
             responder = self._make_responder(config, lambda text: notices.append(Notice("responder", text)))
             session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
             session.on_close = self._closed

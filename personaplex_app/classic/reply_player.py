@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
+from ..languages import is_latin
 from ..protocol_events import Word
 from ..responder.contract import Responder
-from ..speech.language import ENGLISH_ONLY, is_latin
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from .playback import Playback, Played, first_audible_s
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _RECENT_WORDS = 200
 _UPCOMING_WORDS = 3
 BACKCHANNEL_TEXT = "Mm-hm."
+ENGLISH_ONLY = "I'm sorry, I understand and speak English only."
 NOT_UNDERSTOOD = (
     "Speech was heard, but no English word in it. This engine understands and speaks English only; if you do"
     " speak English, come closer to the microphone."
