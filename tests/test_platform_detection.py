@@ -1,5 +1,6 @@
 """What the app takes its host for, and how its sentences for a token and a GPU follow from that."""
 
+import os
 import re
 from pathlib import Path
 
@@ -94,8 +95,10 @@ def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_nei
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert "Token      for the Hub: none\n" in doctor.report(Settings(), as_json=False)
     monkeypatch.setenv("HF_TOKEN", "hf_environment")
-    assert doctor.examine(Settings())["token"] == "HF_TOKEN"
-    text = doctor.report(Settings(hf_token="hf_ours", checkpoint=str(tmp_path)), as_json=False)
+    assert doctor.examine(Settings.read(os.environ))["token"] == "HF_TOKEN"
+    monkeypatch.setenv("PERSONAPLEX_HF_TOKEN", "hf_ours")
+    monkeypatch.setenv("PERSONAPLEX_CHECKPOINT", str(tmp_path))
+    text = doctor.report(Settings.read(os.environ), as_json=False)
     assert "Token      for the Hub: from PERSONAPLEX_HF_TOKEN\n" in text
     assert f"Checkpoint the folder {tmp_path}\n" in text
     assert "hf_" not in text
