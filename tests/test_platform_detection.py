@@ -100,7 +100,7 @@ def test_doctor_names_where_the_token_and_the_checkpoint_come_from_and_shows_nei
     monkeypatch.setenv("PERSONAPLEX_CHECKPOINT", str(tmp_path))
     text = doctor.report(Settings.read(os.environ), as_json=False)
     assert "Token      for the Hub: from PERSONAPLEX_HF_TOKEN\n" in text
-    assert f"Checkpoint the folder {tmp_path}\n" in text
+    assert f"Checkpoint the folder {tmp_path}, not verified" in text
     assert "hf_" not in text
     assert re.fullmatch(
         "nvidia/personaplex-7b-v1@[0-9a-f]{40}, not in the cache", doctor.examine(Settings())["checkpoint"]
