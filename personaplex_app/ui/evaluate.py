@@ -151,17 +151,15 @@ class _EvaluateTab:
             async with aclosing(self._evaluations.run(plan, dnsmos, asker)) as steps:
                 async for status in steps:
                     if asker.cancelled:
-                        return
-                    yield (
-                        _page(status),
-                        *(
-                            (gr.update(visible=True), gr.update(visible=False))
-                            if status.report
-                            else (gr.skip(), gr.skip())
-                        ),
-                    )
+                        break
+                    # every time: what was under way when an earlier run was cancelled may still arrive
+                    over = bool(status.report)
+                    yield _page(status), gr.update(visible=over), gr.update(visible=not over)
+            if asker.cancelled:
+                yield self._cancelled()
         except PersonaplexError as error:
             if asker.cancelled:
+                yield self._cancelled()
                 return
             yield _notice(str(error)), gr.update(visible=True), gr.update(visible=False)
             raise gr.Error(str(error), print_exception=False, visible=False) from None
@@ -169,6 +167,9 @@ class _EvaluateTab:
     async def cancel(self, request: gr.Request) -> tuple:
         """End what this visitor began, and show that what is done is kept."""
         self._app_state.askers.cancel(request.session_hash or "")
+        return self._cancelled()
+
+    def _cancelled(self) -> tuple:
         text = "Cancelled. What is done is kept: start the same again and it goes on from there."
         return _notice(text), gr.update(visible=True), gr.update(visible=False)
 
