@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Literal
 
+from .addresses import caller_of
 from .errors import BadInput
 
 DEFAULT_TENANT = "default"
 MIN_OWNER_KEY_CHARS = 16
 MAX_OWNER_KEY_CHARS = 200
-IPV6_NETWORK_BITS = 64
 
 Sharers = tuple[Hashable, ...]
 """Who shares, the larger first: an address, a browser behind it."""
@@ -72,22 +71,12 @@ class Principal:
         """
         if not self.address:
             return ()
-        network = (self.tenant, _network_of(self.address))
+        network = (self.tenant, caller_of(self.address))
         return (network, (*network, self.owner)) if self.owner else (network,)
 
 
 NOBODY = Principal()
 """A caller about whom nothing is known."""
-
-
-def _network_of(address: str) -> str:
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, IPv4Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or ip_network((ip, IPV6_NETWORK_BITS), strict=False))
 
 
 def _owner_of(key: str) -> str:

@@ -91,7 +91,7 @@ def talk(browser: Browser, app: AppProcess) -> None:
 
 def _talk(browser: Browser, app: AppProcess, size: str, moment: tuple[str, str]) -> dict[str, Any] | None:
     """Hold the talk and return its lane, None when the agent was not interrupted."""
-    with visitor(browser) as page:
+    with visitor(browser, reduced_motion="no-preference") as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
         start_talk(page)
@@ -108,7 +108,7 @@ def _talk(browser: Browser, app: AppProcess, size: str, moment: tuple[str, str])
 
 def respond(browser: Browser, app: AppProcess) -> None:
     """Picture the answer to assets/question.wav, with words and lane."""
-    with visitor(browser) as page:
+    with visitor(browser, reduced_motion="no-preference") as page:
         open_page(page, app.url)
         page.click("#tab-respond-button")
         expect(page.locator("#respond-prompt textarea")).to_have_value(re.compile("."))
@@ -127,7 +127,7 @@ def respond(browser: Browser, app: AppProcess) -> None:
 
 def compare(browser: Browser, app: AppProcess) -> None:
     """Picture several voices' answers to the same scenario, side by side."""
-    with visitor(browser) as page:
+    with visitor(browser, reduced_motion="no-preference") as page:
         open_page(page, app.url)
         page.click("#tab-compare-button")
         expect(page.locator("#compare-render")).to_be_enabled()
@@ -146,7 +146,7 @@ def compare(browser: Browser, app: AppProcess) -> None:
 
 def evaluate(browser: Browser, app: AppProcess) -> None:
     """Picture the report of the scenarios that interrupt."""
-    with visitor(browser) as page:
+    with visitor(browser, reduced_motion="no-preference") as page:
         open_page(page, app.url)
         page.click("#tab-evaluate-button")
         expect(page.locator("#evaluate-start")).to_be_visible()
@@ -161,7 +161,7 @@ def evaluate(browser: Browser, app: AppProcess) -> None:
 
 def sessions(browser: Browser, app: AppProcess) -> None:
     """Picture a kept talk in the list, opened."""
-    with visitor(browser) as page:
+    with visitor(browser, reduced_motion="no-preference") as page:
         open_page(page, app.url)
         page.select_option("#talk-persona", "waste-collection")
         page.locator("#talk-keep").check()

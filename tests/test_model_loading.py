@@ -1,6 +1,7 @@
 """Loading: the released layout to the letter, and a sentence for everything that can be wrong with a file."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -167,6 +168,8 @@ def changed(**values):
         (overwritten("config.json", b"[]"), "config.json must hold a JSON object"),
         (overwritten("mimi.json", b"{}"), "mimi.json has no section seanet"),
         (changed(dim="wide"), "has dim = 'wide'; it must be a positive whole number"),
+        (changed(dim=math.nan), "has dim = 'nan'; it must be a positive whole number"),
+        (changed(dim=math.inf), "has dim = 'inf'; it must be a positive whole number"),
         (changed(norm="layer_norm"), "has norm = 'layer_norm'; this program implements 'rms_norm_f32' only"),
         (
             changed(mimi_config_name="../mimi.json"),

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess, app_process
-from .support.browser import expect_state, open_page, start_talk, stop_talk, visitor
+from .support.browser import expect_state, open_page, start_talk, stop_talk, until_true, visitor
 from .support.faulty_proxy import Line, LinkFaults, faulty_proxy
 from .test_page_talk import wait_for_tone
 
@@ -77,6 +77,13 @@ def test_talk_goes_on_after_its_line_was_cut(app: AppProcess, browser: Browser, 
         assert app.get("/metrics").text.count('lost_connections_total{outcome="resumed"}')
 
 
+def start_watched_talk(page: Page, app: AppProcess) -> None:
+    """Start a talk in a page whose audio contexts and tracks a test can reach."""
+    page.add_init_script(CONTEXTS)
+    open_page(page, app.url)
+    start_talk(page)
+
+
 def test_line_that_goes_silent_is_noticed_and_the_talk_comes_back(app: AppProcess, browser: Browser) -> None:
     with line_to(app) as (url, line), visitor(browser) as page:
         open_page(page, url)
@@ -93,11 +100,9 @@ def test_sound_that_the_browser_stops_goes_on_by_itself_or_at_a_press(
     app: AppProcess, browser: Browser
 ) -> None:
     with visitor(browser) as page:
-        page.add_init_script(CONTEXTS)
-        open_page(page, app.url)
-        start_talk(page)
+        start_watched_talk(page, app)
         page.evaluate("contexts[0].suspend()")
-        page.wait_for_function("contexts[0].state === 'running'")
+        until_true(page, "contexts[0].state === 'running'")
         # as on a phone in a call: it does not resume until a press
         page.evaluate(
             """() => { const context = contexts[0]; context.kept = context.resume;
@@ -106,7 +111,7 @@ def test_sound_that_the_browser_stops_goes_on_by_itself_or_at_a_press(
         expect(notice(page)).to_contain_text("Press anywhere")
         page.evaluate("delete contexts[0].resume")
         page.mouse.click(5, 5)
-        page.wait_for_function("contexts[0].state === 'running'")
+        until_true(page, "contexts[0].state === 'running'")
         expect(notice(page)).to_be_hidden()
         stop_talk(page)
 
@@ -115,15 +120,13 @@ def test_microphone_that_is_muted_or_taken_away_is_told_and_another_one_taken(
     app: AppProcess, browser: Browser
 ) -> None:
     with visitor(browser) as page:
-        page.add_init_script(CONTEXTS)
-        open_page(page, app.url)
-        start_talk(page)
+        start_watched_talk(page, app)
         page.evaluate("tracks[0].dispatchEvent(new Event('mute'))")
         expect(notice(page)).to_contain_text("muted your microphone")
         page.evaluate("tracks[0].dispatchEvent(new Event('unmute'))")
         expect(notice(page)).to_be_hidden()
         page.evaluate("() => { tracks[0].stop(); tracks[0].dispatchEvent(new Event('ended')); }")
-        page.wait_for_function("tracks.length === 2")
+        until_true(page, "tracks.length === 2")
         wait_for_tone(page, heard=True)
         expect(notice(page)).to_be_hidden()
         stop_talk(page)
@@ -131,9 +134,7 @@ def test_microphone_that_is_muted_or_taken_away_is_told_and_another_one_taken(
 
 def test_page_that_comes_back_from_the_cache_has_ended_its_talk(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
-        page.add_init_script(CONTEXTS)
-        open_page(page, app.url)
-        start_talk(page)
+        start_watched_talk(page, app)
         wait_for_tone(page, heard=True)
         page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
         expect_state(page, "ended")

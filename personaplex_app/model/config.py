@@ -255,8 +255,9 @@ class _Numbers:
         if (
             isinstance(value, bool)
             or not isinstance(value, (int, float))
-            or value != int(value)
+            # before `int`, which cannot take the NaN and Infinity that JSON's reader does
             or not 0 < value < 10**7
+            or value != int(value)
         ):
             raise WeightsError(
                 f"{self._where} has {key} = {shorten(value)}; it must be a positive whole number."
