@@ -52,8 +52,7 @@ FAMILIES = (
     Family("NATF", "Natural, female", _EVEN, 4, "natural"),
     Family("NATM", "Natural, male", _EVEN, 4, "deep"),
     Family("VARF", "Varied, female", _COLOURFUL, 5, "bright"),
-    # the same as for NATM, since the embedded engine has only one man's voice
-    Family("VARM", "Varied, male", _COLOURFUL, 5, "deep"),
+    Family("VARM", "Varied, male", _COLOURFUL, 5, "firm"),
 )
 NO_VOICE = "none"
 """Stands for a talk without a voice prompt."""
@@ -61,11 +60,12 @@ NAMES = tuple(f"{family.prefix}{k}" for family in FAMILIES for k in range(family
 EMBEDDED = tuple(
     Voice(name, title, description, "Embedded")
     for name, title, description in (
-        ("natural", "Natural", "A clear, even woman's voice: the synthesiser as it was made."),
-        ("warm", "Warm", "The same speaker, a little lower and calmer."),
-        ("deep", "Deep", "A low, full voice, unhurried."),
-        ("bright", "Bright", "Higher and lively."),
-        ("light", "Light", "High and light, like a younger speaker."),
+        ("natural", "Natural", "A clear, even woman's voice."),
+        ("warm", "Warm", "A lower, calm woman's voice."),
+        ("deep", "Deep", "A low man's voice."),
+        ("bright", "Bright", "The natural woman's voice, higher and lively."),
+        ("light", "Light", "The natural woman's voice, high and light, like a younger speaker."),
+        ("firm", "Firm", "A higher man's voice, brisk and clear."),
     )
 )
 EMBEDDED_NAMES = tuple(voice.name for voice in EMBEDDED)

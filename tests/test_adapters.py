@@ -64,7 +64,7 @@ def test_adapters_without_a_file_are_our_personas_with_the_six_known_ones():
 def test_adapters_file_adds_and_changes(tmp_path):
     found = load(tmp_path, GOOD)
     desk = found.find("parcel-desk")
-    assert (desk.persona.voices, desk.needs_key) == (("VARM3", "deep"), True)
+    assert (desk.persona.voices, desk.needs_key) == (("VARM3", "firm"), True)
     assert desk.persona.prompt == "You work for Swift Parcel and your name is Ida."
     assert (desk.sampling, desk.chunk_ms, desk.max_sessions) == (
         {"audio_temperature": 0.6, "seed": 7},

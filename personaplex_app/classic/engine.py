@@ -16,9 +16,9 @@ from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder
 from ..speech.recogniser import Recogniser
-from ..speech.synthesiser import TIMBRES, Synthesiser
+from ..speech.synthesiser import ALWAYS_THERE, SAMPLE_TEXT, TIMBRES, Synthesiser, kept_sample, missing
 from ..speech.vad import VadModel
-from ..speech.weights import RECOGNISER, SPELLING, SYNTHESISER, VAD
+from ..speech.weights import MAN, RECOGNISER, SPELLING, SYNTHESISER, VAD
 from ..units import SAMPLE_RATE_HZ
 from ..voices import Voice
 from .cascade import CascadeSession, Models
@@ -30,7 +30,6 @@ _SESSIONS_PER_CORE = 2
 _MAX_SESSIONS = 8
 _MAX_NOTICES = 8
 _SELF_TEST_TEXT = "How can I help you today?"
-_SAMPLE_TEXT = "Hello. This is how I sound when we talk."
 
 
 class ClassicEngine:
@@ -49,7 +48,7 @@ class ClassicEngine:
         self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules"
     ) -> None:
         """Set up without loading; `responder` describes what `make_responder` makes, for the identity."""
-        weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, SPELLING, VAD))
+        weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD))
         self.identity = f"classic {__version__} {responder} {weights}"
         self._make_responder = make_responder
         self._max_sessions = max_sessions or min(_MAX_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
@@ -60,7 +59,7 @@ class ClassicEngine:
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The voices: variants of the one packaged voice that differ clearly."""
+        """The voices: women and men, variants of the two packaged speakers."""
         return tuple(timbre.voice for timbre in TIMBRES)
 
     @property
@@ -98,7 +97,11 @@ class ClassicEngine:
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
         self._samples = {
-            timbre.voice.name: synthesiser.speak(_SAMPLE_TEXT, timbre).samples for timbre in TIMBRES
+            timbre.voice.name: kept_sample(timbre)
+            if timbre not in ALWAYS_THERE
+            else synthesiser.speak(SAMPLE_TEXT, timbre).samples
+            for timbre in TIMBRES
+            if not missing(timbre)
         }
         # last: with `_models` set the engine counts as loaded
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
@@ -128,8 +131,11 @@ class ClassicEngine:
                     f"All {self._max_sessions} slots are taken; try again when a talk has ended."
                 )
             notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
+            if instead := missing(timbre):
+                notices.append(Notice("other_voice", instead))
             responder = self._make_responder(config, lambda text: notices.append(Notice("responder", text)))
-            session = _OwnedSession(self._models, timbre, responder, notices, lockstep=not config.realtime)
+            lockstep = not config.realtime
+            session = _OwnedSession(self._models, timbre, responder, notices, lockstep, config.prompt)
             session.on_close = self._closed
             self._sessions.add(session)
         return session

