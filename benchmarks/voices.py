@@ -131,7 +131,8 @@ def _row(each: Figures) -> str:
     formants = " ".join(f"{hz:5.0f}" for hz in each.formants_hz)
     return (
         f"{each.voice:8} f0 {each.f0_hz:4.0f} Hz  formants {formants} Hz  DNSMOS {each.mos:.2f}"
-        f"  word errors {each.word_errors} of {each.words}  RTF {each.real_time_factor:.3f}  peak {each.peak:.2f}"
+        f"  word errors {each.word_errors} of {each.words}  RTF {each.real_time_factor:.3f}"
+        f"  peak {each.peak:.2f}"
     )
 
 

@@ -18,6 +18,8 @@ from personaplex_app.classic.phrases import plain_words
 from personaplex_app.classic.reply_player import ENGLISH_ONLY
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.protocol_events import Word
+from personaplex_app.speech.recogniser import Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -451,3 +453,14 @@ def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not
     assert said[-1] == ENGLISH_ONLY
     assert len(notices(talk)) == 1
     talk.session.close()
+
+
+def test_talk_in_another_language_is_answered_with_what_is_understood(talk, monkeypatch, classic):
+    text = "Buenos días, quisiera una mesa para dos"
+    words = tuple(Word(word, 0.1 * n, 0.1 * n + 0.1) for n, word in enumerate(text.split()))
+    heard = Transcript(text, words, -0.3, 0.0)
+    monkeypatch.setattr(classic[0]._models.recogniser, "transcribe", lambda *of, **how: heard)
+    done = talk(ScriptedResponder(GREETING)).wait(3.0).say(QUESTION).wait(5.0)
+    assert done.final("agent")[-1] == ENGLISH_ONLY
+    assert "Spanish" in notices(done)[-1]
+    assert done.responder.asked == []

@@ -4,6 +4,7 @@ import faster_whisper
 import numpy as np
 import pytest
 
+from personaplex_app.classic.phrases import plain_words
 from personaplex_app.speech.recogniser import Recogniser, is_believable, window_frames
 from personaplex_app.units import SAMPLE_RATE_HZ
 
@@ -65,6 +66,15 @@ def test_recogniser_question_in_a_noisy_room_is_understood(recogniser, voice):
     assert "replacement part" in recogniser.transcribe(spoken + noise).text
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize(("voice", "text"), [("deep", "Hello, can you hear me?"), ("light", "Okay, bye.")])
+def test_recogniser_short_turn_is_heard_once(recogniser, voice, text, noise):
+    spoken = speak(text, voice)
+    level = noise * np.sqrt(np.mean(np.square(spoken)))
+    spoken = spoken + np.random.default_rng(1).normal(0.0, level, len(spoken)).astype(np.float32)
+    assert plain_words(recogniser.transcribe(spoken).text) == plain_words(text)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.001, 0.1])
 def test_recogniser_noise_gives_no_text(recogniser, level):
     noise = np.random.default_rng(1).normal(0.0, 1.0, 2 * SAMPLE_RATE_HZ).astype(np.float32) * level
@@ -76,7 +86,13 @@ def test_recogniser_noise_gives_no_text(recogniser, level):
     [
         ("How much is it?", -0.2, 0.05, True),
         ("Thank you.", -0.2, 0.05, True),
-        ("Thank you.", -0.7, 0.05, False),
+        ("Thank you.", -0.9, 0.09, True),
+        ("Thank you.", -0.7, 0.5, False),
+        ("No", -1.6, 0.2, True),
+        ("Go on.", -1.5, 0.34, True),
+        ("No", -1.6, 0.6, False),
+        ("You", -2.9, 0.93, False),
+        ("Speak Spanish, you said to me.", -1.4, 0.1, False),
         ("you", -0.3, 0.9, False),
         ("How much is it?", -1.4, 0.05, False),
         ("[Music]", -0.2, 0.05, False),

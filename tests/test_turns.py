@@ -54,19 +54,21 @@ class Scene:
         return self.run(seconds, False)
 
     def _work_done(self, action: Action) -> None:
-        if action.do is ActionKind.PREPARE:
+        if action.do in (ActionKind.PREPARE, ActionKind.BABBLE):
             self.turns.ready(action.turn_id)
         elif action.do is ActionKind.PAUSE:
             self._take(
                 self.turns.recognised(action.turn_id, action.pause, self.words, self.played, self.now_s)
             )
         else:
-            self._take(self.turns.recognised_partial(action.turn_id, self.words, self.played, self.now_s))
+            self._take(
+                self.turns.recognised_partial(action.turn_id, self.words, self.played, self.now_s, self.words)
+            )
 
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
             self.log.append((self.now_s, action))
-            if action.do in (ActionKind.PAUSE, ActionKind.PARTIAL, ActionKind.PREPARE):
+            if action.do in (ActionKind.PAUSE, ActionKind.PARTIAL, ActionKind.PREPARE, ActionKind.BABBLE):
                 self._due.append((self.frame + RECOGNISED_AFTER_FRAMES, action))
 
     def did(self, do: ActionKind) -> list[float]:
@@ -311,3 +313,34 @@ def test_turns_short_noises_and_words_between_are_no_other_language():
     scene._take(scene.turns.agent_finished(scene.now_s))
     scene.speak(1.2, "").pause(2.0)
     assert scene.texts() == ["How much is it?"]
+
+
+def test_turns_babble_without_end_is_answered_once_that_it_is_loud():
+    scene = Scene().speak(30.0, "and the")
+    assert [round(at_s) for at_s in scene.did(ActionKind.BABBLE)] == [12]
+    (answered_s,) = scene.did(ActionKind.ANSWER)
+    assert answered_s < 13.5
+    assert scene.turns.phase is Phase.SPEAK
+
+
+def test_turns_babble_does_not_cut_the_agent_off_until_words_are_understood():
+    scene = Scene().speak(14.0, "and the").pause(0.3).speak(3.0, "")
+    assert scene.turns.babble
+    assert not scene.did(ActionKind.CUT)
+    scene.speak(2.0, "Wait, please stop talking about that now")
+    assert scene.did(ActionKind.CUT)
+
+
+def test_turns_long_story_is_listened_to():
+    scene = Scene().speak(40.0, " ".join(f"word{n}" for n in range(80)))
+    assert not scene.did(ActionKind.BABBLE)
+    assert not scene.did(ActionKind.ANSWER)
+
+
+def test_turns_question_repeated_without_a_pause_is_answered():
+    scene = Scene()
+    for times in range(1, 9):
+        scene.speak(1.2, " ".join(["How much is it?"] * times)).pause(0.24)
+    assert scene.texts()[-1] == "How much is it?"
+    (answered_s,) = scene.did(ActionKind.ANSWER)
+    assert answered_s < 8.0

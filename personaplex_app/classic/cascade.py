@@ -54,6 +54,7 @@ class CascadeSession:
         responder: Responder,
         notices: deque[Notice],
         lockstep: bool = False,
+        prompt: str = "",
     ) -> None:
         self._work_queue = WorkQueue(lockstep)
         self._turns = Turns()
@@ -90,6 +91,7 @@ class CascadeSession:
             self._events.append,
             self._on_ready,
             self._on_no_answer,
+            prompt,
         )
         self._player.prepare_greeting()
         # a noise before the greeting only delays it; words of the user cancel it
@@ -163,6 +165,8 @@ class CascadeSession:
                 recognition.recognise_pause(action.turn_id, action.pause, self._now_s)
             case ActionKind.PREPARE:
                 player.prepare(action.turn_id, action.text)
+            case ActionKind.BABBLE:
+                player.prepare_loud(action.turn_id)
             case ActionKind.DISCARD:
                 player.discard()
             case ActionKind.ANSWER:
@@ -208,7 +212,8 @@ class CascadeSession:
             self._recognition.show_partial(self._turns.gate.voice_end_s)
 
     def _on_partial(self, turn_id: int, text: str) -> None:
-        self._do(self._turns.recognised_partial(turn_id, text, self._played(), self._now_s))
+        so_far = self._recognition.text
+        self._do(self._turns.recognised_partial(turn_id, text, self._played(), self._now_s, so_far))
         if self._turns.phase is not Phase.SPEAK:  # what comes while the agent speaks may be its own voice
             self._recognition.show_partial(self._turns.gate.voice_end_s)
 

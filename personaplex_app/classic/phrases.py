@@ -6,6 +6,7 @@ Pure functions of text.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from difflib import SequenceMatcher, get_close_matches
 from enum import Enum
 
@@ -66,6 +67,7 @@ _MAX_BACKCHANNEL_WORDS = 4
 # the recogniser mishears an echo in part: so large a share of its words must be the agent's
 _ECHO_SHARE = 0.7
 _OWN_WORDS = 2
+_INSISTED_TIMES = 3
 _OWN_WORDS_AMONG = 4
 _SIMILARITY = 0.6
 
@@ -125,6 +127,14 @@ def is_stop(text: str) -> bool:
     """Return whether a short `text` asks the agent to stop."""
     words = plain_words(text)
     return bool(words) and (words[0] in _STOP or words[-1] == "stop")
+
+
+def insisted_on(text: str) -> str:
+    """Return the sentence that makes up most of `text`, where it stands there three times or more."""
+    sentences = re.split(r"(?<=[.?!])\s+", text)
+    by_words = {" ".join(plain_words(sentence)): sentence for sentence in sentences}
+    words, times = Counter(" ".join(plain_words(sentence)) for sentence in sentences).most_common(1)[0]
+    return by_words[words] if words and times >= _INSISTED_TIMES and 2 * times >= len(sentences) else ""
 
 
 def is_echo(text: str, played: str, loud_room: bool = False) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
-from ..languages import is_latin
+from ..languages import is_latin, other_language
 from ..protocol_events import Word
 from ..responder.contract import Responder
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
@@ -22,9 +23,18 @@ _RECENT_WORDS = 200
 _UPCOMING_WORDS = 3
 BACKCHANNEL_TEXT = "Mm-hm."
 ENGLISH_ONLY = "I'm sorry, I understand and speak English only."
+HEARD_ANOTHER = (
+    "That sounded like {}. This engine understands and speaks English only: say it in English, or ask whoever"
+    " runs this app for an engine that speaks your language."
+)
 NOT_UNDERSTOOD = (
     "Speech was heard, but no English word in it. This engine understands and speaks English only; if you do"
     " speak English, come closer to the microphone."
+)
+TOO_LOUD = "It is too loud here to make out what you say. Please come closer to the microphone."
+TOO_LOUD_HERE = (
+    "It is loud around you: other voices or noise drown your words. A headset, a quieter place, or coming"
+    " closer to the microphone helps."
 )
 NOT_SPEAKABLE = (
     "The answer is in a script that this engine cannot speak: it understands and speaks English only."
@@ -72,8 +82,10 @@ class ReplyPlayer:
         emit: Callable[[Event], None],
         on_ready: Callable[[int], None],
         on_no_answer: Callable[[int], None],
+        prompt: str = "",
     ) -> None:
         self._responder = responder
+        self._role_words = frozenset(re.findall(r"\w+", prompt.lower()))
         self._synthesiser = synthesiser
         self._synthesis = synthesis
         self._timbre = timbre
@@ -112,11 +124,23 @@ class ReplyPlayer:
         Speech in which no word was understood has no text; the answer is what this engine understands.
         """
         self.discard()
-        if text:
+        language = "" if self._is_of_the_role(text) else other_language(text)
+        if text and not language:
             self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
             return
-        self._emit(Notice("english_only", NOT_UNDERSTOOD))
+        self._emit(Notice("english_only", HEARD_ANOTHER.format(language) if language else NOT_UNDERSTOOD))
         self._prepare(Reply(turn_id, lambda: iter((ENGLISH_ONLY,)), own=True))
+
+    def _is_of_the_role(self, text: str) -> bool:
+        """Return whether half the words of a text are in the role prompt, as a tutor's examples are."""
+        words = set(re.findall(r"\w+", text.lower()))
+        return 2 * len(words & self._role_words) >= len(words)
+
+    def prepare_loud(self, turn_id: int) -> None:
+        """Prepare to say, in place of an answer, that it is too loud."""
+        self.discard()
+        self._emit(Notice("loud_room", TOO_LOUD_HERE))
+        self._prepare(Reply(turn_id, lambda: iter((TOO_LOUD,)), own=True))
 
     def _prepare(self, reply: Reply) -> None:
         self._prepared = reply

@@ -36,6 +36,7 @@ class ActionKind(Enum):
     CONFIRM_CUT = "drop what was not played: the cut was an interruption"
     BACKCHANNEL = "say mm-hm"
     MARK = "emit a mark"
+    BABBLE = "get ready to say that it is too loud to understand anything"
     LOUD_ROOM = "report that the microphone picks up the loudspeakers"
 
 
@@ -55,7 +56,8 @@ class UserTurn:
     """The user's turn in progress.
 
     `during_agent`: it began while the agent spoke. `pause` counts its pauses; `requested`: the present one
-    was sent to the recogniser, and `text` is the result. `prepared` and `ready` are about the answer.
+    was sent to the recogniser, and `text` is the result. `prepared` and `ready` are about the answer;
+    `forced`: it is given although the user's sound goes on.
     """
 
     id: int
@@ -67,5 +69,6 @@ class UserTurn:
     text: str | None = None
     prepared: bool = False
     ready: bool = False
+    forced: bool = False
     voiced_s: float = 0.0
     own_words_passes: int = 0

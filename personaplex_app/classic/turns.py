@@ -13,7 +13,17 @@ from __future__ import annotations
 
 from ..engine.contract import Mark
 from ..speech.vad import ON, ON_WHILE_SPEAKING, SpeechGate
-from .phrases import PATIENCE_S, Ending, ending, has_own_words, is_backchannel, is_echo, is_stop, plain_words
+from .phrases import (
+    PATIENCE_S,
+    Ending,
+    ending,
+    has_own_words,
+    insisted_on,
+    is_backchannel,
+    is_echo,
+    is_stop,
+    plain_words,
+)
 from .turn_actions import Action, ActionKind, Phase, UserTurn
 
 PAUSE_S = 0.16
@@ -44,6 +54,13 @@ _LOUD_ROOM_WORDS = 2
 # Speech of so long that holds no English word, so often in a row, is another language or a poor line.
 _NO_WORDS_VOICED_S = 0.8
 _NO_WORDS_TURNS = 2
+# A turn of so long that goes on without a pause to answer in, and of which so few words are understood, is
+# babble: people who talk say two words a second and more. One that repeats a sentence is answered sooner.
+_ENDLESS_S = 12.0
+_INSISTS_S = 6.0
+_ENDLESS_WORDS_PER_S = 0.75
+# an announcement that it is loud is not made again within
+_LOUD_AGAIN_S = 45.0
 _SUSPECT_ONSET_S = 0.4
 _SUSPECT_END_S = 0.35
 
@@ -56,6 +73,8 @@ class Turns:
         self.phase = Phase.LISTEN
         self.turn: UserTurn | None = None
         self.loud_room = False
+        self.babble = False
+        self._babble_told_s = -_LOUD_AGAIN_S
         self._turn_ids = 0
         self._cut_s = 0.0
         # long before the talk, so that nothing at its beginning counts as close to it
@@ -87,6 +106,10 @@ class Turns:
         if turn is None:
             return actions
         turn.voiced_s = max(turn.voiced_s, self.gate.voiced_s)
+        if turn.forced:
+            if turn.ready:
+                self._answer(turn, now_s, actions)
+            return actions
         if self.phase is Phase.SPEAK:
             self._while_agent_speaks(turn, now_s, actions)
         elif self.gate.open:
@@ -108,7 +131,7 @@ class Turns:
             self._turn_ids += 1
             turn = self.turn = UserTurn(self._turn_ids, self.gate.onset_s, self.phase is Phase.SPEAK, now_s)
             actions.append(Action(ActionKind.BEGIN, turn.id))
-        elif turn.requested and self.gate.open:
+        elif turn.requested and self.gate.open and not turn.forced:
             # the user goes on: what was recognised and prepared at the pause no longer holds
             if turn.prepared:
                 actions.append(Action(ActionKind.DISCARD, turn.id))
@@ -126,8 +149,8 @@ class Turns:
         if self.gate.open:
             # counted from the first burst: who takes a breath and speaks again wants the floor
             age_s = now_s - turn.onset_s
-            if self.loud_room:
-                # the voice may be the agent's own: only its words can cut (`recognised_partial`)
+            if self.loud_room or self.babble:
+                # the voice may be the agent's own or another's: only words can cut (`recognised_partial`)
                 self._request_partial(turn, now_s, actions)
             elif age_s >= CUT_AFTER_S:
                 self._cut(now_s, actions)
@@ -170,6 +193,7 @@ class Turns:
 
     def _answer(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
         """End the user's turn and give the agent the floor."""
+        self.babble = turn.forced and not turn.text
         self._open_question = self._question(turn)
         self._speaks_from_s = now_s
         self._open_question_until_s = now_s + _UNHEARD_WITHIN_S
@@ -302,26 +326,46 @@ class Turns:
             )
         actions.append(Action(ActionKind.CLOSE if text and not echo else ActionKind.DISCARD_TURN, turn.id))
 
-    def recognised_partial(self, turn_id: int, text: str, played: str, now_s: float) -> list[Action]:
+    def recognised_partial(
+        self, turn_id: int, text: str, played: str, now_s: float, so_far: str = ""
+    ) -> list[Action]:
         """Take a text recognised in mid-speech; in a loud room it cuts the agent off when it has own words.
 
+        `so_far` is the whole turn as it is shown: one that finds no end is answered all the same.
         Words that the agent has just said may be its own voice and do not count.
         """
         turn = self.turn
         actions = list[Action]()
-        if (
-            turn is None
-            or turn.id != turn_id
-            or self.phase is not Phase.SPEAK
-            or not self.loud_room
-            or is_backchannel(text)
-        ):
+        if turn is None or turn.id != turn_id:
+            return actions
+        if self.phase is Phase.LISTEN and not turn.forced:
+            self._force_answer(turn, so_far, now_s, actions)
+        if self.phase is not Phase.SPEAK or not (self.loud_room or self.babble) or is_backchannel(text):
             return actions
         turn.own_words_passes = turn.own_words_passes + 1 if has_own_words(text, played) else 0
         if turn.own_words_passes >= _OWN_WORDS_PASSES:
             self._cut(now_s, actions)
             self._confirm_cut(turn, actions)
         return actions
+
+    def _force_answer(self, turn: UserTurn, text: str, now_s: float, actions: list[Action]) -> None:
+        """Answer a turn that finds no end: its question where it repeats one, else that it is loud."""
+        age_s = now_s - turn.onset_s
+        insisted = insisted_on(text)
+        if insisted and age_s >= _INSISTS_S:
+            turn.text = insisted
+            actions.append(Action(ActionKind.PREPARE, turn.id, text=insisted))
+        elif (
+            age_s >= _ENDLESS_S
+            and len(plain_words(text)) < _ENDLESS_WORDS_PER_S * age_s
+            and now_s - self._babble_told_s >= _LOUD_AGAIN_S
+        ):
+            self._babble_told_s = now_s
+            turn.text = ""
+            actions.append(Action(ActionKind.BABBLE, turn.id))
+        else:
+            return
+        turn.forced = turn.prepared = True
 
     def ready(self, turn_id: int) -> None:
         """Take note that the first sentence of the answer can be played."""

@@ -15,6 +15,7 @@ import soxr
 from ..protocol_events import Word
 from ..units import SAMPLE_RATE_HZ
 from . import weights
+from .decoding_loops import MAX_WORDS_PER_S, audible_s, without_loops
 
 RATE_HZ = 16_000
 HOP_SAMPLES = 160
@@ -26,10 +27,17 @@ _ALIGN_S = 0.02
 _MAX_TOKENS = 200
 # more than a person speaks in a second: what would be longer is cut
 _MAX_TOKENS_PER_S = 8
+# in the second attempt after a loop no sequence of so many tokens may come twice
+_NO_REPEAT_TOKENS = 4
 # Whisper's own thresholds, but for the log probability of a text with a high no-speech probability
 _NO_SPEECH = 0.6
 _MIN_LOG_PROB = -1.0
 _NOISE_LOG_PROB = -0.8
+# A word or two have few tokens to average over: "No" and "Go on" of speech come with less than -1. What is
+# certainly speech by the other measure may have as little; noise has a no-speech probability above 0.9.
+_SURELY_SPEECH = 0.45
+_SHORT_WORDS = 3
+_MIN_SHORT_LOG_PROB = -2.1
 # text that compresses better than this repeats itself
 _MAX_COMPRESSION = 2.4
 # Texts that Whisper tends to produce for noise; they count only when it is confident.
@@ -50,6 +58,7 @@ _HALLUCINATIONS = frozenset(
     )
 )
 _HALLUCINATION_LOG_PROB = -0.5
+_MIN_HALLUCINATION_LOG_PROB = -1.2
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,13 @@ class Transcript:
     words: tuple[Word, ...] = ()
     log_prob: float = 0.0
     no_speech: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    ids: list[int]
+    log_prob: float
+    no_speech: float
 
 
 def window_frames(clip_frames: int) -> int:
@@ -111,6 +127,25 @@ class Recogniser:
         encoded = self._model.encode(self._storage.from_array(np.ascontiguousarray(padded[None], np.float32)))
         # 16 more for short clips, whose tokens a second are more
         most = min(_MAX_TOKENS, int(frames / 100 * _MAX_TOKENS_PER_S) + 16)
+        result = self._decode(encoded, beam, most)
+        speech_s = audible_s(clip, RATE_HZ)
+        ids = self._without_loops(result.ids, speech_s)
+        if len(ids) < len(result.ids):
+            # what was said beside the words that the loop repeats is found where none may repeat
+            again = self._decode(encoded, beam, most, no_repeat_ngram_size=_NO_REPEAT_TOKENS)
+            # a decoder that must go on loops in other words: then the first text stands, without its loop
+            if len(self._by_word(again.ids)) <= MAX_WORDS_PER_S * speech_s and is_believable(
+                self._text(again.ids), again.log_prob, again.no_speech
+            ):
+                result = again
+                ids = self._without_loops(again.ids, speech_s)
+        text = self._text(ids)
+        if not is_believable(text, result.log_prob, result.no_speech):
+            return Transcript("", (), result.log_prob, result.no_speech)
+        words = self._words(encoded, ids, min(frames, window)) if with_words else ()
+        return Transcript(text, words, result.log_prob, result.no_speech)
+
+    def _decode(self, encoded, beam: int, most: int, **options: int) -> _Decoded:
         result = self._model.generate(
             encoded,
             [self._prompt],
@@ -118,15 +153,29 @@ class Recogniser:
             max_length=most,
             return_scores=True,
             return_no_speech_prob=True,
+            **options,
         )[0]
         ids = [token for token in result.sequences_ids[0] if token < self._end]
-        text = " ".join(self._tokens.decode(ids).split())
-        log_prob = float(result.scores[0])
-        no_speech = float(result.no_speech_prob)
-        if not is_believable(text, log_prob, no_speech):
-            return Transcript("", (), log_prob, no_speech)
-        words = self._words(encoded, ids, min(frames, window)) if with_words else ()
-        return Transcript(text, words, log_prob, no_speech)
+        return _Decoded(ids, float(result.scores[0]), float(result.no_speech_prob))
+
+    def _text(self, ids: list[int]) -> str:
+        return " ".join(self._tokens.decode(ids).split())
+
+    def _by_word(self, ids: list[int]) -> list[list[int]]:
+        """Return the places of each word's tokens."""
+        words: list[list[int]] = []
+        for index, token in enumerate(ids):
+            # a token that begins with a space begins a word; the others continue one
+            if not words or self._tokens.decode([token]).startswith(" "):
+                words.append([])
+            words[-1].append(index)
+        return words
+
+    def _without_loops(self, ids: list[int], speech_s: float) -> list[int]:
+        """Return the tokens without the words that the decoder only repeats."""
+        words = self._by_word(ids)
+        kept = without_loops([self._tokens.decode([ids[at] for at in word]) for word in words], speech_s)
+        return [ids[at] for word in kept for at in words[word]]
 
     def _words(self, encoded, ids: list[int], frames: int) -> tuple[Word, ...]:
         """Return each word with its time, from the cross-attention between text and audio."""
@@ -136,15 +185,9 @@ class Recogniser:
         # backwards: of several alignments of a token the first one stays
         for token, at in reversed(aligned):
             starts_s[token] = at * _ALIGN_S
-        words: list[list[int]] = []
-        for index, token in enumerate(ids):
-            # a token that begins with a space begins a word; the others continue one
-            if not words or self._tokens.decode([token]).startswith(" "):
-                words.append([])
-            words[-1].append(index)
         spans = (
             (self._tokens.decode([ids[i] for i in word]).strip(), starts_s[word[0]], starts_s[word[-1] + 1])
-            for word in words
+            for word in self._by_word(ids)
         )
         return tuple(Word(text, start, max(start, end)) for text, start, end in spans if text)
 
@@ -152,12 +195,15 @@ class Recogniser:
 def is_believable(text: str, log_prob: float, no_speech: float) -> bool:
     """Return whether Whisper's text comes from speech, and not from noise, music or a decoding loop."""
     plain = "".join(letter for letter in text.lower() if letter.isalnum() or letter == " ").strip()
-    if not plain or log_prob < _MIN_LOG_PROB or (no_speech > _NO_SPEECH and log_prob < _NOISE_LOG_PROB):
-        return False
     # brackets and notes describe a sound, such as "[music]"
-    if text[0] in "([♪*" or (
-        plain in _HALLUCINATIONS and (log_prob < _HALLUCINATION_LOG_PROB or no_speech > _NO_SPEECH)
-    ):
+    if not plain or text[0] in "([♪*":
+        return False
+    speech = no_speech < _SURELY_SPEECH
+    if plain in _HALLUCINATIONS:
+        least = _MIN_HALLUCINATION_LOG_PROB if speech else _HALLUCINATION_LOG_PROB
+        return log_prob >= least and no_speech <= _NO_SPEECH
+    least = _MIN_SHORT_LOG_PROB if speech and len(plain.split()) <= _SHORT_WORDS else _MIN_LOG_PROB
+    if log_prob < least or (no_speech > _NO_SPEECH and log_prob < _NOISE_LOG_PROB):
         return False
     data = plain.encode()
     return len(data) / len(zlib.compress(data)) < _MAX_COMPRESSION

@@ -65,8 +65,9 @@ WITHOUT_MAN = 0.76
 """How far the woman's pitch and formants are lowered for a man's voice where the man's package is missing."""
 
 
-# brings both to the same loudness
-_GAIN = {Speaker.WOMAN: 1.9, Speaker.MAN: 1.5}
+_LOUDEST = 0.98
+# brings both to about the same loudness
+_GAIN = {Speaker.WOMAN: 1.9, Speaker.MAN: 1.8}
 
 
 def kept_sample(timbre: Timbre) -> np.ndarray:
@@ -138,7 +139,9 @@ class Synthesiser:
         samples = _trimmed(
             soxr.resample(made, made_hz, SAMPLE_RATE_HZ) if made_hz != SAMPLE_RATE_HZ else made
         )
-        samples = np.clip(samples * _GAIN[timbre.speaker], -1.0, 1.0).astype(np.float32)
+        # less for a clip that would be cut at full scale
+        gain = min(_GAIN[timbre.speaker], _LOUDEST / float(np.abs(samples).max(initial=_LOUDEST / 10)))
+        samples = (samples * gain).astype(np.float32)
         return SpeechClip(samples, self._words(text, len(samples) / SAMPLE_RATE_HZ))
 
     def _loaded_man(self) -> PiperVoice | None:
