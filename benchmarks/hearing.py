@@ -3,7 +3,7 @@
 Each turn is spoken into a talk of its own, as fast as the machine allows, with and without noise. Half the
 voices are the engine's own; the others are those of flite and espeak-ng, with three accents, where these two
 commands are installed. A turn is lost when the talk has no caption of it and no answer; it loops when its
-caption has more words than were said, and half as many again.
+caption has two words or more of what was said once too often.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,8 +81,8 @@ class Heard:
 
     @property
     def loops(self) -> bool:
-        said, heard = plain_words(self.said), plain_words(self.heard)
-        return len(heard) > len(said) + 2 and len(heard) >= 1.5 * len(said)
+        said, heard = Counter(plain_words(self.said)), Counter(plain_words(self.heard))
+        return sum(max(0, heard[word] - times) for word, times in said.items()) >= 2
 
 
 class Listener:

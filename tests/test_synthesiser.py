@@ -25,7 +25,6 @@ from personaplex_app.speech.synthesiser import (
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
-pytestmark = pytest.mark.unit
 
 SENTENCES = (
     "The compost bin costs eight dollars a month.",
@@ -78,6 +77,7 @@ def test_men_speak_an_octave_below_the_women(synthesiser):
     assert all(higher / lower > 1.07 for lower, higher in chain(pairwise(men), pairwise(women)))
 
 
+@pytest.mark.slow
 def test_two_women_and_two_men_are_four_speakers(synthesiser):
     if find_spec("resemblyzer") is None:
         pytest.skip("the package Resemblyzer is not installed: `make test` does that")
@@ -92,6 +92,7 @@ def test_two_women_and_two_men_are_four_speakers(synthesiser):
     assert all(similarity(one, other) <= 0.75 for one, other in combinations(found, 2))
 
 
+@pytest.mark.slow
 def test_man_is_loaded_by_the_first_voice_of_his(monkeypatch):
     made = []
     monkeypatch.setattr(

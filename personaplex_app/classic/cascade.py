@@ -204,9 +204,12 @@ class CascadeSession:
         turn = self._turns.turn
         return self._player.played_since(turn.onset_s - _ECHO_DELAY_S) if turn else ""
 
-    def _on_pause(self, turn_id: int, pause: int, text: str) -> None:
-        if not self._turns.current(turn_id, pause):
+    def _on_pause(self, turn_id: int, pause: int, text: str, faint: bool) -> None:
+        turn = self._turns.turn
+        if turn is None or not self._turns.current(turn_id, pause):
             return
+        if faint and turn.during_agent:
+            text = ""
         self._do(self._turns.recognised(turn_id, pause, text, self._played(), self._now_s))
         if self._turns.turn is not None:
             self._recognition.show_partial(self._turns.gate.voice_end_s)

@@ -130,11 +130,12 @@ def is_stop(text: str) -> bool:
 
 
 def insisted_on(text: str) -> str:
-    """Return the sentence that makes up most of `text`, where it stands there three times or more."""
+    """Return the question that makes up most of `text`, where it stands there three times or more."""
     sentences = re.split(r"(?<=[.?!])\s+", text)
     by_words = {" ".join(plain_words(sentence)): sentence for sentence in sentences}
     words, times = Counter(" ".join(plain_words(sentence)) for sentence in sentences).most_common(1)[0]
-    return by_words[words] if words and times >= _INSISTED_TIMES and 2 * times >= len(sentences) else ""
+    asked = by_words[words].endswith("?") and times >= _INSISTED_TIMES and 2 * times >= len(sentences)
+    return by_words[words] if asked else ""
 
 
 def is_echo(text: str, played: str, loud_room: bool = False) -> bool:

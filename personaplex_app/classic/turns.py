@@ -55,7 +55,7 @@ _LOUD_ROOM_WORDS = 2
 _NO_WORDS_VOICED_S = 0.8
 _NO_WORDS_TURNS = 2
 # A turn of so long that goes on without a pause to answer in, and of which so few words are understood, is
-# babble: people who talk say two words a second and more. One that repeats a sentence is answered sooner.
+# babble: people who talk say two words a second and more. One that repeats a question is answered sooner.
 _ENDLESS_S = 12.0
 _INSISTS_S = 6.0
 _ENDLESS_WORDS_PER_S = 0.75

@@ -49,7 +49,7 @@ class RecentSound:
 class UserRecognition:
     """Recognises one user turn at a time.
 
-    `on_pause(turn_id, pause, text)` and `on_partial(turn_id, text)` get the recognised text.
+    `on_pause(turn_id, pause, text, faint)` and `on_partial(turn_id, text)` get the recognised text.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class UserRecognition:
         lockstep: bool,
         next_id: Callable[[], int],
         emit: Callable[[Event], None],
-        on_pause: Callable[[int, int, str], None],
+        on_pause: Callable[[int, int, str, bool], None],
         on_partial: Callable[[int, str], None],
     ) -> None:
         self._recogniser = recogniser
@@ -141,7 +141,7 @@ class UserRecognition:
                 # otherwise the window was cut meanwhile, and its words are final
                 if window_s == current.window_s:
                     current.pause(transcript, window_s, now_s)
-                self._on_pause(turn_id, pause, current.text)
+                self._on_pause(turn_id, pause, current.text, transcript.faint)
 
         self._run(window_s, then)
 

@@ -73,6 +73,11 @@ class Transcript:
     log_prob: float = 0.0
     no_speech: float = 0.0
 
+    @property
+    def faint(self) -> bool:
+        """Whether a short text counts only where nobody else was speaking: "Mm-hm" may come out as "No"."""
+        return not is_believable(self.text, self.log_prob, self.no_speech, short_may_be_faint=False)
+
 
 @dataclass(frozen=True)
 class _Decoded:
@@ -192,13 +197,13 @@ class Recogniser:
         return tuple(Word(text, start, max(start, end)) for text, start, end in spans if text)
 
 
-def is_believable(text: str, log_prob: float, no_speech: float) -> bool:
+def is_believable(text: str, log_prob: float, no_speech: float, short_may_be_faint: bool = True) -> bool:
     """Return whether Whisper's text comes from speech, and not from noise, music or a decoding loop."""
     plain = "".join(letter for letter in text.lower() if letter.isalnum() or letter == " ").strip()
     # brackets and notes describe a sound, such as "[music]"
     if not plain or text[0] in "([♪*":
         return False
-    speech = no_speech < _SURELY_SPEECH
+    speech = short_may_be_faint and no_speech < _SURELY_SPEECH
     if plain in _HALLUCINATIONS:
         least = _MIN_HALLUCINATION_LOG_PROB if speech else _HALLUCINATION_LOG_PROB
         return log_prob >= least and no_speech <= _NO_SPEECH
