@@ -25,7 +25,6 @@ from personaplex_app.speech.synthesiser import (
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
-
 SENTENCES = (
     "The compost bin costs eight dollars a month.",
     "Tell me a story about the sea and a small wooden boat.",
