@@ -48,6 +48,12 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", text):
+        raise ValueError("auto, cpu, cuda or cuda:N")
+    return text
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
         raise ValueError("1 or 0")
@@ -253,7 +259,7 @@ class Settings:
         secret=True,
         also="HF_TOKEN",
     )
-    device: str = _setting("auto", str, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
+    device: str = _setting("auto", _device, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
     dtype: str = _setting(
         "auto",
         _one_of("auto", "bfloat16", "float16", "float32"),

@@ -27,6 +27,8 @@ def test_settings_flag_goes_before_the_environment():
         ("PORT", "80000", "PERSONAPLEX_PORT.*80000.*65535"),
         ("ENGINE", "gpt", "gpt.*auto, personaplex, remote, classic, echo"),
         ("SLOTS", "many", "whole number"),
+        ("DEVICE", "gpu", "PERSONAPLEX_DEVICE.*gpu.*auto, cpu, cuda or cuda:N"),
+        ("DEVICE", "cuda:", "cuda:N"),
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),
         ("VOTES_DATASET", "votes", "OWNER/NAME"),
