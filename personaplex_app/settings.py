@@ -80,6 +80,12 @@ def _key(text: str) -> str:
     return text
 
 
+def _own_key(text: str) -> str:
+    """Return a key that the owner chose; it may be a phrase of several words."""
+    _key("".join(text.split(" ")))
+    return text
+
+
 def _url(text: str) -> str:
     if text and not _is_url(text, ("http", "https")):
         raise ValueError("a URL that begins with http:// or https://, without spaces or quotes")
@@ -303,7 +309,7 @@ class Settings:
     auth: str = _setting("", _login, "login required on every route, as user:password", secret=True)
     api_key: str = _setting(
         "",
-        _key,
+        _own_key,
         "key accepted on every route as a bearer token, an X-API-Key header or an api_key= parameter",
         secret=True,
     )
@@ -315,7 +321,7 @@ class Settings:
     )
     gateway_key: str = _setting(
         "",
-        _key,
+        _own_key,
         "key for gateway adapters that require one; the app's own key is accepted there too",
         secret=True,
     )
