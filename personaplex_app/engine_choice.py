@@ -210,11 +210,13 @@ def build(choice: Choice, settings: Settings) -> Engine:
         return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from .classic.engine import ClassicEngine
-    from .responder.chat_api import LlmSettings
+    from .responder.model_choice import choose_model, make_model
     from .responder.rules import make_responder
 
-    llm = None
-    if settings.llm_url:
-        llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
-    responder = f"{llm.url} {llm.model}" if llm else "rules"
-    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), responder=responder)
+    model = make_model(settings)
+    description = choose_model(settings).description
+    return ClassicEngine(
+        lambda config, notify: make_responder(config, notify, model),
+        responder=description,
+        language_model=model,
+    )

@@ -19,7 +19,7 @@ from .support.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.unit
 
-PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4."
+PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4. We open at nine."
 KEY = "sk-very-secret"
 QUESTION = "How much is the rye loaf?"
 BY_RULES = ["A rye loaf costs four dollars."]
@@ -278,16 +278,16 @@ def test_llm_reply_closed_early_closes_the_stream():
 
 
 def test_llm_reply_goes_on_although_another_was_begun():
-    with serving(says("One. ", "Two. ")) as (server, url), talking(url) as (responder, _):
+    with serving(says("Yes. ", "Surely. ")) as (server, url), talking(url) as (responder, _):
         first = responder.reply("A")
-        assert next(first) == "One."
+        assert next(first) == "Yes."
         second = responder.reply("B")
-        assert next(second) == "One."
+        assert next(second) == "Yes."
         second.close()
-        assert list(first) == ["Two."]
-        responder.record_played("One. Two.", False)
+        assert list(first) == ["Surely."]
+        responder.record_played("Yes. Surely.", False)
         list(responder.reply("C"))
-        assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "One. Two.", "C"]
+        assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "Yes. Surely.", "C"]
 
 
 def test_llm_close_ends_a_reply_that_waits():

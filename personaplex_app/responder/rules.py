@@ -1,6 +1,6 @@
 """The rule responder: answers from a role prompt by rules, facts and memory, offline.
 
-With `LlmSettings` a language model answers, and these rules take over when it fails.
+With a language model that one answers, and these rules take over when it fails.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rapidfuzz import fuzz
 from ..engine.contract import SessionConfig
 from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
-from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .facts import read_brief
+from .figure_guard import NO_FIGURE, states_only
+from .language_model import LanguageModel
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
 from .memory import Memory, Sentence, begins_with
-from .numbers import figures
 from .retrieval import Index
 from .role_text import plain_role, without_tags
 from .sentences import split_sentences
@@ -59,11 +59,11 @@ class Draft:
 
 
 def make_responder(
-    config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
+    config: SessionConfig, notify: Notify | None = None, llm: LanguageModel | None = None
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
     rules = RuleResponder(config.prompt)
-    return LlmResponder(without_tags(config.prompt), llm, rules, notify) if llm else rules
+    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
 
 
 class RuleResponder:
@@ -256,13 +256,10 @@ class RuleResponder:
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
     def _without_unknown_figures(self, sentences: list[Sentence], draft: Draft) -> list[Sentence]:
-        """Drop sentences with figures that are neither in the prompt nor in the user's own words.
-
-        A wrong price or date does more harm than no answer.
-        """
+        """Drop sentences with figures that are neither in the prompt nor in the user's own words."""
         known = self._brief.figures | draft.memory.figures
-        known_only = [sentence for sentence in sentences if figures(sentence.text) <= known]
-        return known_only or [Sentence("I'm sorry, I don't have that figure in my notes.")]
+        known_only = [sentence for sentence in sentences if states_only(sentence.text, known)]
+        return known_only or [Sentence(NO_FIGURE)]
 
 
 def _letters_of(text: str) -> str:
