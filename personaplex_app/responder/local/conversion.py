@@ -77,7 +77,9 @@ def convert(checkpoint: Path, folder: Path) -> None:
     """
     try:
         shape = DecoderShape.of(json.loads((checkpoint / CONFIG_FILE).read_text("utf-8")))
-        _Conversion(OnnxWriter(folder / MODEL_FILE), shape, _Tensors(checkpoint / WEIGHTS_FILE)).write()
+        tensors = _Tensors(checkpoint / WEIGHTS_FILE)
+        with OnnxWriter(folder / MODEL_FILE) as writer:
+            _Conversion(writer, shape, tensors).write()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"The language model in {checkpoint} cannot be read ({type(error).__name__}: {error}); it must be"
@@ -139,7 +141,6 @@ class _Conversion:
         else:
             self._linear("logits", hidden, "lm_head")
         writer.output("logits", "float32", (1, 1, shape.vocabulary))
-        writer.finish()
 
     def _embedding(self) -> str:
         """Add the tokens' vectors. The weights are shared with the logits' where these are tied."""

@@ -52,7 +52,7 @@ class _Work:
 
 
 class LocalModel:
-    """The model, loading, ready or failed. `problem` says why it cannot answer, "" when it can."""
+    """The model. `problem` says why it cannot answer, "" when it can; `failed`: it never will."""
 
     max_reply_chars = 300
     max_history_chars = 1_600
@@ -68,6 +68,7 @@ class LocalModel:
         self._closed = False
         self._thread: threading.Thread | None = None
         self.problem = "it is not loaded yet"
+        self.failed = False
         self._token_s = 0.0
         self._read_s = 0.0
 
@@ -113,6 +114,7 @@ class LocalModel:
             self._load()
         except Exception as error:
             # of errors that are not ours the text may hold anything
+            self.failed = True
             self.problem = str(error) if isinstance(error, PersonaplexError) else type(error).__name__
             _log.warning("the language model cannot be used: %s", self.problem)
         while self._step():
@@ -126,7 +128,8 @@ class LocalModel:
         self._token_s = _seconds(decoder, 1)
         self._decoder = decoder
         _log.info(
-            "the language model is ready after %.1f s, with %d thread(s): %.0f ms a token, a first clause in %.1f s",
+            "the language model is ready after %.1f s, with %d thread(s): %.0f ms a token, its first words in"
+            " %.1f s",
             time.monotonic() - began_s,
             self._threads,
             self._token_s * 1000,
@@ -138,6 +141,7 @@ class LocalModel:
                 f"this machine needs {self.clause_s(PIECE_TOKENS):.1f} s for its first words, and"
                 f" {self.first_clause_s} s are the longest wait"
             )
+            self.failed = True
             _log.warning("the language model will not answer: %s", self.problem)
 
     def _step(self) -> bool:
@@ -187,8 +191,9 @@ class LocalChat:
         Raises: LlmFailed when the model is not there, or has more to read than the wait for a first clause
         allows.
         """
-        if self._model.problem and self._in_time:
-            raise LlmFailed(self._model.problem, retry_s=0.0, told=False)
+        if self._model.problem and (self._in_time or self._model.decoder is None):
+            failed = self._model.failed
+            raise LlmFailed(self._model.problem, lasting=failed, retry_s=0.0, told=failed)
         token = self._newest = object()
         work = self._work(token, lambda work: self._reply(messages, work), cancelled)
         self._model.submit(work)
@@ -210,9 +215,10 @@ class LocalChat:
 
     def prepare(self, messages: Sequence[Message]) -> None:
         """Read what is known of the next prompt ahead, while nobody waits for it."""
+        if self._model.problem:
+            return
         token = self._newest = object()
-        work = self._work(token, lambda _: self._read(self._encode(_prompt(messages))))
-        self._model.submit(work, ahead=True)
+        self._model.submit(self._work(token, lambda _: self._read_ahead(messages)), ahead=True)
 
     def make_room_for_thoughts(self) -> bool:
         """Return False: the model is none that thinks."""
@@ -242,6 +248,9 @@ class LocalChat:
         if len(tokens) > MAX_TOKENS - MAX_NEW_TOKENS:
             raise LlmFailed("the role is too long for it", lasting=True)
         return tokens
+
+    def _read_ahead(self, messages: Sequence[Message]) -> Iterator[None]:
+        yield from self._read(self._encode(_prompt(messages)))
 
     def _read(self, tokens: Sequence[int]) -> Iterator[None]:
         """Read tokens from where they differ from what was read."""

@@ -25,7 +25,10 @@ Shape = Sequence[int | str]
 
 
 class OnnxWriter:
-    """Collects a graph and writes the weights as they come, so that they are never all in memory."""
+    """Collects a graph and writes the weights as they come, so that they are never all in memory.
+
+    To be used as a context manager; the model is written at its end.
+    """
 
     def __init__(self, model: Path) -> None:
         self._model = model
@@ -35,6 +38,14 @@ class OnnxWriter:
         self._initializers: list[bytes] = []
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
+
+    def __enter__(self) -> OnnxWriter:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._weights.close()
+        if error is None:
+            self._write_model()
 
     def input(self, name: str, dtype: str, shape: Shape) -> str:
         self._inputs.append(_value_info(name, dtype, shape))
@@ -88,9 +99,7 @@ class OnnxWriter:
         )
         return outputs[0]
 
-    def finish(self) -> None:
-        """Write the model; it is there once this returns."""
-        self._weights.close()
+    def _write_model(self) -> None:
         parts = ((1, self._nodes), (5, self._initializers), (11, self._inputs), (12, self._outputs))
         graph = b"".join(_bytes(number, each) for number, all_ in parts for each in all_)
         opsets = (("", _OPSET), (CONTRIB, _CONTRIB_OPSET))

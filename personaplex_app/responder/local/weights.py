@@ -69,8 +69,8 @@ def describe(model: HubModel, data: Path) -> str:
     minutes = model.size_bytes * 8 / 50e6 / 60
     return (
         f"{what}: {model.size_bytes / 1e9:.2f} GB are downloaded once, {minutes:.0f} minutes at 50 Mbit/s,"
-        f" and converted in about half a minute; {model.size_bytes * _CONVERTED_SHARE / 1e9:.1f} GB stay on the"
-        " disk, and about 1.1 GB of memory are used"
+        f" and converted in about half a minute; {model.size_bytes * _CONVERTED_SHARE / 1e9:.1f} GB stay on"
+        " the disk, and about 1.1 GB of memory are used"
     )
 
 
@@ -168,8 +168,8 @@ def _download(model: HubModel, name: str, path: Path, access: HubAccess) -> None
     if found != sha256:
         part.unlink()  # or the next start would resume a broken file
         raise WeightsError(
-            f"{name} of {model.repo} arrived altered: expected {sha256[:16]}…, found {found[:16]}…. Nothing of"
-            " it was kept. Unset HF_ENDPOINT if it names a mirror, and start again."
+            f"{name} of {model.repo} arrived altered: expected {sha256[:16]}…, found {found[:16]}…. Nothing"
+            " of it was kept. Unset HF_ENDPOINT if it names a mirror, and start again."
         )
     part.replace(path)
 
