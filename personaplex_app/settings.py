@@ -323,9 +323,9 @@ class Settings:
     responder: str = _setting(
         "auto",
         _one_of(*RESPONDERS),
-        "what answers in the classic engine: rules alone, the endpoint of --llm-url, hub (the Hub's router, with"
-        " your token), or local (a small model in this process); auto takes the endpoint if one is set, local on"
-        " Colab and Spaces, else rules",
+        "what answers in the classic engine: rules alone, the endpoint of --llm-url, hub (the Hub's router,"
+        " with your token), or local (a small model in this process); auto takes the endpoint if one is set,"
+        " local on Colab and Spaces, else rules",
     )
     llm_url: str = _setting(
         "", _url, "OpenAI-compatible endpoint of the language model that answers in the classic engine"
@@ -335,8 +335,8 @@ class Settings:
     local_model: str = _setting(
         "",
         str,
-        "folder of a small Llama or Qwen2 checkpoint with its tokenizer.json, for --responder local in place of"
-        " the one from the Hub",
+        "folder of a small Llama or Qwen2 checkpoint with its tokenizer.json, for --responder local in place"
+        " of the one from the Hub",
     )
     find_llm: bool = _setting(
         True, _flag, "look at the start for Ollama and LM Studio on this machine, and offer them; 0 does not"

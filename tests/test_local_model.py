@@ -1,6 +1,7 @@
 """The language model in the process: a tiny random one, converted, loaded and run by the real code."""
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_chats_take_turns_by_step(model):
     # all steps of the second are between steps of the first, but those that the first made alone
     both = order[1:20]
     assert len(set(both)) == 2
-    assert all(a != b for a, b in zip(both, both[1:], strict=False))
+    assert all(a != b for a, b in pairwise(both))
 
 
 def test_chat_goes_before_prompts_that_are_read_ahead(model):

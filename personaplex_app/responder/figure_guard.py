@@ -51,6 +51,4 @@ class ToldFigures:
         lexicon = self._lexicon
         words = " ".join(word for word in lexicon.words(text) if not is_figure_word(word))
         stems = (lexicon.meaning.get(stem, stem) for stem in lexicon.content(words))
-        return frozenset(stems) - {
-            lexicon.meaning.get(lexicon.stem(w), lexicon.stem(w)) for w in _KINDS_OF_FIGURE
-        }
+        return frozenset(stems) - self._kinds

@@ -94,7 +94,7 @@ _CLOSES = re.compile(
 # "<|start|>assistant<|channel|>final<|message|>" stands between thoughts and answer
 _HEADER = re.compile(r"(?:<\|start\|>\s*\w+\s*)?<\|channel\|>\s*final\s*<\|message\|>")
 _MAY_BEGIN_TAG = re.compile(
-    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>]{0,60})$|\[/?[A-Z]{0,5}$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
+    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>/]{0,60})$|\[/?[A-Z]{0,5}$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
 )
 _MAX_HELD_CHARS = 40_000
 

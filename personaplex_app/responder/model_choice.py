@@ -64,7 +64,7 @@ def make_model(settings: Settings) -> LlmSettings | LocalModel | None:
         token = hub_access(settings).any_token() or ""
         return LlmSettings(HUB_ROUTER, token, settings.llm_model or HUB_ROUTER_MODEL)
     if name == "local":
-        return LocalModel(lambda: _local_folder(settings))
+        return LocalModel(lambda: _local_folder(settings), asked_for=settings.responder == "local")
     return None
 
 
@@ -76,8 +76,8 @@ def _local_folder(settings: Settings) -> Path:
         weights = (source / WEIGHTS_FILE).stat()
     except OSError as error:
         raise WeightsError(
-            f"There is no {WEIGHTS_FILE} in {source}; set PERSONAPLEX_LOCAL_MODEL to a folder that holds a Llama"
-            " or Qwen2 checkpoint with its tokenizer."
+            f"There is no {WEIGHTS_FILE} in {source}; set PERSONAPLEX_LOCAL_MODEL to a folder that holds a"
+            " Llama or Qwen2 checkpoint with its tokenizer."
         ) from error
     # other weights under the same name are another model
     mark = hashlib.sha256(f"{source} {weights.st_size} {weights.st_mtime_ns}".encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import anyio
 
-PATIENCE_S = 6
+PATIENCE_S = 300
 LOOK_EVERY_S = 0.02
 
 T = TypeVar("T")

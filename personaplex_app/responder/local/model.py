@@ -52,14 +52,18 @@ class _Work:
 
 
 class LocalModel:
-    """The model. `problem` says why it cannot answer, "" when it can; `failed`: it never will."""
+    """The model. `problem` says why it cannot answer, "" when it can; `failed`: it never will.
+
+    `asked_for`: somebody has chosen it, and a talk shows why it cannot be used.
+    """
 
     max_reply_chars = 300
     max_history_chars = 1_600
     first_clause_s = 1.2
 
-    def __init__(self, get_folder: GetFolder, threads: int | None = None) -> None:
+    def __init__(self, get_folder: GetFolder, threads: int | None = None, asked_for: bool = True) -> None:
         self._get_folder = get_folder
+        self.asked_for = asked_for
         self._threads = threads or max(1, min(_MAX_THREADS, (os.cpu_count() or 1) // 2))
         self._decoder: Decoder | None = None
         self._replies: deque[_Work] = deque()
@@ -193,7 +197,8 @@ class LocalChat:
         """
         if self._model.problem and (self._in_time or self._model.decoder is None):
             failed = self._model.failed
-            raise LlmFailed(self._model.problem, lasting=failed, retry_s=0.0, told=failed)
+            told = failed and self._model.asked_for
+            raise LlmFailed(self._model.problem, lasting=failed, retry_s=0.0, told=told)
         token = self._newest = object()
         work = self._work(token, lambda work: self._reply(messages, work), cancelled)
         self._model.submit(work)
