@@ -23,6 +23,8 @@ from .support.tiny_llm import CONFIG, reference_logits, write_tiny_llm
 
 PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4."
 QUESTION = "How much is the rye loaf?"
+# what the rules have no answer to
+ELSE = "Would dragons like it in Lisbon?"
 BY_RULES = ["A rye loaf costs four dollars."]
 ASKED = [{"role": "system", "content": PROMPT}, {"role": "user", "content": "Hi"}]
 
@@ -230,10 +232,11 @@ def test_rules_talk_while_the_model_loads_and_nobody_is_told(folder):
     model.first_clause_s = PATIENCE_S
     model.start()
     responder, notices = talk_with(model)
-    assert list(responder.reply(QUESTION)) == BY_RULES
+    assert list(responder.reply(ELSE)) == list(responder._fallback.reply(ELSE))
     there.set()
     until(lambda: not model.problem)
-    assert list(responder.reply("Hi there")) != []
+    list(responder.reply(ELSE))
+    assert not responder._turns[-1].by_rules
     assert notices == []
     assert responder._paused_until_s < float("inf")
     responder.close()
@@ -249,18 +252,28 @@ def test_rules_talk_when_the_model_cannot_be_had_and_it_is_told_once():
     until(lambda: model.failed)
     responder, notices = talk_with(model)
     for _ in range(3):
-        assert list(responder.reply(QUESTION)) == BY_RULES
+        list(responder.reply(ELSE))
+        assert responder._turns[-1].by_rules
     assert len(notices) == 1
     assert "arrived altered" in notices[0]
     responder.close()
     model.close()
 
 
+def test_rules_answer_what_they_know_without_asking_the_model(model):
+    gate = Gate(model.decoder)
+    responder, _ = talk_with(model)
+    assert list(responder.reply(QUESTION)) == BY_RULES
+    gate.open()
+    responder.close()
+
+
 def test_rules_take_over_when_the_first_words_are_late(model):
     gate = Gate(model.decoder)
     responder, notices = talk_with(model)
     responder._first_clause_s = 0.0
-    assert list(responder.reply(QUESTION)) == BY_RULES
+    assert list(responder.reply(ELSE)) != []
+    assert responder._turns[-1].by_rules
     gate.open()
     assert notices == []
     responder.close()
@@ -272,7 +285,8 @@ def test_rules_talk_on_a_machine_that_is_too_slow(folder):
     model.start()
     until(lambda: model.failed)
     responder, notices = talk_with(model)
-    assert list(responder.reply(QUESTION)) == BY_RULES
+    list(responder.reply(ELSE))
+    assert responder._turns[-1].by_rules
     assert "the longest wait" in notices[0]
     responder.close()
     model.close()
@@ -293,7 +307,7 @@ def test_ticks_go_on_while_the_model_generates_and_a_barge_in_ends_it(model):
     player = ReplyPlayer(
         responder, Silent(), synthesis, None, frames, iter(range(99)).__next__, ignore, ignore, ignore
     )
-    player.prepare(1, "Hi")
+    player.prepare(1, ELSE)
     until(gate.waiting.is_set)
     answered = 0
     # the model is held before each token, and for the first ticks it gets none at all

@@ -48,6 +48,7 @@ class LlmSettings:
     max_reply_chars: int = 600
     max_tokens: int = 160
     max_history_chars: int = 8_000
+    is_small: bool = False
     first_clause_s: float = math.inf
 
     def __post_init__(self) -> None:

@@ -57,8 +57,11 @@ class LanguageModel(Protocol):
     """A model that answers in any number of talks.
 
     `first_clause_s` is the longest wait for the first words to speak, after which the rules answer.
+    `is_small`: the rules answer what they know, since it would get facts wrong.
     """
 
+    @property
+    def is_small(self) -> bool: ...
     @property
     def max_reply_chars(self) -> int: ...
     @property

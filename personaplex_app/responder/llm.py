@@ -38,6 +38,7 @@ class Fallback(Protocol):
     """The responder that answers when the model fails; it also gets the model's turns, for its memory."""
 
     def greet(self) -> str: ...
+    def knows(self, user_text: str) -> bool: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
     def record_played(self, agent_text: str, interrupted: bool) -> None: ...
     def record_answer(self, user_text: str, agent_text: str) -> None: ...
@@ -117,7 +118,8 @@ class LlmResponder:
 
     def _reply(self, turn: _OpenReply, user_text: str, cancelled: Cancelled) -> Generator[str, None, None]:
         self._turns.append(turn)
-        if time.monotonic() >= self._paused_until_s and re.search(r"\w", user_text):
+        paused = time.monotonic() < self._paused_until_s or not re.search(r"\w", user_text)
+        if not (paused or (self._model.is_small and self._fallback.knows(user_text))):
             try:
                 for sentence in self._sentences(user_text, cancelled):
                     turn.spoken = f"{turn.spoken} {sentence}"

@@ -45,13 +45,15 @@ MAX_DRAFTS = 4
 class Draft:
     """A reply that may or may not be played.
 
-    `memory` becomes the talk's once it is played; `turn` is the number of turns before it.
+    `memory` becomes the talk's once it is played; `turn` is the number of turns before it. `sure`: a rule, a
+    fact or the talk answers; else it is small talk or a refusal.
     """
 
     user_text: str
     turn: int
     memory: Memory
     sentences: list[Sentence] = field(default_factory=list)
+    sure: bool = True
 
     @property
     def reply_text(self) -> str:
@@ -96,6 +98,13 @@ class RuleResponder:
         draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         return (sentence.text for sentence in draft.sentences)
+
+    def knows(self, user_text: str) -> bool:
+        """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
+        text = " ".join(user_text[:MAX_USER_CHARS].split())
+        draft = Draft(text, self._turns, self._memory.copy())
+        self._turn(draft, text)
+        return draft.sure
 
     def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Remember what was played of a reply and the user's turn before it.
@@ -191,6 +200,7 @@ class RuleResponder:
         )
         if statement:
             return [Sentence(self._lead(draft, "told", statement=statement))]
+        draft.sure = False
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)

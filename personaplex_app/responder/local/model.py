@@ -57,6 +57,7 @@ class LocalModel:
     `asked_for`: somebody has chosen it, and a talk shows why it cannot be used.
     """
 
+    is_small = True
     max_reply_chars = 300
     max_history_chars = 1_600
     first_clause_s = 1.2
