@@ -607,7 +607,7 @@ def test_llm_speaks_its_first_clause_while_the_sentence_goes_on():
         ("What time do you close?", "We close at five thirty.", None),
         ("Do you have bagels?", "We do. They are $3 each. Do come in.", ["We do.", NO_FIGURE]),
         # the user's own may be said again
-        ("A table for 6, please.", "A table for six, gladly.", ["A table for six, gladly."]),
+        ("A table for 6, please.", "A table for six is yours.", ["A table for six is yours."]),
     ],
 )
 def test_llm_says_no_figure_that_nobody_told(asked, says_, said):

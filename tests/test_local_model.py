@@ -131,6 +131,17 @@ def test_conversion_of_a_file_that_is_cut_off_is_refused(checkpoint, tmp_path, l
         convert(tmp_path / "from", tmp_path)
 
 
+def test_model_without_the_marks_of_a_talk_is_refused(checkpoint, tmp_path):
+    (tmp_path / "from").mkdir()
+    for path in checkpoint[0].iterdir():
+        (tmp_path / "from" / path.name).write_bytes(path.read_bytes().replace(b"<|im_end|>", b"<|im_off|>"))
+    model = LocalModel(lambda: converted(tmp_path / "from", tmp_path / "to"), threads=1)
+    model.start()
+    until(lambda: model.failed)
+    assert "ChatML" in model.problem
+    model.close()
+
+
 # -- one talk ----------------------------------------------------------------------------------------------
 
 
@@ -233,11 +244,12 @@ def test_rules_talk_while_the_model_loads_and_nobody_is_told(folder):
     model.start()
     responder, notices = talk_with(model)
     assert list(responder.reply(ELSE)) == list(responder._fallback.reply(ELSE))
+    assert notices == []
     there.set()
     until(lambda: not model.problem)
+    gate = Gate(model.decoder, 10_000)
     list(responder.reply(ELSE))
-    assert not responder._turns[-1].by_rules
-    assert notices == []
+    assert gate.reads
     assert responder._paused_until_s < float("inf")
     responder.close()
     model.close()

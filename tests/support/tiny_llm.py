@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-WIDTH, INNER, HEADS, HEADS_KV, LAYERS = 64, 96, 4, 2, 2
+WIDTH, INNER, LAYERS = 64, 96, 2
+HEADS, HEADS_KV = 4, 2
 HEAD = WIDTH // HEADS
 ROPE_BASE, EPSILON = 10_000.0, 1e-6
 CONFIG = {

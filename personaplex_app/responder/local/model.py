@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import PersonaplexError
+from ...errors import PersonaplexError, WeightsError
 from ..language_model import Cancelled, LlmFailed, Message
 from .conversion import MAX_TOKENS
 from .decoder import Context, Decoder, forget
@@ -129,6 +129,11 @@ class LocalModel:
         folder = self._get_folder()
         began_s = time.monotonic()
         decoder = Decoder(folder, self._threads)
+        if None in map(decoder.tokenizer.token_to_id, (_START, _END)):
+            raise WeightsError(
+                f"The tokenizer in {folder} has no {_START} and {_END}: the model must be one for talks in"
+                " ChatML, as Qwen's and SmolLM2's instruct models are."
+            )
         self._read_s = _seconds(decoder, PIECE_TOKENS) / PIECE_TOKENS
         self._token_s = _seconds(decoder, 1)
         self._decoder = decoder
@@ -314,7 +319,7 @@ def _plain(content: str) -> str:
 
 def _seconds(decoder: Decoder, tokens: int) -> float:
     """Return the time that reading so many tokens takes, in seconds, the best of some."""
-    token = decoder.tokenizer.token_to_id(_START)
+    token = decoder.tokenizer.encode(_START, add_special_tokens=False).ids[0]
     context = Context()
     times = []
     for _ in range(_MEASURED_STEPS):
