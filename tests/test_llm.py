@@ -620,6 +620,13 @@ def test_llm_says_no_figure_that_nobody_told(asked, says_, said):
         assert notices == []
 
 
+def test_llm_figure_is_not_taken_from_what_was_talked_of_before():
+    with serving(says("A bagel costs $4.")) as (_, url), talking(url) as (responder, _):
+        list(responder._fallback.reply("Do you have rye loaves?"))
+        responder._history += [("user", "Do you have rye loaves?"), ("assistant", "We have rye loaves.")]
+        assert not any("$4" in sentence for sentence in responder.reply("What does a bagel cost?"))
+
+
 def test_llm_figure_is_told_in_a_later_question_about_the_same():
     with serving(says("Four dollars.")) as (_, url), talking(url) as (responder, _):
         list(responder.reply("Do you have rye loaves?"))

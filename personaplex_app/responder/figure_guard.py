@@ -39,9 +39,11 @@ class ToldFigures:
         """Take note of the figures that the user has said, which may be said again of anything."""
         self._users |= figures(user_text)
 
-    def allow(self, sentence: str, talked_of: str) -> bool:
-        """Return whether a sentence may be said, after a talk of `talked_of`."""
-        subjects = self._subjects(f"{sentence} {talked_of}")
+    def allow(self, sentence: str, *talked_of: str) -> bool:
+        """Return whether a sentence may be said. One that names nothing, as "It's four dollars", is about
+        the first of `talked_of` that does.
+        """
+        subjects = next(filter(None, map(self._subjects, (sentence, *talked_of))), frozenset())
         return all(
             any(number in numbers and (not told_of or told_of & subjects) for numbers, told_of in self._facts)
             for number in figures(sentence) - self._users

@@ -203,7 +203,7 @@ class LlmResponder:
         self._figures.hear(user_text)
         spoken = ""
         for sentence in self._streamed(user_text, cancelled):
-            if self._figures.allow(sentence, f"{recent} {user_text} {spoken}"):
+            if self._figures.allow(sentence, spoken, user_text, recent):
                 spoken = f"{spoken} {sentence}"
                 yield sentence
             elif spoken:
