@@ -14,7 +14,7 @@ from ..engine.contract import Capabilities, EngineState, Notice, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
-from ..responder.contract import MakeResponder
+from ..responder.contract import MakeResponder, Responder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import TIMBRES, Synthesiser
 from ..speech.vad import VadModel
@@ -102,6 +102,10 @@ class ClassicEngine:
         }
         # last: with `_models` set the engine counts as loaded
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
+
+    def responder(self, config: SessionConfig) -> Responder:
+        """Return the responder of a talk alone, without hearing and voice; needs no `load`."""
+        return self._make_responder(config, lambda text: None)
 
     def open(self, config: SessionConfig) -> _OwnedSession:
         """Open a session.
