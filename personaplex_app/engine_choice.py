@@ -34,7 +34,7 @@ SMALL_WEIGHTS_BYTES = 500_000_000
 
 
 _NO_ACCESS = "it is given out only under a licence, and this app has no access to it"
-_CHOSEN = "whoever runs this app chose otherwise"
+_CHOSEN = "the owner of this app chose this one"
 
 
 @dataclass(frozen=True)

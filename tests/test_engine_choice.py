@@ -99,7 +99,7 @@ def test_stand_in_tells_a_visitor_that_and_why_personaplex_does_not_run(monkeypa
     )
     assert of(hf_token="hf_x").stand_in == f"{small}it needs a GPU, and this machine has none."
     assert of(checkpoint=str(tmp_path)).stand_in == f"{small}its files are not here."
-    assert of(engine="classic").stand_in == f"{small}whoever runs this app chose otherwise."
+    assert of(engine="classic").stand_in == f"{small}the owner of this app chose this one."
     assert of(engine="echo").stand_in.startswith(f"This only says back what it hears. {NOT_HERE}")
     monkeypatch.setattr(choosing, "find_spec", lambda name: None)
     assert of(hf_token="hf_x").stand_in == f"{small}the packages that it needs are not installed."
