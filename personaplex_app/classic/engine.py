@@ -104,7 +104,7 @@ class ClassicEngine:
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
     def responder(self, config: SessionConfig) -> Responder:
-        """Return the responder of a talk alone, without hearing and voice; needs no `load`."""
+        """Return the responder of a talk alone, without hearing and voice."""
         return self._make_responder(config, lambda text: None)
 
     def open(self, config: SessionConfig) -> _OwnedSession:

@@ -39,9 +39,8 @@ def evaluate_replies(settings: Settings, args: argparse.Namespace) -> int:
     engine = build(choose(settings), settings)
     held: list[JudgedTurn] = []
     try:
-        if args.voice:
-            with state_line() as report:
-                engine.load(report)
+        with state_line() as report:
+            engine.load(report)
         for talk in talks:
             turns = _hold(talk, engine, args)
             held += turns
