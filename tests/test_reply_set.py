@@ -19,8 +19,6 @@ from personaplex_app.responder.numbers import figures
 
 from .support.fakes import ScriptedResponder
 
-pytestmark = pytest.mark.unit
-
 
 def turn(say: str = "How much is a visit?", kind: str = "fact", **rules) -> Turn:
     return Turn(say, kind, **{"good": (45,), **rules})
@@ -85,6 +83,8 @@ def test_choose_talks_unknown_role_names_those_that_there_are():
         ("A visit is forty-five dollars.", "good"),
         ("A visit is $45.", "good"),
         ("I'm not sure that is all you asked, but here is what I have: a visit costs $45.", "acceptable"),
+        ("The closest I have is this. A visit costs $45.", "acceptable"),
+        ("The closest I have is this. We repair pumps.", "bad"),
         ("I'm sorry, that isn't in my notes.", "bad"),
         ("I don't know. A visit costs $45.", "bad"),
         ("We come to your house.", "bad"),
@@ -135,6 +135,8 @@ def test_judge_feeling_must_be_taken_up_and_not_only_said_back(reply, grade):
     [
         ("@repeats", "Of course. The lamp is on the second floor.", True),
         ("@repeats", "We open at ten.", False),
+        ("@rewords", "Let me put it differently: the lamp is on the second floor.", False),
+        ("@rewords", "Go up two flights of stairs to see it.", True),
         ("@shorter", "The second floor.", True),
         ("@shorter", "It is on the second floor of our museum, beside the lamp and the maps.", False),
         ("@resumes", "Go up to the second floor.", True),
@@ -181,6 +183,7 @@ def test_hold_in_text_counts_by_kind_and_role_and_names_what_misses_the_targets(
     assert "MISSED  replies with an invented figure: 1, wanted none" in text
 
 
+@pytest.mark.slow
 def test_evaluate_replies_prints_json_and_writes_a_blind_sample(tmp_path, capsys):
     blind = tmp_path / "blind.txt"
     assert main(["evaluate", "replies", "--roles", "chat", "--json", "--blind", str(blind)]) == 0

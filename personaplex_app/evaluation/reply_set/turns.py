@@ -15,7 +15,7 @@ from ...personas import find, load_personas
 from ...yaml_fields import load_yaml
 
 TURNS_FILE = Path(__file__).with_name("turns.yaml")
-CHECKS = ("@repeats", "@shorter", "@resumes")
+CHECKS = ("@repeats", "@rewords", "@shorter", "@resumes")
 _ALLOWANCES = ("refuse", "repeat")
 _FIELDS = {"kind", "say", "good", "fair", "bad", "may", "figures"}
 

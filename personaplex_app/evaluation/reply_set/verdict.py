@@ -36,8 +36,9 @@ _REFUSES = re.compile(
     re.VERBOSE,
 )
 # an answer after a doubt is worth hearing, and less than one without
-_ANSWERS_ALL_THE_SAME = re.compile(
-    r"\b(closest|nearest|perhaps|might)\b|\bbut (here|what|i (do|can)|if|it)\b|\bwhat i (do )?(have|know)\b"
+_DOUBTS = re.compile(
+    r"\b(closest|nearest|may not be all)\b"
+    r"|\b(not sure|don't know|can't say)\b[^.]* but (here|what|i (do|can)|if|it|this)\b"
 )
 # what can follow anything; "sorry" before it shows that something was heard
 _BRUSHES_OFF = re.compile(
@@ -65,7 +66,8 @@ class Verdict:
 
 def refuses(reply: str) -> bool:
     """Return whether a reply says that the agent does not know, or cannot say."""
-    return bool(_REFUSES.search(normalised(reply)))
+    text = normalised(reply)
+    return bool(_REFUSES.search(text)) and not _DOUBTS.search(text)
 
 
 def judge(turn: Turn, reply: str, last_reply: str, known: frozenset[int]) -> Verdict:
@@ -100,9 +102,9 @@ def _graded(turn: Turn, text: str, last: str, refused: bool) -> tuple[Grade, str
     good = all(_holds(condition, text, last) for condition in turn.good)
     fair = bool(turn.fair) and all(_holds(condition, text, last) for condition in turn.fair)
     if refused and "refuse" not in turn.may:
-        if (good or fair) and _ANSWERS_ALL_THE_SAME.search(text):
-            return "acceptable", "answers with a doubt"
         return "bad", "says that it does not know"
+    if good and _DOUBTS.search(text):
+        return "acceptable", "answers with a doubt"
     if good and takes_up and text.endswith(_ONLY_ECHOES) and not _content(text) - _content(said):
         return "acceptable", "only says it back"
     if good:
@@ -118,6 +120,8 @@ def _holds(condition: Condition, text: str, last: str) -> bool:
     match condition:
         case "@repeats":
             return fuzz.token_set_ratio(text, last) >= SAID_AGAIN
+        case "@rewords":
+            return fuzz.token_set_ratio(text, last) < SAID_AGAIN
         case "@shorter":
             return len(text.split()) < len(last.split())
         case "@resumes":
