@@ -11,9 +11,8 @@ from gradio.themes import Base
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
 from . import evaluate, respond, static_tab
+from .page_head import TITLE
 from .static import STATIC, read_static
-
-TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
 # shared rules come first, so that a tab's own rules override them
 STYLES = (

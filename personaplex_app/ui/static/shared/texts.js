@@ -89,6 +89,7 @@ export function limit({ reason, left_s }) {
 }
 
 export const TEXT = Object.freeze({
+  pressed: "It starts as soon as it is known who speaks…",
   ready: "Ready when you are. Your microphone opens when you start.",
   readyLease:
     "Ready when you are. Your microphone opens when you start, and a GPU is lent to you: " +
