@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 import yaml
 
 from personaplex_app.cli.main import main
+from personaplex_app.engine.contract import Engine, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, SettingsError
-from personaplex_app.evaluation.reply_set.hold import hold_in_text
+from personaplex_app.evaluation.reply_set.hold import hold_by_voice, hold_in_text
 from personaplex_app.evaluation.reply_set.table import as_json, render
 from personaplex_app.evaluation.reply_set.turns import Turn, VisitorTalk, choose_talks, load_reply_set
 from personaplex_app.evaluation.reply_set.verdict import judge, refuses
 from personaplex_app.personas import load_personas
 from personaplex_app.responder.numbers import figures
+from personaplex_app.speech.synthesiser import SpeechClip, Synthesiser
+from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 from .support.fakes import ScriptedResponder
 
@@ -181,6 +187,54 @@ def test_hold_in_text_counts_by_kind_and_role_and_names_what_misses_the_targets(
     assert "MISSED  good and acceptable 67%, wanted 85%" in text
     assert "MISSED  kinds under 70%: skill" in text
     assert "MISSED  replies with an invented figure: 1, wanted none" in text
+
+
+class AnsweringSession:
+    """Hears a turn when sound is followed by silence, and answers it with the next reply a frame later."""
+
+    def __init__(self, replies: list[str]) -> None:
+        self.replies = replies
+        self.frames = 0
+        self.heard = 0
+        self.closed = False
+
+    def step(self, user: np.ndarray) -> Step:
+        self.frames += 1
+        at_s = self.frames * FRAME_S
+        silent = np.abs(user).max() < 0.01
+        greets = self.frames == 1
+        if not greets and not (silent and self.heard):
+            self.heard += not silent
+            return Step(np.zeros(FRAME_SAMPLES, np.float32))
+        self.heard = 0
+        reply = self.replies.pop(0)
+        events: list = [Utterance(self.frames, "agent", reply, at_s, at_s + 0.08, True)] if reply else []
+        if not greets:
+            heard = Utterance(1000 + self.frames, "user", "How much?", at_s - 0.16, at_s, True)
+            events += [heard, TurnLatency(at_s - 0.2, at_s)]
+        return Step(np.zeros(FRAME_SAMPLES, np.float32), "", tuple(events))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_hold_by_voice_waits_for_each_reply_and_takes_what_was_heard_and_when():
+    session = AnsweringSession(["Hello.", "A visit costs $45.", ""])
+    engine = cast(Engine, SimpleNamespace(open=lambda config: session))
+    sound = SpeechClip(np.full(4 * FRAME_SAMPLES + 7, 0.3, np.float32), ())
+    speaker = cast(Synthesiser, SimpleNamespace(speak=lambda text, timbre: sound))
+    talk = VisitorTalk("repair", "Repair", "A visit costs $45.", None, (turn(), turn()))
+    answered, silent = hold_by_voice(talk, engine, "natural", speaker, 3)
+    assert (answered.heard, answered.reply, answered.verdict.grade) == (
+        "How much?",
+        "A visit costs $45.",
+        "good",
+    )
+    assert answered.reply_s == pytest.approx(0.2)
+    assert (silent.reply, silent.verdict.why) == ("", "no reply")
+    # quiet after the greeting and after the reply, 6 s in vain for the other
+    assert session.frames * FRAME_S == pytest.approx(1.6 + 1.6 + 6 + 2 * 5 * FRAME_S, abs=0.5)
+    assert session.closed
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 // `data-state` of #talk-status are what style sheets and other programs see of it.
 
 import { linked, notify, part, say, show } from "../shared/dom.js";
+import { DevicePanel } from "./device-panel.js";
 import { WakeLock } from "./wake-lock.js";
 
 const PHASES = {
@@ -26,10 +27,12 @@ const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
  */
 
 export class Stage {
-  constructor(root) {
+  /** @param {(kind: string) => void} deviceChanged see `DevicePanel` */
+  constructor(root, deviceChanged) {
     this.root = root;
     this.statusElement = root.querySelector("#talk-status");
     this.buttons = Object.fromEntries(BUTTONS.map((name) => [name, root.querySelector(`#talk-${name}`)]));
+    this.devices = new DevicePanel(root, deviceChanged);
     this.wakeLock = new WakeLock();
     this.title = document.title;
     this.state = "idle";
@@ -55,6 +58,9 @@ export class Stage {
     this.statusElement.dataset.state = state;
     document.title = [TITLES[state], this.title].filter(Boolean).join(" · ");
     this.wakeLock.keep(this.busy);
+    if (this.busy) this.devices.rest();
+    // only now may their names be known
+    if (state === "live") this.devices.offer();
     this.tell(text);
     const bar = part(this.root, "status-progress");
     show(bar, progress !== null);

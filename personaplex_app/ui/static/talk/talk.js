@@ -32,7 +32,7 @@ class TalkPage {
   constructor(root, trigger) {
     this.root = root;
     this.trigger = trigger;
-    this.stage = new Stage(root);
+    this.stage = new Stage(root, (kind) => this.talk?.useDevice(kind));
     this.status = null; // of the server, once it answered
     this.talk = null; // the one that runs
     this.began = false; // a talk has begun since the page was as new
