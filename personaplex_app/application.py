@@ -43,6 +43,7 @@ from .sessions.temp_folder import PREFIX, TempFolder
 from .settings import Settings
 from .ui.page import build_page, mounted
 from .ui.page_head import with_head
+from .ui.scripts import script_routes
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class Application:
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),
             *compare_routes(self._comparisons),
+            *script_routes(),
         ]
 
     @asynccontextmanager

@@ -121,9 +121,9 @@ def test_start_pressed_before_the_page_can_obey_starts(app: AppProcess, browser:
             return { release: async () => { window.__awake = false; } };
           };
         """)
-        for late in ("**/talk/talk.js", "**/voice/status"):
+        for late in ("**/page.js", "**/voice/status"):
             page.route(late, lambda route: held.append(route))
-        with page.expect_request("**/talk/talk.js"):
+        with page.expect_request("**/page.js"):
             page.goto(app.url)
         page.click("#talk-start")
         with page.expect_request("**/voice/status"):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from .scripts import PAGE, folder
 from .static import STATIC, read_static
 
 TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
@@ -27,6 +28,8 @@ def with_head(page: bytes, scope: Scope) -> bytes:
     if b"<head>" not in page:
         return page
     head = "".join(f"<script>{read_static(name)}</script>" for name in _SCRIPTS)
+    # asked for beside Gradio's own scripts, which come long before they ask for it
+    head += f'<link rel="modulepreload" href="./{folder()}/{PAGE}">'
     # pictures of links are found by whole addresses only
     address = str(HTTPConnection(scope).base_url)
     width, height = PREVIEW_SIZE
