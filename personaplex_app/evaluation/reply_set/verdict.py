@@ -21,7 +21,7 @@ SAID_AGAIN = 75.0
 _REFUSES = re.compile(
     r"""
     \b(i|we)\ (really\ |honestly\ |simply\ )?(do\ not|don't)\ know\b
-    | \b(in|among)\ my\ notes
+    | \b(not|no|nothing|isn't|aren't|don't|can't)\b[^.?!]*\ (in|among)\ my\ notes
     | \bmy\ notes\ (do\ not|don't)
     | \bi\ (couldn't|could\ not|can't|cannot)\ (say|tell\ you|help\ with|answer)
     | \brather\ not\ guess
@@ -37,7 +37,7 @@ _REFUSES = re.compile(
 )
 # an answer after a doubt is worth hearing, and less than one without
 _DOUBTS = re.compile(
-    r"\b(closest|nearest|may not be all)\b"
+    r"\b(closest|nearest|may not be all|beyond me, but)\b"
     r"|\b(not sure|don't know|can't say)\b[^.]* but (here|what|i (do|can)|if|it|this)\b"
 )
 # what can follow anything; "sorry" before it shows that something was heard
