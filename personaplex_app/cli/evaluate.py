@@ -122,7 +122,7 @@ def _add_replies(parser: argparse.ArgumentParser) -> None:
         help="write 40 of the replies without their verdicts to FILE, for a person to judge",
     )
     parser.add_argument("--json", action="store_true", help="print figures and turns as one JSON object")
-    add_some_settings(parser, "engine", "llm_url", "llm_model")
+    add_some_settings(parser, "engine", "responder", "llm_url", "llm_model")
     parser.set_defaults(run=_evaluate_replies)
 
 
