@@ -22,28 +22,46 @@ from .settings import Settings
 TITLES = {
     "personaplex": "PersonaPlex",
     "remote": "Remote server",
-    "classic": "Embedded engine (classic)",
+    "classic": "Small stand-in",
     "echo": "Echo",
+}
+_STAND_INS = {
+    "classic": "This is a small stand-in.",
+    "echo": "This only says back what it hears.",
 }
 SMALL_WEIGHTS_BYTES = 500_000_000
 """A model up to this size runs in real time on a CPU; the released one has 16.7 GB."""
+
+
+_NO_ACCESS = "it is given out only under a licence, and this app has no access to it"
+_CHOSEN = "the owner of this app chose this one"
 
 
 @dataclass(frozen=True)
 class Choice:
     """The name of the chosen engine, and sentences that explain the choice to people.
 
-    `next_step` says what would lead to a better engine; `instead_of` names an engine that failed.
+    `next_step` tells the app's owner what would lead to a better engine; `instead_of` names an engine that
+    failed. `absent` tells a visitor why PersonaPlex does not run here, as the second half of a sentence.
     """
 
     name: str
     why: str
     next_step: str = ""
     instead_of: str = ""
+    absent: str = ""
 
     @property
     def title(self) -> str:
         return TITLES[self.name]
+
+    @property
+    def stand_in(self) -> str:
+        """What a visitor must know where something else speaks than the model that the page is named after:
+        what it is, and why. "" for PersonaPlex, and for a server of which nothing is known here.
+        """
+        what = _STAND_INS.get(self.name)
+        return f"{what} PersonaPlex-7B is not running here: {self.absent}." if what else ""
 
 
 def gpu_is_leased() -> bool:
@@ -64,9 +82,10 @@ def choose(settings: Settings) -> Choice:
             "echo",
             "Asked for by --engine echo: it says back what it hears.",
             "Use --engine classic for a conversation.",
+            absent=_CHOSEN,
         )
     if settings.engine == "personaplex":
-        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings))
+        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings).step)
     if settings.engine == "remote":
         missing = (
             ""
@@ -79,18 +98,15 @@ def choose(settings: Settings) -> Choice:
         return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
         lacks = _lacks(settings)
-        if not lacks:
+        if not lacks.step:
             device = "a GPU is lent for each talk" if gpu_is_leased() else "this machine can run it"
             return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
-        return Choice("classic", "It runs on any CPU with nothing but its packages.", lacks)
+        why = "It runs on any CPU with nothing but its packages."
+        return Choice("classic", why, lacks.step, absent=lacks.why)
     why = "Asked for by --engine classic."
-    return Choice(
-        "classic",
-        why,
-        ""
-        if settings.llm_url or settings.responder in ("hub", "local")
-        else "Set PERSONAPLEX_LLM_URL, or --responder local, to let a language model answer in this voice.",
-    )
+    llm_step = "Set PERSONAPLEX_LLM_URL, or --responder local, to let a language model answer in this voice."
+    has_model = settings.llm_url or settings.responder in ("hub", "local")
+    return Choice("classic", why, "" if has_model else llm_step, absent=_CHOSEN)
 
 
 def offered(choice: Choice, settings: Settings) -> Choice:
@@ -110,20 +126,28 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
     """Return the engine that takes over from one that failed with `sentence`, None if there is none."""
     if failed.name == "classic":
         return None
-    return Choice(
-        "classic", f"{failed.title} failed, so this engine speaks in its place.", sentence, failed.name
-    )
+    failure = "the server that should speak has failed" if failed.name == "remote" else "it has failed"
+    why = f"{failed.title} failed, so this engine speaks in its place."
+    return Choice("classic", why, sentence, failed.name, failure)
 
 
 def fallback_engine(choice: Choice) -> Choice | None:
     """Return the engine for talks that no GPU is lent to, None when the chosen engine needs none."""
     if choice.name != "personaplex":
         return None
-    return Choice("classic", "It needs no GPU.")
+    return Choice("classic", "It needs no GPU.", absent="no GPU was lent for this talk")
 
 
-def _lacks(settings: Settings) -> str:
-    """Return the next step towards the PersonaPlex engine, "" when it can run."""
+@dataclass(frozen=True)
+class _Lack:
+    """What PersonaPlex lacks here: `why` for visitors, `step` for the owner; both "" when it can run."""
+
+    why: str = ""
+    step: str = ""
+
+
+def _lacks(settings: Settings) -> _Lack:
+    """Return what the PersonaPlex engine lacks, and the next step towards it."""
     missing = ""
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
         missing = "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
@@ -131,25 +155,29 @@ def _lacks(settings: Settings) -> str:
     if isinstance(checkpoint, HubRepo):
         folder = cached(checkpoint, hub_access(settings))
         if folder is None and (step := _download_step(checkpoint, settings)):
-            return f"{step} {missing}".strip()
+            why = "it may not be downloaded here" if constants.HF_HUB_OFFLINE else _NO_ACCESS
+            return _Lack(why, f"{step} {missing}".strip())
     else:
         folder = checkpoint
         if not (folder / LM_FILE).is_file():
-            return (
-                missing
-                or f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a "
-                f"whole checkpoint."
+            step = (
+                f"There is no {LM_FILE} in the folder {shorten(folder)}; set PERSONAPLEX_CHECKPOINT to a"
+                " whole checkpoint."
             )
+            return _Lack("its files are not here", missing or step)
     if missing:
-        return missing
+        return _Lack("the packages that it needs are not installed", missing)
     small = folder is not None and (folder / LM_FILE).stat().st_size <= SMALL_WEIGHTS_BYTES
     if small or settings.device.startswith("cuda"):
-        return ""
+        return _Lack()
     import torch  # takes seconds, and only this question needs it
 
     if settings.device == "auto" and torch.cuda.is_available():
-        return ""
-    return f"The checkpoint needs a GPU to be real-time and there is none here; {this_platform().gpu_step}."
+        return _Lack()
+    return _Lack(
+        "it needs a GPU, and this machine has none",
+        f"The checkpoint needs a GPU to be real-time and there is none here; {this_platform().gpu_step}.",
+    )
 
 
 def _download_step(repo: HubRepo, settings: Settings) -> str:

@@ -263,12 +263,13 @@ class Ready:
 
     `talk_id` is None where nothing is recorded, `sampling` where the engine does not sample. The talk ends
     after `limit_s`, or when the user says nothing for `idle_s`. `keep_problem` says why nothing can be kept,
-    "" when all is well.
+    "" when all is well. `stand_in` tells the user that PersonaPlex does not speak, and why; "" where it does.
     """
 
     talk_id: str | None
     engine: str
     engine_title: str
+    stand_in: str
     voice: str
     persona: str | None
     limit_s: float

@@ -107,7 +107,7 @@ def test_cli_doctor_text_says_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PERSONAPLEX_ENGINE", "classic")
     assert main(["doctor", "--adapters", str(tmp_path / "adapters.yaml"), "--log-format", "json"]) == 0
     told = capsys.readouterr().out
-    assert "Engine     Embedded engine (classic): " in told
+    assert "Engine     Small stand-in (classic): " in told
     assert "Gateway    the app will not start: adapters.yaml, line 1, field adapters: give a list." in told
     assert "Metrics    /metrics, open" in told
     assert "Log        json, level info" in told

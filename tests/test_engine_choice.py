@@ -7,7 +7,7 @@ from huggingface_hub import constants
 
 from personaplex_app import engine_choice as choosing
 from personaplex_app.engine.personaplex import PersonaplexEngine
-from personaplex_app.engine_choice import build, choose, offered
+from personaplex_app.engine_choice import build, choose, fallback_engine, offered, replacement
 from personaplex_app.errors import EngineUnavailable
 from personaplex_app.model.config import LM_FILE
 from personaplex_app.model.hub_repo import FILES, RELEASED_REVISION
@@ -88,6 +88,41 @@ def test_choose_auto_without_packages_and_token_names_both_steps(monkeypatch):
     monkeypatch.setattr(choosing, "find_spec", lambda name: None)
     assert "accept the licence" in of().next_step
     assert "requirements-personaplex.txt" in of().next_step
+
+
+NOT_HERE = "PersonaPlex-7B is not running here: "
+
+
+def test_stand_in_tells_a_visitor_that_and_why_personaplex_does_not_run(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    small = f"This is a small stand-in. {NOT_HERE}"
+    assert of().stand_in == (
+        f"{small}it is given out only under a licence, and this app has no access to it."
+    )
+    assert of(hf_token="hf_x").stand_in == f"{small}it needs a GPU, and this machine has none."
+    assert of(checkpoint=str(tmp_path)).stand_in == f"{small}its files are not here."
+    assert of(engine="classic").stand_in == f"{small}the owner of this app chose this one."
+    assert of(engine="echo").stand_in.startswith(f"This only says back what it hears. {NOT_HERE}")
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
+    assert of(hf_token="hf_x").stand_in == f"{small}the packages that it needs are not installed."
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert of().stand_in == f"{small}it may not be downloaded here."
+
+
+def test_stand_in_says_nothing_where_personaplex_or_an_unknown_server_speaks(cuda):
+    assert of(hf_token="hf_x").stand_in == ""
+    assert of(engine="remote").stand_in == ""
+
+
+def test_stand_in_of_a_replacement_and_of_a_talk_without_a_lent_gpu_names_that(cuda):
+    chosen = of(hf_token="hf_x")
+    told = {
+        "it has failed.": replacement(chosen, "The file model.safetensors is cut off."),
+        "the server that should speak has failed.": replacement(of(engine="remote"), "It does not answer."),
+        "no GPU was lent for this talk.": fallback_engine(chosen),
+    }
+    for why, choice in told.items():
+        assert getattr(choice, "stand_in", "").endswith(f"{NOT_HERE}{why}")
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from personaplex_app.evaluation.fdb.score import score_folder
 from personaplex_app.evaluation.judge import Judge
 from personaplex_app.evaluation.report import FILES, figures_csv, write_report
 from personaplex_app.evaluation.run import Evaluator, RunPlan, run, session_config
-from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios
+from personaplex_app.evaluation.scenarios import Part, choose_scenarios, load_scenarios, worded
 from personaplex_app.evaluation.summary import cases, cell_of, summarise
 from personaplex_app.evaluation.summary_text import text_of
 from personaplex_app.responder.chat_api import LlmSettings
@@ -225,7 +225,7 @@ def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp
         judge.close()
     asked = json.dumps(server.asked[0])
     assert server.asked[0]["model"] == "strict-1"
-    assert "Where can I take my old batteries?" in asked
+    assert worded(choose_scenarios(["turn-question"], load_scenarios())[0], 0)[0].text in asked
     assert "depot" in asked
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
     result = read_results(tmp_path)[0]

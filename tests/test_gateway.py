@@ -122,7 +122,7 @@ def test_gateway_wire_numbers_chunks_of_any_size_without_gaps_and_drops_the_rest
 
 def test_gateway_wire_tells_captions_once_and_pieces_where_there_are_none():
     can = Capabilities(agent_captions=True, backchannels=True)
-    ready = Ready(None, "echo", "Echo", "x", None, 600, 60, False, "", can, None)
+    ready = Ready(None, "echo", "Echo", "", "x", None, 600, 60, False, "", can, None)
     wire = GatewayWire("a", "b")
     assert json.loads(wire.write(ready)[0])["capabilities"]["backchannels"] is True
     said = Utterance(1, "user", "Hi", 0, 1, final=False)

@@ -99,12 +99,15 @@ def test_classic_spoken_question_is_answered_with_the_fact(
     microphone.says(6.5, speak("How much is the compost bin?"), 20.0)
     with visitor(browser) as page:
         open_page(page, app.url)
-        expect(page.locator("#talk-engine")).to_contain_text("Embedded engine")
+        stand_in = "This is a small stand-in. PersonaPlex-7B is not running here: "
+        expect(page.locator("#talk-engine")).to_contain_text("Will speak: Small stand-in")
+        expect(page.locator("#masthead")).to_contain_text(stand_in)
         page.select_option("#talk-persona", "waste-collection")
         start_talk(page)
         said(page, "agent", "CityClean")
         said(page, "user", "compost bin")
         said(page, "agent", "eight dollars")
+        expect(page.locator("#masthead")).to_contain_text(stand_in)
         expect(page.locator('[data-readout="turn"]')).to_contain_text("ms")
         screenshot(page, "classic-live")
         # its words are shown before they have sounded

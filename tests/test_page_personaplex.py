@@ -115,6 +115,8 @@ def test_states_from_the_first_to_a_talk_are_all_shown(browser: Browser, server:
         expect(page.locator("#talk-engine")).to_contain_text("How it runs here")
         page.click("text=How it runs here")
         expect(page.locator("#talk-engine")).to_contain_text("float32: memory allows it. unquantised")
+        expect(page.locator("#masthead")).to_contain_text("A voice that listens while it speaks")
+        expect(page.locator("#masthead")).not_to_contain_text("stand-in")
         screenshots(page, "ready")
 
 
@@ -134,14 +136,21 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(
         open_page(page, app.url)
         fallback = page.locator('[data-part="fallback"]')
         expect(fallback).to_contain_text(
-            "PersonaPlex is not speaking. somebody/tiny-plex is only given to those who accepted its licence"
+            "PersonaPlex has failed. Until it is mended the small stand-in speaks."
         )
+        expect(page.locator(".stand-in")).to_have_text(
+            "This is a small stand-in. PersonaPlex-7B is not running here: it has failed."
+        )
+        # what only the owner can do waits behind one press, and is named as theirs
+        expect(fallback.locator("a")).to_be_hidden()
+        fallback.get_by_text("For the owner of this app").click()
+        expect(fallback).to_contain_text("somebody/tiny-plex is only given to those who accepted its licence")
         expect(fallback).to_contain_text("set HF_TOKEN to a token of that account")
         expect(fallback.locator("a")).to_have_attribute("href", re.compile("somebody/tiny-plex$"))
-        expect(page.locator("#talk-engine")).to_contain_text("Will speak: Embedded engine (classic)")
+        expect(page.locator("#talk-engine")).to_contain_text("Will speak: Small stand-in")
         screenshots(page, "fallback")
         start_talk(page)
-        expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Embedded engine (classic)")
+        expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Small stand-in")
         expect(page.locator('#talk-captions [data-speaker="agent"]').first).to_be_visible()
         expect(page.locator('[data-part="sampling"]')).to_be_hidden()
         stop_talk(page)

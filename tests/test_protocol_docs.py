@@ -35,7 +35,7 @@ EXAMPLES = [
     events.Queued(1, 30.0),
     events.LeaseOffer("secret"),
     events.Resumable("secret", 30.0),
-    events.Ready(None, "echo", "Echo", "echo", None, 600, 60, False, "", CAPABILITIES, SAMPLING),
+    events.Ready(None, "echo", "Echo", "", "echo", None, 600, 60, False, "", CAPABILITIES, SAMPLING),
     SAMPLING,
     events.Interrupted(),
     events.Limit("time", 30.0),

@@ -15,6 +15,7 @@ from personaplex_app.evaluation.scenarios import (
     load_scenarios,
     speak,
     user_timbre,
+    worded,
 )
 from personaplex_app.speech.sound import Sound
 from personaplex_app.speech.speech_finder import SpeechFinder
@@ -90,6 +91,26 @@ def test_speak_a_turn_runs_over_its_pauses_and_keeps_its_facts():
     assert [each.what for each in spoken("silence-long").happened] == ["silence"]
 
 
+def test_worded_chooses_by_seed_among_all_wordings_and_keeps_what_a_right_answer_holds():
+    asked = scenario("facts-waste")
+    ways = {part.text for take in range(3) for part in worded(asked, take) if part.do == "say"}
+    assert len(ways) == 9
+    assert worded(asked, 1) == worded(asked, 4) != worded(asked, 2)
+    assert [part.facts for part in worded(asked, 1)] == [part.facts for part in asked.script]
+    assert spoken("facts-waste", 1).happened[0].text == worded(asked, 1)[0].text
+    # a voice of the user and a wording do not always come together
+    pairs = {(user_timbre(asked, take).voice.name, worded(asked, take)[0].text) for take in range(15)}
+    assert len(pairs) == 15
+
+
+def test_scenario_without_other_wordings_keeps_the_hash_of_earlier_results():
+    # of a run before scripts had several wordings
+    assert (
+        scenario("pause-booking").sha256 == "b6cba0a3782fe2e739f48db46f890377339688f56f7ecd6fe2200b8b14f9b8e9"
+    )
+    assert scenario("facts-waste").sha256 != scenario("facts-drone").sha256
+
+
 def test_speak_aside_is_quieter_and_noise_is_no_speech():
     told = spoken("aside-answer")
     turn, aside = (next(each for each in told.happened if each.what == what) for what in ("turn", "aside"))
@@ -127,6 +148,7 @@ def test_choose_scenarios_takes_names_kinds_and_all():
         ({"script": []}, "must be a list of parts"),
         ({"script": [{"shout": "Hello"}]}, "must have one of say"),
         ({"script": [{"say": 5}]}, "say must be text of at most 300"),
+        ({"script": [{"say": "Hello.", "ways": [""]}]}, "say must be text of at most 300"),
         ({"script": [{"wait": 1000}]}, "must last from 0 to 30 seconds"),
         ({"script": [{"noise": "drill", "seconds": 2}]}, "a noise is hiss or knocks"),
         ({"tempo": 3}, "must be a mapping of name, kind"),

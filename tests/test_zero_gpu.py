@@ -298,9 +298,10 @@ def test_page_without_quota_says_when_to_come_back_and_goes_on_with_the_embedded
         expect_state(page, "error")
         expect(page.locator("#talk-status")).to_contain_text("Come back in 1 h 24 min.")
         screenshots(page, "zero-gpu-no-quota")
-        page.get_by_role("button", name="Go on with the embedded engine").click()
+        page.get_by_role("button", name="Go on with the small stand-in").click()
         expect_state(page, "live")
-        expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Embedded engine (classic)")
+        expect(page.locator("#talk-engine")).to_contain_text("Speaking now: Small stand-in")
+        expect(page.locator("#masthead")).to_contain_text("not running here: no GPU was lent for this talk.")
         stop_talk(page)
 
 

@@ -14,7 +14,7 @@ from ..engine.contract import Capabilities, EngineState, Notice, SessionConfig
 from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
-from ..responder.contract import MakeResponder
+from ..responder.contract import MakeResponder, Responder
 from ..responder.language_model import LanguageModel
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import ALWAYS_THERE, SAMPLE_TEXT, TIMBRES, Synthesiser, kept_sample, missing
@@ -117,6 +117,10 @@ class ClassicEngine:
             self._language_model.start()
         # last: with `_models` set the engine counts as loaded
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
+
+    def responder(self, config: SessionConfig) -> Responder:
+        """Return the responder of a talk alone, without hearing and voice."""
+        return self._make_responder(config, lambda text: None)
 
     def open(self, config: SessionConfig) -> _OwnedSession:
         """Open a session.

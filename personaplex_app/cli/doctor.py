@@ -110,7 +110,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
             f" {found['address']['https']}; forwarded headers believed from"
             f" {', '.join(settings.trusted_proxies) or 'nobody'}"
         ),
-        f"Engine     {engine['title']}: {engine['why']}",
+        f"Engine     {engine['title']} ({engine['name']}): {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
 

@@ -1,4 +1,4 @@
-"""The commands `evaluate score`, `evaluate run` and `evaluate report`."""
+"""The commands `evaluate score`, `evaluate run`, `evaluate report` and `evaluate replies`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .arguments import add_sampling, add_some_settings, at_least
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the three commands and their flags."""
+    """Add the four commands and their flags."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of any system's outputs")
     score.add_argument("root", type=Path, metavar="ROOT", help="folder with one folder for each sample")
@@ -91,6 +91,39 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     report.add_argument("out", type=Path, metavar="DIR", help="folder that evaluate run wrote")
     report.add_argument("--json", action="store_true", help="print the report as one JSON object")
     report.set_defaults(run=_evaluate_report)
+    _add_replies(
+        commands.add_parser("replies", help="hold visitors' talks in twelve roles and judge each reply")
+    )
+
+
+def _add_replies(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--roles", nargs="+", default=[], metavar="NAME", help="roles of the set to talk with; default all"
+    )
+    parser.add_argument(
+        "--voice",
+        action="store_true",
+        help="speak the visitor's turns to the engine; default: ask the embedded engine's responder in text",
+    )
+    parser.add_argument(
+        "--sample",
+        type=at_least(1, int),
+        default=0,
+        metavar="N",
+        help="hold N talks, chosen by --seed; default all",
+    )
+    parser.add_argument(
+        "--seed", type=at_least(0, int), default=0, metavar="N", help="of --sample and voices"
+    )
+    parser.add_argument(
+        "--blind",
+        type=Path,
+        metavar="FILE",
+        help="write 40 of the replies without their verdicts to FILE, for a person to judge",
+    )
+    parser.add_argument("--json", action="store_true", help="print figures and turns as one JSON object")
+    add_some_settings(parser, "engine", "responder", "llm_url", "llm_model")
+    parser.set_defaults(run=_evaluate_replies)
 
 
 def _score(settings: Settings, args: argparse.Namespace) -> int:
@@ -115,3 +148,9 @@ def _evaluate_report(settings: Settings, args: argparse.Namespace) -> int:
     from .evaluate_run import evaluate_report
 
     return evaluate_report(settings, args)
+
+
+def _evaluate_replies(settings: Settings, args: argparse.Namespace) -> int:
+    from .evaluate_replies import evaluate_replies
+
+    return evaluate_replies(settings, args)

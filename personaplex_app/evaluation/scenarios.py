@@ -67,7 +67,7 @@ _NOISE_LEVEL = 10 ** (-34 / 20)
 @dataclass(frozen=True)
 class Part:
     """One action of the user: speech (`say`, `interrupt`, `hum`, `aside`), silence (`pause`, `wait`) or
-    `noise`.
+    `noise`. `ways` are other wordings of `text`.
     """
 
     do: str
@@ -75,6 +75,7 @@ class Part:
     length_s: float = 0.0
     facts: tuple[int | str, ...] = ()
     unknown: bool = False
+    ways: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,13 @@ class Scenario:
     @property
     def sha256(self) -> str:
         """The hash of the script, which does not depend on the take."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        script = asdict(self)
+        # a script with one wording has the hash that it had before there were others: its results stay valid
+        script["script"] = [
+            {name: value for name, value in part.items() if name != "ways" or value}
+            for part in script["script"]
+        ]
+        return hashlib.sha256(json.dumps(script, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -204,18 +211,21 @@ def _scenario(entry: Any, number: int, personas: set[str]) -> Scenario:
 
 def _part(entry: Any, who: str) -> Part:
     kinds = [do for do in (*SPOKEN, *TIMED, "noise") if isinstance(entry, dict) and do in entry]
-    if len(kinds) != 1 or set(entry) - {kinds[0], "facts", "unknown", "seconds"}:
+    if len(kinds) != 1 or set(entry) - {kinds[0], "facts", "unknown", "seconds", "ways"}:
         raise SettingsError(
             f"{who}: the part {shorten(entry)} must have one of {', '.join((*SPOKEN, *TIMED, 'noise'))}."
         )
     do = kinds[0]
     value = entry[kinds[0]]
     if do in SPOKEN:
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CHARS:
-            raise SettingsError(
-                f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(value)}."
-            )
-        return Part(do, value, facts=tuple(entry.get("facts", ())), unknown=bool(entry.get("unknown", False)))
+        ways = tuple(entry.get("ways", ()))
+        for text in (value, *ways):
+            if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT_CHARS:
+                raise SettingsError(
+                    f"{who}: {do} must be text of at most {MAX_TEXT_CHARS} characters, not {shorten(text)}."
+                )
+        facts = tuple(entry.get("facts", ()))
+        return Part(do, value, facts=facts, unknown=bool(entry.get("unknown", False)), ways=ways)
     length = entry.get("seconds") if do == "noise" else value
     if (
         not isinstance(length, int | float)
@@ -238,6 +248,14 @@ def user_timbre(scenario: Scenario, take: int) -> Timbre:
     return ALWAYS_THERE[(zlib.crc32(scenario.name.encode()) + take) % len(ALWAYS_THERE)]
 
 
+def worded(scenario: Scenario, take: int) -> tuple[Part, ...]:
+    """Return the script in the wording of a take; it does not change when other scenarios are added."""
+    at = zlib.crc32(scenario.name.encode()) + take
+    return tuple(
+        replace(part, text=(part.text, *part.ways)[at % (len(part.ways) + 1)]) for part in scenario.script
+    )
+
+
 def persona_prompt(scenario: Scenario) -> str:
     """Return the role prompt of a scenario's persona."""
     return find(scenario.persona).prompt
@@ -253,7 +271,7 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScen
     timed: list[tuple[Part, float, float]] = []
     words: list[Word] = []
     at_s = LEAD_S
-    for part in scenario.script:
+    for part in worded(scenario, take):
         sound = _silence(part.length_s)
         audible_s = (0.0, part.length_s)
         if part.do in SPOKEN:

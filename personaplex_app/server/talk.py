@@ -456,6 +456,7 @@ class Talk:
             talk_id=record.id,
             engine=supervisor.choice.name,
             engine_title=supervisor.choice.title,
+            stand_in=supervisor.choice.stand_in,
             voice=config.voice,
             persona=config.persona,
             limit_s=self._talk_s,

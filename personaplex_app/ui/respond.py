@@ -126,7 +126,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
             start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
             use_fallback = gr.Button(
-                "Let the embedded engine answer",
+                "Let the small stand-in answer",
                 elem_id="respond-beside",
                 visible=app_state.fallback_engine is not None,
             )

@@ -77,6 +77,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
         "engine": {
             "name": choice.name,
             "title": choice.title,
+            "stand_in": choice.stand_in,
             "why": choice.why,
             "next_step": choice.next_step,
             "instead_of": choice.instead_of,

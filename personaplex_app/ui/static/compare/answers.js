@@ -93,7 +93,7 @@ export class Answers {
     const act = (name, text, onclick) => button(text, { dataset: { act: name }, onclick });
     this.cancelButton = act("cancel", "Cancel", () => this.cancel());
     this.resumeButton = act("resume", "Go on", () => this.on.again(this.asked));
-    const otherwise = "Compare the embedded engine's voices instead";
+    const otherwise = "Compare the small stand-in's voices instead";
     this.besideButton = act("beside", otherwise, () => this.askBeside());
     const actions = h(
       "div",

@@ -1,7 +1,10 @@
-// The line that names the engine at all times: which one speaks, why it, and what would unlock a better one.
+// What names the engine at all times: in the brand's place whether PersonaPlex speaks at all, and a line with which one
+// does. What only its owner can change is folded away, and says whose it is.
 
 import { h, linked, part, show } from "../shared/dom.js";
 import { languageText } from "../shared/texts.js";
+
+const OWNER = "For the owner of this app";
 
 export class EngineLine {
   constructor(root) {
@@ -12,33 +15,43 @@ export class EngineLine {
   }
 
   /**
-   * @param {object} engine as /voice/status tells it: title, stage, why, about, language, next_step; with instead_of
-   *   and instead_of_title where it takes a failed engine's place
+   * @param {object} engine as /voice/status tells it: title, stage, stand_in, why, about, language, next_step; with
+   *   instead_of and instead_of_title where it takes a failed engine's place
    * @param {boolean} speaking it is talking now
    */
   show(engine, speaking) {
     this.element.dataset.stage = engine.stage ?? "ready";
-    const { title, why, about, language, next_step, instead_of } = engine;
+    const { title, stand_in, why, about, language, next_step, instead_of } = engine;
     // what is folded out stays so for as long as nothing changes
-    const key = JSON.stringify([title, why, next_step, about, language, instead_of, speaking]);
+    const key = JSON.stringify([title, stand_in, why, next_step, about, language, instead_of, speaking]);
     if (this.shown === key) return;
     this.shown = key;
+    this.brand(stand_in);
     this.line.replaceChildren(
       h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, title)),
-      h("span", { class: "engine-why" }, why ?? ""),
+      // a visitor has read why above; the owner's words for it name flags
+      stand_in ? "" : h("span", { class: "engine-why" }, why ?? ""),
       language ? h("span", { class: "engine-why" }, languageText(language)) : "",
       fold("How it runs here", about),
-      instead_of ? "" : fold("A better one?", next_step),
+      instead_of ? "" : fold(OWNER, next_step),
     );
     show(this.fallback, Boolean(instead_of));
     if (instead_of) this.explain(engine);
   }
 
-  explain({ instead_of_title, next_step, title }) {
+  /** Say in the brand's place, above all tabs, that another than PersonaPlex speaks; "" where it does. */
+  brand(standIn) {
+    const line = part(document, "brand-line");
+    line.dataset.claim ??= line.textContent;
+    line.textContent = standIn || line.dataset.claim;
+    line.classList.toggle("stand-in", Boolean(standIn));
+  }
+
+  explain({ instead_of_title, next_step }) {
     this.fallback.replaceChildren(
-      h("b", {}, `${instead_of_title} is not speaking. `),
-      ...linked(next_step),
-      ` Until then ${title} takes its place.`,
+      h("b", {}, `${instead_of_title} has failed.`),
+      " Until it is mended the small stand-in speaks. ",
+      fold(OWNER, next_step),
     );
   }
 }

@@ -168,7 +168,8 @@ class TalkPage {
     this.began = true;
     remember(ready.talk_id);
     const known = this.status?.engine.name === ready.engine ? this.status.engine : {};
-    this.showEngine({ ...known, name: ready.engine, title: ready.engine_title, stage: "ready" }, true);
+    const { engine: name, engine_title: title, stand_in } = ready;
+    this.showEngine({ ...known, name, title, stand_in, stage: "ready" }, true);
     this.enter("live", this.liveText());
     if (ready.keep_problem) this.notify(ready.keep_problem);
     this.stage.buttons.mute.focus({ preventScroll: true });
