@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
+from .everyday.state import EverydayState
 
 # bounds, so that a talk of any length keeps a memory of fixed size
 MAX_TURNS = 40
@@ -66,6 +67,7 @@ class Memory:
     last_answer: str = ""
     told_stories: tuple[str, ...] = ()
     line_uses: Counter[str] = field(default_factory=Counter)
+    everyday: EverydayState = EverydayState()
 
     def copy(self) -> Memory:
         """Return a memory that can be changed without changing this one."""

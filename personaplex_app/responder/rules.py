@@ -19,6 +19,8 @@ from .answers import Answerer, find_statement
 from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
+from .everyday.layer import Everyday, note_plan
+from .everyday.turn import Turn
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
@@ -76,6 +78,7 @@ class RuleResponder:
         self._brief = read_brief(prompt)
         self._index = Index(self._brief.facts, self._lexicon)
         self._style = self._dialogue.style_for(prompt)
+        self._everyday = Everyday(self._brief, self._index, self._style.name)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
         self._turns = 0
@@ -168,7 +171,10 @@ class RuleResponder:
         """
         style = self._style
         memory = draft.memory
-        # before the facts: "repeat that" or "stop" must not be looked up in them
+        everyday = self._everyday.reply(Turn(text, turn.question, turn.fits), memory, slots.value)
+        if everyday:
+            return list(everyday.sentences)
+        # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences

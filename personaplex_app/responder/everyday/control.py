@@ -1,0 +1,109 @@
+"""Talking about the talk itself: rephrase, shorten, sum up, do again, correct what was noted."""
+
+from __future__ import annotations
+
+import re
+
+from ..phrasing import lower_first, second_person
+from .contract import Reply, Talk, listed, reply
+from .turn import Turn
+
+_REPHRASE = re.compile(
+    r"\b(?:rephrase|reword|paraphrase|in other words|put (?:it|that) (?:differently|another way|in simpler words|more simply)"
+    r"|say (?:it|that) (?:differently|another way|in other words|in simpler words|more simply)|explain (?:it|that|this) (?:differently|again|more simply|in simple words)"
+    r"|what do you mean|what does that mean|what is that supposed to mean|i (?:do not|did not) (?:understand|get (?:it|that|you)|follow)|simpler(?: please)?$|make it simpler|i am confused|too complicated)\b"
+)
+_SHORTER = re.compile(
+    r"^(?:make (?:it|that)|keep (?:it|that)|say (?:it|that)|be|a (?:bit|little)|give me (?:it )?|put it)? ?(?:a (?:bit|little) )?(?:shorter|short|briefer|brief|more briefly|in short|the short version|in (?:a|one) (?:few words|word|sentence))(?: version)?$"
+    r"|^(?:long story short|cut it short|get to the point|too long|that (?:is|was) too (?:long|much)(?: text| information)?|in a nutshell|you talk too much|less words|fewer words)$"
+)
+_SUMMARY = re.compile(
+    r"\b(?:sum (?:it |that |this |everything )?up|summari[sz]e|summary|recap|(?:go|run) (?:over|through) (?:it|everything|that) again)\b"
+    r"|\bwhat (?:have|did) we (?:talk|talked|discuss|discussed|say|said|agree|agreed|cover|covered)\b|\bwhat (?:do|did) you (?:know|remember|note|noted|write down|have) (?:about me|so far|down|of me|of what i said)\b"
+    r"|\bwhat (?:is|was) (?:on )?my (?:plan|list|notes|schedule|day)(?: now| so far| again| look like)?$|^(?:read|say) (?:me )?(?:my|the) (?:plan|list|notes)(?: back)?|\bwhat have i told you\b|\bread (?:it|that|everything) back\b"
+)
+_AGAIN = re.compile(
+    r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?|(?:do you )?have another(?: one)?|next(?: one)?)$"
+)
+_SWAP = re.compile(
+    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?(?P<right>[\w:' -]{1,40}?),? (?:and )?not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40})$"
+)
+_SWAP_BACK = re.compile(
+    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on |for )?(?P<right>[\w:' -]{1,40})$"
+)
+# a plainer word for a word of the notes
+_PLAINER = (
+    (r"\bcosts\b", "comes to"), (r"\bis open\b", "can be visited"), (r"\bmust be\b", "has to be"), (r"\bmust\b", "have to"),
+    (r"\bcannot\b|\bcan't\b", "am not able to"), (r"\bare not allowed\b", "are forbidden"), (r"\bis optional\b", "is up to you"),
+    (r"\btakes\b", "needs"), (r"\barrives\b", "comes"), (r"\bare free\b", "cost nothing"), (r"\bis free\b", "costs nothing"),
+    (r"\bcontains\b", "has in it"), (r"\bunless\b", "except when"), (r"\btherefore\b", "for that reason"),
+    (r"\bwithin\b", "in no more than"), (r"\bevery other\b", "every second"), (r"\bup to\b", "at most"),
+)  # fmt: skip
+
+
+def control(turn: Turn, talk: Talk) -> Reply | None:
+    """Rephrase, shorten or sum up."""
+    if turn.words <= 10 and turn.search(_REPHRASE):
+        return _rephrased(talk)
+    if turn.search(_SHORTER):
+        said = _statements_of(talk)
+        return reply(f"In short: {lower_first(_shortened(said[0]))}") if said else reply("Gladly. What shall I answer?")
+    if turn.words <= 14 and turn.search(_SUMMARY):
+        return _summary(talk)
+    return None
+
+
+def _statements_of(talk: Talk) -> list[str]:
+    """Return the sentences of the last reply that say something: no questions, no leads."""
+    last = [each.text for each in talk.memory.last_reply]
+    lead = re.compile(r"^(?:I'm not sure my notes|This may not be|As I said,|In other words|In short)")
+    return [text for text in last if not text.endswith("?") and not lead.match(text)] or last
+
+
+def _rephrased(talk: Talk) -> Reply | None:
+    said = _statements_of(talk)[:3]
+    if not said:
+        return reply("I haven't said anything yet. How can I help?")
+    text = " ".join(said)
+    for pattern, plainer in _PLAINER:
+        text = re.sub(pattern, plainer, text)
+    return reply(f"Let me put it differently: {lower_first(text)} Which part shall I explain?")
+
+
+def _shortened(text: str) -> str:
+    return re.split(r"(?<=\w{3}),? (?:and|because|which|so that|but) (?=\w+ )|;|: ", text)[0].rstrip(".,;:") + "."
+
+
+def _summary(talk: Talk) -> Reply | None:
+    memory = talk.memory
+    parts = []
+    if memory.user_name:
+        parts.append(f"Your name is {memory.user_name}.")
+    # the latest few, without those that only say what was asked for
+    told = list(dict.fromkeys(memory.statements))[-5:]
+    if told:
+        parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
+    questions = [re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", q).rstrip(" ?.!") for q in memory.questions[-3:]]
+    if questions and not told:
+        parts.append(f"You asked me: {listed([lower_first(q) for q in questions])}.")
+    return reply(f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet.")
+
+
+def repeats(turn: Turn, talk: Talk) -> str:
+    """Return the request that "another one" asks for once more, "" for none."""
+    return talk.state.repeatable if turn.search(_AGAIN) else ""
+
+
+def correct(turn: Turn, talk: Talk) -> Reply | None:
+    """Change a statement that was noted: "eleven, not ten"."""
+    found = next((m for p in (_SWAP, _SWAP_BACK) for f in turn.forms if (m := p.match(f))), None)
+    if not found:
+        return None
+    statements = talk.memory.statements
+    for k in range(len(statements) - 1, -1, -1):
+        changed, count = re.subn(rf"(?i)\b{re.escape(found['wrong'])}\b", found["right"], statements[k])
+        if count:
+            talk.memory.statements = [*statements[:k], changed, *statements[k + 1 :]]
+            return reply(f"All right, I've changed that: {lower_first(changed)}.")
+    said = second_person(f"{found['right']}, not {found['wrong']}")
+    return reply(f"Understood: {said}.")
