@@ -91,7 +91,10 @@ class RuleResponder:
         """Return the greeting in role."""
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
-        draft.sentences = self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        game = self._everyday.greeting(draft.memory, slots.value)
+        draft.sentences = (
+            list(game.sentences) if game else self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        )
         return draft.reply_text
 
     def reply(self, user_text: str) -> Iterator[str]:
@@ -154,6 +157,7 @@ class RuleResponder:
             plain, asks, named, matches[0].coverage if matches else 0.0, self._recalled_share(memory, plain)
         )
         slots = self._slots(draft, turn, text)
+        note_plan(Turn(text, asks), memory)
         sentences = self._decide(draft, turn, slots, text)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
@@ -197,6 +201,9 @@ class RuleResponder:
         )
         if statement:
             return [Sentence(self._lead(draft, "told", statement=statement))]
+        reflected = self._everyday.reflect(Turn(text, turn.question, turn.fits), memory, slots.value)
+        if reflected:
+            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)

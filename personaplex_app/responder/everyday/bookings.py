@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ...speech.figures.number_words import digits
 from ..facts import Fact
 from ..lexicon import WEEK, days_in
 from ..memory import given_name
@@ -45,6 +46,7 @@ _ASK = {
     "name": "May I have your name for it?",
     "contact": "And a phone number, in case something comes up?",
 }
+_BARE_CHANGE = re.compile(r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$")
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
 
@@ -76,6 +78,8 @@ class Bookings:
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
             talk.note(booking=replace(booking, done=True))
             return reply(f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent anywhere. Anything else?", True)
+        if either := self._either(booking, turn, talk):
+            return either
         filled = self._filled(booking, turn)
         if filled == booking:
             return None
@@ -90,6 +94,21 @@ class Bookings:
         what = found["what"] or found["bare"] or (self._things[0] if self._things else "booking")
         what = {"reservation": "table" if "table" in self._things else "booking", "ticket": "tickets", "seat": "seats"}.get(what, what)
         return self._next(self._filled(Booking(what, name=talk.memory.user_name), turn), talk)
+
+    def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
+        """Ask whether a bare number changes the people or the time; take the answer to that."""
+        text = with_digits(turn.plain).strip(" .!?")
+        if booking.asked.startswith("either "):
+            number = booking.asked.removeprefix("either ")
+            if re.search(r"\b(?:people|persons|guests|of us|adults|seats)\b", text):
+                return self._next(replace(booking, people=number), talk)
+            if re.search(r"\b(?:time|o'clock|at|later|earlier|hour)\b", text):
+                return self._next(replace(booking, time=number), talk)
+        bare = _BARE_CHANGE.search(text)
+        if bare and booking.people and booking.time and booking.what in _FOR_PEOPLE:
+            talk.note(booking=replace(booking, asked=f"either {bare[1]}"))
+            return reply(f"Do you mean {bare[1]} people, or at {bare[1]} o'clock?", True)
+        return None
 
     def _next(self, booking: Booking, talk: Talk) -> Reply | None:
         """Ask for what is missing, or read it all back."""
@@ -177,7 +196,7 @@ def _read(booking: Booking) -> str:
     if booking.name:
         parts.append(f"in the name of {booking.name}")
     if booking.contact and booking.contact != "none":
-        parts.append(f"with the number {booking.contact}" if "@" not in booking.contact else f"with the address {booking.contact}")
+        parts.append(f"with the number {digits(booking.contact)}" if "@" not in booking.contact else f"with the address {booking.contact}")
     return ", ".join([" ".join(parts[:4]), *parts[4:]]) if parts else ""
 
 

@@ -80,7 +80,7 @@ Skill = Callable[[Turn, Talk], Reply | None]
 
 def reply(text: str, computed: bool = False) -> Reply | None:
     """Return a text as a reply, None for ""; `computed`: its figures are the layer's own and true."""
-    sentences = tuple(Sentence(speakable(s)) for s in split_sentences(text))
+    sentences = tuple(Sentence(_capital(speakable(s))) for s in split_sentences(text))
     known = frozenset().union(*(figures(s.text) for s in sentences)) if computed else frozenset()
     return Reply(sentences, known) if sentences else None
 
@@ -88,3 +88,7 @@ def reply(text: str, computed: bool = False) -> Reply | None:
 def listed(items: list[str], last: str = "and") -> str:
     """Return "a, b and c"."""
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -57,8 +57,8 @@ class Everyday:
         # the first that answers; orders and bookings know their own "no" and "that's all"
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
-            self._games.reply,
             self._feelings.reply,
+            self._games.reply,
             self._orders.reply,
             self._bookings.reply,
             take_up,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ..phrasing import lower_first
 from .contract import Reply, Talk, listed, reply
 from .price_list import Item, Mention, amount, mentions, plural
 from .spoken_numbers import with_digits
@@ -56,6 +57,8 @@ class Orders:
         text = with_digits(turn.ask)
         if order.lines and (answer := self._about_order(turn, text, order, talk)):
             return answer
+        if order.pending is not None and (chosen := self._chosen(text, order)) is not None:
+            return self._added([Mention(chosen, 1, 0)], replace(order, pending=None), talk)
         named = mentions(self._items, turn.text)
         if not named or _QUESTION.match(turn.ask) or re.search(r"\bhow (?:much|long|many)\b|\ballergic\b", turn.plain):
             return None
@@ -63,14 +66,15 @@ class Orders:
             return self._changed(turn, named, order, talk)
         if not (_ORDERING.search(turn.plain) or _ORDERING.search(text)) and not (order.open and turn.words <= 8):
             return None
-        if self._asks_which(named, turn) is not None:
-            return self._asks_which(named, turn)
+        if (which := self._asks_which(named, turn, order, talk)) is not None:
+            return which
         return self._added(named, order, talk)
 
     def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
         """Answer what concerns the order as a whole or the thing spoken of last."""
         if _TOTAL.search(text) and not mentions(self._items, turn.text):
-            return reply(f"{self._read(order)} comes to {self._total(order)}.", True)
+            several = len(order.lines) > 1 or order.lines[0].count > 1
+            return reply(f"{self._read(order)} {'come' if several else 'comes'} to {self._total(order)}.", True)
         if turn.search(_READ_BACK):
             return reply(f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?", True)
         if order.open and (turn.search(_DONE) or _NO.match(turn.bare)):
@@ -143,15 +147,29 @@ class Orders:
         prices = " ".join(self._priced(mention) for mention in named)
         return reply(f"Certainly. {prices} Anything else?", True)
 
-    def _asks_which(self, named: list[Mention], turn: Turn) -> Reply | None:
+    def _asks_which(self, named: list[Mention], turn: Turn, order: Order, talk: Talk) -> Reply | None:
         """Ask which of a thing's prices is meant, where the turn does not tell."""
         for mention in named:
             item = self._items[mention.item]
             same = [each for each in self._items if each.name == item.name]
             if len(same) > 1 and not any(re.search(rf"\b{n}\b", with_digits(turn.plain)) for each in same for n in re.findall(r"\d+", each.rest)):
                 choices = listed([f"{amount(each.cents, each.currency)} {each.rest}" for each in same], "or")
+                talk.note(order=replace(order, pending=mention.item))
                 return reply(f"Gladly. The {item.name} is {choices}. Which shall it be?", True)
         return None
+
+    def _chosen(self, text: str, order: Order) -> int | None:
+        """Return which price of the pending item a turn chooses."""
+        assert order.pending is not None
+        name = self._items[order.pending].name
+        same = [k for k, each in enumerate(self._items) if each.name == name]
+        numbers = re.findall(r"\b\d+\b", text)
+        by_number = next((k for k in same if set(re.findall(r"\d+", self._items[k].rest)) & set(numbers)), None)
+        if by_number is not None:
+            return by_number
+        if re.search(r"\b(?:first|short(?:er|est)?|cheap(?:er|est)?|small(?:er|est)?|less)\b", text):
+            return same[0]
+        return same[-1] if re.search(r"\b(?:second|last|long(?:er|est)?|other|big(?:ger|gest)?|more)\b", text) else None
 
     def _kept(self, order: Order, talk: Talk) -> Reply | None:
         talk.note(order=replace(order, open=True))
@@ -174,8 +192,8 @@ class Orders:
         price = amount(item.cents, item.currency)
         if count == 1:
             rest = f" {item.rest}" if item.rest else ""
-            return f"{_named(item, 1).capitalize()} {'are' if item.name.endswith('s') else 'is'} {price}{rest}."
-        return f"{_named(item, count).capitalize()} at {price} each are {amount(item.cents * count, item.currency)}."
+            return f"T{_named(item, 1)[1:]} {'are' if item.name.endswith('s') else 'is'} {price}{rest}."
+        return f"{_named(item, count)} at {price} each are {amount(item.cents * count, item.currency)}."
 
     def _read(self, order: Order, lower: bool = False) -> str:
         text = listed([_named(self._items[line.item], line.count) for line in order.lines])
@@ -194,6 +212,6 @@ def make_orders(brief_prompt: str, items: tuple[Item, ...], style: str) -> Order
 
 def _named(item: Item, count: int) -> str:
     # "the green curry", "two green curries"
-    return f"the {item.name}" if count == 1 else f"{count} {plural(item.name)}"
+    return f"the {lower_first(item.name)}" if count == 1 else f"{count} {plural(lower_first(item.name))}"
 
 

@@ -20,13 +20,14 @@ class OrderLine:
 class Order:
     """An order; `last` is the item spoken of last. `open`: lines may still be added without asking for them.
 
-    `notes` are wishes such as an allergy.
+    `notes` are wishes such as an allergy; of the item `pending` it is open which of its prices is meant.
     """
 
     lines: tuple[OrderLine, ...] = ()
     last: int | None = None
     open: bool = False
     address: str = ""
+    pending: int | None = None
     notes: tuple[str, ...] = ()
 
 

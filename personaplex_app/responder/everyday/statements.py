@@ -100,11 +100,16 @@ def _need(turn: Turn, talk: Talk) -> Reply | None:
     lead = f"Gladly: {said}." if said.startswith(("you", "your")) else "Gladly."
     if known:
         return reply(f"{lead} {known} What else would you like to know?")
-    return reply(talk.line("need", ("{lead} I can tell you about {topics}. Which of those helps you?", "{lead} {asks_for}", "{lead} Tell me a little more."), lead=lead))
+    if talk.role.brief.asks_for and re.search(r"\bhelp\b", turn.plain):
+        return reply(talk.line("need.help", ("{lead} {asks_for}",), lead=lead))
+    return reply(talk.line("need", ("{lead} {next_fact} What would you like to know about it?", "{lead} I can tell you about {topics}. Which of those helps you?", "{lead} {asks_for}", "{lead} Tell me a little more."), lead=lead))
 
 
 def _diet(turn: Turn, talk: Talk) -> Reply | None:
     facts = [f.text for f in talk.role.brief.facts if f.noted and f.whole is None and _DIET_FACTS.search(f.text) and "dollar" not in f.text]
+    # those that name what the user may not eat, where there are any
+    named = [stem for stem in talk.role.index.stems_of(turn.text) if stem not in ("allerg", "eat", "son")]
+    facts = [text for text in facts if any(stem in text.lower() for stem in named)] or facts
     said = _reflected(turn)
     lead = f"Thank you for telling me: {said}, and I'll keep it in mind." if said else "I'll keep that in mind."
     if not facts:

@@ -10,7 +10,7 @@ from ..contract import Talk
 from ..state import Game
 from ..turn import Turn
 
-_LOOK = re.compile(r"\b(?:where am i|look around|what (?:do|can) i (?:see|do)|what now|what are my (?:choices|options)|describe|repeat|again|help)\b")
+_LOOK = re.compile(r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$")
 _HAVE = re.compile(r"\b(?:what (?:do i have|have i got|am i carrying)|inventory|my (?:things|bag|pockets))\b")
 
 

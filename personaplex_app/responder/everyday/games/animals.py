@@ -20,6 +20,7 @@ _GIVE_UP = re.compile(r"\b(?:give up|tell me(?: what it is| the answer)?$|what i
 _HINT = re.compile(r"\b(?:hint|clue|tip|help me)\b")
 _LEFT = re.compile(r"\bhow many (?:questions|guesses|tries|more)\b")
 _ASKING = re.compile(r"\b(?:is|are|does|do|can|has|have|will|would|was)\b.*\b(?:it|they|this|that|your animal|the animal|you)\b|^(?:an?|the) \w+")
+_REPEAT = re.compile(r"^(?:what|pardon|again|repeat(?: that| it| the question)?|say (?:that|it) again|what was the question|come again)$")
 _NEAR = 86
 
 
@@ -64,7 +65,7 @@ class AnimalGuesser:
         if game.place == "reveal":
             named = re.sub(r"^(?:it (?:is|was) |i (?:was thinking of|thought of|meant) )?(?:an? |the )?", "", turn.ask)
             return replace(game, over=True), f"Ah, {_article(named)}! I'd never have got there. Shall we play again?"
-        if re.search(r"\b(?:what|repeat|again|say (?:that|it) again)\b", turn.plain) and turn.words <= 5:
+        if turn.search(_REPEAT):
             return game, self._question(game.place)
         answer = yes_or_no(turn)
         if not answer:

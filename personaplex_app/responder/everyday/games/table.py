@@ -75,7 +75,8 @@ class Games:
         if wish == "any":
             return reply("With pleasure. I can guess your animal, let you guess mine in twenty questions, hold a quiz, or lead you through a short adventure. Which one?", True)
         if game and not (wish and wish != game.name) and (move := self._players[game.name].move(game, turn, talk)):
-            return self._moved(move, talk)
+            # a round that is over and not wanted again ends the game
+            return self._moved((None, move[1]) if game.over and move[0] == game else move, talk)
         if wish == "riddle":
             return self._riddle(talk)
         if wish:
@@ -104,7 +105,7 @@ class Games:
             return self.own
         return "any" if turn.search(_ANY) else ""
 
-    def _moved(self, move: tuple[Game, str], talk: Talk) -> Reply | None:
+    def _moved(self, move: tuple[Game | None, str], talk: Talk) -> Reply | None:
         talk.note(game=move[0])
         return reply(move[1], True)
 
