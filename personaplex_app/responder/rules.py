@@ -26,6 +26,7 @@ from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index
 from .role_text import plain_role, without_tags
+from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
 from .template_slots import TemplateSlots
 
@@ -59,22 +60,30 @@ class Draft:
 
 
 def make_responder(
-    config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
+    config: SessionConfig,
+    notify: Notify | None = None,
+    llm: LlmSettings | None = None,
+    *,
+    encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
-    rules = RuleResponder(config.prompt)
+    rules = RuleResponder(config.prompt, encoder)
     return LlmResponder(without_tags(config.prompt), llm, rules, notify) if llm else rules
 
 
 class RuleResponder:
-    """Answers from a role prompt, offline, for one talk. Not thread-safe."""
+    """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
-    def __init__(self, prompt: str) -> None:
+    With a sentence encoder it also finds what the prompt says in other words.
+    """
+
+    def __init__(self, prompt: str, encoder: SentenceEncoder | None = None) -> None:
         self._lexicon = Lexicon.load()
         self._dialogue = Dialogue.load()
         prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
         self._index = Index(self._brief.facts, self._lexicon)
+        self._encoder = encoder
         self._style = self._dialogue.style_for(prompt)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
