@@ -7,13 +7,11 @@ weights come inside a package. It runs in CTranslate2, which the recogniser need
 from __future__ import annotations
 
 import json
+import struct
 import threading
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +20,11 @@ from ..speech.weights import SENTENCES
 WIDTH = 384
 _LAYERS = 6
 _HEADS = 12
+# what CTranslate2 asks for, and its numbers of an activation, a way to merge embeddings, and types
+_GELU = 3
+_ADD = 1
+_CONFIG = {"unk_token": "[UNK]", "bos_token": "[CLS]", "eos_token": "[SEP]", "layer_norm_epsilon": 1e-12}
+_TYPES = {"float32": 0, "int8": 1, "int16": 2}
 # a sentence of a talk or of a prompt has far fewer; what lies past it is cut
 _MAX_TOKENS = 128
 # sentences of one call to the network, which holds its activations for all of them
@@ -46,14 +49,16 @@ class SentenceEncoder:
 
         with zipfile.ZipFile(SENTENCES.verified()) as package:
             self._tokenizer = Tokenizer.from_str(package.read("tokenizer.json").decode("utf-8"))
-            spec = _specification(_tensors(package.read("model.safetensors")), self._tokenizer.get_vocab())
+            tensors = _tensors(package.read("model.safetensors"))
+        vocabulary = self._tokenizer.get_vocab()
+        files = {
+            "model.bin": _model_file(_variables(tensors)),
+            "config.json": json.dumps(_CONFIG).encode(),
+            "vocabulary.json": json.dumps(sorted(vocabulary, key=lambda each: vocabulary[each])).encode(),
+        }
         # the package's own settings fill every text up to 128 tokens
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
-        # CTranslate2 loads its own format only; 23 MB are written in the time that finding a kept copy takes
-        with TemporaryDirectory(prefix="personaplex-sentences-") as folder:
-            spec.save(folder)
-            files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
         # one thread, as for the other models: they share the cores with the talks' ticks
         self._network = ctranslate2.Encoder(
             "sentences", compute_type="int8", inter_threads=1, intra_threads=1, files=files
@@ -95,60 +100,75 @@ def _tensors(content: bytes) -> dict[str, np.ndarray]:
     Source: https://huggingface.co/docs/safetensors, the format: a length, a header in JSON, the data.
     """
     begin = 8 + int.from_bytes(content[:8], "little")
-    # a copy, since bytes cannot be quantised in place
-    data = bytearray(content[begin:])
     header = json.loads(content[8:begin])
     return {
-        name: np.frombuffer(data, np.float32, int(np.prod(entry["shape"])), entry["data_offsets"][0]).reshape(
-            entry["shape"]
-        )
+        name: np.frombuffer(
+            content, np.float32, int(np.prod(entry["shape"])), begin + entry["data_offsets"][0]
+        ).reshape(entry["shape"])
         for name, entry in header.items()
         if entry.get("dtype") == "F32"
     }
 
 
-def _specification(tensors: Mapping[str, np.ndarray], vocabulary: Mapping[str, int]) -> Any:
-    """Return the network as CTranslate2 describes one, with int8 weights.
+def _variables(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the network's variables under CTranslate2's names, the large ones quantised to int8.
 
     Source: `BertLoader` in ctranslate2.converters.transformers, which needs torch to do the same.
     """
-    from ctranslate2.specs import common_spec, transformer_spec
+    found = {
+        "encoder/activation": np.int8(_GELU),
+        "encoder/embeddings_merge": np.int8(_ADD),
+        "encoder/multi_query_attention": np.int8(False),
+        "encoder/num_heads": np.int16(_HEADS),
+        "encoder/pre_norm": np.int8(False),
+        "encoder/scale_embeddings": np.int8(False),
+        "encoder/position_encodings/encodings": tensors["embeddings.position_embeddings.weight"],
+    }
+    matrices = {
+        "embeddings_0": ["embeddings.word_embeddings"],
+        "embeddings_1": ["embeddings.token_type_embeddings"],
+    }
+    norms = {"layernorm_embedding": "embeddings.LayerNorm"}
+    for number in range(_LAYERS):
+        ours = f"layer_{number}"
+        theirs = f"encoder.layer.{number}"
+        matrices[f"{ours}/self_attention/linear_0"] = [
+            f"{theirs}.attention.self.{part}" for part in ("query", "key", "value")
+        ]
+        matrices[f"{ours}/self_attention/linear_1"] = [f"{theirs}.attention.output.dense"]
+        matrices[f"{ours}/ffn/linear_0"] = [f"{theirs}.intermediate.dense"]
+        matrices[f"{ours}/ffn/linear_1"] = [f"{theirs}.output.dense"]
+        norms[f"{ours}/self_attention/layer_norm"] = f"{theirs}.attention.output.LayerNorm"
+        norms[f"{ours}/ffn/layer_norm"] = f"{theirs}.output.LayerNorm"
+    for ours, parts in matrices.items():
+        weight = np.concatenate([tensors[f"{part}.weight"] for part in parts])
+        # each row to the range of int8
+        scale = 127 / np.abs(weight).max(axis=1)
+        found[f"encoder/{ours}/weight"] = np.rint(weight * scale[:, None]).astype(np.int8)
+        found[f"encoder/{ours}/weight_scale"] = scale
+        if f"{parts[0]}.bias" in tensors:
+            found[f"encoder/{ours}/bias"] = np.concatenate([tensors[f"{part}.bias"] for part in parts])
+    for ours, theirs in norms.items():
+        found[f"encoder/{ours}/gamma"] = tensors[f"{theirs}.weight"]
+        found[f"encoder/{ours}/beta"] = tensors[f"{theirs}.bias"]
+    return found
 
-    def linear(target: Any, *names: str) -> None:
-        target.weight = np.concatenate([tensors[f"{name}.weight"] for name in names])
-        target.bias = np.concatenate([tensors[f"{name}.bias"] for name in names])
 
-    def normalised(target: Any, name: str) -> None:
-        target.gamma = tensors[f"{name}.weight"]
-        target.beta = tensors[f"{name}.bias"]
+def _model_file(variables: Mapping[str, np.ndarray]) -> bytes:
+    """Return CTranslate2's model file of these variables.
 
-    encoder: Any = transformer_spec.TransformerEncoderSpec(
-        _LAYERS,
-        _HEADS,
-        pre_norm=False,
-        activation=common_spec.Activation.GELU,
-        layernorm_embedding=True,
-        num_source_embeddings=2,
-        embeddings_merge=common_spec.EmbeddingsMerge.ADD,
-    )
-    encoder.scale_embeddings = False
-    encoder.embeddings[0].weight = tensors["embeddings.word_embeddings.weight"]
-    encoder.embeddings[1].weight = tensors["embeddings.token_type_embeddings.weight"]
-    encoder.position_encodings.encodings = tensors["embeddings.position_embeddings.weight"]
-    normalised(encoder.layernorm_embedding, "embeddings.LayerNorm")
-    for number, layer in enumerate(encoder.layer):
-        name = f"encoder.layer.{number}"
-        attention = f"{name}.attention.self"
-        linear(layer.self_attention.linear[0], f"{attention}.query", f"{attention}.key", f"{attention}.value")
-        linear(layer.self_attention.linear[1], f"{name}.attention.output.dense")
-        normalised(layer.self_attention.layer_norm, f"{name}.attention.output.LayerNorm")
-        linear(layer.ffn.linear_0, f"{name}.intermediate.dense")
-        linear(layer.ffn.linear_1, f"{name}.output.dense")
-        normalised(layer.ffn.layer_norm, f"{name}.output.LayerNorm")
-    spec: Any = transformer_spec.TransformerEncoderModelSpec(encoder)
-    spec.register_vocabulary(sorted(vocabulary, key=lambda token: vocabulary[token]))
-    spec.config.unk_token = "[UNK]"  # noqa: S105 - a token of text
-    spec.config.layer_norm_epsilon = 1e-12
-    spec.validate()
-    spec.optimize("int8")
-    return spec
+    Source: `ModelSpec._serialize` in ctranslate2.specs.model_spec, which imports torch where that is
+    installed: seconds and hundreds of megabytes.
+    """
+
+    def named(text: str) -> bytes:
+        return struct.pack("<H", len(text) + 1) + text.encode("ascii") + b"\0"
+
+    # the format's version, the network's kind and revision
+    parts = [struct.pack("<I", 6), named("TransformerEncoderSpec"), struct.pack("<II", 1, len(variables))]
+    for name, value in variables.items():
+        shape = struct.pack(f"<B{value.ndim}I", value.ndim, *value.shape)
+        kind = struct.pack("<BI", _TYPES[value.dtype.name], value.nbytes)
+        parts += [named(name), shape, kind, value.tobytes()]
+    # no variable has a second name
+    return b"".join([*parts, struct.pack("<I", 0)])
