@@ -82,8 +82,7 @@ class RuleResponder:
         self._dialogue = Dialogue.load()
         prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
-        self._index = Index(self._brief.facts, self._lexicon)
-        self._encoder = encoder
+        self._index = Index(self._brief.facts, self._lexicon, encoder)
         self._style = self._dialogue.style_for(prompt)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
@@ -120,6 +119,8 @@ class RuleResponder:
         if draft.turn != self._turns:
             draft.memory = self._memory.copy()
             self._turn(draft, draft.user_text)
+        # while a reply is played nobody waits for the next one
+        self._index.prepare()
         self._memory = draft.memory
         self._memory.record_played(draft.sentences, agent_text, interrupted)
         self._turns += 1
@@ -172,8 +173,9 @@ class RuleResponder:
         return sentences
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
-        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact, a
-        general rule, the user's own statement, small talk, and that the answer is unknown.
+        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact with
+        the turn's words, a general rule, the user's own statement, a fact that means the like, small talk, and
+        that the answer is unknown.
         """
         style = self._style
         memory = draft.memory
@@ -181,31 +183,31 @@ class RuleResponder:
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
-        if style.facts != "none" or turn.question:
-            answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
-            answer = answerer.answer(
-                text, memory, style.hedge, style.facts == "all" or _TELL_ME.match(turn.text) is not None
-            )
-            if answer:
-                memory.query = answer.query
-                memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
-                return list(answer.sentences)
-        sentences = self._fire(self._dialogue.general, turn, slots)
-        if sentences:
-            return sentences
-        statement = (
-            find_statement(text, memory.statements, lambda facts: Index(facts, self._lexicon))
-            if turn.question
-            else None
-        )
-        if statement:
-            return [Sentence(self._lead(draft, "told", statement=statement))]
+        answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
+        about_facts = style.facts != "none" or turn.question
+        looked_up = style.facts == "all" or _TELL_ME.match(turn.text) is not None
+        answer = answerer.answer(text, memory, style.hedge, looked_up) if about_facts else None
+        if not answer:
+            sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
+            if sentences:
+                return sentences
+            answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
+        if answer:
+            memory.query = answer.query
+            memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
+            return list(answer.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
             or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
         )
+
+    def _told(self, draft: Draft, turn: RuleInput, text: str) -> list[Sentence]:
+        """Return what the user once said that answers their question, [] for nothing."""
+        statements = draft.memory.statements if turn.question else []
+        statement = find_statement(text, statements, lambda facts: Index(facts, self._lexicon))
+        return [Sentence(self._lead(draft, "told", statement=statement))] if statement else []
 
     def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Sentence] | None:
         """Return the sentences of the first rule that fires and whose slots can be filled, else None."""
