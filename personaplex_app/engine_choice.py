@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -217,4 +218,4 @@ def build(choice: Choice, settings: Settings) -> Engine:
     if settings.llm_url:
         llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
     responder = f"{llm.url} {llm.model}" if llm else "rules"
-    return ClassicEngine(lambda config, notify: make_responder(config, notify, llm), responder=responder)
+    return ClassicEngine(partial(make_responder, llm=llm), responder=responder)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from ..engine.contract import SessionConfig
+from .sentence_encoder import SentenceEncoder
 
 
 class Responder(Protocol):
@@ -37,4 +38,11 @@ class Responder(Protocol):
 
 # shows the user a sentence; may be called from any thread
 Notify = Callable[[str], None]
-MakeResponder = Callable[[SessionConfig, Notify], Responder]
+
+
+class MakeResponder(Protocol):
+    """Makes the responder of one talk; `encoder` is the process's own, None where it is not installed."""
+
+    def __call__(
+        self, config: SessionConfig, notify: Notify, *, encoder: SentenceEncoder | None
+    ) -> Responder: ...

@@ -19,7 +19,7 @@ from .answers import Answerer, find_statement
 from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
-from .everyday.layer import Everyday, note_plan
+from .everyday.layer import Everyday
 from .everyday.turn import Turn
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
@@ -28,6 +28,7 @@ from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index
 from .role_text import plain_role, without_tags
+from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
 from .template_slots import TemplateSlots
 
@@ -61,24 +62,31 @@ class Draft:
 
 
 def make_responder(
-    config: SessionConfig, notify: Notify | None = None, llm: LlmSettings | None = None
+    config: SessionConfig,
+    notify: Notify | None = None,
+    llm: LlmSettings | None = None,
+    *,
+    encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
-    rules = RuleResponder(config.prompt)
+    rules = RuleResponder(config.prompt, encoder)
     return LlmResponder(without_tags(config.prompt), llm, rules, notify) if llm else rules
 
 
 class RuleResponder:
-    """Answers from a role prompt, offline, for one talk. Not thread-safe."""
+    """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
-    def __init__(self, prompt: str) -> None:
+    With a sentence encoder it also finds what the prompt says in other words.
+    """
+
+    def __init__(self, prompt: str, encoder: SentenceEncoder | None = None) -> None:
         self._lexicon = Lexicon.load()
         self._dialogue = Dialogue.load()
         prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
-        self._index = Index(self._brief.facts, self._lexicon)
+        self._index = Index(self._brief.facts, self._lexicon, encoder)
         self._style = self._dialogue.style_for(prompt)
-        self._everyday = Everyday(self._brief, self._index, self._style.name)
+        self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
         self._turns = 0
@@ -117,6 +125,8 @@ class RuleResponder:
         if draft.turn != self._turns:
             draft.memory = self._memory.copy()
             self._turn(draft, draft.user_text)
+        # while a reply is played nobody waits for the next one
+        self._index.prepare()
         self._memory = draft.memory
         self._memory.record_played(draft.sentences, agent_text, interrupted)
         self._turns += 1
@@ -157,7 +167,6 @@ class RuleResponder:
             plain, asks, named, matches[0].coverage if matches else 0.0, self._recalled_share(memory, plain)
         )
         slots = self._slots(draft, turn, text)
-        note_plan(Turn(text, asks), memory)
         sentences = self._decide(draft, turn, slots, text)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
@@ -170,8 +179,9 @@ class RuleResponder:
         return sentences
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
-        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact, a
-        general rule, the user's own statement, small talk, and that the answer is unknown.
+        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact with
+        the turn's words, a general rule, the user's own statement, a fact that means the like, small talk, and
+        that the answer is unknown.
         """
         style = self._style
         memory = draft.memory
@@ -182,34 +192,34 @@ class RuleResponder:
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
-        if style.facts != "none" or turn.question:
-            answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
-            answer = answerer.answer(
-                text, memory, style.hedge, style.facts == "all" or _TELL_ME.match(turn.text) is not None
-            )
-            if answer:
-                memory.query = answer.query
-                memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
-                return list(answer.sentences)
-        sentences = self._fire(self._dialogue.general, turn, slots)
-        if sentences:
-            return sentences
-        statement = (
-            find_statement(text, memory.statements, lambda facts: Index(facts, self._lexicon))
-            if turn.question
-            else None
-        )
-        if statement:
-            return [Sentence(self._lead(draft, "told", statement=statement))]
-        reflected = self._everyday.reflect(Turn(text, turn.question, turn.fits), memory, slots.value)
-        if reflected:
-            return list(reflected.sentences)
+        answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
+        about_facts = style.facts != "none" or turn.question
+        looked_up = style.facts == "all" or _TELL_ME.match(turn.text) is not None
+        answer = answerer.answer(text, memory, style.hedge, looked_up) if about_facts else None
+        if not answer:
+            sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
+            if sentences:
+                return sentences
+            answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
+        if answer:
+            memory.query = answer.query
+            memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
+            return list(answer.sentences)
+        later = self._everyday.reply_late(Turn(text, turn.question, turn.fits), memory, slots.value)
+        if later:
+            return list(later.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
             or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
         )
+
+    def _told(self, draft: Draft, turn: RuleInput, text: str) -> list[Sentence]:
+        """Return what the user once said that answers their question, [] for nothing."""
+        statements = draft.memory.statements if turn.question else []
+        statement = find_statement(text, statements, lambda facts: Index(facts, self._lexicon))
+        return [Sentence(self._lead(draft, "told", statement=statement))] if statement else []
 
     def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Sentence] | None:
         """Return the sentences of the first rule that fires and whose slots can be filled, else None."""

@@ -156,10 +156,13 @@ class TemplateSlots:
 
     def _make_next_fact(self) -> str:
         """Return the first fact that the agent has not stated yet."""
+        # a language lesson is its quoted phrases, and not what the prompt says about the teacher
+        quoted = self._style.name == "language" and any('"' in fact.text for fact in self._brief.facts)
         for k, fact in enumerate(self._brief.facts):
             if (
                 fact.noted
                 and fact.whole is None
+                and (not quoted or '"' in fact.text)
                 and k not in self.memory.told_facts
                 and k not in self._used_facts
             ):

@@ -26,7 +26,7 @@ _AGAIN = re.compile(
     r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?|(?:do you )?have another(?: one)?|next(?: one)?)$"
 )
 _SWAP = re.compile(
-    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?(?P<right>[\w:' -]{1,40}?),? (?:and )?not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40})$"
+    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?(?P<right>[\w:' -]{1,40}?)(?:,| and|(?<!\bdo)(?<!\bdoes)(?<!\bis)(?<!\bam)(?<!\bare)(?<!\bhas)(?<!\bhave)(?<!\bwas)(?<!\bdid)(?<!\bwill)(?<!\bwould)(?<!\bshould)(?<!\bcould)) not (?:at |on |for )?(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
 )
 _SWAP_BACK = re.compile(
     r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on |for )?(?P<right>[\w:' -]{1,40})$"
@@ -97,7 +97,7 @@ def repeats(turn: Turn, talk: Talk) -> str:
 def correct(turn: Turn, talk: Talk) -> Reply | None:
     """Change a statement that was noted: "eleven, not ten"."""
     found = next((m for p in (_SWAP, _SWAP_BACK) for f in turn.forms if (m := p.match(f))), None)
-    if not found:
+    if not found or turn.question:
         return None
     statements = talk.memory.statements
     for k in range(len(statements) - 1, -1, -1):

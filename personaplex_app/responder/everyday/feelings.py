@@ -63,8 +63,19 @@ class Feelings:
 
     def reply(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer a feeling that the turn shows, None when it shows none that is ours to answer."""
+        return self._taken_up(next((f for f in self._feelings if f.shows(turn)), None), turn, talk)
+
+    def named(self, name: str, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer the feeling of that name."""
+        return self._taken_up(next((f for f in self._feelings if f.name == name), None), turn, talk)
+
+    @property
+    def examples(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The feelings' names with their example sentences."""
+        return [(f.name, f.examples) for f in self._feelings]
+
+    def _taken_up(self, feeling: Feeling | None, turn: Turn, talk: Talk) -> Reply | None:
         style = talk.role.style
-        feeling = next((f for f in self._feelings if f.shows(turn)), None)
         if feeling is None or (style in UNFEELING_STYLES and feeling.name != "crisis"):
             return None
         serving = style in ("service", "briefing")

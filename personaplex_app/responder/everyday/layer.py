@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +11,7 @@ from ..facts import Brief
 from ..memory import Memory
 from ..phrasing import second_person
 from ..retrieval import Index
+from ..sentence_encoder import SentenceEncoder
 from .arithmetic import arithmetic
 from .bookings import Bookings
 from .calendar_clock import calendar_facts, clock
@@ -24,13 +26,16 @@ from .letters import letters
 from .measures import Measures
 from .orders import make_orders
 from .price_list import read_prices
+from .router import Router
 from .statements import reflect, take_up
 from .turn import Turn
 
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
-_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not"))
+_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
+# what must not be taken for something else: it is recognised by its words alone
+_BY_RULE_ONLY = frozenset(("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology"))
 
 
 def server_clock() -> datetime:
@@ -42,13 +47,22 @@ class Everyday:
     """Answers what everybody says, for one role. All that it remembers is in the talk's memory."""
 
     def __init__(
-        self, brief: Brief, index: Index, style: str, now: Clock = server_clock, seed: int | None = None
+        self,
+        brief: Brief,
+        index: Index,
+        style: str,
+        encoder: SentenceEncoder | None = None,
+        *,
+        now: Clock = server_clock,
+        seed: int | None = None,
     ) -> None:
-        """`seed` makes what is left to chance repeatable; by default each talk has its own."""
+        """With an `encoder`, what no rule knows is routed by meaning. `seed` makes what is left to chance repeatable; by default each talk has its own."""
         self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed)
         self._now = now
         self._intents = load_intents()
         self._feelings = Feelings()
+        by_name = [(i.name, i.examples) for i in self._intents if i.name not in _BY_RULE_ONLY]
+        self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
         self._knowledge = Knowledge()
         self._measures = Measures()
         self._games = Games(brief.prompt, self._knowledge)
@@ -98,14 +112,22 @@ class Everyday:
             found = skill(turn, talk)
             if found:
                 break
+        if not found:
+            _note_plan(turn, memory)
         # a feeling is followed up in the next turns only
         if talk.state.feeling == before and (not found or not talk.state.feeling_turns):
             talk.note(feeling="", feeling_turns=0)
         return self._known(found, memory)
 
-    def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
-        """Take up a statement that neither the role's rules nor its notes answer."""
-        return self._known(reflect(turn, self._talk(memory, slot)), memory)
+    def reply_late(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Answer a turn that neither rules nor notes answer: by what it means, or by reflecting it."""
+        talk = self._talk(memory, slot)
+        return self._known(self._by_meaning(turn, talk) or reflect(turn, talk), memory)
+
+    def _by_meaning(self, turn: Turn, talk: Talk) -> Reply | None:
+        name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
+        intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
+        return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 
     def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
         return Talk(self._role, memory, slot, self._now)
@@ -132,10 +154,9 @@ class Everyday:
         return next((said for intent in met if (said := answered(intent, turn, talk))), None)
 
 
-def note_plan(turn: Turn, memory: Memory) -> None:
+def _note_plan(turn: Turn, memory: Memory) -> None:
     """Take note of a line of a plan, which needs no "I" to be one."""
     if memory.stage == "planning" and not turn.question and 1 < turn.words <= 16:
-        said = second_person(turn.text)
+        said = second_person(re.sub(r"(?i)^(?:and|then|also|after that)[, ]+", "", turn.text))
         if said not in memory.statements:
             memory.statements = [*memory.statements, said][-30:]
-

@@ -40,7 +40,7 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
         return None
     if turn.search(_REFERENCE) and not turn.question:
         return reply(talk.line("reference", (
-            "Thank you, I've noted that: {said}. What is the matter with it?", "Noted: {said}. What can I do about it?"),
+            "Thank you, I've noted that: {said}. Is there anything else I should know?", "Noted: {said}. What would you like me to do?"),
             said=_reflected(turn)))  # fmt: skip
     if turn.question:
         return None
@@ -91,7 +91,7 @@ def _problem(turn: Turn, talk: Talk) -> Reply | None:
     lead = lead if re.match(r"I'm sorry that (?:you|your|the|my|it|there|this|a|an|one)\b", lead) else "I'm sorry to hear that."
     ask = talk.slot("asks_for") or ""
     known = _facts(turn, talk, _FITS_WELL, 1)
-    return reply(" ".join(part for part in (lead, known, ask or "Since when is it so?") if part))
+    return reply(" ".join(part for part in (lead, known, ask or ("" if known else "Since when is it so?")) if part))
 
 
 def _need(turn: Turn, talk: Talk) -> Reply | None:

@@ -9,6 +9,7 @@ from typing import Any
 from ..contract import Talk
 from ..state import Game
 from ..turn import Turn
+from .answers import yes_or_no
 
 _LOOK = re.compile(r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$")
 _HAVE = re.compile(r"\b(?:what (?:do i have|have i got|am i carrying)|inventory|my (?:things|bag|pockets))\b")
@@ -39,6 +40,8 @@ class Adventure:
 
     def move(self, game: Game, turn: Turn, talk: Talk) -> tuple[Game, str] | None:
         """Follow the first choice that the turn names and that is open."""
+        if game.over and yes_or_no(turn) == "no":
+            return game, "Then sleep well, keeper. The light burns on."
         if _HAVE.search(turn.plain):
             things = " and ".join(f"the {thing}" for thing in game.seen)
             return game, f"You carry {things or 'nothing yet'}. What do you do?"
