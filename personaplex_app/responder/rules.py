@@ -90,6 +90,7 @@ class RuleResponder:
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
         self._turns = 0
+        self.pace = 1.0
 
     @property
     def style(self) -> str:
@@ -109,6 +110,7 @@ class RuleResponder:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
         draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
+        self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def record_played(self, agent_text: str, interrupted: bool) -> None:

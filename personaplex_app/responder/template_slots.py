@@ -156,13 +156,11 @@ class TemplateSlots:
 
     def _make_next_fact(self) -> str:
         """Return the first fact that the agent has not stated yet."""
-        # a language lesson is its quoted phrases, and not what the prompt says about the teacher
-        quoted = self._style.name == "language" and any('"' in fact.text for fact in self._brief.facts)
         for k, fact in enumerate(self._brief.facts):
             if (
                 fact.noted
                 and fact.whole is None
-                and (not quoted or '"' in fact.text)
+                and self._is_taught(k)
                 and k not in self.memory.told_facts
                 and k not in self._used_facts
             ):
@@ -171,8 +169,14 @@ class TemplateSlots:
 
     def _make_match_fact(self) -> str:
         """Return the fact that fits the user's text best."""
-        best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
-        return self._use(best.index) if best and best.coverage >= LIKELY else ""
+        found = self._index.search(self._index.query(self._text), 5)
+        best = next((m for m in found if m.coverage >= LIKELY and self._is_taught(m.index)), None)
+        return self._use(best.index) if best else ""
+
+    def _is_taught(self, index: int) -> bool:
+        """Return whether a fact is told of itself: of a language lesson only the phrases that it quotes are."""
+        phrases = [fact for fact in self._brief.facts if '"' in fact.text]
+        return self._style.name != "language" or not phrases or self._brief.facts[index] in phrases
 
     def _make_ordered_fact(self) -> str:
         """Return the prices of what the user orders, "" when they name anything else too."""
