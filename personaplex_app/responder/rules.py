@@ -187,7 +187,8 @@ class RuleResponder:
         """
         style = self._style
         memory = draft.memory
-        everyday = self._everyday.reply(Turn(text, turn.question, turn.fits), memory, slots.value)
+        said = Turn(text, turn.question, turn.fits)
+        everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
             return list(everyday.sentences)
         # before the facts: "repeat that" must not be looked up in them
@@ -202,14 +203,17 @@ class RuleResponder:
             sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
             if sentences:
                 return sentences
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            if meant:
+                return list(meant.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
         if answer:
             memory.query = answer.query
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
             return list(answer.sentences)
-        later = self._everyday.reply_late(Turn(text, turn.question, turn.fits), memory, slots.value)
-        if later:
-            return list(later.sentences)
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        if reflected:
+            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)

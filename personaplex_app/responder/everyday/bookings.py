@@ -35,7 +35,8 @@ _PEOPLE = re.compile(
     r"|\b(?P<n2>\d{1,2}) (?:people|persons|guests|of us|adults|seats|players)\b|\b(?:just|only) (?:for )?(?P<me>me|myself)\b"
 )
 _CONTACT = re.compile(r"\b(?P<phone>\+?\d[\d -]{5,}\d)\b|(?P<mail>[\w.+-]+@[\w.-]+\w)")
-_NAME_GIVEN = re.compile(r"\b(?:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|i am|this is|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)")
+_NAME_GIVEN = re.compile(r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)")
+_ASKS = re.compile(r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b")
 _CANCEL = re.compile(r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b|^(?:forget it|never ?mind|cancel)$")
 _READ = re.compile(r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking|appointment|reservation)|my (?:booking|appointment|reservation) again)\b")
 _YES = re.compile(r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine|please do|sounds good|great|good|book it|yes please|all good)\b")
@@ -72,7 +73,7 @@ class Bookings:
             return reply(f"All right, the {booking.what} is cancelled. Is there anything else?")
         if turn.search(_READ):
             return reply(f"I have {_read(booking)}.", True)
-        if turn.question and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
+        if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
             return None
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:

@@ -44,7 +44,7 @@ _UNTIL = re.compile(
     r"\bhow (?:many days|long)(?: is it| are there| are left)? (?:until|till|to|before) (?P<what>christmas|new year|halloween)"
 )
 _FEASTS = {"christmas": (12, 25), "new year": (1, 1), "halloween": (10, 31)}
-_AFTER = re.compile(r"^what (?:day|month) (?:comes|is) (?P<side>after|before) (?P<name>\w+)$")
+_AFTER = re.compile(r"^(?:what|which)(?: day| month)? (?:comes|is) (?P<side>after|before) (?P<name>\w+)$")
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
 _SEASONS = "winter spring spring spring summer summer summer autumn autumn autumn winter winter".split()
 

@@ -31,6 +31,15 @@ _SWAP = re.compile(
 _SWAP_BACK = re.compile(
     r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on |for )?(?P<right>[\w:' -]{1,40})$"
 )
+# statements about the talk itself, which are nothing to sum up
+_ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean|you love)\b")
+_WHY = re.compile(r"^(?:why|why(?: is that| so| not| do you ask(?: that)?)|how come|for what reason)$")
+_TWO = re.compile(
+    r"\b(?:decide|choose|choosing|deciding|torn|choice|pick|hesitating) between (?P<one>[\w' ]{2,40}?) (?:and|or) (?P<two>[\w' ]{2,40})$"
+    r"|^should i (?P<do>[\w' ]{2,40}?),? or (?:should i )?(?P<other>[\w' ]{2,40})$"
+)
+# roles in which "why?" is said to the part that is played
+_PLAYED = frozenset(("angry", "demo", "mission", "service", "briefing", "lesson"))
 # a plainer word for a word of the notes
 _PLAINER = (
     (r"\bcosts\b", "comes to"), (r"\bis open\b", "can be visited"), (r"\bmust be\b", "has to be"), (r"\bmust\b", "have to"),
@@ -48,9 +57,34 @@ def control(turn: Turn, talk: Talk) -> Reply | None:
     if turn.search(_SHORTER):
         said = _statements_of(talk)
         return reply(f"In short: {lower_first(_shortened(said[0]))}") if said else reply("Gladly. What shall I answer?")
+    if turn.search(_WHY):
+        return _why(talk)
+    if found := turn.search(_TWO):
+        return _weighed(found, talk)
     if turn.words <= 14 and turn.search(_SUMMARY):
         return _summary(talk)
     return None
+
+
+def _why(talk: Talk) -> Reply | None:
+    """Say why the last question was asked; a fact has no reason but what the notes say."""
+    last = [each.text for each in talk.memory.last_reply]
+    if talk.role.style in _PLAYED or not last or not last[-1].endswith("?"):
+        return None
+    return reply(talk.line("why", ("I ask so that I understand what matters to you. {last}",), last=last[-1]))
+
+
+def _weighed(found: re.Match[str], talk: Talk) -> Reply | None:
+    """Weigh two things that the user names in one sentence."""
+    if talk.role.style not in ("assistant", "casual", "plain", "teacher"):
+        return None
+    one, two = found["one"] or found["do"], found["two"] or found["other"]
+    if re.match(r"(?:two|2|them|these|those)\b", one):
+        return None
+    talk.memory.stage = "choosing"
+    lines = ("{one} or {two}: which of them would you miss more if it were gone?", "What speaks for {low}, and what for {two}?")
+    cap = second_person(one)
+    return reply(talk.line("weighed", lines, one=cap[:1].upper() + cap[1:], low=cap, two=second_person(two)))
 
 
 def _statements_of(talk: Talk) -> list[str]:
@@ -80,7 +114,7 @@ def _summary(talk: Talk) -> Reply | None:
     if memory.user_name:
         parts.append(f"Your name is {memory.user_name}.")
     # the latest few, without those that only say what was asked for
-    told = list(dict.fromkeys(memory.statements))[-5:]
+    told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
         parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
     questions = [re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", q).rstrip(" ?.!") for q in memory.questions[-3:]]

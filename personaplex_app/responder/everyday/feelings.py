@@ -36,7 +36,7 @@ class Feeling:
 
     def shows(self, turn: Turn) -> bool:
         """Return whether the turn shows this feeling."""
-        return any(p.search(turn.plain) for p in self.when) and not (self.lacks and self.lacks.search(turn.plain))
+        return any(p.search(turn.bare) for p in self.when) and not (self.lacks and self.lacks.search(turn.bare))
 
 
 def load_feelings(path: Path = FEELINGS_FILE) -> tuple[Feeling, ...]:

@@ -119,12 +119,15 @@ class Everyday:
             talk.note(feeling="", feeling_turns=0)
         return self._known(found, memory)
 
-    def reply_late(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
-        """Answer a turn that neither rules nor notes answer: by what it means, or by reflecting it."""
-        talk = self._talk(memory, slot)
-        return self._known(self._by_meaning(turn, talk) or reflect(turn, talk), memory)
+    def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Reflect a statement that neither rules nor notes answer."""
+        return self._known(reflect(turn, self._talk(memory, slot)), memory)
 
-    def _by_meaning(self, turn: Turn, talk: Talk) -> Reply | None:
+    def reply_by_meaning(
+        self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]
+    ) -> Reply | None:
+        """Answer by the nearest example what no words of a rule answer. None without an encoder."""
+        talk = self._talk(memory, slot)
         name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)

@@ -76,6 +76,10 @@ class Measures:
     def _converted(self, found: re.Match[str], talk: Talk) -> Reply | None:
         given, goal = self._units[found["of"]], self._units[found["to"]]
         if given.dimension != goal.dimension:
+            # an ounce beside a measure of volume is a fluid one
+            given = self._units.get(f"fluid {found['of']}", given)
+            goal = self._units.get(f"fluid {found['to']}", goal)
+        if given.dimension != goal.dimension:
             return reply(f"{given.many.capitalize()} and {goal.many} measure different things.")
         count = found["count"]
         value = Fraction(1, 2) if count.startswith("half") else Fraction(1 if count[0] == "a" else count)

@@ -29,6 +29,10 @@ _FILLERS = re.compile(
     r"|also|anyway|maybe|perfect|fine|sure|one more thing|another question|one question|a question|quick question)"
     r"(?:[,.!;:?]\s*|\s+|$))+"
 )
+# fillers that are never the point of a turn themselves
+_LIGHT_FILLERS = re.compile(
+    r"^(?:(?:well|okay|ok|um+|uh+|er+|hm+|so|and|but|oh|ah|alright|all right|right|great|perfect|yes|no|then|super)\s+)+"
+)
 _LEADS = re.compile(
     r"^(?:(?:can|could|would|will) you (?:please |maybe |quickly |just |kindly )*(?:tell|explain to|remind) me"
     r"|(?:please )?tell me|do you (?:happen to |by any chance )?(?:know|remember)|any idea|have you any idea"
@@ -85,7 +89,9 @@ class Turn:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.ask, self.do, _ends_cut(self.plain))))
+        """The forms in which patterns look for a request: without politeness, as an imperative, as said."""
+        said = _TAILS.sub("", _LIGHT_FILLERS.sub("", self.bare)) or self.bare
+        return tuple(dict.fromkeys((self.ask, self.do, said, self.bare)))
 
     @property
     def words(self) -> int:
