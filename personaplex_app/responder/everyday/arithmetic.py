@@ -26,7 +26,10 @@ _PHRASES = tuple(
         (rf"\b(?:the )?sum of ({_N}) and ({_N})|\badd ({_N}) (?:and|to) ({_N})", r"\1\3 + \2\4"),
         (rf"\bsubtract ({_N}) from ({_N})|\btake ({_N}) (?:away )?from ({_N})", r"\2\4 - \1\3"),
         (rf"\bdifference (?:between|of) ({_N}) and ({_N})", r"\1 - \2"),
-        (rf"\b(?:the )?product of ({_N}) and ({_N})|\bmultiply ({_N}) (?:by|with|and|times) ({_N})", r"\1\3 * \2\4"),
+        (
+            rf"\b(?:the )?product of ({_N}) and ({_N})|\bmultiply ({_N}) (?:by|with|and|times) ({_N})",
+            r"\1\3 * \2\4",
+        ),
         (rf"\bdivide ({_N}) by ({_N})", r"\1 / \2"),
         (rf"\b({_N}) ?(?:%|percent|per cent) (?:of|off?) ({_N})", r"(\1 / 100 * \2)"),
         (rf"\b(?:the )?square root of ({_N})", r"sqrt(\1)"),
@@ -57,7 +60,9 @@ _ON_LAST = re.compile(
     r"^(?:and |then |now )*(?:(?:what is |multiply |divide )?(?:that|it|this|the result) )?"
     r"(?P<rest>(?:times|plus|minus|divided by|multiplied by|squared|cubed|by|add|subtract|/|\*|\+|-)\b.*)$"
 )
-_OF_LAST = re.compile(r"\b(?:half|third|quarter|tenth|percent|%|root|double|twice|triple)(?: of)? (that|it|this)\b")
+_OF_LAST = re.compile(
+    r"\b(?:half|third|quarter|tenth|percent|%|root|double|twice|triple)(?: of)? (that|it|this)\b"
+)
 _BINARY: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -118,7 +123,7 @@ def _value(node: ast.expr) -> Fraction:
             power = _value(right)
             if power.denominator != 1 or abs(power) > _MAX_EXPONENT or abs(base) > 10**MAX_DIGITS:
                 raise ValueError("too large")
-            return base**int(power)
+            return base ** int(power)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _BINARY[type(op)](_value(left), _value(right))
         case ast.Call(func=ast.Name(id="sqrt"), args=[inner]):
@@ -138,7 +143,11 @@ def spoken(value: Fraction, digits: int = 3) -> tuple[str, bool]:
     rounded = round(value, digits)
     if rounded == 0 and value:
         return f"{float(value):.{digits + 4}f}".rstrip("0").rstrip("."), False
-    text = f"{float(rounded):.{digits}f}".rstrip("0").rstrip(".") if rounded.denominator > 1 else str(int(rounded))
+    text = (
+        f"{float(rounded):.{digits}f}".rstrip("0").rstrip(".")
+        if rounded.denominator > 1
+        else str(int(rounded))
+    )
     return text.replace("-", "minus "), rounded == value
 
 

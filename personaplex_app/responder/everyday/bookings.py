@@ -19,8 +19,12 @@ _START = re.compile(
     rf"\b(?:book|reserve|make|schedule|arrange|get|have|need|want|set up|fix|sign up for|like|order)\b(?: me| us)?(?: a| an| the| my| another| two| some)? ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
     r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment|reservation) for\b"
 )
-_OFFERS = re.compile(r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b")
-_FOR_PEOPLE = frozenset(("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court"))
+_OFFERS = re.compile(
+    r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b"
+)
+_FOR_PEOPLE = frozenset(
+    ("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court")
+)
 _DAY = re.compile(
     rf"\b(?:(?:on |for |this |next |coming )*(?P<week>next )?(?P<day>{'|'.join(WEEK)})|(?P<near>today|tonight|tomorrow|the day after tomorrow)"
     r"|(?:on |the )*(?P<date>(?:january|february|march|april|may|june|july|august|september|october|november|december) (?:the )?\d{1,2}(?:st|nd|rd|th)?|(?:the )?\d{1,2}(?:st|nd|rd|th)(?: of \w+)?))\b"
@@ -35,11 +39,21 @@ _PEOPLE = re.compile(
     r"|\b(?P<n2>\d{1,2}) (?:people|persons|guests|of us|adults|seats|players)\b|\b(?:just|only) (?:for )?(?P<me>me|myself)\b"
 )
 _CONTACT = re.compile(r"\b(?P<phone>\+?\d[\d -]{5,}\d)\b|(?P<mail>[\w.+-]+@[\w.-]+\w)")
-_NAME_GIVEN = re.compile(r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)")
-_ASKS = re.compile(r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b")
-_CANCEL = re.compile(r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b|^(?:forget it|never ?mind|cancel)$")
-_READ = re.compile(r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking|appointment|reservation)|my (?:booking|appointment|reservation) again)\b")
-_YES = re.compile(r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine|please do|sounds good|great|good|book it|yes please|all good)\b")
+_NAME_GIVEN = re.compile(
+    r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
+)
+_ASKS = re.compile(
+    r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b"
+)
+_CANCEL = re.compile(
+    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b|^(?:forget it|never ?mind|cancel)$"
+)
+_READ = re.compile(
+    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
+)
+_YES = re.compile(
+    r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine|please do|sounds good|great|good|book it|yes please|all good)\b"
+)
 _ASK = {
     "people": "For how many people?",
     "day": "Which day would suit you?",
@@ -47,7 +61,9 @@ _ASK = {
     "name": "May I have your name for it?",
     "contact": "And a phone number, in case something comes up?",
 }
-_BARE_CHANGE = re.compile(r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$")
+_BARE_CHANGE = re.compile(
+    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
+)
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
 
@@ -58,7 +74,10 @@ class Bookings:
     def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...]) -> None:
         self._offered = style == "service" and _OFFERS.search(prompt) is not None
         self._opening = tuple(
-            fact for fact in facts if re.search(r"(?i)\b(?:open|visits?|appointments?|possible|closed)\b", fact.text) and days_in(fact.text)
+            fact
+            for fact in facts
+            if re.search(r"(?i)\b(?:open|visits?|appointments?|possible|closed)\b", fact.text)
+            and days_in(fact.text)
         )
         # the names under which what is booked appears in the notes
         self._things = tuple(word for word in _WHATS.split("|") if re.search(rf"(?i)\b{word}s?\b", prompt))
@@ -78,7 +97,10 @@ class Bookings:
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
             talk.note(booking=replace(booking, done=True))
-            return reply(f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent anywhere. Anything else?", True)
+            return reply(
+                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent anywhere. Anything else?",
+                True,
+            )
         if either := self._either(booking, turn, talk):
             return either
         filled = self._filled(booking, turn)
@@ -88,12 +110,20 @@ class Bookings:
 
     def _begun(self, turn: Turn, talk: Talk) -> Reply | None:
         found = turn.search(_START)
-        if not self._offered or not found or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
+        if (
+            not self._offered
+            or not found
+            or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask)
+        ):
             return None
         if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
             return None
         what = found["what"] or found["bare"] or (self._things[0] if self._things else "booking")
-        what = {"reservation": "table" if "table" in self._things else "booking", "ticket": "tickets", "seat": "seats"}.get(what, what)
+        what = {
+            "reservation": "table" if "table" in self._things else "booking",
+            "ticket": "tickets",
+            "seat": "seats",
+        }.get(what, what)
         return self._next(self._filled(Booking(what, name=talk.memory.user_name), turn), talk)
 
     def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
@@ -116,7 +146,10 @@ class Bookings:
         closed = self._closed(booking)
         if closed:
             talk.note(booking=replace(booking, day="", asked="day"))
-            return reply(f"I'm afraid that doesn't work: {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day would suit you?", True)
+            return reply(
+                f"I'm afraid that doesn't work: {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day would suit you?",
+                True,
+            )
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
         if missing:
@@ -150,19 +183,33 @@ class Bookings:
             text = text.replace(people[0], " ", 1)
         if time := _time_in(text, booking):
             booking = replace(booking, time=time)
-        elif booking.asked == "people" and booking.what in _FOR_PEOPLE and not people and (n := re.search(r"\b\d{1,2}\b", text)):
+        elif (
+            booking.asked == "people"
+            and booking.what in _FOR_PEOPLE
+            and not people
+            and (n := re.search(r"\b\d{1,2}\b", text))
+        ):
             booking = replace(booking, people=n[0])
         return self._named(booking, turn)
 
     def _named(self, booking: Booking, turn: Turn) -> Booking:
         given = given_name(turn.text)
         found = _NAME_GIVEN.search(turn.text)
-        if found and found["name"].lower() not in WEEK and found["name"].split()[0].lower() not in ("monday", "tomorrow", "two", "four"):
+        if (
+            found
+            and found["name"].lower() not in WEEK
+            and found["name"].split()[0].lower() not in ("monday", "tomorrow", "two", "four")
+        ):
             return replace(booking, name=found["name"])
         if given:
             return replace(booking, name=given)
         bare = turn.text.strip(" .!?,")
-        if booking.asked == "name" and _SMALL_NAME.match(bare) and not _YES.match(bare.lower()) and bare.lower() not in ("no", "why", "stop"):
+        if (
+            booking.asked == "name"
+            and _SMALL_NAME.match(bare)
+            and not _YES.match(bare.lower())
+            and bare.lower() not in ("no", "why", "stop")
+        ):
             return replace(booking, name=bare.title())
         if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
             return replace(booking, contact="none")
@@ -173,9 +220,22 @@ def _time_in(text: str, booking: Booking) -> str:
     """Return the time of day that a text names, in the form in which it is said back; "" for none."""
     found = _TIME.search(text)
     said = (found["clock"] or found["bare"] or found["word"]) if found else ""
-    if not said and booking.asked == "time" and (lone := re.fullmatch(r"\D*?(\d{1,2}(?::\d\d| \d\d)?)\D*", text)):
+    if (
+        not said
+        and booking.asked == "time"
+        and (lone := re.fullmatch(r"\D*?(\d{1,2}(?::\d\d| \d\d)?)\D*", text))
+    ):
         said = lone[1]
-    if not said and booking.time and (lone := re.search(r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually|no) (?:at )?(\d{1,2})\b", text)):
+    if (
+        not said
+        and booking.time
+        and (
+            lone := re.search(
+                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually|no) (?:at )?(\d{1,2})\b",
+                text,
+            )
+        )
+    ):
         said = lone[1]
     return re.sub(r"(?<=\d) (?=\d\d\b)", ":", said.replace(".", "").replace(" o'clock", ""))
 
@@ -187,17 +247,27 @@ def _missing(booking: Booking) -> str:
 
 
 def _read(booking: Booking) -> str:
-    parts = [f"{'an' if booking.what[0] in 'aeiou' else 'a'} {booking.what}" if not booking.what.endswith("s") else booking.what]
+    parts = [
+        f"{'an' if booking.what[0] in 'aeiou' else 'a'} {booking.what}"
+        if not booking.what.endswith("s")
+        else booking.what
+    ]
     if booking.people and booking.what in _FOR_PEOPLE:
         parts.append(f"for {booking.people}" + (" people" if booking.people != "1" else " person"))
     if booking.day:
-        parts.append(booking.day if booking.day in ("today", "tonight", "tomorrow", "the day after tomorrow") else f"on {booking.day}")
+        parts.append(
+            booking.day
+            if booking.day in ("today", "tonight", "tomorrow", "the day after tomorrow")
+            else f"on {booking.day}"
+        )
     if booking.time:
         parts.append(booking.time if booking.time.startswith("in ") else f"at {booking.time}")
     if booking.name:
         parts.append(f"in the name of {booking.name}")
     if booking.contact and booking.contact != "none":
-        parts.append(f"with the number {digits(booking.contact)}" if "@" not in booking.contact else f"with the address {booking.contact}")
+        parts.append(
+            f"with the number {digits(booking.contact)}"
+            if "@" not in booking.contact
+            else f"with the address {booking.contact}"
+        )
     return ", ".join([" ".join(parts[:4]), *parts[4:]]) if parts else ""
-
-

@@ -22,7 +22,9 @@ _DATE = re.compile(
     r"|^what day(?: of the week)?$|^which day (?:is it|is today)$|^is (?:it|today) (?:an? )?(?P<day>\w+day)$"
 )
 _YEAR = re.compile(r"^(?:what|which) (?P<part>year|month|season) (?:is it|is this|are we in|do we have)$")
-_OTHER_DAY = re.compile(r"^what(?: day| date)? (?:is|was|will) ?(?:be )?(?:day |it )?(?P<which>tomorrow|yesterday|the day after tomorrow)(?: be)?$")
+_OTHER_DAY = re.compile(
+    r"^what(?: day| date)? (?:is|was|will) ?(?:be )?(?:day |it )?(?P<which>tomorrow|yesterday|the day after tomorrow)(?: be)?$"
+)
 _DAYS_IN = re.compile(
     r"\bhow many days (?:are |does |do |is |has )?(?:there )?(?:in |has |have )?(?P<what>an? leap year|a week|a year|the year"
     r"|(?:the month of )?(?P<month>january|february|march|april|may|june|july|august|september|october|november|december)"
@@ -54,16 +56,26 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
     now = talk.clock()
     if turn.search(_TIME):
         return reply(
-            f"By the clock of the computer I run on, it is {now:%-I:%M %p}, {_zone(now)}. Yours may differ.", True
+            f"By the clock of the computer I run on, it is {now:%-I:%M %p}, {_zone(now)}. Yours may differ.",
+            True,
         )
     if found := turn.search(_DATE):
         today = f"{now:%A}, {now:%B} {now.day}, {now.year}"
         asked = found["day"]
-        lead = "" if not asked or asked.lower() not in WEEK else "Yes. " if asked == f"{now:%A}".lower() else "No. "
+        lead = (
+            ""
+            if not asked or asked.lower() not in WEEK
+            else "Yes. "
+            if asked == f"{now:%A}".lower()
+            else "No. "
+        )
         return reply(f"{lead}By the calendar of the computer I run on, today is {today}, {_zone(now)}.", True)
     if found := turn.search(_YEAR):
-        said = {"year": f"the year is {now.year}", "month": f"it is {now:%B}",
-                "season": f"it is {_SEASONS[now.month % 12]} in the north of the Earth and the opposite in the south"}
+        said = {
+            "year": f"the year is {now.year}",
+            "month": f"it is {now:%B}",
+            "season": f"it is {_SEASONS[now.month % 12]} in the north of the Earth and the opposite in the south",
+        }
         return reply(f"By the calendar of the computer I run on, {said[found['part']]}.", True)
     if found := turn.search(_OTHER_DAY):
         days = {"tomorrow": 1, "yesterday": -1}.get(found["which"], 2)
@@ -85,7 +97,9 @@ def _until(what: str, now: datetime) -> Reply | None:
     if not days:
         return reply("By the computer's calendar, that is today.")
     name = "New Year" if what == "new year" else what.capitalize()
-    return reply(f"By the computer's calendar, it is {days} {'day' if days == 1 else 'days'} until {name}.", True)
+    return reply(
+        f"By the computer's calendar, it is {days} {'day' if days == 1 else 'days'} until {name}.", True
+    )
 
 
 def calendar_facts(turn: Turn, talk: Talk) -> Reply | None:
@@ -98,7 +112,10 @@ def calendar_facts(turn: Turn, talk: Talk) -> Reply | None:
     if found := _LEAP.search(with_digits(turn.ask)):
         year = int(found["year"]) if (found["year"] or "").isdigit() else talk.clock().year
         year += found["year"] == "next year"
-        return reply(f"{'Yes' if calendar.isleap(year) else 'No'}, {year} is {'' if calendar.isleap(year) else 'not '}a leap year.", True)
+        return reply(
+            f"{'Yes' if calendar.isleap(year) else 'No'}, {year} is {'' if calendar.isleap(year) else 'not '}a leap year.",
+            True,
+        )
     if found := turn.search(_AFTER):
         for row in (WEEK, _MONTHS):
             if found["name"] in row:
@@ -122,7 +139,12 @@ def _days_in(what: str, now: datetime) -> Reply | None:
         "a month": "A month has 28 to 31 days, most of them 30 or 31.",
     }
     leap = "leap" in what
-    return reply(answers.get(what, "A leap year has 366 days." if leap else "A year has 365 days, and a leap year 366."), True)
+    return reply(
+        answers.get(
+            what, "A leap year has 366 days." if leap else "A year has 365 days, and a leap year 366."
+        ),
+        True,
+    )
 
 
 def _zone(now: datetime) -> str:

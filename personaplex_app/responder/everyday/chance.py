@@ -13,13 +13,17 @@ _DICE = re.compile(
     r"\b(?:roll|throw|cast)(?: me)? (?:(?P<count>\d+) )?(?:the |a |an |some |another )?(?:(?P<sides>\d+)[- ]sided )?(?:die|dice|d(?P<d>\d+))\b"
     r"|^(?P<bare>dice|die)$"
 )
-_COIN = re.compile(r"\b(?:flip|toss|throw)(?: me)?(?: a| the| another)? coin\b|^(?:heads or tails|coin(?: flip| toss))$")
+_COIN = re.compile(
+    r"\b(?:flip|toss|throw)(?: me)?(?: a| the| another)? coin\b|^(?:heads or tails|coin(?: flip| toss))$"
+)
 _NUMBER = re.compile(
     r"\b(?:pick|choose|give me|think of|say|tell me)(?: me)? (?:a |any |another )?(?:random )?number(?: (?:between|from) (?P<low>\d+) (?:and|to) (?P<high>\d+))?"
     r"|^(?:a )?random number(?: (?:between|from) (?P<low2>\d+) (?:and|to) (?P<high2>\d+))?"
 )
 _CARD = re.compile(r"\b(?:pick|draw|choose)(?: me)? (?:a|another|any) card\b")
-_EITHER = re.compile(r"^(?:pick|choose|decide(?: for me)?)(?: one)?(?: between)?[:,]? (?P<one>[\w' ]{2,30}?),? (?:or|and) (?P<two>[\w' ]{2,30})$")
+_EITHER = re.compile(
+    r"^(?:pick|choose|decide(?: for me)?)(?: one)?(?: between)?[:,]? (?P<one>[\w' ]{2,30}?),? (?:or|and) (?P<two>[\w' ]{2,30})$"
+)
 _THROW = re.compile(r"\brock,? paper,? (?:and |or )?scissors\b")
 
 
@@ -27,13 +31,21 @@ def chance(turn: Turn, talk: Talk) -> Reply | None:
     """Throw dice or a coin, or pick something."""
     for form in turn.forms:
         text = with_digits(form)
-        for pattern, act in ((_DICE, _dice), (_COIN, _coin), (_NUMBER, _number), (_CARD, _card), (_EITHER, _either)):
+        for pattern, act in (
+            (_DICE, _dice),
+            (_COIN, _coin),
+            (_NUMBER, _number),
+            (_CARD, _card),
+            (_EITHER, _either),
+        ):
             if found := pattern.search(text):
                 talk.note(repeatable=form)
                 return act(found, talk)
     if turn.search(_THROW):
         talk.note(repeatable="rock paper scissors")
-        return reply(f"On three: one, two, three. I say {talk.chance().choice(('rock', 'paper', 'scissors'))}!", True)
+        return reply(
+            f"On three: one, two, three. I say {talk.chance().choice(('rock', 'paper', 'scissors'))}!", True
+        )
     return None
 
 
@@ -46,7 +58,12 @@ def _dice(found: re.Match[str], talk: Talk) -> Reply | None:
     draw = talk.chance()
     rolled = [draw.randint(1, sides) for _ in range(count)]
     total = f", {sum(rolled)} in all" if count > 1 else ""
-    return reply(f"I rolled {'a ' if count == 1 else ''}{listed([str(n) for n in rolled])}{total}.".replace("a 8", "an 8"), True)
+    return reply(
+        f"I rolled {'a ' if count == 1 else ''}{listed([str(n) for n in rolled])}{total}.".replace(
+            "a 8", "an 8"
+        ),
+        True,
+    )
 
 
 def _coin(_: re.Match[str], talk: Talk) -> Reply | None:

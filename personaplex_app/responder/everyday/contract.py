@@ -64,7 +64,10 @@ class Talk:
         """Return the next of several lines, its slots filled by `own` or by the role; "" for none."""
         return (
             take_turns(
-                f"everyday.{key}", lines, self.memory, lambda name: own[name] if name in own else self.slot(name)
+                f"everyday.{key}",
+                lines,
+                self.memory,
+                lambda name: own[name] if name in own else self.slot(name),
             )
             or ""
         )

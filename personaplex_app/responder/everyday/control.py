@@ -56,7 +56,11 @@ def control(turn: Turn, talk: Talk) -> Reply | None:
         return _rephrased(talk)
     if turn.search(_SHORTER):
         said = _statements_of(talk)
-        return reply(f"In short: {lower_first(_shortened(said[0]))}") if said else reply("Gladly. What shall I answer?")
+        return (
+            reply(f"In short: {lower_first(_shortened(said[0]))}")
+            if said
+            else reply("Gladly. What shall I answer?")
+        )
     if turn.search(_WHY):
         return _why(talk)
     if found := turn.search(_TWO):
@@ -82,7 +86,10 @@ def _weighed(found: re.Match[str], talk: Talk) -> Reply | None:
     if re.match(r"(?:two|2|them|these|those)\b", one):
         return None
     talk.memory.stage = "choosing"
-    lines = ("{one} or {two}: which of them would you miss more if it were gone?", "What speaks for {low}, and what for {two}?")
+    lines = (
+        "{one} or {two}: which of them would you miss more if it were gone?",
+        "What speaks for {low}, and what for {two}?",
+    )
     cap = second_person(one)
     return reply(talk.line("weighed", lines, one=cap[:1].upper() + cap[1:], low=cap, two=second_person(two)))
 
@@ -105,7 +112,10 @@ def _rephrased(talk: Talk) -> Reply | None:
 
 
 def _shortened(text: str) -> str:
-    return re.split(r"(?<=\w{3}),? (?:and|because|which|so that|but) (?=\w+ )|;|: ", text)[0].rstrip(".,;:") + "."
+    return (
+        re.split(r"(?<=\w{3}),? (?:and|because|which|so that|but) (?=\w+ )|;|: ", text)[0].rstrip(".,;:")
+        + "."
+    )
 
 
 def _summary(talk: Talk) -> Reply | None:
@@ -117,10 +127,14 @@ def _summary(talk: Talk) -> Reply | None:
     told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
         parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
-    questions = [re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", q).rstrip(" ?.!") for q in memory.questions[-3:]]
+    questions = [
+        re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", q).rstrip(" ?.!") for q in memory.questions[-3:]
+    ]
     if questions and not told:
         parts.append(f"You asked me: {listed([lower_first(q) for q in questions])}.")
-    return reply(f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet.")
+    return reply(
+        f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet."
+    )
 
 
 def repeats(turn: Turn, talk: Talk) -> str:

@@ -19,7 +19,9 @@ _COMPLAINT = re.compile(
     r"\b(?:order|delivery|parcel|package|bin|refund|bill|invoice|service|product|machine|appointment|you (?:missed|lost|forgot|sent"
     r"|promised)|your (?:company|service|driver|people|shop))\b"
 )
-_YES = re.compile(r"^(?:yes|yeah|yes please|sure|i would|please|okay|ok|maybe|i think so|not really|no|i do not know)$")
+_YES = re.compile(
+    r"^(?:yes|yeah|yes please|sure|i would|please|okay|ok|maybe|i think so|not really|no|i do not know)$"
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Feeling:
 
     def shows(self, turn: Turn) -> bool:
         """Return whether the turn shows this feeling."""
-        return any(p.search(turn.bare) for p in self.when) and not (self.lacks and self.lacks.search(turn.bare))
+        return any(p.search(turn.bare) for p in self.when) and not (
+            self.lacks and self.lacks.search(turn.bare)
+        )
 
 
 def load_feelings(path: Path = FEELINGS_FILE) -> tuple[Feeling, ...]:
@@ -79,7 +83,9 @@ class Feelings:
         if feeling is None or (style in UNFEELING_STYLES and feeling.name != "crisis"):
             return None
         serving = style in ("service", "briefing")
-        if serving and (feeling.name in ("anger", "sadness", "stress", "joy", "tired") and _COMPLAINT.search(turn.plain)):
+        if serving and (
+            feeling.name in ("anger", "sadness", "stress", "joy", "tired") and _COMPLAINT.search(turn.plain)
+        ):
             return None
         # a question is about something: the role's notes and the knowledge have their turn
         if turn.question and feeling.name not in ("crisis", "illness", "death", "fear", "loneliness"):
@@ -97,5 +103,9 @@ class Feelings:
             return None
         talk.note(feeling_turns=state.feeling_turns + 1)
         if _YES.match(turn.bare):
-            return reply(talk.line("feeling.go_on", ("I'm listening. Tell me as much as you like.", "Go on, I'm here.")))
+            return reply(
+                talk.line(
+                    "feeling.go_on", ("I'm listening. Tell me as much as you like.", "Go on, I'm here.")
+                )
+            )
         return reply(talk.line(f"feeling.{feeling.name}.follow", feeling.follow))

@@ -20,13 +20,15 @@ PACE_MAX = 1.4
 
 @dataclass(frozen=True)
 class Intent:
-    """One thing that people say. `pace` is the wish for another pace, "" for none."""
+    """One thing that people say. `also` are sentences that mean it in words
+    no pattern knows; `pace` is the wish for another pace, "" for none."""
 
     name: str
     when: tuple[re.Pattern[str], ...]
     say: tuple[str, ...]
     otherwise: tuple[str, ...]
     examples: tuple[str, ...]
+    also: tuple[str, ...]
     lacks: re.Pattern[str] | None
     max_words: int
     not_in: frozenset[str]
@@ -61,6 +63,7 @@ def load_intents(path: Path = INTENTS_FILE) -> tuple[Intent, ...]:
                 tuple(entry["say"]),
                 tuple(entry.get("else", ())),
                 tuple(entry["examples"]),
+                tuple(entry.get("also", ())),
                 lacks,
                 entry.get("max_words", 24),
                 frozenset(entry.get("not_in", ())),

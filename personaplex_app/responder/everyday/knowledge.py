@@ -40,7 +40,9 @@ _ANIMAL_QUESTIONS = (
     (re.compile(r"\bhow many (?:legs|feet) (?:does|do|has|have) (?:an? |the )?(?P<of>\w+?)s? ?(?:have|got)?$"), 3, "A {name} has {value} legs."),
     (re.compile(r"\bwhat (?:does|do) (?:an? |the )?(?P<of>\w+?)s? (?:eat|feed on|live on)$"), 4, "A {name} eats {value}."),
 )  # fmt: skip
-_SYMBOL = re.compile(r"\b(?:(?:chemical )?(?:symbol|sign|formula) (?:for|of)|what is) (?P<of>[a-z]+)(?: in chemistry)?$")
+_SYMBOL = re.compile(
+    r"\b(?:(?:chemical )?(?:symbol|sign|formula) (?:for|of)|what is) (?P<of>[a-z]+)(?: in chemistry)?$"
+)
 _NUMBER = re.compile(r"\batomic number (?:of|for) (?P<of>[a-z]+)$")
 _NAMED_BY = re.compile(r"\b(?:which|what) element (?:has the symbol|is) (?P<of>[a-z]{1,2})$")
 _MIX = re.compile(
@@ -55,7 +57,9 @@ _PLANET = re.compile(
 )
 _NTH = re.compile(r"\b(?P<nth>first|second|third|fourth|fifth|sixth|seventh|eighth|last) planet\b")
 _OPPOSITE = re.compile(r"\bopposite of (?P<of>[a-z]+)$|^what is the contrary of (?P<own>[a-z]+)$")
-_FUN = re.compile(r"\b(?:fun|interesting|random|cool|strange|surprising) (?:fact|thing)s?\b|^(?:tell me )?something (?:interesting|surprising|i do not know)$")
+_FUN = re.compile(
+    r"\b(?:fun|interesting|random|cool|strange|surprising) (?:fact|thing)s?\b|^(?:tell me )?something (?:interesting|surprising|i do not know)$"
+)
 
 
 class Knowledge:
@@ -129,7 +133,9 @@ class Knowledge:
         for pattern, column, line in _ANIMAL_QUESTIONS:
             found = pattern.search(form)
             said = (found and (found["of"] or _group(found, "own"))) or ""
-            name = next((n for n in (said, said + "s", said.removesuffix("e"), said[:-3] + "f") if n in animals), "")
+            name = next(
+                (n for n in (said, said + "s", said.removesuffix("e"), said[:-3] + "f") if n in animals), ""
+            )
             if said in ("mice", "geese"):
                 name = {"mice": "mouse", "geese": "goose"}[said]
             if found and name:
@@ -201,7 +207,11 @@ def _known(said: str | None, names: dict[str, str]) -> str:
     said = re.sub(r"^(?:the|a|of|in) ", "", (said or "").strip())
     if said in names:
         return names[said]
-    best = process.extractOne(said, list(names), scorer=fuzz.ratio, score_cutoff=_CLOSE) if len(said) > 3 else None
+    best = (
+        process.extractOne(said, list(names), scorer=fuzz.ratio, score_cutoff=_CLOSE)
+        if len(said) > 3
+        else None
+    )
     return names[best[0]] if best else ""
 
 
@@ -212,5 +222,3 @@ def _with_articles(text: str) -> str:
 def _groups(pattern: str) -> str:
     """Return a pattern in which the words may stand a few words apart."""
     return pattern if ".*" in pattern or "^" in pattern else pattern.replace(" ", r"\b(?: \w+){0,2} \b")
-
-

@@ -35,7 +35,9 @@ _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
 _FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
 # what must not be taken for something else: it is recognised by its words alone
-_BY_RULE_ONLY = frozenset(("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology"))
+_BY_RULE_ONLY = frozenset(
+    ("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology", "languages")
+)
 
 
 def server_clock() -> datetime:
@@ -61,7 +63,7 @@ class Everyday:
         self._now = now
         self._intents = load_intents()
         self._feelings = Feelings()
-        by_name = [(i.name, i.examples) for i in self._intents if i.name not in _BY_RULE_ONLY]
+        by_name = [(i.name, i.examples + i.also) for i in self._intents if i.name not in _BY_RULE_ONLY]
         self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
         self._knowledge = Knowledge()
         self._measures = Measures()
@@ -123,9 +125,7 @@ class Everyday:
         """Reflect a statement that neither rules nor notes answer."""
         return self._known(reflect(turn, self._talk(memory, slot)), memory)
 
-    def reply_by_meaning(
-        self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]
-    ) -> Reply | None:
+    def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Answer by the nearest example what no words of a rule answer. None without an encoder."""
         talk = self._talk(memory, slot)
         name = self._router.route(turn.text) if self._router and turn.words > 1 else ""

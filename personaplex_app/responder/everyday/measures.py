@@ -89,4 +89,6 @@ class Measures:
         unit = goal.one if result == 1 else goal.many
         lead = "One" if value == 1 else "Half a" if count.startswith("half") else spoken(value, 3)[0]
         of = given.one if value == 1 or count.startswith("half") else given.many
-        return reply(f"{lead} {of} {'is' if value <= 1 else 'are'} {'' if exact else 'about '}{said} {unit}.", True)
+        return reply(
+            f"{lead} {of} {'is' if value <= 1 else 'are'} {'' if exact else 'about '}{said} {unit}.", True
+        )

@@ -20,11 +20,17 @@ _ORDERING = re.compile(
     r"|could (?:i|we) (?:get|have|order|add|rent)|may i have|let me (?:get|have|take)|give me|get me|order|add|put (?:me )?(?:in|on|down)|i am having|for me|we take|make it|rent|bring me|send me)\b"
     r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
 )
-_REMOVE = re.compile(r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want|get rid of)\b")
+_REMOVE = re.compile(
+    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want|get rid of)\b"
+)
 _ONLY = re.compile(r"\b(?:just|only)\b")
-_CHANGE = re.compile(r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather|instead|sorry)\b")
+_CHANGE = re.compile(
+    r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather|instead|sorry)\b"
+)
 _EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
-_COUNT_ONLY = re.compile(r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$")
+_COUNT_ONLY = re.compile(
+    r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
+)
 _THAT = re.compile(r"\b(?:it|that|that one|this|the last one|them)\b")
 _ALL = re.compile(r"\b(?:everything|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b")
 _TOTAL = re.compile(
@@ -34,8 +40,12 @@ _TOTAL = re.compile(
 _READ_BACK = re.compile(
     r"\b(?:what (?:did|have) (?:i|we) order(?:ed)?|what is (?:in |on )?my order|my order so far|(?:repeat|read|confirm) (?:back )?(?:my|the) order|read (?:it|that) back|what do (?:i|you) have so far|what have i got so far|can you confirm)\b"
 )
-_DONE = re.compile(r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you| thanks)*$")
-_NO = re.compile(r"^(?:no|nope|no thanks|no thank you|no that is (?:all|it)|nah)\b(?!.*\b(?:mean|meant|said|but|just|only|want|make|not|change|add)\b)")
+_DONE = re.compile(
+    r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you| thanks)*$"
+)
+_NO = re.compile(
+    r"^(?:no|nope|no thanks|no thank you|no that is (?:all|it)|nah)\b(?!.*\b(?:mean|meant|said|but|just|only|want|make|not|change|add)\b)"
+)
 _ADDRESS = re.compile(
     r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
     r"|^(?P<bare>\d+[a-z]? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd|ave)\b[\w' ]*)$"
@@ -60,11 +70,19 @@ class Orders:
         if order.pending is not None and (chosen := self._chosen(text, order)) is not None:
             return self._added([Mention(chosen, 1, 0)], replace(order, pending=None), talk)
         named = mentions(self._items, turn.text)
-        if not named or _QUESTION.match(turn.ask) or re.search(r"\bhow (?:much|long|many)\b|\ballergic\b", turn.plain):
+        if (
+            not named
+            or _QUESTION.match(turn.ask)
+            or re.search(r"\bhow (?:much|long|many)\b|\ballergic\b", turn.plain)
+        ):
             return None
-        if order.lines and (_REMOVE.search(turn.plain) or _CHANGE.search(turn.plain) or _ONLY.search(turn.plain)):
+        if order.lines and (
+            _REMOVE.search(turn.plain) or _CHANGE.search(turn.plain) or _ONLY.search(turn.plain)
+        ):
             return self._changed(turn, named, order, talk)
-        if not (_ORDERING.search(turn.plain) or _ORDERING.search(text)) and not (order.open and turn.words <= 8):
+        if not (_ORDERING.search(turn.plain) or _ORDERING.search(text)) and not (
+            order.open and turn.words <= 8
+        ):
             return None
         if (which := self._asks_which(named, turn, order, talk)) is not None:
             return which
@@ -74,20 +92,36 @@ class Orders:
         """Answer what concerns the order as a whole or the thing spoken of last."""
         if _TOTAL.search(text) and not mentions(self._items, turn.text):
             several = len(order.lines) > 1 or order.lines[0].count > 1
-            return reply(f"{self._read(order)} {'come' if several else 'comes'} to {self._total(order)}.", True)
+            return reply(
+                f"{self._read(order)} {'come' if several else 'comes'} to {self._total(order)}.", True
+            )
         if turn.search(_READ_BACK):
-            return reply(f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?", True)
+            return reply(
+                f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?",
+                True,
+            )
         if order.open and (turn.search(_DONE) or _NO.match(turn.bare)):
             talk.note(order=replace(order, open=False))
             wishes = f" Noted with it: {listed(list(order.notes))}." if order.notes else ""
             where = f" It goes to {order.address}." if order.address else ""
             ask = "" if order.address else " Where shall it go, or do you pick it up?"
-            return reply(f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}", True)
+            return reply(
+                f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}",
+                True,
+            )
         if found := turn.search(_ADDRESS):
             address = (found["to"] or found["bare"]).strip()
             talk.note(order=replace(order, address=address))
-            return reply(f"Thank you. I've noted {address.title()} for {self._read(order, lower=True)}. Anything else?", True)
-        if re.search(r"\b(?:pick (?:it|them) up|collect (?:it|them)|pick[- ]?up|take ?away|to go)\b", turn.plain) and not turn.question:
+            return reply(
+                f"Thank you. I've noted {address.title()} for {self._read(order, lower=True)}. Anything else?",
+                True,
+            )
+        if (
+            re.search(
+                r"\b(?:pick (?:it|them) up|collect (?:it|them)|pick[- ]?up|take ?away|to go)\b", turn.plain
+            )
+            and not turn.question
+        ):
             talk.note(order=replace(order, address="the counter, to be picked up"))
             return reply("Then I've noted that you pick it up. Thank you for your order.")
         return self._by_count(text, order, talk) or self._taken_off(turn, order, talk)
@@ -122,8 +156,15 @@ class Orders:
             for mention in named:
                 order = self._with(order, mention.item, 0)
             return self._kept(order, talk)
-        if _ONLY.search(plain) and len(named) == 1 and not re.search(r"\b(?:make|one|\d+)\b (?!one)", with_digits(plain)):
-            return self._kept(replace(order, lines=(OrderLine(named[0].item, named[0].count or 1),), last=named[0].item), talk)
+        if (
+            _ONLY.search(plain)
+            and len(named) == 1
+            and not re.search(r"\b(?:make|one|\d+)\b (?!one)", with_digits(plain))
+        ):
+            return self._kept(
+                replace(order, lines=(OrderLine(named[0].item, named[0].count or 1),), last=named[0].item),
+                talk,
+            )
         swap = re.search(r"\b(?:instead of|not|change|swap|replace)\b(?P<after>.*)", plain)
         ordered = {line.item for line in order.lines}
         if swap and len(named) == 2:
@@ -131,7 +172,9 @@ class Orders:
             out = next((m for m in named if m.item in ordered), named[-1])
             new = next(m for m in named if m is not out)
             count = new.count or next((line.count for line in order.lines if line.item == out.item), 1)
-            lines = tuple(OrderLine(new.item, count) if line.item == out.item else line for line in order.lines)
+            lines = tuple(
+                OrderLine(new.item, count) if line.item == out.item else line for line in order.lines
+            )
             return self._kept(replace(order, lines=lines, last=new.item), talk)
         if "instead" in plain and order.last is not None and named[0].item not in ordered:
             order = self._with(order, order.last, 0)
@@ -152,7 +195,11 @@ class Orders:
         for mention in named:
             item = self._items[mention.item]
             same = [each for each in self._items if each.name == item.name]
-            if len(same) > 1 and not any(re.search(rf"\b{n}\b", with_digits(turn.plain)) for each in same for n in re.findall(r"\d+", each.rest)):
+            if len(same) > 1 and not any(
+                re.search(rf"\b{n}\b", with_digits(turn.plain))
+                for each in same
+                for n in re.findall(r"\d+", each.rest)
+            ):
                 choices = listed([f"{amount(each.cents, each.currency)} {each.rest}" for each in same], "or")
                 talk.note(order=replace(order, pending=mention.item))
                 return reply(f"Gladly. The {item.name} is {choices}. Which shall it be?", True)
@@ -164,18 +211,27 @@ class Orders:
         name = self._items[order.pending].name
         same = [k for k, each in enumerate(self._items) if each.name == name]
         numbers = re.findall(r"\b\d+\b", text)
-        by_number = next((k for k in same if set(re.findall(r"\d+", self._items[k].rest)) & set(numbers)), None)
+        by_number = next(
+            (k for k in same if set(re.findall(r"\d+", self._items[k].rest)) & set(numbers)), None
+        )
         if by_number is not None:
             return by_number
         if re.search(r"\b(?:first|short(?:er|est)?|cheap(?:er|est)?|small(?:er|est)?|less)\b", text):
             return same[0]
-        return same[-1] if re.search(r"\b(?:second|last|long(?:er|est)?|other|big(?:ger|gest)?|more)\b", text) else None
+        return (
+            same[-1]
+            if re.search(r"\b(?:second|last|long(?:er|est)?|other|big(?:ger|gest)?|more)\b", text)
+            else None
+        )
 
     def _kept(self, order: Order, talk: Talk) -> Reply | None:
         talk.note(order=replace(order, open=True))
         if not order.lines:
             return reply("All right, that's off. Your order is empty now. What would you like?")
-        return reply(f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?", True)
+        return reply(
+            f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?",
+            True,
+        )
 
     def _with(self, order: Order, item: int, count: int) -> Order:
         """Return the order with so many of an item, at its place or at the end."""
@@ -213,5 +269,3 @@ def make_orders(brief_prompt: str, items: tuple[Item, ...], style: str) -> Order
 def _named(item: Item, count: int) -> str:
     # "the green curry", "two green curries"
     return f"the {lower_first(item.name)}" if count == 1 else f"{count} {plural(lower_first(item.name))}"
-
-

@@ -10,7 +10,9 @@ from rapidfuzz import fuzz
 from ..facts import Brief
 from .spoken_numbers import with_digits
 
-_PRICE = re.compile(r"\b(?P<whole>\d+) (?P<currency>dollars?|euros?|pounds?)(?: (?P<part>\d\d)\b)?(?P<rest>[^.]*)")
+_PRICE = re.compile(
+    r"\b(?P<whole>\d+) (?P<currency>dollars?|euros?|pounds?)(?: (?P<part>\d\d)\b)?(?P<rest>[^.]*)"
+)
 _SEVERAL = re.compile(r"\b\d+ (?:dollars?|euros?|pounds?)\b")
 _NO_ITEM = re.compile(r"(?i)\b(?:deposit|fee|fine|budget|you|i|we|delivery is|minimum|tax)\b")
 # two words that are this similar are one, as the recogniser wrote it
@@ -49,12 +51,20 @@ def read_prices(brief: Brief) -> tuple[Item, ...]:
         text = with_digits(fact.text.lower())
         price = _PRICE.search(text)
         name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
-        if not price or len(_SEVERAL.findall(text)) != 1 or not fact.noted or not name or _NO_ITEM.search(name):
+        if (
+            not price
+            or len(_SEVERAL.findall(text)) != 1
+            or not fact.noted
+            or not name
+            or _NO_ITEM.search(name)
+        ):
             continue
         cents = int(price["whole"]) * 100 + int(price["part"] or 0)
         rest = price["rest"].strip(" ,") if re.match(r" (?:an?|per|for|each)\b", price["rest"]) else ""
         key = f"{name} {rest}".lower() if re.match(r"for \d", rest) else name.lower()
-        items.setdefault(key, Item(name, cents, price["currency"].rstrip("s"), rest.split(",")[0].split(" and ")[0]))
+        items.setdefault(
+            key, Item(name, cents, price["currency"].rstrip("s"), rest.split(",")[0].split(" and ")[0])
+        )
     return tuple(items.values())
 
 
@@ -74,7 +84,9 @@ def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
             span = _whole_name(item.words, stems, taken) if whole else _own_word(items, k, stems, taken)
             if span:
                 taken |= set(span)
-                found.append(Mention(_variant(items, k, words), _count_before(words, span[0], taken), span[0]))
+                found.append(
+                    Mention(_variant(items, k, words), _count_before(words, span[0], taken), span[0])
+                )
     return sorted(found, key=lambda each: each.at)
 
 

@@ -28,10 +28,18 @@ _NEED = re.compile(
 _DIET = re.compile(
     r"\b(?:allerg\w+|intoleran\w+|vegan|vegetarian|gluten[- ]free|lactose|celiac|coeliac|diabetic|pregnant|halal|kosher|do(?:es)? not eat|cannot eat)\b"
 )
-_DIET_FACTS = re.compile(r"(?i)\b(?:contains?|peanuts?|nuts?|allerg\w*|vegan|vegetarian|gluten|dairy|milk|eggs?|spicy|without|free of|made)\b")
-_SELF = re.compile(r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there|the|this|that)\b")
-_NOT_TOLD = re.compile(r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is|it is (?:okay|fine|good))\b")
-_REFERENCE = re.compile(r"\b(?:order|reference|model|serial|customer|booking|account|ticket|invoice|case|tracking|member\w*|policy) (?:number|code|id|no)\b.*?\d|\bit is (?:number )?(?:[a-z]-?)?\d[\d -]{2,}")
+_DIET_FACTS = re.compile(
+    r"(?i)\b(?:contains?|peanuts?|nuts?|allerg\w*|vegan|vegetarian|gluten|dairy|milk|eggs?|spicy|without|free of|made)\b"
+)
+_SELF = re.compile(
+    r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there|the|this|that)\b"
+)
+_NOT_TOLD = re.compile(
+    r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is|it is (?:okay|fine|good))\b"
+)
+_REFERENCE = re.compile(
+    r"\b(?:order|reference|model|serial|customer|booking|account|ticket|invoice|case|tracking|member\w*|policy) (?:number|code|id|no)\b.*?\d|\bit is (?:number )?(?:[a-z]-?)?\d[\d -]{2,}"
+)
 
 
 def take_up(turn: Turn, talk: Talk) -> Reply | None:
@@ -66,14 +74,24 @@ def reflect(turn: Turn, talk: Talk) -> Reply | None:
         lines = ("I see: {said}. What would you like to happen?", "So {said}. What is the first thing to sort out?",
                  "Noted: {said}. What would help you with that?")  # fmt: skip
     else:
-        lines = ("I see: {said}. {ask_on}", "I've noted that {said}. {ask_on}", "So {said}. What can I do about it?")
+        lines = (
+            "I see: {said}. {ask_on}",
+            "I've noted that {said}. {ask_on}",
+            "So {said}. What can I do about it?",
+        )
     return reply(talk.line("reflect", lines, said=said))
 
 
 def _reflected(turn: Turn) -> str:
     """Return the user's last statement in the second person, at most 16 words of it."""
-    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [turn.text]
-    text = re.sub(r"(?i)^(?:well|yes|no|so|and|but|hi|hello|hey|okay|ok|actually|oh|sorry|thanks|please)[,.! ]+", "", told[-1].strip())
+    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [
+        turn.text
+    ]
+    text = re.sub(
+        r"(?i)^(?:well|yes|no|so|and|but|hi|hello|hey|okay|ok|actually|oh|sorry|thanks|please)[,.! ]+",
+        "",
+        told[-1].strip(),
+    )
     said = lower_first(second_person(text))
     return said if 2 <= len(said.split()) <= 16 else ""
 
@@ -88,10 +106,16 @@ def _problem(turn: Turn, talk: Talk) -> Reply | None:
     said = _reflected(turn)
     lead = f"I'm sorry that {said}." if said else "I'm sorry to hear that."
     # "you haven't got it" reads on after "that"; a fragment does not
-    lead = lead if re.match(r"I'm sorry that (?:you|your|the|my|it|there|this|a|an|one)\b", lead) else "I'm sorry to hear that."
+    lead = (
+        lead
+        if re.match(r"I'm sorry that (?:you|your|the|my|it|there|this|a|an|one)\b", lead)
+        else "I'm sorry to hear that."
+    )
     ask = talk.slot("asks_for") or ""
     known = _facts(turn, talk, _FITS_WELL, 1)
-    return reply(" ".join(part for part in (lead, known, ask or ("" if known else "Since when is it so?")) if part))
+    return reply(
+        " ".join(part for part in (lead, known, ask or ("" if known else "Since when is it so?")) if part)
+    )
 
 
 def _need(turn: Turn, talk: Talk) -> Reply | None:
@@ -102,16 +126,35 @@ def _need(turn: Turn, talk: Talk) -> Reply | None:
         return reply(f"{lead} {known} What else would you like to know?")
     if talk.role.brief.asks_for and re.search(r"\bhelp\b", turn.plain):
         return reply(talk.line("need.help", ("{lead} {asks_for}",), lead=lead))
-    return reply(talk.line("need", ("{lead} {next_fact} What would you like to know about it?", "{lead} I can tell you about {topics}. Which of those helps you?", "{lead} {asks_for}", "{lead} Tell me a little more."), lead=lead))
+    return reply(
+        talk.line(
+            "need",
+            (
+                "{lead} {next_fact} What would you like to know about it?",
+                "{lead} I can tell you about {topics}. Which of those helps you?",
+                "{lead} {asks_for}",
+                "{lead} Tell me a little more.",
+            ),
+            lead=lead,
+        )
+    )
 
 
 def _diet(turn: Turn, talk: Talk) -> Reply | None:
-    facts = [f.text for f in talk.role.brief.facts if f.noted and f.whole is None and _DIET_FACTS.search(f.text) and "dollar" not in f.text]
+    facts = [
+        f.text
+        for f in talk.role.brief.facts
+        if f.noted and f.whole is None and _DIET_FACTS.search(f.text) and "dollar" not in f.text
+    ]
     # those that name what the user may not eat, where there are any
     named = [stem for stem in talk.role.index.stems_of(turn.text) if stem not in ("allerg", "eat", "son")]
     facts = [text for text in facts if any(stem in text.lower() for stem in named)] or facts
     said = _reflected(turn)
-    lead = f"Thank you for telling me: {said}, and I'll keep it in mind." if said else "I'll keep that in mind."
+    lead = (
+        f"Thank you for telling me: {said}, and I'll keep it in mind." if said else "I'll keep that in mind."
+    )
     if not facts:
         return reply(f"{lead} My notes say nothing about it, so please check before you rely on it.")
-    return reply(f"{lead} What my notes say is this. {' '.join(facts[:3])} About anything else I can't be sure.")
+    return reply(
+        f"{lead} What my notes say is this. {' '.join(facts[:3])} About anything else I can't be sure."
+    )

@@ -11,7 +11,9 @@ from ..state import Game
 from ..turn import Turn
 from .answers import yes_or_no
 
-_LOOK = re.compile(r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$")
+_LOOK = re.compile(
+    r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$"
+)
 _HAVE = re.compile(r"\b(?:what (?:do i have|have i got|am i carrying)|inventory|my (?:things|bag|pockets))\b")
 
 

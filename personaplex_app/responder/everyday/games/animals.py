@@ -15,12 +15,20 @@ from .answers import yes_or_no
 MAX_QUESTIONS = 20
 # an animal may contradict so many answers and still be guessed: people err
 _TOLERATED = 1
-_READY = re.compile(r"\b(?:yes|yeah|ready|okay|ok|sure|go|start|begin|i have (?:one|it|an animal|my animal)|got (?:one|it)|i am thinking|i think of|let us|again|please|done|ask|shoot)\b")
-_GIVE_UP = re.compile(r"\b(?:give up|tell me(?: what it is| the answer)?$|what is it$|what was it$|i surrender|reveal|no more ideas|i have no idea|what animal (?:is|was) it$)\b")
+_READY = re.compile(
+    r"\b(?:yes|yeah|ready|okay|ok|sure|go|start|begin|i have (?:one|it|an animal|my animal)|got (?:one|it)|i am thinking|i think of|let us|again|please|done|ask|shoot)\b"
+)
+_GIVE_UP = re.compile(
+    r"\b(?:give up|tell me(?: what it is| the answer)?$|what is it$|what was it$|i surrender|reveal|no more ideas|i have no idea|what animal (?:is|was) it$)\b"
+)
 _HINT = re.compile(r"\b(?:hint|clue|tip|help me)\b")
 _LEFT = re.compile(r"\bhow many (?:questions|guesses|tries|more)\b")
-_ASKING = re.compile(r"\b(?:is|are|does|do|can|has|have|will|would|was)\b.*\b(?:it|they|this|that|your animal|the animal|you)\b|^(?:an?|the) \w+")
-_REPEAT = re.compile(r"^(?:what|pardon|again|repeat(?: that| it| the question)?|say (?:that|it) again|what was the question|come again)$")
+_ASKING = re.compile(
+    r"\b(?:is|are|does|do|can|has|have|will|would|was)\b.*\b(?:it|they|this|that|your animal|the animal|you)\b|^(?:an?|the) \w+"
+)
+_REPEAT = re.compile(
+    r"^(?:what|pardon|again|repeat(?: that| it| the question)?|say (?:that|it) again|what was the question|come again)$"
+)
 _NEAR = 86
 
 
@@ -37,7 +45,15 @@ class Animals:
         words = re.findall(r"[a-z]+", turn.plain)
         pairs = [*(" ".join(pair) for pair in zip(words, words[1:], strict=False)), *words]
         names = sorted(self.traits, key=len, reverse=True)
-        return next((n for n in names for p in pairs if p in (n, n + "s") or (len(p) > 4 and fuzz.ratio(p, n) >= _NEAR)), "")
+        return next(
+            (
+                n
+                for n in names
+                for p in pairs
+                if p in (n, n + "s") or (len(p) > 4 and fuzz.ratio(p, n) >= _NEAR)
+            ),
+            "",
+        )
 
 
 class AnimalGuesser:
@@ -61,10 +77,18 @@ class AnimalGuesser:
         if game.over:
             if yes_or_no(turn) == "yes" or (not turn.question and _READY.search(turn.plain)):
                 return self.begin(talk)
-            return (game, "Then that was a good round. Thank you for playing.") if yes_or_no(turn) == "no" else None
+            return (
+                (game, "Then that was a good round. Thank you for playing.")
+                if yes_or_no(turn) == "no"
+                else None
+            )
         if game.place == "reveal":
-            named = re.sub(r"^(?:it (?:is|was) |i (?:was thinking of|thought of|meant) )?(?:an? |the )?", "", turn.ask)
-            return replace(game, over=True), f"Ah, {_article(named)}! I'd never have got there. Shall we play again?"
+            named = re.sub(
+                r"^(?:it (?:is|was) |i (?:was thinking of|thought of|meant) )?(?:an? |the )?", "", turn.ask
+            )
+            return replace(
+                game, over=True
+            ), f"Ah, {_article(named)}! I'd never have got there. Shall we play again?"
         if turn.search(_REPEAT):
             return game, self._question(game.place)
         answer = yes_or_no(turn)
@@ -72,7 +96,9 @@ class AnimalGuesser:
             return None
         if game.place.startswith("guess:"):
             if answer == "yes":
-                return replace(game, over=True), f"I knew it! It took me {_count(game.score, 'question')}. Shall we play again?"
+                return replace(
+                    game, over=True
+                ), f"I knew it! It took me {_count(game.score, 'question')}. Shall we play again?"
             return self._next(replace(game, seen=(*game.seen, f"{game.place[6:]}=no")), "Hm. ")
         return self._next(replace(game, seen=(*game.seen, f"{game.place}={answer}")), "")
 
@@ -84,7 +110,11 @@ class AnimalGuesser:
     def _next(self, game: Game, lead: str) -> tuple[Game, str]:
         asked = dict(each.split("=") for each in game.seen)
         wrong = {
-            name: sum((answer == "yes") != (key in traits) for key, answer in asked.items() if key in self._table.attributes and answer != "unsure")
+            name: sum(
+                (answer == "yes") != (key in traits)
+                for key, answer in asked.items()
+                if key in self._table.attributes and answer != "unsure"
+            )
             for name, traits in self._table.traits.items()
             if asked.get(name) != "no"
         }
@@ -117,7 +147,9 @@ class TwentyQuestions:
 
     def begin(self, talk: Talk) -> tuple[Game, str]:
         secret = talk.chance().choice(sorted(self._table.traits))
-        return Game("twenty", secret=secret), "I have an animal in mind. Ask me anything that can be answered with yes or no."
+        return Game(
+            "twenty", secret=secret
+        ), "I have an animal in mind. Ask me anything that can be answered with yes or no."
 
     def remind(self, game: Game) -> str:
         return "That I can't answer with yes or no. Ask where it lives, what it eats, how big it is, or whether it has fur."
@@ -135,9 +167,16 @@ class TwentyQuestions:
         if _HINT.search(turn.plain):
             return self._hint(game)
         named = self._table.named(turn)
-        if named and (turn.words <= 6 or _ASKING.search(turn.plain)) and not turn.search(re.compile(r"\blike (?:an?|the)\b|\bbigger than\b|\bsmaller than\b")):
+        if (
+            named
+            and (turn.words <= 6 or _ASKING.search(turn.plain))
+            and not turn.search(re.compile(r"\blike (?:an?|the)\b|\bbigger than\b|\bsmaller than\b"))
+        ):
             if named == game.secret:
-                return replace(game, over=True), f"Yes, it's {_article(named)}! You needed {_count(game.score + 1, 'question')}. Shall we play again?"
+                return (
+                    replace(game, over=True),
+                    f"Yes, it's {_article(named)}! You needed {_count(game.score + 1, 'question')}. Shall we play again?",
+                )
             return self._counted(game, f"No, it isn't {_article(named)}.")
         trait = next((key for key, asks in self._table.asks.items() if asks.search(turn.plain)), "")
         if trait and (turn.question or _ASKING.search(turn.ask) or turn.words <= 4):
@@ -157,7 +196,9 @@ class TwentyQuestions:
         game = replace(game, score=game.score + 1)
         left = MAX_QUESTIONS - game.score
         if left <= 0:
-            return replace(game, over=True), f"{text} That was the last question. It was {_article(game.secret)}. Shall we play again?"
+            return replace(
+                game, over=True
+            ), f"{text} That was the last question. It was {_article(game.secret)}. Shall we play again?"
         return game, f"{text} {_count(left, 'question')} left." if left in (10, 5, 3, 2, 1) else text
 
 
