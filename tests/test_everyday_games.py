@@ -5,8 +5,10 @@ import re
 import pytest
 
 from personaplex_app.responder.everyday.games.animals import Animals
+from personaplex_app.responder.everyday.games.quiz import Quiz
 from personaplex_app.responder.everyday.games.table import GAMES_FILE
 from personaplex_app.responder.everyday.spoken_numbers import number_in
+from personaplex_app.responder.everyday.turn import Turn
 from personaplex_app.yaml_fields import load_yaml
 
 from .support.everyday_talk import EverydayTalk
@@ -98,9 +100,6 @@ def test_quiz_counts_right_answers_and_tells_the_score():
 
 @pytest.mark.parametrize("entry", DATA["quiz"], ids=lambda e: e[1][0])
 def test_quiz_takes_each_of_its_answers_and_no_wrong_one(entry):
-    from personaplex_app.responder.everyday.games.quiz import Quiz
-    from personaplex_app.responder.everyday.turn import Turn
-
     quiz = Quiz(DATA["quiz"])
     for answer in map(str, entry[1]):
         assert quiz.is_right(list(map(str, entry[1])), Turn(f"Is it {answer}?"))

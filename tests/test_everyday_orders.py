@@ -31,7 +31,8 @@ def test_price_list_is_read_from_the_facts():
     assert prices["green curry"] == 1400
     assert prices["red curry"] == 1550
     assert prices["mango lassi"] == 500
-    assert len(prices) == 8
+    # the eight dishes and drinks, and the delivery
+    assert len(prices) == 9
     assert amount(2850, "dollar") == "28 dollars 50"
     assert amount(100, "dollar") == "1 dollar"
 

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from .everyday.state import EverydayState
 from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
-from .everyday.state import EverydayState
 
 # bounds, so that a talk of any length keeps a memory of fixed size
 MAX_TURNS = 40

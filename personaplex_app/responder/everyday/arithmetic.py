@@ -51,8 +51,9 @@ _PHRASES = tuple(
     )
 )
 _QUESTION = re.compile(
-    r"^(?:what is|what are|what does|what do|how much is|how much are|how much does|how many is|calculate|compute|work out|solve"
-    r"|figure out|do|say|and|then|what about|how about|the answer to|the result of)? ?(?P<sum>.+?)"
+    r"^(?:(?:what (?:do|would) (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what are|what does|what do|what|how much is"
+    r"|how much are|how much does|how many is|calculate|compute|work out|solve|figure out|do|say|and|then|what about"
+    r"|how about|the answer to|the result of)\b)? ?(?P<sum>.+?)"
     r"(?: ?=| equals?| make| makes| come to| is)?(?: what| how much)?$"
 )
 _SUM = re.compile(r"[\d.() ]*(?:sqrt|[-+*/()\d. ])+")

@@ -48,7 +48,20 @@ _UNTIL = re.compile(
 _FEASTS = {"christmas": (12, 25), "new year": (1, 1), "halloween": (10, 31)}
 _AFTER = re.compile(r"^(?:what|which)(?: day| month)? (?:comes|is) (?P<side>after|before) (?P<name>\w+)$")
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
-_SEASONS = "winter spring spring spring summer summer summer autumn autumn autumn winter winter".split()
+_SEASONS = [
+    "winter",
+    "spring",
+    "spring",
+    "spring",
+    "summer",
+    "summer",
+    "summer",
+    "autumn",
+    "autumn",
+    "autumn",
+    "winter",
+    "winter",
+]
 
 
 def clock(turn: Turn, talk: Talk) -> Reply | None:

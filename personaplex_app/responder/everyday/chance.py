@@ -79,7 +79,23 @@ def _number(found: re.Match[str], talk: Talk) -> Reply | None:
 
 def _card(_: re.Match[str], talk: Talk) -> Reply | None:
     draw = talk.chance()
-    rank = draw.choice("ace two three four five six seven eight nine ten jack queen king".split())
+    rank = draw.choice(
+        [
+            "ace",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "jack",
+            "queen",
+            "king",
+        ]
+    )
     return reply(f"The {rank} of {draw.choice(('hearts', 'diamonds', 'clubs', 'spades'))}.", True)
 
 

@@ -15,7 +15,7 @@ from .turn import Turn
 
 KNOWLEDGE_FILE = Path(__file__).with_name("knowledge.yaml")
 # a name that the recogniser spelt almost right
-_CLOSE = 84
+_CLOSE = 82
 _COUNTRY_QUESTIONS = (
     (re.compile(r"\b(?:capital(?: city)?(?: of| in| for)?|capital city) (?P<of>[\w' -]+)$|^(?P<own>[\w' -]+?)(?:'s| is|s)? capital$"), 0,
      "The capital of {name} is {value}."),

@@ -44,7 +44,8 @@ _DONE = re.compile(
     r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you| thanks)*$"
 )
 _NO = re.compile(
-    r"^(?:no|nope|no thanks|no thank you|no that is (?:all|it)|nah)\b(?!.*\b(?:mean|meant|said|but|just|only|want|make|not|change|add)\b)"
+    r"^(?:no|nope|nah)(?: thanks| thank you| that is (?:all|it)| that will be all| nothing (?:else|more)"
+    r"| i am (?:good|done|fine))*$"
 )
 _ADDRESS = re.compile(
     r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"

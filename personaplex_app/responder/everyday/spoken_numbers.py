@@ -60,7 +60,7 @@ def _numbers(words: str) -> list[str]:
                 part = 0
             bound = size
         elif value is not None:
-            if bound and value >= bound or (not bound and (total or part)):
+            if (bound and value >= bound) or (not bound and (total or part)):
                 found.append(total + part)
                 total = part = 0
             part += value

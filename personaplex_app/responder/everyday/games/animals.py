@@ -166,6 +166,8 @@ class TwentyQuestions:
             return game, f"You have {_count(MAX_QUESTIONS - game.score, 'question')} left."
         if _HINT.search(turn.plain):
             return self._hint(game)
+        if re.match(r"(?:what|how|who|where|when|why)\b", turn.ask):
+            return None
         named = self._table.named(turn)
         if (
             named

@@ -127,7 +127,7 @@ class Games:
 
     def _wish(self, turn: Turn, talk: Talk) -> str:
         """Return the game that the turn asks for, "any" for some game, "" for none."""
-        if not self.own and talk.role.style not in _OPEN_STYLES or turn.words > 14:
+        if (not self.own and talk.role.style not in _OPEN_STYLES) or turn.words > 14:
             return ""
         named = next((name for name, wish in _WISHES.items() if turn.search(wish)), "")
         if named or turn.search(_RIDDLE):
