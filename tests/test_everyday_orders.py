@@ -13,11 +13,13 @@ from .support.everyday_talk import EverydayTalk
 
 MENU = read_prices(read_brief(find("restaurant").prompt))
 CLINIC = (
-    "You work for Greenleaf Clinic which is a family doctor's practice and your name is Lena. Information: The clinic is open"
+    "You work for Greenleaf Clinic which is a family doctor's practice and your name is Lena. Information:"
+    " The clinic is open"
     " Monday to Friday, 8 am to 5 pm. Appointments can be booked here. A check-up costs $80."
 )
 BAKERY = (
-    "You work for Crumb which is a bakery and your name is Ida. Information: A loaf of rye costs $4. Croissants are $2.50."
+    "You work for Crumb which is a bakery and your name is Ida. Information: A loaf of rye costs $4."
+    " Croissants are $2.50."
     " A chocolate cake is $18. Coffee: small ($2), large ($3)."
 )
 

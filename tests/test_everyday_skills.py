@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from personaplex_app.responder.everyday.arithmetic import evaluate, spoken
 from personaplex_app.responder.everyday.knowledge import Knowledge
 from personaplex_app.responder.everyday.layer import Everyday
-from personaplex_app.responder.everyday.spoken_numbers import number_in, with_digits
+from personaplex_app.responder.everyday.spoken_numbers import with_digits
 from personaplex_app.responder.everyday.turn import Turn
 from personaplex_app.responder.facts import read_brief
 from personaplex_app.responder.lexicon import Lexicon
@@ -56,11 +56,6 @@ def test_number_words_are_read_as_the_number_they_say(number):
 )
 def test_spoken_numbers_of_every_form(said, digits):
     assert with_digits(said) == digits
-
-
-def test_number_in_finds_the_first():
-    assert number_in("we are twenty-two people") == 22
-    assert number_in("none at all") is None
 
 
 SIGNS = {"plus": lambda a, b: a + b, "minus": lambda a, b: a - b, "times": lambda a, b: a * b}

@@ -174,7 +174,7 @@ class TemplateSlots:
         return self._use(best.index) if best else ""
 
     def _is_taught(self, index: int) -> bool:
-        """Return whether a fact is told of itself: of a language lesson only the phrases that it quotes are."""
+        """Return whether a fact is told unasked: of a language lesson only its quoted phrases are."""
         phrases = [fact for fact in self._brief.facts if '"' in fact.text]
         return self._style.name != "language" or not phrases or self._brief.facts[index] in phrases
 

@@ -1,6 +1,6 @@
 """Arithmetic as people say it: "17 times 23", "fifteen percent of eighty", "and half of that".
 
-Own code, since the task is to read spoken English; the computing itself is a dozen lines over exact fractions.
+Own code, since the task is to read spoken English; the computing is a dozen lines over exact fractions.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ _PHRASES = tuple(
     )
 )
 _QUESTION = re.compile(
-    r"^(?:(?:what (?:do|would) (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what are|what does|what do|what|how much is"
-    r"|how much are|how much does|how many is|calculate|compute|work out|solve|figure out|do|say|and|then|what about"
+    r"^(?:(?:what (?:do|would) (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what are|what does|what do"
+    r"|what|how much is"
+    r"|how much are|how much does|how many is|calculate|compute|work out|solve|figure out|do|say|and|then"
+    r"|what about"
     r"|how about|the answer to|the result of)\b)? ?(?P<sum>.+?)"
     r"(?: ?=| equals?| make| makes| come to| is)?(?: what| how much)?$"
 )

@@ -14,45 +14,67 @@ from .spoken_numbers import with_digits
 from .state import Booking
 from .turn import Turn
 
-_WHATS = "table|room|appointment|visit|viewing|slot|lesson|court|seat|seats|session|reservation|booking|test drive|consultation|check[- ]?up|haircut|place|pickup|pick[- ]?up|tour|class|cleaning|inspection|ticket|tickets"
+_WHATS = (
+    "table|room|appointment|visit|viewing|slot|lesson|court|seat|seats|session|reservation|booking|test"
+    " drive|consultation|check[- ]?up|haircut|place|pickup|pick[-"
+    " ]?up|tour|class|cleaning|inspection|ticket|tickets"
+)
 _START = re.compile(
-    rf"\b(?:book|reserve|make|schedule|arrange|get|have|need|want|set up|fix|sign up for|like|order)\b(?: me| us)?(?: a| an| the| my| another| two| some)? ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
-    r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment|reservation) for\b"
+    rf"\b(?:book|reserve|make|schedule|arrange|get|have|need|want|set up|fix|sign up for|like|order)\b(?: me"
+    rf"| us)?(?: a| an| the| my| another| two| some)? ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
+    r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b"
+    r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
+    r"|reservation) for\b"
 )
 _OFFERS = re.compile(
-    r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b"
+    r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?"
+    r"|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b"
 )
 _FOR_PEOPLE = frozenset(
     ("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court")
 )
 _DAY = re.compile(
-    rf"\b(?:(?:on |for |this |next |coming )*(?P<week>next )?(?P<day>{'|'.join(WEEK)})|(?P<near>today|tonight|tomorrow|the day after tomorrow)"
-    r"|(?:on |the )*(?P<date>(?:january|february|march|april|may|june|july|august|september|october|november|december) (?:the )?\d{1,2}(?:st|nd|rd|th)?|(?:the )?\d{1,2}(?:st|nd|rd|th)(?: of \w+)?))\b"
+    rf"\b(?:(?:on |for |this |next |coming )*(?P<week>next )?(?P<day>{'|'.join(WEEK)})|(?P<near>today|tonight"
+    rf"|tomorrow|the day after tomorrow)"
+    r"|(?:on |the )*(?P<date>(?:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december) (?:the )?\d{1,2}(?:st|nd|rd|th)?|(?:the )?\d{1,2}(?:st|nd|rd|th)(?: of \w+)?))\b"
 )
 _TIME = re.compile(
-    r"\b(?:(?:at|around|about|from|by|until|for|make it|to) )?(?P<clock>\d{1,2}(?::\d\d| \d\d)?(?: ?(?:o'clock|a\.?m\.?|p\.?m\.?|in the (?:morning|afternoon|evening)|at night))|\d{1,2}:\d\d)(?!\w)"
-    r"|\b(?:at|around|about|make it|make that|to|it is|say) (?P<bare>\d{1,2}(?: \d\d)?)(?! (?:people|persons|guests|of us|adults|dollars|or|street|road|\w+ (?:street|road)))\b"
-    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|in the (?:morning|afternoon|evening))\b"
+    r"\b(?:(?:at|around|about|from|by|until|for|make it|to) )?(?P<clock>\d{1,2}(?::\d\d"
+    r"| \d\d)?(?: ?(?:o'clock|a\.?m\.?|p\.?m\.?|in the (?:morning|afternoon|evening)|at night))"
+    r"|\d{1,2}:\d\d)(?!\w)"
+    r"|\b(?:at|around|about|make it|make that|to|it is|say) (?P<bare>\d{1,2}(?: \d\d)?)(?! (?:people|persons"
+    r"|guests|of us|adults|dollars|or|street|road|\w+ (?:street|road)))\b"
+    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|in the (?:morning|afternoon"
+    r"|evening))\b"
 )
 _PEOPLE = re.compile(
-    r"\b(?:for|of|we are|there (?:will be|are)|party of|make it|with) (?:a party of |a group of )?(?P<n>\d{1,2})(?: people| persons| guests| of us| adults| and)?(?=$|[ .,!?])(?! ?(?:o'clock|a\.?m|p\.?m|:|hours|days|nights|dollars|in the))"
-    r"|\b(?P<n2>\d{1,2}) (?:people|persons|guests|of us|adults|seats|players)\b|\b(?:just|only) (?:for )?(?P<me>me|myself)\b"
+    r"\b(?:for|of|we are|there (?:will be|are)|party of|make it|with) (?:a party of "
+    r"|a group of )?(?P<n>\d{1,2})(?: people| persons| guests| of us| adults| and)?(?=$"
+    r"|[ .,!?])(?! ?(?:o'clock|a\.?m|p\.?m|:|hours|days|nights|dollars|in the))"
+    r"|\b(?P<n2>\d{1,2}) (?:people|persons|guests|of us|adults|seats|players)\b|\b(?:just"
+    r"|only) (?:for )?(?P<me>me|myself)\b"
 )
 _CONTACT = re.compile(r"\b(?P<phone>\+?\d[\d -]{5,}\d)\b|(?P<mail>[\w.+-]+@[\w.-]+\w)")
 _NAME_GIVEN = re.compile(
-    r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
+    r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is"
+    r"|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
 )
 _ASKS = re.compile(
     r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b"
 )
 _CANCEL = re.compile(
-    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b|^(?:forget it|never ?mind|cancel)$"
+    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"|^(?:forget it|never ?mind|cancel)$"
 )
 _READ = re.compile(
-    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
+    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
+    r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
+    r"|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
 )
 _YES = re.compile(
-    r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine|please do|sounds good|great|good|book it|yes please|all good)\b"
+    r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine"
+    r"|please do|sounds good|great|good|book it|yes please|all good)\b"
 )
 _ASK = {
     "people": "For how many people?",
@@ -62,7 +84,8 @@ _ASK = {
     "contact": "And a phone number, in case something comes up?",
 }
 _BARE_CHANGE = re.compile(
-    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
+    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to"
+    r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
 )
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
@@ -98,7 +121,8 @@ class Bookings:
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
             talk.note(booking=replace(booking, done=True))
             return reply(
-                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent anywhere. Anything else?",
+                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent"
+                f" anywhere. Anything else?",
                 True,
             )
         if either := self._either(booking, turn, talk):
@@ -147,7 +171,9 @@ class Bookings:
         if closed:
             talk.note(booking=replace(booking, day="", asked="day"))
             return reply(
-                f"I'm afraid that doesn't work: {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day would suit you?",
+                f"I'm afraid that doesn't work:"
+                f" {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day"
+                f" would suit you?",
                 True,
             )
         missing = _missing(booking)
@@ -231,7 +257,8 @@ def _time_in(text: str, booking: Booking) -> str:
         and booking.time
         and (
             lone := re.search(
-                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually|no) (?:at )?(\d{1,2})\b",
+                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually"
+                r"|no) (?:at )?(\d{1,2})\b",
                 text,
             )
         )

@@ -12,38 +12,59 @@ from .spoken_numbers import with_digits
 from .turn import Turn
 
 _TIME = re.compile(
-    r"^(?:what is the |what |the )?(?:current |exact |right )?time(?: is it| is)?(?: (?:here|there|over there|where you are))?$"
-    r"|^what time (?:do you have|is it(?: .{0,20})?)$|^(?:do you have|have you got) the time$|^how late is it$"
+    r"^(?:what is the |what |the )?(?:current |exact |right )?time(?: is it| is)?(?: (?:here|there|over there"
+    r"|where you are))?$"
+    r"|^what time (?:do you have|is it(?: .{0,20})?)$|^(?:do you have|have you got) the time$"
+    r"|^how late is it$"
     r"|^(?:what does|what is on) (?:the|your) clock(?: say)?$"
 )
 _DATE = re.compile(
-    r"^(?:what is |what )?(?:the |our |current )*(?:date|today is date)(?: is it| is today| today)?$|^what is today(?:'s date)?$"
-    r"|^today's date$|^what(?: is the)? (?:day|date|weekday|day of the week)(?: of the week)? (?:is it|is today|today|do we have|are we)$"
+    r"^(?:what is |what )?(?:the |our |current )*(?:date|today is date)(?: is it| is today| today)?$"
+    r"|^what is today(?:'s date)?$"
+    r"|^today's date$|^what(?: is the)? (?:day|date|weekday|day of the week)(?: of the week)? (?:is it"
+    r"|is today|today|do we have|are we)$"
     r"|^what day(?: of the week)?$|^which day (?:is it|is today)$|^is (?:it|today) (?:an? )?(?P<day>\w+day)$"
 )
 _YEAR = re.compile(r"^(?:what|which) (?P<part>year|month|season) (?:is it|is this|are we in|do we have)$")
 _OTHER_DAY = re.compile(
-    r"^what(?: day| date)? (?:is|was|will) ?(?:be )?(?:day |it )?(?P<which>tomorrow|yesterday|the day after tomorrow)(?: be)?$"
+    r"^what(?: day| date)? (?:is|was|will) ?(?:be )?(?:day |it )?(?P<which>tomorrow|yesterday"
+    r"|the day after tomorrow)(?: be)?$"
 )
 _DAYS_IN = re.compile(
-    r"\bhow many days (?:are |does |do |is |has )?(?:there )?(?:in |has |have )?(?P<what>an? leap year|a week|a year|the year"
-    r"|(?:the month of )?(?P<month>january|february|march|april|may|june|july|august|september|october|november|december)"
+    r"\bhow many days (?:are |does |do |is |has )?(?:there )?(?:in |has |have )?(?P<what>an? leap year|a week"
+    r"|a year|the year"
+    r"|(?:the month of )?(?P<month>january|february|march|april|may|june|july|august|september|october"
+    r"|november|december)"
     r"|a month|this month)(?: have| has)?\b|^how long is (?P<long>(?P<named>february|a leap year|a year))$"
 )
 _OTHER_COUNTS = (
     (re.compile(r"\bhow many months (?:are |does )?(?:there )?(?:in )?a year"), "A year has twelve months."),
-    (re.compile(r"\bhow many weeks (?:are |does )?(?:there )?(?:in )?a year"), "A year has fifty-two weeks and a day or two."),
-    (re.compile(r"\bhow many years (?:are |does )?(?:there )?(?:in )?a century"), "A century has one hundred years."),
+    (
+        re.compile(r"\bhow many weeks (?:are |does )?(?:there )?(?:in )?a year"),
+        "A year has fifty-two weeks and a day or two.",
+    ),
+    (
+        re.compile(r"\bhow many years (?:are |does )?(?:there )?(?:in )?a century"),
+        "A century has one hundred years.",
+    ),
     (re.compile(r"\bhow many years (?:are |does )?(?:there )?(?:in )?a decade"), "A decade has ten years."),
-    (re.compile(r"\bhow many years (?:are |does )?(?:there )?(?:in )?a millennium"), "A millennium has one thousand years."),
-    (re.compile(r"^(?:what are|name|say|list) (?:all )?the (?:days of the week|seven days|weekdays)"),
-     "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday."),
-    (re.compile(r"^(?:what are|name|say|list) (?:all )?the (?:twelve )?months"),
-     "January, February, March, April, May, June, July, August, September, October, November and December."),
-)  # fmt: skip
+    (
+        re.compile(r"\bhow many years (?:are |does )?(?:there )?(?:in )?a millennium"),
+        "A millennium has one thousand years.",
+    ),
+    (
+        re.compile(r"^(?:what are|name|say|list) (?:all )?the (?:days of the week|seven days|weekdays)"),
+        "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday.",
+    ),
+    (
+        re.compile(r"^(?:what are|name|say|list) (?:all )?the (?:twelve )?months"),
+        "January, February, March, April, May, June, July, August, September, October, November and December.",
+    ),
+)
 _LEAP = re.compile(r"\bis (?P<year>\d{4}|this year|it|next year)(?: a)? leap year\b|\bis it a leap year\b")
 _UNTIL = re.compile(
-    r"\bhow (?:many days|long)(?: is it| are there| are left)? (?:until|till|to|before) (?P<what>christmas|new year|halloween)"
+    r"\bhow (?:many days|long)(?: is it| are there| are left)? (?:until|till|to|before) (?P<what>christmas"
+    r"|new year|halloween)"
 )
 _FEASTS = {"christmas": (12, 25), "new year": (1, 1), "halloween": (10, 31)}
 _AFTER = re.compile(r"^(?:what|which)(?: day| month)? (?:comes|is) (?P<side>after|before) (?P<name>\w+)$")
@@ -87,7 +108,8 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
         said = {
             "year": f"the year is {now.year}",
             "month": f"it is {now:%B}",
-            "season": f"it is {_SEASONS[now.month % 12]} in the north of the Earth and the opposite in the south",
+            "season": f"it is {_SEASONS[now.month % 12]} in the north of the Earth and the opposite in the"
+            f" south",
         }
         return reply(f"By the calendar of the computer I run on, {said[found['part']]}.", True)
     if found := turn.search(_OTHER_DAY):
@@ -126,7 +148,8 @@ def calendar_facts(turn: Turn, talk: Talk) -> Reply | None:
         year = int(found["year"]) if (found["year"] or "").isdigit() else talk.clock().year
         year += found["year"] == "next year"
         return reply(
-            f"{'Yes' if calendar.isleap(year) else 'No'}, {year} is {'' if calendar.isleap(year) else 'not '}a leap year.",
+            f"{'Yes' if calendar.isleap(year) else 'No'}, {year} is"
+            f" {'' if calendar.isleap(year) else 'not '}a leap year.",
             True,
         )
     if found := turn.search(_AFTER):

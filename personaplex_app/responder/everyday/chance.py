@@ -10,19 +10,22 @@ from .turn import Turn
 
 MAX_DICE = 6
 _DICE = re.compile(
-    r"\b(?:roll|throw|cast)(?: me)? (?:(?P<count>\d+) )?(?:the |a |an |some |another )?(?:(?P<sides>\d+)[- ]sided )?(?:die|dice|d(?P<d>\d+))\b"
+    r"\b(?:roll|throw|cast)(?: me)? (?:(?P<count>\d+) )?(?:the |a |an |some "
+    r"|another )?(?:(?P<sides>\d+)[- ]sided )?(?:die|dice|d(?P<d>\d+))\b"
     r"|^(?P<bare>dice|die)$"
 )
 _COIN = re.compile(
     r"\b(?:flip|toss|throw)(?: me)?(?: a| the| another)? coin\b|^(?:heads or tails|coin(?: flip| toss))$"
 )
 _NUMBER = re.compile(
-    r"\b(?:pick|choose|give me|think of|say|tell me)(?: me)? (?:a |any |another )?(?:random )?number(?: (?:between|from) (?P<low>\d+) (?:and|to) (?P<high>\d+))?"
+    r"\b(?:pick|choose|give me|think of|say|tell me)(?: me)? (?:a |any "
+    r"|another )?(?:random )?number(?: (?:between|from) (?P<low>\d+) (?:and|to) (?P<high>\d+))?"
     r"|^(?:a )?random number(?: (?:between|from) (?P<low2>\d+) (?:and|to) (?P<high2>\d+))?"
 )
 _CARD = re.compile(r"\b(?:pick|draw|choose)(?: me)? (?:a|another|any) card\b")
 _EITHER = re.compile(
-    r"^(?:pick|choose|decide(?: for me)?)(?: one)?(?: between)?[:,]? (?P<one>[\w' ]{2,30}?),? (?:or|and) (?P<two>[\w' ]{2,30})$"
+    r"^(?:pick|choose|decide(?: for me)?)(?: one)?(?: between)?[:,]? (?P<one>[\w' ]{2,30}?),? (?:or"
+    r"|and) (?P<two>[\w' ]{2,30})$"
 )
 _THROW = re.compile(r"\brock,? paper,? (?:and |or )?scissors\b")
 

@@ -9,45 +9,78 @@ from .contract import Reply, Talk, listed, reply
 from .turn import Turn
 
 _REPHRASE = re.compile(
-    r"\b(?:rephrase|reword|paraphrase|in other words|put (?:it|that) (?:differently|another way|in simpler words|more simply)"
-    r"|say (?:it|that) (?:differently|another way|in other words|in simpler words|more simply)|explain (?:it|that|this) (?:differently|again|more simply|in simple words)"
-    r"|what do you mean|what does that mean|what is that supposed to mean|i (?:do not|did not) (?:understand|get (?:it|that|you)|follow)|simpler(?: please)?$|make it simpler|i am confused|too complicated)\b"
+    r"\b(?:rephrase|reword|paraphrase|in other words|put (?:it|that) (?:differently|another way"
+    r"|in simpler words|more simply)"
+    r"|say (?:it|that) (?:differently|another way|in other words|in simpler words|more simply)|explain (?:it"
+    r"|that|this) (?:differently|again|more simply|in simple words)"
+    r"|what do you mean|what does that mean|what is that supposed to mean|i (?:do not|did not) (?:understand"
+    r"|get (?:it|that|you)|follow)|simpler(?: please)?$|make it simpler|i am confused|too complicated)\b"
 )
 _SHORTER = re.compile(
-    r"^(?:make (?:it|that)|keep (?:it|that)|say (?:it|that)|be|a (?:bit|little)|give me (?:it )?|put it)? ?(?:a (?:bit|little) )?(?:shorter|short|briefer|brief|more briefly|in short|the short version|in (?:a|one) (?:few words|word|sentence))(?: version)?$"
-    r"|^(?:long story short|cut it short|get to the point|too long|that (?:is|was) too (?:long|much)(?: text| information)?|in a nutshell|you talk too much|less words|fewer words)$"
+    r"^(?:make (?:it|that)|keep (?:it|that)|say (?:it|that)|be|a (?:bit|little)|give me (?:it )?"
+    r"|put it)? ?(?:a (?:bit|little) )?(?:shorter|short|briefer|brief|more briefly|in short|the short version"
+    r"|in (?:a|one) (?:few words|word|sentence))(?: version)?$"
+    r"|^(?:long story short|cut it short|get to the point|too long|that (?:is|was) too (?:long|much)(?: text"
+    r"| information)?|in a nutshell|you talk too much|less words|fewer words)$"
 )
 _SUMMARY = re.compile(
-    r"\b(?:sum (?:it |that |this |everything )?up|summari[sz]e|summary|recap|(?:go|run) (?:over|through) (?:it|everything|that) again)\b"
-    r"|\bwhat (?:have|did) we (?:talk|talked|discuss|discussed|say|said|agree|agreed|cover|covered)\b|\bwhat (?:do|did) you (?:know|remember|note|noted|write down|have) (?:about me|so far|down|of me|of what i said)\b"
-    r"|\bwhat (?:is|was) (?:on )?my (?:plan|list|notes|schedule|day)(?: now| so far| again| look like)?$|^(?:read|say) (?:me )?(?:my|the) (?:plan|list|notes)(?: back)?|\bwhat have i told you\b|\bread (?:it|that|everything) back\b"
+    r"\b(?:sum (?:it |that |this |everything )?up|summari[sz]e|summary|recap|(?:go|run) (?:over"
+    r"|through) (?:it|everything|that) again)\b"
+    r"|\bwhat (?:have|did) we (?:talk|talked|discuss|discussed|say|said|agree|agreed|cover|covered)\b"
+    r"|\bwhat (?:do|did) you (?:know|remember|note|noted|write down|have) (?:about me|so far|down|of me"
+    r"|of what i said)\b"
+    r"|\bwhat (?:is|was) (?:on )?my (?:plan|list|notes|schedule|day)(?: now| so far| again| look like)?$"
+    r"|^(?:read|say) (?:me )?(?:my|the) (?:plan|list|notes)(?: back)?|\bwhat have i told you\b|\bread (?:it"
+    r"|that|everything) back\b"
 )
 _AGAIN = re.compile(
-    r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?|(?:do you )?have another(?: one)?|next(?: one)?)$"
+    r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip"
+    r"|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?"
+    r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
+)
+# "eleven, not ten", but not "I do not like it"
+_NO_VERB = "".join(
+    rf"(?<!\b{verb})" for verb in ["do", "does", "is", "am", "are", "has", "have", "was", "did", "will", "would", "should", "could"]
 )
 _SWAP = re.compile(
-    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?(?P<right>[\w:' -]{1,40}?)(?:,| and|(?<!\bdo)(?<!\bdoes)(?<!\bis)(?<!\bam)(?<!\bare)(?<!\bhas)(?<!\bhave)(?<!\bwas)(?<!\bdid)(?<!\bwill)(?<!\bwould)(?<!\bshould)(?<!\bcould)) not (?:at |on |for )?(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
+    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?"
+    rf"(?P<right>[\w:' -]{{1,40}}?)(?:,| and|{_NO_VERB}) not (?:at |on |for )?"
+    r"(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
 )
 _SWAP_BACK = re.compile(
-    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on |for )?(?P<right>[\w:' -]{1,40})$"
+    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on "
+    r"|for )?(?P<right>[\w:' -]{1,40})$"
 )
 # statements about the talk itself, which are nothing to sum up
 _ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean|you love)\b")
 _WHY = re.compile(r"^(?:why|why(?: is that| so| not| do you ask(?: that)?)|how come|for what reason)$")
 _TWO = re.compile(
-    r"\b(?:decide|choose|choosing|deciding|torn|choice|pick|hesitating) between (?P<one>[\w' ]{2,40}?) (?:and|or) (?P<two>[\w' ]{2,40})$"
+    r"\b(?:decide|choose|choosing|deciding|torn|choice|pick|hesitating) between (?P<one>[\w' ]{2,40}?) (?:and"
+    r"|or) (?P<two>[\w' ]{2,40})$"
     r"|^should i (?P<do>[\w' ]{2,40}?),? or (?:should i )?(?P<other>[\w' ]{2,40})$"
 )
 # roles in which "why?" is said to the part that is played
 _PLAYED = frozenset(("angry", "demo", "mission", "service", "briefing", "lesson"))
 # a plainer word for a word of the notes
 _PLAINER = (
-    (r"\bcosts\b", "comes to"), (r"\bis open\b", "can be visited"), (r"\bmust be\b", "has to be"), (r"\bmust\b", "have to"),
-    (r"\bcannot\b|\bcan't\b", "am not able to"), (r"\bare not allowed\b", "are forbidden"), (r"\bis optional\b", "is up to you"),
-    (r"\btakes\b", "needs"), (r"\barrives\b", "comes"), (r"\bare free\b", "cost nothing"), (r"\bis free\b", "costs nothing"),
-    (r"\bcontains\b", "has in it"), (r"\bunless\b", "except when"), (r"\btherefore\b", "for that reason"),
-    (r"\bwithin\b", "in no more than"), (r"\bevery other\b", "every second"), (r"\bup to\b", "at most"),
-)  # fmt: skip
+    (r"\bcosts\b", "comes to"),
+    (r"\bis open\b", "can be visited"),
+    (r"\bmust be\b", "has to be"),
+    (r"\bmust\b", "have to"),
+    (r"\bcannot\b|\bcan't\b", "am not able to"),
+    (r"\bare not allowed\b", "are forbidden"),
+    (r"\bis optional\b", "is up to you"),
+    (r"\btakes\b", "needs"),
+    (r"\barrives\b", "comes"),
+    (r"\bare free\b", "cost nothing"),
+    (r"\bis free\b", "costs nothing"),
+    (r"\bcontains\b", "has in it"),
+    (r"\bunless\b", "except when"),
+    (r"\btherefore\b", "for that reason"),
+    (r"\bwithin\b", "in no more than"),
+    (r"\bevery other\b", "every second"),
+    (r"\bup to\b", "at most"),
+)
 
 
 def control(turn: Turn, talk: Talk) -> Reply | None:

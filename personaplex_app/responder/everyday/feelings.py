@@ -16,7 +16,8 @@ MAX_FOLLOWED_TURNS = 3
 UNFEELING_STYLES = frozenset(("angry", "demo", "sales", "interview", "mission", "language", "story"))
 # an anger that is about the company's own service is a complaint, which the role answers
 _COMPLAINT = re.compile(
-    r"\b(?:order|delivery|parcel|package|bin|refund|bill|invoice|service|product|machine|appointment|you (?:missed|lost|forgot|sent"
+    r"\b(?:order|delivery|parcel|package|bin|refund|bill|invoice|service|product|machine|appointment"
+    r"|you (?:missed|lost|forgot|sent"
     r"|promised)|your (?:company|service|driver|people|shop))\b"
 )
 _YES = re.compile(

@@ -17,48 +17,110 @@ KNOWLEDGE_FILE = Path(__file__).with_name("knowledge.yaml")
 # a name that the recogniser spelt almost right
 _CLOSE = 82
 _COUNTRY_QUESTIONS = (
-    (re.compile(r"\b(?:capital(?: city)?(?: of| in| for)?|capital city) (?P<of>[\w' -]+)$|^(?P<own>[\w' -]+?)(?:'s| is|s)? capital$"), 0,
-     "The capital of {name} is {value}."),
-    (re.compile(r"\b(?:which|what) continent (?:is|does) (?P<of>[\w' -]+?)(?: in| on| belong to| located in)?$|^(?:is|where is) (?P<own>[\w' -]+) in the world$"), 1,
-     "{name} is in {value}."),
-    (re.compile(r"\b(?:currency|money)(?: (?:of|in|for|used in|do they (?:use|have) in|is used in|does))? (?P<of>[\w' -]+?)(?: have| use)?$"), 2,
-     "The currency of {name} is the {value}."),
-    (re.compile(r"\blanguages?(?: (?:of|in|do they speak in|is spoken in|are spoken in|do people speak in|does|spoken in))? (?P<of>[\w' -]+?)(?: speak| have)?$"
-                r"|\bdo (?:they|people) speak in (?P<own>[\w' -]+)$"), 3,
-     "In {name} people speak {value}."),
-)  # fmt: skip
+    (
+        re.compile(
+            r"\b(?:capital(?: city)?(?: of| in| for)?|capital city) (?P<of>[\w' -]+)$"
+            r"|^(?P<own>[\w' -]+?)(?:'s| is|s)? capital$"
+        ),
+        0,
+        "The capital of {name} is {value}.",
+    ),
+    (
+        re.compile(
+            r"\b(?:which|what) continent (?:is|does) (?P<of>[\w' -]+?)(?: in| on| belong to"
+            r"| located in)?$|^(?:is|where is) (?P<own>[\w' -]+) in the world$"
+        ),
+        1,
+        "{name} is in {value}.",
+    ),
+    (
+        re.compile(
+            r"\b(?:currency|money)(?: (?:of|in|for|used in|do they (?:use|have) in|is used in"
+            r"|does))? (?P<of>[\w' -]+?)(?: have| use)?$"
+        ),
+        2,
+        "The currency of {name} is the {value}.",
+    ),
+    (
+        re.compile(
+            r"\blanguages?(?: (?:of|in|do they speak in|is spoken in|are spoken in|do people speak in"
+            r"|does|spoken in))? (?P<of>[\w' -]+?)(?: speak| have)?$"
+            r"|\bdo (?:they|people) speak in (?P<own>[\w' -]+)$"
+        ),
+        3,
+        "In {name} people speak {value}.",
+    ),
+)
 _CAPITAL_OF = re.compile(
-    r"\b(?P<city>[\w' .-]+?) is the capital of (?:what|which)|\bwhat(?: country)? is (?P<city2>[\w' .-]+?) the capital of"
+    r"\b(?P<city>[\w' .-]+?) is the capital of (?:what|which)"
+    r"|\bwhat(?: country)? is (?P<city2>[\w' .-]+?) the capital of"
 )
 _WHERE = re.compile(r"^where is (?P<of>[\w' -]+?)(?: located| in the world| on the map)?$")
 _ANIMAL_QUESTIONS = (
-    (re.compile(r"\b(?:sound|noise) (?:does|do|is made by) (?:an? |the )?(?P<of>\w+?)s? ?(?:make|makes|making)?$"
-                r"|^(?:what|how) (?:does|do) (?:an? |the )?(?P<own>\w+?)s? (?:say|sound|go)(?: like)?$"), 0, "A {name} {value}."),
-    (re.compile(r"\b(?:baby|young) (?P<of>\w+?)s?(?: called)?$|\b(?:baby|young|child) of (?:an? |the )?(?P<own>\w+?)s?(?: called)?$"), 1,
-     "A young {name} is called a {value}."),
-    (re.compile(r"^(?:is|are) (?:an? |the )?(?P<of>\w+?)s? (?:an? )?(?P<kind>mammal|bird|fish|reptile|insect|amphibian)s?$"), 2, "A {name} is a {value}."),
-    (re.compile(r"\bhow many (?:legs|feet) (?:does|do|has|have) (?:an? |the )?(?P<of>\w+?)s? ?(?:have|got)?$"), 3, "A {name} has {value} legs."),
-    (re.compile(r"\bwhat (?:does|do) (?:an? |the )?(?P<of>\w+?)s? (?:eat|feed on|live on)$"), 4, "A {name} eats {value}."),
-)  # fmt: skip
+    (
+        re.compile(
+            r"\b(?:sound|noise) (?:does|do|is made by) (?:an? |the )?(?P<of>\w+?)s? ?(?:make|makes"
+            r"|making)?$"
+            r"|^(?:what|how) (?:does|do) (?:an? |the )?(?P<own>\w+?)s? (?:say|sound"
+            r"|go)(?: like)?$"
+        ),
+        0,
+        "A {name} {value}.",
+    ),
+    (
+        re.compile(
+            r"\b(?:baby|young) (?P<of>\w+?)s?(?: called)?$|\b(?:baby|young|child) of (?:an? "
+            r"|the )?(?P<own>\w+?)s?(?: called)?$"
+        ),
+        1,
+        "A young {name} is called a {value}.",
+    ),
+    (
+        re.compile(
+            r"^(?:is|are) (?:an? |the )?(?P<of>\w+?)s? (?:an? )?(?P<kind>mammal|bird|fish|reptile|insect"
+            r"|amphibian)s?$"
+        ),
+        2,
+        "A {name} is a {value}.",
+    ),
+    (
+        re.compile(
+            r"\bhow many (?:legs|feet) (?:does|do|has|have) (?:an? |the )?(?P<of>\w+?)s? ?(?:have"
+            r"|got)?$"
+        ),
+        3,
+        "A {name} has {value} legs.",
+    ),
+    (
+        re.compile(r"\bwhat (?:does|do) (?:an? |the )?(?P<of>\w+?)s? (?:eat|feed on|live on)$"),
+        4,
+        "A {name} eats {value}.",
+    ),
+)
 _SYMBOL = re.compile(
     r"\b(?:(?:chemical )?(?:symbol|sign|formula) (?:for|of)|what is) (?P<of>[a-z]+)(?: in chemistry)?$"
 )
 _NUMBER = re.compile(r"\batomic number (?:of|for) (?P<of>[a-z]+)$")
 _NAMED_BY = re.compile(r"\b(?:which|what) element (?:has the symbol|is) (?P<of>[a-z]{1,2})$")
 _MIX = re.compile(
-    r"\b(?P<one>red|blue|yellow|green|white|black) (?:and|with|plus|to|mixed with) (?P<two>red|blue|yellow|green|white|black)\b"
+    r"\b(?P<one>red|blue|yellow|green|white|black) (?:and|with|plus|to|mixed with) (?P<two>red|blue|yellow"
+    r"|green|white|black)\b"
 )
 _INVENTED = re.compile(
-    r"^(?:who|when|where|what year).* (?:invent|discover|wrote|write|written|painted?|composed?|made|built|build|created?|author)\w*(?: of| by| the| a| an| first| was| is| did)* ?(?P<of>[\w' -]*)"
+    r"^(?:who|when|where|what year).* (?:invent|discover|wrote|write|written|painted?|composed?|made|built"
+    r"|build|created?|author)\w*(?: of| by| the| a| an| first| was| is| did)* ?(?P<of>[\w' -]*)"
 )
 _PLANET = re.compile(
-    r"\b(?:tell me )?(?:something |what (?:do you know|is special) )?about (?:the )?(?:planet )?(?P<of>mercury|venus|earth|mars|jupiter|saturn|uranus|neptune)$"
+    r"\b(?:tell me )?(?:something |what (?:do you know"
+    r"|is special) )?about (?:the )?(?:planet )?(?P<of>mercury|venus|earth|mars|jupiter|saturn|uranus"
+    r"|neptune)$"
     r"|^what is (?:the planet )?(?P<own>venus|mars|jupiter|saturn|uranus|neptune)$"
 )
 _NTH = re.compile(r"\b(?P<nth>first|second|third|fourth|fifth|sixth|seventh|eighth|last) planet\b")
 _OPPOSITE = re.compile(r"\bopposite of (?P<of>[a-z]+)$|^what is the contrary of (?P<own>[a-z]+)$")
 _FUN = re.compile(
-    r"\b(?:fun|interesting|random|cool|strange|surprising) (?:fact|thing)s?\b|^(?:tell me )?something (?:interesting|surprising|i do not know)$"
+    r"\b(?:fun|interesting|random|cool|strange|surprising) (?:fact|thing)s?\b"
+    r"|^(?:tell me )?something (?:interesting|surprising|i do not know)$"
 )
 
 

@@ -58,7 +58,10 @@ class Everyday:
         now: Clock = server_clock,
         seed: int | None = None,
     ) -> None:
-        """With an `encoder`, what no rule knows is routed by meaning. `seed` makes what is left to chance repeatable; by default each talk has its own."""
+        """With an `encoder`, what no rule knows is routed by meaning.
+
+        `seed` makes what is left to chance repeatable; by default each talk has its own.
+        """
         self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed)
         self._now = now
         self._intents = load_intents()

@@ -10,24 +10,31 @@ from .turn import Turn
 
 MAX_COUNT = 30
 _SPELL = re.compile(
-    r"\b(?:spell|how (?:do|does|would|can|should) (?:you|i|we|one) (?:spell|write)|what is the spelling of)(?: out| me| for me)?(?: the (?:word|name))? (?P<word>[a-z][a-z'-]*(?: [a-z][a-z'-]*)?)$"
+    r"\b(?:spell|how (?:do|does|would|can|should) (?:you|i|we|one) (?:spell|write)"
+    r"|what is the spelling of)(?: out| me| for me)?(?: the (?:word"
+    r"|name))? (?P<word>[a-z][a-z'-]*(?: [a-z][a-z'-]*)?)$"
     r"|\bhow is (?:the word )?(?P<passive>[a-z][a-z'-]*) (?:spelled|spelt|written)\b"
 )
 _LENGTH = re.compile(
-    r"\bhow many letters (?:are |is |does |has )?(?:there )?(?:in )?(?:the word )?(?P<word>[a-z'-]+)(?: have)?$"
+    r"\bhow many letters (?:are |is |does "
+    r"|has )?(?:there )?(?:in )?(?:the word )?(?P<word>[a-z'-]+)(?: have)?$"
 )
 _ALPHABET = re.compile(
-    r"\b(?:say|recite|tell|do you know|what is|sing|give me|name)(?: me)? (?:the |your )?(?:whole )?(?:alphabet|abc|a b c)s?\b"
+    r"\b(?:say|recite|tell|do you know|what is|sing|give me|name)(?: me)? (?:the "
+    r"|your )?(?:whole )?(?:alphabet|abc|a b c)s?\b"
 )
 _ALPHABET_SIZE = re.compile(
-    r"\bhow many (?P<of>letters|vowels|consonants) (?:are |is |does )?(?:there )?(?:in )?(?:the )?(?:english )?(?:alphabet|english)\b"
+    r"\bhow many (?P<of>letters|vowels|consonants) (?:are |is "
+    r"|does )?(?:there )?(?:in )?(?:the )?(?:english )?(?:alphabet|english)\b"
 )
 _NEIGHBOUR = re.compile(
-    r"\b(?:what|which) (?:letter )?(?:comes|is|follows) (?P<side>after|before)? ?(?:the letter )?(?P<letter>[a-z])$"
+    r"\b(?:what|which) (?:letter )?(?:comes|is|follows) (?P<side>after"
+    r"|before)? ?(?:the letter )?(?P<letter>[a-z])$"
 )
 _COUNT = re.compile(r"\bcount(?: up)?(?: from (?P<low>\d+))?(?: up)? to (?P<high>\d+)")
 _DOWN = re.compile(
-    r"\bcount (?:down|backwards?)(?: from)?(?: (?P<high>\d+))?(?: (?:down )?to (?P<low>\d+))?|\bcount from (?P<high2>\d+) (?:down|backwards)"
+    r"\bcount (?:down|backwards?)(?: from)?(?: (?P<high>\d+))?(?: (?:down )?to (?P<low>\d+))?"
+    r"|\bcount from (?P<high2>\d+) (?:down|backwards)"
 )
 _BACKWARDS = re.compile(r"\b(?:say|spell|what is) (?P<word>[a-z]+) backwards$")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -55,9 +55,11 @@ class Measures:
         return tuple(
             re.compile(pattern)
             for pattern in (
-                rf"\bhow (?:many|much) {goal} (?:is|are|in|make|makes|does|do|has|are there in|is there in|fit in|go into)"
+                rf"\bhow (?:many|much) {goal} (?:is|are|in|make|makes|does|do|has|are there in|is there in"
+                rf"|fit in|go into)"
                 rf"(?: there)?(?: in| make)? ?{given}(?: have)?\b",
-                rf"\b(?:convert|change|turn|what is|what are|how much is|how much are|and|what about)? ?{given}"
+                rf"\b(?:convert|change|turn|what is|what are|how much is|how much are|and"
+                rf"|what about)? ?{given}"
                 rf" (?:in|to|into|as) {goal}$",
                 rf"^{given} (?:is|are|equals?|makes?) how (?:many|much) {goal}$",
             )

@@ -16,40 +16,57 @@ MAX_COUNT = 50
 MAX_LINES = 20
 _NO_ORDERS = re.compile(r"(?i)\b(?:cannot|can't|do not|don't|never) take (?:any )?orders\b")
 _ORDERING = re.compile(
-    r"\b(?:i (?:would like|will have|will take|will get|want|need|take|order)|we (?:would like|will have|will take|want|need)|can (?:i|we) (?:get|have|order|add|rent|take)"
-    r"|could (?:i|we) (?:get|have|order|add|rent)|may i have|let me (?:get|have|take)|give me|get me|order|add|put (?:me )?(?:in|on|down)|i am having|for me|we take|make it|rent|bring me|send me)\b"
+    r"\b(?:i (?:would like|will have|will take|will get|want|need|take|order)|we (?:would like|will have"
+    r"|will take|want|need)|can (?:i|we) (?:get|have|order|add|rent|take)"
+    r"|could (?:i|we) (?:get|have|order|add|rent)|may i have|let me (?:get|have|take)|give me|get me|order"
+    r"|add|put (?:me )?(?:in|on|down)|i am having|for me|we take|make it|rent|bring me|send me)\b"
     r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
 )
 _REMOVE = re.compile(
-    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want|get rid of)\b"
+    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out"
+    r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want|get rid of)\b"
 )
 _ONLY = re.compile(r"\b(?:just|only)\b")
 _CHANGE = re.compile(
-    r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather|instead|sorry)\b"
+    r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather"
+    r"|instead|sorry)\b"
 )
 _EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
 _COUNT_ONLY = re.compile(
-    r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
+    r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?"
+    r"|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
 )
 _THAT = re.compile(r"\b(?:it|that|that one|this|the last one|them)\b")
 _ALL = re.compile(r"\b(?:everything|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b")
 _TOTAL = re.compile(
-    r"\b(?:what is|what is the|what does|how much is|how much does|how much are|how much do|what do|what will|how much will|give me|tell me|and)\b.*\b(?:total|i owe|we owe|altogether|all together|in all|sum|the bill|(?:that|it|this|everything|all of (?:it|that|them)|my order|the order|the whole thing) (?:come to|cost|make|be|altogether|together|all|add up to)(?: me)?)\b|^(?:the |my )?total$"
-    r"|^(?:how much is (?:that|it|everything)|what do i owe you|what does (?:that|it) come to)(?: now| in total)?$"
+    r"\b(?:what is|what is the|what does|how much is|how much does|how much are|how much do|what do|what will"
+    r"|how much will|give me|tell me|and)\b.*\b(?:total|i owe|we owe|altogether|all together|in all|sum"
+    r"|the bill|(?:that|it|this|everything|all of (?:it|that|them)|my order|the order"
+    r"|the whole thing) (?:come to|cost|make|be|altogether|together|all|add up to)(?: me)?)\b|^(?:the "
+    r"|my )?total$"
+    r"|^(?:how much is (?:that|it|everything)|what do i owe you|what does (?:that|it) come to)(?: now"
+    r"| in total)?$"
 )
 _READ_BACK = re.compile(
-    r"\b(?:what (?:did|have) (?:i|we) order(?:ed)?|what is (?:in |on )?my order|my order so far|(?:repeat|read|confirm) (?:back )?(?:my|the) order|read (?:it|that) back|what do (?:i|you) have so far|what have i got so far|can you confirm)\b"
+    r"\b(?:what (?:did|have) (?:i|we) order(?:ed)?|what is (?:in |on )?my order|my order so far|(?:repeat"
+    r"|read|confirm) (?:back )?(?:my|the) order|read (?:it|that) back|what do (?:i|you) have so far"
+    r"|what have i got so far|can you confirm)\b"
 )
 _DONE = re.compile(
-    r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you| thanks)*$"
+    r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)"
+    r"|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you"
+    r"| thanks)*$"
 )
 _NO = re.compile(
     r"^(?:no|nope|nah)(?: thanks| thank you| that is (?:all|it)| that will be all| nothing (?:else|more)"
     r"| i am (?:good|done|fine))*$"
 )
 _ADDRESS = re.compile(
-    r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
-    r"|^(?P<bare>\d+[a-z]? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd|ave)\b[\w' ]*)$"
+    r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this"
+    r"|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+"
+    r"|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
+    r"|^(?P<bare>\d+[a-z]? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
+    r"|ave)\b[\w' ]*)$"
 )
 _QUESTION = re.compile(r"^(?:how|what|when|where|who|why|which|is|are|does|do|did|was|were|has|have you)\b")
 
@@ -92,7 +109,7 @@ class Orders:
     def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
         """Answer what concerns the order as a whole or the thing spoken of last."""
         if _TOTAL.search(text) and not mentions(self._items, turn.text):
-            several = len(order.lines) > 1 or order.lines[0].count > 1
+            several = sum(line.count for line in order.lines) > 1
             return reply(
                 f"{self._read(order)} {'come' if several else 'comes'} to {self._total(order)}.", True
             )
@@ -107,14 +124,16 @@ class Orders:
             where = f" It goes to {order.address}." if order.address else ""
             ask = "" if order.address else " Where shall it go, or do you pick it up?"
             return reply(
-                f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}",
+                f"So that's {self._read(order, lower=True)}, {self._total(order)} in"
+                f" all.{where}{wishes}{ask}",
                 True,
             )
         if found := turn.search(_ADDRESS):
             address = (found["to"] or found["bare"]).strip()
             talk.note(order=replace(order, address=address))
             return reply(
-                f"Thank you. I've noted {address.title()} for {self._read(order, lower=True)}. Anything else?",
+                f"Thank you. I've noted {address.title()} for {self._read(order, lower=True)}. Anything"
+                f" else?",
                 True,
             )
         if (
@@ -230,7 +249,8 @@ class Orders:
         if not order.lines:
             return reply("All right, that's off. Your order is empty now. What would you like?")
         return reply(
-            f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?",
+            f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything"
+            f" else?",
             True,
         )
 

@@ -31,12 +31,6 @@ def with_digits(text: str) -> str:
     return _HALVES.sub(lambda m: m[1] + _PARTS[m[2] or m[3]], text)
 
 
-def number_in(text: str) -> int | None:
-    """Return the first whole number of a text, in digits or in words."""
-    found = re.search(r"\b\d{1,9}\b", with_digits(text.lower()))
-    return int(found[0]) if found else None
-
-
 def _scaled(match: re.Match[str]) -> str:
     return f"{float(match[1]) * _SCALES[match[2]]:.0f}"
 

@@ -78,7 +78,6 @@ class EverydayState:
     result: str = ""
     draws: int = 0
     repeatable: str = ""
-    refusals: int = 0
     order: Order = Order()
     booking: Booking | None = None
     game: Game | None = None

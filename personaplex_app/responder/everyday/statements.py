@@ -15,30 +15,47 @@ SERVING_STYLES = frozenset(("service", "briefing", "assistant"))
 _FITS = 0.3
 _FITS_WELL = 0.55
 _PROBLEM = re.compile(
-    r"\b(?:(?:has|have|had|did|does|do|was|were|is|are|will|would|cannot|could) not (?:yet |been |be |even |really )?(?:arrived?|come|came|shown? up|work(?:ing|ed)?|turn(?:ed)? on|start(?:ed)?|open(?:ed)?|close[ds]?|fit"
-    r"|delivered|picked up|collected|received|get|got|gotten|respond(?:ed)?|answered|charg(?:e|ing)|drain(?:ing)?|heat(?:ing)?|cool(?:ing)?|refunded|paid|fixed|repaired|find|log ?in|here|there)"
-    r"|never (?:arrived|came|got|received|showed up|worked|called)|(?:is|are|was|were|been|came|arrived|got|gets|getting|runs?|too) (?:\w+ )?(?:late|broken|damaged|missing|wrong|lost|faulty|cracked|scratched|stuck|stolen|dirty|cold|overdue|defective|leaking|dead|jammed|torn|dented|smashed|incomplete|gone|loose)"
-    r"|wrong (?:item|order|one|size|colou?r|address|thing|dish|amount)|overcharged|charged (?:me )?twice|leaks?\b|broke(?: down)?\b|stopped working|keeps? \w+ing|makes? (?:a )?(?:strange|funny|loud|weird) (?:noise|sound)"
-    r"|problem with|trouble with|issue with|something wrong with|missed my|want to complain|have a complaint|not happy with|unhappy with|disappointed (?:with|by|in)|waiting for (?:my|the|an?|over|more)|lost my)\b"
+    r"\b(?:(?:has|have|had|did|does|do|was|were|is|are|will|would|cannot|could) not (?:yet |been |be |even "
+    r"|really )?(?:arrived?|come|came|shown? up|work(?:ing|ed)?|turn(?:ed)? on|start(?:ed)?|open(?:ed)?"
+    r"|close[ds]?|fit"
+    r"|delivered|picked up|collected|received|get|got|gotten|respond(?:ed)?|answered|charg(?:e|ing)"
+    r"|drain(?:ing)?|heat(?:ing)?|cool(?:ing)?|refunded|paid|fixed|repaired|find|log ?in|here|there)"
+    r"|never (?:arrived|came|got|received|showed up|worked|called)|(?:is|are|was|were|been|came|arrived|got"
+    r"|gets|getting|runs?|too) (?:\w+ )?(?:late|broken|damaged|missing|wrong|lost|faulty|cracked|scratched"
+    r"|stuck|stolen|dirty|cold|overdue|defective|leaking|dead|jammed|torn|dented|smashed|incomplete|gone"
+    r"|loose)"
+    r"|wrong (?:item|order|one|size|colou?r|address|thing|dish|amount)|overcharged|charged (?:me )?twice"
+    r"|leaks?\b|broke(?: down)?\b|stopped working|keeps? \w+ing|makes? (?:a )?(?:strange|funny|loud"
+    r"|weird) (?:noise|sound)"
+    r"|problem with|trouble with|issue with|something wrong with|missed my|want to complain|have a complaint"
+    r"|not happy with|unhappy with|disappointed (?:with|by|in)|waiting for (?:my|the|an?|over|more)"
+    r"|lost my)\b"
 )
 _NEED = re.compile(
-    r"\b(?:i|we|my \w+)(?: am| are| is| would|) (?:just |really |currently |also |still )?(?:look(?:ing)? (?:to|for|at|into)|like to|want(?:s)? (?:to|an?|some)|need(?:s)? (?:to|an?|some|help)?|hop(?:e|ing) to|trying to|plan(?:ning)? to|think(?:ing)? (?:of|about)"
+    r"\b(?:i|we|my \w+)(?: am| are| is| would|) (?:just |really |currently |also "
+    r"|still )?(?:look(?:ing)? (?:to|for|at|into)|like to|want(?:s)? (?:to|an?|some)|need(?:s)? (?:to|an?"
+    r"|some|help)?|hop(?:e|ing) to|trying to|plan(?:ning)? to|think(?:ing)? (?:of|about)"
     r"|interested in|after an?|would love to|calling (?:about|because|to|for)|here (?:to|for|about))\b"
 )
 _DIET = re.compile(
-    r"\b(?:allerg\w+|intoleran\w+|vegan|vegetarian|gluten[- ]free|lactose|celiac|coeliac|diabetic|pregnant|halal|kosher|do(?:es)? not eat|cannot eat)\b"
+    r"\b(?:allerg\w+|intoleran\w+|vegan|vegetarian|gluten[- ]free|lactose|celiac|coeliac|diabetic|pregnant"
+    r"|halal|kosher|do(?:es)? not eat|cannot eat)\b"
 )
 _DIET_FACTS = re.compile(
-    r"(?i)\b(?:contains?|peanuts?|nuts?|allerg\w*|vegan|vegetarian|gluten|dairy|milk|eggs?|spicy|without|free of|made)\b"
+    r"(?i)\b(?:contains?|peanuts?|nuts?|allerg\w*|vegan|vegetarian|gluten|dairy|milk|eggs?|spicy|without"
+    r"|free of|made)\b"
 )
 _SELF = re.compile(
-    r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there|the|this|that)\b"
+    r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there"
+    r"|the|this|that)\b"
 )
 _NOT_TOLD = re.compile(
-    r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is|it is (?:okay|fine|good))\b"
+    r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is"
+    r"|it is (?:okay|fine|good))\b"
 )
 _REFERENCE = re.compile(
-    r"\b(?:order|reference|model|serial|customer|booking|account|ticket|invoice|case|tracking|member\w*|policy) (?:number|code|id|no)\b.*?\d|\bit is (?:number )?(?:[a-z]-?)?\d[\d -]{2,}"
+    r"\b(?:order|reference|model|serial|customer|booking|account|ticket|invoice|case|tracking|member\w*"
+    r"|policy) (?:number|code|id|no)\b.*?\d|\bit is (?:number )?(?:[a-z]-?)?\d[\d -]{2,}"
 )
 
 
@@ -47,9 +64,16 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
     if talk.role.style not in SERVING_STYLES - {"assistant"} or turn.words < 3:
         return None
     if turn.search(_REFERENCE) and not turn.question:
-        return reply(talk.line("reference", (
-            "Thank you, I've noted that: {said}. Is there anything else I should know?", "Noted: {said}. What would you like me to do?"),
-            said=_reflected(turn)))  # fmt: skip
+        return reply(
+            talk.line(
+                "reference",
+                (
+                    "Thank you, I've noted that: {said}. Is there anything else I should know?",
+                    "Noted: {said}. What would you like me to do?",
+                ),
+                said=_reflected(turn),
+            )
+        )
     if turn.question:
         return None
     if _DIET.search(turn.plain):
@@ -71,8 +95,11 @@ def reflect(turn: Turn, talk: Talk) -> Reply | None:
     if not said or (talk.role.style == "assistant" and re.search(r"\bi cannot decide\b", turn.plain)):
         return None
     if talk.role.style == "assistant":
-        lines = ("I see: {said}. What would you like to happen?", "So {said}. What is the first thing to sort out?",
-                 "Noted: {said}. What would help you with that?")  # fmt: skip
+        lines = (
+            "I see: {said}. What would you like to happen?",
+            "So {said}. What is the first thing to sort out?",
+            "Noted: {said}. What would help you with that?",
+        )
     else:
         lines = (
             "I see: {said}. {ask_on}",

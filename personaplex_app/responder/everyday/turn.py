@@ -24,36 +24,45 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|he|she|we|they|it|that)'d\b"), r"\1 would"),
 )
 _FILLERS = re.compile(
-    r"^(?:(?:well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes|yeah"
-    r"|yep|no|nope|sorry|excuse me|thanks|thank you|great|cool|good|nice|now|then|actually|by the way|listen|look|just"
-    r"|also|anyway|maybe|perfect|fine|sure|one more thing|another question|one question|a question|quick question)"
+    r"^(?:(?:well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes"
+    r"|yeah"
+    r"|yep|no|nope|sorry|excuse me|thanks|thank you|great|cool|good|nice|now|then|actually|by the way|listen"
+    r"|look|just"
+    r"|also|anyway|maybe|perfect|fine|sure|one more thing|another question|one question|a question"
+    r"|quick question)"
     r"(?:[,.!;:?]\s*|\s+|$))+"
 )
 # fillers that are never the point of a turn themselves
 _LIGHT_FILLERS = re.compile(
-    r"^(?:(?:well|okay|ok|um+|uh+|er+|hm+|so|and|but|oh|ah|alright|all right|right|great|perfect|yes|no|then|super)\s+)+"
+    r"^(?:(?:well|okay|ok|um+|uh+|er+|hm+|so|and|but|oh|ah|alright|all right|right|great|perfect|yes|no|then"
+    r"|super)\s+)+"
 )
 _LEADS = re.compile(
-    r"^(?:(?:can|could|would|will) you (?:please |maybe |quickly |just |kindly )*(?:tell|explain to|remind) me"
+    r"^(?:(?:can|could|would|will) you (?:please |maybe |quickly |just |kindly )*(?:tell|explain to"
+    r"|remind) me"
     r"|(?:please )?tell me|do you (?:happen to |by any chance )?(?:know|remember)|any idea|have you any idea"
     r"|i (?:would like|want|need|would love) to know|i was wondering|i wonder|let me ask you(?: something)?"
-    r"|can i ask(?: you)?|may i ask(?: you)?|i have a question|my question is|what i (?:want|would like) to know is"
+    r"|can i ask(?: you)?|may i ask(?: you)?|i have a question|my question is|what i (?:want"
+    r"|would like) to know is"
     r"|does anybody know|guess)[,.:;]? (?=\w)"
 )
 _COULD_YOU = re.compile(
-    r"^(?:(?:can|could|would|will) you|would you mind|i (?:would like|want|need) you to|you (?:can|could|should|may)"
+    r"^(?:(?:can|could|would|will) you|would you mind|i (?:would like|want|need) you to|you (?:can|could"
+    r"|should|may)"
     r"|why do you not|try to|are you able to|do you mind|let us|may i ask you to|i would like to|i want to"
     r"|can we|could we|shall we)(?: please| maybe| just| kindly| quickly| again)* "
 )
 _TAILS = re.compile(
-    r"(?:[,.!?; ]+(?:please|for me|thanks|thank you|right now|now|then|if you can|if you could|if possible|today"
-    r"|again please|my friend|dear|buddy|okay|ok|by the way|to me|exactly|will you|would you|could you|can you))+$"
+    r"(?:[,.!?; ]+(?:please|for me|thanks|thank you|right now|now|then|if you can|if you could|if possible"
+    r"|today"
+    r"|again please|my friend|dear|buddy|okay|ok|by the way|to me|exactly|will you|would you|could you"
+    r"|can you))+$"
 )
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user said. `question`: it asks something; `fits` is how well the best fact covers it, 0 to 1."""
+    """What the user said. `question`: it asks something; `fits` is how well the best fact covers it."""
 
     text: str
     question: bool = False

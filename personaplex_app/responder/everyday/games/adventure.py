@@ -12,7 +12,8 @@ from ..turn import Turn
 from .answers import yes_or_no
 
 _LOOK = re.compile(
-    r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$"
+    r"\b(?:where am i|look around|what (?:do|can|should) i (?:see|do)|what now|what are my (?:choices"
+    r"|options)|describe)\b|^(?:repeat(?: that| it)?|again|help(?: me)?|what)$"
 )
 _HAVE = re.compile(r"\b(?:what (?:do i have|have i got|am i carrying)|inventory|my (?:things|bag|pockets))\b")
 
@@ -25,13 +26,12 @@ class Adventure:
         self._start: str = data["start"]
         self._scenes: dict[str, Any] = data["scenes"]
 
-    @property
-    def scenes(self) -> dict[str, Any]:
-        return self._scenes
-
     def invite(self, first: str) -> str:
         name = f"I'm {first}, and " if first else ""
-        return f"{name}I have an adventure for you: {self._title}. I tell you what you see, and you say what you do. Shall we begin?"
+        return (
+            f"{name}I have an adventure for you: {self._title}. I tell you what you see, and you say what"
+            f" you do. Shall we begin?"
+        )
 
     def begin(self, talk: Talk) -> tuple[Game, str]:
         return Game("adventure", place=self._start), self._scenes[self._start]["text"]

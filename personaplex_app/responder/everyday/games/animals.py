@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -16,18 +17,22 @@ MAX_QUESTIONS = 20
 # an animal may contradict so many answers and still be guessed: people err
 _TOLERATED = 1
 _READY = re.compile(
-    r"\b(?:yes|yeah|ready|okay|ok|sure|go|start|begin|i have (?:one|it|an animal|my animal)|got (?:one|it)|i am thinking|i think of|let us|again|please|done|ask|shoot)\b"
+    r"\b(?:yes|yeah|ready|okay|ok|sure|go|start|begin|i have (?:one|it|an animal|my animal)|got (?:one|it)"
+    r"|i am thinking|i think of|let us|again|please|done|ask|shoot)\b"
 )
 _GIVE_UP = re.compile(
-    r"\b(?:give up|tell me(?: what it is| the answer)?$|what is it$|what was it$|i surrender|reveal|no more ideas|i have no idea|what animal (?:is|was) it$)\b"
+    r"\b(?:give up|tell me(?: what it is| the answer)?$|what is it$|what was it$|i surrender|reveal"
+    r"|no more ideas|i have no idea|what animal (?:is|was) it$)\b"
 )
 _HINT = re.compile(r"\b(?:hint|clue|tip|help me)\b")
 _LEFT = re.compile(r"\bhow many (?:questions|guesses|tries|more)\b")
 _ASKING = re.compile(
-    r"\b(?:is|are|does|do|can|has|have|will|would|was)\b.*\b(?:it|they|this|that|your animal|the animal|you)\b|^(?:an?|the) \w+"
+    r"\b(?:is|are|does|do|can|has|have|will|would|was)\b.*\b(?:it|they|this|that|your animal|the animal"
+    r"|you)\b|^(?:an?|the) \w+"
 )
 _REPEAT = re.compile(
-    r"^(?:what|pardon|again|repeat(?: that| it| the question)?|say (?:that|it) again|what was the question|come again)$"
+    r"^(?:what|pardon|again|repeat(?: that| it| the question)?|say (?:that|it) again|what was the question"
+    r"|come again)$"
 )
 _NEAR = 86
 
@@ -43,7 +48,7 @@ class Animals:
     def named(self, turn: Turn) -> str:
         """Return the animal that a turn names, "" for none."""
         words = re.findall(r"[a-z]+", turn.plain)
-        pairs = [*(" ".join(pair) for pair in zip(words, words[1:], strict=False)), *words]
+        pairs = [*(" ".join(pair) for pair in pairwise(words)), *words]
         names = sorted(self.traits, key=len, reverse=True)
         return next(
             (
@@ -64,7 +69,10 @@ class AnimalGuesser:
 
     def invite(self, first: str) -> str:
         name = f"Hi, I'm {first}. " if first else ""
-        return f"{name}Think of an animal, and I'll guess it. Just answer yes, no, or I don't know. Say ready when you have one."
+        return (
+            f"{name}Think of an animal, and I'll guess it. Just answer yes, no, or I don't know. Say"
+            f" ready when you have one."
+        )
 
     def begin(self, talk: Talk) -> tuple[Game, str]:
         return self._next(Game("guesser"), "Good, here we go. ")
@@ -143,7 +151,10 @@ class TwentyQuestions:
 
     def invite(self, first: str) -> str:
         name = f"Hi, I'm {first}. " if first else ""
-        return f"{name}I'm thinking of an animal, and you have 20 questions that I answer with yes or no. Shall we start?"
+        return (
+            f"{name}I'm thinking of an animal, and you have 20 questions that I answer with yes or no."
+            f" Shall we start?"
+        )
 
     def begin(self, talk: Talk) -> tuple[Game, str]:
         secret = talk.chance().choice(sorted(self._table.traits))
@@ -152,7 +163,10 @@ class TwentyQuestions:
         ), "I have an animal in mind. Ask me anything that can be answered with yes or no."
 
     def remind(self, game: Game) -> str:
-        return "That I can't answer with yes or no. Ask where it lives, what it eats, how big it is, or whether it has fur."
+        return (
+            "That I can't answer with yes or no. Ask where it lives, what it eats, how big it is, or"
+            " whether it has fur."
+        )
 
     def move(self, game: Game, turn: Turn, talk: Talk) -> tuple[Game, str] | None:
         """Answer a question or a guess."""
@@ -177,7 +191,8 @@ class TwentyQuestions:
             if named == game.secret:
                 return (
                     replace(game, over=True),
-                    f"Yes, it's {_article(named)}! You needed {_count(game.score + 1, 'question')}. Shall we play again?",
+                    f"Yes, it's {_article(named)}! You needed {_count(game.score + 1, 'question')}. Shall we"
+                    f" play again?",
                 )
             return self._counted(game, f"No, it isn't {_article(named)}.")
         trait = next((key for key, asks in self._table.asks.items() if asks.search(turn.plain)), "")

@@ -17,13 +17,15 @@ from .answers import yes_or_no
 ROUND = 5
 _NEAR = 82
 _PASS = re.compile(
-    r"\b(?:do not know|no idea|pass|skip|next|not sure|give up|tell me|what is (?:it|the answer)|cannot (?:say|remember)|do not remember)\b"
+    r"\b(?:do not know|no idea|pass|skip|next|not sure|give up|tell me|what is (?:it|the answer)"
+    r"|cannot (?:say|remember)|do not remember)\b"
 )
 _REPEAT = re.compile(r"\b(?:repeat|again|what was the question|say (?:that|it) again|pardon)\b")
 _SCORE = re.compile(r"\b(?:score|points|how (?:am i|did i)|how many (?:did|have) i)\b")
 _HINT = re.compile(r"\b(?:hint|clue|tip)\b")
 _LEAD = re.compile(
-    r"^(?:(?:is it|it is|i think|i believe|i guess|i would say|that is|maybe|is that|that would be|it was|the answer is|my answer is|um|uh|well|it|the|an?|in|of)\b[, ]*)+"
+    r"^(?:(?:is it|it is|i think|i believe|i guess|i would say|that is|maybe|is that|that would be|it was"
+    r"|the answer is|my answer is|um|uh|well|it|the|an?|in|of)\b[, ]*)+"
 )
 
 

@@ -22,33 +22,40 @@ _CUES = {
     "twenty": re.compile(r"(?i)\btwenty questions\b"),
     "quiz": re.compile(r"(?i)\bquiz ?(?:master|show|host|game)?\b"),
     "adventure": re.compile(
-        r"(?i)\b(?:text |short |spoken |interactive )?adventure game\b|\byou (?:run|lead|host|play|narrate) .{0,30}adventure\b"
+        r"(?i)\b(?:text |short |spoken |interactive )?adventure game\b|\byou (?:run|lead|host|play"
+        r"|narrate) .{0,30}adventure\b"
     ),
 }
 _OPEN_STYLES = frozenset(("assistant", "casual", "plain", "story", "teacher"))
 _WISHES = {
     "guesser": re.compile(
-        r"\b(?:guess my animal|guess (?:the|an|what|which) animal|(?:i (?:am thinking|think) of|i have) an animal|animal game|guessing game)\b"
+        r"\b(?:guess my animal|guess (?:the|an|what|which) animal|(?:i (?:am thinking|think) of"
+        r"|i have) an animal|animal game|guessing game)\b"
     ),
     "twenty": re.compile(
-        r"\b(?:twenty questions|20 questions|i (?:want to |will )?guess\b.*\b(?:animal|yours)|think of an animal)\b"
+        r"\b(?:twenty questions|20 questions|i (?:want to |will )?guess\b.*\b(?:animal|yours)"
+        r"|think of an animal)\b"
     ),
     "quiz": re.compile(
-        r"\b(?:quiz(?: me)?|trivia|test my knowledge|ask me (?:some|a|another)? ?(?:quiz |trivia |general knowledge )?questions?)\b"
+        r"\b(?:quiz(?: me)?|trivia|test my knowledge|ask me (?:some|a|another)? ?(?:quiz |trivia "
+        r"|general knowledge )?questions?)\b"
     ),
     "adventure": re.compile(
         r"\b(?:play|start|an?|the|your)\b.{0,20}\badventure\b|\b(?:text|adventure) game\b"
     ),
 }
 _ANY = re.compile(
-    r"\b(?:play|let us play|want|know|start) (?:a |any |some |another )?games?\b|^(?:a )?game$|\bplay something\b|\bplay with me\b"
+    r"\b(?:play|let us play|want|know|start) (?:a |any |some |another )?games?\b|^(?:a )?game$"
+    r"|\bplay something\b|\bplay with me\b"
 )
 _RIDDLE = re.compile(r"\b(?:riddle|brain ?teaser|puzzle me)s?\b")
 _SOLVE = re.compile(
-    r"^(?:i (?:do not|cannot) (?:know|guess)|no idea|tell me|what is (?:it|the answer)|i give up|give up|the answer|what)(?: please)?$"
+    r"^(?:i (?:do not|cannot) (?:know|guess)|no idea|tell me|what is (?:it|the answer)|i give up|give up"
+    r"|the answer|what)(?: please)?$"
 )
 _QUIT = re.compile(
-    r"\b(?:stop|quit|end|leave|no more|finish|do not want to|stop playing|enough of|tired of) ?(?:the |this |that |playing |to play )*(?:game|quiz|playing|play|adventure|guessing|it)?$|^(?:stop|quit|enough)$"
+    r"\b(?:stop|quit|end|leave|no more|finish|do not want to|stop playing|enough of|tired of) ?(?:the |this "
+    r"|that |playing |to play )*(?:game|quiz|playing|play|adventure|guessing|it)?$|^(?:stop|quit|enough)$"
 )
 
 
@@ -90,7 +97,8 @@ class Games:
         wish = self._wish(turn, talk)
         if wish == "any":
             return reply(
-                "With pleasure. I can guess your animal, let you guess mine in twenty questions, hold a quiz, or lead you through a short adventure. Which one?",
+                "With pleasure. I can guess your animal, let you guess mine in twenty questions, hold a quiz,"
+                " or lead you through a short adventure. Which one?",
                 True,
             )
         if (
@@ -108,7 +116,8 @@ class Games:
             self.own
             and not game
             and re.search(
-                r"\b(?:yes|yeah|ready|start|begin|go|okay|ok|sure|let us|i have one|i have it|play|got (?:one|it)|again|first)\b",
+                r"\b(?:yes|yeah|ready|start|begin|go|okay|ok|sure|let us|i have one|i have it|play|got (?:one"
+                r"|it)|again|first)\b",
                 turn.plain,
             )
             and not turn.question
