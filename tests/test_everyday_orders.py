@@ -167,3 +167,25 @@ def test_booking_asks_field_by_field():
 def test_booking_and_order_are_not_taken_where_the_role_has_neither():
     assert "Which day" not in EverydayTalk("angry-customer").say("I'd like to book an appointment.")
     assert "Which day" not in EverydayTalk("storyteller").say("Book a table for two.")
+
+
+def test_booking_of_what_has_a_price_is_a_booking():
+    talk = EverydayTalk("appliance-repair")
+    assert "name" in talk.say("I'd like to book a home visit for Tuesday at nine.")
+    assert "Monday to Friday" in talk.say("Saturday, actually.")
+    back = talk.talk("Wednesday then.", "Tom", "0171 555 0199")
+    assert "Wednesday at nine" in back
+    assert "at ten" in talk.say("Change it to ten o'clock, please.")
+
+
+def test_order_one_thing_takes_the_place_of_another():
+    prompt = (
+        "You work for Bean There which is a coffee shop and your name is Sam. Information: A latte"
+        " costs $4.50."
+    )
+    talk = EverydayTalk(prompt=f"{prompt} A cappuccino costs $4. A bagel is $2.75.")
+    talk.say("Can I get a latte and two bagels?")
+    assert "nine dollars fifty" in talk.say("Make the latte a cappuccino instead.")
+    assert "It goes to Five Oak Street" in talk.talk(
+        "Can you deliver to five Oak Street?", "That's everything, thanks."
+    )

@@ -118,8 +118,8 @@ def test_arithmetic_takes_no_other_number_for_a_sum(text):
 
 
 @given(st.text(max_size=40))
-def test_evaluate_computes_or_raises_value_error(text):
-    with contextlib.suppress(ValueError, ZeroDivisionError):
+def test_evaluate_computes_or_raises_what_it_documents(text):
+    with contextlib.suppress(ValueError, ZeroDivisionError, OverflowError):
         assert isinstance(evaluate(text), Fraction)
 
 
@@ -140,6 +140,10 @@ def test_spoken_says_whether_it_was_rounded():
         ("how many minutes are in a day?", "one thousand four hundred and forty minutes"),
         ("what's 5 km in miles", "three point one one miles"),
         ("how many inches in a foot", "twelve inches"),
+        (
+            "I weigh 80 kilos, how much is that in pounds?",
+            "one hundred and seventy-six point three seven pounds",
+        ),
         ("how many kilometers in a kilogram", "measure different things"),
     ],
 )
@@ -167,6 +171,7 @@ def test_measures_convert(text, result):
         ("what comes after Thursday", "Friday"),
         ("which month comes before January", "December"),
         ("How many weeks are in a year?", "fifty-two"),
+        ("What's the time in Tokyo right now?", "twelve oh five AM in Tokyo"),
     ],
 )
 def test_clock_and_calendar_answer_by_the_given_clock(text, says):
@@ -251,6 +256,7 @@ def test_letters_and_counting(text, says):
         ("At what temperature does water boil?", "one hundred degrees"),
         ("Why is the sky blue?", "blue"),
         ("Can you explain gravity?", "pull"),
+        ("Could you explain photosynthesis to me?", "sugar"),
         ("How do I boil an egg?", "six minutes"),
         ("What's the opposite of hot?", "cold"),
         ("How many planets are there in the solar system?", "eight"),

@@ -96,6 +96,10 @@ def test_everyday_does_not_take_every_person_for_a_question_about_itself(text):
         ("Do you speak German?", r"English"),
         ("That's not what I asked.", r"(?i)sorry"),
         ("Could you speak up a little?", r"volume"),
+        ("So what exactly are you?", r"program"),
+        ("Did NVIDIA build you?", r"stand-in"),
+        ("Is that a real voice or a computer?", r"program"),
+        ("Never mind.", r"leave that|something else"),
     ],
 )
 def test_everyday_common_requests_are_answered_in_a_plain_role(text, says):
@@ -178,6 +182,8 @@ def test_everyday_despair_is_pointed_to_people_in_every_role():
 @pytest.mark.parametrize(
     ("persona", "text", "says"),
     [
+        ("waste-collection", "My bin wasn't emptied.", "sorry that your bin wasn't emptied"),
+        ("appliance-repair", "My washing machine doesn't spin any more.", "sorry.*model number"),
         ("customer-service", "My order hasn't arrived.", "your order hasn't arrived.*order number"),
         ("customer-service", "The table came with a broken leg.", "sorry.*order number"),
         ("drone-rental", "I'm looking to rent a drone.", "looking to rent a drone.*Kestrel Mini"),

@@ -174,7 +174,12 @@ class TemplateSlots:
         return self._use(best.index) if best else ""
 
     def _is_taught(self, index: int) -> bool:
-        """Return whether a fact is told unasked: of a language lesson only its quoted phrases are."""
+        """Return whether a fact is told unasked.
+
+        Of a language lesson only its quoted phrases are, of an assistant nothing that is about itself.
+        """
+        if self._style.name == "assistant" and self._brief.facts[index].subject.lower() in ("you", "i", ""):
+            return False
         phrases = [fact for fact in self._brief.facts if '"' in fact.text]
         return self._style.name != "language" or not phrases or self._brief.facts[index] in phrases
 

@@ -94,6 +94,8 @@ def arithmetic(turn: Turn, talk: Talk) -> Reply | None:
         except ZeroDivisionError:
             return reply("Nothing can be divided by zero. What else shall I work out?")
         except ValueError:
+            continue
+        except OverflowError:
             return reply("That number is too large for me to say. Try a smaller sum.")
         talk.note(result=str(value))
         said, exact = spoken(value)
@@ -104,14 +106,14 @@ def arithmetic(turn: Turn, talk: Talk) -> Reply | None:
 def evaluate(expression: str) -> Fraction:
     """Return the value of a sum with + - * / ** and sqrt.
 
-    Raises: ZeroDivisionError; ValueError when it is no sum, or its result has more than 15 digits.
+    Raises: ZeroDivisionError; ValueError when it is no sum; OverflowError for more than 15 digits.
     """
     try:
         value = _value(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, RecursionError, OverflowError) as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError("no sum") from error
     if abs(value) >= 10**MAX_DIGITS:
-        raise ValueError("too large")
+        raise OverflowError("too large")
     return value
 
 
@@ -125,7 +127,7 @@ def _value(node: ast.expr) -> Fraction:
             base = _value(left)
             power = _value(right)
             if power.denominator != 1 or abs(power) > _MAX_EXPONENT or abs(base) > 10**MAX_DIGITS:
-                raise ValueError("too large")
+                raise OverflowError("too large")
             return base ** int(power)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _BINARY[type(op)](_value(left), _value(right))

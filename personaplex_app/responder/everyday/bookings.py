@@ -19,9 +19,15 @@ _WHATS = (
     " drive|consultation|check[- ]?up|haircut|place|pickup|pick[-"
     " ]?up|tour|class|cleaning|inspection|ticket|tickets"
 )
+# what only a booking can mean, also after "I need" or "can I have"
+_SURE_WHATS = (
+    "table|appointment|visit|viewing|reservation|booking|consultation|check[- ]?up|haircut|test drive|room"
+)
 _START = re.compile(
-    rf"\b(?:book|reserve|make|schedule|arrange|get|have|need|want|set up|fix|sign up for|like|order)\b(?: me"
-    rf"| us)?(?: a| an| the| my| another| two| some)? ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
+    r"\b(?:book|reserve|schedule|arrange|set up|make)\b(?: me| us)?(?: an?| the| my| another| \d+| some)?"
+    rf" ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
+    r"|\b(?:get|have|need|want|like|fix|order)\b(?: me| us)?(?: an?| the| my| another| some)?"
+    rf" ?(?:\w+ ){{0,2}}?(?P<sure>{_SURE_WHATS})\b"
     r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b"
     r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
     r"|reservation) for\b"
@@ -142,7 +148,12 @@ class Bookings:
             return None
         if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
             return None
-        what = found["what"] or found["bare"] or (self._things[0] if self._things else "booking")
+        what = (
+            found["what"]
+            or found["sure"]
+            or found["bare"]
+            or (self._things[0] if self._things else "booking")
+        )
         what = {
             "reservation": "table" if "table" in self._things else "booking",
             "ticket": "tickets",

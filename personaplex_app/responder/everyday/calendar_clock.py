@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 from ..lexicon import WEEK
 from .contract import Reply, Talk, reply
@@ -18,6 +19,7 @@ _TIME = re.compile(
     r"|^how late is it$"
     r"|^(?:what does|what is on) (?:the|your) clock(?: say)?$"
 )
+_TIME_IN = re.compile(r"^(?:what is the |what )?time(?: is it| is)? (?:now )?in (?P<city>[a-z][a-z ]+)$")
 _DATE = re.compile(
     r"^(?:what is |what )?(?:the |our |current )*(?:date|today is date)(?: is it| is today| today)?$"
     r"|^what is today(?:'s date)?$"
@@ -58,7 +60,8 @@ _OTHER_COUNTS = (
     ),
     (
         re.compile(r"^(?:what are|name|say|list) (?:all )?the (?:twelve )?months"),
-        "January, February, March, April, May, June, July, August, September, October, November and December.",
+        "January, February, March, April, May, June, July, August, September, October, November and"
+        " December.",
     ),
 )
 _LEAP = re.compile(r"\bis (?P<year>\d{4}|this year|it|next year)(?: a)? leap year\b|\bis it a leap year\b")
@@ -88,9 +91,15 @@ _SEASONS = [
 def clock(turn: Turn, talk: Talk) -> Reply | None:
     """Answer what time or day it is, by the server's clock, with its time zone."""
     now = talk.clock()
+    if found := turn.search(_TIME_IN):
+        zone = _zone_of(found["city"])
+        there = now.astimezone(zone) if zone else None
+        return there and reply(
+            f"By the computer's clock, it is {_hour(there)} in {found['city'].title()} now.", True
+        )
     if turn.search(_TIME):
         return reply(
-            f"By the clock of the computer I run on, it is {now:%-I:%M %p}, {_zone(now)}. Yours may differ.",
+            f"By the clock of the computer I run on, it is {_hour(now)}, {_zone(now)}. Yours may differ.",
             True,
         )
     if found := turn.search(_DATE):
@@ -121,6 +130,14 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
     if found := turn.search(_UNTIL):
         return _until(found["what"], now)
     return None
+
+
+def _zone_of(city: str) -> ZoneInfo | None:
+    """Return the time zone that is named after a city, None for no such zone."""
+    name = city.removeprefix("the city of ").replace(" ", "_")
+    return next(
+        (ZoneInfo(key) for key in sorted(available_timezones()) if key.split("/")[-1].lower() == name), None
+    )
 
 
 def _until(what: str, now: datetime) -> Reply | None:
@@ -186,3 +203,7 @@ def _days_in(what: str, now: datetime) -> Reply | None:
 def _zone(now: datetime) -> str:
     name = now.tzname() or "local time"
     return "Coordinated Universal Time" if name == "UTC" else f"time zone {name}"
+
+
+def _hour(time: datetime) -> str:
+    return f"{time:%I:%M %p}".removeprefix("0")

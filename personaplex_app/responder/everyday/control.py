@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..numbers import word_list
 from ..phrasing import lower_first, second_person
 from .contract import Reply, Talk, listed, reply
 from .turn import Turn
@@ -40,7 +41,7 @@ _AGAIN = re.compile(
 )
 # "eleven, not ten", but not "I do not like it"
 _NO_VERB = "".join(
-    rf"(?<!\b{verb})" for verb in ["do", "does", "is", "am", "are", "has", "have", "was", "did", "will", "would", "should", "could"]
+    rf"(?<!\b{verb})" for verb in word_list("do does is am are has have was did will would should could")
 )
 _SWAP = re.compile(
     r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?"

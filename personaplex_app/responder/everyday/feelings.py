@@ -18,7 +18,11 @@ UNFEELING_STYLES = frozenset(("angry", "demo", "sales", "interview", "mission", 
 _COMPLAINT = re.compile(
     r"\b(?:order|delivery|parcel|package|bin|refund|bill|invoice|service|product|machine|appointment"
     r"|you (?:missed|lost|forgot|sent"
-    r"|promised)|your (?:company|service|driver|people|shop))\b"
+    r"|promised)|(?:with|at) you(?: people| guys)?$|you people|your (?:company|service|driver|people|shop))\b"
+)
+_REFERS = re.compile(
+    r"\b(?:he|she|it|they|him|her|them|his|their|that|this|there|because|since|still|alone"
+    r"|hard)\b"
 )
 _YES = re.compile(
     r"^(?:yes|yeah|yes please|sure|i would|please|okay|ok|maybe|i think so|not really|no|i do not know)$"
@@ -101,6 +105,9 @@ class Feelings:
         state = talk.state
         feeling = next((f for f in self._feelings if f.name == state.feeling), None)
         if feeling is None or turn.question or state.feeling_turns >= MAX_FOLLOWED_TURNS:
+            return None
+        # later turns stay with it only where they refer back
+        if state.feeling_turns and not (_REFERS.search(turn.bare) or turn.words <= 4):
             return None
         talk.note(feeling_turns=state.feeling_turns + 1)
         if _YES.match(turn.bare):

@@ -61,6 +61,7 @@ class Measures:
                 rf"\b(?:convert|change|turn|what is|what are|how much is|how much are|and"
                 rf"|what about)? ?{given}"
                 rf" (?:in|to|into|as) {goal}$",
+                rf"\b{given}\b.*\b(?:is|are|would|does) (?:that|it|this|be)?(?: be| make)? ?in {goal}$",
                 rf"^{given} (?:is|are|equals?|makes?) how (?:many|much) {goal}$",
             )
         )

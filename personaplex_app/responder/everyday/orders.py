@@ -24,7 +24,7 @@ _ORDERING = re.compile(
 )
 _REMOVE = re.compile(
     r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out"
-    r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want|get rid of)\b"
+    r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want)\b"
 )
 _ONLY = re.compile(r"\b(?:just|only)\b")
 _CHANGE = re.compile(
@@ -129,11 +129,10 @@ class Orders:
                 True,
             )
         if found := turn.search(_ADDRESS):
-            address = (found["to"] or found["bare"]).strip()
+            address = (found["to"] or found["bare"]).strip().title()
             talk.note(order=replace(order, address=address))
             return reply(
-                f"Thank you. I've noted {address.title()} for {self._read(order, lower=True)}. Anything"
-                f" else?",
+                f"Thank you. I've noted {address} for {self._read(order, lower=True)}. Anything else?",
                 True,
             )
         if (
@@ -173,6 +172,9 @@ class Orders:
         """Take something named off, set its count, or put it in another's place."""
         plain = turn.plain
         if _REMOVE.search(plain) and not re.search(r"\binstead\b", plain):
+            ordered = {line.item for line in order.lines}
+            if not any(mention.item in ordered for mention in named):
+                return None
             for mention in named:
                 order = self._with(order, mention.item, 0)
             return self._kept(order, talk)
@@ -185,7 +187,7 @@ class Orders:
                 replace(order, lines=(OrderLine(named[0].item, named[0].count or 1),), last=named[0].item),
                 talk,
             )
-        swap = re.search(r"\b(?:instead of|not|change|swap|replace)\b(?P<after>.*)", plain)
+        swap = re.search(r"\b(?:instead|not|change|swap|replace)\b", plain)
         ordered = {line.item for line in order.lines}
         if swap and len(named) == 2:
             # "the red curry instead of the green", "change the green to a red"

@@ -15,7 +15,10 @@ SERVING_STYLES = frozenset(("service", "briefing", "assistant"))
 _FITS = 0.3
 _FITS_WELL = 0.55
 _PROBLEM = re.compile(
-    r"\b(?:(?:has|have|had|did|does|do|was|were|is|are|will|would|cannot|could) not (?:yet |been |be |even "
+    r"\b(?:(?:was|were|has|have|is|are|had|did) not (?:yet |been |be |even |really )?\w+ed\b"
+    r"|(?:does|do|did|will) not \w+(?: properly| right| well| at all| any ?more)\b|no longer (?:works?"
+    r"|\w+s)\b"
+    r"|(?:has|have|had|did|does|do|was|were|is|are|will|would|cannot|could) not (?:yet |been |be |even "
     r"|really )?(?:arrived?|come|came|shown? up|work(?:ing|ed)?|turn(?:ed)? on|start(?:ed)?|open(?:ed)?"
     r"|close[ds]?|fit"
     r"|delivered|picked up|collected|received|get|got|gotten|respond(?:ed)?|answered|charg(?:e|ing)"
