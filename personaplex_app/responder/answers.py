@@ -20,6 +20,7 @@ from .retrieval import (
     LIKELY_ALIKE_STATED,
     SURE,
     SURE_ALIKE,
+    SURE_ALIKE_STATED,
     Index,
     Match,
     Query,
@@ -144,7 +145,7 @@ class Answerer:
         quote = self._quote(best)
         # a figure of something else would mislead
         of_another = query.kind in _VALUES_ASKED and self._unknown(query)
-        if (likeness[best] >= SURE_ALIKE and not of_another) or query.kind is None:
+        if likeness[best] >= (SURE_ALIKE if query.kind else SURE_ALIKE_STATED) and not of_another:
             return Answer((quote,), query)
         also = [
             self._quote(k)

@@ -30,6 +30,7 @@ LIKELY_ALIKE = 0.15
 _SHARED_WORDS = 0.25
 _RIGHT_VALUE = 0.08
 # what states something is less often meant to be looked up than what asks
+SURE_ALIKE_STATED = 0.6
 LIKELY_ALIKE_STATED = 0.4
 # similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79
