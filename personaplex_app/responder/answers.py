@@ -17,6 +17,7 @@ from .phrasing import lower_first, sentence
 from .retrieval import (
     LIKELY,
     LIKELY_ALIKE,
+    LIKELY_ALIKE_IN_TALK,
     LIKELY_ALIKE_STATED,
     SURE,
     SURE_ALIKE,
@@ -140,7 +141,8 @@ class Answerer:
             return None
         best, *rest = (int(k) for k in np.argsort(-likeness))
         names_something = query.kind and (query.stems or query.days or number_words(text))
-        if likeness[best] < (LIKELY_ALIKE if names_something else LIKELY_ALIKE_STATED):
+        likely = LIKELY_ALIKE if statements else LIKELY_ALIKE_IN_TALK
+        if likeness[best] < (likely if names_something else LIKELY_ALIKE_STATED):
             return None
         quote = self._quote(best)
         # a figure of something else would mislead

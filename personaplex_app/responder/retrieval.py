@@ -27,6 +27,8 @@ LIKELY = 0.42
 # the same of similarity in meaning, -1 to 1; tests/test_paraphrases.py shows what they achieve
 SURE_ALIKE = 0.5
 LIKELY_ALIKE = 0.15
+# whoever has notes to look up is asked about them; others are asked about anything
+LIKELY_ALIKE_IN_TALK = 0.25
 _SHARED_WORDS = 0.25
 _RIGHT_VALUE = 0.08
 # what states something is less often meant to be looked up than what asks
@@ -199,8 +201,8 @@ class Index:
     def likeness(self, text: str, query: Query) -> np.ndarray | None:
         """Return how alike in meaning `text` and each fact are, None without an encoder.
 
-        It is raised where a fact has the query's words, or a value of the kind asked for. How the agent should
-        behave is nothing to tell, and like no question. Shapes: float32 [facts], -1 to 1.33.
+        It is raised where a fact has the query's words, or a value of the kind asked for. What says who the
+        agent is, or how it should behave, is like no question. Shapes: float32 [facts], -1 to 1.33.
         """
         if not self._encoder or not self.facts:
             return None
