@@ -141,7 +141,7 @@ class Answerer:
             return None
         best, *rest = (int(k) for k in np.argsort(-likeness))
         names_something = query.kind and (query.stems or query.days or number_words(text))
-        likely = LIKELY_ALIKE if statements else LIKELY_ALIKE_IN_TALK
+        likely = LIKELY_ALIKE if statements or self._brief.has_notes else LIKELY_ALIKE_IN_TALK
         if likeness[best] < (likely if names_something else LIKELY_ALIKE_STATED):
             return None
         quote = self._quote(best)

@@ -113,13 +113,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Brief:
-    """The content of a role prompt. `asks_for` is what the agent is to ask users for, such as their name."""
+    """The content of a role prompt.
+
+    `asks_for` is what the agent is to ask users for, such as their name; `has_notes`: it gives information
+    under a heading, and not only in the description of the agent.
+    """
 
     prompt: str
     identity: Identity
     facts: tuple[Fact, ...]
     asks_for: str = ""
     figures: frozenset[int] = field(default=frozenset(), repr=False)
+    has_notes: bool = False
 
 
 def read_brief(prompt: str) -> Brief:
@@ -128,7 +133,8 @@ def read_brief(prompt: str) -> Brief:
     asks_for = about = ""
     identity = _identity(prompt)
     # where a heading announces the information, what comes before it says how to behave
-    noted = not re.search(r"(?i)\binformation\s*:", prompt)
+    has_notes = re.search(r"(?i)\binformation\s*:", prompt) is not None
+    noted = not has_notes
     for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
             noted = True
@@ -153,7 +159,7 @@ def read_brief(prompt: str) -> Brief:
             facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     spoken = " ".join(f.text for f in facts)
-    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken))
+    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken), has_notes)
 
 
 def _sentences(prompt: str) -> list[tuple[int, str]]:
@@ -182,7 +188,7 @@ def _is_direction(text: str) -> bool:
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |talk |act |stay |respond |answer "
             r"|use |avoid |greet |remember |make sure|if asked|say |shout |end (?:every|each|your)"
-            r"|begin (?:every|each|your)|start (?:every|each|your)|call (?:me|the user|people|every)|address )",
+            r"|(?:begin|start) (?:every|each|your)|call (?:me|the user|people|every)|address )",
             text,
         )
         or re.match(

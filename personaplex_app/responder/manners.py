@@ -75,7 +75,7 @@ class Manner:
         return self._addressed(self._worded(sentences))
 
     def spoken(self, sentences: list[Sentence], memory: Memory) -> list[Sentence]:
-        """Return a reply as the character says it; `memory` counts the replies, so that openers take turns."""
+        """Return a reply as the character says it; `memory` counts replies, so that openers take turns."""
         sentences = self._worded(sentences)
         turn = memory.line_uses["manner"]
         memory.line_uses["manner"] += 1
