@@ -112,11 +112,16 @@ class Manner:
 
 @dataclass(frozen=True)
 class Manners:
-    """The content of the file. `refusals` and `offers` are lines for roles without a manner of their own."""
+    """The content of the file.
+
+    `refusals` are lines for roles without a manner of their own; `offers` name what a role knows, and
+    `invitations` are for one that knows nothing in particular.
+    """
 
     known: tuple[tuple[re.Pattern[str], str, Manner], ...]
     refusals: tuple[str, ...]
     offers: tuple[str, ...]
+    invitations: tuple[str, ...]
 
     @classmethod
     def load(cls, path: Path = MANNERS_FILE) -> Manners:
@@ -126,7 +131,7 @@ class Manners:
             (re.compile(rf"(?i)\b(?:{'|'.join(entry['cues'])})\b"), str(entry["like"]), _manner(entry))
             for entry in raw["manners"].values()
         )
-        return cls(known, tuple(raw["refusals"]), tuple(raw["offers"]))
+        return cls(known, *(tuple(raw[key]) for key in ("refusals", "offers", "invitations")))
 
     def manner_for(self, brief: Brief, encoder: SentenceEncoder | None) -> Manner:
         """Return the manner that a role prompt describes, with what it asks for in so many words.

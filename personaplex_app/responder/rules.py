@@ -221,11 +221,12 @@ class RuleResponder:
         memory.refusals += 1
         own = self._style.lines.get("unknown", ())
         lines = own if "unknown" in self._manner.lines else (*own, *self._manners.refusals)
-        offers = self._manners.offers if memory.refusals % _OFFERED_EVERY == 0 else ()
+        known = {f"{self._style.name}.unknown": lines}
+        if memory.refusals % _OFFERED_EVERY == 0:
+            known = {"offer": self._manners.offers, "invitation": self._manners.invitations} | known
         slots.begin()
-        line = take_turns("offer", offers, memory, slots.value) or take_turns(
-            f"{self._style.name}.unknown", lines, memory, slots.value
-        )
+        filled = (take_turns(id_, each, memory, slots.value) for id_, each in known.items())
+        line = next((each for each in filled if each), None)
         return self._sentences(slots, line or "I don't know that.")
 
     def _told(self, draft: Draft, turn: RuleInput, text: str) -> list[Sentence]:
