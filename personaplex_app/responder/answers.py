@@ -17,14 +17,17 @@ from .phrasing import lower_first, sentence
 from .retrieval import (
     LIKELY,
     LIKELY_ALIKE,
+    LIKELY_ALIKE_IN_TALK,
     LIKELY_ALIKE_STATED,
     SURE,
     SURE_ALIKE,
+    SURE_ALIKE_STATED,
     Index,
     Match,
     Query,
     completed,
     is_negative,
+    number_words,
 )
 
 # "And on Sunday?", "What about the large one?"
@@ -70,7 +73,7 @@ _VALUES_ASKED = ("price", "count", "when", "duration")
 # by how much another fact must be closer in meaning than the one that has the question's words
 _FARTHER = 0.25
 # facts that are nearly as close as the closest one are told with it where it is unsure which is meant
-_AS_CLOSE = 0.06
+_AS_CLOSE = 0.12
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -132,16 +135,19 @@ class Answerer:
             return None
         # what "and for two of them?" means, the question before it says
         asked = f"{memory.query.text} {text}" if follows and memory.query else text
-        likeness = self._index.likeness(asked, query)
+        # a statement shares a word with a fact by chance: "my order hasn't come", "free for orders over …"
+        likeness = self._index.likeness(asked, query if query.kind else replace(query, stems=()))
         if likeness is None:
             return None
         best, *rest = (int(k) for k in np.argsort(-likeness))
-        if likeness[best] < (LIKELY_ALIKE if query.kind else LIKELY_ALIKE_STATED):
+        names_something = query.kind and (query.stems or query.days or number_words(text))
+        likely = LIKELY_ALIKE if statements or self._brief.has_notes else LIKELY_ALIKE_IN_TALK
+        if likeness[best] < (likely if names_something else LIKELY_ALIKE_STATED):
             return None
         quote = self._quote(best)
         # a figure of something else would mislead
         of_another = query.kind in _VALUES_ASKED and self._unknown(query)
-        if (likeness[best] >= SURE_ALIKE and not of_another) or query.kind is None:
+        if likeness[best] >= (SURE_ALIKE if query.kind else SURE_ALIKE_STATED) and not of_another:
             return Answer((quote,), query)
         also = [
             self._quote(k)
@@ -156,9 +162,11 @@ class Answerer:
 
         "How many people work tonight?" is not about the line that works at ninety percent.
         """
-        if not all(self._index.is_light(stem) for stem in query.stems):
+        if query.kind and not all(self._index.is_light(stem) for stem in query.stems):
             return True
-        likeness = self._index.likeness(query.text, query)
+        likeness = self._index.likeness(query.text, query if query.kind else replace(query, stems=()))
+        if likeness is not None and query.kind is None:
+            return bool(likeness[best.index] >= LIKELY_ALIKE_STATED)
         return likeness is None or float(likeness.max() - likeness[best.index]) < _FARTHER
 
     def _with_context(self, query: Query, previous: Query, previous_facts: tuple[int, ...]) -> Query:
@@ -293,9 +301,12 @@ class Answerer:
             return None
         if query.kind == "price" and len(fitting) > 2:
             return (Sentence(self._lead("which")),)
-        fact = self._index.facts[fitting[0]]
-        verdict = self._verdict(query, Match(fitting[0], 1.0, 1.0, True), fact)
-        quote = self._quote(fitting[0])
+        likeness = self._index.likeness(query.text, query)
+        best = fitting[0]
+        if likeness is not None and likeness[fitting].max() - likeness[best] >= _FARTHER:
+            best = max(fitting, key=lambda k: likeness[k])
+        verdict = self._verdict(query, Match(best, 1.0, 1.0, True), self._index.facts[best])
+        quote = self._quote(best)
         return (Sentence(f"{verdict}, {lower_first(quote.text)}", quote.facts) if verdict else quote,)
 
     def _next_in_sentence(self, index: int) -> list[Sentence]:

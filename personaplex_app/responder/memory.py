@@ -45,7 +45,8 @@ class Memory:
     """The state of one talk.
 
     `replies` are the agent's texts that were played, `last_reply` the sentences of the last one, `unplayed`
-    those that an interruption cut off. `told_facts` are facts that were played. `statements` are the user's
+    those that an interruption cut off. `refusals` counts the answers
+    that were unknown. `told_facts` are facts that were played. `statements` are the user's
     sentences about themselves, in the second person. `line_uses` counts how often each set of lines was used.
     """
 
@@ -66,6 +67,7 @@ class Memory:
     step: int = -1
     last_answer: str = ""
     told_stories: tuple[str, ...] = ()
+    refusals: int = 0
     line_uses: Counter[str] = field(default_factory=Counter)
     everyday: EverydayState = EverydayState()
 

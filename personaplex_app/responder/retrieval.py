@@ -26,9 +26,13 @@ SURE = 0.62
 LIKELY = 0.42
 # the same of similarity in meaning, -1 to 1; tests/test_paraphrases.py shows what they achieve
 SURE_ALIKE = 0.5
-LIKELY_ALIKE = 0.22
+LIKELY_ALIKE = 0.15
+# whoever has notes to look up is asked about them; others are asked about anything
+LIKELY_ALIKE_IN_TALK = 0.25
 _SHARED_WORDS = 0.25
+_RIGHT_VALUE = 0.08
 # what states something is less often meant to be looked up than what asks
+SURE_ALIKE_STATED = 0.6
 LIKELY_ALIKE_STATED = 0.4
 # similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79
@@ -195,17 +199,22 @@ class Index:
             _ = self._vectors
 
     def likeness(self, text: str, query: Query) -> np.ndarray | None:
-        """Return how alike in meaning `text` and each fact are, raised where they share words of the query.
+        """Return how alike in meaning `text` and each fact are, None without an encoder.
 
-        None without an encoder. How the agent should behave is nothing to tell, and like no question.
-        Shapes: float32 [facts], -1 to 1.25.
+        It is raised where a fact has the query's words, or a value of the kind asked for. What says who the
+        agent is, or how it should behave, is like no question. Shapes: float32 [facts], -1 to 1.33.
         """
         if not self._encoder or not self.facts:
             return None
         noted = np.array([fact.noted for fact in self.facts])
         alike = np.where(noted, self._vectors @ self._encoder.encode([text])[0], np.float32(-1))
-        for match in self.search(query, len(self.facts)):
-            alike[match.index] += _SHARED_WORDS * match.coverage if match.coverage >= LIKELY else 0.0
+        names_something = not all(self.is_light(stem) for stem in query.stems)
+        for index, fact in enumerate(self.facts):
+            coverage = self._match(query, index).coverage if names_something else 0.0
+            alike[index] += _SHARED_WORDS * coverage if coverage >= LIKELY else 0.0
+            alike[index] += (
+                _RIGHT_VALUE if query.kind in _VALUES and _VALUES[query.kind].search(fact.text) else 0.0
+            )
         return alike
 
     @cached_property

@@ -24,6 +24,7 @@ from .everyday.turn import Turn
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
+from .manners import Manners
 from .memory import Memory, Sentence, begins_with
 from .numbers import figures
 from .retrieval import Index
@@ -40,6 +41,8 @@ _NO_SPEECH = re.compile(
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 # patterns run over the whole text, so its length is bounded
 MAX_USER_CHARS = 1_000
+# each third refusal offers what the role does know
+_OFFERED_EVERY = 3
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -85,7 +88,9 @@ class RuleResponder:
         prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
         self._index = Index(self._brief.facts, self._lexicon, encoder)
-        self._style = self._dialogue.style_for(prompt)
+        self._manners = Manners.load()
+        self._manner = self._manners.manner_for(self._brief, encoder)
+        self._style = self._manner.styled(self._dialogue.style_for(prompt))
         self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
@@ -101,7 +106,7 @@ class RuleResponder:
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
         game = self._everyday.greeting(draft.memory, slots.value)
-        draft.sentences = (
+        draft.sentences = self._manner.greeting(
             list(game.sentences) if game else self._sentences(slots, self._line(slots, "greet") or "Hello.")
         )
         return draft.reply_text
@@ -178,12 +183,15 @@ class RuleResponder:
             memory.last_answer = plain
         if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
             sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
-        return sentences
+        # whoever grieves or fears is spoken to plainly
+        grave = memory.everyday.feeling not in ("", "joy")
+        return sentences if grave else self._manner.spoken(sentences, memory)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
-        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact with
-        the turn's words, a general rule, the user's own statement, a fact that means the like, small talk, and
-        that the answer is unknown.
+        """Return the first of these that applies.
+
+        A rule about the talk itself, a rule of the role, a fact with the turn's words, a general rule, the
+        user's own statement, a fact that means the like, small talk, and that the answer is unknown.
         """
         style = self._style
         memory = draft.memory
@@ -195,7 +203,11 @@ class RuleResponder:
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
-        answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
+        answerer = Answerer(
+            self._brief,
+            self._index,
+            lambda key, **more: self._line(slots, key) or self._lead(draft, key, **more),
+        )
         about_facts = style.facts != "none" or turn.question
         looked_up = style.facts == "all" or _TELL_ME.match(turn.text) is not None
         answer = answerer.answer(text, memory, style.hedge, looked_up) if about_facts else None
@@ -218,8 +230,22 @@ class RuleResponder:
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
-            or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
+            or self._refusal(slots)
         )
+
+    def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
+        """Say that the answer is unknown: never as the last time, and each third time with what is known."""
+        memory = slots.memory
+        memory.refusals += 1
+        own = self._style.lines.get("unknown", ())
+        lines = own if "unknown" in self._manner.lines else (*own, *self._manners.refusals)
+        known = {f"{self._style.name}.unknown": lines}
+        if memory.refusals % _OFFERED_EVERY == 0:
+            known = {"offer": self._manners.offers, "invitation": self._manners.invitations} | known
+        slots.begin()
+        filled = (take_turns(id_, each, memory, slots.value) for id_, each in known.items())
+        line = next((each for each in filled if each), None)
+        return self._sentences(slots, line or "I don't know that.")
 
     def _told(self, draft: Draft, turn: RuleInput, text: str) -> list[Sentence]:
         """Return what the user once said that answers their question, [] for nothing."""

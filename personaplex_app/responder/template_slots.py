@@ -138,7 +138,8 @@ class TemplateSlots:
                 and not figures(subject)
                 and subject.lower() not in " ".join(found).lower()
             ):
-                found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
+                subject = re.sub(r"^(?:The|An?|Our)\b", lambda m: m[0].lower(), lower_first(subject))
+                found.append(re.sub(r"(?i)^your\b", "my", subject))
         return _listed(found[:3])
 
     def _make_asked(self) -> str:
