@@ -42,7 +42,8 @@ from .server.routes.status import status_routes
 from .sessions.temp_folder import PREFIX, TempFolder
 from .settings import Settings
 from .ui.page import build_page, mounted
-from .ui.static import read_static
+from .ui.page_head import with_head
+from .ui.scripts import script_routes
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class Application:
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(self.state.askers.counting),
                 Middleware(BodyLimit, UploadShares()),
-                Middleware(PageCache, read_static("shared/refused.js")),
+                Middleware(PageCache, with_head),
             ],
             "exception_handlers": {RequestValidationError: _unfit},
             "lifespan": self._lifespan,
@@ -124,6 +125,7 @@ class Application:
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),
             *compare_routes(self._comparisons),
+            *script_routes(),
         ]
 
     @asynccontextmanager
