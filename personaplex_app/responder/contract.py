@@ -15,6 +15,11 @@ class Responder(Protocol):
     All calls come from one worker thread, never from `step()`, so that they may block.
     """
 
+    @property
+    def pace(self) -> float:
+        """What multiplies the tempo of the next sentence: 1, unless the user asked for another pace."""
+        ...
+
     def greet(self) -> str:
         """Return the greeting in role, "" for none."""
         ...

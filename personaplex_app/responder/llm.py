@@ -30,6 +30,8 @@ STYLE_PROMPT = (
 class Fallback(Protocol):
     """The responder that answers when the model fails; it also gets the model's turns, for its memory."""
 
+    @property
+    def pace(self) -> float: ...
     def greet(self) -> str: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
     def record_played(self, agent_text: str, interrupted: bool) -> None: ...
@@ -74,6 +76,10 @@ class LlmResponder:
         self._closed = False
         self._paused_until_s = 0.0
         self.notice: str | None = None
+
+    @property
+    def pace(self) -> float:
+        return self._fallback.pace
 
     def greet(self) -> str:
         """Return the fallback's greeting, which needs no model."""

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from .everyday.state import EverydayState
 from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
@@ -68,6 +69,7 @@ class Memory:
     told_stories: tuple[str, ...] = ()
     refusals: int = 0
     line_uses: Counter[str] = field(default_factory=Counter)
+    everyday: EverydayState = EverydayState()
 
     def copy(self) -> Memory:
         """Return a memory that can be changed without changing this one."""

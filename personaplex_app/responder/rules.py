@@ -19,6 +19,8 @@ from .answers import Answerer, find_statement
 from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
+from .everyday.layer import Everyday
+from .everyday.turn import Turn
 from .facts import read_brief
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
@@ -89,9 +91,11 @@ class RuleResponder:
         self._manners = Manners.load()
         self._manner = self._manners.manner_for(self._brief, encoder)
         self._style = self._manner.styled(self._dialogue.style_for(prompt))
+        self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
         self._turns = 0
+        self.pace = 1.0
 
     @property
     def style(self) -> str:
@@ -101,15 +105,17 @@ class RuleResponder:
         """Return the greeting in role."""
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
-        draft.sentences = self._manner.greeting(
-            self._sentences(slots, self._line(slots, "greet") or "Hello.")
-        )
+        game = self._everyday.greeting(draft.memory, slots.value)
+        line = self._line(slots, "greet") or "Hello."
+        greeting = list(game.sentences) if game else self._sentences(slots, line)
+        draft.sentences = self._manner.greeting(greeting)
         return draft.reply_text
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
         draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
+        self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def record_played(self, agent_text: str, interrupted: bool) -> None:
@@ -187,7 +193,11 @@ class RuleResponder:
         """
         style = self._style
         memory = draft.memory
-        # before the facts: "repeat that" or "stop" must not be looked up in them
+        said = Turn(text, turn.question, turn.fits)
+        everyday = self._everyday.reply(said, memory, slots.value)
+        if everyday:
+            return list(everyday.sentences)
+        # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
@@ -203,11 +213,17 @@ class RuleResponder:
             sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
             if sentences:
                 return sentences
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            if meant:
+                return list(meant.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
         if answer:
             memory.query = answer.query
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
             return list(answer.sentences)
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        if reflected:
+            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
