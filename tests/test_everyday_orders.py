@@ -186,6 +186,6 @@ def test_order_one_thing_takes_the_place_of_another():
     talk = EverydayTalk(prompt=f"{prompt} A cappuccino costs $4. A bagel is $2.75.")
     talk.say("Can I get a latte and two bagels?")
     assert "nine dollars fifty" in talk.say("Make the latte a cappuccino instead.")
-    assert "It goes to Five Oak Street" in talk.talk(
+    assert "It goes to five Oak Street" in talk.talk(
         "Can you deliver to five Oak Street?", "That's everything, thanks."
     )

@@ -106,9 +106,9 @@ class RuleResponder:
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
         game = self._everyday.greeting(draft.memory, slots.value)
-        line = self._line(slots, "greet") or "Hello."
-        greeting = list(game.sentences) if game else self._sentences(slots, line)
-        draft.sentences = self._manner.greeting(greeting)
+        draft.sentences = self._manner.greeting(
+            list(game.sentences) if game else self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        )
         return draft.reply_text
 
     def reply(self, user_text: str) -> Iterator[str]:
@@ -183,7 +183,9 @@ class RuleResponder:
             memory.last_answer = plain
         if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
             sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
-        return self._manner.spoken(sentences, memory)
+        # whoever grieves or fears is spoken to plainly
+        grave = memory.everyday.feeling not in ("", "joy")
+        return sentences if grave else self._manner.spoken(sentences, memory)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
         """Return the first of these that applies.

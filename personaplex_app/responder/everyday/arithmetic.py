@@ -148,10 +148,11 @@ def spoken(value: Fraction, digits: int = 3) -> tuple[str, bool]:
     rounded = round(value, digits)
     if rounded == 0 and value:
         return f"{float(value):.{digits + 4}f}".rstrip("0").rstrip("."), False
+    # with commas, or 1900 would be said as a year
     text = (
-        f"{float(rounded):.{digits}f}".rstrip("0").rstrip(".")
+        f"{float(rounded):,.{digits}f}".rstrip("0").rstrip(".")
         if rounded.denominator > 1
-        else str(int(rounded))
+        else f"{int(rounded):,}"
     )
     return text.replace("-", "minus "), rounded == value
 
@@ -164,7 +165,7 @@ def _expression(form: str, last: str) -> str | None:
     text = question["sum"]
     if last:
         number = f"({last})"
-        shown = spoken(Fraction(last), 9)[0].replace("minus ", "-")
+        shown = spoken(Fraction(last), 9)[0].replace("minus ", "-").replace(",", "")
         text = _OF_LAST.sub(lambda m: m[0].removesuffix(m[1]) + shown, text)
         if on_last := _ON_LAST.match(text):
             rest = re.sub(r"^by", "times" if "multiply" in text else "divided by", on_last["rest"])
@@ -186,7 +187,7 @@ def _read(form: str, expression: str) -> str:
     said = re.search(r"\b(?:\w+ percent of|square root of|half of|third of|quarter of) [\w. -]+$", form)
     if said and "(" in expression:
         return said[0][:1].upper() + said[0][1:]
-    text = expression.strip()
+    text = re.sub(r"\b\d{4,}\b(?!\.)", lambda m: f"{int(m[0]):,}", expression.strip())
     if "(" in text:
         return "That"
     for sign, word in _SPOKEN:

@@ -128,7 +128,7 @@ class Orders:
                 f" all.{where}{wishes}{ask}",
                 True,
             )
-        if found := turn.search(_ADDRESS):
+        if found := _ADDRESS.search(text):
             address = (found["to"] or found["bare"]).strip().title()
             talk.note(order=replace(order, address=address))
             return reply(
