@@ -49,7 +49,7 @@ def ask_all(part, encoder):
     return answerable, wrong, unhedged
 
 
-@pytest.mark.parametrize(("part", "answerable", "share"), [("chosen_on", 40, 0.8), ("shown_on", 50, 0.75)])
+@pytest.mark.parametrize(("part", "answerable", "share"), [("chosen_on", 40, 0.8), ("shown_on", 50, 0.7)])
 def test_responder_finds_most_of_what_is_asked_in_other_words(encoder, part, answerable, share):
     asked, wrong, unhedged = ask_all(part, encoder)
     print(f"{part}: {asked - len(wrong)} of {asked} right, {len(unhedged)} unanswerable ones not hedged")
