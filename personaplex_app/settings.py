@@ -48,6 +48,12 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", text):
+        raise ValueError("auto, cpu, cuda or cuda:N")
+    return text
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
         raise ValueError("1 or 0")
@@ -71,6 +77,12 @@ def _key(text: str) -> str:
             f"the key alone and whole, and it holds {shorten(found)}, which is no part of one; copy it again,"
             " without quotes, spaces or a mark for what a page leaves out"
         )
+    return text
+
+
+def _own_key(text: str) -> str:
+    """Return a key that the owner chose; it may be a phrase of several words."""
+    _key("".join(text.split(" ")))
     return text
 
 
@@ -253,7 +265,7 @@ class Settings:
         secret=True,
         also="HF_TOKEN",
     )
-    device: str = _setting("auto", str, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
+    device: str = _setting("auto", _device, "device of the PersonaPlex model: auto, cpu, cuda or cuda:N")
     dtype: str = _setting(
         "auto",
         _one_of("auto", "bfloat16", "float16", "float32"),
@@ -297,7 +309,7 @@ class Settings:
     auth: str = _setting("", _login, "login required on every route, as user:password", secret=True)
     api_key: str = _setting(
         "",
-        _key,
+        _own_key,
         "key accepted on every route as a bearer token, an X-API-Key header or an api_key= parameter",
         secret=True,
     )
@@ -309,7 +321,7 @@ class Settings:
     )
     gateway_key: str = _setting(
         "",
-        _key,
+        _own_key,
         "key for gateway adapters that require one; the app's own key is accepted there too",
         secret=True,
     )

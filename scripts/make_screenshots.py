@@ -23,6 +23,7 @@ import soxr
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from personaplex_app.ui.page_head import PREVIEW, PREVIEW_SIZE
 from personaplex_app.units import SAMPLE_RATE_HZ
 from scripts.lane_svg import lane_svg
 from tests.support.app_process import ROOT, AppProcess, app_process
@@ -177,11 +178,12 @@ def sessions(browser: Browser, app: AppProcess) -> None:
 
 
 def icon(browser: Browser, app: AppProcess) -> None:
-    """Render the thumbnail of a Space, and the icon for places that do not accept SVG."""
-    for drawing, width, height in ((ASSETS / "thumbnail.svg", 1200, 630), (ICON, 512, 512)):
+    """Render the picture that links to the page show, and the icon for places that do not accept SVG."""
+    drawings = ((ASSETS / "thumbnail.svg", PREVIEW, PREVIEW_SIZE), (ICON, ASSETS / "icon.png", (512, 512)))
+    for drawing, picture, (width, height) in drawings:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(drawing.as_uri())
-        (ASSETS / f"{drawing.stem}.png").write_bytes(small(page.screenshot()))
+        picture.write_bytes(small(page.screenshot()))
         page.close()
 
 

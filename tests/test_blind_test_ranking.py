@@ -50,10 +50,9 @@ def oracle(votes: list[Vote], names: list[str]) -> np.ndarray:
     return 1500 + 173.72 * (logs[:-1] - logs[-1])
 
 
-@pytest.mark.parametrize(
-    "votes", [listen(6, 30), listen(1, 3), [Vote("a", "amber", "dune", "left")] * 40, listen(40, 100)]
-)
-def test_rank_scores_agree_with_choix(votes):
+@pytest.mark.parametrize(("listeners", "votes_each"), [(6, 30), (1, 3), (0, 0), (40, 100)])
+def test_rank_scores_agree_with_choix(listeners, votes_each):
+    votes = listen(listeners, votes_each) or [Vote("a", "amber", "dune", "left")] * 40
     found = rank(votes, QUALITY, draws=10)
     expected = dict(zip(sorted(QUALITY), oracle(votes, sorted(QUALITY)), strict=True))
     for standing in found.standings:

@@ -10,7 +10,6 @@ import threading
 import anyio
 import httpx
 import numpy as np
-import pyloudnorm
 import pytest
 import soundfile
 
@@ -149,6 +148,8 @@ def alike(one: tuple[list[str], np.ndarray], other: tuple[list[str], np.ndarray]
 
 
 async def test_clones_preview_is_what_was_picked_at_its_loudness(client, wav):
+    import pyloudnorm  # it brings scipy, which takes seconds to import
+
     answer = await client.post("/api/clones/preview", params=YES, content=wav)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     found = answer.json()

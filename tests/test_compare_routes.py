@@ -11,7 +11,6 @@ from dataclasses import replace
 import anyio
 import httpx
 import numpy as np
-import pyloudnorm
 import pytest
 import soundfile
 
@@ -159,6 +158,8 @@ def sound(answer) -> np.ndarray:
 
 
 def loudness_lufs(samples: np.ndarray) -> float:
+    import pyloudnorm  # it brings scipy, which takes seconds to import
+
     return pyloudnorm.Meter(24_000).integrated_loudness(samples)
 
 

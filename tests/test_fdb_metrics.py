@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import jensenshannon
 
 from personaplex_app.evaluation.fdb import metrics
 from personaplex_app.protocol_events import Word
@@ -156,6 +155,8 @@ def test_frequency_is_a_second_and_none_without_length():
 
 
 def test_divergence_agrees_with_scipy_on_the_binned_distributions():
+    from scipy.spatial.distance import jensenshannon  # scipy takes seconds to import
+
     spans, duration_s, human = [(0.6, 1.0), (3.1, 3.5), (3.2, 3.3)], 7.3, [0.0, 1.0, 3.0, 0.5]
     bins = int(7.3 / 0.2) + 1
     agent = np.full(bins, 1e-10)

@@ -180,6 +180,25 @@ def test_classic_persona_of_an_operators_file_is_chosen_in_the_page(
         expect(page.locator('[data-part="examples"]')).to_contain_text("How much is a tomato plant?")
 
 
+def test_classic_role_is_shared_by_a_link(app: AppProcess, browser: Browser) -> None:
+    role = "You are Otto & sell 100 % of your pears."
+    with visitor(browser) as page:
+        app.until_ready()
+        open_page(page, f"{app.url}?persona=garden-centre&voice=deep")
+        expect(page.locator("#talk-persona")).to_have_value("garden-centre")
+        expect(page.locator("#talk-voice")).to_have_value("deep")
+        page.fill("#talk-prompt", role)
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Share this role").click()
+        expect(page.locator('[data-part="share-told"]')).to_contain_text("Copied")
+        link = page.evaluate("() => navigator.clipboard.readText()")
+        assert link.startswith(f"{app.url}/?persona=garden-centre&voice=deep#prompt=You+are+Otto")
+        page.goto("about:blank")
+        open_page(page, link.replace("voice=deep", "voice=nobody"))
+        expect(page.locator("#talk-prompt")).to_have_value(role)
+        expect(page.locator('[data-part="share-told"]')).to_have_text("The link's voice is not here.")
+
+
 def test_classic_voice_is_heard_and_chosen_before_a_talk(
     app: AppProcess, browser: Browser, microphone: Microphone
 ) -> None:

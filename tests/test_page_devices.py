@@ -12,7 +12,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess, app_process
-from .support.browser import expect_state, open_page, start_talk, stop_talk, until_true, visitor
+from .support.browser import (
+    expect_state,
+    forget_played,
+    open_page,
+    start_talk,
+    stop_talk,
+    until_true,
+    visitor,
+)
 from .support.faulty_proxy import Line, LinkFaults, faulty_proxy
 from .test_page_talk import wait_for_tone
 
@@ -130,6 +138,36 @@ def test_microphone_that_is_muted_or_taken_away_is_told_and_another_one_taken(
         wait_for_tone(page, heard=True)
         expect(notice(page)).to_be_hidden()
         stop_talk(page)
+
+
+def test_devices_are_tried_before_a_talk_changed_in_it_and_remembered(
+    app: AppProcess, browser: Browser
+) -> None:
+    with visitor(browser) as page:
+        page.add_init_script(CONTEXTS)
+        open_page(page, app.url)
+        microphone, loudspeaker = (
+            page.locator(f'[data-part="{kind}"]') for kind in ("audioinput", "audiooutput")
+        )
+        told = page.locator('[data-part="devices-told"]')
+        page.get_by_text("Microphone and loudspeaker").click()
+        page.get_by_role("button", name="Try them").click()
+        expect(told).to_contain_text("Two notes were played")
+        until_true(page, "() => document.querySelector('[data-part=devices-level]').value > 0.1")
+        loudspeaker.select_option(label="Fake Audio Output 1")
+        until_true(page, "() => contexts.at(-1).sinkId !== ''")
+        start_talk(page)  # which ends the trial
+        until_true(page, "() => tracks[0].readyState === 'ended'")
+        assert page.evaluate("contexts.at(-1).sinkId") == loudspeaker.input_value() != ""
+        microphone.select_option(label="Fake Audio Input 2")
+        until_true(page, "() => tracks.length === 3 && tracks[1].readyState === 'ended'")
+        assert page.evaluate("tracks[2].getSettings().deviceId") == microphone.input_value()
+        forget_played(page)
+        wait_for_tone(page, heard=True)
+        stop_talk(page)
+        open_page(page, app.url)
+        page.get_by_text("Microphone and loudspeaker").click()
+        expect(microphone.locator("option:checked")).to_have_text("Fake Audio Input 2")
 
 
 def test_page_that_comes_back_from_the_cache_has_ended_its_talk(app: AppProcess, browser: Browser) -> None:

@@ -1,9 +1,12 @@
 """What browsers are told about every answer, and the page's text that is made once for all."""
 
+import re
+
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -12,6 +15,7 @@ from starlette.routing import Route
 
 from personaplex_app.server.page_cache import KEPT_S, MOST_KEPT, PageCache
 from personaplex_app.server.page_headers import PageHeaders
+from personaplex_app.ui.page_head import PREVIEW, PREVIEW_SIZE, with_head
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +58,10 @@ async def test_browsers_are_told_to_stay_with_a_certificate_they_know(base, cert
     assert ("strict-transport-security" in await headers_of(base=base, certified=certified)) is told
 
 
+def titled(page, scope):
+    return page.replace(b"</head>", f"{scope['path']} of ours</head>".encode())
+
+
 class Page:
     """A page that counts how often it was made."""
 
@@ -63,7 +71,7 @@ class Page:
         self.running = self.most_running = 0
         routes = [Route(path, self.page) for path in ("/", "/config", "/other")]
         routes.append(Route("/broken", self.page))
-        middleware = [Middleware(PageCache, "let a;", lambda: self.now_s)]
+        middleware = [Middleware(PageCache, titled, lambda: self.now_s)]
         transport = httpx.ASGITransport(Starlette(routes=routes, middleware=middleware))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://app.test")
 
@@ -82,7 +90,7 @@ async def test_page_is_made_once_for_each_address_and_anew_after_a_while():
         assert (await client.get("/")).status_code == 500  # not kept
         answers = [await client.get("/", params={"x": n}) for n in range(3)]
         assert {answer.text for answer in answers} == {
-            "<html><head><script>let a;</script></head>http://app.test/?x=0</html>"
+            "<html><head>/ of ours</head>http://app.test/?x=0</html>"
         }
         assert len(page.made) == 2
         await client.get("/", headers={"Host": "other.test"})
@@ -111,3 +119,26 @@ async def test_page_asked_for_its_head_alone_keeps_its_length():
     async with page.client as client:
         await client.head("/")
         assert int((await client.head("/")).headers["content-length"]) > 0
+
+
+def test_link_to_the_page_shows_its_name_sentence_and_picture_and_nothing_of_its_makers():
+    theirs = b"""<head><meta property="og:title" content="Gradio" />
+      <meta
+        property="og:image" content="https://elsewhere.test/x.jpg" />
+      <meta name="twitter:creator" content="@teamGradio" />
+      <meta name="viewport" content="width=device-width" />"""
+    scope = {"type": "http", "scheme": "https", "path": "/voice/", "root_path": "/voice", "query_string": b""}
+    head = with_head(theirs, {**scope, "headers": [(b"host", b"app.test")]}).decode()
+    assert not re.search('gradio"|teamGradio|elsewhere', head, re.I)
+    assert '<meta name="viewport"' in head
+    told = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', head))
+    assert told["og:url"] == "https://app.test/voice/"
+    assert told["og:image"] == f"https://app.test/voice/gradio_api/file={PREVIEW}"
+    assert told["og:title"].startswith("PersonaPlex")
+    assert told["description"] == told["og:description"] != ""
+    with Image.open(PREVIEW) as picture:
+        assert picture.size == PREVIEW_SIZE
+
+
+def test_what_is_no_page_is_left_as_it_is():
+    assert with_head(b'{"title": "Gradio"}', {}) == b'{"title": "Gradio"}'

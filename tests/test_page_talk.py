@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile as sf
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from personaplex_app.units import SAMPLE_RATE_HZ
 
@@ -109,6 +110,33 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         page.click(".button-play")
         expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
         assert not strangers
+
+
+def test_start_pressed_before_the_page_can_obey_starts(app: AppProcess, browser: Browser) -> None:
+    with visitor(browser) as page:
+        held: list[Route] = []
+        page.add_init_script("""
+          navigator.wakeLock.request = async () => {
+            window.__awake = true;
+            return { release: async () => { window.__awake = false; } };
+          };
+        """)
+        for late in ("**/page.js", "**/voice/status"):
+            page.route(late, lambda route: held.append(route))
+        with page.expect_request("**/page.js"):
+            page.goto(app.url)
+        page.click("#talk-start")
+        with page.expect_request("**/voice/status"):
+            held.pop().continue_()
+        expect(page.locator("#talk-status")).to_contain_text("as soon as")
+        page.unroute("**/voice/status")
+        held.pop().continue_()
+        expect_state(page, "live")
+        expect(page).to_have_title(re.compile("^Talking · PersonaPlex"))
+        until_true(page, "() => window.__awake")
+        stop_talk(page)
+        expect(page).to_have_title(re.compile("^PersonaPlex"))
+        until_true(page, "() => window.__awake === false")
 
 
 @pytest.mark.parametrize("tracks", [True, False])

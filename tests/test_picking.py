@@ -6,7 +6,6 @@ import io
 import struct
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soundfile
 import soxr
@@ -170,6 +169,8 @@ def test_pick_from_a_long_recording_is_ten_seconds_at_most(picker, spoken):
 
 
 def test_loudness_of_what_is_picked_is_the_models(picker, spoken):
+    import pyloudnorm  # it brings scipy, which takes seconds to import
+
     for gain in (0.05, 1.0):
         levelled = at_loudness(picker.pick(spoken * np.float32(gain)).samples, CLONE_LUFS)
         assert pyloudnorm.Meter(RATE_HZ).integrated_loudness(levelled.astype(np.float64)) == pytest.approx(

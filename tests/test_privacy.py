@@ -55,13 +55,16 @@ def watched(tmp_path):
     [
         ["-m", "personaplex_app", "doctor"],
         ["-m", "personaplex_app", "offline", "--engine=echo", f"--input-wav={RECORDING}"],
+        ["-m", "personaplex_app", "evaluate", "run", "--engine=echo", "--scenarios", "silence"],
         ["-c", VOICE_DETECTOR],
     ],
-    ids=["doctor", "offline", "notebook"],
+    ids=["doctor", "offline", "evaluate", "notebook"],
 )
 def test_command_looks_nothing_up_and_leaves_nothing_at_home(watched, tmp_path, arguments):
     if "offline" in arguments:
         arguments = [*arguments, f"--output-wav={tmp_path / 'o.wav'}", f"--output-text={tmp_path / 'o.json'}"]
+    if "evaluate" in arguments:
+        arguments = [*arguments, f"--out={tmp_path / 'run'}"]
     ended = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=watched, capture_output=True, text=True
     )

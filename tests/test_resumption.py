@@ -119,6 +119,32 @@ async def test_token_that_is_not_good_is_refused_in_one_way_and_the_talk_is_not_
             talking.leave()
 
 
+async def test_token_is_good_again_when_the_line_broke_before_the_next_one_came(tmp_path):
+    async with (
+        open_app_state(ScriptedEngine(silence), tmp_path) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
+        talking = begin(tasks, app_state)
+        token = await token_of(talking)
+        for _ in range(2):
+            talking.say(None)
+            talking = caller(tasks, app_state, "resume", token=token)
+            unseen = await token_of(talking)
+        late = caller(tasks, app_state, "resume", token=token)
+        await until(lambda: late.closed)  # the one that came by it is still here
+        assert late.events("ended")[0]["reason"] == "cannot_resume"
+        talking.say_frames(1)
+        await until(lambda: talking.count(Kind.AUDIO))
+        talking.say(None)
+        late = caller(tasks, app_state, "resume", token=token)
+        await until(lambda: late.closed)  # it got the next
+        assert late.events("ended")[0]["reason"] == "cannot_resume"
+        talking = caller(tasks, app_state, "resume", token=unseen)
+        assert await token_of(talking) not in (token, unseen)
+        talking.leave()
+    assert not app_state.resumptions._offers
+
+
 async def test_resume_in_mid_talk_is_told_and_changes_nothing(tmp_path):
     async with (
         open_app_state(ScriptedEngine(silence), tmp_path) as app_state,

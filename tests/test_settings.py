@@ -27,6 +27,8 @@ def test_settings_flag_goes_before_the_environment():
         ("PORT", "80000", "PERSONAPLEX_PORT.*80000.*65535"),
         ("ENGINE", "gpt", "gpt.*auto, personaplex, remote, classic, echo"),
         ("SLOTS", "many", "whole number"),
+        ("DEVICE", "gpu", "PERSONAPLEX_DEVICE.*gpu.*auto, cpu, cuda or cuda:N"),
+        ("DEVICE", "cuda:", "cuda:N"),
         ("SHARE", "maybe", "1 or 0"),
         ("LLM_URL", "localhost:8000", "http"),
         ("VOTES_DATASET", "votes", "OWNER/NAME"),
@@ -57,25 +59,23 @@ def test_settings_bad_secret_is_not_repeated():
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "PERSONAPLEX_LLM_KEY",
-        "PERSONAPLEX_JUDGE_KEY",
-        "PERSONAPLEX_REMOTE_KEY",
-        "PERSONAPLEX_API_KEY",
-        "PERSONAPLEX_GATEWAY_KEY",
-        "PERSONAPLEX_HF_TOKEN",
-        "HF_TOKEN",
-    ],
+OWN_KEYS = ("PERSONAPLEX_API_KEY", "PERSONAPLEX_GATEWAY_KEY")
+OTHERS_KEYS = (
+    "PERSONAPLEX_LLM_KEY",
+    "PERSONAPLEX_JUDGE_KEY",
+    "PERSONAPLEX_REMOTE_KEY",
+    "PERSONAPLEX_HF_TOKEN",
+    "HF_TOKEN",
 )
+
+
+@pytest.mark.parametrize("name", [*OWN_KEYS, *OTHERS_KEYS])
 @pytest.mark.parametrize(
     ("key", "odd"),
     [
         ("sk-…abc", "…"),
         ("“sk-abc”", "“"),
         ("sk–abc", "–"),
-        ("sk abc", " "),
         ("sk\nabc", "\n"),
         ("sk-abcü", "ü"),
         ('"sk-abc"', '"'),
@@ -92,6 +92,17 @@ def test_settings_key_that_cannot_be_sent_is_refused_without_showing_it(name, ke
     assert said.startswith(f"{name} cannot be used; it must be the key alone")
     assert f"holds {shorten(odd)}, which" in said
     assert key.strip("\"'“”") not in said
+
+
+@pytest.mark.parametrize("name", OTHERS_KEYS)
+def test_settings_key_of_another_service_has_no_space(name):
+    with pytest.raises(UsageError, match="holds ' ', which"):
+        Settings.read({name: "sk abc"})
+
+
+def test_settings_own_key_may_be_a_phrase():
+    settings = Settings.read(dict.fromkeys(OWN_KEYS, "correct horse battery"))
+    assert settings.api_key == settings.gateway_key == "correct horse battery"
 
 
 def test_settings_key_is_taken_as_it_is_and_freed_of_blanks_around_it():

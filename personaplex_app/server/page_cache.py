@@ -14,6 +14,8 @@ KEPT_S = 30.0
 MOST_KEPT = 32
 PATHS = ("", "/", "/config")
 
+Rewrite = Callable[[bytes, Scope], bytes]
+
 
 @dataclass(frozen=True)
 class _Answer:
@@ -25,12 +27,12 @@ class PageCache:
     """ASGI middleware, behind the login: answers `/` and `/config` as it did before, for a while.
 
     The page is the same for everybody; its links depend on the address it is asked by. It is made for one
-    request at a time, however many ask. `script` comes before all else in its head.
+    request at a time, however many ask. `rewrite` returns what is said in place of an answer's body.
     """
 
-    def __init__(self, app: ASGIApp, script: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: ASGIApp, rewrite: Rewrite, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
-        self._head = f"<head><script>{script}</script>".encode()
+        self._rewrite = rewrite
         self._clock = clock
         self._answers: dict[tuple[str, ...], _Answer] = {}
         self._making = anyio.Lock()
@@ -63,9 +65,7 @@ class PageCache:
 
         await self._app(scope, receive, collect)
         if messages and messages[0].get("status") == 200:
-            body = b"".join(message.get("body", b"") for message in messages).replace(
-                b"<head>", self._head, 1
-            )
+            body = self._rewrite(b"".join(message.get("body", b"") for message in messages), scope)
             start = {**messages[0], "headers": list(messages[0]["headers"])}
             if scope["method"] == "GET":
                 MutableHeaders(scope=start)["content-length"] = str(len(body))

@@ -42,7 +42,7 @@ class _Offer(Generic[T]):
 
 
 class Resumptions(Generic[T]):
-    """Which talk a token continues: random, good once, and only for who began the talk.
+    """Which talk a token continues: random, and only for who began the talk.
 
     Like the tokens of leases they are not bound to an address: who changes networks has a new one.
     """
@@ -56,20 +56,60 @@ class Resumptions(Generic[T]):
         self._offers[token] = _Offer(talk, caller.tenant, caller.owner)
         return token
 
-    def claim(self, token: str, caller: Principal) -> T:
-        """Return the token's talk and use the token up. Raises: CannotResume."""
+    def find(self, token: str, caller: Principal) -> T:
+        """Return the token's talk, which then uses the token up. Raises: CannotResume."""
         offer = self._offers.get(token)
         if offer is None or (offer.tenant, offer.owner) != (caller.tenant, caller.owner):
-            raise CannotResume(
-                "There is no talk here to come back to: it has ended, or this token was used already or is"
-                " not yours. Start a new talk."
-            )
-        del self._offers[token]
+            raise cannot_resume()
         return offer.talk
 
     def withdraw(self, token: str) -> None:
         """Forget a token, for its talk is over."""
         self._offers.pop(token, None)
+
+
+class TalkTokens(Generic[T]):
+    """The tokens of one talk, each good once: the next one and, as long as its client has not shown that it
+    got that, the one by which the client came. The line may break in between.
+    """
+
+    def __init__(self, resumptions: Resumptions[T], talk: T) -> None:
+        self._resumptions = resumptions
+        self._talk = talk
+        self._next = ""
+        self._unsettled = ""
+
+    def renew(self, caller: Principal) -> str:
+        """Return the next token, for the client of `caller`."""
+        self._next = self._resumptions.offer(self._talk, caller)
+        return self._next
+
+    def use(self, token: str, connected: bool) -> None:
+        """Use a token up. Raises: CannotResume where its client is `connected` by it already."""
+        if token == self._unsettled and connected:
+            raise cannot_resume()
+        for other in {self._next, self._unsettled} - {token}:
+            self._resumptions.withdraw(other)
+        self._unsettled = token
+
+    def settle(self) -> None:
+        """Note that the client, from which something has come, has the next token."""
+        if self._unsettled:
+            self._resumptions.withdraw(self._unsettled)
+            self._unsettled = ""
+
+    def withdraw(self) -> None:
+        """Forget all tokens, for the talk is over."""
+        self.settle()
+        self._resumptions.withdraw(self._next)
+
+
+def cannot_resume() -> CannotResume:
+    """Return the one answer to every token that is not good."""
+    return CannotResume(
+        "There is no talk here to come back to: it has ended, or this token was used already or is"
+        " not yours. Start a new talk."
+    )
 
 
 @dataclass(frozen=True)
@@ -127,6 +167,10 @@ class ResumableChannel:
         # sound that was on its way when a client came back is not for it
         self._stale_sound = False
         self._attached = anyio.Event()
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
     async def until_lost(self) -> None:
         """Wait until there is no connection."""

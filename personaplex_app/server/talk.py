@@ -69,7 +69,7 @@ from .entry_point import EntryPoint
 from .leasing import UsableEngine, talk_lease_s, usable_engine
 from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
-from .resumption import RESUME_S, Carried, ResumableChannel
+from .resumption import RESUME_S, Carried, ResumableChannel, TalkTokens
 from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Talk:
         self._talk: TalkRunner | None = None
         # the talk that this connection carries, in place of one of its own
         self._carried: Carried | None = None
-        self._token = ""
+        self._tokens = TalkTokens(app_state.resumptions, self)
         self._orders: deque[Interrupt | SamplingChange] = deque()
         self._ordered = anyio.Event()
         self._behind = False
@@ -208,6 +208,7 @@ class Talk:
                 end = end_reasons.GIVEN_UP if self._channel.resumable else end_reasons.SILENT
                 return self._finish(end)
             heard_s = time.monotonic()
+            self._tokens.settle()
             self._take(order)
             # a receive that has messages waiting gives nobody else a turn, neither the writer nor other talks
             await anyio.lowlevel.checkpoint()
@@ -289,21 +290,21 @@ class Talk:
         self._channel.resumable = wanted and not leased
         if self._channel.resumable:
             owner = self._caller.with_owner_key(self._request.owner)
-            self._token = self._app_state.resumptions.offer(self, owner)
-            self._tell(Resumable(self._token, RESUME_S))
+            self._tell(Resumable(self._tokens.renew(owner), RESUME_S))
 
     def _resume(self, order: Resume) -> None:
         """Give this connection to the talk that it continues. Raises: CannotResume."""
         owner = self._caller.with_owner_key(order.owner or self._request.owner)
-        talk = self._app_state.resumptions.claim(order.token, owner)
-        self._carried = talk._carry_on(self._first_channel, self._entry, order.received)
+        talk = self._app_state.resumptions.find(order.token, owner)
+        self._carried = talk._carry_on(self._first_channel, self._entry, order)
         self._scope.cancel()
 
-    def _carry_on(self, channel: Channel, entry: EntryPoint, received: int | None) -> Carried:
+    def _carry_on(self, channel: Channel, entry: EntryPoint, order: Resume) -> Carried:
         """Go on over another connection: silence stands for what was not heard of its user, and it hears the
-        agent from now on.
+        agent from now on. Raises: CannotResume.
         """
-        carried = self._channel.attach(channel, received)
+        self._tokens.use(order.token, self._channel.connected)
+        carried = self._channel.attach(channel, order.received)
         self._entry = entry
         self._audio_queue.fill()
         frames = self._talk.frames + self._audio_queue.waiting_frames if self._talk else 0
@@ -477,7 +478,7 @@ class Talk:
         if self._parted:
             return
         self._parted = True
-        self._app_state.resumptions.withdraw(self._token)
+        self._tokens.withdraw()
         end = self._end or end_reasons.LOST
         self._send_queue.close()
         last: list[ToClient] = [

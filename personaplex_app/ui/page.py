@@ -11,9 +11,8 @@ from gradio.themes import Base
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
 from . import evaluate, respond, static_tab
+from .page_head import PREVIEW, TITLE
 from .static import STATIC, read_static
-
-TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 
 # shared rules come first, so that a tab's own rules override them
 STYLES = (
@@ -53,7 +52,7 @@ class _Page(gr.Blocks):
 
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to be served with `page_options()`."""
-    gr.set_static_paths([STATIC])
+    gr.set_static_paths([PREVIEW])
     with _Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
     ) as page:

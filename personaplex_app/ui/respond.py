@@ -33,7 +33,8 @@ from ..sessions.admission import Admission
 from ..speech.speech_finder import NO_SPEECH
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
-from .static import STATIC, mount_script, read_static
+from .scripts import mount_script
+from .static import read_static
 
 MAX_CLIP_S = 120
 MAX_CLIP_BYTES = 48 << 20
@@ -134,9 +135,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
             value={"state": "idle"},
             label="answer",
             html_template=read_static("respond/respond.html"),
-            js_on_load=mount_script("respond/respond.js"),
+            js_on_load=mount_script("respond"),
             apply_default_css=False,
-            static_dir=STATIC.as_posix(),
             elem_id="respond-answer",
         )
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")

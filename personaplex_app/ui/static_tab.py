@@ -10,7 +10,8 @@ import gradio as gr
 
 from ..engine.lease_contract import LeasingEngine
 from ..server.app_state import AppState
-from .static import STATIC, mount_script, read_static
+from .scripts import mount_script
+from .static import read_static
 
 CLONE = "clone/clone-dialog.html"
 CLONE_HERE = f"<!-- {CLONE} -->"
@@ -25,9 +26,8 @@ def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Ta
     with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
             html_template=read_static(f"{name}/{name}.html").replace(CLONE_HERE, read_static(CLONE)),
-            js_on_load=mount_script(f"{name}/{name}.js"),
+            js_on_load=mount_script(name),
             apply_default_css=False,
-            static_dir=STATIC.as_posix(),
         )
     if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
         # the platform lends a device to the visitor whose event asks for it: this event runs as long as the

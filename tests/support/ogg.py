@@ -8,10 +8,18 @@ import struct
 def _crc(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = ((crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
+        crc = (crc << 8) & 0xFFFFFFFF ^ CRC_OF_BYTE[crc >> 24 ^ byte]
     return crc
+
+
+def _crc_of_byte(byte: int) -> int:
+    crc = byte << 24
+    for _ in range(8):
+        crc = ((crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
+    return crc
+
+
+CRC_OF_BYTE = [_crc_of_byte(byte) for byte in range(256)]
 
 
 def page(lacing: list[int], body: bytes, serial: int = 1, number: int = 0, flags: int = 0) -> bytes:

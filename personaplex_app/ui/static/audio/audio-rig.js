@@ -1,9 +1,13 @@
 // Microphone and loudspeaker of one talk. Threads of their own do the work; this file wires them.
 
+import { chosen } from "./devices.js";
 import { SAMPLE_RATE_HZ } from "./format.js";
 
 const CONSTRAINTS = {
-  audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+  channelCount: 1,
+  echoCancellation: true,
+  noiseSuppression: true,
+  autoGainControl: true,
 };
 const CODES = {
   SecurityError: "forbidden",
@@ -36,10 +40,23 @@ function refusal(error) {
   return /dismissed/i.test(error.message) ? "dismissed" : "refused";
 }
 
+/** The chosen microphone, another one where that is not there. */
+async function microphone() {
+  const id = chosen("audioinput");
+  const asked = (audio) => navigator.mediaDevices.getUserMedia({ audio });
+  if (!id) return asked(CONSTRAINTS);
+  try {
+    return await asked({ ...CONSTRAINTS, deviceId: { exact: id } });
+  } catch (error) {
+    if (!["OverconstrainedError", "NotFoundError"].includes(error.name)) throw error;
+    return asked(CONSTRAINTS);
+  }
+}
+
 async function openMicrophone() {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) throw new AudioTrouble("insecure");
   try {
-    return await navigator.mediaDevices.getUserMedia(CONSTRAINTS);
+    return await microphone();
   } catch (error) {
     throw new AudioTrouble(error.name === "NotAllowedError" ? refusal(error) : CODES[error.name], error);
   }
@@ -62,6 +79,7 @@ export class AudioRig {
     this.closed = false;
     this.output = new AudioContext({ sampleRate: SAMPLE_RATE_HZ, latencyHint: "interactive" });
     this.output.resume();
+    this.useLoudspeaker();
     this.leaving = new AbortController();
     this.reopening = false;
   }
@@ -138,7 +156,30 @@ export class AudioRig {
     if (track.muted) track.onmute();
   }
 
-  /** Take whichever microphone there is now in place of the one that went away. */
+  /** Take the "audioinput" or "audiooutput" that is chosen now. */
+  use(kind) {
+    if (kind === "audioinput") this.reopen();
+    else this.useLoudspeaker();
+  }
+
+  /** Play through the chosen loudspeaker, the system's own where that is gone or cannot be chosen. */
+  useLoudspeaker() {
+    this.output.setSinkId?.(chosen("audiooutput")).catch(() => {});
+  }
+
+  /** Play a note, for somebody who tries a loudspeaker. */
+  note(hz, after_s, length_s) {
+    const start_s = this.output.currentTime + after_s;
+    const note = new OscillatorNode(this.output, { frequency: hz });
+    const gain = new GainNode(this.output, { gain: 0 });
+    gain.gain.linearRampToValueAtTime(0.2, start_s + 0.02);
+    gain.gain.setTargetAtTime(0, start_s + 0.05, length_s / 4);
+    note.connect(gain).connect(this.output.destination);
+    note.start(start_s);
+    note.stop(start_s + length_s * 2);
+  }
+
+  /** Take whichever microphone is chosen, or there is, in place of the one that is open. */
   async reopen() {
     if (this.reopening) return;
     this.reopening = true;

@@ -89,6 +89,7 @@ export function limit({ reason, left_s }) {
 }
 
 export const TEXT = Object.freeze({
+  pressed: "It starts as soon as it is known who speaks…",
   ready: "Ready when you are. Your microphone opens when you start.",
   readyLease:
     "Ready when you are. Your microphone opens when you start, and a GPU is lent to you: " +
@@ -114,6 +115,8 @@ export const TEXT = Object.freeze({
   live: "You are talking. Speak over it whenever you like.",
   liveEcho: "You should hear yourself, a moment later.",
   muted: "Your microphone is muted; silence is sent.",
+  devicesUnnamed: "Their names are known once this page has had the microphone: try them, or talk.",
+  devicesTry: "Two notes were played, and the bar moves when you speak.",
   ending: "Ending…",
   lost: "The connection was lost. You can start again; meanwhile the recording of what was said is looked for.",
   lostFound: "The connection was lost. What was said until then is below; you can start again.",

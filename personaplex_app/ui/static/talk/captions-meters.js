@@ -112,6 +112,8 @@ export class Readouts {
     this.fields = Object.fromEntries(
       [...root.querySelectorAll("[data-readout]")].map((each) => [each.dataset.readout, each]),
     );
+    // a phone has no room for them beside the captions
+    part(root, "figures").open = matchMedia("(min-width: 700px)").matches;
     this.clear();
   }
 

@@ -204,6 +204,11 @@ export class LiveTalk {
     this.rig?.mute(on);
   }
 
+  /** Go on with the microphone or loudspeaker that is chosen now. */
+  useDevice(kind) {
+    if (this.ready) this.rig.use(kind);
+  }
+
   interrupt() {
     this.connection?.order("interrupt");
   }

@@ -5,6 +5,7 @@ import * as api from "../shared/api.js";
 import { h, part, say, show } from "../shared/dom.js";
 import { familyCards, familyOptions } from "../shared/families.js";
 import { TEXT, languageText } from "../shared/texts.js";
+import { RoleLink } from "./role-link.js";
 import { VoiceSamples } from "./voice-samples.js";
 
 // English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
@@ -28,6 +29,7 @@ export class Setup {
     this.voices = new Map();
     this.personas = new Map();
     this.limitChars = USUAL_LIMIT_CHARS;
+    this.link = new RoleLink(root, this);
     this.persona.addEventListener("change", () => this.choosePersona(this.persona.value));
     this.voice.addEventListener("change", () => this.chooseVoice(this.voice.value));
     this.prompt.addEventListener("input", () => this.promptChanged());
@@ -64,6 +66,7 @@ export class Setup {
       this.chooseVoice(voices[0]?.name);
     }
     if (before) this.restore(before);
+    this.link.follow(engine);
   }
 
   offerVoices(voices) {

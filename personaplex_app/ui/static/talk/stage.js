@@ -2,6 +2,8 @@
 // `data-state` of #talk-status are what style sheets and other programs see of it.
 
 import { linked, notify, part, say, show } from "../shared/dom.js";
+import { DevicePanel } from "./device-panel.js";
+import { WakeLock } from "./wake-lock.js";
 
 const PHASES = {
   idle: "idle",
@@ -12,6 +14,8 @@ const PHASES = {
   ended: "after",
   error: "idle",
 };
+// before the page's own title, for who looks at another tab of the browser
+const TITLES = { preparing: "Getting ready", queued: "In line", connecting: "Connecting", live: "Talking" };
 const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
 
 /**
@@ -23,10 +27,14 @@ const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
  */
 
 export class Stage {
-  constructor(root) {
+  /** @param {(kind: string) => void} deviceChanged see `DevicePanel` */
+  constructor(root, deviceChanged) {
     this.root = root;
     this.statusElement = root.querySelector("#talk-status");
     this.buttons = Object.fromEntries(BUTTONS.map((name) => [name, root.querySelector(`#talk-${name}`)]));
+    this.devices = new DevicePanel(root, deviceChanged);
+    this.wakeLock = new WakeLock();
+    this.title = document.title;
     this.state = "idle";
     this.phase = "idle";
   }
@@ -48,6 +56,11 @@ export class Stage {
     this.phase = state === "error" && facts.began ? "after" : PHASES[state];
     this.root.dataset.phase = this.phase;
     this.statusElement.dataset.state = state;
+    document.title = [TITLES[state], this.title].filter(Boolean).join(" · ");
+    this.wakeLock.keep(this.busy);
+    if (this.busy) this.devices.rest();
+    // only now may their names be known
+    if (state === "live") this.devices.offer();
     this.tell(text);
     const bar = part(this.root, "status-progress");
     show(bar, progress !== null);

@@ -8,7 +8,7 @@ import { Recording } from "../shared/recording.js";
 import { TEXT, whenIdle } from "../shared/texts.js";
 import { Captions, Meters, Readouts } from "./captions-meters.js";
 import { EngineLine } from "./engine-line.js";
-import { keyMeaning } from "./keys.js";
+import { obeyKeys } from "./keys.js";
 import { finished, forget, remember, remembered } from "./last-talk.js";
 import { LiveTalk } from "./live-talk.js";
 import { Sampling } from "./sampling.js";
@@ -32,10 +32,11 @@ class TalkPage {
   constructor(root, trigger) {
     this.root = root;
     this.trigger = trigger;
-    this.stage = new Stage(root);
+    this.stage = new Stage(root, (kind) => this.talk?.useDevice(kind));
     this.status = null; // of the server, once it answered
     this.talk = null; // the one that runs
     this.began = false; // a talk has begun since the page was as new
+    this.pressed = false; // Start was, before it was known who speaks
     this.leased = false;
     this.laneElement = root.querySelector("#talk-lane");
     this.engineLine = new EngineLine(root);
@@ -48,12 +49,13 @@ class TalkPage {
     this.poll = new StatusPoll({
       wanted: () => this.state !== "live",
       status: (status) => this.takeStatus(status),
-      lost: (text) => this.state === "idle" && this.enter("idle", text),
+      lost: (text) => this.lost(text),
     });
     this.listen();
     nameHost(root);
     this.enter("idle", "Looking for the engine…");
     this.recover();
+    if ("pressed" in this.stage.buttons.start.dataset) this.start();
     this.poll.ask();
   }
 
@@ -64,7 +66,7 @@ class TalkPage {
     stop.addEventListener("click", () => this.stop());
     mute.addEventListener("click", () => this.mute(!this.muted));
     hush.addEventListener("click", () => this.talk?.interrupt());
-    document.addEventListener("keydown", (event) => this.key(event));
+    obeyKeys(this);
     // a page that goes frees its place at once; it may come back as it was
     window.addEventListener("pagehide", () => this.leave());
     window.addEventListener("pageshow", ({ persisted }) => persisted && this.recover(TEXT.restored));
@@ -96,6 +98,12 @@ class TalkPage {
     this.sampling.fill(status);
     this.showEngine(status.engine);
     if (this.state === "idle") this.enter(...whenIdle(status));
+    if (this.pressed) this.start();
+  }
+
+  lost(text) {
+    this.pressed = false;
+    if (this.state === "idle") this.enter("idle", text);
   }
 
   showEngine(engine, speaking = false) {
@@ -108,6 +116,11 @@ class TalkPage {
   /** Start a talk; `engine` names another than the page's own. */
   async start(engine = "") {
     if (this.stage.busy) return;
+    this.pressed = !this.status;
+    if (this.pressed) {
+      this.enter("idle", TEXT.pressed);
+      return;
+    }
     const problem = this.setup.problem() ?? this.sampling.problem();
     if (problem) {
       this.notify(problem);
@@ -279,21 +292,5 @@ class TalkPage {
     const found = await this.offer(id, RECORDING_PATIENCE_MS);
     if (!found && this.state === "ended") this.enter("ended", TEXT.reloadedGone);
     forget();
-  }
-
-  // keys
-
-  key(event) {
-    // another tab of the page is in view
-    if (this.root.offsetParent === null) return;
-    const meaning = keyMeaning(event);
-    if (meaning === "start" && !this.stage.busy) {
-      event.preventDefault();
-      this.start();
-    } else if (meaning === "stop" && this.stage.busy) {
-      this.stop();
-    } else if (meaning === "mute" && this.state === "live") {
-      this.mute(!this.muted);
-    }
   }
 }
