@@ -13,8 +13,8 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -97,7 +97,7 @@ class Application:
                 Middleware(BodyLimit, UploadShares()),
                 Middleware(PageCache, with_head),
             ],
-            "exception_handlers": {RequestValidationError: _unfit},
+            "exception_handlers": {RequestValidationError: _unfit, ClientDisconnect: _left},
             "lifespan": self._lifespan,
             "docs_url": None,
             "redoc_url": None,
@@ -162,3 +162,8 @@ def _gradio_folder() -> TempFolder:
 async def _unfit(request: Request, error: Exception) -> JSONResponse:
     """Answer a body that does not fit, without what it holds: Gradio would encode all of it again."""
     return JSONResponse({"error": "bad_input", "message": "The body is not what this route takes."}, 422)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """Answer a caller who left in the middle of a body: nobody hears it, and nothing went wrong here."""
+    return Response(status_code=400)

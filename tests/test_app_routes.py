@@ -66,6 +66,35 @@ async def test_every_route_asks_for_the_login(made, door):
     assert not opened
 
 
+async def test_caller_who_leaves_in_the_middle_of_a_body_is_no_fault(made):
+    app = made(drain_s=0)
+    posts = [
+        path
+        for path, route in routes_of(app._asgi.routes)
+        if "POST" in (getattr(route, "methods", None) or ())
+    ]
+    assert len(posts) > 20
+    async with app.state.open():
+        for path in posts:
+            for kind in (b"application/json", b"multipart/form-data; boundary=x"):
+                await leave_in_the_middle(app, path, kind)  # which raises what nobody took
+
+
+async def leave_in_the_middle(app, path, content_type):
+    coming = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive():
+        return coming.pop() if len(coming) > 1 else coming[0]
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "http_version": "1.1", "query_string": b""}
+    headers = [(b"host", b"app.test"), (b"content-type", content_type), (b"content-length", b"9000")]
+    where = {"path": path, "raw_path": path.encode(), "server": ("app.test", 80), "client": ("1.2.3.4", 5)}
+    await app({**scope, **where, "headers": headers}, receive, send)
+
+
 async def test_every_websocket_asks_for_the_login(made):
     app = made(auth="ann:sesame")
     sockets = [path for path, route in routes_of(app._asgi.routes) if isinstance(route, WebSocketRoute)]
