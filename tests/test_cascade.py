@@ -42,7 +42,7 @@ QUESTION = "How much is the compost bin?"
 def classic():
     """An engine whose next talk gets the responder that the test puts into the list."""
     responders: list[ScriptedResponder] = []
-    engine = ClassicEngine(lambda config, notify: responders.pop(), max_sessions=2)
+    engine = ClassicEngine(lambda config, notify, *, encoder=None: responders.pop(), max_sessions=2)
     engine.load(lambda state: None)
     yield engine, responders
     engine.close()
@@ -412,7 +412,9 @@ def test_engine_prompt_too_long_names_the_limit(classic):
 
 def test_engine_not_loaded_cannot_open():
     with pytest.raises(EngineError, match="not loaded yet"):
-        ClassicEngine(lambda config, notify: ScriptedResponder()).open(SessionConfig("natural", "x"))
+        ClassicEngine(lambda config, notify, *, encoder=None: ScriptedResponder()).open(
+            SessionConfig("natural", "x")
+        )
 
 
 @pytest.mark.parametrize(
@@ -440,7 +442,7 @@ def test_talk_closed_ends_its_thread_and_its_responder(classic):
 
 def test_engine_closed_leaves_no_thread():
     before = set(threading.enumerate())
-    engine = ClassicEngine(lambda config, notify: ScriptedResponder(GREETING))
+    engine = ClassicEngine(lambda config, notify, *, encoder=None: ScriptedResponder(GREETING))
     stages = []
     engine.load(lambda state: stages.append(state.stage))
     engine.open(SessionConfig("deep", "x")).step(np.zeros(FRAME_SAMPLES, np.float32))

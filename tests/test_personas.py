@@ -64,6 +64,10 @@ def test_personas_shipped_file_holds_every_role():
         "product-demo",
         "sales-coach",
         "operations-assistant",
+        "guess-the-animal",
+        "twenty-questions",
+        "quiz-master",
+        "lighthouse-adventure",
     }
 
 

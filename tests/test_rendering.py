@@ -108,7 +108,9 @@ def test_render_same_seed_gives_the_same_bytes_and_another_seed_does_not(persona
 @pytest.mark.slow
 def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_same_again():
     answer = ("The compost bin costs eight dollars a month.",)
-    engine = ClassicEngine(lambda config, notify: ScriptedResponder("", answer), max_sessions=2)
+    engine = ClassicEngine(
+        lambda config, notify, *, encoder=None: ScriptedResponder("", answer), max_sessions=2
+    )
     engine.load(lambda state: None)
     try:
         asked = request(speak(QUESTION), SessionConfig("natural", "You sell bins."), room_s=4.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -11,21 +12,31 @@ import numpy as np
 
 from .. import __version__
 from ..engine.contract import Capabilities, EngineState, Notice, SessionConfig
-from ..errors import BadPrompt, CapacityError, EngineError, EngineUnavailable, UnknownVoice, shorten
+from ..errors import (
+    BadPrompt,
+    CapacityError,
+    EngineError,
+    EngineUnavailable,
+    UnknownVoice,
+    WeightsError,
+    shorten,
+)
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder, Responder
 from ..responder.language_model import LanguageModel
+from ..responder.sentence_encoder import SentenceEncoder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import ALWAYS_THERE, SAMPLE_TEXT, TIMBRES, Synthesiser, kept_sample, missing
 from ..speech.vad import VadModel
-from ..speech.weights import MAN, RECOGNISER, SPELLING, SYNTHESISER, VAD
+from ..speech.weights import MAN, RECOGNISER, SENTENCES, SPELLING, SYNTHESISER, VAD
 from ..units import SAMPLE_RATE_HZ
 from ..voices import Voice
 from .cascade import CascadeSession, Models
 from .phrases import plain_words
 from .workers import Worker
 
+_log = logging.getLogger(__name__)
 _SESSIONS_PER_CORE = 2
 # all sessions share one recogniser and one synthesiser, which more cores do not make faster
 _MAX_SESSIONS = 8
@@ -56,12 +67,17 @@ class ClassicEngine:
 
         `language_model` is what its responders ask, started and closed with the engine.
         """
-        weights = " ".join(part.sha256[:16] for part in (RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD))
+        parts = [RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD]
+        # optional, and with it the answers are others
+        if SENTENCES.is_installed:
+            parts.append(SENTENCES)
+        weights = " ".join(part.sha256[:16] for part in parts)
         self.identity = f"classic {__version__} {responder} {weights}"
         self._make_responder = make_responder
         self._language_model = language_model
         self._max_sessions = max_sessions or min(_MAX_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._models: Models | None = None
+        self._encoder: SentenceEncoder | None = None
         self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self._sessions: set[_OwnedSession] = set()
@@ -98,6 +114,8 @@ class ClassicEngine:
             recogniser = Recogniser()
             report(EngineState("loading", "speech synthesis", 0.5))
             synthesiser = Synthesiser()
+            report(EngineState("loading", "the meaning of sentences", 0.7))
+            self._encoder = _load_encoder()
         except ImportError as error:
             raise EngineUnavailable(
                 f"The embedded engine needs the package {error.name}, which is not installed; run: pip"
@@ -149,7 +167,9 @@ class ClassicEngine:
             notices: deque[Notice] = deque(maxlen=_MAX_NOTICES)
             if instead := missing(timbre):
                 notices.append(Notice("other_voice", instead))
-            responder = self._make_responder(config, lambda text: notices.append(Notice("responder", text)))
+            responder = self._make_responder(
+                config, lambda text: notices.append(Notice("responder", text)), encoder=self._encoder
+            )
             lockstep = not config.realtime
             session = _OwnedSession(self._models, timbre, responder, notices, lockstep, config.prompt)
             session.on_close = self._closed
@@ -186,6 +206,15 @@ class _OwnedSession(CascadeSession):
         super().close()
         if self.on_close:
             self.on_close(self)
+
+
+def _load_encoder() -> SentenceEncoder | None:
+    """Return the sentence encoder, None where it is not installed: answers are then found by words alone."""
+    try:
+        return SentenceEncoder()
+    except WeightsError as error:
+        _log.warning("Answers are found by words alone. %s", error)
+        return None
 
 
 def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
 from ..languages import is_latin, other_language
@@ -200,9 +200,10 @@ class ReplyPlayer:
             return
         if isinstance(sentence, str):
             spoken = self._sayable(reply, sentence)
+            timbre = replace(self._timbre, speed=self._timbre.speed * self._responder.pace)
             self._work_queue.run(
                 self._synthesis,
-                lambda: self._synthesiser.speak(spoken, self._timbre),
+                lambda: self._synthesiser.speak(spoken, timbre),
                 lambda clip: self._got_clip(reply, clip),
             )
             return

@@ -23,7 +23,7 @@ from ..platform_detection import Platform, this_platform
 from ..responder.model_choice import choose_model
 from ..server.certificates import certificate_of
 from ..settings import Settings
-from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SPELLING, SYNTHESISER, VAD
+from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SENTENCES, SPELLING, SYNTHESISER, VAD
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
 def _weights() -> dict[str, str]:
     """Verify the packaged speech models as the engine does before it loads them."""
     states = {}
-    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING):
+    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING, SENTENCES):
         name = f"{weights.distribution} {weights.path}"
         try:
             weights.verified()

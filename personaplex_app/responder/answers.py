@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 from rapidfuzz import fuzz
 
 from ..speech.spoken_form import speakable
@@ -13,7 +14,21 @@ from .facts import Brief, Fact
 from .lexicon import days_in, hours_in
 from .memory import Memory, Sentence
 from .phrasing import lower_first, sentence
-from .retrieval import LIKELY, SURE, Index, Match, Query, completed, is_negative
+from .retrieval import (
+    LIKELY,
+    LIKELY_ALIKE,
+    LIKELY_ALIKE_IN_TALK,
+    LIKELY_ALIKE_STATED,
+    SURE,
+    SURE_ALIKE,
+    SURE_ALIKE_STATED,
+    Index,
+    Match,
+    Query,
+    completed,
+    is_negative,
+    number_words,
+)
 
 # "And on Sunday?", "What about the large one?"
 _FOLLOW_UP = re.compile(
@@ -53,6 +68,12 @@ _YOURS = re.compile(r"(?i)\b(you|your|pickup|pick|come|collect|find|go)\b")
 _NAMING = re.compile(
     r"(?i)\b(?:a|an|the|any|your|my|some|have|sell|offer|rent|repair|fix|serve|about|for|of|with|do)\s+"
 )
+# kinds of question that ask for a figure
+_VALUES_ASKED = ("price", "count", "when", "duration")
+# by how much another fact must be closer in meaning than the one that has the question's words
+_FARTHER = 0.25
+# facts that are nearly as close as the closest one are told with it where it is unsure which is meant
+_AS_CLOSE = 0.12
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -103,6 +124,51 @@ class Answerer:
             sentences = (Sentence(self._lead("corrected")), *sentences)
         return Answer(sentences, query) if sentences else None
 
+    def answer_by_meaning(self, text: str, memory: Memory, statements: bool) -> Answer | None:
+        """Return the facts closest in meaning to a user turn, None when none is close.
+
+        `statements` allows answers to turns that ask nothing.
+        """
+        query = self._index.query(text)
+        follows = bool(memory.query) and self._follows(query, text, False)
+        if query.kind is None and not (statements or follows):
+            return None
+        # what "and for two of them?" means, the question before it says
+        asked = f"{memory.query.text} {text}" if follows and memory.query else text
+        # a statement shares a word with a fact by chance: "my order hasn't come", "free for orders over …"
+        likeness = self._index.likeness(asked, query if query.kind else replace(query, stems=()))
+        if likeness is None:
+            return None
+        best, *rest = (int(k) for k in np.argsort(-likeness))
+        names_something = query.kind and (query.stems or query.days or number_words(text))
+        likely = LIKELY_ALIKE if statements or self._brief.has_notes else LIKELY_ALIKE_IN_TALK
+        if likeness[best] < (likely if names_something else LIKELY_ALIKE_STATED):
+            return None
+        quote = self._quote(best)
+        # a figure of something else would mislead
+        of_another = query.kind in _VALUES_ASKED and self._unknown(query)
+        if likeness[best] >= (SURE_ALIKE if query.kind else SURE_ALIKE_STATED) and not of_another:
+            return Answer((quote,), query)
+        also = [
+            self._quote(k)
+            for k in rest[:1]
+            if likeness[best] - likeness[k] < _AS_CLOSE
+            and not {k, best} & {*quote.facts[1:], *self._quote(k).facts[1:]}
+        ]
+        return Answer((Sentence(self._lead("closest")), quote, *also), query)
+
+    def _is_meant(self, query: Query, best: Match) -> bool:
+        """Return whether the fact with the question's words is meant, where those words say little.
+
+        "How many people work tonight?" is not about the line that works at ninety percent.
+        """
+        if query.kind and not all(self._index.is_light(stem) for stem in query.stems):
+            return True
+        likeness = self._index.likeness(query.text, query if query.kind else replace(query, stems=()))
+        if likeness is not None and query.kind is None:
+            return bool(likeness[best.index] >= LIKELY_ALIKE_STATED)
+        return likeness is None or float(likeness.max() - likeness[best.index]) < _FARTHER
+
     def _with_context(self, query: Query, previous: Query, previous_facts: tuple[int, ...]) -> Query:
         """Return a follow-up completed by the previous question and by the facts that answered it."""
         about = tuple(dict.fromkeys(s for k in previous_facts for s in self._index.stems(k)))
@@ -129,8 +195,9 @@ class Answerer:
         if (
             best is None
             or best.coverage < LIKELY
-            or (best.coverage < SURE and not hedge)
+            or (best.coverage < SURE and not (hedge and not self._index.has_meanings))
             or not self._is_about_subject(query, best)
+            or not self._is_meant(query, best)
         ):
             return None
         if self._is_introduced(query, best):
@@ -213,12 +280,12 @@ class Answerer:
 
         A figure must be of that very thing: when half of the question's words are unknown, it is another one.
         """
-        unknown = [s for s in query.stems if not self._index.mentions(s) and not self._index.is_light(s)]
-        return (
-            not unknown
-            or query.kind not in ("price", "count", "when", "duration")
-            or len(unknown) * 2 < len(query.stems)
-        )
+        unknown = self._unknown(query)
+        return not unknown or query.kind not in _VALUES_ASKED or len(unknown) * 2 < len(query.stems)
+
+    def _unknown(self, query: Query) -> list[str]:
+        """Return the question's stems that name something of which no fact speaks."""
+        return [s for s in query.stems if not self._index.mentions(s) and not self._index.is_light(s)]
 
     def _answer_without_subject(self, query: Query) -> tuple[Sentence, ...] | None:
         """Answer a question that names nothing ("how much is it?", "what's your number?").
@@ -234,9 +301,12 @@ class Answerer:
             return None
         if query.kind == "price" and len(fitting) > 2:
             return (Sentence(self._lead("which")),)
-        fact = self._index.facts[fitting[0]]
-        verdict = self._verdict(query, Match(fitting[0], 1.0, 1.0, True), fact)
-        quote = self._quote(fitting[0])
+        likeness = self._index.likeness(query.text, query)
+        best = fitting[0]
+        if likeness is not None and likeness[fitting].max() - likeness[best] >= _FARTHER:
+            best = max(fitting, key=lambda k: likeness[k])
+        verdict = self._verdict(query, Match(best, 1.0, 1.0, True), self._index.facts[best])
+        quote = self._quote(best)
         return (Sentence(f"{verdict}, {lower_first(quote.text)}", quote.facts) if verdict else quote,)
 
     def _next_in_sentence(self, index: int) -> list[Sentence]:

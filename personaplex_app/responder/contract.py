@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from ..engine.contract import SessionConfig
+from .sentence_encoder import SentenceEncoder
 
 
 class Responder(Protocol):
@@ -13,6 +14,11 @@ class Responder(Protocol):
 
     All calls come from one worker thread, never from `step()`, so that they may block.
     """
+
+    @property
+    def pace(self) -> float:
+        """What multiplies the tempo of the next sentence: 1, unless the user asked for another pace."""
+        ...
 
     def greet(self) -> str:
         """Return the greeting in role, "" for none."""
@@ -37,4 +43,11 @@ class Responder(Protocol):
 
 # shows the user a sentence; may be called from any thread
 Notify = Callable[[str], None]
-MakeResponder = Callable[[SessionConfig, Notify], Responder]
+
+
+class MakeResponder(Protocol):
+    """Makes the responder of one talk; `encoder` is the process's own, None where it is not installed."""
+
+    def __call__(
+        self, config: SessionConfig, notify: Notify, *, encoder: SentenceEncoder | None
+    ) -> Responder: ...

@@ -162,7 +162,7 @@ def _style(name: str, entry: dict[str, Any]) -> Style:
     lines = {
         key: tuple(value)
         for key, value in entry.items()
-        if key in ("greet", "ask_on", "and_you", "more", "offer", "unknown")
+        if key in ("greet", "ask_on", "and_you", "more", "offer", "unknown", "closest")
     }
     return Style(
         name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .numbers import figures
+from .numbers import figures, word_list
 from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
 from .sentences import split_sentences
 
@@ -16,7 +16,8 @@ _OWN_CLAUSES = re.compile(r",? and (?=you (?!back\b|and\b)\w+)|, (?=you (?!and\b
 _BEHAVIOUR = re.compile(
     r"(?i)\byou (?:always |often |then )?(?:ask|answer|keep|explain|tell|give|pause|run|play"
     r" short|help|teach|praise|calm|speak"
-    r"|care|correct|like it when|like hearing|like to hear"
+    r"|care|correct|talk|greet|call (?:people|every|users|callers|guests|customers|them)"
+    r"|address|end (?:every|each)|like it when|like hearing|like to hear"
     r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
 )
 # "Information: …"
@@ -25,13 +26,19 @@ _INNER_STOP = "\u2024"
 _NAME = (
     rf"((?:(?:Dr|Mr|Mrs|Ms|Prof|Captain|Professor){_INNER_STOP}? )?[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){{0,3}})"
 )
+_BEING = r"(?:You are|You're|I am|I'm|Act as|Play|Pretend to be|Be)"
 _NAMES = tuple(
     re.compile(p)
     for p in (
         # "Your name is Ida", "You are called Ida"
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
         # "You are Ida, …"
-        rf"(?m)^(?:You are|You're|I am|I'm) {_NAME}(?=[,.]| and\b| from\b|$)",
+        rf"(?m)^{_BEING} {_NAME}(?=[,.]| and\b| from\b|$)",
+        # "You are a loving grandmother called Nana Rose"
+        rf"(?m)^{_BEING} (?:an?|the|my) [^.;]*? (?:called|named) {_NAME}",
+        # "You are the famous detective Sherlock Holmes."
+        rf"(?m)^{_BEING} (?:an?|the|my) (?:(?!(?:at|in|of|for|from|on|to|who|with|the)\b)[a-z-]+ )+{_NAME}"
+        r"(?=[,.]| and\b| from\b|$)",
     )
 )
 _COMPANIES = tuple(
@@ -52,6 +59,12 @@ _COMPANIES = tuple(
 # "You are a patient teacher."
 _ROLE = re.compile(
     r"(?i)\byou are (?P<role>(?:an?|the) [^.;:]+?)(?=,? and your name|[.;:]|,? (?:who|that) |$)"
+)
+# a name that begins with one of these is said whole
+_TITLES = frozenset(
+    word_list("""Dr. Mr. Mrs. Ms. Prof. Miss Sir Lady Lord Old Captain Professor Doctor Nurse Sister Brother
+    Father Mother Uncle Aunt Auntie Nana Granny Grandma Grandpa King Queen Prince Princess Chef Coach Sergeant
+    Colonel Major General Inspector Detective Officer Commander Judge Count Sheriff""")
 )
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
 _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
@@ -76,11 +89,7 @@ class Identity:
 
     @property
     def first(self) -> str:
-        return (
-            self.name
-            if self.name.split(" ")[0] in ("Dr.", "Mr.", "Mrs.", "Ms.", "Old", "Captain")
-            else self.name.split(" ")[0]
-        )
+        return self.name if self.name.split(" ")[0] in _TITLES else self.name.split(" ")[0]
 
 
 @dataclass(frozen=True)
@@ -104,13 +113,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Brief:
-    """The content of a role prompt. `asks_for` is what the agent is to ask users for, such as their name."""
+    """The content of a role prompt.
+
+    `asks_for` is what the agent is to ask users for, such as their name; `has_notes`: it gives information
+    under a heading, and not only in the description of the agent.
+    """
 
     prompt: str
     identity: Identity
     facts: tuple[Fact, ...]
     asks_for: str = ""
     figures: frozenset[int] = field(default=frozenset(), repr=False)
+    has_notes: bool = False
 
 
 def read_brief(prompt: str) -> Brief:
@@ -119,7 +133,8 @@ def read_brief(prompt: str) -> Brief:
     asks_for = about = ""
     identity = _identity(prompt)
     # where a heading announces the information, what comes before it says how to behave
-    noted = not re.search(r"(?i)\binformation\s*:", prompt)
+    has_notes = re.search(r"(?i)\binformation\s*:", prompt) is not None
+    noted = not has_notes
     for line, raw in _sentences(prompt):
         if _HEADING.match(raw):
             noted = True
@@ -140,12 +155,11 @@ def read_brief(prompt: str) -> Brief:
                 raw,
                 flags=re.I,
             )
-            facts += _facts(
-                raw, line, len(facts), noted and not _BEHAVIOUR.search(raw), bool(identity.company)
-            )
+            told = noted and not _BEHAVIOUR.search(raw) and not _is_introduction(raw, identity)
+            facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
     spoken = " ".join(f.text for f in facts)
-    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken))
+    return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken), has_notes)
 
 
 def _sentences(prompt: str) -> list[tuple[int, str]]:
@@ -172,8 +186,9 @@ def _is_direction(text: str) -> bool:
     """Return whether a sentence says how to behave, or only who the agent is; it is not a fact to state."""
     return bool(
         re.match(
-            r"(?i)(the user is|the student is|be |always |keep |speak |stay |respond |answer "
-            r"|use |avoid |greet |remember |make sure|if asked)",
+            r"(?i)(the user is|the student is|be |always |keep |speak |talk |act |stay |respond |answer "
+            r"|use |avoid |greet |remember |make sure|if asked|say |shout |end (?:every|each|your)"
+            r"|(?:begin|start) (?:every|each|your)|call (?:me|the user|people|every)|address )",
             text,
         )
         or re.match(
@@ -181,6 +196,12 @@ def _is_direction(text: str) -> bool:
         )
         or re.match(r"(?i)(you (work|are|teach)\b.*)?your name is [^,;]+$", text)
     )
+
+
+def _is_introduction(text: str, identity: Identity) -> bool:
+    """Return whether a sentence says who the agent is, which is no information on anything else."""
+    named = [part for part in (identity.name, identity.role) if part]
+    return re.match(_BEING, text) is not None and any(part in text for part in named)
 
 
 def _identity(prompt: str) -> Identity:

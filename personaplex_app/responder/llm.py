@@ -37,6 +37,8 @@ _SPEAKER = re.compile(r"(?i)^\W*(?:assistant|agent|ai|bot)\s*:\s*")
 class Fallback(Protocol):
     """The responder that answers when the model fails; it also gets the model's turns, for its memory."""
 
+    @property
+    def pace(self) -> float: ...
     def greet(self) -> str: ...
     def knows(self, user_text: str) -> bool: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
@@ -104,6 +106,10 @@ class LlmResponder:
         self._paused_until_s = 0.0
         self.notice: str | None = None
         self._chat.prepare(self._messages())
+
+    @property
+    def pace(self) -> float:
+        return self._fallback.pace
 
     def greet(self) -> str:
         """Return the fallback's greeting, which needs no model."""

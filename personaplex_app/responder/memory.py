@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from .everyday.state import EverydayState
 from .numbers import figures, word_list
 from .phrasing import second_person
 from .retrieval import Query
@@ -44,7 +45,8 @@ class Memory:
     """The state of one talk.
 
     `replies` are the agent's texts that were played, `last_reply` the sentences of the last one, `unplayed`
-    those that an interruption cut off. `told_facts` are facts that were played. `statements` are the user's
+    those that an interruption cut off. `refusals` counts the answers
+    that were unknown. `told_facts` are facts that were played. `statements` are the user's
     sentences about themselves, in the second person. `line_uses` counts how often each set of lines was used.
     """
 
@@ -65,7 +67,9 @@ class Memory:
     step: int = -1
     last_answer: str = ""
     told_stories: tuple[str, ...] = ()
+    refusals: int = 0
     line_uses: Counter[str] = field(default_factory=Counter)
+    everyday: EverydayState = EverydayState()
 
     def copy(self) -> Memory:
         """Return a memory that can be changed without changing this one."""

@@ -1,6 +1,7 @@
 """Find the fact that a question asks for, tolerant of recognition errors.
 
-Facts and questions are compared by word stems, weighted by how rare a stem is (inverse document frequency).
+Facts and questions are compared by word stems, weighted by how rare a stem is (inverse document frequency),
+and, with a sentence encoder, by what they mean.
 """
 
 from __future__ import annotations
@@ -8,18 +9,31 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
+import numpy as np
 from rapidfuzz import fuzz
 
 from ..speech.figures.number_words import cardinal
 from .facts import Fact
 from .lexicon import Lexicon, days_in, hours_in, is_day, kind_of
 from .numbers import figures
+from .sentence_encoder import SentenceEncoder
 
 # coverage from which a fact answers the question, and from which it may
 SURE = 0.62
 LIKELY = 0.42
+# the same of similarity in meaning, -1 to 1; tests/test_paraphrases.py shows what they achieve
+SURE_ALIKE = 0.5
+LIKELY_ALIKE = 0.15
+# whoever has notes to look up is asked about them; others are asked about anything
+LIKELY_ALIKE_IN_TALK = 0.25
+_SHARED_WORDS = 0.25
+_RIGHT_VALUE = 0.08
+# what states something is less often meant to be looked up than what asks
+SURE_ALIKE_STATED = 0.6
+LIKELY_ALIKE_STATED = 0.4
 # similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79
 _FUZZY_RATIO_SHORT = 86
@@ -122,11 +136,17 @@ class Match:
 
 
 class Index:
-    """The facts of one role prompt, looked up by words. It holds a few thousand words at most."""
+    """The facts of one role prompt, looked up by words, and by meaning where there is an encoder.
 
-    def __init__(self, facts: tuple[Fact, ...], lexicon: Lexicon) -> None:
+    It holds a few thousand words at most.
+    """
+
+    def __init__(
+        self, facts: tuple[Fact, ...], lexicon: Lexicon, encoder: SentenceEncoder | None = None
+    ) -> None:
         self.facts = facts
         self._lexicon = lexicon
+        self._encoder = encoder
         self._stems = [lexicon.content(f"{f.context} {f.subject} {f.text}") for f in facts]
         self._subjects = [frozenset(lexicon.content(f.subject)) for f in facts]
         self._numbers = [frozenset(number_words(f.text)) for f in facts]
@@ -168,6 +188,39 @@ class Index:
         """Return the best matches for a query, best first."""
         matches = (self._match(query, index) for index in range(len(self.facts)))
         return sorted((m for m in matches if m.score > 0), key=lambda m: -m.score)[:limit]
+
+    @property
+    def has_meanings(self) -> bool:
+        return self._encoder is not None
+
+    def prepare(self) -> None:
+        """Compute the facts' vectors, which otherwise the first search by meaning does."""
+        if self._encoder:
+            _ = self._vectors
+
+    def likeness(self, text: str, query: Query) -> np.ndarray | None:
+        """Return how alike in meaning `text` and each fact are, None without an encoder.
+
+        It is raised where a fact has the query's words, or a value of the kind asked for. What says who the
+        agent is, or how it should behave, is like no question. Shapes: float32 [facts], -1 to 1.33.
+        """
+        if not self._encoder or not self.facts:
+            return None
+        noted = np.array([fact.noted for fact in self.facts])
+        alike = np.where(noted, self._vectors @ self._encoder.encode([text])[0], np.float32(-1))
+        names_something = not all(self.is_light(stem) for stem in query.stems)
+        for index, fact in enumerate(self.facts):
+            coverage = self._match(query, index).coverage if names_something else 0.0
+            alike[index] += _SHARED_WORDS * coverage if coverage >= LIKELY else 0.0
+            alike[index] += (
+                _RIGHT_VALUE if query.kind in _VALUES and _VALUES[query.kind].search(fact.text) else 0.0
+            )
+        return alike
+
+    @cached_property
+    def _vectors(self) -> np.ndarray:
+        assert self._encoder
+        return self._encoder.encode([fact.text for fact in self.facts])
 
     def stems(self, index: int) -> list[str]:
         """Return the stems of fact `index`."""

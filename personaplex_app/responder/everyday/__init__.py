@@ -1,0 +1,1 @@
+"""What everybody says first and in between, whatever the role: a layer above every persona."""

@@ -1,0 +1,311 @@
+"""Bookings: what is booked, for whom and when; asked for bit by bit, read back, changed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ...speech.figures.number_words import digits
+from ..facts import Fact
+from ..lexicon import WEEK, days_in
+from ..memory import given_name
+from .contract import Reply, Talk, reply
+from .spoken_numbers import with_digits
+from .state import Booking
+from .turn import Turn
+
+_WHATS = (
+    "table|room|appointment|visit|viewing|slot|lesson|court|seat|seats|session|reservation|booking|test"
+    " drive|consultation|check[- ]?up|haircut|place|pickup|pick[-"
+    " ]?up|tour|class|cleaning|inspection|ticket|tickets"
+)
+# what only a booking can mean, also after "I need" or "can I have"
+_SURE_WHATS = (
+    "table|appointment|visit|viewing|reservation|booking|consultation|check[- ]?up|haircut|test drive|room"
+)
+_START = re.compile(
+    r"\b(?:book|reserve|schedule|arrange|set up|make)\b(?: me| us)?(?: an?| the| my| another| \d+| some)?"
+    rf" ?(?:\w+ ){{0,2}}?(?P<what>{_WHATS})\b"
+    r"|\b(?:get|have|need|want|like|fix|order)\b(?: me| us)?(?: an?| the| my| another| some)?"
+    rf" ?(?:\w+ ){{0,2}}?(?P<sure>{_SURE_WHATS})\b"
+    r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b"
+    r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
+    r"|reservation) for\b"
+)
+_OFFERS = re.compile(
+    r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?"
+    r"|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b"
+)
+_FOR_PEOPLE = frozenset(
+    ("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court")
+)
+_DAY = re.compile(
+    rf"\b(?:(?:on |for |this |next |coming )*(?P<week>next )?(?P<day>{'|'.join(WEEK)})|(?P<near>today|tonight"
+    rf"|tomorrow|the day after tomorrow)"
+    r"|(?:on |the )*(?P<date>(?:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december) (?:the )?\d{1,2}(?:st|nd|rd|th)?|(?:the )?\d{1,2}(?:st|nd|rd|th)(?: of \w+)?))\b"
+)
+_TIME = re.compile(
+    r"\b(?:(?:at|around|about|from|by|until|for|make it|to) )?(?P<clock>\d{1,2}(?::\d\d"
+    r"| \d\d)?(?: ?(?:o'clock|a\.?m\.?|p\.?m\.?|in the (?:morning|afternoon|evening)|at night))"
+    r"|\d{1,2}:\d\d)(?!\w)"
+    r"|\b(?:at|around|about|make it|make that|to|it is|say) (?P<bare>\d{1,2}(?: \d\d)?)(?! (?:people|persons"
+    r"|guests|of us|adults|dollars|or|street|road|\w+ (?:street|road)))\b"
+    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|in the (?:morning|afternoon"
+    r"|evening))\b"
+)
+_PEOPLE = re.compile(
+    r"\b(?:for|of|we are|there (?:will be|are)|party of|make it|with) (?:a party of "
+    r"|a group of )?(?P<n>\d{1,2})(?: people| persons| guests| of us| adults| and)?(?=$"
+    r"|[ .,!?])(?! ?(?:o'clock|a\.?m|p\.?m|:|hours|days|nights|dollars|in the))"
+    r"|\b(?P<n2>\d{1,2}) (?:people|persons|guests|of us|adults|seats|players)\b|\b(?:just"
+    r"|only) (?:for )?(?P<me>me|myself)\b"
+)
+_CONTACT = re.compile(r"\b(?P<phone>\+?\d[\d -]{5,}\d)\b|(?P<mail>[\w.+-]+@[\w.-]+\w)")
+_NAME_GIVEN = re.compile(
+    r"\b(?i:name is|name's|under(?: the name(?: of)?)?|for|in the name of|it is|it's|i am|i'm|this is"
+    r"|call me)\s+(?P<name>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
+)
+_ASKS = re.compile(
+    r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b"
+)
+_CANCEL = re.compile(
+    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"|^(?:forget it|never ?mind|cancel)$"
+)
+_READ = re.compile(
+    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
+    r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
+    r"|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
+)
+_YES = re.compile(
+    r"^(?:yes|yeah|yep|sure|correct|right|exactly|that is (?:right|correct|fine|it|good)|perfect|okay|ok|fine"
+    r"|please do|sounds good|great|good|book it|yes please|all good)\b"
+)
+_ASK = {
+    "people": "For how many people?",
+    "day": "Which day would suit you?",
+    "time": "At what time?",
+    "name": "May I have your name for it?",
+    "contact": "And a phone number, in case something comes up?",
+}
+_BARE_CHANGE = re.compile(
+    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to"
+    r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
+)
+_SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
+_NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
+
+
+class Bookings:
+    """Takes bookings for a role whose notes speak of any."""
+
+    def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...]) -> None:
+        self._offered = style == "service" and _OFFERS.search(prompt) is not None
+        self._opening = tuple(
+            fact
+            for fact in facts
+            if re.search(r"(?i)\b(?:open|visits?|appointments?|possible|closed)\b", fact.text)
+            and days_in(fact.text)
+        )
+        # the names under which what is booked appears in the notes
+        self._things = tuple(word for word in _WHATS.split("|") if re.search(rf"(?i)\b{word}s?\b", prompt))
+
+    def reply(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer a turn that books, gives what was asked for, changes or confirms."""
+        booking = talk.state.booking
+        if booking is None:
+            return self._begun(turn, talk)
+        if turn.search(_CANCEL):
+            talk.note(booking=None)
+            return reply(f"All right, the {booking.what} is cancelled. Is there anything else?")
+        if turn.search(_READ):
+            return reply(f"I have {_read(booking)}.", True)
+        if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
+            return None
+        missing = _missing(booking)
+        if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
+            talk.note(booking=replace(booking, done=True))
+            return reply(
+                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent"
+                f" anywhere. Anything else?",
+                True,
+            )
+        if either := self._either(booking, turn, talk):
+            return either
+        filled = self._filled(booking, turn)
+        if filled == booking:
+            return None
+        return self._next(filled, talk)
+
+    def _begun(self, turn: Turn, talk: Talk) -> Reply | None:
+        found = turn.search(_START)
+        if (
+            not self._offered
+            or not found
+            or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask)
+        ):
+            return None
+        if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
+            return None
+        what = (
+            found["what"]
+            or found["sure"]
+            or found["bare"]
+            or (self._things[0] if self._things else "booking")
+        )
+        what = {
+            "reservation": "table" if "table" in self._things else "booking",
+            "ticket": "tickets",
+            "seat": "seats",
+        }.get(what, what)
+        return self._next(self._filled(Booking(what, name=talk.memory.user_name), turn), talk)
+
+    def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
+        """Ask whether a bare number changes the people or the time; take the answer to that."""
+        text = with_digits(turn.plain).strip(" .!?")
+        if booking.asked.startswith("either "):
+            number = booking.asked.removeprefix("either ")
+            if re.search(r"\b(?:people|persons|guests|of us|adults|seats)\b", text):
+                return self._next(replace(booking, people=number), talk)
+            if re.search(r"\b(?:time|o'clock|at|later|earlier|hour)\b", text):
+                return self._next(replace(booking, time=number), talk)
+        bare = _BARE_CHANGE.search(text)
+        if bare and booking.people and booking.time and booking.what in _FOR_PEOPLE:
+            talk.note(booking=replace(booking, asked=f"either {bare[1]}"))
+            return reply(f"Do you mean {bare[1]} people, or at {bare[1]} o'clock?", True)
+        return None
+
+    def _next(self, booking: Booking, talk: Talk) -> Reply | None:
+        """Ask for what is missing, or read it all back."""
+        closed = self._closed(booking)
+        if closed:
+            talk.note(booking=replace(booking, day="", asked="day"))
+            return reply(
+                f"I'm afraid that doesn't work:"
+                f" {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day"
+                f" would suit you?",
+                True,
+            )
+        missing = _missing(booking)
+        talk.note(booking=replace(booking, asked=missing, done=False))
+        if missing:
+            have = _read(booking)
+            return reply(f"Gladly: {have}. {_ASK[missing]}", True)
+        return reply(f"So that's {_read(booking)}. Is that right?", True)
+
+    def _closed(self, booking: Booking) -> str:
+        """Return the note by which a weekday is impossible, "" for none."""
+        day = booking.day.lower().split()[-1] if booking.day else ""
+        if day not in WEEK:
+            return ""
+        return next((fact.text for fact in self._opening if WEEK.index(day) not in days_in(fact.text)), "")
+
+    def _filled(self, booking: Booking, turn: Turn) -> Booking:
+        """Return the booking with all that the turn says about it."""
+        text = with_digits(turn.plain)
+        contact = _CONTACT.search(text)
+        if contact:
+            booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
+            text = text.replace(contact[0], " ")
+        # "eight, not seven": what is refused must not be read
+        text = re.sub(r",? (?:and )?not (?:at |on |for )?[\w: ]+$", "", text)
+        if day := _DAY.search(text):
+            said = day["near"] or day["date"] or f"{day['week'] or ''}{day['day'].capitalize()}"
+            booking = replace(booking, day=said.removeprefix("the ") if "day" not in said else said)
+            text = text.replace(day[0], " ", 1)
+        people = _PEOPLE.search(text) if booking.what in _FOR_PEOPLE else None
+        if people:
+            booking = replace(booking, people=people["n"] or people["n2"] or "1")
+            text = text.replace(people[0], " ", 1)
+        if time := _time_in(text, booking):
+            booking = replace(booking, time=time)
+        elif (
+            booking.asked == "people"
+            and booking.what in _FOR_PEOPLE
+            and not people
+            and (n := re.search(r"\b\d{1,2}\b", text))
+        ):
+            booking = replace(booking, people=n[0])
+        return self._named(booking, turn)
+
+    def _named(self, booking: Booking, turn: Turn) -> Booking:
+        given = given_name(turn.text)
+        found = _NAME_GIVEN.search(turn.text)
+        if (
+            found
+            and found["name"].lower() not in WEEK
+            and found["name"].split()[0].lower() not in ("monday", "tomorrow", "two", "four")
+        ):
+            return replace(booking, name=found["name"])
+        if given:
+            return replace(booking, name=given)
+        bare = turn.text.strip(" .!?,")
+        if (
+            booking.asked == "name"
+            and _SMALL_NAME.match(bare)
+            and not _YES.match(bare.lower())
+            and bare.lower() not in ("no", "why", "stop")
+        ):
+            return replace(booking, name=bare.title())
+        if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
+            return replace(booking, contact="none")
+        return booking
+
+
+def _time_in(text: str, booking: Booking) -> str:
+    """Return the time of day that a text names, in the form in which it is said back; "" for none."""
+    found = _TIME.search(text)
+    said = (found["clock"] or found["bare"] or found["word"]) if found else ""
+    if (
+        not said
+        and booking.asked == "time"
+        and (lone := re.fullmatch(r"\D*?(\d{1,2}(?::\d\d| \d\d)?)\D*", text))
+    ):
+        said = lone[1]
+    if (
+        not said
+        and booking.time
+        and (
+            lone := re.search(
+                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually"
+                r"|no) (?:at )?(\d{1,2})\b",
+                text,
+            )
+        )
+    ):
+        said = lone[1]
+    return re.sub(r"(?<=\d) (?=\d\d\b)", ":", said.replace(".", "").replace(" o'clock", ""))
+
+
+def _missing(booking: Booking) -> str:
+    """Return the first field that is not known, "" when nothing is missing."""
+    fields = [key for key in _ASK if key != "people" or booking.what in _FOR_PEOPLE]
+    return next((key for key in fields if not getattr(booking, key)), "")
+
+
+def _read(booking: Booking) -> str:
+    parts = [
+        f"{'an' if booking.what[0] in 'aeiou' else 'a'} {booking.what}"
+        if not booking.what.endswith("s")
+        else booking.what
+    ]
+    if booking.people and booking.what in _FOR_PEOPLE:
+        parts.append(f"for {booking.people}" + (" people" if booking.people != "1" else " person"))
+    if booking.day:
+        parts.append(
+            booking.day
+            if booking.day in ("today", "tonight", "tomorrow", "the day after tomorrow")
+            else f"on {booking.day}"
+        )
+    if booking.time:
+        parts.append(booking.time if booking.time.startswith("in ") else f"at {booking.time}")
+    if booking.name:
+        parts.append(f"in the name of {booking.name}")
+    if booking.contact and booking.contact != "none":
+        parts.append(
+            f"with the number {digits(booking.contact)}"
+            if "@" not in booking.contact
+            else f"with the address {booking.contact}"
+        )
+    return ", ".join([" ".join(parts[:4]), *parts[4:]]) if parts else ""

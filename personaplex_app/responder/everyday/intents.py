@@ -1,0 +1,86 @@
+"""Read `intents.yaml`: what everybody says whatever the role, with the lines that answer it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import SettingsError, shorten
+from ...yaml_fields import load_yaml
+from .contract import Reply, Talk, reply
+from .turn import Turn
+
+INTENTS_FILE = Path(__file__).with_name("intents.yaml")
+# the tempo that each request for another pace multiplies, and its bounds
+PACES = {"slower": 0.8, "faster": 1.2}
+PACE_MIN = 0.6
+PACE_MAX = 1.4
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One thing that people say. `also` are sentences that mean it in words
+    no pattern knows; `pace` is the wish for another pace, "" for none."""
+
+    name: str
+    when: tuple[re.Pattern[str], ...]
+    say: tuple[str, ...]
+    otherwise: tuple[str, ...]
+    examples: tuple[str, ...]
+    also: tuple[str, ...]
+    lacks: re.Pattern[str] | None
+    max_words: int
+    not_in: frozenset[str]
+    repeatable: bool
+    pace: str
+
+    def meets(self, turn: Turn, style: str) -> bool:
+        """Return whether the turn says this, to a role of that style."""
+        return (
+            style not in self.not_in
+            and turn.words <= self.max_words
+            and any(turn.search(pattern) for pattern in self.when)
+            and not (self.lacks and self.lacks.search(turn.plain))
+        )
+
+
+def load_intents(path: Path = INTENTS_FILE) -> tuple[Intent, ...]:
+    """Load the intents. Raises: SettingsError naming the intent whose pattern cannot be used."""
+    intents = []
+    for entry in load_yaml(path):
+        try:
+            when = tuple(re.compile(each) for each in entry["when"])
+            lacks = re.compile(entry["lacks"]) if "lacks" in entry else None
+        except re.error as error:
+            raise SettingsError(
+                f"The intent {shorten(entry['name'])} has a pattern that cannot be used: {error}."
+            ) from error
+        intents.append(
+            Intent(
+                entry["name"],
+                when,
+                tuple(entry["say"]),
+                tuple(entry.get("else", ())),
+                tuple(entry["examples"]),
+                tuple(entry.get("also", ())),
+                lacks,
+                entry.get("max_words", 24),
+                frozenset(entry.get("not_in", ())),
+                entry.get("repeatable", False),
+                entry.get("pace", ""),
+            )
+        )
+    return tuple(intents)
+
+
+def answered(intent: Intent, turn: Turn, talk: Talk) -> Reply | None:
+    """Return the intent's next line, and take note of what it changes."""
+    text = talk.line(intent.name, intent.say) or talk.line(f"{intent.name}.else", intent.otherwise)
+    if not text:
+        return None
+    if intent.repeatable:
+        talk.note(repeatable=turn.ask)
+    if intent.pace:
+        talk.note(pace=min(PACE_MAX, max(PACE_MIN, talk.state.pace * PACES[intent.pace])))
+    return reply(text)

@@ -1,0 +1,168 @@
+"""The layer above every persona: what everybody says first and in between, in a fixed order of skills."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from ..facts import Brief
+from ..memory import Memory
+from ..phrasing import second_person
+from ..retrieval import Index
+from ..sentence_encoder import SentenceEncoder
+from .arithmetic import arithmetic
+from .bookings import Bookings
+from .calendar_clock import calendar_facts, clock
+from .chance import chance
+from .contract import Clock, Reply, Role, Skill, Talk
+from .control import control, correct, repeats
+from .feelings import Feelings
+from .games.table import Games
+from .intents import Intent, answered, load_intents
+from .knowledge import Knowledge
+from .letters import letters
+from .measures import Measures
+from .orders import make_orders
+from .price_list import read_prices
+from .router import Router
+from .statements import reflect, take_up
+from .turn import Turn
+
+# so much of a question must its best note cover for the note to go before general knowledge
+_NOTE_FITS = 0.6
+# what calls for help or ends the talk goes before everything, a game too
+_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
+# what must not be taken for something else: it is recognised by its words alone
+_BY_RULE_ONLY = frozenset(
+    ("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology", "languages")
+)
+
+
+def server_clock() -> datetime:
+    """Return the time of the machine that runs the app, with its time zone."""
+    return datetime.now().astimezone()
+
+
+class Everyday:
+    """Answers what everybody says, for one role. All that it remembers is in the talk's memory."""
+
+    def __init__(
+        self,
+        brief: Brief,
+        index: Index,
+        style: str,
+        encoder: SentenceEncoder | None = None,
+        *,
+        now: Clock = server_clock,
+        seed: int | None = None,
+    ) -> None:
+        """With an `encoder`, what no rule knows is routed by meaning.
+
+        `seed` makes what is left to chance repeatable; by default each talk has its own.
+        """
+        self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed)
+        self._now = now
+        self._intents = load_intents()
+        self._feelings = Feelings()
+        by_name = [(i.name, i.examples + i.also) for i in self._intents if i.name not in _BY_RULE_ONLY]
+        self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
+        self._knowledge = Knowledge()
+        self._measures = Measures()
+        self._games = Games(brief.prompt, self._knowledge)
+        self._bookings = Bookings(brief.prompt, style, brief.facts)
+        self._orders = make_orders(brief.prompt, read_prices(brief), style)
+        # the first that answers; orders and bookings know their own "no" and "that's all"
+        self._skills: tuple[Skill, ...] = (
+            self._first_intents,
+            self._feelings.reply,
+            self._games.reply,
+            self._bookings.reply,
+            self._orders.reply,
+            take_up,
+            control,
+            clock,
+            self._other_intents,
+            self._general,
+            correct,
+            self._feelings.follow,
+            self._games.remind,
+        )
+        self._general_skills: tuple[Skill, ...] = (
+            calendar_facts,
+            arithmetic,
+            self._measures.convert,
+            chance,
+            letters,
+            self._knowledge.answer,
+        )
+
+    def greeting(self, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Return the greeting of a role that is a game, None for the role's own."""
+        return self._games.greeting(self._talk(memory, slot))
+
+    def reply(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Answer a turn before the role does, None for what is the role's to answer.
+
+        Only `memory` is changed, which is the draft's.
+        """
+        talk = self._talk(memory, slot)
+        again = repeats(turn, talk)
+        if again:
+            turn = Turn(again, turn.question, turn.fits)
+        before = talk.state.feeling
+        found: Reply | None = None
+        for skill in self._skills:
+            found = skill(turn, talk)
+            if found:
+                break
+        if not found:
+            _note_plan(turn, memory)
+        # a feeling is followed up in the next turns only
+        if talk.state.feeling == before and (not found or not talk.state.feeling_turns):
+            talk.note(feeling="", feeling_turns=0)
+        return self._known(found, memory)
+
+    def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Reflect a statement that neither rules nor notes answer."""
+        return self._known(reflect(turn, self._talk(memory, slot)), memory)
+
+    def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Answer by the nearest example what no words of a rule answer. None without an encoder."""
+        talk = self._talk(memory, slot)
+        name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
+        intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
+        return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
+
+    def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
+        return Talk(self._role, memory, slot, self._now)
+
+    def _known(self, found: Reply | None, memory: Memory) -> Reply | None:
+        if found and found.computed:
+            memory.figures = memory.figures | found.computed
+        return found
+
+    def _general(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer by general skills and knowledge, unless a note of the role fits the question well."""
+        if turn.question and turn.fits >= _NOTE_FITS:
+            return None
+        return next((found for skill in self._general_skills if (found := skill(turn, talk))), None)
+
+    def _first_intents(self, turn: Turn, talk: Talk) -> Reply | None:
+        return self._answered([i for i in self._intents if i.name in _FIRST_INTENTS], turn, talk)
+
+    def _other_intents(self, turn: Turn, talk: Talk) -> Reply | None:
+        return self._answered([i for i in self._intents if i.name not in _FIRST_INTENTS], turn, talk)
+
+    def _answered(self, intents: list[Intent], turn: Turn, talk: Talk) -> Reply | None:
+        met = (intent for intent in intents if intent.meets(turn, self._role.style))
+        return next((said for intent in met if (said := answered(intent, turn, talk))), None)
+
+
+def _note_plan(turn: Turn, memory: Memory) -> None:
+    """Take note of a line of a plan, which needs no "I" to be one."""
+    if memory.stage == "planning" and not turn.question and 1 < turn.words <= 16:
+        said = second_person(re.sub(r"(?i)^(?:and|then|also|after that)[, ]+", "", turn.text))
+        if said not in memory.statements:
+            memory.statements = [*memory.statements, said][-30:]

@@ -1,0 +1,89 @@
+"""Spelling, the alphabet and counting."""
+
+from __future__ import annotations
+
+import re
+
+from .contract import Reply, Talk, reply
+from .spoken_numbers import with_digits
+from .turn import Turn
+
+MAX_COUNT = 30
+_SPELL = re.compile(
+    r"\b(?:spell|how (?:do|does|would|can|should) (?:you|i|we|one) (?:spell|write)"
+    r"|what is the spelling of)(?: out| me| for me)?(?: the (?:word"
+    r"|name))? (?P<word>[a-z][a-z'-]*(?: [a-z][a-z'-]*)?)$"
+    r"|\bhow is (?:the word )?(?P<passive>[a-z][a-z'-]*) (?:spelled|spelt|written)\b"
+)
+_LENGTH = re.compile(
+    r"\bhow many letters (?:are |is |does "
+    r"|has )?(?:there )?(?:in )?(?:the word )?(?P<word>[a-z'-]+)(?: have)?$"
+)
+_ALPHABET = re.compile(
+    r"\b(?:say|recite|tell|do you know|what is|sing|give me|name)(?: me)? (?:the "
+    r"|your )?(?:whole )?(?:alphabet|abc|a b c)s?\b"
+)
+_ALPHABET_SIZE = re.compile(
+    r"\bhow many (?P<of>letters|vowels|consonants) (?:are |is "
+    r"|does )?(?:there )?(?:in )?(?:the )?(?:english )?(?:alphabet|english)\b"
+)
+_NEIGHBOUR = re.compile(
+    r"\b(?:what|which) (?:letter )?(?:comes|is|follows) (?P<side>after"
+    r"|before)? ?(?:the letter )?(?P<letter>[a-z])$"
+)
+_COUNT = re.compile(r"\bcount(?: up)?(?: from (?P<low>\d+))?(?: up)? to (?P<high>\d+)")
+_DOWN = re.compile(
+    r"\bcount (?:down|backwards?)(?: from)?(?: (?P<high>\d+))?(?: (?:down )?to (?P<low>\d+))?"
+    r"|\bcount from (?P<high2>\d+) (?:down|backwards)"
+)
+_BACKWARDS = re.compile(r"\b(?:say|spell|what is) (?P<word>[a-z]+) backwards$")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# what is asked to be spelt, but is no word
+_NO_WORD = frozenset(("that", "it", "this", "your name", "my name", "the name", "out", "it out"))
+
+
+def letters(turn: Turn, talk: Talk) -> Reply | None:
+    """Spell a word, say the alphabet or count."""
+    if (found := turn.search(_BACKWARDS)) and found["word"] not in _NO_WORD:
+        return reply(f"{spelt(found['word'][::-1])}.")
+    if found := turn.search(_SPELL):
+        return _spell((found["word"] or found["passive"]).removesuffix(" for me"), talk)
+    if found := turn.search(_ALPHABET_SIZE):
+        count = {"letters": 26, "vowels": 5, "consonants": 21}[found["of"]]
+        return reply(f"The English alphabet has {count} {found['of']}.", True)
+    if found := turn.search(_LENGTH):
+        word = found["word"]
+        return reply(f"The word {word} has {sum(map(str.isalpha, word))} letters: {spelt(word)}.", True)
+    if turn.search(_ALPHABET):
+        return reply(f"{', '.join(_LETTERS)}.")
+    if found := turn.search(_NEIGHBOUR):
+        place = _LETTERS.index(found["letter"].upper()) + (-1 if found["side"] == "before" else 1)
+        return reply(f"{_LETTERS[place % 26]} comes {found['side'] or 'after'} {found['letter'].upper()}.")
+    return _counted(with_digits(turn.do))
+
+
+def _counted(text: str) -> Reply | None:
+    if down := _DOWN.search(text):
+        high, low = int(down["high"] or down["high2"] or 10), int(down["low"] or 1)
+        numbers = range(high, low - 1, -1)
+    elif up := _COUNT.search(text):
+        low, high = int(up["low"] or 1), int(up["high"])
+        numbers = range(low, high + 1)
+    else:
+        return None
+    if not 0 < len(numbers) <= MAX_COUNT:
+        return reply("That would take us a long while. I count up to thirty numbers at a time.", True)
+    return reply(f"{', '.join(map(str, numbers))}.", True)
+
+
+def _spell(word: str, talk: Talk) -> Reply | None:
+    own = {"your name": talk.slot("first"), "my name": talk.memory.user_name}
+    word = own.get(word, word) or word
+    if word in _NO_WORD:
+        return reply("Which word shall I spell?")
+    return reply(f"{word.capitalize()} is spelt {spelt(word)}.")
+
+
+def spelt(word: str) -> str:
+    """Return "C, A, T" for "cat"."""
+    return ", ".join(c.upper() for c in word if c.isalpha())

@@ -1,0 +1,294 @@
+"""Orders: lines with counts, changes, a total from the role's own prices, wishes and an address."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..phrasing import lower_first
+from .contract import Reply, Talk, listed, reply
+from .price_list import Item, Mention, amount, mentions, plural
+from .spoken_numbers import with_digits
+from .state import Order, OrderLine
+from .turn import Turn
+
+MAX_COUNT = 50
+MAX_LINES = 20
+_NO_ORDERS = re.compile(r"(?i)\b(?:cannot|can't|do not|don't|never) take (?:any )?orders\b")
+_ORDERING = re.compile(
+    r"\b(?:i (?:would like|will have|will take|will get|want|need|take|order)|we (?:would like|will have"
+    r"|will take|want|need)|can (?:i|we) (?:get|have|order|add|rent|take)"
+    r"|could (?:i|we) (?:get|have|order|add|rent)|may i have|let me (?:get|have|take)|give me|get me|order"
+    r"|add|put (?:me )?(?:in|on|down)|i am having|for me|we take|make it|rent|bring me|send me)\b"
+    r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
+)
+_REMOVE = re.compile(
+    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out"
+    r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want)\b"
+)
+_ONLY = re.compile(r"\b(?:just|only)\b")
+_CHANGE = re.compile(
+    r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather"
+    r"|instead|sorry)\b"
+)
+_EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
+_COUNT_ONLY = re.compile(
+    r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?"
+    r"|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
+)
+_THAT = re.compile(r"\b(?:it|that|that one|this|the last one|them)\b")
+_ALL = re.compile(r"\b(?:everything|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b")
+_TOTAL = re.compile(
+    r"\b(?:what is|what is the|what does|how much is|how much does|how much are|how much do|what do|what will"
+    r"|how much will|give me|tell me|and)\b.*\b(?:total|i owe|we owe|altogether|all together|in all|sum"
+    r"|the bill|(?:that|it|this|everything|all of (?:it|that|them)|my order|the order"
+    r"|the whole thing) (?:come to|cost|make|be|altogether|together|all|add up to)(?: me)?)\b|^(?:the "
+    r"|my )?total$"
+    r"|^(?:how much is (?:that|it|everything)|what do i owe you|what does (?:that|it) come to)(?: now"
+    r"| in total)?$"
+)
+_READ_BACK = re.compile(
+    r"\b(?:what (?:did|have) (?:i|we) order(?:ed)?|what is (?:in |on )?my order|my order so far|(?:repeat"
+    r"|read|confirm) (?:back )?(?:my|the) order|read (?:it|that) back|what do (?:i|you) have so far"
+    r"|what have i got so far|can you confirm)\b"
+)
+_DONE = re.compile(
+    r"^(?:that is (?:all|it|everything)|that (?:will|would) be (?:all|it)|nothing else|i am (?:done|good)"
+    r"|nothing more|that is all (?:for me|thanks|i want|i need)|i think that is (?:it|all))(?: thank you"
+    r"| thanks)*$"
+)
+_NO = re.compile(
+    r"^(?:no|nope|nah)(?: thanks| thank you| that is (?:all|it)| that will be all| nothing (?:else|more)"
+    r"| i am (?:good|done|fine))*$"
+)
+_ADDRESS = re.compile(
+    r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this"
+    r"|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+"
+    r"|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
+    r"|^(?P<bare>\d+[a-z]? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
+    r"|ave)\b[\w' ]*)$"
+)
+_QUESTION = re.compile(r"^(?:how|what|when|where|who|why|which|is|are|does|do|did|was|were|has|have you)\b")
+
+
+class Orders:
+    """Takes orders of what the role's notes price. Without at least two prices there are none."""
+
+    def __init__(self, talk_brief_prices: tuple[Item, ...]) -> None:
+        self._items = talk_brief_prices
+
+    def reply(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer a turn that orders, changes, asks for the total, or ends the order."""
+        if not self._items:
+            return None
+        order = talk.state.order
+        text = with_digits(turn.ask)
+        if order.lines and (answer := self._about_order(turn, text, order, talk)):
+            return answer
+        if order.pending is not None and (chosen := self._chosen(text, order)) is not None:
+            return self._added([Mention(chosen, 1, 0)], replace(order, pending=None), talk)
+        named = mentions(self._items, turn.text)
+        if (
+            not named
+            or _QUESTION.match(turn.ask)
+            or re.search(r"\bhow (?:much|long|many)\b|\ballergic\b", turn.plain)
+        ):
+            return None
+        if order.lines and (
+            _REMOVE.search(turn.plain) or _CHANGE.search(turn.plain) or _ONLY.search(turn.plain)
+        ):
+            return self._changed(turn, named, order, talk)
+        if not (_ORDERING.search(turn.plain) or _ORDERING.search(text)) and not (
+            order.open and turn.words <= 8
+        ):
+            return None
+        if (which := self._asks_which(named, turn, order, talk)) is not None:
+            return which
+        return self._added(named, order, talk)
+
+    def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
+        """Answer what concerns the order as a whole or the thing spoken of last."""
+        if _TOTAL.search(text) and not mentions(self._items, turn.text):
+            several = sum(line.count for line in order.lines) > 1
+            return reply(
+                f"{self._read(order)} {'come' if several else 'comes'} to {self._total(order)}.", True
+            )
+        if turn.search(_READ_BACK):
+            return reply(
+                f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?",
+                True,
+            )
+        if order.open and (turn.search(_DONE) or _NO.match(turn.bare)):
+            talk.note(order=replace(order, open=False))
+            wishes = f" Noted with it: {listed(list(order.notes))}." if order.notes else ""
+            where = f" It goes to {order.address}." if order.address else ""
+            ask = "" if order.address else " Where shall it go, or do you pick it up?"
+            return reply(
+                f"So that's {self._read(order, lower=True)}, {self._total(order)} in"
+                f" all.{where}{wishes}{ask}",
+                True,
+            )
+        if found := _ADDRESS.search(text):
+            address = (found["to"] or found["bare"]).strip().title()
+            talk.note(order=replace(order, address=address))
+            return reply(
+                f"Thank you. I've noted {address} for {self._read(order, lower=True)}. Anything else?",
+                True,
+            )
+        if (
+            re.search(
+                r"\b(?:pick (?:it|them) up|collect (?:it|them)|pick[- ]?up|take ?away|to go)\b", turn.plain
+            )
+            and not turn.question
+        ):
+            talk.note(order=replace(order, address="the counter, to be picked up"))
+            return reply("Then I've noted that you pick it up. Thank you for your order.")
+        return self._by_count(text, order, talk) or self._taken_off(turn, order, talk)
+
+    def _by_count(self, text: str, order: Order, talk: Talk) -> Reply | None:
+        """Take "make that one and one" or "only two": new counts for what was said last."""
+        if each := _EACH.search(text):
+            counts = [int(n) for n in re.findall(r"\d+", each["counts"])]
+            if len(counts) == len(order.lines):
+                lines = tuple(replace(line, count=n) for line, n in zip(order.lines, counts, strict=True))
+                return self._kept(replace(order, lines=lines), talk)
+        if (one := _COUNT_ONLY.search(text)) and order.last is not None:
+            count = int(one["count"] or one["bare"])
+            return self._kept(self._with(order, order.last, count), talk)
+        return None
+
+    def _taken_off(self, turn: Turn, order: Order, talk: Talk) -> Reply | None:
+        """Take off what "it" is, or everything."""
+        if not _REMOVE.search(turn.plain) or mentions(self._items, turn.text):
+            return None
+        if _ALL.search(turn.plain):
+            talk.note(order=Order(notes=order.notes))
+            return reply("All right, I've cancelled the whole order. What would you like instead?")
+        if _THAT.search(turn.plain) and order.last is not None:
+            return self._kept(self._with(order, order.last, 0), talk)
+        return None
+
+    def _changed(self, turn: Turn, named: list[Mention], order: Order, talk: Talk) -> Reply | None:
+        """Take something named off, set its count, or put it in another's place."""
+        plain = turn.plain
+        if _REMOVE.search(plain) and not re.search(r"\binstead\b", plain):
+            ordered = {line.item for line in order.lines}
+            if not any(mention.item in ordered for mention in named):
+                return None
+            for mention in named:
+                order = self._with(order, mention.item, 0)
+            return self._kept(order, talk)
+        if (
+            _ONLY.search(plain)
+            and len(named) == 1
+            and not re.search(r"\b(?:make|one|\d+)\b (?!one)", with_digits(plain))
+        ):
+            return self._kept(
+                replace(order, lines=(OrderLine(named[0].item, named[0].count or 1),), last=named[0].item),
+                talk,
+            )
+        swap = re.search(r"\b(?:instead|not|change|swap|replace)\b", plain)
+        ordered = {line.item for line in order.lines}
+        if swap and len(named) == 2:
+            # "the red curry instead of the green", "change the green to a red"
+            out = next((m for m in named if m.item in ordered), named[-1])
+            new = next(m for m in named if m is not out)
+            count = new.count or next((line.count for line in order.lines if line.item == out.item), 1)
+            lines = tuple(
+                OrderLine(new.item, count) if line.item == out.item else line for line in order.lines
+            )
+            return self._kept(replace(order, lines=lines, last=new.item), talk)
+        if "instead" in plain and order.last is not None and named[0].item not in ordered:
+            order = self._with(order, order.last, 0)
+        for mention in named:
+            order = self._with(order, mention.item, mention.count or 1)
+        return self._kept(order, talk)
+
+    def _added(self, named: list[Mention], order: Order, talk: Talk) -> Reply | None:
+        before = {line.item: line.count for line in order.lines}
+        for mention in named:
+            order = self._with(order, mention.item, before.get(mention.item, 0) + (mention.count or 1))
+        talk.note(order=replace(order, open=True))
+        prices = " ".join(self._priced(mention) for mention in named)
+        return reply(f"Certainly. {prices} Anything else?", True)
+
+    def _asks_which(self, named: list[Mention], turn: Turn, order: Order, talk: Talk) -> Reply | None:
+        """Ask which of a thing's prices is meant, where the turn does not tell."""
+        for mention in named:
+            item = self._items[mention.item]
+            same = [each for each in self._items if each.name == item.name]
+            if len(same) > 1 and not any(
+                re.search(rf"\b{n}\b", with_digits(turn.plain))
+                for each in same
+                for n in re.findall(r"\d+", each.rest)
+            ):
+                choices = listed([f"{amount(each.cents, each.currency)} {each.rest}" for each in same], "or")
+                talk.note(order=replace(order, pending=mention.item))
+                return reply(f"Gladly. The {item.name} is {choices}. Which shall it be?", True)
+        return None
+
+    def _chosen(self, text: str, order: Order) -> int | None:
+        """Return which price of the pending item a turn chooses."""
+        assert order.pending is not None
+        name = self._items[order.pending].name
+        same = [k for k, each in enumerate(self._items) if each.name == name]
+        numbers = re.findall(r"\b\d+\b", text)
+        by_number = next(
+            (k for k in same if set(re.findall(r"\d+", self._items[k].rest)) & set(numbers)), None
+        )
+        if by_number is not None:
+            return by_number
+        if re.search(r"\b(?:first|short(?:er|est)?|cheap(?:er|est)?|small(?:er|est)?|less)\b", text):
+            return same[0]
+        return (
+            same[-1]
+            if re.search(r"\b(?:second|last|long(?:er|est)?|other|big(?:ger|gest)?|more)\b", text)
+            else None
+        )
+
+    def _kept(self, order: Order, talk: Talk) -> Reply | None:
+        talk.note(order=replace(order, open=True))
+        if not order.lines:
+            return reply("All right, that's off. Your order is empty now. What would you like?")
+        return reply(
+            f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything"
+            f" else?",
+            True,
+        )
+
+    def _with(self, order: Order, item: int, count: int) -> Order:
+        """Return the order with so many of an item, at its place or at the end."""
+        count = min(count, MAX_COUNT)
+        lines = [replace(line, count=count) if line.item == item else line for line in order.lines]
+        if not any(line.item == item for line in lines):
+            lines.append(OrderLine(item, count))
+        kept = tuple(line for line in lines if line.count > 0)[:MAX_LINES]
+        return replace(order, lines=kept, last=item if count else (kept[-1].item if kept else None))
+
+    def _priced(self, mention: Mention) -> str:
+        item = self._items[mention.item]
+        count = mention.count or 1
+        price = amount(item.cents, item.currency)
+        if count == 1:
+            rest = f" {item.rest}" if item.rest else ""
+            return f"T{_named(item, 1)[1:]} {'are' if item.name.endswith('s') else 'is'} {price}{rest}."
+        return f"{_named(item, count)} at {price} each are {amount(item.cents * count, item.currency)}."
+
+    def _read(self, order: Order, lower: bool = False) -> str:
+        text = listed([_named(self._items[line.item], line.count) for line in order.lines])
+        return text if lower else text[:1].upper() + text[1:]
+
+    def _total(self, order: Order) -> str:
+        cents = sum(self._items[line.item].cents * line.count for line in order.lines)
+        return amount(cents, self._items[order.lines[0].item].currency)
+
+
+def make_orders(brief_prompt: str, items: tuple[Item, ...], style: str) -> Orders:
+    """Return what takes a role's orders: nothing, where it takes none."""
+    takes = style == "service" and len(items) > 1 and not _NO_ORDERS.search(brief_prompt)
+    return Orders(items if takes else ())
+
+
+def _named(item: Item, count: int) -> str:
+    # "the green curry", "two green curries"
+    return f"the {lower_first(item.name)}" if count == 1 else f"{count} {plural(lower_first(item.name))}"

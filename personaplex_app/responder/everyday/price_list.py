@@ -1,0 +1,163 @@
+"""What a role sells: items with their prices, read from its facts, and what of it a sentence names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from ..facts import Brief
+from .spoken_numbers import with_digits
+
+_PRICE = re.compile(
+    r"\b(?P<whole>\d+) (?P<currency>dollars?|euros?|pounds?)(?: (?P<part>\d\d)\b)?(?P<rest>[^.]*)"
+)
+_SEVERAL = re.compile(r"\b\d+ (?:dollars?|euros?|pounds?)\b")
+_NO_ITEM = re.compile(r"(?i)\b(?:deposit|fee|fine|budget|you|i|we|delivery is|minimum|tax)\b")
+# two words that are this similar are one, as the recogniser wrote it
+_CLOSE = 78
+_COUNT = re.compile(r"^\d{1,2}$")
+_COUNT_WORDS = {"a": 1, "an": 1, "another": 1, "the": 1, "single": 1, "couple": 2, "both": 2, "some": 1}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing for sale, at `cents`; `rest` is what its price is for, such as "a month"."""
+
+    name: str
+    cents: int
+    currency: str
+    rest: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(singular(word) for word in self.name.lower().split())
+
+
+@dataclass(frozen=True)
+class Mention:
+    """An item that a sentence names: its place on the list, how many (None: not said), and where."""
+
+    item: int
+    count: int | None
+    at: int
+
+
+def read_prices(brief: Brief) -> tuple[Item, ...]:
+    """Return what the facts name with one price each, in order, each name once."""
+    items: dict[str, Item] = {}
+    for fact in brief.facts:
+        text = with_digits(fact.text.lower())
+        price = _PRICE.search(text)
+        name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
+        if (
+            not price
+            or len(_SEVERAL.findall(text)) != 1
+            or not fact.noted
+            or not name
+            or _NO_ITEM.search(name)
+        ):
+            continue
+        cents = int(price["whole"]) * 100 + int(price["part"] or 0)
+        rest = price["rest"].strip(" ,") if re.match(r" (?:an?|per|for|each)\b", price["rest"]) else ""
+        key = f"{name} {rest}".lower() if re.match(r"for \d", rest) else name.lower()
+        items.setdefault(
+            key, Item(name, cents, price["currency"].rstrip("s"), rest.split(",")[0].split(" and ")[0])
+        )
+    return tuple(items.values())
+
+
+def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
+    """Return what a sentence names of the list, in its order, each item once.
+
+    Of a name with several words a word that no other item has is enough: "the green one".
+    """
+    words = re.findall(r"[a-z0-9']+", with_digits(text.lower()))
+    stems = [singular(word) for word in words]
+    taken: set[int] = set()
+    found: list[Mention] = []
+    for whole in (True, False):
+        for k, item in enumerate(items):
+            if any(items[m.item].name == item.name for m in found):
+                continue
+            span = _whole_name(item.words, stems, taken) if whole else _own_word(items, k, stems, taken)
+            if span:
+                taken |= set(span)
+                found.append(
+                    Mention(_variant(items, k, words), _count_before(words, span[0], taken), span[0])
+                )
+    return sorted(found, key=lambda each: each.at)
+
+
+def amount(cents: int, currency: str) -> str:
+    """Return an amount as it is said, such as "28 dollars 50"."""
+    whole, part = divmod(cents, 100)
+    plural = currency if whole == 1 else currency + "s"
+    return f"{whole} {plural}" + (f" {part:02d}" if part else "")
+
+
+def singular(word: str) -> str:
+    """Return a word without the ending of its plural."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if re.search(r"(?:ss|sh|ch|x|o)es$", word):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
+
+
+def plural(name: str) -> str:
+    """Return the plural of a name, by its last word."""
+    if name.endswith("s"):
+        return name
+    if re.search(r"[^aeiou]y$", name):
+        return name[:-1] + "ies"
+    return name + ("es" if re.search(r"(?:sh|ch|x|ss)$", name) else "s")
+
+
+def _whole_name(wanted: tuple[str, ...], stems: list[str], taken: set[int]) -> range | None:
+    width = len(wanted)
+    for at in range(len(stems) - width + 1):
+        span = range(at, at + width)
+        if taken & set(span):
+            continue
+        given = stems[at : at + width]
+        exact = tuple(given) == wanted
+        # every word must be near, and the first or the last one exact, or all of it very near
+        near = fuzz.ratio(" ".join(given), " ".join(wanted)) >= _CLOSE and all(
+            fuzz.ratio(a, b) >= 50 for a, b in zip(given, wanted, strict=True)
+        )
+        if exact or (width > 1 and near and any(a == b for a, b in zip(given, wanted, strict=True))):
+            return span
+    return None
+
+
+def _own_word(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int]) -> range | None:
+    others = {word for item in items if item.name != items[k].name for word in item.words}
+    for at, stem in enumerate(stems):
+        if at in taken or len(stem) < 4 or stem in others:
+            continue
+        if stem in items[k].words:
+            return range(at, at + 1)
+    return None
+
+
+def _variant(items: tuple[Item, ...], k: int, words: list[str]) -> int:
+    """Return which of several prices of one thing is meant: "for eight hours"."""
+    same = [n for n, item in enumerate(items) if item.name == items[k].name]
+    return next((n for n in same if (figure := re.search(r"\d+", items[n].rest)) and figure[0] in words), k)
+
+
+def _count_before(words: list[str], at: int, taken: set[int]) -> int | None:
+    for k in range(at - 1, max(-1, at - 4), -1):
+        if k in taken:
+            return None
+        if _COUNT.match(words[k]):
+            return int(words[k])
+        if words[k] in _COUNT_WORDS:
+            # "a couple of", "the two": the word before tells
+            before = words[k - 1] if k else ""
+            if words[k] in ("the", "a") and _COUNT.match(before):
+                return int(before)
+            return _COUNT_WORDS[words[k]] if words[k] != "the" else None
+    return None

@@ -1,0 +1,190 @@
+"""What users tell without asking: reflected and led on within the role, never brushed off."""
+
+from __future__ import annotations
+
+import re
+
+from ..phrasing import lower_first, second_person
+from ..sentences import split_sentences
+from .contract import Reply, Talk, reply
+from .turn import Turn
+
+# roles that serve somebody; in the others a statement is an answer, a part played, or small talk
+SERVING_STYLES = frozenset(("service", "briefing", "assistant"))
+# facts that a statement must fit so well before they are told in answer to it
+_FITS = 0.3
+_FITS_WELL = 0.55
+_PROBLEM = re.compile(
+    r"\b(?:(?:was|were|has|have|is|are|had|did) not (?:yet |been |be |even |really )?\w+ed\b"
+    r"|(?:does|do|did|will) not \w+(?: properly| right| well| at all| any ?more)\b|no longer (?:works?"
+    r"|\w+s)\b"
+    r"|(?:has|have|had|did|does|do|was|were|is|are|will|would|cannot|could) not (?:yet |been |be |even "
+    r"|really )?(?:arrived?|come|came|shown? up|work(?:ing|ed)?|turn(?:ed)? on|start(?:ed)?|open(?:ed)?"
+    r"|close[ds]?|fit"
+    r"|delivered|picked up|collected|received|get|got|gotten|respond(?:ed)?|answered|charg(?:e|ing)"
+    r"|drain(?:ing)?|heat(?:ing)?|cool(?:ing)?|refunded|paid|fixed|repaired|find|log ?in|here|there)"
+    r"|never (?:arrived|came|got|received|showed up|worked|called)|(?:is|are|was|were|been|came|arrived|got"
+    r"|gets|getting|runs?|too) (?:\w+ )?(?:late|broken|damaged|missing|wrong|lost|faulty|cracked|scratched"
+    r"|stuck|stolen|dirty|cold|overdue|defective|leaking|dead|jammed|torn|dented|smashed|incomplete|gone"
+    r"|loose)"
+    r"|wrong (?:item|order|one|size|colou?r|address|thing|dish|amount)|overcharged|charged (?:me )?twice"
+    r"|leaks?\b|broke(?: down)?\b|stopped working|keeps? \w+ing|makes? (?:a )?(?:strange|funny|loud"
+    r"|weird) (?:noise|sound)"
+    r"|problem with|trouble with|issue with|something wrong with|missed my|want to complain|have a complaint"
+    r"|not happy with|unhappy with|disappointed (?:with|by|in)|waiting for (?:my|the|an?|over|more)"
+    r"|lost my)\b"
+)
+_NEED = re.compile(
+    r"\b(?:i|we|my \w+)(?: am| are| is| would|) (?:just |really |currently |also "
+    r"|still )?(?:look(?:ing)? (?:to|for|at|into)|like to|want(?:s)? (?:to|an?|some)|need(?:s)? (?:to|an?"
+    r"|some|help)?|hop(?:e|ing) to|trying to|plan(?:ning)? to|think(?:ing)? (?:of|about)"
+    r"|interested in|after an?|would love to|calling (?:about|because|to|for)|here (?:to|for|about))\b"
+)
+_DIET = re.compile(
+    r"\b(?:allerg\w+|intoleran\w+|vegan|vegetarian|gluten[- ]free|lactose|celiac|coeliac|diabetic|pregnant"
+    r"|halal|kosher|do(?:es)? not eat|cannot eat)\b"
+)
+_DIET_FACTS = re.compile(
+    r"(?i)\b(?:contains?|peanuts?|nuts?|allerg\w*|vegan|vegetarian|gluten|dairy|milk|eggs?|spicy|without"
+    r"|free of|made)\b"
+)
+_SELF = re.compile(
+    r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there"
+    r"|the|this|that)\b"
+)
+_NOT_TOLD = re.compile(
+    r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is"
+    r"|it is (?:okay|fine|good))\b"
+)
+_REFERENCE = re.compile(
+    r"\b(?:order|reference|model|serial|customer|booking|account|ticket|invoice|case|tracking|member\w*"
+    r"|policy) (?:number|code|id|no)\b.*?\d|\bit is (?:number )?(?:[a-z]-?)?\d[\d -]{2,}"
+)
+
+
+def take_up(turn: Turn, talk: Talk) -> Reply | None:
+    """Take up a problem, a wish or a diet that the user tells to a role that serves them."""
+    if talk.role.style not in SERVING_STYLES - {"assistant"} or turn.words < 3:
+        return None
+    if turn.search(_REFERENCE) and not turn.question:
+        return reply(
+            talk.line(
+                "reference",
+                (
+                    "Thank you, I've noted that: {said}. Is there anything else I should know?",
+                    "Noted: {said}. What would you like me to do?",
+                ),
+                said=_reflected(turn),
+            )
+        )
+    if turn.question:
+        return None
+    if _DIET.search(turn.plain):
+        return _diet(turn, talk)
+    if _PROBLEM.search(turn.plain):
+        return _problem(turn, talk)
+    if _NEED.search(turn.plain):
+        return _need(turn, talk)
+    return None
+
+
+def reflect(turn: Turn, talk: Talk) -> Reply | None:
+    """Reflect any other statement to a role that serves, after its notes had nothing to say about it."""
+    if turn.question or talk.role.style not in SERVING_STYLES or talk.memory.stage != "new":
+        return None
+    if turn.words < 4 or not _SELF.match(turn.plain) or _NOT_TOLD.match(turn.ask):
+        return None
+    said = _reflected(turn)
+    if not said or (talk.role.style == "assistant" and re.search(r"\bi cannot decide\b", turn.plain)):
+        return None
+    if talk.role.style == "assistant":
+        lines = (
+            "I see: {said}. What would you like to happen?",
+            "So {said}. What is the first thing to sort out?",
+            "Noted: {said}. What would help you with that?",
+        )
+    else:
+        lines = (
+            "I see: {said}. {ask_on}",
+            "I've noted that {said}. {ask_on}",
+            "So {said}. What can I do about it?",
+        )
+    return reply(talk.line("reflect", lines, said=said))
+
+
+def _reflected(turn: Turn) -> str:
+    """Return the user's last statement in the second person, at most 16 words of it."""
+    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [
+        turn.text
+    ]
+    text = re.sub(
+        r"(?i)^(?:well|yes|no|so|and|but|hi|hello|hey|okay|ok|actually|oh|sorry|thanks|please)[,.! ]+",
+        "",
+        told[-1].strip(),
+    )
+    said = lower_first(second_person(text))
+    return said if 2 <= len(said.split()) <= 16 else ""
+
+
+def _facts(turn: Turn, talk: Talk, least: float, most: int) -> str:
+    index = talk.role.index
+    found = index.search(index.query(turn.text), most)
+    return " ".join(talk.role.brief.facts[m.index].text for m in found if m.coverage >= least)
+
+
+def _problem(turn: Turn, talk: Talk) -> Reply | None:
+    said = _reflected(turn)
+    lead = f"I'm sorry that {said}." if said else "I'm sorry to hear that."
+    # "you haven't got it" reads on after "that"; a fragment does not
+    lead = (
+        lead
+        if re.match(r"I'm sorry that (?:you|your|the|my|it|there|this|a|an|one)\b", lead)
+        else "I'm sorry to hear that."
+    )
+    ask = talk.slot("asks_for") or ""
+    known = _facts(turn, talk, _FITS_WELL, 1)
+    return reply(
+        " ".join(part for part in (lead, known, ask or ("" if known else "Since when is it so?")) if part)
+    )
+
+
+def _need(turn: Turn, talk: Talk) -> Reply | None:
+    known = _facts(turn, talk, _FITS, 2)
+    said = _reflected(turn)
+    lead = f"Gladly: {said}." if said.startswith(("you", "your")) else "Gladly."
+    if known:
+        return reply(f"{lead} {known} What else would you like to know?")
+    if talk.role.brief.asks_for and re.search(r"\bhelp\b", turn.plain):
+        return reply(talk.line("need.help", ("{lead} {asks_for}",), lead=lead))
+    return reply(
+        talk.line(
+            "need",
+            (
+                "{lead} {next_fact} What would you like to know about it?",
+                "{lead} I can tell you about {topics}. Which of those helps you?",
+                "{lead} {asks_for}",
+                "{lead} Tell me a little more.",
+            ),
+            lead=lead,
+        )
+    )
+
+
+def _diet(turn: Turn, talk: Talk) -> Reply | None:
+    facts = [
+        f.text
+        for f in talk.role.brief.facts
+        if f.noted and f.whole is None and _DIET_FACTS.search(f.text) and "dollar" not in f.text
+    ]
+    # those that name what the user may not eat, where there are any
+    named = [stem for stem in talk.role.index.stems_of(turn.text) if stem not in ("allerg", "eat", "son")]
+    facts = [text for text in facts if any(stem in text.lower() for stem in named)] or facts
+    said = _reflected(turn)
+    lead = (
+        f"Thank you for telling me: {said}, and I'll keep it in mind." if said else "I'll keep that in mind."
+    )
+    if not facts:
+        return reply(f"{lead} My notes say nothing about it, so please check before you rely on it.")
+    return reply(
+        f"{lead} What my notes say is this. {' '.join(facts[:3])} About anything else I can't be sure."
+    )
