@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .engine_choice import Choice, choose
+from .engine_choice import Choice, choose, offered
 from .errors import SettingsError
 from .platform_detection import this_platform
 from .server.app_state import AppState
@@ -56,7 +56,7 @@ def create_app(settings: Settings, choice: Choice | None = None) -> Application:
     Raises: SettingsError for a certificate or a file of adapters that cannot be used, EngineUnavailable.
     """
     certificate = certificate_of(settings)
-    choice = choice or choose(settings)
+    choice = offered(choice or choose(settings), settings)
     state = AppState.build(settings, choice)
     log.info("engine %s: %s %s", choice.name, choice.why, choice.next_step)
     for field in state.adapters.unused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,8 +88,23 @@ def choose(settings: Settings) -> Choice:
     return Choice(
         "classic",
         why,
-        "" if settings.llm_url else "Set PERSONAPLEX_LLM_URL to let a language model answer in this voice.",
+        ""
+        if settings.llm_url or settings.responder in ("hub", "local")
+        else "Set PERSONAPLEX_LLM_URL, or --responder local, to let a language model answer in this voice.",
     )
+
+
+def offered(choice: Choice, settings: Settings) -> Choice:
+    """Return the choice with the offer of a language model that runs on this machine, where there is one.
+
+    It waits up to 0.3 s for each server that it knows; one that is not there refuses at once.
+    """
+    if choice.name != "classic" or not settings.find_llm or settings.responder != "auto" or settings.llm_url:
+        return choice
+    from .responder.found_endpoints import find_endpoints
+
+    offers = [found.offer for found in find_endpoints()]
+    return replace(choice, next_step=" ".join(filter(None, (*offers, choice.next_step))))
 
 
 def replacement(failed: Choice, sentence: str) -> Choice | None:
@@ -211,11 +226,13 @@ def build(choice: Choice, settings: Settings) -> Engine:
         return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from .classic.engine import ClassicEngine
-    from .responder.chat_api import LlmSettings
+    from .responder.model_choice import choose_model, make_model
     from .responder.rules import make_responder
 
-    llm = None
-    if settings.llm_url:
-        llm = LlmSettings(url=settings.llm_url, key=settings.llm_key, model=settings.llm_model)
-    responder = f"{llm.url} {llm.model}" if llm else "rules"
-    return ClassicEngine(partial(make_responder, llm=llm), responder=responder)
+    model = make_model(settings)
+    description = choose_model(settings).description
+    return ClassicEngine(
+        partial(make_responder, llm=model),
+        responder=description,
+        language_model=model,
+    )

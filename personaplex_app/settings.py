@@ -15,6 +15,7 @@ from .errors import UsageError, shorten
 
 ENV_PREFIX = "PERSONAPLEX_"
 ENGINES = ("auto", "personaplex", "remote", "classic", "echo")
+RESPONDERS = ("auto", "rules", "endpoint", "hub", "local")
 
 
 def _setting(
@@ -193,7 +194,7 @@ def _origins(text: str) -> tuple[str, ...]:
 
 # How `serve --help` groups the settings. One that is in no group is still shown, under "options".
 GROUPS = {
-    "engine": ("engine", "llm_url", "llm_key", "llm_model"),
+    "engine": ("engine", "responder", "llm_url", "llm_key", "llm_model", "local_model", "find_llm"),
     "PersonaPlex model": ("checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload"),
     "remote engine": (
         "remote_url",
@@ -331,11 +332,27 @@ class Settings:
     connects_per_minute: int = _setting(
         60, _number(1, 10_000), "talks that one address may begin in a minute"
     )
+    responder: str = _setting(
+        "auto",
+        _one_of(*RESPONDERS),
+        "what answers in the classic engine: rules alone, the endpoint of --llm-url, hub (the Hub's router,"
+        " with your token), or local (a small model in this process); auto takes the endpoint if one is set,"
+        " local on Colab and Spaces, else rules",
+    )
     llm_url: str = _setting(
         "", _url, "OpenAI-compatible endpoint of the language model that answers in the classic engine"
     )
     llm_key: str = _setting("", _key, "key of the language model's endpoint", secret=True)
-    llm_model: str = _setting("", str, "name of the model at that endpoint")
+    llm_model: str = _setting("", str, "name of the model at that endpoint, or at the Hub's router")
+    local_model: str = _setting(
+        "",
+        str,
+        "folder of a small Llama or Qwen2 checkpoint with its tokenizer.json, for --responder local in place"
+        " of the one from the Hub",
+    )
+    find_llm: bool = _setting(
+        True, _flag, "look at the start for Ollama and LM Studio on this machine, and offer them; 0 does not"
+    )
     judge_url: str = _setting(
         "", _url, "OpenAI-compatible endpoint of the language model that judges answers in evaluate run"
     )

@@ -7,10 +7,12 @@ from huggingface_hub import constants
 
 from personaplex_app import engine_choice as choosing
 from personaplex_app.engine.personaplex import PersonaplexEngine
-from personaplex_app.engine_choice import build, choose
+from personaplex_app.engine_choice import build, choose, offered
 from personaplex_app.errors import EngineUnavailable
 from personaplex_app.model.config import LM_FILE
 from personaplex_app.model.hub_repo import FILES, RELEASED_REVISION
+from personaplex_app.responder import found_endpoints
+from personaplex_app.responder.local.model import LocalModel
 from personaplex_app.settings import Settings
 
 from .support import tiny
@@ -134,3 +136,34 @@ def test_build_personaplex_without_torch_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "personaplex_app.engine.personaplex", None)
     with pytest.raises(EngineUnavailable, match=r"requirements-personaplex\.txt"):
         build(choose(settings), settings)
+
+
+def test_build_gives_classic_the_local_model_and_loads_nothing():
+    settings = Settings(engine="classic", responder="local")
+    engine = build(choose(settings), settings)
+    assert isinstance(engine._language_model, LocalModel)
+    assert engine._language_model.problem == "it is not loaded yet"
+    assert "Qwen2.5-0.5B-Instruct" in engine.identity
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "is_offered"),
+    [
+        ({}, True),
+        ({"find_llm": False}, False),
+        ({"llm_url": "http://h"}, False),
+        ({"responder": "rules"}, False),
+        ({"engine": "echo"}, False),
+    ],
+)
+def test_language_model_on_this_machine_is_offered_and_not_taken(monkeypatch, more, is_offered):
+    found = found_endpoints.FoundEndpoint("Ollama", "http://127.0.0.1:11434/v1", "llama3.2")
+    monkeypatch.setattr(found_endpoints, "find_endpoints", lambda: [found])
+    settings = Settings(**{"engine": "classic", **more})
+    choice = offered(choose(settings), settings)
+    assert ("PERSONAPLEX_LLM_URL=http://127.0.0.1:11434/v1" in choice.next_step) == is_offered
+    if is_offered:
+        engine = build(choice, settings)
+        assert engine._language_model is None
+        engine.close()

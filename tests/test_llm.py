@@ -12,6 +12,7 @@ import pytest
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
 from personaplex_app.responder.chat_api import LlmSettings
+from personaplex_app.responder.figure_guard import NO_FIGURE
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
 from personaplex_app.responder.rules import make_responder
 
@@ -19,7 +20,10 @@ from .support.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.unit
 
-PROMPT = "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4."
+PROMPT = (
+    "You work for Crumb which is a bakery and your name is Ida. Information: A rye loaf costs $4. We open at"
+    " nine."
+)
 KEY = "sk-very-secret"
 QUESTION = "How much is the rye loaf?"
 BY_RULES = ["A rye loaf costs four dollars."]
@@ -37,6 +41,7 @@ class Server:
         self.script, self.status = script, status
         self.refuse = refuse or (lambda body, path: None)
         self.asked, self.headers, self.paths = [], [], []
+        self.more_headers = {}
         self.stop = threading.Event()
 
 
@@ -52,6 +57,8 @@ def serving(script, status=200, refuse=None):
             refused = server.refuse(server.asked[-1], self.path)
             self.send_response(refused[0] if refused else server.status)
             self.send_header("Content-Type", "application/json" if refused else "text/event-stream")
+            for name, value in server.more_headers.items():
+                self.send_header(name, value)
             self.end_headers()
             if refused:
                 self.wfile.write(json.dumps(refused[1]).encode())
@@ -278,16 +285,16 @@ def test_llm_reply_closed_early_closes_the_stream():
 
 
 def test_llm_reply_goes_on_although_another_was_begun():
-    with serving(says("One. ", "Two. ")) as (server, url), talking(url) as (responder, _):
+    with serving(says("Yes. ", "Surely. ")) as (server, url), talking(url) as (responder, _):
         first = responder.reply("A")
-        assert next(first) == "One."
+        assert next(first) == "Yes."
         second = responder.reply("B")
-        assert next(second) == "One."
+        assert next(second) == "Yes."
         second.close()
-        assert list(first) == ["Two."]
-        responder.record_played("One. Two.", False)
+        assert list(first) == ["Surely."]
+        responder.record_played("Yes. Surely.", False)
         list(responder.reply("C"))
-        assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "One. Two.", "C"]
+        assert [m["content"] for m in server.asked[-1]["messages"]][-3:] == ["A", "Yes. Surely.", "C"]
 
 
 def test_llm_close_ends_a_reply_that_waits():
@@ -405,6 +412,17 @@ DIALECTS = {
     "error null": sends(chunk({"content": OPEN}, "stop", error=None)),
     "no space": sends(chunk({"content": OPEN}, "stop").replace(b"data: ", b"data:")),
     "carriage returns": sends(chunk({"content": OPEN}, "stop").replace(b"\n", b"\r\n")),
+    "thinks after a call": sends(
+        chunk({"tool_calls": [{"index": 0, "function": {"name": "Rude", "arguments": "{}"}}]}),
+        chunk({"content": '<tool_call>{"name": "Rude"}</tool_call>' + OPEN}, "stop"),
+    ),
+    "thinks by other tags": sends(
+        chunk({"content": "<|START_THIN"}), chunk({"content": "KING|>Rude.<|END_THINKING|>" + OPEN}, "stop"),
+    ),
+    "byte order mark": sends(b"\xef\xbb\xbf" + chunk({"content": OPEN}, "stop")),
+    "usage last": sends(chunk({"content": OPEN}), b'data: {"choices": [], "usage": {"total_tokens": 9}}\n\n',
+                        b"data: [DONE]\n\n"),
+    "says who speaks": sends(chunk({"content": "Assistant: " + OPEN}, "stop")),
     "does not stream": sends(
         json.dumps({"choices": [{"message": {"content": OPEN}}], "error": None}, indent=1).encode()
     ),
@@ -560,3 +578,114 @@ def test_llm_address_that_is_not_there_is_tried_without_the_version():
 def test_llm_azure_gets_the_key_in_its_own_header(url):
     assert LlmSettings(url, KEY).headers == {"api-key": KEY}
     assert LlmSettings("https://h", KEY).headers == {"Authorization": f"Bearer {KEY}"}
+
+
+def test_llm_speaks_its_first_clause_while_the_sentence_goes_on():
+    went_on = []
+
+    def script(write, server):
+        write(event("Of course we do, and we b"))
+        went_on.append(server.stop.wait(PATIENCE_S))
+        write(event("ake it daily. Fresh, warm, and soft."))
+
+    with serving(script) as (server, url), talking(url) as (responder, _):
+        reply = responder.reply("Do you have rye?")
+        assert next(reply) == "Of course we do,"
+        server.stop.set()
+        # what follows is spoken while the first clause sounds, and is not cut
+        assert list(reply) == ["and we bake it daily.", "Fresh, warm, and soft."]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says_", "said"),
+    [
+        # the role's figure of what it was told of, in figures or words, also after a question that names it
+        (QUESTION, "It is four dollars.", ["It is four dollars."]),
+        ("When do you open?", "We open at 9 AM.", ["We open at 9 AM."]),
+        # of something else it is invented, whatever it is
+        ("What does a bagel cost?", "A bagel costs $4.", None),
+        ("What time do you close?", "We close at five thirty.", None),
+        ("Do you have bagels?", "We do. They are $3 each. Do come in.", ["We do.", NO_FIGURE]),
+        # the user's own may be said again
+        ("A table for 6, please.", "A table for six is yours.", ["A table for six is yours."]),
+    ],
+)
+def test_llm_says_no_figure_that_nobody_told(asked, says_, said):
+    with serving(says(says_)) as (_, url), talking(url) as (responder, notices):
+        if said is None:
+            by_rules = list(responder._fallback.reply(asked))
+            assert list(responder.reply(asked)) == by_rules
+        else:
+            assert list(responder.reply(asked)) == said
+        assert notices == []
+
+
+def test_llm_figure_is_not_taken_from_what_was_talked_of_before():
+    with serving(says("A bagel costs $4.")) as (_, url), talking(url) as (responder, _):
+        list(responder._fallback.reply("Do you have rye loaves?"))
+        responder._history += [("user", "Do you have rye loaves?"), ("assistant", "We have rye loaves.")]
+        assert not any("$4" in sentence for sentence in responder.reply("What does a bagel cost?"))
+
+
+def test_llm_figure_is_told_in_a_later_question_about_the_same():
+    with serving(says("Four dollars.")) as (_, url), talking(url) as (responder, _):
+        list(responder.reply("Do you have rye loaves?"))
+        responder.record_played("We do.", False)
+        assert list(responder.reply("How much are they?")) == ["Four dollars."]
+
+
+def test_llm_waits_as_long_as_a_busy_server_asks(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr("personaplex_app.responder.llm.time.monotonic", lambda: now_s[0])
+
+    def busy(write, server):
+        raise AssertionError
+
+    with serving(busy) as (server, url), talking(url) as (responder, _):
+        server.refuse = lambda *_: (429, {"error": {"message": "Slow down"}})
+        server.more_headers = {"Retry-After": "7"}
+        for at_s, asked in ((0.0, 1), (6.0, 1), (7.5, 2)):
+            now_s[0] = at_s
+            assert list(responder.reply(QUESTION)) == BY_RULES
+            assert len(server.asked) == asked
+
+
+def test_llm_answer_that_meets_its_limit_ends_with_a_whole_sentence():
+    script = sends(chunk({"content": "We do. And the loaf, whi"}, "length"))
+    with serving(script) as (_, url), talking(url) as (responder, _):
+        assert list(responder.reply("Hi")) == ["We do."]
+
+
+def test_llm_that_thinks_by_its_name_says_nothing_of_it_in_its_first_answer():
+    script = sends(
+        chunk({"content": "The user is rude. He wants"}), chunk({"content": " rye.</think>We do."}, "stop")
+    )
+    with serving(script) as (_, url):
+        settings = LlmSettings(url, model="deepseek-r1:8b", first_token_s=PATIENCE_S, total_s=PATIENCE_S)
+        responder = make_responder(SessionConfig("natural", PROMPT), None, settings)
+        assert list(responder.reply("Hi")) == ["We do."]
+        responder.close()
+
+
+def test_llm_error_in_a_successful_answer_is_told():
+    body = json.dumps({"object": "error", "message": "The model is not loaded", "code": 400}).encode()
+    with serving(sends(body)) as (_, url), talking(url) as (responder, notices):
+        assert list(responder.reply(QUESTION)) == BY_RULES
+        assert "The model is not loaded" in notices[0]
+
+
+def test_llm_reply_that_is_cancelled_from_another_thread_ends_without_the_rules():
+    def script(write, server):
+        while not server.stop.wait(0.02):
+            write(event("and "))
+
+    with serving(script) as (server, url), talking(url) as (responder, notices):
+        reply = responder.reply("Talk.")
+        done = threading.Event()
+        thread = threading.Thread(target=lambda: (list(reply), done.set()))
+        thread.start()
+        until(lambda: server.asked)
+        reply.cancel()
+        assert done.wait(PATIENCE_S)
+        thread.join()
+        assert notices == []

@@ -24,6 +24,7 @@ from ..errors import (
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder
+from ..responder.language_model import LanguageModel
 from ..responder.sentence_encoder import SentenceEncoder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import TIMBRES, Synthesiser
@@ -57,9 +58,16 @@ class ClassicEngine:
     lost = ""
 
     def __init__(
-        self, make_responder: MakeResponder, max_sessions: int | None = None, responder: str = "rules"
+        self,
+        make_responder: MakeResponder,
+        max_sessions: int | None = None,
+        responder: str = "rules",
+        language_model: LanguageModel | None = None,
     ) -> None:
-        """Set up without loading; `responder` describes what `make_responder` makes, for the identity."""
+        """Set up without loading; `responder` describes what `make_responder` makes, for the identity.
+
+        `language_model` is what its responders ask, started and closed with the engine.
+        """
         parts = [RECOGNISER, SYNTHESISER, SPELLING, VAD]
         # optional, and with it the answers are others
         if SENTENCES.is_installed:
@@ -67,6 +75,7 @@ class ClassicEngine:
         weights = " ".join(part.sha256[:16] for part in parts)
         self.identity = f"classic {__version__} {responder} {weights}"
         self._make_responder = make_responder
+        self._language_model = language_model
         self._max_sessions = max_sessions or min(_MAX_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._models: Models | None = None
         self._encoder: SentenceEncoder | None = None
@@ -118,6 +127,9 @@ class ClassicEngine:
         self._samples = {
             timbre.voice.name: synthesiser.speak(_SAMPLE_TEXT, timbre).samples for timbre in TIMBRES
         }
+        if self._language_model:
+            # in the background: talks need not wait for it, since the rules answer meanwhile
+            self._language_model.start()
         # last: with `_models` set the engine counts as loaded
         self._models = Models(vad, recogniser, Worker("recognition"), synthesiser, Worker("synthesis"))
 
@@ -165,6 +177,8 @@ class ClassicEngine:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
+        if self._language_model:
+            self._language_model.close()
         models = self._models
         self._models = None
         if models:

@@ -216,6 +216,10 @@ class ReplyPlayer:
 
     def _drop(self, reply: Reply) -> None:
         reply.dropped = True
+        # the responder's thread may be waiting for a sentence of it, which nobody wants now
+        cancel = getattr(reply.iterator, "cancel", None)
+        if cancel:
+            cancel()
         # a generator can only be closed on the thread that runs it
         self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
@@ -295,6 +299,9 @@ class ReplyPlayer:
         replies = [reply for reply in (self._prepared, self._current) if reply]
         for reply in replies:
             reply.dropped = True
+            cancel = getattr(reply.iterator, "cancel", None)
+            if cancel:
+                cancel()
 
         def last_work() -> None:
             for reply in replies:

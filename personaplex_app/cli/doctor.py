@@ -11,7 +11,7 @@ from typing import Any
 
 from ..addresses import is_loopback
 from ..engine.remote import probe_servers
-from ..engine_choice import TITLES, choose, measurements_folder, remote_settings
+from ..engine_choice import TITLES, choose, measurements_folder, offered, remote_settings
 from ..errors import PersonaplexError, SettingsError, WeightsError
 from ..evaluation.machine import machine, versions
 from ..gateway.adapters import load_adapters
@@ -20,6 +20,7 @@ from ..model.hub_repo import SUMS_FILE, HubRepo, cached, hub_access, known_hashe
 from ..model.transfer import digest
 from ..personas import load_personas
 from ..platform_detection import Platform, this_platform
+from ..responder.model_choice import choose_model
 from ..server.certificates import certificate_of
 from ..settings import Settings
 from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SENTENCES, SPELLING, SYNTHESISER, VAD
@@ -27,7 +28,7 @@ from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SENTENCES, SPELLING,
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
     """Return the findings as JSON data; `gpu_gib` plans for a GPU with so much free memory instead."""
-    choice = choose(settings)
+    choice = offered(choose(settings), settings)
     host = this_platform()
     return {
         "host": {
@@ -59,7 +60,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "folder": str(settings.data),
             "writable": os.access(_existing(settings.data), os.W_OK),
         },
-        "language_model": bool(settings.llm_url),
+        "language_model": _language_model(settings),
         "login_needed": bool(settings.auth or settings.api_key),
         "gateway": _gateway(settings),
         "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
@@ -97,6 +98,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         f"Checkpoint {found['checkpoint']}",
         *_plan_lines(found["memory_plan"]),
         *(f"Remote     {each['detail']}" for each in found["remote"]),
+        f"Responder  {found['language_model']}",
         f"Talks      kept in {found['keeps_talks']['folder']}"
         + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Gateway    {_gateway_line(found['gateway'])}",
@@ -111,6 +113,14 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         f"Engine     {engine['title']}: {engine['why']}",
     ]
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
+
+
+def _language_model(settings: Settings) -> str:
+    """Return what answers in the embedded engine and what that costs, or why it cannot."""
+    try:
+        return choose_model(settings).description
+    except SettingsError as error:
+        return str(error)
 
 
 def _gateway(settings: Settings) -> dict[str, Any]:

@@ -6,16 +6,18 @@ What a server refuses is left out or replaced, once, and remembered for the talk
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from ..errors import SettingsError, shorten
+from .language_model import RETRY_AFTER_S, Cancelled, LlmFailed, Message
 
 MAX_LINE_BYTES = 262_144
 MAX_ERROR_BYTES = 16_384
@@ -25,8 +27,8 @@ _LASTING = frozenset((400, 401, 403, 404, 422))
 _OWN_LAST_PARTS = re.compile(r"/(?:v\d+\w*|openai|openapi|inference|serving-endpoints|deployments/[^/]+)$")
 _PRIVATE_WORDS = 5
 _MIN_PRIVATE_CHARS = 12
-
-Message = dict[str, str]
+_LONGEST_RETRY_S = 600.0
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class LlmSettings:
     total_s: float = 20.0
     max_reply_chars: int = 600
     max_tokens: int = 160
+    max_history_chars: int = 8_000
+    is_small: bool = False
+    first_clause_s: float = math.inf
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -69,6 +74,16 @@ class LlmSettings:
             paths = (f"{base}/v1/chat/completions", f"{base}/chat/completions")
         return tuple(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")) for path in paths)
 
+    def start(self) -> None:
+        """Do nothing: the server is asked first when somebody talks."""
+
+    def close(self) -> None:
+        """Do nothing: each talk closes its own connections."""
+
+    def chat(self, in_time: bool = True) -> ChatApi:
+        """Return one talk's line to the server, whose own waits hold whether a talk is live or not."""
+        return ChatApi(self)
+
     @property
     def headers(self) -> dict[str, str]:
         """What proves to the server who asks."""
@@ -79,17 +94,6 @@ class LlmSettings:
         return {"api-key": self.key} if is_azure else {"Authorization": f"Bearer {self.key}"}
 
 
-class LlmFailed(Exception):
-    """The model gave no answer. The message has no prompt, key or transcript in it.
-
-    `lasting`: trying again is useless, such as with a wrong key.
-    """
-
-    def __init__(self, why: str, lasting: bool = False) -> None:
-        super().__init__(why)
-        self.lasting = lasting
-
-
 @dataclass(frozen=True)
 class _Refusal:
     """A server's answer that is no success, and what it says of the reason."""
@@ -98,6 +102,7 @@ class _Refusal:
     reason: str
     parameter: str
     code: str
+    retry_s: float = RETRY_AFTER_S
 
 
 @dataclass(frozen=True)
@@ -128,21 +133,25 @@ class ChatApi:
         self._closed = False
         self.cut_short = False
 
-    def pieces(self, messages: Sequence[Message]) -> Iterator[str]:
+    def pieces(self, messages: Sequence[Message], cancelled: Cancelled = lambda: False) -> Iterator[str]:
         """Yield the text of one reply as it comes; "" for signs of life without text.
 
         Raises: LlmFailed when the reply is late, refused, malformed, or ends without its end marker.
         """
         began_s = time.monotonic()
         try:
-            while (refusal := (yield from self._ask(messages, began_s))) is not None:
+            while (refusal := (yield from self._ask(messages, began_s, cancelled))) is not None:
                 if not self._adapt(refusal):
-                    raise LlmFailed(_told(refusal, messages, self._settings.key), _is_lasting(refusal))
+                    told = _told(refusal, messages, self._settings.key)
+                    raise LlmFailed(told, _is_lasting(refusal), refusal.retry_s)
         except httpx.TimeoutException:
             raise LlmFailed("it took too long") from None
         # httpx raises RuntimeError for a client that `close` has closed meanwhile
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError):
             raise LlmFailed("the connection failed") from None
+
+    def prepare(self, messages: Sequence[Message]) -> None:
+        """Do nothing: a server keeps what it wants of the prompts that it has seen."""
 
     def make_room_for_thoughts(self) -> bool:
         """Raise the limit of tokens for the next replies; return whether that was still to be done."""
@@ -157,7 +166,9 @@ class ChatApi:
         self._closed = True
         self._client.close()
 
-    def _ask(self, messages: Sequence[Message], began_s: float) -> Iterator[str]:
+    def _ask(
+        self, messages: Sequence[Message], began_s: float, cancelled: Cancelled
+    ) -> Generator[str, None, _Refusal | None]:
         """Yield the text of a reply; return the server's refusal, None when there was none."""
         body = {"messages": _as_users(messages) if self._system_as_user else list(messages), **self._options}
         if self._settings.model:
@@ -170,6 +181,8 @@ class ChatApi:
             # httpx's timeout is per read: an endpoint that sends a little again and again is bounded here
             for data in _events(response.iter_bytes()):
                 self._check_time(began_s, alive)
+                if cancelled():
+                    return None
                 if data == "[DONE]":
                     return None
                 delta = self._delta(data, messages)
@@ -197,7 +210,7 @@ class ChatApi:
             return _Delta()
         try:
             event = json.loads(data)
-            if event.get("error"):
+            if event.get("error") or event.get("object") == "error":
                 refusal = _read_refusal(0, event)
                 raise LlmFailed(_told(refusal, messages, self._settings.key))
             choices = event.get("choices")
@@ -282,7 +295,9 @@ def _events(chunks: Iterator[bytes]) -> Iterator[str]:
     waiting = b""
     whole = b""
     streams = False
-    for chunk in chunks:
+    for k, chunk in enumerate(chunks):
+        if k == 0:
+            chunk = chunk.removeprefix(_BOM)
         *lines, waiting = (waiting + chunk).split(b"\n")
         yield ""
         for line in lines:
@@ -313,7 +328,16 @@ def _refusal(response: httpx.Response) -> _Refusal:
         data = json.loads(text)
     except ValueError:
         data = {"message": text}
-    return _read_refusal(response.status_code, data)
+    refusal = _read_refusal(response.status_code, data)
+    return replace(refusal, retry_s=_retry_s(response.headers.get("retry-after", "")))
+
+
+def _retry_s(header: str) -> float:
+    """Return the pause that a server asks for; it may also name a date, which is not worth reading."""
+    try:
+        return min(max(float(header), 1.0), _LONGEST_RETRY_S)
+    except ValueError:
+        return RETRY_AFTER_S
 
 
 def _read_refusal(status: int, data: Any) -> _Refusal:

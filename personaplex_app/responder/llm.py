@@ -1,30 +1,37 @@
-"""A responder that asks a language model over an OpenAI-compatible API, with the rules as its fallback."""
+"""A responder that asks a language model, and the rules where it fails."""
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from .chat_api import ChatApi, LlmFailed, LlmSettings, Message
+from .figure_guard import NO_FIGURE, ToldFigures
+from .language_model import Cancelled, LanguageModel, LlmFailed, Message
 from .markup import Markup, ThoughtFilter
 from .memory import begins_with
 from .sentences import SentenceCutter
 
 MAX_HISTORY_MESSAGES = 24
-MAX_HISTORY_CHARS = 8_000
+# what was said in this many messages before is what "it" and "that" may stand for
+_RECENT_MESSAGES = 2
 # replies that may still be played: an older one was given up
 MAX_OPEN_TURNS = 4
-# after a failure the rules answer for so long, so that not every turn waits for the timeout
-RETRY_AFTER_S = 30.0
+# on a machine that is busy the rules take the next turn too
+_LATE_PAUSE_S = 10.0
 STYLE_PROMPT = (
     "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists,"
     " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know"
     " something."
 )
+# models that think, and whose templates may open the tag of their thoughts
+_THINKERS = re.compile(r"(?i)think|reason|\br1\b|qwq|magistral")
+# small models write who speaks
+_SPEAKER = re.compile(r"(?i)^\W*(?:assistant|agent|ai|bot)\s*:\s*")
 
 
 class Fallback(Protocol):
@@ -33,6 +40,7 @@ class Fallback(Protocol):
     @property
     def pace(self) -> float: ...
     def greet(self) -> str: ...
+    def knows(self, user_text: str) -> bool: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
     def record_played(self, agent_text: str, interrupted: bool) -> None: ...
     def record_answer(self, user_text: str, agent_text: str) -> None: ...
@@ -51,8 +59,26 @@ class _OpenReply:
     spoken: str = ""
 
 
+class ReplyStream(Iterator[str]):
+    """The sentences of one reply. `cancel` may be called from any thread, the rest by one thread alone."""
+
+    def __init__(self, make: Callable[[Cancelled], Generator[str, None, None]]) -> None:
+        self._cancelled = threading.Event()
+        self._sentences = make(self._cancelled.is_set)
+
+    def __next__(self) -> str:
+        return next(self._sentences)
+
+    def cancel(self) -> None:
+        """Let the model stop at once; the reply ends with what it has."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        self._sentences.close()
+
+
 class LlmResponder:
-    """Streams a model's answers by sentence.
+    """Streams a model's answers by sentence, the first one by clause.
 
     `notice` is the sentence that the user was shown when the model first failed, None before.
     """
@@ -60,22 +86,26 @@ class LlmResponder:
     def __init__(
         self,
         prompt: str,
-        settings: LlmSettings,
+        model: LanguageModel,
         fallback: Fallback,
         notify: Callable[[str], None] | None = None,
+        in_time: bool = True,
     ) -> None:
         self._prompt = prompt
-        self._settings = settings
+        self._model = model
         self._fallback = fallback
         self._notify = notify
-        self._api = ChatApi(settings)
+        self._first_clause_s = model.first_clause_s if in_time else float("inf")
+        self._chat = model.chat(in_time)
         # the model's template opens the tag of its thoughts itself
-        self._thinks_unopened = False
+        self._thinks_unopened = _THINKERS.search(getattr(model, "model", "")) is not None
+        self._figures = ToldFigures(prompt)
         self._history: list[tuple[str, str]] = []
         self._turns: deque[_OpenReply] = deque(maxlen=MAX_OPEN_TURNS)
         self._closed = False
         self._paused_until_s = 0.0
         self.notice: str | None = None
+        self._chat.prepare(self._messages())
 
     @property
     def pace(self) -> float:
@@ -87,22 +117,26 @@ class LlmResponder:
         self._turns.append(turn)
         return turn.spoken
 
-    def reply(self, user_text: str) -> Iterator[str]:
+    def reply(self, user_text: str) -> ReplyStream:
         """Yield the model's sentences as they arrive, or the rules' when it fails before the first one."""
         turn = _OpenReply(user_text)
+        return ReplyStream(lambda cancelled: self._reply(turn, user_text, cancelled))
+
+    def _reply(self, turn: _OpenReply, user_text: str, cancelled: Cancelled) -> Generator[str, None, None]:
         self._turns.append(turn)
-        if time.monotonic() >= self._paused_until_s and re.search(r"\w", user_text):
+        paused = time.monotonic() < self._paused_until_s or not re.search(r"\w", user_text)
+        if not (paused or (self._model.is_small and self._fallback.knows(user_text))):
             try:
-                for sentence in self._sentences(user_text):
+                for sentence in self._sentences(user_text, cancelled):
                     turn.spoken = f"{turn.spoken} {sentence}"
                     yield sentence
-                if not turn.spoken:
+                if not turn.spoken and not cancelled():
                     raise LlmFailed("it sent an empty answer")
             except LlmFailed as failure:
                 if self._closed:
                     return
                 self._failed(failure)
-        if not turn.spoken:
+        if not turn.spoken and not cancelled():
             turn.by_rules = True
             for sentence in self._fallback.reply(user_text):
                 turn.spoken = f"{turn.spoken} {sentence}"
@@ -116,66 +150,99 @@ class LlmResponder:
         # was
         turn = next((t for t in reversed(self._turns) if begins_with(t.spoken, agent_text)), self._turns[-1])
         if turn.user_text is not None:
+            self._figures.hear(turn.user_text)
             self._history.append(("user", turn.user_text))
         if agent_text:
             self._history.append(("assistant", agent_text + (" —" if interrupted else "")))
-        del self._history[:-MAX_HISTORY_MESSAGES]
+        self._forget()
         if turn.by_rules or turn.user_text is None:
             self._fallback.record_played(agent_text, interrupted)
         else:
             self._fallback.record_answer(turn.user_text, agent_text)
         while self._turns and self._turns.popleft() is not turn:
             pass
+        self._chat.prepare(self._messages())
 
     def close(self) -> None:
         """Close the connections, which ends a waiting reply. May be called twice and from another thread."""
         self._closed = True
-        self._api.close()
+        self._chat.close()
         self._fallback.close()
 
     def _failed(self, failure: LlmFailed) -> None:
-        self._paused_until_s = float("inf") if failure.lasting else time.monotonic() + RETRY_AFTER_S
-        if self.notice is None:
+        self._paused_until_s = time.monotonic() + failure.retry_s
+        if self.notice is None and failure.told:
             self.notice = f"The language model did not answer ({failure}); the built-in answers take over."
             if self._notify:
                 self._notify(self.notice)
 
-    def _messages(self, user_text: str) -> list[Message]:
-        # the newest turns first, until the room is used up
-        room = MAX_HISTORY_CHARS
-        kept = []
-        for role, text in reversed(self._history):
+    def _forget(self) -> None:
+        """Bound the history. Half of it goes at once, so that most prompts begin as the one before."""
+        limit_chars = self._model.max_history_chars
+        if (
+            len(self._history) <= MAX_HISTORY_MESSAGES
+            and sum(len(text) for _, text in self._history) <= limit_chars
+        ):
+            return
+        room = limit_chars // 2
+        kept = 0
+        for _, text in reversed(self._history[-MAX_HISTORY_MESSAGES // 2 :]):
             room -= len(text)
             if room < 0:
                 break
-            kept.append({"role": role, "content": text})
+            kept += 1
+        del self._history[: len(self._history) - kept]
+
+    def _messages(self, *user_text: str) -> list[Message]:
         return [
             {"role": "system", "content": f"{self._prompt}\n\n{STYLE_PROMPT}"},
-            *reversed(kept),
-            {"role": "user", "content": user_text},
+            *({"role": role, "content": text} for role, text in self._history),
+            *({"role": "user", "content": text} for text in user_text),
         ]
 
-    def _sentences(self, user_text: str) -> Iterator[str]:
+    def _sentences(self, user_text: str, cancelled: Cancelled) -> Iterator[str]:
+        """Yield what of the reply may be said: figures that nobody told are not.
+
+        Raises: LlmFailed, also when the first sentence has such a figure: the rules may know the right one.
+        """
+        recent = " ".join(text for _, text in self._history[-_RECENT_MESSAGES:])
+        self._figures.hear(user_text)
+        spoken = ""
+        for sentence in self._streamed(user_text, cancelled):
+            if self._figures.allow(sentence, spoken, user_text, recent):
+                spoken = f"{spoken} {sentence}"
+                yield sentence
+            elif spoken:
+                yield NO_FIGURE
+                return
+            else:
+                raise LlmFailed("it answered with a figure that nobody told", retry_s=0.0, told=False)
+
+    def _streamed(self, user_text: str, cancelled: Cancelled) -> Iterator[str]:
         """Yield the reply's whole sentences; one that is broken off is dropped.
 
         Raises: LlmFailed.
         """
-        reply = _ReplyText(self._settings.max_reply_chars, ThoughtFilter(self._thinks_unopened))
+        began_s = time.monotonic()
+        reply = _ReplyText(self._model.max_reply_chars, ThoughtFilter(self._thinks_unopened))
         try:
-            for piece in self._api.pieces(self._messages(user_text)):
+            for piece in self._chat.pieces(self._messages(user_text), cancelled):
                 yield from reply.push(piece)
-                if reply.full:
+                if reply.full or cancelled():
                     return
+                if not reply.length and time.monotonic() - began_s > self._first_clause_s:
+                    raise LlmFailed("its first words were late", retry_s=_LATE_PAUSE_S, told=False)
         except LlmFailed:
             # a complete sentence is spoken, though the stream broke off after it
             yield from reply.finish(broken=True)
             raise
-        yield from reply.finish()
-        self._thinks_unopened = reply.thoughts.unopened
+        yield from reply.finish(broken=self._chat.cut_short)
+        # an answer without any tag of thoughts had none
+        self._thinks_unopened = reply.thoughts.unopened and reply.thoughts.thought
         if not reply.length and reply.thoughts.thought:
-            if not (self._api.cut_short and self._api.make_room_for_thoughts()):
+            if not (self._chat.cut_short and self._chat.make_room_for_thoughts()):
                 raise LlmFailed("it thought and sent no answer")
-            yield from self._sentences(user_text)
+            yield from self._streamed(user_text, cancelled)
 
 
 class _ReplyText:
@@ -195,6 +262,8 @@ class _ReplyText:
     def push(self, piece: str) -> Iterator[str]:
         """Take a piece of the stream and yield the sentences that are whole by now."""
         yield from self._spoken(self._cutter.push(self.thoughts.push(piece)))
+        if not self.length and (clause := self._cutter.take_clause()):
+            yield from self._spoken([clause])
         waiting = self._cutter.waiting
         if len(waiting) > self._limit_chars and not self.full:
             part = waiting[: self._limit_chars]
@@ -212,5 +281,7 @@ class _ReplyText:
         for sentence in filter(None, map(self._markup.plain, sentences)):
             if self.full:
                 return
+            if not self.length:
+                sentence = _SPEAKER.sub("", sentence)
             self.length += len(sentence)
             yield sentence

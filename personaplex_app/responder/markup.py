@@ -27,6 +27,11 @@ _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u3030\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]"
 )
+# what an actor does, which nobody says: "*smiles* Hello.", "(laughs)"; emphasis within a sentence is said
+_STAGE_DIRECTION = re.compile(
+    r"(?:^|(?<=[.!?]\s))\*[a-z][^*]{2,60}\*(?=\s+[\"“A-Z]|\s*$)"
+    r"|[(\[](?:\w+ )?(?:laugh|smil|sigh|paus|chuckl|clears|nod|whisper|cough|gasp|giggl)[\w ]{0,40}[)\]]"
+)
 _ROW = re.compile(r"^\s*\|(?P<cells>.*)\|?\s*$")
 _RULER = re.compile(r"^[\s|:]*(?:[-=*_][\s|:]*){3,}$|^\s*(?:```|~~~).*$|^[\s|:]*-{3,}[\s|:]*$")
 _LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|[-*+•–]\s+(?:\[[ xX]\]\s+)?)+")
@@ -66,7 +71,7 @@ def without_markup(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    text = _AUTOLINK.sub(r"\1", text)
+    text = _AUTOLINK.sub(r"\1", _STAGE_DIRECTION.sub("", text))
     text = _FOOTNOTE.sub("", _LINK.sub(lambda m: m["words"], text))
     text = _TAG.sub(" ", text)
     for _ in range(3):  # bold within italics
@@ -75,15 +80,21 @@ def _plain(text: str) -> str:
     return html.unescape(_EMOJI.sub("", text))
 
 
-_NAME = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad)"
-_OPENS = re.compile(
-    rf"(?i)<{_NAME}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>\s*(?:analysis|commentary)\s*<\|message\|>"
+# a call of a tool is no more an answer than a thought is
+_NAME = (
+    r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reason|reflection|scratchpad|analysis|(?:inner_)?monologue"
+    r"|(?:tool|function)_?calls?|tool_response)"
 )
-_CLOSES = re.compile(rf"(?i)</{_NAME}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|end\|>")
+_OPENS = re.compile(
+    rf"(?i)<{_NAME}>|<\|(?:START_)?(?:THINK(?:ING)?|ACTION)\|>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>\s*(?:analysis|commentary)\s*<\|message\|>"
+)
+_CLOSES = re.compile(
+    rf"(?i)</{_NAME}>|<\|(?:END_|/)(?:THINK(?:ING)?|ACTION)\|>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|end\|>"
+)
 # "<|start|>assistant<|channel|>final<|message|>" stands between thoughts and answer
 _HEADER = re.compile(r"(?:<\|start\|>\s*\w+\s*)?<\|channel\|>\s*final\s*<\|message\|>")
 _MAY_BEGIN_TAG = re.compile(
-    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>]{0,60})$|\[/?[A-Z]{0,5}$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
+    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>/]{0,60})$|\[/?[A-Z]{0,5}$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
 )
 _MAX_HELD_CHARS = 40_000
 

@@ -66,6 +66,11 @@ def figures(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def is_figure_word(word: str) -> bool:
+    """Return whether a word is a number in words, or a unit."""
+    return _value(word) is not None or word.rstrip("s") in _UNITS
+
+
 def _joined(total: int, part: int, value: int) -> tuple[int, int, int]:
     """Return total, part below the next scale, and the bound of the next word, after one more number word."""
     if value == 100:

@@ -1,6 +1,6 @@
 """The rule responder: answers from a role prompt by rules, facts and memory, offline.
 
-With `LlmSettings` a language model answers, and these rules take over when it fails.
+With a language model that one answers, and these rules take over when it fails.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from rapidfuzz import fuzz
 from ..engine.contract import SessionConfig
 from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
-from .chat_api import LlmSettings
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .everyday.layer import Everyday
 from .everyday.turn import Turn
 from .facts import read_brief
+from .figure_guard import NO_FIGURE, states_only
+from .language_model import LanguageModel
 from .lexicon import Lexicon, kind_of
 from .llm import LlmResponder
 from .manners import Manners
 from .memory import Memory, Sentence, begins_with
-from .numbers import figures
 from .retrieval import Index
 from .role_text import plain_role, without_tags
 from .sentence_encoder import SentenceEncoder
@@ -51,13 +51,15 @@ MAX_DRAFTS = 4
 class Draft:
     """A reply that may or may not be played.
 
-    `memory` becomes the talk's once it is played; `turn` is the number of turns before it.
+    `memory` becomes the talk's once it is played; `turn` is the number of turns before it. `sure`: a rule, a
+    fact or the talk answers; else it is small talk or a refusal.
     """
 
     user_text: str
     turn: int
     memory: Memory
     sentences: list[Sentence] = field(default_factory=list)
+    sure: bool = True
 
     @property
     def reply_text(self) -> str:
@@ -67,13 +69,13 @@ class Draft:
 def make_responder(
     config: SessionConfig,
     notify: Notify | None = None,
-    llm: LlmSettings | None = None,
+    llm: LanguageModel | None = None,
     *,
     encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
     rules = RuleResponder(config.prompt, encoder)
-    return LlmResponder(without_tags(config.prompt), llm, rules, notify) if llm else rules
+    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
 
 
 class RuleResponder:
@@ -117,6 +119,13 @@ class RuleResponder:
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
+
+    def knows(self, user_text: str) -> bool:
+        """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
+        text = " ".join(user_text[:MAX_USER_CHARS].split())
+        draft = Draft(text, self._turns, self._memory.copy())
+        self._turn(draft, text)
+        return draft.sure
 
     def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Remember what was played of a reply and the user's turn before it.
@@ -219,6 +228,8 @@ class RuleResponder:
             if meant:
                 return list(meant.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
+            # an unsure one begins with how sure it is
+            draft.sure = answer is not None and len(answer.sentences) == 1
         if answer:
             memory.query = answer.query
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
@@ -311,13 +322,10 @@ class RuleResponder:
         return len(known & set(self._lexicon.words(text))) / max(1, len(known))
 
     def _without_unknown_figures(self, sentences: list[Sentence], draft: Draft) -> list[Sentence]:
-        """Drop sentences with figures that are neither in the prompt nor in the user's own words.
-
-        A wrong price or date does more harm than no answer.
-        """
+        """Drop sentences with figures that are neither in the prompt nor in the user's own words."""
         known = self._brief.figures | draft.memory.figures
-        known_only = [sentence for sentence in sentences if figures(sentence.text) <= known]
-        return known_only or [Sentence("I'm sorry, I don't have that figure in my notes.")]
+        known_only = [sentence for sentence in sentences if states_only(sentence.text, known)]
+        return known_only or [Sentence(NO_FIGURE)]
 
 
 def _letters_of(text: str) -> str:

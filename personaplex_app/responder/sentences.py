@@ -39,6 +39,9 @@ _BEGINS_A_SENTENCE = frozenset(
     )
 )  # fmt: skip
 _BOUNDARY = re.compile(r"(?<=[.!?…])(?P<closed>[\"')\]”’*_]*)\s+|\n+")
+_CLAUSE_END = re.compile(r"(?<=[,;:—–])\s+")
+# a shorter one is not worth a pause
+_MIN_CLAUSE_WORDS = 3
 _LAST_WORD = re.compile(r"[\w'’]+(?:\.[\w'’]+)*(?=\.$)")
 _NEXT_WORD = re.compile(r"[\"'(“‘*_]*(?P<word>[\w'’]+)(?P<after>[^\w'’])?")
 
@@ -58,6 +61,17 @@ class SentenceCutter:
         """Take the next piece; return the sentences that are whole by now."""
         self._waiting += piece
         return self._cut(final=False)
+
+    def take_clause(self) -> str:
+        """Take the first clause of a sentence that is not whole yet, "" while there is none to speak."""
+        for match in _CLAUSE_END.finditer(self._waiting):
+            clause = self._waiting[: match.start()]
+            # what is in brackets, quotes or stars is read as a whole
+            whole = clause.count("(") == clause.count(")") and not any(clause.count(m) % 2 for m in '"*_`')
+            if len(clause.split()) >= _MIN_CLAUSE_WORDS and whole:
+                self._waiting = self._waiting[match.end() :]
+                return clause.strip()
+        return ""
 
     def finish(self) -> list[str]:
         """Return what is left: the text has ended."""
