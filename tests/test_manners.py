@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from personaplex_app.personas import find, load_personas
+from personaplex_app.responder.facts import read_brief
 from personaplex_app.responder.manners import Manner, Manners
 from personaplex_app.responder.memory import Memory, Sentence
 from personaplex_app.responder.rules import RuleResponder
@@ -60,9 +61,7 @@ def test_role_of_a_workplace_named_after_a_character_speaks_plainly():
 def test_shipped_personas_keep_their_own_manner():
     manners = Manners.load()
     for persona in load_personas():
-        responder = RuleResponder(persona.prompt)
-        assert responder._manner == Manner(), persona.name
-    assert manners.known
+        assert manners.manner_for(read_brief(persona.prompt), None) == Manner(), persona.name
 
 
 def test_wishes_of_a_prompt_are_followed():

@@ -138,7 +138,7 @@ class ClassicEngine:
 
     def responder(self, config: SessionConfig) -> Responder:
         """Return the responder of a talk alone, without hearing and voice."""
-        return self._make_responder(config, lambda text: None)
+        return self._make_responder(config, lambda text: None, encoder=self._encoder)
 
     def open(self, config: SessionConfig) -> _OwnedSession:
         """Open a session.

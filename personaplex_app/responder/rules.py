@@ -228,6 +228,8 @@ class RuleResponder:
             if meant:
                 return list(meant.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
+            # an unsure one begins with how sure it is
+            draft.sure = answer is not None and len(answer.sentences) == 1
         if answer:
             memory.query = answer.query
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
