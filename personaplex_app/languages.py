@@ -35,6 +35,19 @@ _COMMONEST = {
     "Danish or Norwegian": "og er du for det på med en som hedder heter ikke til vi av af jobber fra",
 }
 _WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
+# what people try first with somebody whose language they do not know
+_FIRST_WORDS = {
+    "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo ist",
+    "French": "bonjour bonsoir salut merci parlez vous parles tu français comment allez ça va où est s'il",
+    "Spanish": "hola buenos buenas días tardes noches gracias hablas habla usted español cómo qué está tal",
+    "Italian": "ciao buongiorno buonasera grazie parli parla italiano come stai sta dove è prego lei",
+    "Portuguese": "olá bom dia boa tarde obrigado obrigada você fala português como está tudo bem onde fica",
+    "Dutch": "hallo goedemorgen goedemiddag dank je wel spreek spreekt u nederlands hoe gaat het waar is",
+    "Polish": "dzień dobry cześć dziękuję mówisz pan pani po polsku jak masz gdzie jest",
+    "Swedish": "hej god morgon tack talar du svenska hur mår var är",
+    "Turkish": "merhaba günaydın teşekkürler türkçe biliyor musun nasılsın nerede",
+}
+_GREETED = {name: frozenset(words.split()) for name, words in _FIRST_WORDS.items()}
 _SCRIPTS = {
     "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
     "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew",
@@ -54,6 +67,19 @@ def other_language(text: str) -> str:
     shares = {name: sum(word in common for word in words) / len(words) for name, common in _WORDS.items()}
     best = max(shares, key=lambda name: shares[name])
     return best if best != "English" and shares[best] >= max(_MIN_SHARE, 1.5 * shares["English"]) else ""
+
+
+def language_of_turn(text: str) -> str:
+    """Return the language, or script, of what somebody said, also of the short sentences that people begin
+    with; "" for English and where it is unclear.
+    """
+    if found := other_language(text):
+        return found
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower())
+    shares = {name: sum(word in known for word in words) for name, known in _GREETED.items()}
+    best = max(shares, key=lambda name: shares[name])
+    # a greeting alone is English too by now, and "hola" is what a lesson teaches
+    return best if len(words) > 1 and shares[best] == len(words) else ""
 
 
 def is_latin(text: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from personaplex_app.__main__ import main
+from personaplex_app.personas import load_personas
 
 from .support.app_process import ROOT, app_process
 from .support.patience import PATIENCE_S
@@ -96,7 +97,7 @@ def test_cli_doctor_json_names_engine_and_weights():
     assert set(found["weights"].values()) == {"as expected"}
     assert found["packages"]["gradio"].startswith("6.")
     assert (found["gateway"]["adapters"], found["gateway"]["off"], found["metrics"]["path"]) == (
-        18,
+        len(load_personas()),
         0,
         "/metrics",
     )

@@ -237,3 +237,9 @@ def test_turn_normal_form_drops_politeness_and_writes_contractions_out():
     assert Turn("Hey, can you roll a die for me, please?").do == "roll a die"
     assert Turn("Well, I don’t know.").ask == "i do not know"
     assert Turn("...").ask == ""
+
+
+@pytest.mark.parametrize("persona", ["assistant", "restaurant", "language-tutor"])
+def test_everyday_turn_in_another_language_is_named_and_english_offered(persona):
+    said = EverydayTalk(persona).say("Habla usted español? Me gustaría una mesa para dos.")
+    assert ("Spanish" in said and "English" in said) is (persona != "language-tutor")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from personaplex_app.languages import is_latin, other_language
+from personaplex_app.languages import is_latin, language_of_turn, other_language
 from personaplex_app.personas import load_personas
 
 pytestmark = pytest.mark.unit
@@ -82,3 +82,27 @@ def test_role_in_another_language_is_noticed(text):
 )
 def test_role_in_english_or_too_short_to_tell_is_let_be(text):
     assert not other_language(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ("¿Hablas español?", "Spanish"),
+        ("Buenos días, ¿cómo está?", "Spanish"),
+        ("Sprechen Sie Deutsch?", "German"),
+        ("Parlez-vous français ?", "French"),
+        ("Parli italiano?", "Italian"),
+        ("Você fala português?", "Portuguese"),
+        ("Spreekt u Nederlands?", "Dutch"),
+        ("Можно по-русски?", "Russian"),
+        ("Wo ist der nächste Bahnhof, bitte?", "German"),
+        ("Hola!", ""),
+        ("Bon voyage, my friend.", ""),
+        ("Do you speak Spanish?", ""),
+        ("Ciao for now.", ""),
+        ("Is bratwurst on the menu?", ""),
+        ("Two tacos al pastor and a pad thai.", ""),
+    ],
+)
+def test_language_of_turn_knows_the_short_sentences_that_people_begin_with(said, language):
+    assert language_of_turn(said) == language

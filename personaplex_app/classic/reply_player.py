@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
-from ..languages import is_latin, other_language
+from ..languages import is_latin, language_of_turn
 from ..protocol_events import Word
 from ..responder.contract import Responder
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
@@ -124,7 +124,7 @@ class ReplyPlayer:
         Speech in which no word was understood has no text; the answer is what this engine understands.
         """
         self.discard()
-        language = "" if self._is_of_the_role(text) else other_language(text)
+        language = "" if self._is_of_the_role(text) else language_of_turn(text)
         if text and not language:
             self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
             return

@@ -19,6 +19,7 @@ from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
 from .control import control, correct, repeats
 from .feelings import Feelings
+from .foreign import foreign
 from .games.table import Games
 from .intents import Intent, answered, load_intents
 from .knowledge import Knowledge
@@ -76,6 +77,7 @@ class Everyday:
         # the first that answers; orders and bookings know their own "no" and "that's all"
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
+            foreign,
             self._feelings.reply,
             self._games.reply,
             self._bookings.reply,
