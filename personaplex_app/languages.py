@@ -12,9 +12,13 @@ from collections import Counter
 ENGLISH = "English"
 _MIN_WORDS = 4
 _MIN_SHARE = 0.12
+# "per", "de" and the like stand in English texts too
+_MIN_FOUND = 2
 _COMMONEST = {
     "English": "the a an is are you your and of to for in with on at from it we our not this"
-    " that be have i my",
+    " that be have i my do does did can could will would what where when who how why which there"
+    " here me he she they them was were but or if so as by no any some about get go want need"
+    " like know please much many",
     "German": "der die das und ist nicht ein eine einen du sie wir ich mit für auf von zu im"
     " sind dein deine ihr bist heißt bei uhr bis oder wie",
     "French": "le la les des est et vous nous une un pour dans avec votre notre que qui pas tu"
@@ -34,7 +38,12 @@ _COMMONEST = {
     "Vietnamese": "bạn là và của cho một các có không tên với tại chúng tôi làm",
     "Danish or Norwegian": "og er du for det på med en som hedder heter ikke til vi av af jobber fra",
 }
-_WORDS = {name: frozenset(words.split()) for name, words in _COMMONEST.items()}
+_ENGLISH = frozenset(_COMMONEST[ENGLISH].split())
+# a word that is English too says nothing for another language
+_WORDS = {
+    name: frozenset(words.split()) - (_ENGLISH if name != ENGLISH else set())
+    for name, words in _COMMONEST.items()
+}
 # what people try first with somebody whose language they do not know
 _FIRST_WORDS = {
     "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo ist",
@@ -64,9 +73,10 @@ def other_language(text: str) -> str:
     words = re.findall(r"[^\W\d_]+", text.lower())
     if len(words) < _MIN_WORDS:
         return ""
-    shares = {name: sum(word in common for word in words) / len(words) for name, common in _WORDS.items()}
-    best = max(shares, key=lambda name: shares[name])
-    return best if best != "English" and shares[best] >= max(_MIN_SHARE, 1.5 * shares["English"]) else ""
+    found = {name: sum(word in common for word in words) for name, common in _WORDS.items()}
+    best = max(found, key=lambda name: found[name])
+    enough = max(_MIN_FOUND, _MIN_SHARE * len(words), 1.5 * found[ENGLISH])
+    return best if best != ENGLISH and found[best] >= enough else ""
 
 
 def language_of_turn(text: str) -> str:

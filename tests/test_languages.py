@@ -2,6 +2,7 @@
 
 import pytest
 
+from personaplex_app.evaluation.scenarios import load_scenarios
 from personaplex_app.languages import is_latin, language_of_turn, other_language
 from personaplex_app.personas import load_personas
 
@@ -52,6 +53,13 @@ OTHERS = [
 )  # fmt: skip
 def test_other_language_of_a_role_is_named(role, language):
     assert other_language(role) == language
+
+
+def test_english_sentences_of_every_kind_are_taken_for_english():
+    asked = [way for each in load_scenarios() for part in each.script for way in (part.text, *part.ways)]
+    sentences = [*asked, *(example for persona in load_personas() for example in persona.examples)]
+    sentences += ["What do I do with used batteries?", "It is $49 per item.", "Miguel de Cervantes wrote it."]
+    assert [each for each in sentences if language_of_turn(each)] == []
 
 
 @pytest.mark.parametrize("persona", load_personas(), ids=lambda persona: persona.name)
