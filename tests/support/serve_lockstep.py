@@ -11,6 +11,9 @@ from personaplex_app.__main__ import main
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.engine.contract import SessionConfig
+from personaplex_app.server import talk_session
+
+from .patience import PATIENCE_S
 
 _open = ClassicEngine.open
 
@@ -21,4 +24,6 @@ def _open_in_lockstep(engine: ClassicEngine, config: SessionConfig) -> CascadeSe
 
 if __name__ == "__main__":
     ClassicEngine.open = _open_in_lockstep
+    # a step waits for all that it needs, a voice that is loaded at its first word too
+    talk_session.STEP_LIMIT_S = PATIENCE_S
     sys.exit(main())
