@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ class Dialogue:
     stories: tuple[Story, ...] = field(default=())
 
     @classmethod
+    @cache  # nothing changes it, and making it takes longer than answering
     def load(cls, path: Path = DIALOGUE_FILE) -> Dialogue:
         """Load a dialogue file.
 

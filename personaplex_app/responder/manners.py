@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ class Manners:
     invitations: tuple[str, ...]
 
     @classmethod
+    @cache
     def load(cls, path: Path = MANNERS_FILE) -> Manners:
         """Load the file. Raises: SettingsError when it cannot be read."""
         raw = load_yaml(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...yaml_fields import load_yaml
@@ -48,6 +49,7 @@ class Feeling:
         )
 
 
+@cache
 def load_feelings(path: Path = FEELINGS_FILE) -> tuple[Feeling, ...]:
     """Load the feelings, the gravest first."""
     return tuple(

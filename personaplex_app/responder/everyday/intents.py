@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...errors import SettingsError, shorten
@@ -45,6 +46,7 @@ class Intent:
         )
 
 
+@cache
 def load_intents(path: Path = INTENTS_FILE) -> tuple[Intent, ...]:
     """Load the intents. Raises: SettingsError naming the intent whose pattern cannot be used."""
     intents = []

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 from ..facts import Brief
 from ..memory import Memory
@@ -46,6 +47,16 @@ def server_clock() -> datetime:
     return datetime.now().astimezone()
 
 
+@cache  # what they know is the same for all talks, and takes long to read
+def _knowledge() -> Knowledge:
+    return Knowledge()
+
+
+@cache
+def _measures() -> Measures:
+    return Measures()
+
+
 class Everyday:
     """Answers what everybody says, for one role. All that it remembers is in the talk's memory."""
 
@@ -69,8 +80,8 @@ class Everyday:
         self._feelings = Feelings()
         by_name = [(i.name, i.examples + i.also) for i in self._intents if i.name not in _BY_RULE_ONLY]
         self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
-        self._knowledge = Knowledge()
-        self._measures = Measures()
+        self._knowledge = _knowledge()
+        self._measures = _measures()
         self._games = Games(brief.prompt, self._knowledge)
         self._bookings = Bookings(brief.prompt, style, brief.facts)
         self._orders = make_orders(brief.prompt, read_prices(brief), style)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -68,17 +70,22 @@ class Player(Protocol):
     def remind(self, game: Game) -> str: ...
 
 
+@cache  # a player keeps nothing: where a game stands is in the talk's memory
+def _players() -> Mapping[str, Player]:
+    data = load_yaml(GAMES_FILE)
+    return {
+        "guesser": AnimalGuesser(data["attributes"], data["animals"]),
+        "twenty": TwentyQuestions(data["attributes"], data["animals"]),
+        "quiz": Quiz(data["quiz"]),
+        "adventure": Adventure(data["adventure"]),
+    }
+
+
 class Games:
     """Plays the role's own game, or one that the user asks for."""
 
     def __init__(self, prompt: str, knowledge: Knowledge) -> None:
-        data = load_yaml(GAMES_FILE)
-        self._players: dict[str, Player] = {
-            "guesser": AnimalGuesser(data["attributes"], data["animals"]),
-            "twenty": TwentyQuestions(data["attributes"], data["animals"]),
-            "quiz": Quiz(data["quiz"]),
-            "adventure": Adventure(data["adventure"]),
-        }
+        self._players = _players()
         self._riddles = knowledge.riddles
         self.own = next((name for name, cue in _CUES.items() if cue.search(prompt)), "")
 
