@@ -239,11 +239,7 @@ class ReplyPlayer:
             self.playback.say(clip)
 
     def _drop(self, reply: Reply) -> None:
-        reply.dropped = True
-        # the responder's thread may be waiting for a sentence of it, which nobody wants now
-        cancel = getattr(reply.iterator, "cancel", None)
-        if cancel:
-            cancel()
+        _forget(reply)
         # a generator can only be closed on the thread that runs it
         self._work_queue.run(self._worker, lambda: _close(reply), lambda _: None)
 
@@ -322,10 +318,7 @@ class ReplyPlayer:
         # queued
         replies = [reply for reply in (self._prepared, self._current) if reply]
         for reply in replies:
-            reply.dropped = True
-            cancel = getattr(reply.iterator, "cancel", None)
-            if cancel:
-                cancel()
+            _forget(reply)
 
         def last_work() -> None:
             for reply in replies:
@@ -333,6 +326,14 @@ class ReplyPlayer:
             self._responder.close()
 
         self._worker.close(last_work)
+
+
+def _forget(reply: Reply) -> None:
+    """Note that nobody wants a reply; the responder's thread may be waiting for a sentence of it."""
+    reply.dropped = True
+    cancel = getattr(reply.iterator, "cancel", None)
+    if cancel:
+        cancel()
 
 
 def _close(reply: Reply) -> None:
