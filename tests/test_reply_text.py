@@ -165,3 +165,11 @@ def test_reply_text_of_a_broken_stream_ends_with_its_last_whole_sentence():
     reply = _ReplyText(600, ThoughtFilter())
     assert list(reply.push("It is fresh. It is good.")) == ["It is fresh."]
     assert list(reply.finish(broken=True)) == ["It is good."]
+
+
+def test_first_clause_does_not_end_within_an_address():
+    cutter = SentenceCutter()
+    cutter.push("Mr. Lee of Acme Inc. lives at No. 5, St. Mary's Rd., and it costs approx")
+    assert cutter.take_clause() == ""
+    cutter.push("imately nothing to visit him, but")
+    assert cutter.take_clause().endswith("nothing to visit him,")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .lexicon import Lexicon
 from .numbers import figures, is_figure_word, word_list
 from .role_text import plain_role
@@ -10,6 +12,8 @@ from .sentences import split_sentences
 NO_FIGURE = "I'm sorry, I don't have that figure in my notes."
 # they tell what kind of figure it is, not of what
 _KINDS_OF_FIGURE = frozenset(word_list("cost price charge fee rate pay total number figure amount time hour"))
+
+_PRICE = re.compile(r"(?i)[$€£¥%]|\b(?:dollars?|euros?|pounds?|pence|cents?|costs?|prices?|charges?|fees?)\b")
 
 
 def states_only(sentence: str, known: frozenset[int]) -> bool:
@@ -20,7 +24,8 @@ def states_only(sentence: str, known: frozenset[int]) -> bool:
 class ToldFigures:
     """The figures of one talk: the role's, each with the words it was told with, and the user's own.
 
-    The role's figure may only be said of what it was told of: a loaf's price is not a bagel's.
+    A price of the role may only be said of what it was told of: a loaf's is not a bagel's. Other figures,
+    such as the hour at which "we close", are told in many words.
     """
 
     def __init__(self, role: str) -> None:
@@ -44,8 +49,12 @@ class ToldFigures:
         the first of `talked_of` that does.
         """
         subjects = next(filter(None, map(self._subjects, (sentence, *talked_of))), frozenset())
+        of_anything = not _PRICE.search(sentence)
         return all(
-            any(number in numbers and (not told_of or told_of & subjects) for numbers, told_of in self._facts)
+            any(
+                number in numbers and (of_anything or not told_of or told_of & subjects)
+                for numbers, told_of in self._facts
+            )
             for number in figures(sentence) - self._users
         )
 

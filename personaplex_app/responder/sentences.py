@@ -39,7 +39,8 @@ _BEGINS_A_SENTENCE = frozenset(
     )
 )  # fmt: skip
 _BOUNDARY = re.compile(r"(?<=[.!?…])(?P<closed>[\"')\]”’*_]*)\s+|\n+")
-_CLAUSE_END = re.compile(r"(?<=[,;:—–])\s+")
+# not within an address or after an abbreviation: "No. 5, St. Mary's Rd., …"
+_CLAUSE_END = re.compile(r"(?<![\d.][,;:])(?<=[,;:—–])\s+")
 # a shorter one is not worth a pause
 _MIN_CLAUSE_WORDS = 3
 _LAST_WORD = re.compile(r"[\w'’]+(?:\.[\w'’]+)*(?=\.$)")
