@@ -102,6 +102,9 @@ def test_quiz_takes_each_of_its_answers_and_no_wrong_one(entry):
     quiz = Quiz(DATA["quiz"])
     for answer in map(str, entry[1]):
         assert quiz.is_right(list(map(str, entry[1])), Turn(f"Is it {answer}?"))
+        assert quiz.is_right(list(map(str, entry[1])), Turn(f"What is {answer}?"))
+        assert not quiz.is_right(list(map(str, entry[1])), Turn(f"What's seven times {answer}?"))
+        assert not quiz.is_right(list(map(str, entry[1])), Turn(f"Who told you about {answer}?"))
     assert not quiz.is_right(list(map(str, entry[1])), Turn("A wooden spoon"))
 
 

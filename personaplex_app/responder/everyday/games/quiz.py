@@ -23,9 +23,10 @@ _PASS = re.compile(
 _REPEAT = re.compile(r"\b(?:repeat|again|what was the question|say (?:that|it) again|pardon)\b")
 _SCORE = re.compile(r"\b(?:score|points|how (?:am i|did i)|how many (?:did|have) i)\b")
 _HINT = re.compile(r"\b(?:hint|clue|tip)\b")
+_ASKS = re.compile(r"(?:what|how|who|where|when|why|can|are|do) ")
 _LEAD = re.compile(
-    r"^(?:(?:is it|it is|i think|i believe|i guess|i would say|that is|maybe|is that|that would be|it was"
-    r"|the answer is|my answer is|um|uh|well|it|the|an?|in|of)\b[, ]*)+"
+    r"^(?:(?:what is|who is|is it|it is|i think|i believe|i guess|i would say|that is|maybe|is that"
+    r"|that would be|it was|the answer is|my answer is|um|uh|well|it|the|an?|in|of)\b[, ]*)+"
 )
 
 
@@ -65,13 +66,22 @@ class Quiz:
         if _PASS.search(turn.plain):
             return self._ask(game, talk, f"It's {answers[0]}. {more} ")
         # a question about something else, or a long remark, is no answer
-        if turn.words <= 5 and not re.match(r"(?:what|how|who|where|when|why|can|are|do) ", turn.ask):
+        if turn.words <= 5 and not _ASKS.match(turn.ask):
             return self._ask(game, talk, f"Not quite: it's {answers[0]}. {more} ")
         return None
 
     def is_right(self, answers: list[str], turn: Turn) -> bool:
-        """Return whether a turn holds one of the answers, also when it is spelt almost right."""
+        """Return whether a turn holds one of the answers, also when it is spelt almost right.
+
+        A question is an answer only where it asks for nothing else ("Is it a spider?", "What is Paris?"):
+        "What's seven times eight?" does not say eight.
+        """
         said = _LEAD.sub("", turn.ask).strip()
+        if _ASKS.match(turn.ask):
+            heard = [said, with_digits(said)]
+            return any(
+                each == answer.removeprefix("the ") for each in heard for answer in map(str.lower, answers)
+            )
         number = with_digits(said)
         for answer in map(str.lower, answers):
             if re.search(rf"\b{re.escape(answer)}\b", f"{turn.bare} {number}"):
