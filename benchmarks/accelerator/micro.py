@@ -115,15 +115,16 @@ def _attention(note: Note, device: torch.device, batch: int, slots: int) -> None
     ):
         _try(note, f"{name}_{kind}", moved, lambda b=backend, m=masked: with_backend(b, m), device)
     lengths = torch.full((batch,), slots, dtype=torch.int32, device=device)
+    newest = torch.full((batch, 1), slots - 1, device=device)
 
     def own() -> list[Callable[[], object]]:
         from personaplex_app.model.kernels import decode
 
-        flat = q[:, :, 0].contiguous()
+        flat = q.transpose(1, 2).contiguous()
         keys, values = (caches[0][i, :, :slots].transpose(1, 2).float() for i in range(2))
         wanted = F.scaled_dot_product_attention(q.float(), keys, values)[:, :, 0].flatten(1)
-        _check(decode.attend(flat, caches[0], lengths)[:, 0], wanted)
-        return [lambda c=c: decode.attend(flat, c, lengths) for c in caches]
+        _check(decode.attend(flat, caches[0], lengths, newest)[:, 0], wanted)
+        return [lambda c=c: decode.attend(flat, c, lengths, newest) for c in caches]
 
     _try(note, f"{name}_own", moved, own, device)
 
@@ -163,31 +164,12 @@ def _products(note: Note, device: torch.device, name: str, n: int, k: int, rows:
 def _int4(note: Note, device: torch.device, title: str, x: Tensor, plain: list[Tensor]) -> None:
     n, k = plain[0].shape
     packed = [Int4Weight(w) for w in plain]
-    _try(
-        note,
-        f"{title}_int4",
-        n * k // 2,
-        lambda: [lambda w=w: w.matmul(x, slice(None)) for w in packed],
-        device,
-    )
+    # PyTorch has no product of its own for these
+    unpacked = [Int4Weight(w.half()) for w in plain]
 
-    def own() -> list[Callable[[], object]]:
-        from personaplex_app.model.kernels import decode
+    def of(weights: list[Int4Weight], rows: Tensor) -> list[Callable[[], object]]:
+        return [lambda w=w: w.matmul(rows, slice(None)) for w in weights]
 
-        _check(
-            decode.product_int4(x, packed[0].codes, packed[0].scale, None), packed[0].matmul(x, slice(None))
-        )
-        return [lambda w=w: decode.product_int4(x, w.codes, w.scale, None) for w in packed]
-
-    _try(note, f"{title}_own_int4", n * k // 2, own, device)
-
-    def tinygemm() -> list[Callable[[], object]]:
-        group = 64
-        made = []
-        for _ in plain:
-            codes = torch.randint(0, 255, (n, k // 2), dtype=torch.uint8, device=device)
-            weight = torch.ops.aten._convert_weight_to_int4pack(codes, 8)
-            made.append((weight, torch.ones(k // group, n, 2, dtype=torch.bfloat16, device=device)))
-        return [lambda w=w, s=s: torch.ops.aten._weight_int4pack_mm(x, w, group, s) for w, s in made]
-
-    _try(note, f"{title}_int4pack_mm", n * k // 2, tinygemm, device)
+    name = "int4_packed" if packed[0].packed else "int4"
+    _try(note, f"{title}_{name}", n * k // 2, lambda: of(packed, x), device)
+    _try(note, f"{title}_own_int4", n * k // 2, lambda: of(unpacked, x.half()), device)

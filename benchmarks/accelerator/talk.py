@@ -56,7 +56,7 @@ def measure(
 
 
 def _shapes(duplex: Duplex) -> list[Shape]:
-    return [Shape(1, read, *duplex._usual_widest()) for read in duplex.rows.state.cache.recorded_reads()]
+    return [Shape(1, read, *duplex._usual_widest(1)) for read in duplex.rows.state.cache.recorded_reads()]
 
 
 def _run(duplex: Duplex, shape: Shape) -> None:

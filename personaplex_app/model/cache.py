@@ -100,8 +100,8 @@ class Span:
     read: int
     prefill: bool
     lengths: Tensor | None = None
-    """How many slots each row sees, counted from slot 0, for kernels that take lengths instead of a mask:
-    int32 [B]. None where a mask is used.
+    """How many slots each row sees with its last position, counted from slot 0, for kernels that take lengths
+    instead of a mask: int32 [B]. None where a mask is used.
     """
 
 
@@ -141,9 +141,9 @@ def step_span(position: Tensor, active: Tensor, block: int, cache: KVCache, read
     slots = torch.remainder(new, window).masked_fill(~active[:, None], window)
     cos, sin = rotation(new, head_width, period)
     rows = torch.arange(len(position), device=position.device)[:, None]
-    if block == 1 and own_kernels(rows):
+    if own_kernels(new.view(-1, 1)):
         # an inactive row reads one slot rather than none, for the same reason as below
-        lengths = (position + 1).clamp(max=window).masked_fill(~active, 1).int()
+        lengths = (position + block).clamp(max=window).masked_fill(~active, 1).int()
         return Span(cos, sin, rows, slots, None, read, prefill=False, lengths=lengths)
     held = ring_positions(position + block - 1, read, window)
     visible = (held[:, None, :] >= 0) & (held[:, None, :] <= new[:, :, None])

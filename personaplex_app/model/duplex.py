@@ -127,10 +127,11 @@ class Duplex:
         Shapes without a recording are launched kernel by kernel.
         """
         batches = sorted({self.batch_of(rows) for rows in range(1, self.count + 1)})
-        widest = self._usual_widest()
         # with no active row, the runs that warm up and record change nobody's state
         self._inputs.active.zero_()
-        shapes = [Shape(batch, read, *widest) for batch in batches for read in self._reads(batch)]
+        shapes = [
+            Shape(batch, read, *self._usual_widest(batch)) for batch in batches for read in self._reads(batch)
+        ]
         try:
             for shape in shapes:
                 self._recorded[shape] = recorder(partial(self._compute, shape))
@@ -144,12 +145,18 @@ class Duplex:
         """Return how many cache slots the recorded steps of `batch` rows read."""
         cache = self.rows.state.cache
         # our own kernels stop at each row's length, so that one recording serves all lengths
-        own = own_kernels(self.rows.state.position[:batch, None])
-        return [cache.window] if own else cache.recorded_reads()
+        return [cache.window] if self._has_own_kernels(batch) else cache.recorded_reads()
 
-    def _usual_widest(self) -> tuple[int, int]:
+    def _usual_widest(self, batch: int) -> tuple[int, int]:
+        """Return the widest top-k of text and of audio that the recorded steps of `batch` rows allow."""
         config = self.checkpoint.lm.config
+        # our own kernel takes any top-k
+        if self._has_own_kernels(batch):
+            return config.text_card, config.card
         return min(RECORDED_TEXT_WIDEST, config.text_card), min(RECORDED_AUDIO_WIDEST, config.card)
+
+    def _has_own_kernels(self, batch: int) -> bool:
+        return own_kernels(self.rows.state.position[:batch, None]) is not None
 
     @torch.inference_mode()
     def longest_ms(self, rows: int) -> float:
@@ -158,7 +165,8 @@ class Duplex:
         Units: milliseconds, the shortest of `TIMED_STEPS` runs.
         """
         self._inputs.active.zero_()
-        shape = Shape(self.batch_of(rows), self.rows.state.cache.window, *self._usual_widest())
+        batch = self.batch_of(rows)
+        shape = Shape(batch, self.rows.state.cache.window, *self._usual_widest(batch))
         took_ms = []
         for _ in range(TIMED_STEPS):
             before_s = time.perf_counter()

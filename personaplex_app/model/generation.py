@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .cache import KVCache
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS, DELAYS
+from .kernels import own_kernels
 from .lm import Lm
 from .prompt import USER_ROWS, Prompt
 from .sampling import frame_key, gumbel, sample
@@ -226,37 +227,13 @@ def advance(
     """
     span = lm.span(state.position, active, state.cache, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
-    # `sample` looks the k-th best logit up in a list of `widest`: greedy rows must point into it too
-    topk = torch.stack(
-        [state.topk[:, 0].clamp(max=max(text_widest, 1)), state.topk[:, 1].clamp(max=max(audio_widest, 1))],
-        dim=1,
-    )
-    key = frame_key(state.seed, state.position)[:, None]
-    streams = torch.arange(1 + lm.config.depformer_steps, device=key.device)[None]
-    # the noise of all codebooks and tokens at once: a few large operations instead of a few for each codebook
-    audio_noise = (
-        gumbel(key, streams[:, 1:], torch.arange(lm.config.card, device=key.device)) if audio_widest else None
-    )
-    text = sample(
-        text_logits,
-        state.temperature[:, 0],
-        topk[:, 0],
-        text_widest,
-        lambda token: gumbel(key, streams[:, :1], token[:, None])[:, 0],
-    )
+    draw = _OwnSampler(lm, state) if own_kernels(hidden) else _Sampler(lm, state, text_widest, audio_widest)
+    text = draw.text(text_logits)
     audio_logits: list[Tensor] = []
 
     def choose(k: int, logits: Tensor) -> Tensor:
         audio_logits.append(logits)
-
-        def noise(token: Tensor) -> Tensor:
-            assert audio_noise is not None
-            return audio_noise[:, k].gather(1, token)
-
-        chosen = sample(logits, state.temperature[:, 1], topk[:, 1], audio_widest, noise)
-        # after the prompt phase the lagging rows of the first column are given by it
-        forced = state.delayed[:, 1 + k]
-        return torch.where(forced >= 0, forced, chosen)
+        return draw.audio(k, logits)
 
     agent = lm.codes(hidden, text, choose)[:, :AGENT_CODEBOOKS]
     known = state.delayed[:, USER_ROWS]
@@ -270,12 +247,95 @@ def advance(
     delayed = torch.full_like(new_column, FREE)
     # the user's acoustic codes of this frame belong to the column after the next input
     delayed[:, DELAYED_USER_ROWS] = user_codes[:, 1:]
-    # a sum is finite only where all of its logits are: one small check instead of one for each codebook
-    finite = torch.isfinite(text_logits).all(dim=-1) & torch.isfinite(
-        torch.stack([a.sum(dim=-1) for a in audio_logits])
-    ).all(dim=0)
     # in place: a CUDA graph reads and writes the same buffers in every frame
     state.column.copy_(torch.where(active[:, None], new_column, state.column))
     state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))
     state.position.add_(active)
-    return LmStep(out_text, out_codes, finite, text_logits, audio_logits)
+    return LmStep(out_text, out_codes, draw.finite(), text_logits, audio_logits)
+
+
+class _Sampler:
+    """Samples the tokens of one step with PyTorch's operations."""
+
+    def __init__(self, lm: Lm, state: LmState, text_widest: int, audio_widest: int) -> None:
+        self._state = state
+        self._logits: list[Tensor] = []
+        self._text_widest = text_widest
+        self._audio_widest = audio_widest
+        # `sample` looks the k-th best logit up in a list of `widest`: greedy rows must point into it too
+        self._topk = torch.stack(
+            [
+                state.topk[:, 0].clamp(max=max(text_widest, 1)),
+                state.topk[:, 1].clamp(max=max(audio_widest, 1)),
+            ],
+            dim=1,
+        )
+        self._key = frame_key(state.seed, state.position)[:, None]
+        self._streams = torch.arange(1 + lm.config.depformer_steps, device=self._key.device)[None]
+        # the noise of all codebooks and tokens at once: a few large operations instead of a few for each
+        # codebook
+        self._audio_noise = (
+            gumbel(self._key, self._streams[:, 1:], torch.arange(lm.config.card, device=self._key.device))
+            if audio_widest
+            else None
+        )
+
+    def text(self, logits: Tensor) -> Tensor:
+        """Return the text token of each row."""
+        self._logits.append(logits)
+        return sample(
+            logits,
+            self._state.temperature[:, 0],
+            self._topk[:, 0],
+            self._text_widest,
+            lambda token: gumbel(self._key, self._streams[:, :1], token[:, None])[:, 0],
+        )
+
+    def audio(self, k: int, logits: Tensor) -> Tensor:
+        """Return each row's code of codebook `k`; after the prompt phase the lagging ones are given."""
+
+        def noise(token: Tensor) -> Tensor:
+            assert self._audio_noise is not None
+            return self._audio_noise[:, k].gather(1, token)
+
+        self._logits.append(logits)
+        temperature = self._state.temperature[:, 1]
+        chosen = sample(logits, temperature, self._topk[:, 1], self._audio_widest, noise)
+        forced = self._state.delayed[:, 1 + k]
+        return torch.where(forced >= 0, forced, chosen)
+
+    def finite(self) -> Tensor:
+        """Return which rows' logits were all finite."""
+        # a sum is finite only where all of its logits are: one small check instead of one for each codebook
+        return torch.isfinite(torch.stack([each.sum(dim=-1) for each in self._logits])).all(dim=0)
+
+
+class _OwnSampler:
+    """Samples the tokens of one step with the engine's own kernel, which takes any top-k."""
+
+    def __init__(self, lm: Lm, state: LmState) -> None:
+        self._state = state
+        self._key = frame_key(state.seed, state.position)
+        self._finite: list[Tensor] = []
+
+    def text(self, logits: Tensor) -> Tensor:
+        """Return the text token of each row."""
+        return self._sample(0, logits, None)
+
+    def audio(self, k: int, logits: Tensor) -> Tensor:
+        """Return each row's code of codebook `k`; after the prompt phase the lagging ones are given."""
+        return self._sample(1 + k, logits, self._state.delayed[:, 1 + k])
+
+    def _sample(self, stream: int, logits: Tensor, forced: Tensor | None) -> Tensor:
+        own = own_kernels(logits)
+        assert own
+        kind = min(stream, 1)
+        token, finite = own.sample(
+            logits, self._state.temperature[:, kind], self._state.topk[:, kind], self._key, stream, forced
+        )
+        self._finite.append(finite)
+        return token
+
+    def finite(self) -> Tensor:
+        """Return which rows' logits were all finite."""
+        return torch.stack(self._finite).all(dim=0)

@@ -20,9 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .kernels import own_kernels
+from .kernels.self_check import TOLERANCE
 
 QUANTIZATIONS = ("none", "int8", "int4")
 GROUP = 64
+PACKED_ROWS = 8
+PACKED_TILES = 8
+"""PyTorch's packed int4 weights come in tiles of so many rows, and so many times 16 inputs."""
 SLAB_WEIGHTS = 1 << 24
 """Quantising and unpacking hold float copies of at most this many weights at a time."""
 INTEGER_ROWS = 32
@@ -81,14 +85,37 @@ def integer_product_works(device: torch.device) -> bool:
     return torch.equal(found.double(), left.double() @ right.double().t())
 
 
+@cache
+def int4_product_works(device: torch.device) -> bool:
+    """Return whether PyTorch's fused product of bfloat16 with packed int4 weights exists and is correct.
+
+    It is made for CUDA cards from Ampere on.
+    """
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    codes = torch.arange(64 * 128, device=device).view(64, 128) * 7 % 16
+    x = torch.sin(torch.arange(3 * 128, device=device)).view(3, 128).to(torch.bfloat16)
+    packed = (codes[:, ::2] << 4 | codes[:, 1::2]).to(torch.uint8)
+    scale = torch.stack([torch.linspace(0.5, 1, 64), torch.zeros(64)], dim=-1).expand(2, 64, 2)
+    try:
+        there = torch.ops.aten._convert_weight_to_int4pack(packed, PACKED_TILES)
+        found = torch.ops.aten._weight_int4pack_mm(
+            x, there, GROUP, scale.to(device, torch.bfloat16).contiguous()
+        )
+    except (RuntimeError, NotImplementedError):
+        return False
+    wanted = x.double() @ ((codes - 8) * scale[0, :, :1].to(device, torch.bfloat16)).double().t()
+    return bool((found.double() - wanted).norm() < TOLERANCE * wanted.norm())
+
+
 class Linear(nn.Linear):
     """A linear layer without bias whose weight may be quantised."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__(width, out, bias=False)
 
-    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
-        return linear(input, self.weight, residual=residual)
+    def forward(self, input: Tensor, residual: Tensor | None = None, gain: Tensor | None = None) -> Tensor:
+        return linear(input, self.weight, residual=residual, gain=gain)
 
 
 def linear(
@@ -96,19 +123,30 @@ def linear(
     weight: Tensor | Int8Weight | Int4Weight,
     rows: slice = slice(None),
     residual: Tensor | None = None,
+    gain: Tensor | None = None,
 ) -> Tensor:
-    """Return the product of `x` with some rows of a weight, plain or quantised, plus `residual`.
+    """Return the product of `x` with some rows of a weight, plain or quantised.
 
-    Shapes: `x` [..., K], `weight` [N, K] → [..., rows] in the type of `x`.
+    It is multiplied by `gain` and added to `residual` where they are given.
+
+    Shapes: `x` [..., K], `weight` [N, K], `gain` [rows] → [..., rows] in the type of `x`.
     """
+    if isinstance(weight, Int4Weight):
+        return _finished(weight.matmul(x, rows), residual, gain)
     plain = isinstance(weight, Tensor)
-    few = x.numel() <= (OWN_PLAIN_ROWS if plain else OWN_QUANTIZED_ROWS) * x.shape[-1]
-    if few and (own := own_kernels(x)):
-        if isinstance(weight, Int4Weight):
-            return own.product_int4(x, weight.codes[rows], weight.scale[rows], residual)
+    if (own := own_kernels(x)) and _few(x, OWN_PLAIN_ROWS if plain else OWN_QUANTIZED_ROWS):
         codes, scale = (weight[rows], None) if plain else (weight.codes[rows], weight.scale[rows])
-        return own.product(x, codes, scale, residual)
-    y = _product(x, weight[rows]) if isinstance(weight, Tensor) else weight.matmul(x, rows)
+        return own.product(x, codes, scale, residual, gain)
+    y = _product(x, weight[rows]) if plain else weight.matmul(x, rows)
+    return _finished(y, residual, gain)
+
+
+def _few(x: Tensor, rows: int) -> bool:
+    return x.numel() <= rows * x.shape[-1]
+
+
+def _finished(y: Tensor, residual: Tensor | None, gain: Tensor | None) -> Tensor:
+    y = y if gain is None else gain * y
     return y if residual is None else residual + y
 
 
@@ -192,6 +230,9 @@ class Int4Weight(nn.Module):
 
     The first half of the inputs lies in the high four bits, the second half in the low ones, both signed.
     Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
+
+    Where PyTorch has a fused product for the device and the shape (`packed`), both lie as that wants them:
+    `codes` int32 [N / 8, K / 128, 32, 4], `scale` bfloat16 [K / 64, N, 2] with a zero point, 0, beside each.
     """
 
     codes: Tensor
@@ -199,32 +240,49 @@ class Int4Weight(nn.Module):
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        rows, self.columns = weight.shape
+        self.rows, self.columns = weight.shape
         self._dtype = weight.dtype
         padded = self.columns + -self.columns % (2 * GROUP)
-        self.register_buffer("codes", torch.empty(rows, padded // 2, dtype=torch.int8, device=weight.device))
-        # bfloat16 has float32's range; float16 holds neither very small nor very large scales
-        self.register_buffer(
-            "scale", torch.empty(rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
+        self.packed = (
+            padded == self.columns
+            and self.rows % PACKED_ROWS == 0
+            and weight.dtype == torch.bfloat16
+            and int4_product_works(weight.device)
         )
-        slabs = _slabs(rows, padded)
+        codes = torch.empty(self.rows, padded // 2, dtype=torch.int8, device=weight.device)
+        # bfloat16 has float32's range; float16 holds neither very small nor very large scales
+        scale = torch.empty(self.rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
+        slabs = _slabs(self.rows, padded)
         for start in slabs:
-            part = F.pad(weight[start : start + slabs.step].float(), (0, padded - self.columns)).unflatten(
-                1, (-1, GROUP)
-            )
+            slab = slice(start, start + slabs.step)
+            part = F.pad(weight[slab].float(), (0, padded - self.columns)).unflatten(1, (-1, GROUP))
             # the value furthest from zero becomes −8, whatever its sign, so that all sixteen codes are used
             furthest = part.gather(2, part.abs().argmax(dim=2, keepdim=True))
-            scale = (furthest / -8).to(torch.bfloat16)
+            size = (furthest / -8).to(torch.bfloat16)
             # a group of zeros has the scale 0
-            divisor = torch.where(scale == 0, 1.0, scale.float())
-            high, low = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8).chunk(2, dim=1)
-            self.scale[start : start + slabs.step] = scale[..., 0]
-            self.codes[start : start + slabs.step] = (high << 4) | (low & 15)
+            divisor = torch.where(size == 0, 1.0, size.float())
+            whole = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8)
+            if self.packed:
+                # neighbours share a byte, and are counted from 0
+                high, low = (whole + 8).unflatten(1, (-1, 2)).unbind(2)
+            else:
+                high, low = whole.chunk(2, dim=1)
+            scale[slab] = size[..., 0]
+            codes[slab] = (high << 4) | (low & 15)
+        if self.packed:
+            codes = torch.ops.aten._convert_weight_to_int4pack(codes.view(torch.uint8), PACKED_TILES)
+            scale = torch.stack([scale.t(), torch.zeros_like(scale.t())], dim=-1).contiguous()
+        self.register_buffer("codes", codes)
+        self.register_buffer("scale", scale)
 
     def matmul(self, x: Tensor, rows: slice) -> Tensor:
         """Return the product of `x` with some rows (see `linear`)."""
+        if self.packed:
+            return self._packed_product(x, rows)
         codes = self.codes[rows]
         scale = self.scale[rows]
+        if (own := own_kernels(x)) and _few(x, OWN_QUANTIZED_ROWS):
+            return own.product_int4(x, codes, scale)
         high, low = F.pad(x, (0, 2 * codes.shape[1] - self.columns)).chunk(2, dim=-1)
         slabs = _slabs(len(codes), self.columns)
         parts = []
@@ -236,6 +294,14 @@ class Int4Weight(nn.Module):
             low_weight = _scaled((part << 4) >> 4, scales[1])
             parts.append(_product(high, high_weight) + _product(low, low_weight))
         return torch.cat(parts, dim=-1)
+
+    def _packed_product(self, x: Tensor, rows: slice) -> Tensor:
+        start, stop, _ = rows.indices(self.rows)
+        # whole tiles of rows: the parts of a weight that are taken alone are a third or two of it
+        codes = self.codes[start // PACKED_ROWS : stop // PACKED_ROWS]
+        scale = self.scale[:, start:stop].contiguous()
+        y = torch.ops.aten._weight_int4pack_mm(x.reshape(-1, self.columns), codes, GROUP, scale)
+        return y.view(*x.shape[:-1], -1)
 
 
 def _scaled(codes: Tensor, scale: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-_MIX = (-0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
+MIX = (-0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 """SplitMix64's constants as signed 64-bit integers: PyTorch's unsigned ones lack most operations."""
 
 
@@ -23,9 +23,9 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 def _hash(x: Tensor) -> Tensor:
     # int64 multiplication wraps around, as SplitMix64 needs
-    x = x + _MIX[0]
-    x = (x ^ _shift(x, 30)) * _MIX[1]
-    x = (x ^ _shift(x, 27)) * _MIX[2]
+    x = x + MIX[0]
+    x = (x ^ _shift(x, 30)) * MIX[1]
+    x = (x ^ _shift(x, 27)) * MIX[2]
     return x ^ _shift(x, 31)
 
 

@@ -35,12 +35,11 @@ class RmsNorm(nn.Module):
 
 
 class LayerScale(nn.Module):
+    """Holds the gains of a layer's outputs, under the released file's key."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.scale * x
 
 
 class Gating(nn.Module):
@@ -78,16 +77,20 @@ class Attention(nn.Module):
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.out_proj = Linear(width, width)
 
-    def forward(self, x: Tensor, cache: Tensor, span: Span, residual: Tensor | None = None) -> Tensor:
-        """Write the block's keys and values to the cache and attend; the result is added to `residual`.
+    def forward(
+        self, x: Tensor, cache: Tensor, span: Span, residual: Tensor, gain: Tensor | None = None
+    ) -> Tensor:
+        """Write the block's keys and values to the cache and attend; the result, times `gain`, is added to
+        `residual`.
 
-        Shapes: `x` [B, T, D]; `cache` [2, B, window + 1, heads, head width].
+        Shapes: `x`, `residual` [B, T, D]; `cache` [2, B, window + 1, heads, head width]; `gain` [D].
         """
         batch, length, _ = x.shape
         if (own := own_kernels(x)) and span.lengths is not None:
             projected = linear(x, self.in_proj_weight)
             q = own.rotate_and_write(projected, span.cos, span.sin, span.slots, cache)
-            return self.out_proj(own.attend(q, cache, span.lengths).to(x.dtype), residual)
+            mixed = own.attend(q, cache, span.lengths, span.slots)
+            return self.out_proj(mixed.to(x.dtype), residual, gain)
         qkv = linear(x, self.in_proj_weight).view(batch, length, 3, self.heads, -1)
         # one rotation for queries and keys: half the kernel launches
         turned = rotate(qkv[:, :, :2].flatten(2, 3), span.cos, span.sin).to(cache.dtype)
@@ -101,7 +104,7 @@ class Attention(nn.Module):
         else:
             write(cache, k, v, span)
             mixed = attend(q, cache[0, :, : span.read], cache[1, :, : span.read], span.mask)
-        return self.out_proj(mixed.to(x.dtype), residual)
+        return self.out_proj(mixed.to(x.dtype), residual, gain)
 
     def write_only(self, x: Tensor, cache: Tensor, span: Span) -> None:
         """Write keys and values to the cache without computing the block's output."""
@@ -164,8 +167,8 @@ class CodecLayer(nn.Module):
         self.layer_scale_2 = LayerScale(width)
 
     def forward(self, x: Tensor, cache: Tensor, span: Span) -> Tensor:
-        x = x + self.layer_scale_1(self.self_attn(self.norm1(x), cache, span))
-        return x + self.layer_scale_2(self.linear2(F.gelu(self.linear1(self.norm2(x)))))
+        x = self.self_attn(self.norm1(x), cache, span, x, self.layer_scale_1.scale)
+        return self.linear2(F.gelu(self.linear1(self.norm2(x))), x, self.layer_scale_2.scale)
 
 
 class Transformer(nn.Module):

@@ -16,15 +16,18 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from .self_check import check
+
 log = logging.getLogger(__name__)
 
 MOST_ROWS = 8
-# rounding stays far below it, a wrong result far above
-TOLERANCE = 1e-2
 
 
 def own_kernels(x: Tensor) -> ModuleType | None:
-    """Return the kernels where they can take `x`, one position of a few rows; else None, for PyTorch's."""
+    """Return the kernels where they can take `x`, a few positions of all rows; else None, for PyTorch's.
+
+    Shapes: `x` [..., D].
+    """
     if x.numel() > MOST_ROWS * x.shape[-1]:
         return None
     return _kernels(x.device)
@@ -40,21 +43,9 @@ def _kernels(device: torch.device) -> ModuleType | None:
         from . import decode
 
         # a driver or a card may compute wrongly without an error
-        _check(decode, device)
+        check(decode, device)
     # the compiler and the driver raise errors of many kinds, and PyTorch's kernels do without both
     except Exception as error:
         log.warning("frames run on PyTorch's kernels: %s: %s", type(error).__name__, str(error)[:200])
         return None
     return decode
-
-
-def _check(kernels: ModuleType, device: torch.device) -> None:
-    """Compare a small product with PyTorch's. Raises: ArithmeticError, and whatever Triton raises."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 96, generator=generator).to(device)
-    weight = torch.randint(-127, 128, (40, 96), generator=generator, dtype=torch.int8).to(device)
-    scale = torch.rand(40, generator=generator).to(device)
-    wanted = (x.double() @ weight.double().t()) * scale
-    error = (kernels.product(x, weight, scale, None) - wanted).norm() / wanted.norm()
-    if not float(error) < TOLERANCE:
-        raise ArithmeticError(f"a product is wrong by {float(error):.1e} of its size")
