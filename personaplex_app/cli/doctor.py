@@ -232,7 +232,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     try:
         # torch takes seconds to import and need not be installed
         from ..model.agreement import load_agreements
-        from ..model.compute import memory_bytes, pick
+        from ..model.compute import cache_dtype, memory_bytes, pick
         from ..model.config import LM_FILE, LmConfig, MimiConfig
         from ..model.plan import plan_memory, read_sizes, sizes_of
     except ImportError as error:
@@ -248,17 +248,18 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
         if gpu_gib is not None:
             device = f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4."
             memory = int(gpu_gib * 2**30)
-            element = 4 if settings.dtype == "float32" else 2
+            element = in_cache = 4 if settings.dtype == "float32" else 2
         else:
             size = weights.stat().st_size if weights and weights.is_file() else sizes.file_bytes
             compute = pick(settings.device, settings.dtype, size)
             device = compute.why
             memory = memory_bytes(compute.device)
             element = compute.dtype.itemsize
+            in_cache = cache_dtype(compute.device, compute.dtype).itemsize
     except PersonaplexError as error:
         return {"unknown": str(error)}
     plan = plan_memory(
-        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements
+        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements, in_cache
     )
     options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
     return {"device": device, **asdict(plan), "options": options}
