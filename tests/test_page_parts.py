@@ -73,3 +73,9 @@ def test_parts_of_the_page_keep_their_word(run: Callable[[str], dict[str, Any]])
     )
     assert found["peak"] == 0.5
     assert found["length"] <= 3600 * 50
+
+
+def test_words_of_a_lane_keep_their_order_and_their_row(run: Callable[[str], dict[str, Any]]) -> None:
+    found = run("words")
+    assert found["faults"] == []
+    assert found["kept"] > 200  # wherever there is room every word is shown
