@@ -166,6 +166,32 @@ def test_mute_sends_silence_until_unmuted(app: AppProcess, browser: Browser) -> 
         wait_for_tone(page, heard=False)
         page.click("#talk-mute")
         wait_for_tone(page, heard=True)
+        # push-to-talk: silent but while a button or the space bar is held
+        page.get_by_text("Microphone and loudspeaker").click()
+        page.get_by_role("checkbox", name="Push to talk").check()
+        hold = page.get_by_role("button", name="Hold to talk")
+        expect(page.locator("#talk-mute")).to_be_hidden()
+        wait_for_tone(page, heard=False)
+        hold.hover()
+        page.mouse.down()
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "true")
+        wait_for_tone(page, heard=True)
+        page.mouse.up()
+        wait_for_tone(page, heard=False)
+        page.locator("#talk-lane").click()
+        page.keyboard.down(" ")
+        wait_for_tone(page, heard=True)
+        page.evaluate("dispatchEvent(new Event('blur'))")  # another window is in front: nothing stays open
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "false")
+        page.keyboard.up(" ")
+        hold.press("Enter")  # who cannot hold opens and closes it
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "true")
+        page.locator("#talk-hold").press("Enter")
+        wait_for_tone(page, heard=False)
+        stop_talk(page)
+        start_talk(page)  # as it was left, from the first sample on
+        expect(page.locator("#talk-hold")).to_be_focused()
+        wait_for_tone(page, heard=False)
         stop_talk(page)
 
 

@@ -143,8 +143,9 @@ export class Recording {
   }
 
   /** An utterance of the transcript; who spoke is a button that plays it. */
-  line({ speaker, start_s, end_s, text }) {
-    const who = button(`${speaker === "user" ? "You" : "Agent"} ${clock(start_s)}`, {
+  line({ speaker, start_s, end_s, text, typed }) {
+    const name = `${speaker === "user" ? "You" : "Agent"}${typed ? ", typed" : ""}`;
+    const who = button(`${name} ${clock(start_s)}`, {
       class: "caption-who",
       onclick: () => this.player.seek(start_s),
       "aria-label": `Play from ${clock(start_s)}`,

@@ -115,6 +115,7 @@ export const TEXT = Object.freeze({
   live: "You are talking. Speak over it whenever you like.",
   liveEcho: "You should hear yourself, a moment later.",
   muted: "Your microphone is muted; silence is sent.",
+  pushToTalk: "Hold the button, or the space bar, while you speak. Otherwise silence is sent.",
   devicesUnnamed: "Their names are known once this page has had the microphone: try them, or talk.",
   devicesTry: "Two notes were played, and the bar moves when you speak.",
   ending: "Ending…",
