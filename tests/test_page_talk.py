@@ -110,6 +110,20 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         page.click(".button-play")
         expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
         assert not strangers
+        # one press makes a file of it that plays where nothing can be asked for
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Share: One file").click()
+        file = download.value.path().with_suffix(".html")
+        download.value.save_as(file)
+        page.route("**", lambda route: route.abort())
+        page.goto(file.as_uri())
+        screenshot(page, "shared", full_page=True)
+        lane = page.get_by_role("slider")
+        expect(lane).to_have_attribute("aria-label", re.compile("A talk of"))
+        until_true(page, "() => document.querySelector('audio').duration > 1")
+        lane.press("End")
+        until_true(page, "() => document.querySelector('audio').currentTime > 1")
+        assert page.evaluate("() => document.querySelector('canvas').width") > 100
 
 
 def test_start_pressed_before_the_page_can_obey_starts(app: AppProcess, browser: Browser) -> None:
