@@ -233,7 +233,7 @@ def test_version_that_is_newer_is_left_alone(folder):
         connection.execute("PRAGMA user_version=99")
     before = contents_of(folder)
     with pytest.raises(
-        StorageError, match=r"newer version.*schema 99, this one knows 2\). Nothing was changed"
+        StorageError, match=r"newer version.*schema 99, this one knows 3\). Nothing was changed"
     ):
         open_archive(folder, 1 << 30)
     assert (contents_of(folder), version_of(folder)) == (before, 99)

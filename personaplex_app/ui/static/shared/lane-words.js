@@ -29,12 +29,14 @@ export function layOutWords(context, utterances, pxPerS, endPx = Infinity) {
 function rowOf(context, utterances, speaker, pxPerS) {
   const row = [];
   let free = 0;
+  let narrow = false;
   for (const each of inOrder(utterances, speaker)) {
     let gap = row.length ? TURN_GAP_PX : 0;
     for (const [text, start_s] of timedWords(each)) {
       const at = start_s * pxPerS;
       const x = Math.max(at, free + gap);
-      const width = context.measureText(text).width * (x - at > BEHIND_PX ? NARROW : 1);
+      narrow = x - at > (narrow ? 0 : BEHIND_PX);
+      const width = context.measureText(text).width * (narrow ? NARROW : 1);
       row.push({ text, x, width, gap, speaker, final: each.final !== false });
       free = x + width;
       gap = WORD_GAP_PX;

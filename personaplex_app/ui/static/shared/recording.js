@@ -87,7 +87,7 @@ export class Recording {
       onclick: (event) => this.download(form, event.currentTarget),
       "aria-label": `${name === "Share" ? name : `Download ${name}`}: ${what}`,
     };
-    return button(name, attributes, "small");
+    return button(name, attributes, name === "Share" ? "" : "small");
   }
 
   tracks() {
@@ -145,8 +145,8 @@ export class Recording {
 
   /** An utterance of the transcript; who spoke is a button that plays it. */
   line({ speaker, start_s, end_s, text, typed }) {
-    const name = `${speaker === "user" ? "You" : "Agent"}${typed ? ", typed" : ""}`;
-    const who = button(`${name} ${clock(start_s)}`, {
+    const name = speaker === "user" ? "You" : "Agent";
+    const who = button(`${typed ? "Typed" : name} ${clock(start_s)}`, {
       class: "caption-who",
       onclick: () => this.player.seek(start_s),
       "aria-label": `Play from ${clock(start_s)}`,

@@ -73,7 +73,7 @@ export function queued({ ahead, wait_s }) {
   const places = ["You are next", "One caller is ahead of you"];
   const place = places[ahead] ?? `${ahead} callers are ahead of you`;
   const wait = isKnown(wait_s) ? `, ${about(wait_s)} to wait` : "";
-  return `Every line is taken. ${place}${wait}. You get in by yourself; leave this page open.`;
+  return `All places are taken. ${place}${wait}. You get in by yourself; leave this page open.`;
 }
 
 /** Which language an engine is bound to. */

@@ -41,7 +41,7 @@ export class Captions {
       if (this.shown.size > MOST_CAPTIONS) this.forgetOldest();
     }
     row.classList.toggle("is-provisional", !utterance.final);
-    const who = this.names[utterance.speaker] + (utterance.typed ? ", typed" : "");
+    const who = utterance.typed ? "Typed" : this.names[utterance.speaker];
     say(row.firstChild, `${who} ${clock(utterance.start_s)}`);
     say(row.lastChild, utterance.text);
     this.follow();

@@ -67,8 +67,12 @@ export class Stage {
     document.title = [TITLES[state], this.title].filter(Boolean).join(" · ");
     this.wakeLock.keep(this.busy);
     if (this.busy) this.devices.rest();
-    // only now may their names be known
-    if (state === "live") this.devices.offer();
+    if (state === "live") {
+      // only now may their names be known
+      this.devices.offer();
+      // on a phone nothing that a talk needs is to be scrolled to
+      if (matchMedia("(max-width: 560px)").matches) this.root.scrollIntoView();
+    }
     this.tell(text);
     const bar = part(this.root, "status-progress");
     show(bar, progress !== null);
