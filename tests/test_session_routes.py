@@ -161,9 +161,7 @@ async def test_sessions_page_export_is_one_file_that_asks_for_nothing_and_runs_n
     assert samples.shape == (50 * FRAME_SAMPLES, 2)
 
 
-async def test_sessions_page_export_of_a_talk_without_sound_has_its_words(
-    client, library, tmp_path
-):
+async def test_sessions_page_export_of_a_talk_without_sound_has_its_words(client, library, tmp_path):
     log = talk(library, keep=True)
     (tmp_path / "kept" / f"{log.id}.wav").unlink()
     answer = await client.get(f"/api/sessions/{log.id}/export.html", headers=MINE)
