@@ -80,6 +80,17 @@ export async function parts(folder) {
     im += y * Math.sin((2 * Math.PI * 1000 * i) / 24000);
     power += y * y;
   });
+  const { Framer } = await import(`${folder}/audio/framer.js`);
+  let frames = 0;
+  const sound = { postMessage: () => (frames += 1) };
+  const port = { postMessage() {} };
+  const framer = new Framer(port, () => {});
+  port.onmessage({ data: { sound } });
+  sound.onmessage();
+  // a headset that becomes a telephone changes its rate in the middle
+  for (const rate of [48000, 16000, 44100]) {
+    for (let block = 0; block < 100; block++) framer.push(new Float32Array(rate / 100), rate);
+  }
   const overlap = { kind: "overlap" };
   const lane = new LaneData({
     duration_s: 65,
@@ -95,6 +106,7 @@ export async function parts(folder) {
     host: HOST,
     garbage: [[4, 123], [99], []].map((bytes) => decode(Uint8Array.from(bytes))),
     count: heard.length,
+    frames,
     amplitude: (2 * Math.hypot(re, im)) / tail.length,
     rest: power / tail.length - (2 * (re * re + im * im)) / tail.length ** 2,
     summary: lane.summary(),

@@ -101,7 +101,8 @@ export const TEXT = Object.freeze({
   connecting: "Connecting…",
   unplugged: "The microphone went away; silence is sent in its place. Plug it in again: the talk goes on.",
   microphoneMuted:
-    "The system has muted your microphone; silence is sent. Unmute it there, or on the device itself.",
+    "Your microphone was muted by the system, or taken by a call or another tab; silence is sent. Unmute it " +
+    "there, or press anywhere on this page to take it back.",
   microphoneSilent:
     "Nothing comes from your microphone; silence is sent in its place. Check how it is connected.",
   soundStopped: "The browser has stopped the sound. Press anywhere on this page to hear the agent again.",
