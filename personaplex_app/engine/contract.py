@@ -120,19 +120,6 @@ class SampledSession(Session, Protocol):
 
 
 @runtime_checkable
-class TypingSession(Session, Protocol):
-    """A session that takes a written turn of the user as it is; for others it is spoken into their ear."""
-
-    def type(self, text: str) -> None:
-        """Take a line as the user's turn from the next frame on: whatever the agent says stops for it. May be
-        called while a step runs.
-
-        Raises: BadInput when too many lines wait.
-        """
-        ...
-
-
-@runtime_checkable
 class LinkedSession(Session, Protocol):
     """A session on a remote server, which measures the network link."""
 

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from .. import audio
-from ..engine.contract import SampledSession, Session, TypingSession
+from ..engine.contract import SampledSession, Session
+from ..engine.typing_contract import TypingSession
 from ..errors import BadInput
 from ..protocol_events import AgentText, Frame, Sampling, StepEvent
 from ..units import FRAME_S, frames_to_s
