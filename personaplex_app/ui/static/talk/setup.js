@@ -56,6 +56,7 @@ export class Setup {
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
     this.clones.offer(Boolean(can.cloning), this.voices);
+    this.greets = engine.name === "classic"; // others wait to be spoken to, or begin as they like
     this.offerVoices(voices);
     this.offerRole(personas, engine);
     if (can.role_prompt) {
@@ -127,8 +128,9 @@ export class Setup {
     const examples = persona?.examples ?? [];
     part(this.root, "example-list").replaceChildren(...examples.map((text) => h("li", {}, text)));
     if (persona) {
-      const { title, purpose } = persona;
-      const who = h("p", {}, h("b", {}, title), h("span", {}, purpose));
+      const { title, purpose, first_line } = persona;
+      const greets = this.greets && first_line && h("q", {}, first_line);
+      const who = h("p", {}, h("b", {}, title), h("span", {}, purpose), greets);
       part(this.root, "character").replaceChildren(pictureOf(persona), who);
     }
     show(part(this.root, "examples"), examples.length > 0 && !this.edited());
