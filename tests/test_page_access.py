@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .support.app_process import AppProcess
-from .support.axe import assert_accessible, load_axe
+from .support.axe import faults_of, load_axe
 from .support.browser import expect_state, open_page, start_talk, stop_talk, visitor
 
 pytestmark = pytest.mark.browser
@@ -27,19 +27,20 @@ def test_every_state_of_every_tab_is_accessible(app: AppProcess, browser: Browse
         open_page(page, app.url)
         expect_state(page, "idle")
         load_axe(page)
-        assert_accessible(page, "idle")
+        faults: set[str] = set()
+        faults |= faults_of(page, "idle")
         page.get_by_text("Microphone and loudspeaker").click()
         page.get_by_text("Advanced: chance in its answers").click()
         page.evaluate("() => { window.given = navigator.mediaDevices.getUserMedia; }")
         microphone(page, "() => new Promise(() => {})")
         page.click("#talk-start")
         expect_state(page, "connecting")
-        assert_accessible(page, "connecting")
+        faults |= faults_of(page, "connecting")
         page.click("#talk-stop")
         microphone(page, "async () => { throw new DOMException('none', 'NotFoundError'); }")
         page.click("#talk-start")
         expect_state(page, "error")
-        assert_accessible(page, "error")
+        faults |= faults_of(page, "error")
         microphone(page, "window.given")
         start_talk(page)
         expect(page.locator("#talk-captions .caption").first).to_be_visible()
@@ -47,15 +48,16 @@ def test_every_state_of_every_tab_is_accessible(app: AppProcess, browser: Browse
         page.fill("#talk-typed", "What can you do?")
         page.locator("#talk-typed").press("Enter")
         expect(page.locator("#talk-captions").get_by_text("Typed")).to_be_visible()
-        assert_accessible(page, "live")
+        faults |= faults_of(page, "live")
         stop_talk(page)
-        assert_accessible(page, "after")
+        faults |= faults_of(page, "after")
         for tab in ("respond", "compare", "evaluate", "sessions"):
             page.click(f"#tab-{tab}-button")
             expect(page.locator(f"#tab-{tab}")).to_be_visible()
             if tab == "sessions":
                 expect(page.locator(".session")).to_have_count(1)
-            assert_accessible(page, tab)
+            faults |= faults_of(page, tab)
+        assert not faults, "\n".join(sorted(faults))
 
 
 def test_phone_has_a_talk_on_one_screen_and_the_setup_on_two(app: AppProcess, browser: Browser) -> None:

@@ -27,8 +27,8 @@ def load_axe(page: Page) -> None:
     page.evaluate(AXE.read_text("utf-8"))
 
 
-def assert_accessible(page: Page, state: str) -> None:
-    """Check what the page shows at three widths, and its colours in the other theme too."""
+def faults_of(page: Page, state: str) -> set[str]:
+    """Return what is wrong with what is shown, at three widths and in the colours of the other theme."""
     before = page.viewport_size
     found: list[str] = []
     for width in WIDTHS:
@@ -40,4 +40,4 @@ def assert_accessible(page: Page, state: str) -> None:
     found += page.evaluate(RUN, ["color-contrast"])
     page.evaluate(switch)
     page.set_viewport_size(before or {"width": 1280, "height": 900})
-    assert not found, f"{state}: {sorted(set(found))}"
+    return {f"{state}: {each}" for each in found}
