@@ -25,6 +25,8 @@ def load_axe(page: Page) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed; run: npm ci")
     page.evaluate(AXE.read_text("utf-8"))
+    # a colour on its way to another is neither
+    page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
 
 
 def faults_of(page: Page, state: str) -> set[str]:

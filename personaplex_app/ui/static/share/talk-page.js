@@ -28,7 +28,7 @@ const rows = talk.lane.utterances
     const who = audio
       ? h(
           "button",
-          { type: "button", onclick: () => seek(start_s, true), "aria-label": `Play from ${name}` },
+          { type: "button", onclick: () => seek(start_s, true), "aria-label": `${name}, play from here` },
           name,
         )
       : h("span", {}, name);

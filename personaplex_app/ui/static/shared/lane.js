@@ -121,6 +121,7 @@ export class DuplexLane {
     const element = this.element;
     element.setAttribute("role", "slider");
     element.setAttribute("aria-valuemin", "0");
+    element.setAttribute("aria-valuenow", "0");
     element.tabIndex = 0;
     const listen = (name, handler) => element.addEventListener(name, handler, { signal: this.ended.signal });
     const at = (event) => {

@@ -146,11 +146,9 @@ export class Recording {
   /** An utterance of the transcript; who spoke is a button that plays it. */
   line({ speaker, start_s, end_s, text, typed }) {
     const name = speaker === "user" ? "You" : "Agent";
-    const who = button(`${typed ? "Typed" : name} ${clock(start_s)}`, {
-      class: "caption-who",
-      onclick: () => this.player.seek(start_s),
-      "aria-label": `Play from ${clock(start_s)}`,
-    });
+    const shown = `${typed ? "Typed" : name} ${clock(start_s)}`;
+    const onclick = () => this.player.seek(start_s);
+    const who = button(shown, { class: "caption-who", onclick, "aria-label": `${shown}, play from here` });
     const dataset = { speaker, from: start_s, to: end_s };
     return h("p", { class: "caption", dataset }, who, h("span", { class: "caption-text" }, text));
   }
