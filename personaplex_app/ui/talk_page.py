@@ -17,7 +17,7 @@ from .static import read_static
 _CHUNK_BYTES = 3 << 14  # base64 of a multiple of three needs no padding
 _SOUND = (b'<audio controls preload="auto" src="data:audio/flac;base64,', b'"></audio>')
 _PLACE = re.compile("<!-- (head|title|scripts) -->")
-_SHOWN = ("started_at", "duration_s", "persona", "voice")
+_SHOWN = ("started_at", "duration_s", "voice")
 
 
 def talk_page(
@@ -33,7 +33,7 @@ def talk_page(
     own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"script-src 'sha256-{own}'; style-src 'unsafe-inline'; media-src data:"
     style = read_static("share/talk-page.css") + read_static("shared/lane.css")
-    title = escape(f"A talk with {(described['persona'] or described['engine']).replace('-', ' ')}")
+    title = escape(f"A talk: {(described['persona'] or described['engine']).replace('-', ' ')}")
     # as JSON in which no tag can begin or end
     talk = json.dumps({name: described[name] for name in _SHOWN} | {"lane": lane}).replace("<", "\\u003c")
     filled = {

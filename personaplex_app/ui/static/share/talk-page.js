@@ -14,7 +14,7 @@ const laneElement = document.querySelector("#lane");
 document.querySelector("#when").textContent = [
   when(talk.started_at),
   clock(talk.duration_s),
-  ...[talk.persona, talk.voice].filter(Boolean),
+  `voice: ${talk.voice}`,
 ].join(" · ");
 
 laneElement.style.minWidth = `${Math.min(MOST_PX, Math.round(talk.duration_s * PX_PER_S))}px`;
