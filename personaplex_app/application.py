@@ -44,6 +44,7 @@ from .settings import Settings
 from .ui.page import build_page, mounted
 from .ui.page_head import with_head
 from .ui.scripts import script_routes
+from .ui.talk_page import talk_page
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Application:
             *gateway_routes(state),
             *status_routes(state),
             *metrics_routes(state),
-            *session_routes(state.library),
+            *session_routes(state.library, talk_page),
             *clone_routes(state),
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),

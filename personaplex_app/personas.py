@@ -23,13 +23,15 @@ MAX_VOICES = 20
 PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
 
 _line = line_of_text(MAX_LINE_CHARS)
+_first_line = line_of_text(2 * MAX_LINE_CHARS)
 
 
 @dataclass(frozen=True)
 class Persona:
     """A role preset.
 
-    `voices` are preferences over engines; `examples` are things to say to it.
+    `voices` are preferences over engines; `examples` are things to say to it. `first_line` is how it begins a
+    talk on the embedded engine, "" where that is not known.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Persona:
     voices: tuple[str, ...]
     prompt: str
     examples: tuple[str, ...]
+    first_line: str = ""
 
     def voice_among(self, names: Collection[str]) -> str | None:
         """Return the first preferred voice that an engine has, None when it has none of them."""
@@ -115,9 +118,10 @@ def _persona(entry: Fields) -> Persona:
         voices=_voices(entry),
         prompt=entry.take("prompt", _prompt, ""),
         examples=entry.take_list("examples", _line, EXAMPLES_MIN, EXAMPLES_MAX),
+        first_line=entry.take("first_line", _first_line, ""),
     )
     for name, value in vars(persona).items():
-        if not value:
+        if not value and name != "first_line":
             raise entry.refused(name, "it is missing")
     entry.end()
     return persona

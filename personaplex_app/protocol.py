@@ -28,13 +28,14 @@ from .protocol_events import (
     SamplingChange,
     Start,
     Stop,
+    Typed,
     UnknownOrder,
-    given_fields,
 )
 
 # 1.4 s of PCM: clients that send in real time never come near it
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PROMPT_CHARS = 2_000
+MAX_TYPED_CHARS = 500
 MOST_RECEIVED = 2**31
 _LENGTH = struct.Struct("<I")
 
@@ -181,13 +182,13 @@ class ChatRequest:
             config_follows=False,
             keep=start.keep or self.keep,
             resumable=start.resumable or self.resumable,
-            sampling={**self.sampling, **given_fields(start, SAMPLING_LIMITS)},
+            sampling={**self.sampling, **_given_fields(start, SAMPLING_LIMITS)},
             **{name: value for name, value in changes.items() if value is not None},
         )
 
     def resampled(self, change: SamplingChange) -> ChatRequest:
         """Return this request with changed temperatures and top-k; fields that are not given stay."""
-        return replace(self, sampling={**self.sampling, **given_fields(change, SAMPLING_LIMITS)})
+        return replace(self, sampling={**self.sampling, **_given_fields(change, SAMPLING_LIMITS)})
 
 
 # name: (smallest, largest, whole numbers only)
@@ -255,7 +256,7 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
     One that cannot be carried out is a `BadOrder` or an `UnknownOrder`; the talk decides what follows.
     """
     match fields["type"]:
-        case "start" | "resume" | "sampling" as type_:
+        case "start" | "resume" | "sampling" | "typed" as type_:
             try:
                 return _PARSERS[type_](fields)
             except BadInput as error:
@@ -299,7 +300,21 @@ def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
     return SamplingChange(**changes)
 
 
-_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change}
+def _typed(fields: Mapping[str, Any]) -> Typed:
+    # lines and columns of a paste are spaces, what cannot be seen is nothing
+    written = _text(fields, "text", MAX_TYPED_CHARS) or ""
+    text = " ".join("".join(c for c in written if c.isprintable() or c.isspace()).split())
+    if not any(c.isalnum() for c in text):
+        raise BadInput("A typed line needs at least a word.")
+    return Typed(text)
+
+
+_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change, "typed": _typed}
+
+
+def _given_fields(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an order that are among `names` and were given."""
+    return {name: value for name, value in vars(order).items() if name in names and value is not None}
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,7 +330,7 @@ def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
         raise BadInput(f"{name} must be text; {shorten(value)} came.")
     if len(value) > limit:
         raise BadInput(
-            f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again."
+            f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and try again."
         )
     return value.strip()
 

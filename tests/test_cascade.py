@@ -17,7 +17,7 @@ from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.classic.reply_player import ENGLISH_ONLY
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
-from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.errors import BadAudio, BadInput, BadPrompt, CapacityError, EngineError, UnknownVoice
 from personaplex_app.protocol_events import Word
 from personaplex_app.speech.recogniser import Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
@@ -275,6 +275,38 @@ def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
     assert done.responder.said == [(" ".join(LONG), False)]
     assert len(done.final("agent")) == 1
     assert len([event for _, event in done.events if isinstance(event, Notice)]) == 1
+
+
+def test_talk_typed_line_is_a_turn_that_stops_the_agent_and_is_answered(talk):
+    done = talk(ScriptedResponder(answer=LONG)).say(QUESTION).wait(2.5)
+    done.session.type("And on a Sunday?")
+    typed_s = done.now_s
+    done.wait(3.0)
+    assert done.responder.asked[-1] == "And on a Sunday?"
+    ((_, shown),) = [each for each in done.events if isinstance(each[1], Utterance) and each[1].typed]
+    assert (shown.text, shown.speaker, shown.final) == ("And on a Sunday?", "user", True)
+    assert shown.start_s == pytest.approx(typed_s, abs=0.1)
+    assert done.marks("user") == ["interruption"]
+    assert [interrupted for _, interrupted in done.responder.said] == [True]
+    assert done.text.count(LONG[0].split()[0]) == 2
+    # nobody knows when a line was begun, so only the spoken turn has a latency
+    assert len([event for _, event in done.events if isinstance(event, TurnLatency)]) == 1
+
+
+def test_talk_typed_line_before_the_greeting_is_answered_in_its_place(talk):
+    done = talk(ScriptedResponder(answer=("Gladly.",), greeting="Welcome."))
+    done.session.type("Can you help me?")
+    done.wait(2.0)
+    assert done.final("agent") == ["Gladly."]
+
+
+def test_talk_typed_lines_are_bounded(talk):
+    done = talk(ScriptedResponder(answer=("Yes.",)))
+    for _ in range(4):
+        done.session.type("More.")
+    with pytest.raises(BadInput, match="4 lines wait"):
+        done.session.type("More.")
+    assert [each for each in done.wait(0.2).final("user") if each] == ["More."] * 4
 
 
 def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.contract import Event, Notice, Step
-from ..errors import BadAudio, EngineError, PersonaplexError
+from ..engine.contract import Event, Notice, Step, Utterance
+from ..errors import BadAudio, BadInput, EngineError, PersonaplexError
 from ..responder.contract import Responder
 from ..speech.recogniser import Recogniser
 from ..speech.synthesiser import Synthesiser, Timbre
@@ -25,6 +25,7 @@ from .workers import Worker, WorkQueue
 _LOUD_ROOM = (
     "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
 )
+_MOST_TYPED = 4
 # The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
 
@@ -66,11 +67,14 @@ class CascadeSession:
         self._closed = False
         # `interrupt` may be called from any thread, but only `step` touches the rest of the state
         self._stop = threading.Event()
+        self._typed: deque[str] = deque()
+        self._typed_turn = 0
         ids = itertools.count(1)
 
         def next_id() -> int:
             return next(ids)
 
+        self._next_id = next_id
         self._recognition = UserRecognition(
             models.recogniser,
             models.recognition,
@@ -134,6 +138,8 @@ class CascadeSession:
             self._stop.clear()
             self._do(self._turns.stop(self._now_s))
             self._player.discard()
+        while self._typed:
+            self._do(self._turns.typed(self._typed.popleft(), self._now_s))
         self._work_queue.poll(self._frame)
         while self._notices:
             self._events.append(self._notices.popleft())
@@ -165,6 +171,15 @@ class CascadeSession:
                 recognition.recognise_pause(action.turn_id, action.pause, self._now_s)
             case ActionKind.PREPARE:
                 player.prepare(action.turn_id, action.text)
+            case ActionKind.TYPED:
+                self._user_spoke = self._understood = True
+                self._typed_turn = action.turn_id
+                self._events.append(
+                    Utterance(
+                        self._next_id(), "user", action.text, self._now_s, self._now_s, True, typed=True
+                    )
+                )
+                player.prepare(action.turn_id, action.text)
             case ActionKind.BABBLE:
                 player.prepare_loud(action.turn_id)
             case ActionKind.DISCARD:
@@ -172,7 +187,10 @@ class CascadeSession:
             case ActionKind.ANSWER:
                 user_end_s = recognition.voice_end_s(gate.voice_end_s)
                 recognition.close(user_end_s)
-                player.begin(self._frame * FRAME_S, user_end_s)
+                # from a line that was written on, no latency of speech can be told
+                player.begin(
+                    self._frame * FRAME_S, None if action.turn_id == self._typed_turn else user_end_s
+                )
                 self._understood = True
             case ActionKind.CLOSE:
                 recognition.close(gate.voice_end_s)
@@ -236,6 +254,15 @@ class CascadeSession:
     def interrupt(self) -> None:
         """Silence the agent from the next frame on. May be called from any thread."""
         self._stop.set()
+
+    def type(self, text: str) -> None:
+        """Take a line as the user's turn from the next frame on. May be called from any thread.
+
+        Raises: BadInput when too many lines wait.
+        """
+        if len(self._typed) >= _MOST_TYPED:
+            raise BadInput(f"{_MOST_TYPED} lines wait already; write again in a moment.")
+        self._typed.append(text)
 
     def close(self) -> None:
         """End the session and its thread. May be called twice."""

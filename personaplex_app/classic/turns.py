@@ -367,6 +367,24 @@ class Turns:
             return
         turn.forced = turn.prepared = True
 
+    def typed(self, text: str, now_s: float) -> list[Action]:
+        """Take a turn that the user wrote: it ends whatever is said, and is answered as soon as it can be."""
+        actions = list[Action]()
+        if self.phase is Phase.SPEAK:
+            self._cut(now_s, actions)
+        if self.turn is not None and self.turn.prepared:
+            actions.append(Action(ActionKind.DISCARD, self.turn.id))
+        if self.turn is not None:
+            actions.append(Action(ActionKind.CLOSE, self.turn.id))
+        self._turn_ids += 1
+        self.turn = UserTurn(self._turn_ids, now_s, self.phase is Phase.FADE, now_s, text=text)
+        if self.phase is Phase.FADE:
+            self._confirm_cut(self.turn, actions)
+        self.phase = Phase.LISTEN
+        self._open_question = ""
+        self.turn.forced = self.turn.prepared = True
+        return [*actions, Action(ActionKind.TYPED, self.turn.id, text=text)]
+
     def ready(self, turn_id: int) -> None:
         """Take note that the first sentence of the answer can be played."""
         if self.turn is not None and self.turn.id == turn_id and self.turn.prepared:

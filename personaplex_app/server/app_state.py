@@ -39,6 +39,7 @@ from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
 from .resumption import Resumptions
 from .threads import Worker
+from .typed_speech import TypedSpeech
 
 if TYPE_CHECKING:
     from .talk import Talk
@@ -84,6 +85,7 @@ class AppState:
     resumptions: Resumptions[Talk] = field(default_factory=Resumptions)
     # answers to recordings, kept for as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
+    typed_speech: TypedSpeech = field(default_factory=TypedSpeech)
     # how many connections are in a talk, or before one
     callers: int = 0
     # set while there are no callers

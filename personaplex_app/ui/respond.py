@@ -82,8 +82,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     MAX_ROOM_S,
                     USUAL_ROOM_S,
                     step=1,
-                    label="Room to answer, in seconds",
-                    info="Silence after your recording: the agent answers in it.",
+                    label="Silence to answer in, in seconds",
+                    info="Comes after your recording; the agent answers in it.",
                     elem_id="respond-room",
                 )
             with gr.Column(min_width=300):
@@ -111,7 +111,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     elem_id="respond-prompt",
                 )
                 with gr.Accordion(
-                    "Advanced: sampling and seed",
+                    "Advanced: chance in its answers",
                     open=False,
                     elem_id="respond-sampling",
                     elem_classes=["gradio-ink", "gradio-fold"],

@@ -106,7 +106,8 @@ export class Results {
 function lead({ votes, listeners, engine }) {
   const text =
     `${count(votes, "vote")} of ${count(listeners, "listener")}, ${engine} engine. ` +
-    "Scores are Bradley–Terry on Elo's scale, 1500 in the middle; bars are 95 % intervals over listeners.";
+    "1500 is the middle, and more is better; a bar shows where 95 of 100 such tests would put the score. " +
+    "(Bradley–Terry scores on Elo's scale, over listeners.)";
   return h("p", { class: "hint compare-lead" }, text);
 }
 
@@ -120,7 +121,7 @@ function preliminary({ preliminary: early, min_votes, listeners }) {
 
 /** The ranking; `title` names a voice. */
 function table({ standings, reasons }, title) {
-  const head = ["Place", "Voice", "Score", "95 %", "Votes", "Won", "Lost", "Tied", "Liked for"];
+  const head = ["Place", "Voice", "Score", "95 %", "Votes", "Won", "Lost", "Tied", "Preferred for"];
   const rows = standings.map((each) => {
     const { voice, rank, score, interval, votes, wins, losses, ties } = each;
     const early = each.preliminary ? " (preliminary)" : "";
