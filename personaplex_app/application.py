@@ -30,6 +30,7 @@ from .server.page_cache import PageCache
 from .server.page_headers import PageHeaders
 from .server.proxy_headers import ProxyHeaders
 from .server.request_limits import BodyLimit, CookieLimit, UploadShares
+from .server.request_rate import RequestRate
 from .server.routes.chat import chat_routes
 from .server.routes.clone import clone_routes
 from .server.routes.compare import compare_routes
@@ -91,6 +92,7 @@ class Application:
                     ProxyHeaders, settings.trusted_proxies, settings.root_path, settings.share or host.relayed
                 ),
                 Middleware(PageHeaders, frames, certified),
+                Middleware(RequestRate, self.state.metrics.errors, settings.gateway_key),
                 Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(self.state.askers.counting),
