@@ -33,6 +33,8 @@ def launch(app: Application) -> None:
     Raises: SettingsError when no port is free.
     """
     raise_handle_limit()
+    # what visitors send and get is nobody else's, on a machine with other users too
+    os.umask(0o077)
     stop, at_once = listen()
     with running(app, at_once) as url:
         missing = f"; {NO_PUBLIC_LINK}" if app.state.settings.share and not app.page.share_url else ""
