@@ -85,17 +85,18 @@ async def test_caller_who_leaves_in_the_middle_of_a_body_is_no_fault(made):
 @pytest.mark.parametrize("files", [1, MAX_UPLOAD_FILES + 1])
 async def test_upload_that_is_broken_off_or_refused_leaves_no_file(made, files):
     app = made(drain_s=0)
-    folder = Path(os.environ[GRADIO_FOLDER])
-    part = (
-        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
-        + b"a" * 5000
-        + b"\r\n"
-    )
-    kind = b"multipart/form-data; boundary=x"
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+    part = head + b"a" * 5000 + b"\r\n"
     async with app.state.open():
-        before = set(folder.rglob("*"))
-        await leave_in_the_middle(app, "/gradio_api/upload", kind, [part] * files)
-        assert set(folder.rglob("*")) == before
+        before = gradio_files()
+        await leave_in_the_middle(
+            app, "/gradio_api/upload", b"multipart/form-data; boundary=x", [part] * files
+        )
+        assert gradio_files() == before
+
+
+def gradio_files():
+    return set(Path(os.environ[GRADIO_FOLDER]).rglob("*"))
 
 
 async def leave_in_the_middle(app, path, content_type, pieces=(b"{",)):
