@@ -99,7 +99,11 @@ class Application:
                 Middleware(BodyLimit, UploadShares()),
                 Middleware(PageCache, with_head),
             ],
-            "exception_handlers": {RequestValidationError: _unfit, ClientDisconnect: _left},
+            "exception_handlers": {
+                RequestValidationError: _unfit,
+                ClientDisconnect: _left,
+                Exception: _fault,
+            },
             "lifespan": self._lifespan,
             "docs_url": None,
             "redoc_url": None,
@@ -164,6 +168,12 @@ def _gradio_folder() -> TempFolder:
 async def _unfit(request: Request, error: Exception) -> JSONResponse:
     """Answer a body that does not fit, without what it holds: Gradio would encode all of it again."""
     return JSONResponse({"error": "bad_input", "message": "The body is not what this route takes."}, 422)
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that a fault of the program ended; the log has where it happened."""
+    text = "A fault of this program ended the request; its log has the place. Please try again."
+    return JSONResponse({"error": "fault", "message": text}, 500)
 
 
 async def _left(request: Request, error: Exception) -> Response:

@@ -82,6 +82,21 @@ async def test_caller_who_leaves_in_the_middle_of_a_body_is_no_fault(made):
                 await leave_in_the_middle(app, path, kind)  # which raises what nobody took
 
 
+async def test_request_that_a_fault_ends_is_told_so_in_a_sentence(made, monkeypatch, caplog):
+    app = made(drain_s=0)
+
+    def talks(caller):
+        raise RuntimeError("0x7f: what somebody said")
+
+    monkeypatch.setattr(app.state.library, "talks", talks)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:
+        answer = await client.get("/api/sessions", headers={"X-Owner-Key": "k" * 20})
+    assert (answer.status_code, answer.json()["error"]) == (500, "fault")
+    assert "try again" in answer.json()["message"]
+    assert "somebody" not in answer.text
+
+
 @pytest.mark.parametrize("files", [1, MAX_UPLOAD_FILES + 1])
 async def test_upload_that_is_broken_off_or_refused_leaves_no_file(made, files):
     app = made(drain_s=0)
