@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-AT_ONCE = 16
+AT_ONCE = 8
 ANSWER_S = 0.2
 """After which the next comes in all the same: some clients are told nothing before their talk begins."""
 
