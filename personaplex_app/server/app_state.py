@@ -33,6 +33,7 @@ from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
 from ..voices import CLONE_PREFIX
+from .arrivals import Arrivals
 from .askers import Askers
 from .channel import HttpChannels
 from .connect_rate import ConnectRate
@@ -80,6 +81,7 @@ class AppState:
     drained_s: float | None = None
     askers: Askers = field(default_factory=Askers)
     rate: ConnectRate = field(default_factory=ConnectRate)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     transcriber: Transcriber = field(default_factory=Transcriber)
     # which talk a client comes back to after a broken connection
     resumptions: Resumptions[Talk] = field(default_factory=Resumptions)

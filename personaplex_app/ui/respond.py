@@ -196,8 +196,10 @@ class _RespondTab:
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
-        # not the page's queue, in which one address could take every place
-        self._line = Admission(AT_ONCE, MAX_CLIP_S + MAX_ROOM_S)
+        # not the page's queue, in which one address could take every place; more than are rendered and the
+        # next would only hold their recordings in memory
+        at_once = min(AT_ONCE, app_state.settings.slots + 1)
+        self._line = Admission(at_once, MAX_CLIP_S + MAX_ROOM_S)
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
         """Fill the form with the engine's voices; keep what was chosen before a reload."""
@@ -347,8 +349,9 @@ class _RespondTab:
         self, supervisor: EngineSupervisor, ask: Ask, asker: Asker
     ) -> AsyncGenerator[Update, None]:
         working = partial(_working, secrets.token_hex(4))
-        if self._line.used == AT_ONCE:
-            yield working(text="Others are being answered; your recording waits in line.")
+        if self._line.used == self._line.total:
+            text = f"{self._line.total} recordings are answered at once here; yours waits in line."
+            yield working(text=text)
         async with (
             self._line.slot(lambda place: asker.check(), caller=asker.caller),
             aclosing(self._render(supervisor, ask, asker, working)) as steps,
