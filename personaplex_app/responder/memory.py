@@ -32,6 +32,11 @@ _NO_NAME = frozenset(
 )
 
 
+_TO_NOTE = re.compile(
+    r"(?i)^(?:please |can you |could you )*(?:remember|note(?: down)?|keep in mind)(?: that)?[,:]? (?=(?:i|my|we|our)\b)"
+)
+
+
 @dataclass(frozen=True)
 class Sentence:
     """One sentence to say, and the indices of the facts that it states."""
@@ -94,6 +99,7 @@ class Memory:
         named = bool(name) and name != self.user_name
         self.user_name = name or self.user_name
         for part in re.split(r"(?<=[.!?])\s+", text):
+            part = _TO_NOTE.sub("", part)
             if (
                 re.match(
                     r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip()

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rapidfuzz import fuzz
 
@@ -207,7 +207,8 @@ class RuleResponder:
         said = Turn(text, turn.question, turn.fits)
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
-            return list(everyday.sentences)
+            # what it took from the notes counts as told
+            return [replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences]
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
@@ -235,15 +236,18 @@ class RuleResponder:
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
             return list(answer.sentences)
         draft.sure = False
-        reflected = self._everyday.reflect(said, memory, slots.value)
-        if reflected:
-            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
-            (self._fire(self._dialogue.topics, turn, slots) if topical else None)
+            self._fire(tuple(rule for rule in style.last if rule.when), turn, slots)
+            or self._reflected(said, memory, slots)
+            or (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
             or self._refusal(slots)
         )
+
+    def _reflected(self, said: Turn, memory: Memory, slots: TemplateSlots) -> list[Sentence] | None:
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        return list(reflected.sentences) if reflected else None
 
     def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
         """Say that the answer is unknown: never as the last time, and each third time with what is known."""

@@ -35,12 +35,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Role:
-    """The role that the layer stands above. `seed` is what this talk's chance is drawn from."""
+    """The role that the layer stands above, since `began`. `seed` is what this talk's chance is drawn from."""
 
     brief: Brief
     index: Index
     style: str
     seed: int
+    began: datetime
 
 
 @dataclass

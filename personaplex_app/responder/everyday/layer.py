@@ -18,7 +18,8 @@ from .bookings import Bookings
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
-from .control import control, correct, repeats
+from .control import repeats, weigh
+from .corrections import correct
 from .feelings import Feelings
 from .foreign import foreign
 from .games.table import Games
@@ -28,7 +29,7 @@ from .letters import letters
 from .measures import Measures
 from .orders import make_orders
 from .price_list import read_prices
-from .router import Router
+from .router import NEAR, SURE, TOPIC, routers
 from .statements import reflect, take_up
 from .turn import Turn
 
@@ -36,11 +37,6 @@ from .turn import Turn
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
 _FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
-# what must not be taken for something else: it is recognised by its words alone
-_BY_RULE_ONLY = frozenset(
-    ("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology", "languages")
-)
-
 
 def server_clock() -> datetime:
     """Return the time of the machine that runs the app, with its time zone."""
@@ -74,12 +70,11 @@ class Everyday:
 
         `seed` makes what is left to chance repeatable; by default each talk has its own.
         """
-        self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed)
+        self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed, now())
         self._now = now
         self._intents = load_intents()
         self._feelings = Feelings()
-        by_name = [(i.name, i.examples + i.also) for i in self._intents if i.name not in _BY_RULE_ONLY]
-        self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
+        self._routers = routers(encoder) if encoder else None
         self._knowledge = _knowledge()
         self._measures = _measures()
         self._games = Games(brief.prompt, self._knowledge)
@@ -93,12 +88,13 @@ class Everyday:
             self._games.reply,
             self._bookings.reply,
             self._orders.reply,
+            self._surely_meant,
+            correct,
             take_up,
-            control,
+            weigh,
             clock,
             self._other_intents,
             self._general,
-            correct,
             self._feelings.follow,
             self._games.remind,
         )
@@ -139,12 +135,23 @@ class Everyday:
 
     def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Reflect a statement that neither rules nor notes answer."""
-        return self._known(reflect(turn, self._talk(memory, slot)), memory)
+        topics = self._routers.topics if self._routers else None
+        find_topic = (lambda text: topics.route(text, TOPIC, 0.0)) if topics else None
+        return self._known(reflect(turn, self._talk(memory, slot), find_topic), memory)
 
     def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Answer by the nearest example what no words of a rule answer. None without an encoder."""
         talk = self._talk(memory, slot)
-        name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
+        return self._known(self._meant(turn, talk, NEAR) if turn.words > 1 else None, memory)
+
+    def _surely_meant(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer by an example that is almost the turn itself, unless a note of the role fits it well."""
+        if turn.words < 2 or (turn.question and turn.fits >= _NOTE_FITS):
+            return None
+        return self._meant(turn, talk, SURE)
+
+    def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
+        name = self._routers.meant.route(turn.text, least) if self._routers else ""
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 

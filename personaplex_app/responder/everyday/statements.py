@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+from ...yaml_fields import load_yaml
 from ..phrasing import lower_first, second_person
 from ..sentences import split_sentences
 from .contract import Reply, Talk, reply
 from .turn import Turn
 
+TOPICS_FILE = Path(__file__).with_name("topics.yaml")
 # roles that serve somebody; in the others a statement is an answer, a part played, or small talk
 SERVING_STYLES = frozenset(("service", "briefing", "assistant"))
+# roles in which what is told is an answer to the part that is played
+_PLAYED_STYLES = frozenset(("angry", "demo", "mission", "interview", "sales"))
+# roles to which an answer is told as often as something of one's own
+_ASKING_STYLES = frozenset(("language", "lesson"))
 # facts that a statement must fit so well before they are told in answer to it
 _FITS = 0.3
 _FITS_WELL = 0.55
@@ -52,6 +62,17 @@ _SELF = re.compile(
     r"^(?:well |yes |no |so |and |but |hi |hello |okay |actually |[, ])*(?:i|my|we|our|it|he|she|they|there"
     r"|the|this|that)\b"
 )
+_LEADS = re.compile(
+    r"(?i)^(?:(?:well|yes|no|so|and|but|hi|hello|hey|actually|okay|ok|oh|ugh|sorry|thanks|please|honestly"
+    r"|guess what|you know(?: what)?|to be honest|today|anyway|by the way|i think|i just wanted to say)"
+    r"[,.! ]+)+"
+)
+_ASK_ON = (
+    "How did that come about?",
+    "What was that like for you?",
+    "Tell me a little more about it.",
+    "What made you think of it just now?",
+)
 _NOT_TOLD = re.compile(
     r"^(?:i (?:do not|did not) (?:know|understand|care|think so)|i (?:see|know|guess|think so|mean)|that is"
     r"|it is (?:okay|fine|good))\b"
@@ -74,7 +95,7 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
                     "Thank you, I've noted that: {said}. Is there anything else I should know?",
                     "Noted: {said}. What would you like me to do?",
                 ),
-                said=_reflected(turn),
+                said=reflected(turn),
             )
         )
     if turn.question:
@@ -88,13 +109,50 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
     return None
 
 
-def reflect(turn: Turn, talk: Talk) -> Reply | None:
-    """Reflect any other statement to a role that serves, after its notes had nothing to say about it."""
-    if turn.question or talk.role.style not in SERVING_STYLES or talk.memory.stage != "new":
+@dataclass(frozen=True)
+class Topic:
+    """Something that people tell about, with example sentences and lines that take it up."""
+
+    name: str
+    examples: tuple[str, ...]
+    say: tuple[str, ...]
+
+
+@cache
+def load_topics(path: Path = TOPICS_FILE) -> tuple[Topic, ...]:
+    """Load the topics."""
+    entries = load_yaml(path)
+    return tuple(Topic(each["name"], tuple(each["examples"]), tuple(each["say"])) for each in entries)
+
+
+def reflect(turn: Turn, talk: Talk, find_topic: Callable[[str], str] | None) -> Reply | None:
+    """Say back any other statement and ask on, after the role's notes had nothing to say about it.
+
+    `find_topic` returns the name of the topic that a text is about, "" for none.
+    """
+    style = talk.role.style
+    if turn.question or turn.words < 4 or style in _PLAYED_STYLES or _NOT_TOLD.match(turn.ask):
         return None
-    if turn.words < 4 or not _SELF.match(turn.plain) or _NOT_TOLD.match(turn.ask):
+    if talk.memory.stage != "new" and style in SERVING_STYLES:
         return None
-    said = _reflected(turn)
+    about_self = _SELF.match(turn.plain)
+    said = reflected(turn) if about_self else ""
+    if style in SERVING_STYLES:
+        return _served(said, turn, talk)
+    topic = find_topic(turn.text) if find_topic else ""
+    if not topic and not said or find_topic is None:
+        return None
+    if style in _ASKING_STYLES and not re.search(r"\b(?:i|my|we|our)\b", turn.plain):
+        return None
+    lines = next((each.say for each in load_topics() if each.name == topic), _ASK_ON)
+    if style == "story":
+        lines = ("Shall I make a story of that?", "That has the makings of a story. Who is its hero?")
+    follow = talk.line(f"topic.{topic or style}", lines)
+    lead = talk.line("told_back", ("{Said}?", "So {said}.") if said else (), said=said, Said=_capital(said))
+    return reply(f"{lead} {follow}".strip())
+
+
+def _served(said: str, turn: Turn, talk: Talk) -> Reply | None:
     if not said or (talk.role.style == "assistant" and re.search(r"\bi cannot decide\b", turn.plain)):
         return None
     if talk.role.style == "assistant":
@@ -112,18 +170,16 @@ def reflect(turn: Turn, talk: Talk) -> Reply | None:
     return reply(talk.line("reflect", lines, said=said))
 
 
-def _reflected(turn: Turn) -> str:
-    """Return the user's last statement in the second person, at most 16 words of it."""
-    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [
-        turn.text
-    ]
-    text = re.sub(
-        r"(?i)^(?:well|yes|no|so|and|but|hi|hello|hey|okay|ok|actually|oh|sorry|thanks|please)[,.! ]+",
-        "",
-        told[-1].strip(),
-    )
+def reflected(turn: Turn, most: int = 16) -> str:
+    """Return the user's last statement in the second person, "" for none of at most so many words."""
+    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [turn.text]
+    text = _LEADS.sub("", told[-1].strip())
     said = lower_first(second_person(text))
-    return said if 2 <= len(said.split()) <= 16 else ""
+    return said if 2 <= len(said.split()) <= most else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _facts(turn: Turn, talk: Talk, least: float, most: int) -> str:
@@ -133,7 +189,7 @@ def _facts(turn: Turn, talk: Talk, least: float, most: int) -> str:
 
 
 def _problem(turn: Turn, talk: Talk) -> Reply | None:
-    said = _reflected(turn)
+    said = reflected(turn)
     lead = f"I'm sorry that {said}." if said else "I'm sorry to hear that."
     # "you haven't got it" reads on after "that"; a fragment does not
     lead = (
@@ -150,7 +206,7 @@ def _problem(turn: Turn, talk: Talk) -> Reply | None:
 
 def _need(turn: Turn, talk: Talk) -> Reply | None:
     known = _facts(turn, talk, _FITS, 2)
-    said = _reflected(turn)
+    said = reflected(turn)
     lead = f"Gladly: {said}." if said.startswith(("you", "your")) else "Gladly."
     if known:
         return reply(f"{lead} {known} What else would you like to know?")
@@ -179,7 +235,7 @@ def _diet(turn: Turn, talk: Talk) -> Reply | None:
     # those that name what the user may not eat, where there are any
     named = [stem for stem in talk.role.index.stems_of(turn.text) if stem not in ("allerg", "eat", "son")]
     facts = [text for text in facts if any(stem in text.lower() for stem in named)] or facts
-    said = _reflected(turn)
+    said = reflected(turn)
     lead = (
         f"Thank you for telling me: {said}, and I'll keep it in mind." if said else "I'll keep that in mind."
     )
