@@ -113,9 +113,14 @@ def second_person(text: str) -> str:
     """Return a user's statement in the second person: "I like my cat" becomes "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
+    before = ""
     for word in words:
-        other = _TO_PERSON.get(word.lower().replace("’", "'"))
-        turned.append(other if other else word)
+        plain = word.lower().replace("’", "'")
+        other = _TO_PERSON.get(plain)
+        # "I was" becomes "you were", but "my week was" stays
+        stays = plain in ("was", "am") and before not in ("i", "")
+        turned.append(word if stays or not other else other)
+        before = plain if plain.strip(" ,.") else before
     return "".join(turned)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from ...speech.spoken_form import speakable
 from ..dialogue import take_turns
@@ -14,6 +16,7 @@ from ..facts import Brief
 from ..memory import Memory, Sentence
 from ..numbers import figures
 from ..retrieval import Index
+from ..sentence_encoder import SentenceEncoder
 from ..sentences import split_sentences
 from .state import EverydayState
 from .turn import Turn
@@ -52,6 +55,7 @@ class Talk:
     memory: Memory
     slot: Callable[[str], str | None]
     clock: Clock
+    encoder: SentenceEncoder | None = None
 
     @property
     def state(self) -> EverydayState:
@@ -72,6 +76,13 @@ class Talk:
             )
             or ""
         )
+
+    def closest(self, text: str, names: Sequence[str]) -> list[int]:
+        """Return the places of some names, those closest in meaning to a text first."""
+        if not self.encoder:
+            return list(range(len(names)))
+        likeness = self.encoder.encode(names) @ self.encoder.encode([text])[0]
+        return [int(k) for k in np.argsort(-likeness, kind="stable")]
 
     def chance(self) -> random.Random:
         """Return the talk's next source of chance; a draft that is not played uses up nothing."""

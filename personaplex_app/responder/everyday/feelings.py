@@ -113,8 +113,8 @@ class Feelings:
         feeling = next((f for f in self._feelings if f.name == state.feeling), None)
         if feeling is None or turn.question or state.feeling_turns >= MAX_FOLLOWED_TURNS:
             return None
-        # later turns stay with it only where they refer back
-        if state.feeling_turns and not (_REFERS.search(turn.bare) or turn.words <= 4):
+        # a turn stays with it only where it refers back
+        if not (_REFERS.search(turn.bare) or turn.words <= 4):
             return None
         talk.note(feeling_turns=state.feeling_turns + 1)
         if _YES.match(turn.bare):

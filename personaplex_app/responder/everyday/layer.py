@@ -79,7 +79,9 @@ class Everyday:
         self._measures = _measures()
         self._games = Games(brief.prompt, self._knowledge)
         self._bookings = Bookings(brief.prompt, style, brief.facts)
-        self._orders = make_orders(brief.prompt, read_prices(brief), style)
+        self._encoder = encoder
+        acts = self._routers.orders.route if self._routers else None
+        self._orders = make_orders(brief.prompt, read_prices(brief), style, acts)
         # the first that answers; orders and bookings know their own "no" and "that's all"
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
@@ -152,11 +154,14 @@ class Everyday:
 
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
         name = self._routers.meant.route(turn.text, least) if self._routers else ""
+        # who asks something does not leave
+        if name == "goodbye" and turn.question:
+            return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 
     def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
-        return Talk(self._role, memory, slot, self._now)
+        return Talk(self._role, memory, slot, self._now, self._encoder)
 
     def _known(self, found: Reply | None, memory: Memory) -> Reply | None:
         if found and found.computed:

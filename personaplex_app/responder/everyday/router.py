@@ -21,10 +21,12 @@ MEANINGS_FILE = Path(__file__).with_name("meanings.yaml")
 NEAR = 0.5
 # similarity from which it goes before the role's notes and the rules of its words
 SURE = 0.64
+# from here it is the same but for a word
+SAME = 0.75
 # so far must the best name lie before the next best one
 MARGIN = 0.05
 # what a turn tells about is taken up as a topic from this similarity
-TOPIC = 0.3
+TOPIC = 0.36
 # what must not be taken for something else: it is recognised by its words alone
 _BY_RULE_ONLY = frozenset(("emergency", "insult", "love", "laugh", "greeting", "apology", "languages"))
 
@@ -39,28 +41,36 @@ class Router:
         self._vectors = encoder.encode([each for sentences in examples.values() for each in sentences])
 
     def route(self, text: str, least: float = NEAR, margin: float = MARGIN) -> str:
-        """Return the name whose example is nearest to a text, "" when none is near enough."""
+        """Return the name whose example is nearest to a text, "" when none is near enough.
+
+        An example that is almost the text itself needs no `margin` before other names.
+        """
         similarity = self._vectors @ self._encoder.encode([text])[0]
         best = self._names[similarity.argmax()]
         others = similarity[self._names != best]
-        near = similarity.max() >= least and similarity.max() - others.max(initial=-1.0) >= margin
-        return str(best) if near else ""
+        most = similarity.max()
+        alone = most >= SAME or most - others.max(initial=-1.0) >= margin
+        return str(best) if most >= least and alone else ""
 
 
 class Routers:
-    """What an encoder's talks are routed by: to `meant`, an intent or feeling, and to `topics`."""
+    """What an encoder's talks are routed by.
+
+    To `meant`, an intent or feeling; to `topics`; to `orders`, what is done with an order.
+    """
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         """Encode all examples, which takes about a second."""
         own = load_yaml(MEANINGS_FILE)
         feelings = {each.name: each.examples for each in load_feelings()}
-        examples: dict[str, list[str]] = {"": own["none"]}
+        examples: dict[str, list[str]] = {"": [*own["none"], *(text for each in load_topics() for text in each.examples)]}
         for each in load_intents():
             if each.name not in _BY_RULE_ONLY:
                 examples[each.name] = [*each.examples, *own["intents"].get(each.name, ())]
         for name, sentences in own["feelings"].items():
             examples[name] = [*feelings.get(name, ()), *sentences]
         self.meant = Router(encoder, examples)
+        self.orders = Router(encoder, {"": own["none"], **own["orders"]})
         self.topics = Router(encoder, {each.name: each.examples for each in load_topics()})
 
 

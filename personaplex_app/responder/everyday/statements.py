@@ -100,7 +100,7 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
         )
     if turn.question:
         return None
-    if _DIET.search(turn.plain):
+    if is_diet(turn):
         return _diet(turn, talk)
     if _PROBLEM.search(turn.plain):
         return _problem(turn, talk)
@@ -163,8 +163,8 @@ def _served(said: str, turn: Turn, talk: Talk) -> Reply | None:
         )
     else:
         lines = (
-            "I see: {said}. {ask_on}",
-            "I've noted that {said}. {ask_on}",
+            "I see: {said}. What would help you with that?",
+            "I've noted that {said}. What would you like me to do?",
             "So {said}. What can I do about it?",
         )
     return reply(talk.line("reflect", lines, said=said))
@@ -224,6 +224,11 @@ def _need(turn: Turn, talk: Talk) -> Reply | None:
             lead=lead,
         )
     )
+
+
+def is_diet(turn: Turn) -> bool:
+    """Return whether a turn tells what somebody may not eat."""
+    return not turn.question and _DIET.search(turn.plain) is not None
 
 
 def _diet(turn: Turn, talk: Talk) -> Reply | None:
