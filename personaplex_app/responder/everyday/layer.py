@@ -78,10 +78,11 @@ class Everyday:
         self._knowledge = _knowledge()
         self._measures = _measures()
         self._games = Games(brief.prompt, self._knowledge)
-        self._bookings = Bookings(brief.prompt, style, brief.facts)
+        prices = read_prices(brief)
+        self._bookings = Bookings(brief.prompt, style, brief.facts, prices)
         self._encoder = encoder
         acts = self._routers.orders.route if self._routers else None
-        self._orders = make_orders(brief.prompt, read_prices(brief), style, acts)
+        self._orders = make_orders(brief.prompt, prices, style, acts)
         # the first that answers; orders and bookings know their own "no" and "that's all"
         self._skills: tuple[Skill, ...] = (
             self._first_intents,

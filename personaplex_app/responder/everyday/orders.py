@@ -33,6 +33,8 @@ _CHANGE = re.compile(
     r"\b(?:make (?:it|that|this|them)|change (?:it|that|this|them) to|i (?:mean|meant|said)|actually|rather"
     r"|instead|sorry)\b"
 )
+_CHANGES = re.compile(f"{_REMOVE.pattern}|{_ONLY.pattern}|{_CHANGE.pattern}")
+_NOT_ORDERED = re.compile(r"\bhow (?:much|long|many)\b|\ballergic\b")
 _EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
 # what is wanted of a thing that is ordered
 _WISH = re.compile(
@@ -43,6 +45,17 @@ _MORE = re.compile(r"^(?:and |the same |make that )*(?:another|one more|again|on
 _ADVICE = re.compile(
     r"\b(?:recommend|suggest|what is (?:good|nice|popular|your favou?rite|the best)|what should i (?:get|have|take|try"
     r"|order)|best sellers?)\b"
+)
+# one turn that does several things: "cancel the rolls and give me the salad", "a cola, no wait, make it two"
+_PARTS = re.compile(
+    r"(?:,? \b(?:and|but|then)\b|[,.;]|\b(?:no wait|wait no|no sorry|oh wait|actually))[, ]+"
+    r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove|scratch|forget"
+    r"|i (?:will|would|want|mean|meant|need)|i'll|i'd)\b)"
+)
+# yes to what was suggested
+_TAKEN = re.compile(
+    r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"
+    r"|let us (?:do|take))\b(?! (?:but|a |an |two|three))(?:.*\b(?P<which>first|second|other|latter)\b)?"
 )
 _COUNT_ONLY = re.compile(
     r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?"
@@ -77,7 +90,7 @@ _ADDRESS = re.compile(
     r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this"
     r"|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+"
     r"|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
-    r"|^(?P<bare>\d+[a-z]? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
+    r"|^(?P<bare>(?:[\w' ]+,? )?\d+[a-z]?,? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
     r"|ave)\b[\w' ]*)$"
 )
 _PICKUP = re.compile(
@@ -99,32 +112,35 @@ class Orders:
         """Answer a turn that orders, changes, asks for the total, or ends the order."""
         if not self._items:
             return None
+        parts = _PARTS.split(turn.text.lower().replace("’", "'"))
+        if len(parts) == 1 or not all(map(str.strip, parts)):
+            return self._single(turn, talk)
+        said = [self._single(Turn(part, turn.question, turn.fits), talk) for part in parts]
+        return next((each for each in reversed(said) if each), None)
+
+    def _single(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer a turn that does one thing."""
         order = talk.state.order
         text = with_digits(turn.ask)
         if order.lines and (answer := self._about_order(turn, text, order, talk)):
             return answer
+        if order.offered and (taken := _TAKEN.match(turn.plain)) and turn.words <= 8:
+            second = taken["which"] not in (None, "first")
+            chosen = order.offered[-1 if second else 0]
+            return self._added([Mention(chosen, 1, 0)], replace(order, offered=()), turn, talk)
         if order.pending is not None and (chosen := self._chosen(text, order)) is not None:
-            return self._added([Mention(chosen, 1, 0)], replace(order, pending=None), talk)
+            return self._added([Mention(chosen, 1, 0)], replace(order, pending=None), turn, talk)
         named = mentions(self._items, turn.text)
         if turn.search(_ADVICE):
             return self._advised(turn, named, talk)
-        if (
-            not named
-            or _QUESTION.match(turn.ask)
-            or re.search(r"\bhow (?:much|long|many)\b|\ballergic\b", turn.plain)
-        ):
+        if not named or _QUESTION.match(turn.ask) or _NOT_ORDERED.search(turn.plain):
             return None
-        if order.lines and (
-            _REMOVE.search(turn.plain) or _CHANGE.search(turn.plain) or _ONLY.search(turn.plain)
-        ):
-            return self._changed(turn, named, order, talk)
-        if not (_ORDERING.search(turn.plain) or _ORDERING.search(text)) and not (
-            order.open and turn.words <= 8
-        ):
+        if order.lines and _CHANGES.search(turn.plain) and (done := self._changed(turn, named, order, talk)):
+            return done
+        short = turn.words <= 8 and (order.open or "please" in turn.plain)
+        if not (short or _ORDERING.search(turn.plain) or _ORDERING.search(text)):
             return None
-        if (which := self._asks_which(named, turn, order, talk)) is not None:
-            return which
-        return self._added(named, order, talk)
+        return self._asks_which(named, turn, order, talk) or self._added(named, order, turn, talk)
 
     def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
         """Answer what concerns the order as a whole or the thing spoken of last."""
@@ -219,7 +235,9 @@ class Orders:
         start = talk.memory.line_uses["everyday.advised"]
         talk.memory.line_uses["everyday.advised"] += 1
         among = [each.item for each in named] or talk.closest(turn.text, [item.name for item in self._items])
-        chosen = [self._items[among[(start + k) % len(among)]] for k in range(min(2, len(among)))]
+        best = [among[(start + k) % len(among)] for k in range(min(2, len(among)))]
+        talk.note(order=replace(talk.state.order, offered=tuple(best)))
+        chosen = [self._items[k] for k in best]
         priced = [f"the {lower_first(i.name)} at {amount(i.cents, i.currency)}" for i in chosen]
         return reply(f"You could try {listed(priced, 'or')}. Shall I put one down for you?", True)
 
@@ -281,16 +299,21 @@ class Orders:
             order = self._with(order, mention.item, mention.count or 1)
         return self._kept(order, talk)
 
-    def _added(self, named: list[Mention], order: Order, talk: Talk) -> Reply | None:
+    def _added(self, named: list[Mention], order: Order, turn: Turn, talk: Talk) -> Reply | None:
         before = {line.item: line.count for line in order.lines}
         for mention in named:
             # named again without a number: it is the one that was just ordered
             again = mention.count is None and mention.item == order.last
             count = before[mention.item] if again else before.get(mention.item, 0) + (mention.count or 1)
             order = self._with(order, mention.item, count)
+        noted = ""
+        if (wish := _WISH.search(turn.plain)) and not is_diet(turn):
+            wanted = second_person(wish["wish"].strip(" .!?").removesuffix(" please"))
+            order = replace(order, notes=(*order.notes, wanted)[-MAX_LINES:])
+            noted = f" Noted with it: {wanted}."
         talk.note(order=replace(order, open=True))
         prices = " ".join(self._priced(mention) for mention in named)
-        return reply(f"Certainly. {prices} Anything else?", True)
+        return reply(f"Certainly. {prices}{noted} Anything else?", True)
 
     def _asks_which(self, named: list[Mention], turn: Turn, order: Order, talk: Talk) -> Reply | None:
         """Ask which of a thing's prices is meant, where the turn does not tell."""
