@@ -9,6 +9,7 @@ from ...speech.figures.number_words import digits
 from ..facts import Fact
 from ..lexicon import WEEK, days_in
 from ..memory import given_name
+from ..numbers import word_list
 from .contract import Reply, Talk, reply
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
@@ -62,7 +63,7 @@ _TIME = re.compile(
     r"|\d{1,2}:\d\d)(?!\w)"
     r"|\b(?:at|around|about|make it|make that|to|it is|say) (?P<bare>\d{1,2}(?: \d\d)?)(?! (?:people|persons"
     r"|guests|of us|adults|dollars|or|street|road|\w+ (?:street|road)))\b"
-    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|in the (?:morning|afternoon"
+    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|(?:in the )?(?:morning|afternoon"
     r"|evening))\b"
 )
 _PEOPLE = re.compile(
@@ -105,6 +106,7 @@ _BARE_CHANGE = re.compile(
     r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
 )
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
+_NO_NAMES = frozenset(word_list("no why stop with without for at the a an and to in on my i it not"))
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
 
 
@@ -184,7 +186,9 @@ class Bookings:
         what = {"reservation": table, "ticket": "tickets", "seat": "seats"}.get(what, what)
         named = mentions(self._items, turn.text)
         item = self._items[named[0].item].name.lower() if named else ""
-        return what if not item or item == what else item if what in item.split() else f"{what} for {item}"
+        if not item or item == what:
+            return what
+        return item if what in item.split() else f"{item} {'appointment' if what == 'booking' else what}"
 
     def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
         """Ask whether a bare number changes the people or the time; take the answer to that."""
@@ -270,7 +274,7 @@ class Bookings:
             booking.asked == "name"
             and _SMALL_NAME.match(bare)
             and not _YES.match(bare.lower())
-            and bare.lower() not in ("no", "why", "stop")
+            and bare.split()[0].lower() not in _NO_NAMES
         ):
             return replace(booking, name=bare.title())
         if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
@@ -300,6 +304,8 @@ def _time_in(text: str, booking: Booking) -> str:
         )
     ):
         said = lone[1]
+    if said in ("morning", "afternoon", "evening"):
+        said = f"in the {said}"
     return re.sub(r"(?<=\d) (?=\d\d\b)", ":", said.replace(".", "").replace(" o'clock", ""))
 
 

@@ -38,7 +38,7 @@ _NOT_ORDERED = re.compile(r"\bhow (?:much|long|many)\b|\ballergic\b")
 _EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
 # what is wanted of a thing that is ordered
 _WISH = re.compile(
-    r"\b(?P<wish>(?:allerg\w+|no|without|with|extra|not too|not so|less|more|hold the|leave out the|gluten[- ]free"
+    r"\b(?P<wish>(?:allerg\w+|no (?!wait|thank|sorry|more)|without|with|extra|not too|not so|(?<!one )(?:less|more)(?! \d)|hold the|leave out the|gluten[- ]free"
     r"|well done|on the side|written on|cut into|wrapped)\b.*)$"
 )
 _MORE = re.compile(r"^(?:and |the same |make that )*(?:another|one more|again|one more of (?:those|them))(?: one)?$")
@@ -48,10 +48,11 @@ _ADVICE = re.compile(
 )
 # one turn that does several things: "cancel the rolls and give me the salad", "a cola, no wait, make it two"
 _PARTS = re.compile(
-    r"(?:,? \b(?:and|but|then)\b|[,.;]|\b(?:no wait|wait no|no sorry|oh wait|actually))[, ]+"
+    r"(?:,? \b(?:and|but|then)\b|[,.;])[, ]+"
     r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove|scratch|forget"
     r"|i (?:will|would|want|mean|meant|need)|i'll|i'd)\b)"
 )
+_TAKEN_BACK = re.compile(r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? make)\b[, .]*(?=\w)")
 # yes to what was suggested
 _TAKEN = re.compile(
     r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"
@@ -112,7 +113,7 @@ class Orders:
         """Answer a turn that orders, changes, asks for the total, or ends the order."""
         if not self._items:
             return None
-        parts = _PARTS.split(turn.text.lower().replace("’", "'"))
+        parts = _PARTS.split(_TAKEN_BACK.sub(", make it ", turn.text.lower().replace("’", "'")))
         if len(parts) == 1 or not all(map(str.strip, parts)):
             return self._single(turn, talk)
         said = [self._single(Turn(part, turn.question, turn.fits), talk) for part in parts]

@@ -39,7 +39,7 @@ class Item:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(singular(word) for word in self.name.lower().split())
+        return tuple(singular(word) for word in with_digits(self.name.lower()).split())
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,17 @@ class Mention:
 def read_prices(brief: Brief) -> tuple[Item, ...]:
     """Return what the facts name with one price each, in order, each name once."""
     items: dict[str, Item] = {}
+    told: set[int] = set()
     for fact in brief.facts:
         text = with_digits(fact.text.lower())
-        for whom in _for_whom(fact):
-            items.setdefault(whom.name, whom)
+        if of_whom := _for_whom(fact):
+            items |= {each.name: each for each in of_whom}
+            told.add(fact.line)
         price = _PRICE.search(text)
         name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
         if (
             not price
+            or fact.line in told
             or len(_SEVERAL.findall(text)) != 1
             or not fact.noted
             or not name
