@@ -83,7 +83,7 @@ _ASKS = re.compile(
 )
 _CANCEL = re.compile(
     r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
-    r"|^(?:forget it|never ?mind|cancel)$"
+    r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second thoughts?)\b"
 )
 _READ = re.compile(
     r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
@@ -102,7 +102,7 @@ _ASK = {
     "contact": "And a phone number, in case something comes up?",
 }
 _BARE_CHANGE = re.compile(
-    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to"
+    r"^(?:no |actually |sorry |oh |wait |hmm+ |better |let us |[, ])*(?:make (?:it|that)|change (?:it|that) to"
     r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
 )
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
@@ -238,7 +238,7 @@ class Bookings:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
             text = text.replace(contact[0], " ")
         # "eight, not seven": what is refused must not be read
-        text = re.sub(r",? (?:and )?not (?:at |on |for )?[\w: ]+$", "", text)
+        text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
         if day := _DAY.search(text):
             said = day["near"] or day["date"] or f"{day['week'] or ''}{day['day'].capitalize()}"
             booking = replace(booking, day=said.removeprefix("the ") if "day" not in said else said)
