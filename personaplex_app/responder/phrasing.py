@@ -40,6 +40,14 @@ _TO_PERSON = {
 }  # fmt: skip
 
 
+_AFTER_YOU = {"are": "am", "were": "was"}
+_BEFORE_OBJECT = frozenset(
+    word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called give gave
+    bring brought help helped hear heard know need miss missed trust believe for to with about from of on at by
+    show showed send sent wish hate meet met hugging hug""")
+)
+
+
 def sentence(text: str) -> str:
     """Return `text` as one sentence to speak: figures in words, a capital first, a full stop last."""
     text = speakable(text).strip(" ,;")
@@ -118,8 +126,14 @@ def second_person(text: str) -> str:
         plain = word.lower().replace("’", "'")
         other = _TO_PERSON.get(plain)
         # "I was" becomes "you were", but "my week was" stays
-        stays = plain in ("was", "am") and before not in ("i", "")
-        turned.append(word if stays or not other else other)
+        if plain in ("was", "am") and before not in ("i", ""):
+            other = None
+        # "you are" becomes "I am", and "thank you" "thank me"
+        if before == "you" and plain in _AFTER_YOU:
+            other = _AFTER_YOU[plain]
+        if plain == "you" and before in _BEFORE_OBJECT:
+            other = "me"
+        turned.append(other or word)
         before = plain if plain.strip(" ,.") else before
     return "".join(turned)
 

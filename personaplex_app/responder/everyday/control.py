@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from ..lexicon import WEEK
 from ..phrasing import lower_first, second_person
 from .contract import Reply, Skill, Talk, listed, reply
+from .statements import apologise
 from .turn import Turn
 
 _AGAIN = re.compile(
@@ -13,6 +15,12 @@ _AGAIN = re.compile(
     r"|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?"
     r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
 )
+_AGAIN_SOON = re.compile(
+    r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until|till)\b(?: to you| again)?"
+    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next (?:week|time|month)"
+    r"|at the weekend|in a (?:bit|while))\b"
+)
+_NIGHT = re.compile(r"\b(?:good ?night|night night|sleep well|(?:go(?:ing)? to|off to|to) (?:bed|sleep)|get some sleep)\b")
 _WISH = re.compile(
     r"\bwish me (?:a )?(?P<wish>[\w ]+?)$"
     r"|\bsay (?P<what>hi|hello|happy birthday|good night) to my (?P<whom>[\w ]+?)$"
@@ -202,6 +210,17 @@ def repeats(turn: Turn, talk: Talk) -> str:
     return talk.state.repeatable if turn.search(_AGAIN) else ""
 
 
+def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
+    """Part from the user: with their own "see you on Friday" or "good night", by their name, never twice the same."""
+    name = talk.memory.user_name and f", {talk.memory.user_name}"
+    if found := turn.search(_AGAIN_SOON):
+        return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
+    if turn.search(_NIGHT):
+        return reply(f"Good night{name}, and sleep well.")
+    lines = ("Goodbye{name}. It was nice talking with you.", "Take care{name}. Goodbye.", "Bye{name}, all the best.")
+    return reply(talk.line("goodbye", tuple(line.replace("{name}", name) for line in lines)))
+
+
 # what an intent may do in place of saying a line
 ABOUT_THE_TALK: dict[str, Skill] = {
     "repeat": _repeat,
@@ -218,4 +237,6 @@ ABOUT_THE_TALK: dict[str, Skill] = {
     "note_it": _note_it,
     "wish": _wish,
     "story": _story,
+    "goodbye": _goodbye,
+    "problem": apologise,
 }

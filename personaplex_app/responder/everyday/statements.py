@@ -103,7 +103,7 @@ def take_up(turn: Turn, talk: Talk) -> Reply | None:
     if is_diet(turn):
         return _diet(turn, talk)
     if _PROBLEM.search(turn.plain):
-        return _problem(turn, talk)
+        return apologise(turn, talk)
     if _NEED.search(turn.plain):
         return _need(turn, talk)
     return None
@@ -188,7 +188,8 @@ def _facts(turn: Turn, talk: Talk, least: float, most: int) -> str:
     return " ".join(talk.role.brief.facts[m.index].text for m in found if m.coverage >= least)
 
 
-def _problem(turn: Turn, talk: Talk) -> Reply | None:
+def apologise(turn: Turn, talk: Talk) -> Reply | None:
+    """Say sorry for a problem that the user tells, with what the notes say of it, and ask on."""
     said = reflected(turn)
     lead = f"I'm sorry that {said}." if said else "I'm sorry to hear that."
     # "you haven't got it" reads on after "that"; a fragment does not
