@@ -39,10 +39,14 @@ _TO_NOTE = re.compile(
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence to say, and the indices of the facts that it states."""
+    """One sentence to say, and the indices of the facts that it states.
+
+    `opener`: the character's own way to begin, which says nothing.
+    """
 
     text: str
     facts: tuple[int, ...] = ()
+    opener: bool = False
 
 
 @dataclass

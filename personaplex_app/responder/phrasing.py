@@ -82,7 +82,7 @@ def first_person(text: str, serving: bool = True) -> str:
     parts = _QUOTED.split(text)
     # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
-        re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
+        re.sub(r"(?i)\b(you are|you're|you were|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]
     ]
     text = "".join(parts)
@@ -146,8 +146,8 @@ def _swap(match: re.Match[str]) -> str:
     word = match[0].lower()
     if word in ("you are", "you're"):
         return "I'm"
-    if word == "you have":
-        return "I have"
+    if word in ("you have", "you were"):
+        return {"you have": "I have", "you were": "I was"}[word]
     if word in ("your", "yours", "yourself"):
         return {"your": "my", "yours": "mine", "yourself": "myself"}[word]
     before = re.findall(r"[\w']+|[,;:]", match.string[: match.start()])

@@ -77,12 +77,14 @@ class Talk:
             or ""
         )
 
-    def closest(self, text: str, names: Sequence[str]) -> list[int]:
-        """Return the places of some names, those closest in meaning to a text first."""
-        if not self.encoder:
-            return list(range(len(names)))
-        likeness = self.encoder.encode(names) @ self.encoder.encode([text])[0]
-        return [int(k) for k in np.argsort(-likeness, kind="stable")]
+    def likeness(self, text: str, others: Sequence[str]) -> np.ndarray:
+        """Return how alike a text and others are in meaning, -1 to 1; all 0 without an encoder.
+
+        Shapes: float [N].
+        """
+        if not self.encoder or not others:
+            return np.zeros(len(others))
+        return self.encoder.encode(others) @ self.encoder.encode([text])[0]
 
     def chance(self) -> random.Random:
         """Return the talk's next source of chance; a draft that is not played uses up nothing."""

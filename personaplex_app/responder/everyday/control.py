@@ -6,6 +6,7 @@ import re
 
 from ..lexicon import WEEK
 from ..phrasing import lower_first, second_person
+from ..memory import Sentence
 from .contract import Reply, Skill, Talk, listed, reply
 from .statements import apologise
 from .turn import Turn
@@ -61,9 +62,16 @@ def weigh(turn: Turn, talk: Talk) -> Reply | None:
 
 
 def _repeat(_: Turn, talk: Talk) -> Reply | None:
-    if not talk.memory.last_reply:
+    last = _told(talk)
+    if not last:
         return reply("I haven't said anything yet. How can I help?")
-    return Reply(tuple(talk.memory.last_reply))
+    return Reply(tuple(last))
+
+
+def _told(talk: Talk) -> list[Sentence]:
+    """Return the last reply without what the character put before it."""
+    last = talk.memory.last_reply
+    return last[1:] if len(last) > 1 and last[0].opener else last
 
 
 def _shorter(_: Turn, talk: Talk) -> Reply | None:
@@ -92,7 +100,8 @@ def _asked_first(_: Turn, talk: Talk) -> Reply | None:
 
 
 def _said(_: Turn, talk: Talk) -> Reply | None:
-    return reply(talk.line("said", ("I said: {said_before}", "I haven't said anything yet.")))
+    said = " ".join(each.text for each in _told(talk))
+    return reply(f"I said: {said}" if said else "I haven't said anything yet. How can I help?")
 
 
 def _duration(_: Turn, talk: Talk) -> Reply | None:
@@ -106,6 +115,16 @@ def _understood(_: Turn, talk: Talk) -> Reply | None:
     if not talk.memory.statements:
         return reply("I think so. Tell me if I get something wrong.")
     return reply(f"I think so: {lower_first(talk.memory.statements[-1])}. Did I get that right?")
+
+
+def _how_many(_: Turn, talk: Talk) -> Reply | None:
+    count = len(talk.memory.questions)
+    return reply(f"{count or 'None'} so far, as far as I noted them.".capitalize(), True)
+
+
+def _told_name(_: Turn, talk: Talk) -> Reply | None:
+    name = talk.memory.user_name
+    return reply(f"Yes, you are {name}." if name else "Not yet, as far as I remember. What is your name?")
 
 
 def _note_it(_: Turn, talk: Talk) -> Reply | None:
@@ -130,7 +149,7 @@ def _story(_: Turn, talk: Talk) -> Reply | None:
 
 def _why(turn: Turn, talk: Talk) -> Reply | None:
     """Say why the last reply was said."""
-    last = [each.text for each in talk.memory.last_reply]
+    last = [each.text for each in _told(talk)]
     if not last:
         return None
     if last[-1].endswith("?") and not re.search(r"\b(?:know|say|said|sure|tell|telling)\b", turn.bare):
@@ -163,7 +182,7 @@ def _weighed(found: re.Match[str], talk: Talk) -> Reply | None:
 
 def _statements_of(talk: Talk) -> list[str]:
     """Return the sentences of the last reply that say something: no questions, no leads."""
-    last = [each.text for each in talk.memory.last_reply]
+    last = [each.text for each in _told(talk)]
     lead = re.compile(r"^(?:I'm not sure my notes|This may not be|As I said,|In other words|In short)")
     return [text for text in last if not text.endswith("?") and not lead.match(text)] or last
 
@@ -212,6 +231,10 @@ def repeats(turn: Turn, talk: Talk) -> str:
 
 def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
     """Part from the user: with their own "see you on Friday" or "good night", by their name, never twice the same."""
+    # in a lesson it may be the phrase that is practised
+    last = " ".join(each.text for each in talk.memory.last_reply).lower()
+    if talk.role.style == "language" and turn.bare in last:
+        return None
     name = talk.memory.user_name and f", {talk.memory.user_name}"
     if found := turn.search(_AGAIN_SOON):
         return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
@@ -230,6 +253,8 @@ ABOUT_THE_TALK: dict[str, Skill] = {
     "asked": _asked,
     "asked_first": _asked_first,
     "said": _said,
+    "how_many": _how_many,
+    "told_name": _told_name,
     "why_said": _why,
     "duration": _duration,
     "summary": _summary,

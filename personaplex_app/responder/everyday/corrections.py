@@ -105,9 +105,9 @@ def _changed(value: str, turn: Turn, talk: Talk) -> Reply | None:
 def _alike(value: str, statement: str, talk: Talk) -> str:
     """Return the word of a statement that is of the same sort as a value, by its meaning; "" for none."""
     words = [word for word in re.findall(r"[\w'-]+", statement) if len(word) > 2]
-    if not talk.encoder or not words or value.lower() in ("yes", "please", "thanks", "okay", "nothing"):
+    if not words or value.lower() in ("yes", "please", "thanks", "okay", "nothing"):
         return ""
-    likeness = talk.encoder.encode(words) @ talk.encoder.encode([value])[0]
+    likeness = talk.likeness(value, words)
     return words[int(likeness.argmax())] if likeness.max() >= _SAME_SORT else ""
 
 

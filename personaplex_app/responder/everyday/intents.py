@@ -98,4 +98,6 @@ def answered(intent: Intent, turn: Turn, talk: Talk) -> Reply | None:
 
 def changed_pace(intent: Intent, pace: float) -> float:
     """Return the pace of speech after the intent's wish for another one."""
+    if intent.pace == "normal":
+        return 1.0
     return min(PACE_MAX, max(PACE_MIN, pace * PACES[intent.pace]))

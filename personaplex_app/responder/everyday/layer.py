@@ -30,7 +30,7 @@ from .measures import Measures
 from .orders import make_orders
 from .price_list import read_prices
 from .router import NEAR, SURE, TOPIC, routers
-from .statements import reflect, take_up
+from .statements import recall, reflect, take_up
 from .turn import Turn
 
 # so much of a question must its best note cover for the note to go before general knowledge
@@ -145,7 +145,7 @@ class Everyday:
     def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Answer by the nearest example what no words of a rule answer. None without an encoder."""
         talk = self._talk(memory, slot)
-        return self._known(self._meant(turn, talk, NEAR) if turn.words > 1 else None, memory)
+        return self._known((self._meant(turn, talk, NEAR) if turn.words > 1 else None) or recall(turn, talk), memory)
 
     def _surely_meant(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer by an example that is almost the turn itself, unless a note of the role fits it well."""

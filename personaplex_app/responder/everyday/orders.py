@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from ..phrasing import lower_first, second_person
 from .contract import Reply, Talk, listed, reply
 from .price_list import Item, Mention, amount, mentions, plural
@@ -16,6 +18,9 @@ from .turn import Turn
 
 MAX_COUNT = 50
 MAX_LINES = 20
+# a wish for advice that is longer names what it is about, which must be this like a thing for sale
+_ADVICE_WORDS = 5
+_ALIKE = 0.3
 _NO_ORDERS = re.compile(r"(?i)\b(?:cannot|can't|do not|don't|never) take (?:any )?orders\b")
 _ORDERING = re.compile(
     r"\b(?:i (?:would like|will have|will take|will get|want|need|take|order)|we (?:would like|will have"
@@ -233,9 +238,13 @@ class Orders:
 
     def _advised(self, turn: Turn, named: list[Mention], talk: Talk) -> Reply | None:
         """Name two things of the list, since no note says which is the best."""
+        likeness = talk.likeness(turn.text, [item.name for item in self._items])
+        # "can you recommend a book?" is not about what is for sale
+        if not named and turn.words > _ADVICE_WORDS and likeness.max() < _ALIKE:
+            return None
+        among = [each.item for each in named] or [int(k) for k in np.argsort(-likeness, kind="stable")]
         start = talk.memory.line_uses["everyday.advised"]
         talk.memory.line_uses["everyday.advised"] += 1
-        among = [each.item for each in named] or talk.closest(turn.text, [item.name for item in self._items])
         best = [among[(start + k) % len(among)] for k in range(min(2, len(among)))]
         talk.note(order=replace(talk.state.order, offered=tuple(best)))
         chosen = [self._items[k] for k in best]

@@ -23,6 +23,8 @@ _PLAYED_STYLES = frozenset(("angry", "demo", "mission", "interview", "sales"))
 _ASKING_STYLES = frozenset(("language", "lesson"))
 # facts that a statement must fit so well before they are told in answer to it
 _FITS = 0.3
+# similarity from which what was told answers a question
+_RECALLED = 0.5
 _FITS_WELL = 0.55
 _PROBLEM = re.compile(
     r"\b(?:(?:was|were|has|have|is|are|had|did) not (?:yet |been |be |even |really )?\w+ed\b"
@@ -67,6 +69,19 @@ _LEADS = re.compile(
     r"|guess what|you know(?: what)?|to be honest|today|anyway|by the way|i think|i just wanted to say)"
     r"[,.! ]+)+"
 )
+# a wish that nothing else knows
+_ORDERED = re.compile(
+    r"^(?:(?:can|could|will|would) you )?(?:please )?(?:give|tell|take|make|say|play|show|turn|brew|teach|do|read|help|write"
+    r"|find|bring|put|ask|explain|draw|cook|fix|send|open|close|pretend|imagine|act|describe|name|count|guess|buy|fetch"
+    r"|drive|hold|kiss|fly|heal|check|look) (?!you\b|it is\b)\w+"
+)
+_CANNOT = {
+    "serving": ("I can't do that from here, I'm afraid. {offer}", "That is beyond me on this line. {ask_on}"),
+    "other": (
+        "I'd gladly do that, but all I have is my voice. Tell me more, and we'll see what words can do.",
+        "That is more than a voice can do. What would you like about it?",
+    ),
+}
 _ASK_ON = (
     "How did that come about?",
     "What was that like for you?",
@@ -131,6 +146,8 @@ def reflect(turn: Turn, talk: Talk, find_topic: Callable[[str], str] | None) -> 
     `find_topic` returns the name of the topic that a text is about, "" for none.
     """
     style = talk.role.style
+    if _ORDERED.match(turn.ask) and style not in _PLAYED_STYLES | _ASKING_STYLES:
+        return reply(talk.line("cannot", _CANNOT["serving" if style in SERVING_STYLES else "other"]))
     if turn.question or turn.words < 4 or style in _PLAYED_STYLES or _NOT_TOLD.match(turn.ask):
         return None
     if talk.memory.stage != "new" and style in SERVING_STYLES:
@@ -170,6 +187,16 @@ def _served(said: str, turn: Turn, talk: Talk) -> Reply | None:
     return reply(talk.line("reflect", lines, said=said))
 
 
+def recall(turn: Turn, talk: Talk) -> Reply | None:
+    """Answer a question about the user by what they told, found by its meaning."""
+    told = talk.memory.statements
+    if not told or not turn.question or not re.search(r"\b(?:i|my|me|we|our)\b", turn.plain):
+        return None
+    likeness = talk.likeness(second_person(turn.text), told)
+    best = int(likeness.argmax())
+    return reply(f"You told me that {lower_first(told[best])}.") if likeness[best] >= _RECALLED else None
+
+
 def reflected(turn: Turn, most: int = 16) -> str:
     """Return the user's last statement in the second person, "" for none of at most so many words."""
     told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [turn.text]
@@ -200,9 +227,10 @@ def apologise(turn: Turn, talk: Talk) -> Reply | None:
     )
     ask = talk.slot("asks_for") or ""
     known = _facts(turn, talk, _FITS_WELL, 1)
-    return reply(
-        " ".join(part for part in (lead, known, ask or ("" if known else "Since when is it so?")) if part)
-    )
+    ours = re.search(r"\b(?:I|my|me)\b", said)
+    lead = "I'm very sorry about that." if ours else lead
+    more = "" if known else "What can I do to put it right?" if ours else "Since when is it so?"
+    return reply(" ".join(part for part in (lead, known, ask or more) if part))
 
 
 def _need(turn: Turn, talk: Talk) -> Reply | None:
