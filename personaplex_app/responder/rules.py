@@ -78,6 +78,11 @@ def make_responder(
     return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
 
 
+def prepare(encoder: SentenceEncoder | None) -> None:
+    """Read and encode what all talks share, so that the first caller does not wait for it."""
+    RuleResponder("", encoder).greet()
+
+
 class RuleResponder:
     """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
@@ -127,6 +132,10 @@ class RuleResponder:
         self._turn(draft, text)
         return draft.sure
 
+    def heed(self, user_text: str) -> None:
+        """Take the wish for another pace from a turn that the language model is to answer."""
+        self.pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], self._memory.everyday.pace)
+
     def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Remember what was played of a reply and the user's turn before it.
 
@@ -151,6 +160,9 @@ class RuleResponder:
 
     def record_answer(self, user_text: str, agent_text: str) -> None:
         """Remember a turn that the language model answered."""
+        everyday = self._memory.everyday
+        pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], everyday.pace)
+        self._memory.everyday = replace(everyday, pace=pace)
         self._memory.take_note(user_text)
         self._memory.questions = [*self._memory.questions, user_text][-40:]
         self._memory.record_played([Sentence(s) for s in split_sentences(agent_text)], agent_text, False)

@@ -297,7 +297,7 @@ def _time_in(text: str, booking: Booking) -> str:
         and booking.time
         and (
             lone := re.search(
-                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually"
+                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually|do|say|have"
                 r"|no) (?:at )?(\d{1,2})\b",
                 text,
             )

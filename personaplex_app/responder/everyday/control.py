@@ -27,7 +27,7 @@ _WISH = re.compile(
     r"|\bsay (?P<what>hi|hello|happy birthday|good night) to my (?P<whom>[\w ]+?)$"
 )
 # statements about the talk itself, which are nothing to sum up
-_ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean|you love)\b")
+_ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean)\b")
 _TWO = re.compile(
     r"\b(?:decide|choose|choosing|deciding|torn|choice|pick|hesitating) between (?P<one>[\w' ]{2,40}?) (?:and"
     r"|or) (?P<two>[\w' ]{2,40})$"

@@ -23,7 +23,7 @@ from .corrections import correct
 from .feelings import Feelings
 from .foreign import foreign
 from .games.table import Games
-from .intents import Intent, answered, load_intents
+from .intents import Intent, answered, changed_pace, load_intents
 from .knowledge import Knowledge
 from .letters import letters
 from .measures import Measures
@@ -135,6 +135,15 @@ class Everyday:
         if talk.state.feeling == before and (not found or not talk.state.feeling_turns):
             talk.note(feeling="", feeling_turns=0)
         return self._known(found, memory)
+
+    def pace_after(self, text: str, pace: float) -> float:
+        """Return the pace of speech after a turn, which may wish for another one."""
+        turn = Turn(text)
+        wished = next((i for i in self._intents if i.pace and i.meets(turn, self._role.style)), None)
+        if not wished and self._routers and turn.words > 1:
+            name = self._routers.meant.route(text, SURE)
+            wished = next((i for i in self._intents if i.pace and i.name == name), None)
+        return changed_pace(wished, pace) if wished else pace
 
     def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Reflect a statement that neither rules nor notes answer."""

@@ -57,7 +57,7 @@ _PARTS = re.compile(
     r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove|scratch|forget"
     r"|i (?:will|would|want|mean|meant|need)|i'll|i'd)\b)"
 )
-_TAKEN_BACK = re.compile(r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? make)\b[, .]*(?=\w)")
+_TAKEN_BACK = re.compile(r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? (?=make))\b[, .]*(?=\w)")
 # yes to what was suggested
 _TAKEN = re.compile(
     r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"

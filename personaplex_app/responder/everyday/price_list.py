@@ -184,7 +184,7 @@ def _near_name(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int
 def _own_word(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int]) -> range | None:
     others = {word for item in items if item.name != items[k].name for word in item.words}
     for at, stem in enumerate(stems):
-        if at in taken or len(stem) < 4 or stem in others:
+        if at in taken or len(stem) < 3 or stem in others:
             continue
         if stem in items[k].words:
             return range(at, at + 1)
