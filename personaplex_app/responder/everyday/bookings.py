@@ -10,6 +10,7 @@ from ..facts import Fact
 from ..lexicon import WEEK, days_in
 from ..memory import given_name
 from ..numbers import word_list
+from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
@@ -47,6 +48,9 @@ _OLD = re.compile(
     r"\b(?:cancel|move|change|reschedule|postpone|shift)\b.*\b(?:my|our|the) (?:appointment|booking|reservation"
     r"|table|lesson|visit)\b"
 )
+# what somebody who only names a time may come for
+_OWN_WHATS = ("table", "appointment", "visit", "lesson")
+_BOOK = re.compile(r"(?i)\b(?:appointments?|bookings?|reservations?|lessons?|rental|salon|hairdresser)\b")
 _PRICE = re.compile(r"\bhow much\b|\bcosts?\b|\bwhat (?:is|would be) the price\b|\bprice\b")
 _FOR_PEOPLE = frozenset(
     ("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court")
@@ -116,6 +120,8 @@ class Bookings:
     def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...], items: tuple[Item, ...]) -> None:
         self._offered = style == "service" and _NO_BOOKINGS.search(prompt) is None
         self._items = items
+        # where nothing is said of a book, what has a price is ordered
+        self._has_book = _BOOK.search(prompt) is not None
         self._opening = tuple(
             fact
             for fact in facts
@@ -168,7 +174,8 @@ class Bookings:
         empty = Booking("")
         timed = self._filled(empty, turn) != empty
         alone = timed and turn.words <= 5 and not turn.question and not talk.state.order.lines and self._is_time(turn)
-        if not found and not alone and not (timed and turn.search(_COMING)):
+        coming = timed and (turn.search(_COMING) or (self._has_book and mentions(self._items, turn.text)))
+        if not found and not alone and not coming:
             return None
         booking = Booking(self._thing(found, turn), name=talk.memory.user_name)
         return self._next(self._filled(booking, turn), talk)
@@ -181,14 +188,14 @@ class Bookings:
     def _thing(self, found: re.Match[str] | None, turn: Turn) -> str:
         """Return what is booked, by its name on the price list where it is there."""
         what = found and (found["what"] or found["sure"] or found["bare"])
-        what = what or (self._things[0] if self._things else "booking")
+        what = what or next((each for each in self._things if each in _OWN_WHATS), "booking")
         table = "table" if "table" in self._things else "booking"
         what = {"reservation": table, "ticket": "tickets", "seat": "seats"}.get(what, what)
         named = mentions(self._items, turn.text)
-        item = self._items[named[0].item].name.lower() if named else ""
+        item = lower_first(self._items[named[0].item].name) if named else ""
         if not item or item == what:
             return what
-        return item if what in item.split() else f"{item} {'appointment' if what == 'booking' else what}"
+        return item if what in item.split() else f"{item} {what}"
 
     def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
         """Ask whether a bare number changes the people or the time; take the answer to that."""

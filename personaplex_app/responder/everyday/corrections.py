@@ -83,7 +83,10 @@ def _swapped(right: str, wrong: str, turn: Turn, talk: Talk) -> Reply | None:
         changed, count = re.subn(rf"(?i)\b{re.escape(wrong)}\b", right, talk.memory.statements[number])
         if count:
             return _noted(number, changed, talk)
-    return reply(f"Understood: {second_person(f'{right}, not {wrong}')}.")
+    # "not much, just watching TV" takes nothing back
+    before = " ".join([*talk.memory.user_texts[:-1], *talk.memory.replies]).lower()
+    heard = re.search(rf"\b{re.escape(wrong.lower())}\b", before) or _MARKED.match(turn.plain)
+    return reply(f"Understood: {second_person(f'{right}, not {wrong}')}.") if heard else None
 
 
 def _changed(value: str, turn: Turn, talk: Talk) -> Reply | None:

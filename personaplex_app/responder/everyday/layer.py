@@ -29,14 +29,16 @@ from .letters import letters
 from .measures import Measures
 from .orders import make_orders
 from .price_list import read_prices
-from .router import NEAR, SURE, TOPIC, routers
-from .statements import recall, reflect, take_up
+from .router import NEAR, NEAR_TOLD, SURE, TOPIC, routers
+from .statements import is_wish, recall, reflect, take_up
 from .turn import Turn
 
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
-_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
+_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))# what is said as a statement, and is none
+_TOLD = frozenset(("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase"))
+
 
 def server_clock() -> datetime:
     """Return the time of the machine that runs the app, with its time zone."""
@@ -154,7 +156,8 @@ class Everyday:
     def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Answer by the nearest example what no words of a rule answer. None without an encoder."""
         talk = self._talk(memory, slot)
-        return self._known((self._meant(turn, talk, NEAR) if turn.words > 1 else None) or recall(turn, talk), memory)
+        found = self._meant(turn, talk, NEAR) if turn.words > 1 else None
+        return self._known(found or recall(turn, talk), memory)
 
     def _surely_meant(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer by an example that is almost the turn itself, unless a note of the role fits it well."""
@@ -164,6 +167,9 @@ class Everyday:
 
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
         name = self._routers.meant.route(turn.text, least) if self._routers else ""
+        # what is told is less often a feeling or a wish than it is like one
+        if least == NEAR and name not in _TOLD and not turn.question and not is_wish(turn):
+            name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
         # who asks something does not leave
         if name == "goodbye" and turn.question:
             return None

@@ -63,9 +63,11 @@ _TAKEN = re.compile(
     r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"
     r"|let us (?:do|take))\b(?! (?:but|a |an |two|three))(?:.*\b(?P<which>first|second|other|latter)\b)?"
 )
+_SEVERAL = re.compile(r"^(?:i will (?:take|have)|give me|we will take|make it) (\d{1,2})(?: of (?:them|those|these))?$")
 _COUNT_ONLY = re.compile(
     r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?"
     r"|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
+    r"|^(?:(?:no|oh|sorry|wait|hmm+|actually|just|only)[ ,]+)+(?P<lone>\d+)$"
 )
 _THAT = re.compile(r"\b(?:it|that|that one|this|the last one|them)\b")
 _ALL = re.compile(r"\b(?:everything|anything|the whole thing|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b")
@@ -130,6 +132,9 @@ class Orders:
         text = with_digits(turn.ask)
         if order.lines and (answer := self._about_order(turn, text, order, talk)):
             return answer
+        if order.offered and (several := _SEVERAL.match(text)):
+            offered = Mention(order.offered[0], int(several[1]), 0)
+            return self._added([offered], replace(order, offered=()), turn, talk)
         if order.offered and (taken := _TAKEN.match(turn.plain)) and turn.words <= 8:
             second = taken["which"] not in (None, "first")
             chosen = order.offered[-1 if second else 0]
@@ -139,6 +144,9 @@ class Orders:
         named = mentions(self._items, turn.text)
         if turn.search(_ADVICE):
             return self._advised(turn, named, talk)
+        if len(named) == 1 and not order.lines:
+            # spoken of, though not yet ordered: "I'll take five"
+            talk.note(order=replace(order, offered=(named[0].item,)))
         if not named or _QUESTION.match(turn.ask) or _NOT_ORDERED.search(turn.plain):
             return None
         if order.lines and _CHANGES.search(turn.plain) and (done := self._changed(turn, named, order, talk)):
@@ -151,6 +159,12 @@ class Orders:
     def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
         """Answer what concerns the order as a whole or the thing spoken of last."""
         named = mentions(self._items, turn.text)
+        if named and _TOTAL.search(text):
+            # "the total with delivery"
+            for mention in named:
+                if all(line.item != mention.item for line in order.lines):
+                    order = self._with(order, mention.item, 1)
+            return self._tell_total(order, talk)
         act = self._act(turn, text, order) if not named else ""
         if act:
             return _ACTS[act](self, order, talk)
@@ -162,7 +176,7 @@ class Orders:
                 True,
             )
         return (
-            self._by_count(text, order, talk)
+            self._by_count(text, with_digits(turn.plain.strip(" .!")), order, talk)
             or self._taken_off(turn, order, talk)
             or self._wished(turn, named, order, talk)
         )
@@ -251,15 +265,15 @@ class Orders:
         priced = [f"the {lower_first(i.name)} at {amount(i.cents, i.currency)}" for i in chosen]
         return reply(f"You could try {listed(priced, 'or')}. Shall I put one down for you?", True)
 
-    def _by_count(self, text: str, order: Order, talk: Talk) -> Reply | None:
+    def _by_count(self, text: str, plain: str, order: Order, talk: Talk) -> Reply | None:
         """Take "make that one and one" or "only two": new counts for what was said last."""
         if each := _EACH.search(text):
             counts = [int(n) for n in re.findall(r"\d+", each["counts"])]
             if len(counts) == len(order.lines):
                 lines = tuple(replace(line, count=n) for line, n in zip(order.lines, counts, strict=True))
                 return self._kept(replace(order, lines=lines), talk)
-        if (one := _COUNT_ONLY.search(text)) and order.last is not None:
-            count = int(one["count"] or one["bare"])
+        if order.last is not None and (one := _COUNT_ONLY.search(text) or _COUNT_ONLY.search(plain)):
+            count = int(one["count"] or one["bare"] or one["lone"])
             return self._kept(self._with(order, order.last, count), talk)
         return None
 

@@ -22,7 +22,8 @@ _COUNT = re.compile(r"^\d{1,2}$")
 _COUNT_WORDS = {"a": 1, "an": 1, "another": 1, "the": 1, "single": 1, "couple": 2, "both": 2, "some": 1}
 
 
-_IRREGULAR = {"children": "child", "kid": "child", "kids": "child", "people": "person", "loaves": "loaf"}
+_PLURALS = {"child": "children", "person": "people", "loaf": "loaves", "knife": "knives", "shelf": "shelves"}
+_IRREGULAR = {many: one for one, many in _PLURALS.items()} | {"kid": "child", "kids": "child"}
 # "Tickets are $18 for adults and $9 for children": one thing, at a price for each kind of buyer
 _FOR_WHOM = re.compile(r"(?P<price>[$€£]\s?\d+(?:\.\d\d)?) for (?:an? )?(?P<whom>[a-z]+)")
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound"}
@@ -39,7 +40,7 @@ class Item:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(singular(word) for word in with_digits(self.name.lower()).split())
+        return tuple(map(singular, re.findall(r"[a-z0-9']+", with_digits(self.name.lower()))))
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,9 @@ def plural(name: str) -> str:
     head, of, rest = name.partition(" of ")
     if of:
         return f"{plural(head)} of {rest}"
-    for one in ("child", "person"):
+    for one, many in _PLURALS.items():
         if re.search(rf"\b{one}$", name):
-            return name.removesuffix(one) + {"child": "children", "person": "people"}[one]
+            return name.removesuffix(one) + many
     if name.endswith("s"):
         return name
     if re.search(r"[^aeiou]y$", name):

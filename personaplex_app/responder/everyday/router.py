@@ -19,6 +19,7 @@ MEANINGS_FILE = Path(__file__).with_name("meanings.yaml")
 
 # cosine similarity from which an example is near enough; below, people meant something else too often
 NEAR = 0.5
+NEAR_TOLD = 0.62
 # similarity from which it goes before the role's notes and the rules of its words
 SURE = 0.64
 # from here it is the same but for a word
@@ -26,7 +27,7 @@ SAME = 0.75
 # so far must the best name lie before the next best one
 MARGIN = 0.05
 # what a turn tells about is taken up as a topic from this similarity
-TOPIC = 0.36
+TOPIC = 0.42
 # what must not be taken for something else: it is recognised by its words alone
 _BY_RULE_ONLY = frozenset(("emergency", "insult", "love", "laugh", "greeting", "apology", "languages"))
 

@@ -40,7 +40,7 @@ _PROBLEM = re.compile(
     r"|stuck|stolen|dirty|cold|overdue|defective|leaking|dead|jammed|torn|dented|smashed|incomplete|gone"
     r"|loose)"
     r"|wrong (?:item|order|one|size|colou?r|address|thing|dish|amount)|overcharged|charged (?:me )?twice"
-    r"|leaks?\b|broke(?: down)?\b|stopped working|keeps? \w+ing|makes? (?:a )?(?:strange|funny|loud"
+    r"|leaks?\b|broke(?: down)?\b|stopped \w+ing|keeps? \w+ing|makes? (?:a )?(?:strange|funny|loud"
     r"|weird) (?:noise|sound)"
     r"|problem with|trouble with|issue with|something wrong with|missed my|want to complain|have a complaint"
     r"|not happy with|unhappy with|disappointed (?:with|by|in)|waiting for (?:my|the|an?|over|more)"
@@ -66,7 +66,7 @@ _SELF = re.compile(
 )
 _LEADS = re.compile(
     r"(?i)^(?:(?:well|yes|no|so|and|but|hi|hello|hey|actually|okay|ok|oh|ugh|sorry|thanks|please|honestly"
-    r"|guess what|you know(?: what)?|to be honest|today|anyway|by the way|i think|i just wanted to say)"
+    r"|guess what|you know(?: what)?|to be honest|today|anyway|by the way|i just wanted to say)"
     r"[,.! ]+)+"
 )
 # a wish that nothing else knows
@@ -82,6 +82,8 @@ _CANNOT = {
         "That is more than a voice can do. What would you like about it?",
     ),
 }
+_WHEN = re.compile(r"\b(?:since|yesterday|today|last|for (?:an?|two|three|some|many)|ago|this morning)\b")
+_SINCE = ("Since when is it so?", "Is there anything else that you noticed?")
 _ASK_ON = (
     "How did that come about?",
     "What was that like for you?",
@@ -140,13 +142,18 @@ def load_topics(path: Path = TOPICS_FILE) -> tuple[Topic, ...]:
     return tuple(Topic(each["name"], tuple(each["examples"]), tuple(each["say"])) for each in entries)
 
 
+def is_wish(turn: Turn) -> bool:
+    """Return whether a turn asks for something to be done."""
+    return _ORDERED.match(turn.ask) is not None
+
+
 def reflect(turn: Turn, talk: Talk, find_topic: Callable[[str], str] | None) -> Reply | None:
     """Say back any other statement and ask on, after the role's notes had nothing to say about it.
 
     `find_topic` returns the name of the topic that a text is about, "" for none.
     """
     style = talk.role.style
-    if _ORDERED.match(turn.ask) and style not in _PLAYED_STYLES | _ASKING_STYLES:
+    if is_wish(turn) and style not in _PLAYED_STYLES | _ASKING_STYLES:
         return reply(talk.line("cannot", _CANNOT["serving" if style in SERVING_STYLES else "other"]))
     if turn.question or turn.words < 4 or style in _PLAYED_STYLES or _NOT_TOLD.match(turn.ask):
         return None
@@ -229,7 +236,7 @@ def apologise(turn: Turn, talk: Talk) -> Reply | None:
     known = _facts(turn, talk, _FITS_WELL, 1)
     ours = re.search(r"\b(?:I|my|me)\b", said)
     lead = "I'm very sorry about that." if ours else lead
-    more = "" if known else "What can I do to put it right?" if ours else "Since when is it so?"
+    more = "" if known else "What can I do to put it right?" if ours else _SINCE[bool(_WHEN.search(turn.plain))]
     return reply(" ".join(part for part in (lead, known, ask or more) if part))
 
 
