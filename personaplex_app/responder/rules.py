@@ -220,7 +220,9 @@ class RuleResponder:
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
             # what it took from the notes counts as told
-            return [replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences]
+            return [
+                replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences
+            ]
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:

@@ -143,7 +143,10 @@ class Bookings:
             return reply(f"I have {_read(booking)}.", True)
         if _PRICE.search(turn.plain) and (named := mentions(self._items, booking.what)):
             item = self._items[named[0].item]
-            return reply(f"The {item.name.lower()} is {amount(item.cents, item.currency)} {item.rest}".strip() + ".", True)
+            return reply(
+                f"The {item.name.lower()} is {amount(item.cents, item.currency)} {item.rest}".strip() + ".",
+                True,
+            )
         if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
             return None
         missing = _missing(booking)
@@ -173,7 +176,13 @@ class Bookings:
         found = turn.search(_START)
         empty = Booking("")
         timed = self._filled(empty, turn) != empty
-        alone = timed and turn.words <= 5 and not turn.question and not talk.state.order.lines and self._is_time(turn)
+        alone = (
+            timed
+            and turn.words <= 5
+            and not turn.question
+            and not talk.state.order.lines
+            and self._is_time(turn)
+        )
         coming = timed and (turn.search(_COMING) or (self._has_book and mentions(self._items, turn.text)))
         if not found and not alone and not coming:
             return None

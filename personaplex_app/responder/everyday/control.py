@@ -21,7 +21,9 @@ _AGAIN_SOON = re.compile(
     rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next (?:week|time|month)"
     r"|at the weekend|in a (?:bit|while))\b"
 )
-_NIGHT = re.compile(r"\b(?:good ?night|night night|sleep well|(?:go(?:ing)? to|off to|to) (?:bed|sleep)|get some sleep)\b")
+_NIGHT = re.compile(
+    r"\b(?:good ?night|night night|sleep well|(?:go(?:ing)? to|off to|to) (?:bed|sleep)|get some sleep)\b"
+)
 _WISH = re.compile(
     r"\bwish me (?:a )?(?P<wish>[\w ]+?)$"
     r"|\bsay (?P<what>hi|hello|happy birthday|good night) to my (?P<whom>[\w ]+?)$"
@@ -140,7 +142,9 @@ def _wish(turn: Turn, talk: Talk) -> Reply | None:
         return None
     if found["whom"]:
         return reply(f"{found['what'].capitalize()} to your {found['whom']}, with all my heart!")
-    return reply(f"{found['wish'].capitalize()} to you{talk.memory.user_name and ', '}{talk.memory.user_name}!")
+    return reply(
+        f"{found['wish'].capitalize()} to you{talk.memory.user_name and ', '}{talk.memory.user_name}!"
+    )
 
 
 def _story(_: Turn, talk: Talk) -> Reply | None:
@@ -240,7 +244,11 @@ def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
         return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
     if turn.search(_NIGHT):
         return reply(f"Good night{name}, and sleep well.")
-    lines = ("Goodbye{name}. It was nice talking with you.", "Take care{name}. Goodbye.", "Bye{name}, all the best.")
+    lines = (
+        "Goodbye{name}. It was nice talking with you.",
+        "Take care{name}. Goodbye.",
+        "Bye{name}, all the best.",
+    )
     return reply(talk.line("goodbye", tuple(line.replace("{name}", name) for line in lines)))
 
 

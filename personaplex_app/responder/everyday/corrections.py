@@ -150,4 +150,6 @@ def _is_month(word: str) -> bool:
 
 
 def _is_name(word: str) -> bool:
-    return word[:1].isupper() and word not in ("I", "I'm", "I've") and not _is_day(word) and not _is_month(word)
+    return (
+        word[:1].isupper() and word not in ("I", "I'm", "I've") and not _is_day(word) and not _is_month(word)
+    )

@@ -36,8 +36,12 @@ from .turn import Turn
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
-_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))# what is said as a statement, and is none
-_TOLD = frozenset(("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase"))
+_FIRST_INTENTS = frozenset(
+    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks")
+)  # what is said as a statement, and is none
+_TOLD = frozenset(
+    ("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase")
+)
 
 
 def server_clock() -> datetime:

@@ -46,7 +46,9 @@ _WISH = re.compile(
     r"\b(?P<wish>(?:allerg\w+|no (?!wait|thank|sorry|more)|without|with|extra|not too|not so|(?<!one )(?:less|more)(?! \d)|hold the|leave out the|gluten[- ]free"
     r"|well done|on the side|written on|cut into|wrapped)\b.*)$"
 )
-_MORE = re.compile(r"^(?:and |the same |make that )*(?:another|one more|again|one more of (?:those|them))(?: one)?$")
+_MORE = re.compile(
+    r"^(?:and |the same |make that )*(?:another|one more|again|one more of (?:those|them))(?: one)?$"
+)
 _ADVICE = re.compile(
     r"\b(?:recommend|suggest|what is (?:good|nice|popular|your favou?rite|the best)|what should i (?:get|have|take|try"
     r"|order)|best sellers?)\b"
@@ -55,22 +57,28 @@ _ADVICE = re.compile(
 _PARTS = re.compile(
     r"(?:,? \b(?:and|but|then)\b|[,.;])[, ]+"
     r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove|scratch|forget"
-    r"|i (?:will|would|want|mean|meant|need)|i'll|i'd)\b)"
+    r"|i (?:will|would|want|need)|i'll|i'd)\b)"
 )
-_TAKEN_BACK = re.compile(r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? (?=make))\b[, .]*(?=\w)")
+_TAKEN_BACK = re.compile(
+    r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? (?=make))\b[, .]*(?=\w)"
+)
 # yes to what was suggested
 _TAKEN = re.compile(
     r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"
     r"|let us (?:do|take))\b(?! (?:but|a |an |two|three))(?:.*\b(?P<which>first|second|other|latter)\b)?"
 )
-_SEVERAL = re.compile(r"^(?:i will (?:take|have)|give me|we will take|make it) (\d{1,2})(?: of (?:them|those|these))?$")
+_SEVERAL = re.compile(
+    r"^(?:i will (?:take|have)|give me|we will take|make it) (\d{1,2})(?: of (?:them|those|these))?$"
+)
 _COUNT_ONLY = re.compile(
     r"\b(?:make (?:that|it|this) (?:just |only )?|just |only |i (?:mean|meant|said) (?:just |only )?"
     r"|actually )(?P<count>\d+)(?: of (?:them|those|that|it))?$|^(?P<bare>\d+),? not \d+$"
     r"|^(?:(?:no|oh|sorry|wait|hmm+|actually|just|only)[ ,]+)+(?P<lone>\d+)$"
 )
 _THAT = re.compile(r"\b(?:it|that|that one|this|the last one|them)\b")
-_ALL = re.compile(r"\b(?:everything|anything|the whole thing|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b")
+_ALL = re.compile(
+    r"\b(?:everything|anything|the whole thing|the (?:whole )?order|my (?:whole )?order|all of it|it all)\b"
+)
 _TOTAL = re.compile(
     r"\b(?:what is|what is the|what does|how much is|how much does|how much are|how much do|what do|what will"
     r"|how much will|give me|tell me|and)\b.*\b(?:total|i owe|we owe|altogether|all together|in all|sum"
@@ -98,7 +106,7 @@ _ADDRESS = re.compile(
     r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this"
     r"|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+"
     r"|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
-    r"|^(?P<bare>(?:[\w' ]+,? )?\d+[a-z]?,? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
+    r"|^(?P<bare>(?:(?:flat|apartment|unit|room|number|house) \w+,? )?\d+[a-z]?,? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
     r"|ave)\b[\w' ]*)$"
 )
 _PICKUP = re.compile(
@@ -120,7 +128,12 @@ class Orders:
         """Answer a turn that orders, changes, asks for the total, or ends the order."""
         if not self._items:
             return None
-        parts = _PARTS.split(_TAKEN_BACK.sub(", make it ", turn.text.lower().replace("’", "'")))
+        text = turn.text.lower().replace("’", "'")
+        back = _TAKEN_BACK.search(text)
+        # what begins with "no, wait" takes back what was said before
+        if back and len(text[: back.start()].split()) > 2:
+            text = f"{text[: back.start()]}, make it {text[back.end() :]}"
+        parts = _PARTS.split(text)
         if len(parts) == 1 or not all(map(str.strip, parts)):
             return self._single(turn, talk)
         said = [self._single(Turn(part, turn.question, turn.fits), talk) for part in parts]
@@ -213,7 +226,8 @@ class Orders:
         where = f" It goes to {order.address}." if order.address else ""
         ask = "" if order.address else " Where shall it go, or do you pick it up?"
         return reply(
-            f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}", True
+            f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}",
+            True,
         )
 
     def _picked_up(self, order: Order, talk: Talk) -> Reply | None:

@@ -64,7 +64,9 @@ class Routers:
         """Encode all examples, which takes about a second."""
         own = load_yaml(MEANINGS_FILE)
         feelings = {each.name: each.examples for each in load_feelings()}
-        examples: dict[str, list[str]] = {"": [*own["none"], *(text for each in load_topics() for text in each.examples)]}
+        examples: dict[str, list[str]] = {
+            "": [*own["none"], *(text for each in load_topics() for text in each.examples)]
+        }
         for each in load_intents():
             if each.name not in _BY_RULE_ONLY:
                 examples[each.name] = [*each.examples, *own["intents"].get(each.name, ())]

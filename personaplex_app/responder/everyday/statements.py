@@ -206,7 +206,9 @@ def recall(turn: Turn, talk: Talk) -> Reply | None:
 
 def reflected(turn: Turn, most: int = 16) -> str:
     """Return the user's last statement in the second person, "" for none of at most so many words."""
-    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [turn.text]
+    told = [s for s in split_sentences(turn.text) if not s.endswith("?") and len(s.split()) > 2] or [
+        turn.text
+    ]
     text = _LEADS.sub("", told[-1].strip())
     said = lower_first(second_person(text))
     return said if 2 <= len(said.split()) <= most else ""
@@ -236,7 +238,9 @@ def apologise(turn: Turn, talk: Talk) -> Reply | None:
     known = _facts(turn, talk, _FITS_WELL, 1)
     ours = re.search(r"\b(?:I|my|me)\b", said)
     lead = "I'm very sorry about that." if ours else lead
-    more = "" if known else "What can I do to put it right?" if ours else _SINCE[bool(_WHEN.search(turn.plain))]
+    more = (
+        "" if known else "What can I do to put it right?" if ours else _SINCE[bool(_WHEN.search(turn.plain))]
+    )
     return reply(" ".join(part for part in (lead, known, ask or more) if part))
 
 
