@@ -33,7 +33,8 @@ _NO_NAME = frozenset(
 
 
 _TO_NOTE = re.compile(
-    r"(?i)^(?:please |can you |could you )*(?:remember|note(?: down)?|keep in mind)(?: that)?[,:]? (?=(?:i|my|we|our)\b)"
+    r"(?i)^(?:please |can you |could you )*(?:remember|note(?: down)?|keep in mind)(?: that)?[,:]?"
+    r" (?=(?:i|my|we|our)\b)"
 )
 
 

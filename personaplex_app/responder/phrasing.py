@@ -42,9 +42,9 @@ _TO_PERSON = {
 
 _AFTER_YOU = {"are": "am", "were": "was"}
 _BEFORE_OBJECT = frozenset(
-    word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called give gave
-    bring brought help helped hear heard know need miss missed trust believe for to with about from of on at by
-    show showed send sent wish hate meet met hugging hug""")
+    word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called
+    give gave bring brought help helped hear heard know need miss missed trust believe for to with about from of
+    on at by show showed send sent wish hate meet met hugging hug""")
 )
 
 

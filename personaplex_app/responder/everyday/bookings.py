@@ -37,15 +37,19 @@ _START = re.compile(
 )
 # who comes at a time that they name books, too
 _COMING = re.compile(
-    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|i (?:would like|want|need) to (?:come|bring|drop)"
-    r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come|bring|drop|be there))\b"
+    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|i (?:would like|want|need) to"
+    r" (?:come|bring|drop)"
+    r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
+    r"|bring|drop|be there))\b"
 )
 _NO_BOOKINGS = re.compile(
-    r"(?i)\b(?:walk-ins only|(?:no|without) (?:appointments?|bookings?|reservations?)(?! (?:needed|necessary))"
+    r"(?i)\b(?:walk-ins only|(?:no|without) (?:appointments?|bookings?|reservations?)(?! (?:needed"
+    r"|necessary))"
     r"|(?:cannot|can't|do not|don't) (?:take|book|make) (?:any )?(?:appointments?|bookings?|reservations?))"
 )
 _OLD = re.compile(
-    r"\b(?:cancel|move|change|reschedule|postpone|shift)\b.*\b(?:my|our|the) (?:appointment|booking|reservation"
+    r"\b(?:cancel|move|change|reschedule|postpone|shift)\b.*\b(?:my|our|the) (?:appointment|booking"
+    r"|reservation"
     r"|table|lesson|visit)\b"
 )
 # what somebody who only names a time may come for
@@ -87,7 +91,8 @@ _ASKS = re.compile(
 )
 _CANCEL = re.compile(
     r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
-    r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second thoughts?)\b"
+    r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
+    r" thoughts?)\b"
 )
 _READ = re.compile(
     r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
@@ -106,7 +111,8 @@ _ASK = {
     "contact": "And a phone number, in case something comes up?",
 }
 _BARE_CHANGE = re.compile(
-    r"^(?:no |actually |sorry |oh |wait |hmm+ |better |let us |[, ])*(?:make (?:it|that)|change (?:it|that) to"
+    r"^(?:no |actually |sorry |oh |wait |hmm+ |better |let us |[, ])*(?:make (?:it|that)|change (?:it"
+    r"|that) to"
     r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
 )
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
@@ -171,7 +177,8 @@ class Bookings:
             return None
         if _OLD.search(turn.plain):
             return reply(
-                "I can't look into the book from here, but I take it down. In what name is it, and for which day?"
+                "I can't look into the book from here, but I take it down. In what name is it, and"
+                " for which day?"
             )
         found = turn.search(_START)
         empty = Booking("")

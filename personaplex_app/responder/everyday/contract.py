@@ -38,7 +38,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Role:
-    """The role that the layer stands above, since `began`. `seed` is what this talk's chance is drawn from."""
+    """The role that the layer stands above. `seed` is what this talk's chance is drawn from.
+
+    The talk `began` at that time.
+    """
 
     brief: Brief
     index: Index

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ..lexicon import WEEK
-from ..phrasing import lower_first, second_person
 from ..memory import Sentence
+from ..phrasing import lower_first, second_person
 from .contract import Reply, Skill, Talk, listed, reply
 from .statements import apologise
 from .turn import Turn
@@ -17,8 +17,10 @@ _AGAIN = re.compile(
     r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
 )
 _AGAIN_SOON = re.compile(
-    r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until|till)\b(?: to you| again)?"
-    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next (?:week|time|month)"
+    r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until"
+    r"|till)\b(?: to you| again)?"
+    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next"
+    rf" (?:week|time|month)"
     r"|at the weekend|in a (?:bit|while))\b"
 )
 _NIGHT = re.compile(
@@ -234,7 +236,7 @@ def repeats(turn: Turn, talk: Talk) -> str:
 
 
 def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
-    """Part from the user: with their own "see you on Friday" or "good night", by their name, never twice the same."""
+    """Part from the user by their name, with their own "see you on Friday" or "good night"."""
     # in a lesson it may be the phrase that is practised
     last = " ".join(each.text for each in talk.memory.last_reply).lower()
     if talk.role.style == "language" and turn.bare in last:

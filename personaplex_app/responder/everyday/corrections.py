@@ -21,7 +21,8 @@ _SWAP = re.compile(
     r"(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
 )
 _SWAP_BACK = re.compile(
-    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |it is |at "
+    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) "
+    r"|it is |at "
     r"|on |for )?(?P<right>[\w:' -]{1,40})$"
 )
 # how a turn begins that takes something back
@@ -31,7 +32,8 @@ _MARKED = re.compile(
     r"|i misspoke|rather|that is wrong|that is not right|i got that wrong))(?:[,. ]+|$))+"
 )
 _VALUE = re.compile(
-    r"^(?:(?:it (?:is|was)|that (?:is|was)|make (?:it|that)|i (?:mean|meant|said)|i have|we have|at|on|for)\s+)*"
+    r"^(?:(?:it (?:is|was)|that (?:is|was)|make (?:it|that)|i (?:mean|meant|said)|i have|we have|at"
+    r"|on|for)\s+)*"
 )
 _LETTER = re.compile(r"^(?:it is |spelled |spelt |that is )?with (an?) ([a-z])(?: \w+)?$")
 _CHANGED_MIND = re.compile(

@@ -26,7 +26,8 @@ _ORDERING = re.compile(
     r"\b(?:i (?:would like|will have|will take|will get|want|need|take|order)|we (?:would like|will have"
     r"|will take|want|need)|can (?:i|we) (?:get|have|order|add|rent|take)"
     r"|could (?:i|we) (?:get|have|order|add|rent)|may i have|let me (?:get|have|take)|give me|get me|order"
-    r"|add|throw in|plus|put (?:me )?(?:in|on|down)|i am going to have|i (?:would )?fancy|i am having|for me|we take|make it|rent|bring me|send me)\b"
+    r"|add|throw in|plus|put (?:me )?(?:in|on|down)|i am going to have|i (?:would )?fancy|i am having"
+    r"|for me|we take|make it|rent|bring me|send me)\b"
     r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
 )
 _REMOVE = re.compile(
@@ -43,20 +44,23 @@ _NOT_ORDERED = re.compile(r"\bhow (?:much|long|many)\b|\ballergic\b")
 _EACH = re.compile(r"\b(?:make|i mean|i meant) ?(?:that|it|them)? (?P<counts>\d+(?:,? (?:and )?\d+)+)$")
 # what is wanted of a thing that is ordered
 _WISH = re.compile(
-    r"\b(?P<wish>(?:allerg\w+|no (?!wait|thank|sorry|more)|without|with|extra|not too|not so|(?<!one )(?:less|more)(?! \d)|hold the|leave out the|gluten[- ]free"
+    r"\b(?P<wish>(?:allerg\w+|no (?!wait|thank|sorry|more)|without|with|extra|not too|not so|(?<!one"
+    r" )(?:less|more)(?! \d)|hold the|leave out the|gluten[- ]free"
     r"|well done|on the side|written on|cut into|wrapped)\b.*)$"
 )
 _MORE = re.compile(
     r"^(?:and |the same |make that )*(?:another|one more|again|one more of (?:those|them))(?: one)?$"
 )
 _ADVICE = re.compile(
-    r"\b(?:recommend|suggest|what is (?:good|nice|popular|your favou?rite|the best)|what should i (?:get|have|take|try"
+    r"\b(?:recommend|suggest|what is (?:good|nice|popular|your favou?rite|the best)|what should i"
+    r" (?:get|have|take|try"
     r"|order)|best sellers?)\b"
 )
 # one turn that does several things: "cancel the rolls and give me the salad", "a cola, no wait, make it two"
 _PARTS = re.compile(
     r"(?:,? \b(?:and|but|then)\b|[,.;])[, ]+"
-    r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove|scratch|forget"
+    r"(?=(?:actually |rather |please |just |then )*(?:give|get|add|bring|put|make|take|cancel|remove"
+    r"|scratch|forget"
     r"|i (?:will|would|want|need)|i'll|i'd)\b)"
 )
 _TAKEN_BACK = re.compile(
@@ -106,7 +110,8 @@ _ADDRESS = re.compile(
     r"\b(?:my address is|the address is|address(?: is)?:?|(?:deliver|bring|send|ship) (?:it|that|them|this"
     r"|everything)? ?to|i live (?:at|on|in)|it is (?:going )?to|to) (?P<to>\d+[a-z]? [a-z][\w' ]+"
     r"|[\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way)\b[\w' ]*)"
-    r"|^(?P<bare>(?:(?:flat|apartment|unit|room|number|house) \w+,? )?\d+[a-z]?,? [\w' ]*\b(?:street|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
+    r"|^(?P<bare>(?:(?:flat|apartment|unit|room|number|house) \w+,? )?\d+[a-z]?,? [\w' ]*\b(?:street"
+    r"|road|avenue|lane|drive|square|court|place|boulevard|way|st|rd"
     r"|ave)\b[\w' ]*)$"
 )
 _PICKUP = re.compile(
@@ -216,7 +221,8 @@ class Orders:
     def _read_back(self, order: Order, _: Talk) -> Reply | None:
         wishes = f" Noted with it: {listed(list(order.notes))}." if order.notes else ""
         return reply(
-            f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all.{wishes} Anything else?",
+            f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all.{wishes}"
+            f" Anything else?",
             True,
         )
 
@@ -233,7 +239,8 @@ class Orders:
     def _picked_up(self, order: Order, talk: Talk) -> Reply | None:
         talk.note(order=replace(order, address="the counter, to be picked up", open=False))
         return reply(
-            f"Then I've noted that you pick up {self._read(order, lower=True)}, {self._total(order)} in all. Thank"
+            f"Then I've noted that you pick up {self._read(order, lower=True)}, {self._total(order)}"
+            f" in all. Thank"
             " you for your order.",
             True,
         )
@@ -260,7 +267,8 @@ class Orders:
         wish = second_person(re.sub(r"[ .!?,]*(?:please|thanks)?[ .!?,]*$", "", found["wish"]))
         talk.note(order=replace(order, notes=(*order.notes, wish)[-MAX_LINES:]))
         return reply(
-            f"Noted: {wish}. That is for {self._read(order, lower=True)}, {self._total(order)} in all. Anything else?",
+            f"Noted: {wish}. That is for {self._read(order, lower=True)}, {self._total(order)} in"
+            f" all. Anything else?",
             True,
         )
 
@@ -434,7 +442,7 @@ def make_orders(
 
 
 def _named(item: Item, count: int) -> str:
-    # "the green curry", "two green curries"; "spring rolls" are one dish, a "rose bush" is one of "rose bushes"
+    # "the green curry", "two green curries"
     name = lower_first(item.name)
     return f"the {name}" if count == 1 else f"{count} {plural(name)}"
 

@@ -71,7 +71,8 @@ _LEADS = re.compile(
 )
 # a wish that nothing else knows
 _ORDERED = re.compile(
-    r"^(?:(?:can|could|will|would) you )?(?:please )?(?:give|tell|take|make|say|play|show|turn|brew|teach|do|read|help|write"
+    r"^(?:(?:can|could|will|would) you )?(?:please )?(?:give|tell|take|make|say|play|show|turn|brew"
+    r"|teach|do|read|help|write"
     r"|find|bring|put|ask|explain|draw|cook|fix|send|open|close|pretend|imagine|act|describe|name|count|guess|buy|fetch"
     r"|drive|hold|kiss|fly|heal|check|look) (?!you\b|it is\b)\w+"
 )
@@ -164,7 +165,7 @@ def reflect(turn: Turn, talk: Talk, find_topic: Callable[[str], str] | None) -> 
     if style in SERVING_STYLES:
         return _served(said, turn, talk)
     topic = find_topic(turn.text) if find_topic else ""
-    if not topic and not said or find_topic is None:
+    if (not topic and not said) or find_topic is None:
         return None
     if style in _ASKING_STYLES and not re.search(r"\b(?:i|my|we|our)\b", turn.plain):
         return None
