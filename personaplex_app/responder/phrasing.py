@@ -38,13 +38,12 @@ _TO_PERSON = {
     "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
     "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
 }  # fmt: skip
-
-
+# after "you", which becomes "I"
 _AFTER_YOU = {"are": "am", "were": "was"}
 _BEFORE_OBJECT = frozenset(
     word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called
-    give gave bring brought help helped hear heard know need miss missed trust believe for to with about from of
-    on at by show showed send sent wish hate meet met hugging hug""")
+    give gave bring brought help helped hear heard know need miss missed trust believe for to with about
+    from of on at by show showed send sent wish hate meet met hugging hug""")
 )
 
 
