@@ -251,7 +251,12 @@ def test_booking_begins_with_whoever_names_a_time_and_tells_the_price():
 @pytest.mark.parametrize(
     ("told", "correction", "says", "gone"),
     [
-        ("My sister's birthday is on the third of May.", "No wait, the fourth.", "the fourth of May", "third"),
+        (
+            "My sister's birthday is on the third of May.",
+            "No wait, the fourth.",
+            "the fourth of May",
+            "third",
+        ),
         ("I live in Boston.", "Sorry, I meant Austin.", "you live in Austin", "Boston"),
         ("I have to call Anna at five.", "Scratch that, six.", "call Anna at six", "five"),
         ("My boss wants a report by Monday.", "Not Monday, Tuesday.", "by Tuesday", "Monday"),

@@ -167,6 +167,9 @@ class Everyday:
         """Answer by an example that is almost the turn itself, unless a note of the role fits it well."""
         if turn.words < 2 or (turn.question and turn.fits >= _NOTE_FITS):
             return None
+        # what the words of a rule tell is left to the rule
+        if any(intent.meets(turn, self._role.style) for intent in self._intents):
+            return None
         return self._meant(turn, talk, SURE)
 
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:

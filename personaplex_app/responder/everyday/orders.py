@@ -266,11 +266,7 @@ class Orders:
             return None
         wish = second_person(re.sub(r"[ .!?,]*(?:please|thanks)?[ .!?,]*$", "", found["wish"]))
         talk.note(order=replace(order, notes=(*order.notes, wish)[-MAX_LINES:]))
-        return reply(
-            f"Noted: {wish}. That is for {self._read(order, lower=True)}, {self._total(order)} in"
-            f" all. Anything else?",
-            True,
-        )
+        return reply(f"Noted: {wish}. Anything else?")
 
     def _advised(self, turn: Turn, named: list[Mention], talk: Talk) -> Reply | None:
         """Name two things of the list, since no note says which is the best."""
