@@ -196,8 +196,8 @@ ZOO = (
     " under 12. The penguins are fed at 3 pm."
 )
 SALON = (
-    "You are the receptionist of Snip, a hair salon, and your name is Mona. A haircut is $35, colouring is $80,"
-    " a blow dry is $20. We take bookings from Tuesday to Saturday."
+    "You are the receptionist of Snip, a hair salon, and your name is Mona. A haircut is $35, colouring is"
+    " $80, a blow dry is $20. We take bookings from Tuesday to Saturday."
 )
 
 

@@ -92,6 +92,7 @@ _TOTAL = re.compile(
     r"|^(?:how much is (?:that|it|everything)|what do i owe you|what does (?:that|it) come to)(?: now"
     r"| in total)?$"
 )
+_IN_ALL = re.compile(r"\b(?:total|altogether|all together|in all|sum|bill)\b")
 _READ_BACK = re.compile(
     r"\b(?:what (?:did|have) (?:i|we) order(?:ed)?|what is (?:in |on )?my order|my order so far|(?:repeat"
     r"|read|confirm) (?:back )?(?:my|the) order|read (?:it|that) back|what do (?:i|you) have so far"
@@ -177,7 +178,7 @@ class Orders:
     def _about_order(self, turn: Turn, text: str, order: Order, talk: Talk) -> Reply | None:
         """Answer what concerns the order as a whole or the thing spoken of last."""
         named = mentions(self._items, turn.text)
-        if named and _TOTAL.search(text):
+        if named and _TOTAL.search(text) and _IN_ALL.search(text):
             # "the total with delivery"
             for mention in named:
                 if all(line.item != mention.item for line in order.lines):
