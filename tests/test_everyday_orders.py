@@ -233,6 +233,13 @@ def test_order_suggests_and_takes_what_it_suggested():
     assert answer.split(" is ")[0].removeprefix("Certainly. The ") in suggested
 
 
+def test_order_okay_to_an_answer_orders_nothing():
+    talk = EverydayTalk("restaurant")
+    talk.talk("How much is the pad thai?", "Okay, thanks.", "Great, do you deliver?")
+    assert not talk.responder._memory.everyday.order.lines
+    assert "twenty-six dollars" in talk.say("I'll take two.")
+
+
 def test_order_same_thing_named_again_is_not_ordered_twice():
     talk = EverydayTalk(prompt=BAKERY)
     talk.say("I'd like to order a birthday cake.")

@@ -66,6 +66,7 @@ _PARTS = re.compile(
 _TAKEN_BACK = re.compile(
     r"[, .]*\b(?:no,? wait|wait,? no|no,? sorry|oh wait|no,? actually|no,? (?=make))\b[, .]*(?=\w)"
 )
+_SHALL_I = "Shall I put one down for you?"
 # yes to what was suggested
 _TAKEN = re.compile(
     r"^(?:yes|yeah|sure|okay|ok|please|sounds (?:good|great)|perfect|great|good|i will (?:take|have|try)"
@@ -154,7 +155,10 @@ class Orders:
         if order.offered and (several := _SEVERAL.match(text)):
             offered = Mention(order.offered[0], int(several[1]), 0)
             return self._added([offered], replace(order, offered=()), turn, talk)
-        if order.offered and (taken := _TAKEN.match(turn.plain)) and turn.words <= 8:
+        # a mere "okay" takes only what was suggested just before, not what was spoken of
+        suggested = any(each.text == _SHALL_I for each in talk.memory.last_reply)
+        said_yes = not turn.question and turn.words <= 8 and (suggested or "will" in turn.plain)
+        if order.offered and said_yes and (taken := _TAKEN.match(turn.plain)):
             second = taken["which"] not in (None, "first")
             chosen = order.offered[-1 if second else 0]
             return self._added([Mention(chosen, 1, 0)], replace(order, offered=()), turn, talk)
@@ -282,7 +286,7 @@ class Orders:
         talk.note(order=replace(talk.state.order, offered=tuple(best)))
         chosen = [self._items[k] for k in best]
         priced = [f"the {lower_first(i.name)} at {amount(i.cents, i.currency)}" for i in chosen]
-        return reply(f"You could try {listed(priced, 'or')}. Shall I put one down for you?", True)
+        return reply(f"You could try {listed(priced, 'or')}. {_SHALL_I}", True)
 
     def _by_count(self, text: str, plain: str, order: Order, talk: Talk) -> Reply | None:
         """Take "make that one and one" or "only two": new counts for what was said last."""
