@@ -116,6 +116,9 @@ class ClassicEngine:
             synthesiser = Synthesiser()
             report(EngineState("loading", "the meaning of sentences", 0.7))
             self._encoder = _load_encoder()
+            from ..responder.rules import prepare
+
+            prepare(self._encoder)
         except ImportError as error:
             raise EngineUnavailable(
                 f"The embedded engine needs the package {error.name}, which is not installed; run: pip"

@@ -290,7 +290,7 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
 
 
 def _bare(item: str) -> str:
-    return re.sub(r"^(?:and|or|the|an?|our)\s+", "", re.sub(r"^(?:and|or)\s+", "", item.strip()))
+    return re.sub(r"(?i)^(?:and|or|the|an?|our)\s+", "", re.sub(r"^(?:and|or)\s+", "", item.strip()))
 
 
 def _the(item: str) -> str:

@@ -85,7 +85,7 @@ class Manner:
         if self.openers and turn % _OPENED_EVERY == 0 and not _GRAVE.search(sentences[0].text):
             opener = self.openers[turn // _OPENED_EVERY % len(self.openers)]
             if not sentences[0].text.startswith(opener.rstrip(".!")):
-                sentences = [Sentence(opener), *sentences]
+                sentences = [Sentence(opener, opener=True), *sentences]
         closers = [Sentence(line) for line in self.closers if line != sentences[-1].text]
         return [*sentences, *closers]
 

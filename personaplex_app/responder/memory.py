@@ -32,12 +32,22 @@ _NO_NAME = frozenset(
 )
 
 
+_TO_NOTE = re.compile(
+    r"(?i)^(?:please |can you |could you )*(?:remember|note(?: down)?|keep in mind)(?: that)?[,:]?"
+    r" (?=(?:i|my|we|our)\b)"
+)
+
+
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence to say, and the indices of the facts that it states."""
+    """One sentence to say, and the indices of the facts that it states.
+
+    `opener`: the character's own way to begin, which says nothing.
+    """
 
     text: str
     facts: tuple[int, ...] = ()
+    opener: bool = False
 
 
 @dataclass
@@ -94,6 +104,7 @@ class Memory:
         named = bool(name) and name != self.user_name
         self.user_name = name or self.user_name
         for part in re.split(r"(?<=[.!?])\s+", text):
+            part = _TO_NOTE.sub("", part)
             if (
                 re.match(
                     r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip()

@@ -38,6 +38,13 @@ _TO_PERSON = {
     "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
     "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
 }  # fmt: skip
+# after "you", which becomes "I"
+_AFTER_YOU = {"are": "am", "were": "was"}
+_BEFORE_OBJECT = frozenset(
+    word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called
+    give gave bring brought help helped hear heard know need miss missed trust believe for to with about
+    from of on at by show showed send sent wish hate meet met hugging hug""")
+)
 
 
 def sentence(text: str) -> str:
@@ -74,7 +81,7 @@ def first_person(text: str, serving: bool = True) -> str:
     parts = _QUOTED.split(text)
     # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
-        re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
+        re.sub(r"(?i)\b(you are|you're|you were|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]
     ]
     text = "".join(parts)
@@ -113,9 +120,20 @@ def second_person(text: str) -> str:
     """Return a user's statement in the second person: "I like my cat" becomes "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
+    before = ""
     for word in words:
-        other = _TO_PERSON.get(word.lower().replace("’", "'"))
-        turned.append(other if other else word)
+        plain = word.lower().replace("’", "'")
+        other = _TO_PERSON.get(plain)
+        # "I was" becomes "you were", but "my week was" stays
+        if plain in ("was", "am") and before not in ("i", ""):
+            other = None
+        # "you are" becomes "I am", and "thank you" "thank me"
+        if before == "you" and plain in _AFTER_YOU:
+            other = _AFTER_YOU[plain]
+        if plain == "you" and before in _BEFORE_OBJECT:
+            other = "me"
+        turned.append(other or word)
+        before = plain if plain.strip(" ,.") else before
     return "".join(turned)
 
 
@@ -127,8 +145,8 @@ def _swap(match: re.Match[str]) -> str:
     word = match[0].lower()
     if word in ("you are", "you're"):
         return "I'm"
-    if word == "you have":
-        return "I have"
+    if word in ("you have", "you were"):
+        return {"you have": "I have", "you were": "I was"}[word]
     if word in ("your", "yours", "yourself"):
         return {"your": "my", "yours": "mine", "yourself": "myself"}[word]
     before = re.findall(r"[\w']+|[,;:]", match.string[: match.start()])

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rapidfuzz import fuzz
 
@@ -78,6 +78,11 @@ def make_responder(
     return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
 
 
+def prepare(encoder: SentenceEncoder | None) -> None:
+    """Read and encode what all talks share, so that the first caller does not wait for it."""
+    RuleResponder("", encoder).greet()
+
+
 class RuleResponder:
     """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
@@ -127,6 +132,10 @@ class RuleResponder:
         self._turn(draft, text)
         return draft.sure
 
+    def heed(self, user_text: str) -> None:
+        """Take the wish for another pace from a turn that the language model is to answer."""
+        self.pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], self._memory.everyday.pace)
+
     def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Remember what was played of a reply and the user's turn before it.
 
@@ -151,6 +160,9 @@ class RuleResponder:
 
     def record_answer(self, user_text: str, agent_text: str) -> None:
         """Remember a turn that the language model answered."""
+        everyday = self._memory.everyday
+        pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], everyday.pace)
+        self._memory.everyday = replace(everyday, pace=pace)
         self._memory.take_note(user_text)
         self._memory.questions = [*self._memory.questions, user_text][-40:]
         self._memory.record_played([Sentence(s) for s in split_sentences(agent_text)], agent_text, False)
@@ -207,7 +219,10 @@ class RuleResponder:
         said = Turn(text, turn.question, turn.fits)
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
-            return list(everyday.sentences)
+            # what it took from the notes counts as told
+            return [
+                replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences
+            ]
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
@@ -235,15 +250,18 @@ class RuleResponder:
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
             return list(answer.sentences)
         draft.sure = False
-        reflected = self._everyday.reflect(said, memory, slots.value)
-        if reflected:
-            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
-            (self._fire(self._dialogue.topics, turn, slots) if topical else None)
+            self._fire(tuple(rule for rule in style.last if rule.when), turn, slots)
+            or self._reflected(said, memory, slots)
+            or (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
             or self._refusal(slots)
         )
+
+    def _reflected(self, said: Turn, memory: Memory, slots: TemplateSlots) -> list[Sentence] | None:
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        return list(reflected.sentences) if reflected else None
 
     def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
         """Say that the answer is unknown: never as the last time, and each third time with what is known."""

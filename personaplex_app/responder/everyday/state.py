@@ -20,7 +20,8 @@ class OrderLine:
 class Order:
     """An order; `last` is the item spoken of last. `open`: lines may still be added without asking for them.
 
-    `notes` are wishes such as an allergy; of the item `pending` it is open which of its prices is meant.
+    `notes` are wishes such as an allergy; of the item `pending` it is open which of its prices is meant;
+    `offered` are the items that were suggested last.
     """
 
     lines: tuple[OrderLine, ...] = ()
@@ -29,6 +30,7 @@ class Order:
     address: str = ""
     pending: int | None = None
     notes: tuple[str, ...] = ()
+    offered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
