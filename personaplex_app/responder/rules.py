@@ -92,7 +92,7 @@ class RuleResponder:
         self._index = Index(self._brief.facts, self._lexicon, encoder)
         self._manners = Manners.load()
         self._manner = self._manners.manner_for(self._brief, encoder)
-        self._style = self._manner.styled(self._dialogue.style_for(prompt))
+        self._style = self._manner.styled(self._dialogue.style_for(prompt, encoder))
         self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
