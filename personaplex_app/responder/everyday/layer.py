@@ -26,8 +26,10 @@ from .intents import Intent, answered, load_intents
 from .knowledge import Knowledge
 from .letters import letters
 from .measures import Measures
+from .opening_hours import OpeningHours
 from .orders import make_orders
 from .price_list import read_prices
+from .price_questions import PriceQuestions
 from .router import Router
 from .statements import reflect, take_up
 from .turn import Turn
@@ -91,6 +93,8 @@ class Everyday:
             foreign,
             self._feelings.reply,
             self._games.reply,
+            OpeningHours(brief).answer,
+            PriceQuestions(read_prices(brief)).answer,
             self._bookings.reply,
             self._orders.reply,
             take_up,

@@ -21,6 +21,9 @@ _COUNT = re.compile(r"^\d{1,2}$")
 _COUNT_WORDS = {"a": 1, "an": 1, "another": 1, "the": 1, "single": 1, "couple": 2, "both": 2, "some": 1}
 
 
+_IRREGULAR = {"children": "child", "kids": "child", "kid": "child", "people": "person", "men": "man"}
+
+
 @dataclass(frozen=True)
 class Item:
     """One thing for sale, at `cents`; `rest` is what its price is for, such as "a month"."""
@@ -32,7 +35,7 @@ class Item:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(singular(word) for word in self.name.lower().split())
+        return tuple(singular(word) for word in re.split(r"[\s-]+", self.name.lower()))
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,11 @@ class Mention:
 def read_prices(brief: Brief) -> tuple[Item, ...]:
     """Return what the facts name with one price each, in order, each name once."""
     items: dict[str, Item] = {}
-    for fact in brief.facts:
+    # the parts of a list stand for it
+    lists = {fact.whole for fact in brief.facts}
+    for number, fact in enumerate(brief.facts):
+        if number in lists:
+            continue
         text = with_digits(fact.text.lower())
         price = _PRICE.search(text)
         name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
@@ -99,6 +106,8 @@ def amount(cents: int, currency: str) -> str:
 
 def singular(word: str) -> str:
     """Return a word without the ending of its plural."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if re.search(r"(?:ss|sh|ch|x|o)es$", word):
