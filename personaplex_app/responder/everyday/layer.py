@@ -30,9 +30,11 @@ from .opening_hours import OpeningHours
 from .orders import make_orders
 from .price_list import read_prices
 from .price_questions import PriceQuestions
+from .questions import Questions
 from .router import Router
 from .statements import reflect, take_up
 from .turn import Turn
+from .words import words
 
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
@@ -112,7 +114,9 @@ class Everyday:
             self._measures.convert,
             chance,
             letters,
+            Questions(self._knowledge.names, encoder).answer,
             self._knowledge.answer,
+            words,
         )
 
     def greeting(self, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
