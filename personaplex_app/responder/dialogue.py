@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -117,16 +117,6 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Story:
-    """A story told line by line; `hero` is how its hero is introduced, and how they are called then."""
-
-    title: str
-    when: re.Pattern[str]
-    hero: tuple[str, str]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Dialogue:
     """The content of the file."""
 
@@ -135,7 +125,6 @@ class Dialogue:
     topics: tuple[Rule, ...]
     leads: Mapping[str, tuple[str, ...]]
     styles: tuple[Style, ...]
-    stories: tuple[Story, ...] = field(default=())
 
     @classmethod
     @cache  # nothing changes it, and making it takes longer than answering
@@ -151,10 +140,6 @@ class Dialogue:
             base = styles.get(own.get("base", ""), {})
             base = {key: value for key, value in base.items() if key != "like"}
             styles[name] = {**base, **own, "first": own.get("first", []) + base.get("first", [])}
-        stories = tuple(
-            Story(s["title"], re.compile(s["when"]), tuple(s["hero"]), tuple(s["lines"]))
-            for s in raw["stories"]
-        )
         leads = {key: tuple(lines) for key, lines in raw["leads"].items()}
         return cls(
             _rules(raw["first"], "first"),
@@ -162,7 +147,6 @@ class Dialogue:
             _rules(raw["topics"], "topics"),
             leads,
             tuple(_style(name, entry) for name, entry in styles.items()),
-            stories,
         )
 
     def style_for(self, prompt: str, encoder: SentenceEncoder | None = None) -> Style:

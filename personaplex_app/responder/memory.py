@@ -66,7 +66,6 @@ class Memory:
     stage: str = "new"
     step: int = -1
     last_answer: str = ""
-    told_stories: tuple[str, ...] = ()
     refusals: int = 0
     line_uses: Counter[str] = field(default_factory=Counter)
     everyday: EverydayState = EverydayState()

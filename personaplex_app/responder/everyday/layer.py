@@ -19,6 +19,7 @@ from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
 from .control import control, correct, repeats
+from .exercises import Exercises
 from .feelings import Feelings
 from .foreign import foreign
 from .games.table import Games
@@ -33,6 +34,7 @@ from .price_questions import PriceQuestions
 from .questions import Questions
 from .router import Router
 from .statements import reflect, take_up
+from .tales import Tales
 from .turn import Turn
 from .words import words
 
@@ -86,7 +88,8 @@ class Everyday:
         self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
         self._knowledge = _knowledge()
         self._measures = _measures()
-        self._games = Games(brief.prompt, self._knowledge)
+        # a teacher who asks quiz questions holds no quiz
+        self._games = Games("" if style == "tutor" else brief.prompt, self._knowledge)
         self._bookings = Bookings(brief.prompt, style, brief.facts)
         self._orders = make_orders(brief.prompt, read_prices(brief), style)
         # the first that answers; orders and bookings know their own "no" and "that's all"
@@ -94,6 +97,8 @@ class Everyday:
             self._first_intents,
             foreign,
             self._feelings.reply,
+            Exercises(brief.prompt, style).reply,
+            Tales(brief.prompt, style).reply,
             self._games.reply,
             OpeningHours(brief).answer,
             PriceQuestions(read_prices(brief)).answer,
