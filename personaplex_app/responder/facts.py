@@ -73,6 +73,7 @@ _TITLES = frozenset(
     Father Mother Uncle Aunt Auntie Nana Granny Grandma Grandpa King Queen Prince Princess Chef Coach Sergeant
     Colonel Major General Inspector Detective Officer Commander Judge Count Sheriff""")
 )
+_AGE = re.compile(r"(?i)\b(\d+)[- ]years?[- ]old\b")
 # "a shoe repair shop on Mill Street 12"
 _ADDRESS = re.compile(
     r"\b(?:on|at|in) (?P<place>(?:\d+[a-z]? )?(?:[A-Z][\w'’-]+ )+(?:Street|St|Road|Rd|Avenue|Ave|Lane|Square|Drive|Way|Boulevard"
@@ -93,7 +94,7 @@ _PRICE_FIRST = re.compile(
 )
 # "Crete, seven nights, $690 per person"
 _PRICE_OF_NAME = re.compile(
-    rf"^(?:.*: )?(?P<item>[A-Z][\w' -]*?),(?:[^,$€£]*,)* (?P<value>(?:{_MONEY})\b.*)$"
+    rf"^(?:.*: )?(?P<item>[A-Z][\w' -]*?),(?P<more>(?:[^,$€£]*,)*) (?P<value>(?:{_MONEY})\b.*)$"
 )
 # amounts that are written in words; a weight in pounds is none
 _WRITTEN_MONEY = (
@@ -184,6 +185,8 @@ def read_brief(prompt: str) -> Brief:
             )
             if place := _ADDRESS.search(raw) if not noted or _is_introduction(raw, identity) else None:
                 facts.append(Fact(sentence(f"We are at {place['place']}"), raw, "address", None, True, line))
+            if (age := _AGE.search(raw)) and _is_introduction(raw, identity):
+                facts.append(Fact(sentence(f"I'm {age[1]} years old"), raw, "age", None, True, line))
             told = noted and not _BEHAVIOUR.search(raw) and not _is_introduction(raw, identity)
             facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
@@ -312,7 +315,8 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     if found or len(parts) < 2:
         return found
     if len(re.findall(_MONEY, text)) == 1 and (named := _PRICE_OF_NAME.match(text)):
-        return [(f"{named['item']} is {named['value']}", named["item"])]
+        more = f",{named['more']}" if named["more"] else ""
+        return [(f"{named['item']}{more} is {named['value']}", named["item"])]
     found_of = next(
         (lower_first(m["of"]) for part in parts if (m := _PRICE_FIRST.match(part)) and m["of"]), None
     )

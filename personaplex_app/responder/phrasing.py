@@ -119,9 +119,13 @@ def second_person(text: str) -> str:
     """Return a user's statement in the second person: "I like my cat" becomes "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
+    before = ""
     for word in words:
-        other = _TO_PERSON.get(word.lower().replace("’", "'"))
-        turned.append(other if other else word)
+        low = word.lower().replace("’", "'")
+        # "my father was" stays as it is
+        other = "" if low == "was" and before != "i" else _TO_PERSON.get(low)
+        turned.append(other or word)
+        before = low if low.strip() else before
     return "".join(turned)
 
 

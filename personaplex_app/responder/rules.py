@@ -43,6 +43,9 @@ _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain
 MAX_USER_CHARS = 1_000
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
+# how alike a turn of some words and a forbidden subject must be for the turn to be about it
+_TABOO_ALIKE = 0.36
+_TABOO_WORDS = 3
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -93,6 +96,7 @@ class RuleResponder:
         self._manners = Manners.load()
         self._manner = self._manners.manner_for(self._brief, encoder)
         self._style = self._manner.styled(self._dialogue.style_for(prompt, encoder))
+        self._encoder = encoder
         self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
@@ -205,6 +209,8 @@ class RuleResponder:
         style = self._style
         memory = draft.memory
         said = Turn(text, turn.question, turn.fits)
+        if taboo := self._taboo(text):
+            return self._sentences(slots, self._lead(draft, "taboo", taboo=taboo))
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
             return list(everyday.sentences)
@@ -224,7 +230,9 @@ class RuleResponder:
             sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
             if sentences:
                 return sentences
-            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            near = self._index.likeness(text, self._index.query("")) if about_facts else None
+            least = 0.0 if near is None else float(near.max())
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
             if meant:
                 return list(meant.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
@@ -244,6 +252,16 @@ class RuleResponder:
             or self._fire(style.last, turn, slots)
             or self._refusal(slots)
         )
+
+    def _taboo(self, text: str) -> str:
+        """Return the subject that the prompt forbids and the user speaks of, "" for none."""
+        taboos = self._manner.wishes.taboos
+        said = set(self._lexicon.content(text))
+        named = next((each for each in taboos if said & set(self._lexicon.content(each))), "")
+        if named or not taboos or not self._encoder or len(text.split()) < _TABOO_WORDS:
+            return named
+        alike = self._encoder.encode(taboos) @ self._encoder.encode([text])[0]
+        return taboos[int(alike.argmax())] if alike.max() >= _TABOO_ALIKE else ""
 
     def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
         """Say that the answer is unknown: never as the last time, and each third time with what is known."""

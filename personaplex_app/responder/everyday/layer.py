@@ -154,10 +154,15 @@ class Everyday:
         """Reflect a statement that neither rules nor notes answer."""
         return self._known(reflect(turn, self._talk(memory, slot)), memory)
 
-    def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
-        """Answer by the nearest example what no words of a rule answer. None without an encoder."""
+    def reply_by_meaning(
+        self, turn: Turn, memory: Memory, slot: Callable[[str], str | None], least: float = 0.0
+    ) -> Reply | None:
+        """Answer by the nearest example what no words of a rule answer.
+
+        None without an encoder, or where no example is nearer than `least`, as a fact of the role is.
+        """
         talk = self._talk(memory, slot)
-        name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
+        name = self._router.route(turn.text, least) if self._router and turn.words > 1 else ""
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 

@@ -60,6 +60,8 @@ _TIME = re.compile(
 )
 # a question on the hours of something else is not one on these
 _OTHER = re.compile(r"\b(?:the|your|a|an) (?P<what>[a-z]+)\b")
+# "and on Monday?" after an answer on opening hours
+_AND_ON = re.compile(rf"^(?:and |what about |how about |or |but )*(?:on |at |in the )?(?:{_DAYS}|weekends?|tomorrow|today)(?: (?:morning|afternoon|evening))?$")
 _BREAK = re.compile(r"\bfor (?:lunch|dinner|a break|the holidays|christmas|easter|holidays?)\b")
 _OURS = frozenset(
     "shop store place office practice clinic surgery museum restaurant salon studio gym library workshop hotel"
@@ -179,6 +181,8 @@ class OpeningHours:
         form = with_digits(turn.ask)
         if re.search(r"\b(?:right )?now\W*$", turn.plain):
             form += " now"
+        if self._tables and _AND_ON.search(form) and _of_hours(talk):
+            form = f"are you open {form}"
         if not self._tables or turn.words > 16 or not _ASKED.search(form) or _BREAK.search(form):
             return None
         if not (turn.question or _ASKS.search(form)):
@@ -270,6 +274,11 @@ class OpeningHours:
         made = reply(said, True)
         fact = Sentence(talk.role.brief.facts[hours.fact].text, (hours.fact,))
         return made and Reply((*made.sentences, fact), made.computed)
+
+
+def _of_hours(talk: Talk) -> bool:
+    """Return whether the last reply told opening hours."""
+    return any(re.search(r"\b(?:open|closed)\b", each.text) for each in talk.memory.last_reply)
 
 
 def _time(form: str) -> float | None:

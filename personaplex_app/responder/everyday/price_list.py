@@ -85,7 +85,8 @@ def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
     taken: set[int] = set()
     found: list[Mention] = []
     for whole in (True, False):
-        for k, item in enumerate(items):
+        # "almond croissants" before "croissants"
+        for k, item in sorted(enumerate(items), key=lambda each: -len(each[1].words)):
             if any(items[m.item].name == item.name for m in found):
                 continue
             span = _whole_name(item.words, stems, taken) if whole else _own_word(items, k, stems, taken)

@@ -37,8 +37,8 @@ _LIKE = {
     "plane": "airplane", "airplane": "airplane", "aeroplane": "airplane", "gum": "gum", "color": "colour", "vapour": "vapor",
 }  # fmt: skip
 _ASKING = re.compile(r"^(?:and |so |but )?(?:wh\w+|how|is|are|do|does|did|can|which|name|explain|define|tell|in what|at what)\b")
-# about the two who talk, and not about the world
-_PERSONAL = re.compile(r"\b(?:you|your|yours|my|mine|me)\b")
+# about the two who talk, or what they spoke of, and not about the world
+_PERSONAL = re.compile(r"\b(?:you|your|yours|my|mine|me|this|that|these|those|it|he|she|they)\b")
 
 
 class Questions:

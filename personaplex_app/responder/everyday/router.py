@@ -23,11 +23,11 @@ class Router:
         self._names = tuple(name for name, sentences in examples for _ in sentences)
         self._vectors = encoder.encode([each for _, sentences in examples for each in sentences])
 
-    def route(self, text: str) -> str:
-        """Return the name whose example is nearest to a text, "" when none is near enough."""
+    def route(self, text: str, least: float = 0.0) -> str:
+        """Return the name whose example is nearest to a text, "" when none is near enough, or nearer than `least`."""
         similarity = self._vectors @ self._encoder.encode([text])[0]
         order = np.argsort(-similarity)
         best = self._names[order[0]]
         other = next((similarity[k] for k in order if self._names[k] != best), 0.0)
-        near = similarity[order[0]] >= NEAR and similarity[order[0]] - other >= MARGIN
+        near = similarity[order[0]] >= max(NEAR, least) and similarity[order[0]] - other >= MARGIN
         return best if near else ""
