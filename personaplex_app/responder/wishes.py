@@ -37,7 +37,7 @@ _TABOO = re.compile(
 )
 _BANNED = re.compile(r"(?i)\b(?:never|do not|don't) (?:say|use(?: the words?)?) [\"“']?(?P<what>[\w' ]{2,30}?)[\"”']?(?=[.,;]|$)")
 _NO_APOLOGY = re.compile(r"(?i)\b(?:never|do not|don't) (?:ever )?(?:apologi[sz]e|say (?:you're |that you are )?[\"“']?sorry)")
-_SORRY = re.compile(r"(?i)\b(?:i'm|i am) (?:so |very |really )?sorry(?: about that| to hear that| for that)?(?:, but)?[,.]?\s*|,? sorry\b|\bsorry(?: about that)?[,.]\s*|,? i'm afraid\b")
+_SORRY = re.compile(r"(?i), i'm sorry(?=[.!?])|\b(?:i'm|i am) (?:so |very |really )?sorry(?: about that| to hear that| for that)?(?:, but)?[,.]?\s*|,? sorry\b|\bsorry(?: about that)?[,.]\s*|,? i'm afraid\b")
 _SHORT = re.compile(
     r"(?i)\b(?:(?:in|with|at most|no more than|maximum|max|never more than) (?P<one>one|a single|two|three|1|2|3)(?: short| brief)? sentences?"
     r"|(?P<brief>one-sentence|single-sentence|(?:be|are|keep (?:it|answers|replies)) (?:very |extremely )?(?:brief|blunt and short|short and blunt)|few words))"

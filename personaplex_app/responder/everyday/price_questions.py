@@ -80,7 +80,7 @@ class PriceQuestions:
             low, high = sorted(items, key=lambda item: item.cents)
             more = amount(high.cents - low.cents, high.currency)
             return reply(
-                f"{_the(high)} {_is(high)} {more} more than {_the(low, True))}: {_priced(low)}, and {_priced(high)}.",
+                f"{_the(high)} {_is(high)} {more} more than {_the(low, True)}: {_priced(low)}, and {_priced(high)}.",
                 True,
             )
         if not how:
@@ -95,7 +95,7 @@ class PriceQuestions:
                 True,
             )
         word = f"{how[1]}est" if how[1] == "cheap" else f"most {how[1]}"
-        names = listed([_the(item, True)) for item in same])
+        names = listed([_the(item, True) for item in same])
         verb = "are" if len(same) > 1 or _is(chosen) == "are" else "is"
         return reply(
             f"The {word} {verb} {names}, at {amount(chosen.cents, chosen.currency)}{_rest(chosen)}.", True
@@ -115,9 +115,9 @@ class PriceQuestions:
             return None
         cents = sum(item.cents * count for item, count in counts)
         parts = [
-            f"{count} times {amount(item.cents, currency)} for {_the(item, True))}"
+            f"{count} times {amount(item.cents, currency)} for {_the(item, True)}"
             if count > 1
-            else f"{amount(item.cents, currency)} for {_the(item, True))}"
+            else f"{amount(item.cents, currency)} for {_the(item, True)}"
             for item, count in counts
         ]
         return reply(f"That comes to {amount(cents, currency)}: {listed(parts)}.", True)
@@ -152,7 +152,7 @@ class PriceQuestions:
         cents = sum(self._items[m.item].cents for m in named)
         item = self._items[named[0].item]
         left = int(given["sum"]) * 100 - cents
-        what = listed([_the(self._items[m.item], True)) for m in named])
+        what = listed([_the(self._items[m.item], True) for m in named])
         come = "come to" if len(named) > 1 else f"{_is(item)}"
         if left < 0:
             return reply(f"No, {what} {come} {amount(cents, item.currency)}{_rest(item)}.", True)
@@ -180,4 +180,4 @@ def _rest(item: Item) -> str:
 
 
 def _priced(item: Item) -> str:
-    return f"{_the(item, True))} {_is(item)} {amount(item.cents, item.currency)}{_rest(item)}"
+    return f"{_the(item, True)} {_is(item)} {amount(item.cents, item.currency)}{_rest(item)}"
