@@ -43,6 +43,8 @@ _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain
 MAX_USER_CHARS = 1_000
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
+# a request that is less like every note is not about them
+_NEAR_NOTE = 0.42
 # how alike a turn of some words and a forbidden subject must be for the turn to be about it
 _TABOO_ALIKE = 0.36
 _TABOO_WORDS = 3
@@ -79,6 +81,11 @@ def make_responder(
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
     rules = RuleResponder(config.prompt, encoder)
     return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
+
+
+def prepare(encoder: SentenceEncoder) -> None:
+    """Compute the vectors of all examples, which the first talk would have to wait for."""
+    RuleResponder("", encoder)
 
 
 class RuleResponder:
@@ -235,6 +242,8 @@ class RuleResponder:
             meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
             if meant:
                 return list(meant.sentences)
+            if least < _NEAR_NOTE and (able := self._everyday.able(said, memory, slots.value)):
+                return list(able.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
             # an unsure one begins with how sure it is
             draft.sure = answer is not None and len(answer.sentences) == 1

@@ -126,7 +126,8 @@ def _said(what: str, language: str, talk: Talk) -> str:
         return f"I can't say that in {language}: I speak English only here."
     place = book["languages"].index(language)
     if phrase:
-        return f"In {language}, {re.sub(r'^i\b', 'I', phrase)} is {book['phrases'][phrase][place]}. I only know a few words of it."
+        known = re.sub(r"^i\b", "I", phrase)
+        return f"In {language}, {known} is {book['phrases'][phrase][place]}. I only know a few words of it."
     return talk.line("no_translation", _NO_TRANSLATION, language=language, word=book["phrases"]["hello"][place], phrase="hello")
 
 

@@ -13,6 +13,7 @@ from ..memory import Memory
 from ..phrasing import second_person
 from ..retrieval import Index
 from ..sentence_encoder import SentenceEncoder
+from .abilities import able
 from .arithmetic import arithmetic
 from .bookings import Bookings
 from .calendar_clock import calendar_facts, clock
@@ -153,6 +154,10 @@ class Everyday:
     def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Reflect a statement that neither rules nor notes answer."""
         return self._known(reflect(turn, self._talk(memory, slot)), memory)
+
+    def able(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Say of a request that no rule and no note answers whether the program can do it."""
+        return self._known(able(turn, self._talk(memory, slot)), memory)
 
     def reply_by_meaning(
         self, turn: Turn, memory: Memory, slot: Callable[[str], str | None], least: float = 0.0
