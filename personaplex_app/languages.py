@@ -50,14 +50,20 @@ _WORDS = {
 }
 # what people try first with somebody whose language they do not know
 _FIRST_WORDS = {
-    "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo ist ich möchte"
+    "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo "
+    "ist ich möchte"
     " brauche hilfe können mir verstehe kein englisch nicht kostet eine einen viel das der die ein haben",
-    "French": "bonjour bonsoir salut merci parlez vous parles tu français comment allez ça va où est s'il je voudrais"
-    " besoin aide pouvez m'aider parle pas anglais raconte moi une histoire combien coûte avez un le la les ne suis",
-    "Spanish": "hola ola buenos buenas días tardes noches gracias hablas habla usted español cómo qué está estás tal"
-    " puedes puede ayudarme ayuda hablo inglés quiero necesito cuánto cuesta amigo abuela por favor dónde cuéntame un"
+    "French": "bonjour bonsoir salut merci parlez vous parles tu français comment allez ça va où est "
+    "s'il je voudrais"
+    " besoin aide pouvez m'aider parle pas anglais raconte moi une histoire combien coûte "
+    "avez un le la les ne suis",
+    "Spanish": "hola ola buenos buenas días tardes noches gracias hablas habla usted español cómo qué "
+    "está estás tal"
+    " puedes puede ayudarme ayuda hablo inglés quiero necesito cuánto cuesta amigo abuela por "
+    "favor dónde cuéntame un"
     " cuento tengo soy se en mi el la los una me llamo",
-    "Italian": "ciao buongiorno buonasera grazie parli parla italiano come stai sta dove è prego lei vorrei aiuto mi può"
+    "Italian": "ciao buongiorno buonasera grazie parli parla italiano come stai sta dove è prego lei "
+    "vorrei aiuto mi può"
     " aiutare dispiace non parlo inglese quanto costa mille ho bisogno sono una il la",
     "Portuguese": "olá bom dia boa tarde obrigado obrigada você fala português como está tudo bem onde fica",
     "Dutch": "hallo goedemorgen goedemiddag dank je wel spreek spreekt u nederlands hoe gaat het waar is",
@@ -67,7 +73,9 @@ _FIRST_WORDS = {
 }
 # a greeting alone, of those that are no English by now
 _ALONE_WORDS = {
-    "Spanish": "hola,buenos dias,buenas tardes,buenas noches,gracias,muchas gracias,no hablo ingles,se habla espanol",
+    "Spanish": (
+        "hola,buenos dias,buenas tardes,buenas noches,gracias,muchas gracias,no hablo ingles,se habla espanol"
+    ),
     "French": "bonjour,bonsoir,salut,merci,merci beaucoup,s'il vous plait",
     "German": "guten tag,guten morgen,hallo,danke,danke schon,auf wiedersehen,gruss gott",
     "Italian": "buongiorno,buonasera,grazie,grazie mille,arrivederci,mi dispiace",

@@ -228,7 +228,9 @@ def packaged(monkeypatch):
     import huggingface_hub
 
     files = packaged_files()
-    with hub(ENCODER.repo, ENCODER.commit, {TOKENIZER_FILE: files.tokenizer, WEIGHTS_FILE: files.weights}) as it:
+    with hub(
+        ENCODER.repo, ENCODER.commit, {TOKENIZER_FILE: files.tokenizer, WEIGHTS_FILE: files.weights}
+    ) as it:
         yield it
         huggingface_hub.close_session()
 

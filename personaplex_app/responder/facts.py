@@ -18,8 +18,10 @@ _BEHAVIOUR = re.compile(
     r" short|help|teach|praise|calm|speak"
     r"|care|correct|talk|greet|call (?:people|every|users|callers|guests|customers|them)"
     r"|address|end (?:every|each)|like it when|like hearing|like to hear"
-    r"|are (?:(?:very|a bit|quite|always|often) )?(?:tense|upset|friendly|patient|curious|polite|cheerful|chatty|kind|warm|calm"
-    r"|funny|blunt|strict|stern|grumpy|rude|sarcastic|enthusiastic|gentle|shy|proud|short|brief|helpful|witty))\b"
+    r"|are (?:(?:very|a bit|quite|always|often) )?(?:tense|upset|friendly|patient|curious"
+    r"|polite|cheerful|chatty|kind|warm|calm"
+    r"|funny|blunt|strict|stern|grumpy|rude|sarcastic|enthusiastic|gentle|shy|proud|short"
+    r"|brief|helpful|witty))\b"
 )
 # "Information: …"
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
@@ -47,10 +49,14 @@ _NAMES = tuple(
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
-        # "You are Pavel at Heel and Sole, a shoe repair shop", "a travel agent called Luis at Blue Door Travel"
-        rf"(?m)^(?:{_BEING} |[^.]*\b(?:called|named) ){_NAME} (?:at|from) (?P<company>(?:the )?[A-Z][^,.;:]*?)"
+        # "You are Pavel at Heel and Sole, a shoe repair shop", "an agent called Luis at Blue Door Travel"
+        rf"(?m)^(?:{_BEING} |[^.]*\b(?:called|named) ){_NAME} (?:at|from) (?P<company>(?:the "
+        rf")?[A-Z][^,.;:]*?)"
         r"(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:,]+?))?(?= on [A-Z]| in [A-Z]| at [A-Z\d]|[,.;:]|$)",
-        r"(?i:\banswers? (?:the phone|questions|calls) (?:at|for)(?: guests of)?) (?P<company>(?:the )?[A-Z][^,.;:]*)(?P<kind>)",
+        (
+            r"(?i:\banswers? (?:the phone|questions|calls) (?:at|for)(?: guests of)?) "
+            r"(?P<company>(?:the )?[A-Z][^,.;:]*)(?P<kind>)"
+        ),
         # "You work for Swift Parcel, which is a courier"
         r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
         r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
@@ -76,7 +82,8 @@ _TITLES = frozenset(
 _AGE = re.compile(r"(?i)\b(\d+)[- ]years?[- ]old\b")
 # "a shoe repair shop on Mill Street 12"
 _ADDRESS = re.compile(
-    r"\b(?:on|at|in) (?P<place>(?:\d+[a-z]? )?(?:[A-Z][\w'’-]+ )+(?:Street|St|Road|Rd|Avenue|Ave|Lane|Square|Drive|Way|Boulevard"
+    r"\b(?:on|at|in) (?P<place>(?:\d+[a-z]? )?(?:[A-Z][\w'’-]+ )+(?:Street|St|Road|Rd|Avenue"
+    r"|Ave|Lane|Square|Drive|Way|Boulevard"
     r"|Alley|Place)\b(?: \d+)?)"
 )
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
@@ -220,8 +227,10 @@ def _is_direction(text: str) -> bool:
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |talk |act |stay |respond |answer "
             r"|use |avoid |greet |remember |make sure|if asked|say |shout |end (?:every|each|your)"
-            r"|(?:begin|start) (?:every|each|your)|(?:never|do not|don't) (?:talk|speak|say|give|tell|mention|discuss|use|break"
-            r"|ask|apologi|admit|reveal|be)|describe |tell (?:\w+ )?(?:bedtime )?stories|call (?:me|the user|people|every)|address )",
+            r"|(?:begin|start) (?:every|each|your)|(?:never|do not|don't) (?:talk|speak|say|give|tell"
+            r"|mention|discuss|use|break"
+            r"|ask|apologi|admit|reveal|be)|describe |tell (?:\w+ )?(?:bedtime )?stories|call (?:me"
+            r"|the user|people|every)|address )",
             text,
         )
         or re.match(

@@ -28,7 +28,8 @@ _LINES = ("greet", "ask_on", "and_you", "more", "offer", "unknown", "closest", "
 # "You are a jolly old pirate", "Talk like a cowboy", "Act as a butler"
 _DESCRIBES = re.compile(
     r"(?i)^(?:you are|you're|i am|i'm|act|pretend|play|be)\b"
-    r"|\b(?:talk|speak|sound|behave|act)s? (?:like|as|with|in)\b|^(?:stay|sound|you (?:always )?(?:doubt|rhyme|complain))\b"
+    r"|\b(?:talk|speak|sound|behave|act)s? (?:like|as|with|in)\b|^(?:stay|sound|you (?:always "
+    r")?(?:doubt|rhyme|complain))\b"
 )
 # where somebody works says nothing of how they speak
 _WORKPLACE = re.compile(r"(?i)\b(?:at|for|of) (?:the )?[A-Z][^,.;]*")
@@ -85,11 +86,7 @@ class Manner:
     def _addressed(self, sentences: list[Sentence]) -> list[Sentence]:
         *others, last = sentences
         address = self.wishes.address
-        if (
-            not address
-            or address.lower() in last.text.lower()
-            or last.text[-1:] not in (".", "!", "?")
-        ):
+        if not address or address.lower() in last.text.lower() or last.text[-1:] not in (".", "!", "?"):
             return sentences
         return [*others, replace(last, text=f"{last.text[:-1]}, {address}{last.text[-1]}")]
 

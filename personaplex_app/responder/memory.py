@@ -24,7 +24,8 @@ _GIVEN_NAME = re.compile(
 )
 _NAME_ASKED = re.compile(r"(?i)\byour (?:first |full )?name(?:, please)?\?$|\bwhat is it\?$")
 _BARE_NAME = re.compile(
-    r"(?i)^(?:it's |it is |i'm |i am |this is |my name is |sure |yes |of course |hi |hello |[, ])*(?P<name>[a-z][\w'-]+(?: [a-z][\w'-]+)?)[.!]?$"
+    r"(?i)^(?:it's |it is |i'm |i am |this is |my name is |sure |yes |of course |hi |hello |[, "
+    r"])*(?P<name>[a-z][\w'-]+(?: [a-z][\w'-]+)?)[.!]?$"
 )
 # words that follow "I'm" or "this is" and are no names
 _NO_NAME = frozenset(

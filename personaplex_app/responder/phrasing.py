@@ -16,10 +16,14 @@ _FRAGMENT = re.compile(
     r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
 )
 _VERB = re.compile(
-    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
-    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
-    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
-    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
+    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will"
+    r"|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
+    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?"
+    r"|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
+    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought"
+    r"|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
+    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge"
+    r"|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
     r"|talk|end|cuts?|fix|fixes|repairs?|sells?|rents?|i'm|we're|it's|there's)\b"
 )
 _BEFORE_SUBJECT = frozenset(
@@ -36,7 +40,8 @@ OFFERED = (
 )
 # what stands in quotation marks, or is said of everybody, is spoken as it is
 _QUOTED = re.compile(
-    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\bwhile you wait\b|\bif you (?:need|want|like|prefer)\b))"
+    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\bwhile you wait\b|\bif you "
+    r"(?:need|want|like|prefer)\b))"
 )
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",

@@ -1,7 +1,8 @@
 """Turn sentences into vectors that lie close together where the sentences mean the same.
 
 The network is MiniLM-L6 (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0), whose
-weights come inside a package, or from the Hub. It runs in CTranslate2, which the recogniser needs anyway, with int8 weights.
+weights come inside a package, or from the Hub.
+It runs in CTranslate2, which the recogniser needs anyway, with int8 weights.
 """
 
 from __future__ import annotations

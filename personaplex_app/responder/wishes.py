@@ -10,15 +10,20 @@ from .sentences import split_sentences
 
 _USERS = (
     r"(?:me|us|them|people|every(?:one|body)|whoever calls"
-    r"|(?:the )?(?:users?|callers?|customers?|guests?|visitors?|students?|listeners?|patients?|clients?|players?))"
+    r"|(?:the )?(?:users?|callers?|customers?|guests?|visitors?|students?|listeners?|patients?"
+    r"|clients?|players?))"
 )
 _GREETING = re.compile(
     r"(?i)\b(?:greet|welcome|begin|start|open|answer)\b[^.\"“]{0,50}?\b(?:with|saying)\s*"
     r"[\"“](?P<line>[^\"”]+)[\"”]"
 )
 # "greet everybody with Namaste"
-_GREETING_WORD = re.compile(rf"\b(?i:greet|welcome) {_USERS} with (?:an? )?(?P<word>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)")
-_CLOSING = re.compile(r"(?i)\b(?:end|finish|close)\b[^.\"“]{0,50}?\b(?:with|saying)\s*[\"“](?P<line>[^\"”]+)[\"”]")
+_GREETING_WORD = re.compile(
+    rf"\b(?i:greet|welcome) {_USERS} with (?:an? )?(?P<word>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
+)
+_CLOSING = re.compile(
+    r"(?i)\b(?:end|finish|close)\b[^.\"“]{0,50}?\b(?:with|saying)\s*[\"“](?P<line>[^\"”]+)[\"”]"
+)
 _OFTEN = re.compile(
     r"(?i)\b(?:say|shout|use|add|exclaim)\s*[\"“](?P<line>[^\"”]+)[\"”][^.]{0,20}?"
     r"\b(?:a lot|often|sometimes|all the time|now and then|whenever|constantly)"
@@ -27,23 +32,38 @@ _ADDRESS = re.compile(
     rf"(?i)\b(?:call|address) {_USERS} (?:as )?[\"“']?(?P<name>[a-z][\w -]{{1,20}}?)[\"”']?(?=[.,;]| and\b|$)"
 )
 _NAME_FIRST = re.compile(
-    r"(?i)\b(?:always |first |begin by |start by )+(?:ask(?:ing)?|find(?:ing)? out) (?:\w+ )?(?:for )?(?:the|their|his|her|my|a)"
-    r" (?:\w+'s )?name|\bask (?:\w+ )?(?:for )?(?:the|their|my|a) (?:\w+'s )?name (?:first|before|at the (?:start|beginning))"
+    r"(?i)\b(?:always |first |begin by |start by )+(?:ask(?:ing)?|find(?:ing)? out) (?:\w+ "
+    r")?(?:for )?(?:the|their|his|her|my|a)"
+    r" (?:\w+'s )?name|\bask (?:\w+ )?(?:for )?(?:the|their|my|a) (?:\w+'s )?name (?:first"
+    r"|before|at the (?:start|beginning))"
 )
 _TABOO = re.compile(
     r"(?i)\b(?:never|do not|don't|refuse to|must not|may not|not allowed to|avoid)"
-    r" (?:ever )?(?:talk(?:ing)?(?: about)?|speak(?:ing)?(?: about| of)?|discuss(?:ing)?|mention(?:ing)?|answer(?:ing)? questions (?:about|on)|give|giving)"
+    r" (?:ever )?(?:talk(?:ing)?(?: about)?|speak(?:ing)?(?: about| of)?|discuss(?:ing)?"
+    r"|mention(?:ing)?|answer(?:ing)? questions (?:about|on)|give|giving)"
     r" (?P<what>[^.;]+?)(?=[.;]|$| with | to (?:the )?(?:users?|customers?|callers?|children))"
 )
-_BANNED = re.compile(r"(?i)\b(?:never|do not|don't) (?:say|use(?: the words?)?) [\"“']?(?P<what>[\w' ]{2,30}?)[\"”']?(?=[.,;]|$)")
-_NO_APOLOGY = re.compile(r"(?i)\b(?:never|do not|don't) (?:ever )?(?:apologi[sz]e|say (?:you're |that you are )?[\"“']?sorry)")
-_SORRY = re.compile(r"(?i), i'm sorry(?=[.!?])|\b(?:i'm|i am) (?:so |very |really )?sorry(?: about that| to hear that| for that)?(?:, but)?[,.]?\s*|,? sorry\b|\bsorry(?: about that)?[,.]\s*|,? i'm afraid\b")
+_BANNED = re.compile(
+    r"(?i)\b(?:never|do not|don't) (?:say|use(?: the words?)?) [\"“']?(?P<what>[\w' "
+    r"]{2,30}?)[\"”']?(?=[.,;]|$)"
+)
+_NO_APOLOGY = re.compile(
+    r"(?i)\b(?:never|do not|don't) (?:ever )?(?:apologi[sz]e|say (?:you're |that you are )?[\"“']?sorry)"
+)
+_SORRY = re.compile(
+    r"(?i), i'm sorry(?=[.!?])|\b(?:i'm|i am) (?:so |very |really )?sorry(?: about that| to "
+    r"hear that| for that)?(?:, but)?[,.]?\s*|,? sorry\b|\bsorry(?: about that)?[,.]\s*|,? i'm "
+    r"afraid\b"
+)
 _SHORT = re.compile(
-    r"(?i)\b(?:(?:in|with|at most|no more than|maximum|max|never more than) (?P<one>one|a single|two|three|1|2|3)(?: short| brief)? sentences?"
-    r"|(?P<brief>one-sentence|single-sentence|(?:be|are|keep (?:it|answers|replies)) (?:very |extremely )?(?:brief|blunt and short|short and blunt)|few words))"
+    r"(?i)\b(?:(?:in|with|at most|no more than|maximum|max|never more than) (?P<one>one|a "
+    r"single|two|three|1|2|3)(?: short| brief)? sentences?"
+    r"|(?P<brief>one-sentence|single-sentence|(?:be|are|keep (?:it|answers|replies)) (?:very "
+    r"|extremely )?(?:brief|blunt and short|short and blunt)|few words))"
 )
 _ASKS_BACK = re.compile(
-    r"(?i)\b(?:always |often )?(?:end|finish|close) (?:\w+ ){0,3}with a question|\b(?:always )?ask (?:\w+ )?a question (?:back|in return|at the end)"
+    r"(?i)\b(?:always |often )?(?:end|finish|close) (?:\w+ ){0,3}with a question|\b(?:always "
+    r")?ask (?:\w+ )?a question (?:back|in return|at the end)"
 )
 _COUNTS = {"one": 1, "a single": 1, "1": 1, "two": 2, "2": 2, "three": 3, "3": 3}
 # a sentence that only leads to the next one counts with it
@@ -54,9 +74,9 @@ _LEADS = re.compile(r"(?i)\b(?:this|that)\W*$|^.{0,12}$")
 class Wishes:
     """What a prompt asks for; a field that is empty or 0 is not asked for.
 
-    `greeting` is the whole greeting and `hail` its first word; `often` a catchphrase; `closing` ends each reply;
-    `address` is how the user is called; `taboos` are subjects not to talk about; `banned` are words never said;
-    `sentences` is the most that a reply may have.
+    `greeting` is the whole greeting and `hail` its first word; `often` a catchphrase; `closing` ends each
+    reply; `address` is how the user is called; `taboos` are subjects not to talk about; `banned` are words
+    never said; `sentences` is the most that a reply may have.
     """
 
     greeting: str = ""
@@ -134,7 +154,11 @@ def _line(pattern: re.Pattern[str], prompt: str, group: str = "line") -> str:
 def _parts(text: str) -> list[str]:
     """Return the subjects of "politics, religion or money"."""
     parts = re.split(r",\s*(?:or |and )?|\s+(?:or|and)\s+", text)
-    return [re.sub(r"(?i)^(?:about|any|anything about|the) ", "", part.strip(" \"'“”")) for part in parts if part.strip()]
+    return [
+        re.sub(r"(?i)^(?:about|any|anything about|the) ", "", part.strip(" \"'“”"))
+        for part in parts
+        if part.strip()
+    ]
 
 
 def _ended(line: str) -> str:

@@ -1,4 +1,4 @@
-"""A teacher's lesson: it explains, sets exercises, takes answers, gives hints, and goes at the learner's level."""
+"""A teacher's lesson: explanations, exercises, hints and answers, at the learner's level."""
 
 from __future__ import annotations
 
@@ -23,22 +23,57 @@ MAX_LEVEL = 3
 _TRIES = 2
 _WISH = re.compile(
     r"\b(?:exercises?|problems?|tasks?|quiz|quizzes|test me|examine me|practi[sc]e|drills?|homework question"
-    r"|(?:ask|give|set|try)(?: me| us)? (?:a|another|one|some|more|the next|an easy|a hard|an easier|a harder|something)?"
+    r"|(?:ask|give|set|try)(?: me| us)? (?:a|another|one|some|more|the next|an easy|a hard|an "
+    r"easier|a harder|something)?"
     r" ?(?:questions?|one|ones|sums?|more|easier|harder|easy|hard|equations?|fractions?)"
-    r"|next (?:one|question|exercise)|another one|one more|something (?:to solve|to calculate|harder|easier))\b"
-    r"|^(?:next|another|again|more|harder|easier|a harder one|an easier one|too easy|too hard|start|begin|let us (?:start|begin|go))$"
+    r"|next (?:one|question|exercise)|another one|one more|something (?:to solve|to calculate"
+    r"|harder|easier))\b"
+    r"|^(?:next|another|again|more|harder|easier|a harder one|an easier one|too easy|too hard"
+    r"|start|begin|let us (?:start|begin|go))$"
 )
-_YES = re.compile(r"^(?:yes|yeah|yep|sure|okay|ok|please|of course|go on|go ahead|ready|i am ready|why not|gladly|absolutely|let us do it)(?: please| sure)*$")
+_YES = re.compile(
+    r"^(?:yes|yeah|yep|sure|okay|ok|please|of course|go on|go ahead|ready|i am ready|why not"
+    r"|gladly|absolutely|let us do it)(?: please| sure)*$"
+)
 _OFFERED = re.compile(r"(?:exercise|another one|one more|try one|harder one)[^?]*\?$")
 _HARDER = re.compile(r"\b(?:harder|more difficult|too easy|tougher|challenge)\b")
 _EASIER = re.compile(r"\b(?:easier|simpler|too hard|too difficult|easy one|an easy)\b")
-_HELP = re.compile(r"\b(?:hint|help|how do (?:i|you|we) (?:do|solve|start|begin)|i am stuck|do not know|no idea|do not understand|not sure|no clue|cannot do)\b")
-_GIVE_UP = re.compile(r"\b(?:give up|(?:tell|show) me the (?:answer|solution)|what is (?:it|the (?:right )?(?:answer|solution))(?: then)?$|^the (?:answer|solution)|solve it|pass|skip)\b")
+_HELP = re.compile(
+    r"\b(?:hint|help|how do (?:i|you|we) (?:do|solve|start|begin)|i am stuck|do not know|no "
+    r"idea|do not understand|not sure|no clue|cannot do)\b"
+)
+_GIVE_UP = re.compile(
+    r"\b(?:give up|(?:tell|show) me the (?:answer|solution)|what is (?:it|the (?:right "
+    r")?(?:answer|solution))(?: then)?$|^the (?:answer|solution)|solve it|pass|skip)\b"
+)
 _REPEAT = re.compile(r"\b(?:repeat|again|what was (?:the|it)|say that|the question|read it)\b")
-_LOST = re.compile(r"\b(?:do not (?:understand|get)|did not (?:understand|get)|i am (?:lost|confused)|too (?:hard|fast|difficult)|explain (?:it|that)(?: again| once more| more simply)?|not clear|example|show me how|in simple(?:r)? words|more simply|simpler)\b")
-_EXPLAIN = re.compile(r"\b(?:explain|what (?:is|are|does|do)|how (?:do|does|can|to)|teach|show|help|tell|learn|understand|about|with|remind|go over|revise|difference)\b")
-_RIGHT = re.compile(r"\b(?:(?:was|is) (?:it|that|my answer) (?:right|correct|wrong|true)|did i get (?:it|that)(?: right)?|am i right)\b")
-_FRACTION_WORDS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12}
+_LOST = re.compile(
+    r"\b(?:do not (?:understand|get)|did not (?:understand|get)|i am (?:lost|confused)|too "
+    r"(?:hard|fast|difficult)|explain (?:it|that)(?: again| once more| more simply)?|not clear"
+    r"|example|show me how|in simple(?:r)? words|more simply|simpler)\b"
+)
+_EXPLAIN = re.compile(
+    r"\b(?:explain|what (?:is|are|does|do)|how (?:do|does|can|to)|teach|show|help|tell|learn"
+    r"|understand|about|with|remind|go over|revise|difference)\b"
+)
+_RIGHT = re.compile(
+    r"\b(?:(?:was|is) (?:it|that|my answer) (?:right|correct|wrong|true)|did i get (?:it"
+    r"|that)(?: right)?|am i right)\b"
+)
+_FRACTION_WORDS = {
+    "half": 2,
+    "halves": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+    "twelfth": 12,
+}
 _PART = re.compile(rf"\b(?:(\d+)|a|an|one) ({'|'.join(_FRACTION_WORDS)})s?\b|(\d+) ?(?:/|over) ?(\d+)")
 _PRAISE = ("Right! {told}", "Exactly. {told}", "Correct, well done. {told}", "Yes, that's it. {told}")
 _WRONG = ("Not quite. {hint} Try once more.", "Almost, but no. {hint} What do you get now?")
@@ -85,7 +120,11 @@ class Exercises:
         if turn.search(_RIGHT) and open_ and not open_.done:
             return f"You haven't answered it yet. {open_.ask}"
         if turn.search(_RIGHT) and open_:
-            return "Yes, your last answer was right." if open_.right else f"No. The answer is this: {open_.solution}"
+            return (
+                "Yes, your last answer was right."
+                if open_.right
+                else f"No. The answer is this: {open_.solution}"
+            )
         wants = turn.search(_WISH) or (turn.search(_YES) and _OFFERED.search(_last(talk)))
         if wants and not (topic and turn.search(re.compile(r"\b(?:explain|understand)\b"))):
             return self._set(turn, topic, talk)
@@ -100,7 +139,12 @@ class Exercises:
         if self._subject != "mathematics":
             return ""
         text = f" {turn.bare} "
-        named = [(len(name), topic) for topic, about in self._topics.items() for name in about["names"] if f" {name} " in text]
+        named = [
+            (len(name), topic)
+            for topic, about in self._topics.items()
+            for name in about["names"]
+            if f" {name} " in text
+        ]
         return max(named)[1] if named else ""
 
     def _again(self, talk: Talk) -> str:
@@ -113,20 +157,36 @@ class Exercises:
 
     def _set(self, turn: Turn, topic: str, talk: Talk) -> str:
         level = _level(talk)
-        level += 1 if turn.search(_HARDER) and level < MAX_LEVEL else -1 if turn.search(_EASIER) and level > 1 else 0
+        level += (
+            1
+            if turn.search(_HARDER) and level < MAX_LEVEL
+            else -1
+            if turn.search(_EASIER) and level > 1
+            else 0
+        )
         last = talk.state.exercise
         chance = talk.chance()
         if self._subject != "mathematics":
             return self._quiz(last, talk)
-        topic = topic or (last.topic if last and last.topic in _MAKERS else "") or chance.choice(_FIRST_TOPICS)
+        topic = (
+            topic or (last.topic if last and last.topic in _MAKERS else "") or chance.choice(_FIRST_TOPICS)
+        )
         made = _MAKERS[topic](chance, level)
         about = self._topics[topic]
-        talk.note(exercise=Exercise(topic, made.ask, str(made.answer), f"{_spoken(made.answer)}.", about["hint"], level=level))
-        return talk.line("exercise", ("Here is one. {ask}", "Try this. {ask}", "All right. {ask}"), ask=made.ask)
+        talk.note(
+            exercise=Exercise(
+                topic, made.ask, str(made.answer), f"{_spoken(made.answer)}.", about["hint"], level=level
+            )
+        )
+        return talk.line(
+            "exercise", ("Here is one. {ask}", "Try this. {ask}", "All right. {ask}"), ask=made.ask
+        )
 
     def _quiz(self, last: Exercise | None, talk: Talk) -> str:
         asked = last.seen if last else ()
-        fresh = [k for k in range(len(self._questions)) if k not in asked] or list(range(len(self._questions)))
+        fresh = [k for k in range(len(self._questions)) if k not in asked] or list(
+            range(len(self._questions))
+        )
         if not fresh:
             return ""
         number = talk.chance().choice(fresh)
@@ -153,10 +213,15 @@ class Exercises:
         if exercise.topic:
             given = _number(turn)
             return None if given is None else given == Fraction(exercise.answer)
-        asks = turn.question and re.match(r"(?:what|where|when|why|how|who|which|do|does|can|could|explain|tell)\b", turn.ask)
+        asks = turn.question and re.match(
+            r"(?:what|where|when|why|how|who|which|do|does|can|could|explain|tell)\b", turn.ask
+        )
         if asks:
             return None
-        if any(re.search(rf"\b{re.escape(word)}", f"{turn.plain} {with_digits(turn.plain)}") for word in exercise.answer.split("|")):
+        if any(
+            re.search(rf"\b{re.escape(word)}", f"{turn.plain} {with_digits(turn.plain)}")
+            for word in exercise.answer.split("|")
+        ):
             return True
         # a few words that ask for nothing are an answer
         help_ = turn.search(_HELP) or turn.search(_GIVE_UP) or turn.search(_WISH) or turn.search(_LOST)
@@ -200,7 +265,13 @@ def _number(turn: Turn) -> Fraction | None:
         return Fraction(above, below) if below else None
     numbers = re.findall(r"-?\d+(?:\.\d+)?", text)
     # "is it five?" asks whether an answer is right; "what is five times six?" is another question
-    another = re.search(r"\b(?:times|plus|divided|root|squared|percent of|\d of \d|how many|how much|what is \d)|\b(?:thirds|quarters|half) of \d", text)
+    another = re.search(
+        (
+            r"\b(?:times|plus|divided|root|squared|percent of|\d of \d|how many|how much|what is \d)"
+            r"|\b(?:thirds|quarters|half) of \d"
+        ),
+        text,
+    )
     return Fraction(numbers[-1]) if numbers and not another else None
 
 
@@ -211,7 +282,11 @@ def _spoken(value: Fraction) -> str:
         return f"{float(value):g}"
     names = {below: word for word, below in reversed(_FRACTION_WORDS.items())}
     name = names.get(value.denominator, "")
-    return f"{value.numerator} {name}{'s' if value.numerator > 1 and name != 'half' else ''}" if name else f"{value.numerator} over {value.denominator}"
+    return (
+        f"{value.numerator} {name}{'s' if value.numerator > 1 and name != 'half' else ''}"
+        if name
+        else f"{value.numerator} over {value.denominator}"
+    )
 
 
 def _addition(chance: random.Random, level: int) -> _Made:
@@ -260,14 +335,24 @@ def _equations(chance: random.Random, level: int) -> _Made:
 
 def _squares(chance: random.Random, level: int) -> _Made:
     a = chance.randint(3, 6 + 3 * level)
-    return _Made(f"What is {a} squared?", Fraction(a * a)) if chance.random() < 0.5 else _Made(f"What is the square root of {a * a}?", Fraction(a))
+    return (
+        _Made(f"What is {a} squared?", Fraction(a * a))
+        if chance.random() < 0.5
+        else _Made(f"What is the square root of {a * a}?", Fraction(a))
+    )
 
 
 def _areas(chance: random.Random, level: int) -> _Made:
     a, b = chance.randint(3, 9), chance.randint(4, 8 + 4 * level)
     if level > 1 and chance.random() < 0.5:
-        return _Made(f"A rectangle is {a} meters wide and {b} meters long. How many meters is it around?", Fraction(2 * (a + b)))
-    return _Made(f"A rectangle is {a} meters wide and {b} meters long. How many square meters is its area?", Fraction(a * b))
+        return _Made(
+            f"A rectangle is {a} meters wide and {b} meters long. How many meters is it around?",
+            Fraction(2 * (a + b)),
+        )
+    return _Made(
+        f"A rectangle is {a} meters wide and {b} meters long. How many square meters is its area?",
+        Fraction(a * b),
+    )
 
 
 def _decimals(chance: random.Random, level: int) -> _Made:
@@ -289,10 +374,19 @@ def _averages(chance: random.Random, level: int) -> _Made:
 
 
 _MAKERS: dict[str, Make] = {
-    "addition": _addition, "subtraction": _subtraction, "multiplication": _multiplication, "division": _division,
-    "fractions": _fractions, "percentages": _percentages, "equations": _equations, "squares": _squares, "areas": _areas,
-    "decimals": _decimals, "negatives": _negatives, "averages": _averages,
-}  # fmt: skip
+    "addition": _addition,
+    "subtraction": _subtraction,
+    "multiplication": _multiplication,
+    "division": _division,
+    "fractions": _fractions,
+    "percentages": _percentages,
+    "equations": _equations,
+    "squares": _squares,
+    "areas": _areas,
+    "decimals": _decimals,
+    "negatives": _negatives,
+    "averages": _averages,
+}
 _FIRST_TOPICS = ("addition", "multiplication", "division", "percentages", "equations")
 
 

@@ -146,7 +146,9 @@ class Knowledge:
         kinds = ("countries", "animals", "planets", "elements", "colours")
         named = [name for kind in kinds for name in self._data[kind]] + [*self.capitals.values()]
         words = {word for name in named for word in re.findall(r"[a-z]+", name.lower())}
-        return frozenset(words - {"the", "and", "city", "new", "of", "united", "south", "north", "lead", "duck", "turtle"})
+        return frozenset(
+            words - {"the", "and", "city", "new", "of", "united", "south", "north", "lead", "duck", "turtle"}
+        )
 
     @property
     def riddles(self) -> list[list[str]]:

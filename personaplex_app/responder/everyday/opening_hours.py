@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..facts import Brief
 from ..lexicon import WEEK
 from ..memory import Sentence
+from ..numbers import word_list
 from .contract import Reply, Talk, reply
 from .spoken_numbers import with_digits
 from .turn import Turn
@@ -20,7 +21,8 @@ _AT = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]\.?m\.?\b)?|noon|midday|midnight)"
 _PARTS = re.compile(
     rf"\b(?P<shut>closed|shut|no \w+) (?:on |every )*(?P<off>{_DAYS})"
     rf"|\bexcept (?:on )?(?P<but>{_DAYS})"
-    rf"|\b(?P<from>{_AT}) ?(?:to|until|till|-|–|and|through) ?(?P<to>{_AT})(?!\d| ?(?:days|weeks|years|months|hours|minutes))"
+    rf"|\b(?P<from>{_AT}) ?(?:to|until|till|-|–|and|through) ?(?P<to>{_AT})(?!\d| ?(?:days"
+    rf"|weeks|years|months|hours|minutes))"
     rf"|\b(?P<edge>opens?|closes?)\b(?: daily| every day| at| on {_DAYS})* (?P<at>{_AT})"
     rf"|\b(?:(?:on )?(?P<late>{_DAY}) (?:at|until|till) (?P<until>{_AT}))"
     rf"|\b(?P<days>{_DAYS}|weekdays|weekends?|daily|every day|seven days a week)\b",
@@ -28,11 +30,13 @@ _PARTS = re.compile(
 _OPENING = re.compile(r"(?i)\b(?:open(?:s|ing)?|hours|closed|closes)\b")
 _ASKED = re.compile(
     r"\b(?:open|opens|opening|close|closes|closed|closing|shut|hours"
-    r"|(?:can|could|may|should) (?:i|we) (?:just |still )?(?:come|stop|drop|swing|pop|visit|be there|turn up|show up)"
+    r"|(?:can|could|may|should) (?:i|we) (?:just |still )?(?:come|stop|drop|swing|pop|visit|be "
+    r"there|turn up|show up)"
     r"|(?:anyone|anybody|somebody|someone|you) (?:be )?(?:there|in)\b(?! (?:a|the) ))"
 )
 _ASKS = re.compile(
-    r"^(?:are|is|do|does|will|can|could|may|when|how (?:early|late|long)|what|which|until|till|from|so you|you)\b"
+    r"^(?:are|is|do|does|will|can|could|may|when|how (?:early|late|long)|what|which|until|till"
+    r"|from|so you|you)\b"
 )
 _CLOSED = re.compile(r"\b(?:closed|shut|not open)\b")
 _EDGES = (
@@ -61,11 +65,17 @@ _TIME = re.compile(
 # a question on the hours of something else is not one on these
 _OTHER = re.compile(r"\b(?:the|your|a|an) (?P<what>[a-z]+)\b")
 # "and on Monday?" after an answer on opening hours
-_AND_ON = re.compile(rf"^(?:and |what about |how about |or |but )*(?:on |at |in the )?(?:{_DAYS}|weekends?|tomorrow|today)(?: (?:morning|afternoon|evening))?$")
+_AND_ON = re.compile(
+    rf"^(?:and |what about |how about |or |but )*(?:on |at |in the )?(?:{_DAYS}|weekends?"
+    rf"|tomorrow|today)(?: (?:morning|afternoon|evening))?$"
+)
 _BREAK = re.compile(r"\bfor (?:lunch|dinner|a break|the holidays|christmas|easter|holidays?)\b")
 _OURS = frozenset(
-    "shop store place office practice clinic surgery museum restaurant salon studio gym library workshop hotel"
-    " desk day days morning evening afternoon weekend week hours time times opening next bank pharmacy garage".split()
+    word_list("""
+    shop store place office practice clinic surgery museum restaurant salon studio gym  library workshop
+    hotel  desk day days morning evening afternoon weekend week hours time times opening next bank
+    pharmacy garage
+    """)
 )
 Span = tuple[float, float]
 
@@ -236,7 +246,10 @@ class OpeningHours:
         else:
             begins = f"{_clock(span[0])} to {_clock(span[1])}"
             state = "open" if is_open else "closed"
-            said = f"{verdict}, {f'we are {state} {when}: ' if when else ''}on {WEEK[day].capitalize()}s we're open from {begins}."
+            said = (
+                f"{verdict}, {f'we are {state} {when}: ' if when else ''}on {WEEK[day].capitalize()}s "
+                f"we're open from {begins}."
+            )
         if when:
             said += " That is by the clock of the computer I run on."
         return reply(said, True)

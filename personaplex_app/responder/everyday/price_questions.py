@@ -1,4 +1,4 @@
-"""Questions that a role's prices answer only after some computing: totals, the cheaper one, what is enough."""
+"""Questions that a role's prices answer after some computing: totals, the cheaper one, what is enough."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .spoken_numbers import with_digits
 from .turn import Turn
 
 _TOTAL = re.compile(
-    r"\b(?:how much|what (?:do|does|will|would|is|are|comes?)\b.*\b(?:costs?|pay|come to|price|total|charge|owe)"
-    r"|what (?:is|will|would) (?:that|it|the total)|price of|cost of|what (?:comes|makes)|together|altogether|in total"
+    r"\b(?:how much|what (?:do|does|will|would|is|are|comes?)\b.*\b(?:costs?|pay|come to|price"
+    r"|total|charge|owe)"
+    r"|what (?:is|will|would) (?:that|it|the total)|price of|cost of|what (?:comes|makes)"
+    r"|together|altogether|in total"
     r"|what (?:would|will|do|does) .* (?:cost|pay|be|make)|what is that)\b"
 )
 _COMPARED: tuple[tuple[re.Pattern[str], Callable[..., Item], str], ...] = (
@@ -25,7 +27,8 @@ _COMPARED: tuple[tuple[re.Pattern[str], Callable[..., Item], str], ...] = (
     ),
     (
         re.compile(
-            r"\b(?:most expensive|more expensive|dear(?:er|est)|pric(?:i)?er|priciest|costs? (?:the )?(?:more|most)|costliest|highest price)\b"
+            r"\b(?:most expensive|more expensive|dear(?:er|est)|pric(?:i)?er|priciest|costs? (?:the "
+            r")?(?:more|most)|costliest|highest price)\b"
         ),
         max,
         "expensive",
@@ -80,7 +83,10 @@ class PriceQuestions:
             low, high = sorted(items, key=lambda item: item.cents)
             more = amount(high.cents - low.cents, high.currency)
             return reply(
-                f"{_the(high)} {_is(high)} {more} more than {_the(low, True)}: {_priced(low)}, and {_priced(high)}.",
+                (
+                    f"{_the(high)} {_is(high)} {more} more than {_the(low, True)}: {_priced(low)}, and "
+                    f"{_priced(high)}."
+                ),
                 True,
             )
         if not how:
@@ -91,7 +97,10 @@ class PriceQuestions:
             word = f"{how[1]}er" if how[1] == "cheap" else f"more {how[1]}"
             other = next(item for item in items if item is not chosen)
             return reply(
-                f"{_the(chosen)} {_is(chosen)} {word}, at {amount(chosen.cents, chosen.currency)}{_rest(chosen)}; {_priced(other)}.",
+                (
+                    f"{_the(chosen)} {_is(chosen)} {word}, at "
+                    f"{amount(chosen.cents, chosen.currency)}{_rest(chosen)}; {_priced(other)}."
+                ),
                 True,
             )
         word = f"{how[1]}est" if how[1] == "cheap" else f"most {how[1]}"
@@ -129,13 +138,19 @@ class PriceQuestions:
         of_unit = unit and re.search(rf"\b(\d+) {singular(unit['unit'])}s?\b", form)
         if unit and unit["unit"] == "person":
             of_unit = re.search(
-                r"\b(?:for|of) (\d+)(?: people| persons| of us| adults)?\b(?! \w)|\b(?:(\d+) (?:people|persons|of us))",
+                (
+                    r"\b(?:for|of) (\d+)(?: people| persons| of us| adults)?\b(?! \w)|\b(?:(\d+) (?:people"
+                    r"|persons|of us))"
+                ),
                 form,
             )
         if of_unit:
             return int(next(group for group in of_unit.groups() if group))
         paired = re.search(
-            rf"\b(\d+) (?:pairs?|sets?|glass\w*|cups?|bottles?|pieces?|portions?|of the|of your) (?:of )?(?:the )?(?:\w+ ){{0,2}}{re.escape(item.words[-1])}",
+            (
+                rf"\b(\d+) (?:pairs?|sets?|glass\w*|cups?|bottles?|pieces?|portions?|of the|of your) (?:of "
+                rf")?(?:the )?(?:\w+ ){{0,2}}{re.escape(item.words[-1])}"
+            ),
             form,
         )
         return int(paired[1]) if paired else mention.count or self._lone_count(form)

@@ -10,33 +10,71 @@ import numpy as np
 
 from ...yaml_fields import load_yaml
 from ..lexicon import Lexicon, kind_of
+from ..numbers import word_list
 from ..sentence_encoder import SentenceEncoder
 from .contract import Reply, Talk, reply
 from .price_list import singular
 from .turn import Turn
 
 QUESTIONS_FILE = Path(__file__).with_name("questions.yaml")
-# similarity from which two questions are the same, and from which they are if they also ask for the same kind of
-# thing and share a word
+# similarity from which two questions are the same, and from which they are if they also ask for the same
+# kind of thing and share a word
 SAME = 0.8
 LIKELY_SAME = 0.62
 # without an encoder, so much of both questions' words must be the same
 _SAME_WORDS = 0.75
 # what makes two questions differ, however alike they are otherwise
 _TELLING = frozenset(
-    "large small long short tall deep hot cold fast slow heavy light old young near far first second third last most least more"
-    " north south east west start end begin win lose cause mean difference europe africa asia america australia man woman sun moon"
-    " star day night week month year hundred thousand million two three four five six seven eight nine ten".split()
+    word_list("""
+    large small long short tall deep hot cold fast slow heavy light old young near far first  second
+    third last most least more  north south east west start end begin win lose cause mean difference
+    europe africa asia  america australia man woman sun moon  star day night week month year hundred
+    thousand million two three four five six seven  eight nine ten
+    """)
 )
 _LIKE = {
-    "biggest": "large", "largest": "large", "big": "large", "huge": "large", "smallest": "small", "tiniest": "small",
-    "tallest": "tall", "highest": "tall", "high": "tall", "longest": "long", "shortest": "short", "deepest": "deep",
-    "hottest": "hot", "coldest": "cold", "fastest": "fast", "quickest": "fast", "slowest": "slow", "heaviest": "heavy",
-    "oldest": "old", "youngest": "young", "nearest": "near", "closest": "near", "began": "start", "begin": "start",
-    "begun": "start", "started": "start", "ended": "end", "over": "end", "finish": "end", "finished": "end", "bike": "bicycle",
-    "plane": "airplane", "airplane": "airplane", "aeroplane": "airplane", "gum": "gum", "color": "colour", "vapour": "vapor",
-}  # fmt: skip
-_ASKING = re.compile(r"^(?:and |so |but )?(?:wh\w+|how|is|are|do|does|did|can|which|name|explain|define|tell|in what|at what)\b")
+    "biggest": "large",
+    "largest": "large",
+    "big": "large",
+    "huge": "large",
+    "smallest": "small",
+    "tiniest": "small",
+    "tallest": "tall",
+    "highest": "tall",
+    "high": "tall",
+    "longest": "long",
+    "shortest": "short",
+    "deepest": "deep",
+    "hottest": "hot",
+    "coldest": "cold",
+    "fastest": "fast",
+    "quickest": "fast",
+    "slowest": "slow",
+    "heaviest": "heavy",
+    "oldest": "old",
+    "youngest": "young",
+    "nearest": "near",
+    "closest": "near",
+    "began": "start",
+    "begin": "start",
+    "begun": "start",
+    "started": "start",
+    "ended": "end",
+    "over": "end",
+    "finish": "end",
+    "finished": "end",
+    "bike": "bicycle",
+    "plane": "airplane",
+    "airplane": "airplane",
+    "aeroplane": "airplane",
+    "gum": "gum",
+    "color": "colour",
+    "vapour": "vapor",
+}
+_ASKING = re.compile(
+    r"^(?:and |so |but )?(?:wh\w+|how|is|are|do|does|did|can|which|name|explain|define|tell|in "
+    r"what|at what)\b"
+)
 # about the two who talk, or what they spoke of, and not about the world
 _PERSONAL = re.compile(r"\b(?:you|your|yours|my|mine|me|this|that|these|those|it|he|she|they)\b")
 

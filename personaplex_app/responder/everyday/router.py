@@ -24,7 +24,10 @@ class Router:
         self._vectors = encoder.encode([each for _, sentences in examples for each in sentences])
 
     def route(self, text: str, least: float = 0.0) -> str:
-        """Return the name whose example is nearest to a text, "" when none is near enough, or nearer than `least`."""
+        """Return the name whose example is nearest to a text.
+
+        "" when none is near enough, or nearer than `least`.
+        """
         similarity = self._vectors @ self._encoder.encode([text])[0]
         order = np.argsort(-similarity)
         best = self._names[order[0]]

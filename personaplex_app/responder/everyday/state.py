@@ -65,8 +65,10 @@ class Game:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A teacher's exercise on a topic, "" for a question of another subject. `answer` is a fraction, or the words
-    of which an answer must hold one, with | between them; `tries` counts wrong answers and hints.
+    """A teacher's exercise on a topic, "" for a question of another subject.
+
+    `answer` is a fraction, or the words of which an answer must hold one, with | between them; `tries` counts
+    wrong answers and hints.
     """
 
     topic: str = ""
@@ -83,8 +85,10 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Tale:
-    """A story that is being told: its place in the file, how its hero is introduced and called, and how many of its
-    lines are told. `asked`: the listener was asked what happens next; `told` are the stories begun so far.
+    """A story that is being told: its place in the file, how its hero is introduced and then called.
+
+    `lines` of it are told; `asked`: the listener was asked what happens next; `told` are the stories begun so
+    far.
     """
 
     story: int

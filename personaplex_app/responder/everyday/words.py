@@ -1,7 +1,7 @@
 """What words mean, and their opposites and synonyms, from WordNet.
 
-`words.tsv.gz` has a line for each word: the word, its part of speech, what it means, words like it and opposites.
-`scripts/make_words.py` makes it of WordNet's files; its licence is in `words.LICENSE.txt`.
+`words.tsv.gz` has a line for each word: the word, its part of speech, what it means, words like it and
+opposites. `scripts/make_words.py` makes it of WordNet's files; its licence is in `words.LICENSE.txt`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,49 @@ _MEANING = (
 )
 _OPPOSITE = re.compile(rf"\b(?:opposite|contrary|antonym|reverse) (?:of|for|to) {_WORD}$")
 _SYNONYM = re.compile(
-    rf"\b(?:(?:another|other|a different|different|a better|similar) words? (?:for|to|like)|synonyms? (?:of|for|to)) {_WORD}$"
+    rf"\b(?:(?:another|other|a different|different|a better|similar) words? (?:for|to|like)"
+    rf"|synonyms? (?:of|for|to)) {_WORD}$"
 )
 _PLURAL = re.compile(rf"\bplural (?:form )?(?:of|for) {_WORD}$")
-_ENDINGS = (("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"))
+_ENDINGS = (
+    ("ies", "y"),
+    ("es", ""),
+    ("s", ""),
+    ("ied", "y"),
+    ("ed", ""),
+    ("ed", "e"),
+    ("ing", ""),
+    ("ing", "e"),
+)
 _IRREGULAR = {
-    "mouse": "mice", "goose": "geese", "child": "children", "man": "men", "woman": "women", "tooth": "teeth", "foot": "feet",
-    "ox": "oxen", "person": "people", "leaf": "leaves", "knife": "knives", "life": "lives", "wolf": "wolves", "sheep": "sheep",
-    "fish": "fish", "deer": "deer", "cactus": "cacti", "half": "halves", "shelf": "shelves", "wife": "wives", "die": "dice",
-    "series": "series", "species": "species", "crisis": "crises", "potato": "potatoes", "tomato": "tomatoes", "hero": "heroes",
-}  # fmt: skip
+    "mouse": "mice",
+    "goose": "geese",
+    "child": "children",
+    "man": "men",
+    "woman": "women",
+    "tooth": "teeth",
+    "foot": "feet",
+    "ox": "oxen",
+    "person": "people",
+    "leaf": "leaves",
+    "knife": "knives",
+    "life": "lives",
+    "wolf": "wolves",
+    "sheep": "sheep",
+    "fish": "fish",
+    "deer": "deer",
+    "cactus": "cacti",
+    "half": "halves",
+    "shelf": "shelves",
+    "wife": "wives",
+    "die": "dice",
+    "series": "series",
+    "species": "species",
+    "crisis": "crises",
+    "potato": "potatoes",
+    "tomato": "tomatoes",
+    "hero": "heroes",
+}
 
 
 @dataclass(frozen=True)
@@ -57,10 +90,18 @@ def words(turn: Turn, talk: Talk) -> Reply | None:
         return reply(f"One {found['word']}, many {many}.")
     if found := _OPPOSITE.search(form):
         word = look_up(found["word"])
-        return reply(f"The opposite of {word.name} is {listed([*word.opposites[:2]], 'or')}.") if word and word.opposites else None
+        return (
+            reply(f"The opposite of {word.name} is {listed([*word.opposites[:2]], 'or')}.")
+            if word and word.opposites
+            else None
+        )
     if found := _SYNONYM.search(form):
         word = look_up(found["word"])
-        return reply(f"Other words for {word.name} are {listed([*word.alike])}.") if word and word.alike else None
+        return (
+            reply(f"Other words for {word.name} are {listed([*word.alike])}.")
+            if word and word.alike
+            else None
+        )
     found = next((m for pattern in _MEANING if (m := pattern.search(form))), None)
     word = look_up(found["word"]) if found else None
     return reply(_told(word)) if word else None
@@ -77,7 +118,7 @@ def _line(name: str) -> Word | None:
     at = text.find(f"\n{name}\t")
     if at < 0:
         return None
-    _, kind, meaning, alike, opposites = (text[at + 1 : text.index("\n", at + 1)].split("\t") + ["", ""])[:5]
+    _, kind, meaning, alike, opposites = ([*text[at + 1 : text.index("\n", at + 1)].split("\t"), "", ""])[:5]
     return Word(name, kind, meaning, *(tuple(filter(None, each.split(", "))) for each in (alike, opposites)))
 
 
@@ -90,4 +131,8 @@ def _told(word: Word) -> str:
     name = word.name.capitalize()
     if word.kind == "verb":
         return f"To {word.name} means to {word.meaning}."
-    return f"{name} is {word.meaning}." if word.kind == "noun" and re.match(r"(?:an?|the) ", word.meaning) else f"{name} means {word.meaning}."
+    return (
+        f"{name} is {word.meaning}."
+        if word.kind == "noun" and re.match(r"(?:an?|the) ", word.meaning)
+        else f"{name} means {word.meaning}."
+    )

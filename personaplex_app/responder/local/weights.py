@@ -95,7 +95,7 @@ def fetch(model: HubModel, data: Path, access: HubAccess) -> Path:
 
 @contextmanager
 def telling_of(model: HubModel, folder: Path, remedy: str) -> Iterator[None]:
-    """Make a clear error of whatever keeps a model from being downloaded to `folder`; `remedy` is another way.
+    """Make a clear error of whatever keeps a model from being downloaded; `remedy` is another way.
 
     Raises: EngineUnavailable.
     """
