@@ -62,8 +62,8 @@ _SHORT = re.compile(
     r"|extremely )?(?:brief|blunt and short|short and blunt)|few words))"
 )
 _ASKS_BACK = re.compile(
-    r"(?i)\b(?:always |often )?(?:end|finish|close) (?:\w+ ){0,3}with a question|\b(?:always "
-    r")?ask (?:\w+ )?a question (?:back|in return|at the end)"
+    r"(?i)\b(?:always |often )?(?:end|finish|close) (?:\w+ ){0,3}with a question"
+    r"|\balways ask (?:\w+ )?a question (?:back|in return|at the end)"
 )
 _COUNTS = {"one": 1, "a single": 1, "1": 1, "two": 2, "2": 2, "three": 3, "3": 3}
 # a sentence that only leads to the next one counts with it

@@ -64,6 +64,11 @@ def _measures() -> Measures:
     return Measures()
 
 
+@cache  # the encoder is the process's own, and reading the questions takes long
+def _questions(encoder: SentenceEncoder | None) -> Questions:
+    return Questions(_knowledge().names, encoder)
+
+
 class Everyday:
     """Answers what everybody says, for one role. All that it remembers is in the talk's memory."""
 
@@ -120,7 +125,7 @@ class Everyday:
             self._measures.convert,
             chance,
             letters,
-            Questions(self._knowledge.names, encoder).answer,
+            _questions(encoder).answer,
             self._knowledge.answer,
             words,
         )
