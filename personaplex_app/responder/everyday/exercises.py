@@ -316,8 +316,10 @@ def _fractions(chance: random.Random, level: int) -> _Made:
         below, name = chance.choice(parts)
         whole = below * chance.randint(3, 9)
         return _Made(f"How much is one {name} of {whole}?", Fraction(whole, below))
-    (one, first), (two, second) = chance.sample(parts[: 3 + level], 2)
-    return _Made(f"How much is one {first} plus one {second}?", Fraction(1, one) + Fraction(1, two))
+    first, second = chance.sample(parts[: 3 + level], 2)
+    return _Made(
+        f"How much is one {first[1]} plus one {second[1]}?", Fraction(1, first[0]) + Fraction(1, second[0])
+    )
 
 
 def _percentages(chance: random.Random, level: int) -> _Made:

@@ -52,7 +52,8 @@ _MEANS = re.compile(
     r"english$|\b(?:meaning|translation) of (?P<of>.+)$"
 )
 _SPEAK = re.compile(
-    rf"\b(?:speak|talk|know|understand|switch|change|answer|chat|continue|converse|do you do"
+    rf"\b(?:speak|talk|know|understand|switch|change|answer|chat|continue|converse"
+    r"|do you do|(?:do|have) (?:this|it)"
     rf"|someone|somebody|anyone|anybody|rather|only|prefer)\b.*\b(?:{_LANGUAGE}|{_OTHER})\b"
     rf"|^(?:in |please )?{_LANGUAGE.replace('language', 'alone')}$|^(?:tell|say|read"
     rf"|explain)(?: me| it| that| us)? (?:it )?in {_LANGUAGE.replace('language', 'told')}$"

@@ -41,7 +41,10 @@ _UNIT = re.compile(r"\b(?:an?|per|each|for one) (?P<unit>\w+)")
 _POINTING = re.compile(r"\b(?:that|it|this|altogether|in total|together|all of (?:it|that))\b")
 _HALF = re.compile(r"\b(?:half|discount|percent|free|reduced|off)\b")
 # who pays what depends on their age, which only the facts tell
-_AGED = re.compile(r"\b(?:\d+ years? old|(?:he|she|it|child|son|daughter|baby) is \d+|my (?:son|daughter|child|baby|grand\w+))\b")
+_AGED = re.compile(
+    r"\b(?:\d+ years? old|(?:he|she|it|child|son|daughter|baby) is \d+"
+    r"|my (?:son|daughter|child|baby|grand\w+))\b"
+)
 
 
 class PriceQuestions:

@@ -118,8 +118,10 @@ def _line(name: str) -> Word | None:
     at = text.find(f"\n{name}\t")
     if at < 0:
         return None
-    _, kind, meaning, alike, opposites = ([*text[at + 1 : text.index("\n", at + 1)].split("\t"), "", ""])[:5]
-    return Word(name, kind, meaning, *(tuple(filter(None, each.split(", "))) for each in (alike, opposites)))
+    _, *about = text[at + 1 : text.index("\n", at + 1)].split("\t")
+    kind, meaning, *lists = about
+    alike, opposites = (tuple(filter(None, each.split(", "))) for each in [*lists, "", ""][:2])
+    return Word(name, kind, meaning, alike, opposites)
 
 
 @cache
