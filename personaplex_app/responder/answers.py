@@ -77,7 +77,7 @@ _AS_CLOSE = 0.12
 # "is it expensive?" is for the user to judge
 _JUDGES = re.compile(r"(?i)\b(?:expensive|cheap|dear|far|long|big|good|nice|busy|hard|difficult|worth)\b")
 # what is less alike is told as what comes closest, after saying plainly that the answer is not known
-_FAR = 0.33
+_FAR = 0.2
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 

@@ -33,6 +33,7 @@ _PHRASES = tuple(
         (rf"\bdivide ({_N}) by ({_N})", r"\1 / \2"),
         (rf"\b({_N}) ?(?:%|percent|per cent) (?:of|off?) ({_N})", r"(\1 / 100 * \2)"),
         (rf"\b(?:the )?square root of ({_N})", r"sqrt(\1)"),
+        (rf"\b(?:the )?square of ({_N})", r"(\1 ** 2)"),
         (rf"\b(?:the )?average of ({_N}),? and ({_N})", r"((\1 + \2) / 2)"),
         (rf"\b(?:one |a )?half (?:of )?({_N})", r"(\1 / 2)"),
         (rf"\b(\d+) (?:quarters|fourths) of ({_N})", r"(\1 / 4 * \2)"),

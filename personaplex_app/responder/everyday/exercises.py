@@ -13,6 +13,7 @@ from typing import Any
 
 from ...yaml_fields import load_yaml
 from .contract import Reply, Talk, reply
+from .fractions_said import NAMES, PART, said
 from .spoken_numbers import with_digits
 from .state import Exercise
 from .turn import Turn
@@ -60,21 +61,16 @@ _RIGHT = re.compile(
     r"\b(?:(?:was|is) (?:it|that|my answer) (?:right|correct|wrong|true)|did i get (?:it"
     r"|that)(?: right)?|am i right)\b"
 )
-_FRACTION_WORDS = {
-    "half": 2,
-    "halves": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "seventh": 7,
-    "eighth": 8,
-    "ninth": 9,
-    "tenth": 10,
-    "twelfth": 12,
-}
-_PART = re.compile(rf"\b(?:(\d+)|a|an|one) ({'|'.join(_FRACTION_WORDS)})s?\b|(\d+) ?(?:/|over) ?(\d+)")
+# "I think it's twelve", but not "count to twelve"
+_BARE_NUMBER = re.compile(
+    r"(?:(?:i think|i guess|i say|i get|i got|i mean|i meant|maybe|perhaps|um+|uh+|hm+|well|so|then|okay"
+    r"|ok|oh|ah|no|yes|sorry|wait|it is|that is|is it|is that|it would be|would it be|that makes"
+    r"|that would be|the answer is|my answer is|x is|x equals"
+    r"|equals|is|could it be|and|it must be|about) )*(?P<number>-?\d+(?:\.\d+)?)"
+    r"(?: (?:square )?(?:meters?|metres?|percent|right|i think|i guess|maybe|is it|is that right|or))*$"
+)
+# a sum is computed, and not explained
+_COMPUTES = re.compile(r"\d|\b(?:half|third|quarter)s? as an?\b")
 _PRAISE = ("Right! {told}", "Exactly. {told}", "Correct, well done. {told}", "Yes, that's it. {told}")
 _WRONG = ("Not quite. {hint} Try once more.", "Almost, but no. {hint} What do you get now?")
 _NEXT = ("Shall we do another one?", "Shall I give you a harder one?", "Would you like one more exercise?")
@@ -128,7 +124,7 @@ class Exercises:
         wants = turn.search(_WISH) or (turn.search(_YES) and _OFFERED.search(_last(talk)))
         if wants and not (topic and turn.search(re.compile(r"\b(?:explain|understand)\b"))):
             return self._set(turn, topic, talk)
-        if topic and turn.search(_EXPLAIN) and not re.search(r"\d", with_digits(turn.ask)):
+        if topic and turn.search(_EXPLAIN) and not _COMPUTES.search(with_digits(turn.ask)):
             talk.note(exercise=Exercise(topic, done=True, level=_level(talk)))
             return f"{self._topics[topic]['explain']} Shall I give you an exercise on that?"
         if turn.search(_LOST):
@@ -259,34 +255,17 @@ def _level(talk: Talk) -> int:
 def _number(turn: Turn) -> Fraction | None:
     """Return the number that a turn gives as an answer, None where it gives none."""
     text = re.sub(r"\bminus (?=\d)|\bnegative (?=\d)", "-", with_digits(turn.plain))
-    if part := _PART.search(text):
+    if turn.words <= 8 and (part := PART.search(text)):
         above = int(part[3] or part[1] or 1)
-        below = int(part[4]) if part[4] else _FRACTION_WORDS[part[2]]
+        below = int(part[4]) if part[4] else NAMES[part[2]]
         return Fraction(above, below) if below else None
-    numbers = re.findall(r"-?\d+(?:\.\d+)?", text)
-    # "is it five?" asks whether an answer is right; "what is five times six?" is another question
-    another = re.search(
-        (
-            r"\b(?:times|plus|divided|root|squared|percent of|\d of \d|how many|how much|what is \d)"
-            r"|\b(?:thirds|quarters|half) of \d"
-        ),
-        text,
-    )
-    return Fraction(numbers[-1]) if numbers and not another else None
+    found = _BARE_NUMBER.match(" ".join(re.sub(r"[,.!?]+(?=\s|$)", " ", text).split()))
+    return Fraction(found["number"]) if found else None
 
 
 def _spoken(value: Fraction) -> str:
-    if value.denominator == 1:
-        return str(value.numerator)
-    if value.denominator in (2, 4, 5, 10, 20, 100) and value > 1:
-        return f"{float(value):g}"
-    names = {below: word for word, below in reversed(_FRACTION_WORDS.items())}
-    name = names.get(value.denominator, "")
-    return (
-        f"{value.numerator} {name}{'s' if value.numerator > 1 and name != 'half' else ''}"
-        if name
-        else f"{value.numerator} over {value.denominator}"
-    )
+    short = value.denominator in (2, 4, 5, 10, 20, 100) and value > 1
+    return f"{float(value):g}" if short else said(value)
 
 
 def _addition(chance: random.Random, level: int) -> _Made:

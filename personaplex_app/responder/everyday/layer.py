@@ -23,6 +23,7 @@ from .control import control, correct, repeats
 from .exercises import Exercises
 from .feelings import Feelings
 from .foreign import foreign
+from .fractions_said import fractions_said
 from .games.table import Games
 from .intents import Intent, answered, load_intents
 from .knowledge import Knowledge
@@ -121,6 +122,7 @@ class Everyday:
         )
         self._general_skills: tuple[Skill, ...] = (
             calendar_facts,
+            fractions_said,
             arithmetic,
             self._measures.convert,
             chance,
@@ -186,7 +188,8 @@ class Everyday:
 
     def _general(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer by general skills and knowledge, unless a note of the role fits the question well."""
-        if turn.question and turn.fits >= _NOTE_FITS:
+        # a teacher's notes name what sums are about
+        if turn.question and turn.fits >= _NOTE_FITS and self._role.style != "tutor":
             return None
         return next((found for skill in self._general_skills if (found := skill(turn, talk))), None)
 
