@@ -57,7 +57,7 @@ _SPEAK = re.compile(
     rf"|someone|somebody|anyone|anybody|rather|only|prefer)\b.*\b(?:{_LANGUAGE}|{_OTHER})\b"
     rf"|^(?:in |please )?{_LANGUAGE.replace('language', 'alone')}$|^(?:tell|say|read"
     rf"|explain)(?: me| it| that| us)? (?:it )?in {_LANGUAGE.replace('language', 'told')}$"
-    r"|\bwhat languages?\b|\bwhich languages?\b|\bhow many languages\b|\btranslat(?:e|or|ion)\b"
+    r"|\b(?:what|which|how many) languages? (?:do|can|are|could) you\b|\btranslat(?:e|or|ion)\b"
 )
 _TEACH = re.compile(rf"\b(?:teach|learn|practi[sc]e|lesson)\b.*\b{_LANGUAGE}\b")
 _POOR = re.compile(

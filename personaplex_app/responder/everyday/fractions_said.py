@@ -23,7 +23,8 @@ _OPERATIONS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
 }  # fmt: skip
 _SUM = re.compile(rf"^(?:what is|how much is|add|and|calculate) ?{_P} ({'|'.join(_OPERATIONS)}) {_P}$")
 _CLAIM = re.compile(
-    rf"^(?:is|check|is it true that|check this) ?{_P} (plus|minus|times|divided by) {_P} (?:is |equals )?{_P}$"
+    rf"^(?:is|check|is it true that|check this) ?{_P} (plus|minus|times|divided by) {_P}"
+    rf" (?:is |equals )?{_P}$"
 )
 _FORM = re.compile(
     rf"\b(?:what is|how much is|convert|write|turn|simplify|reduce) {_P}"
@@ -41,11 +42,8 @@ def fractions_said(turn: Turn, talk: Talk) -> Reply | None:
         value = _computed(found[1], found[2], found[3])
         right = value is not None and value == Fraction(found[4])
         lead = "Yes, that is right" if right else "No"
-        return (
-            value is not None
-            and reply(f"{lead}: {found[1]} {found[2]} {found[3]} is {said(value)}.", True)
-            or None
-        )
+        told = f"{lead}: {found[1]} {found[2]} {found[3]} is {said(value)}." if value is not None else ""
+        return reply(told, True)
     if "/" not in form and "as a" not in form:
         return None
     if found := _SUM.match(form):
