@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from .contract import Reply, Talk, listed, reply
-from .price_list import Item, Mention, amount, mentions, plural, singular
+from .price_list import Item, Mention, amount, mentions, singular
 from .spoken_numbers import with_digits
 from .turn import Turn
 
@@ -190,7 +190,7 @@ def _the(item: Item, within: bool = False) -> str:
 
 
 def _is(item: Item) -> str:
-    return "are" if item.name == plural(item.name) and not item.name.endswith("ss") else "is"
+    return "are" if re.search(r"[^su]s$", item.name) else "is"
 
 
 def _rest(item: Item) -> str:
