@@ -63,7 +63,7 @@ def said(value: Fraction) -> str:
     """Return a fraction as it is said, such as "5 sixths"."""
     if value.denominator == 1:
         return str(value.numerator)
-    names = {below: word for word, below in reversed(NAMES.items())}
+    names = {below: word for word, below in reversed([*NAMES.items()])}
     name = names.get(value.denominator, "")
     many = "s" if value.numerator > 1 and name != "half" else ""
     return f"{value.numerator} {name}{many}" if name else f"{value.numerator} over {value.denominator}"

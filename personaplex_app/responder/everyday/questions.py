@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,5 +125,5 @@ class Questions:
 
 
 @cache
-def _load() -> tuple[dict[str, list[str] | str], ...]:
+def _load() -> tuple[dict[str, Any], ...]:
     return tuple(load_yaml(QUESTIONS_FILE))
