@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 SHOP = (
     "You work at Fern & Leaf which is a garden centre and your name is Ole. We are open Monday to Thursday"
-    " from 9 am to 5 pm and Friday from 9 am to 1 pm. A fern is 12 euros, a cactus is 7 euros, soil is 5 euros"
+    " from 9 am to 5 pm and Friday from 9 am to 1 pm. A fern is 12 euros, a cactus is 7 euros, soil 5 euros"
     " a bag."
 )
 

@@ -39,6 +39,7 @@ _ENOUGH = re.compile(r"\b(?:enough|afford|will (?:\d+) (?:do|cover)|covers?|get 
 _GIVEN = re.compile(r"(?:[$€£] ?)?\b(?P<sum>\d+)(?: ?(?:dollars?|euros?|pounds?|bucks|[$€£]))?")
 _UNIT = re.compile(r"\b(?:an?|per|each|for one) (?P<unit>\w+)")
 _POINTING = re.compile(r"\b(?:that|it|this|altogether|in total|together|all of (?:it|that))\b")
+_JOINED = re.compile(r"\b(?:and|plus|with|together|both|altogether|in total)\b|[,&]")
 _HALF = re.compile(r"\b(?:half|discount|percent|free|reduced|off)\b")
 # who pays what depends on their age, which only the facts tell
 _AGED = re.compile(
@@ -121,9 +122,16 @@ class PriceQuestions:
 
     def _total(self, form: str, named: list[Mention]) -> Reply | None:
         counts = [(self._items[m.item], self._count(form, m)) for m in named]
-        several = len(counts) > 1 or any(count > 1 for _, count in counts)
+        # "whitening my teeth" names two things and means one
+        joined = len(counts) == 1 or _JOINED.search(form)
+        several = (len(counts) > 1 and joined) or any(count > 1 for _, count in counts)
         currency = counts[0][0].currency
-        if not several or _HALF.search(form) or any(item.currency != currency for item, _ in counts):
+        if (
+            not joined
+            or not several
+            or _HALF.search(form)
+            or any(item.currency != currency for item, _ in counts)
+        ):
             return None
         cents = sum(item.cents * count for item, count in counts)
         parts = [
