@@ -69,6 +69,8 @@ _BARE_NUMBER = re.compile(
     r"|equals|is|could it be|and|it must be|about) )*(?P<number>-?\d+(?:\.\d+)?)"
     r"(?: (?:square )?(?:meters?|metres?|percent|right|i think|i guess|maybe|is it|is that right|or))*$"
 )
+_ASKS = re.compile(r"(?:what|who|when|where|why|how|which|whose)\b")
+_NAMES_ONE = re.compile(r"\b(?:exercise|problem|question|task|homework)s?\b")
 # a sum is computed, and not explained
 _COMPUTES = re.compile(r"\d|\b(?:half|third|quarter)s? as an?\b")
 _PRAISE = ("Right! {told}", "Exactly. {told}", "Correct, well done. {told}", "Yes, that's it. {told}")
@@ -121,7 +123,9 @@ class Exercises:
                 if open_.right
                 else f"No. The answer is this: {open_.solution}"
             )
-        wants = turn.search(_WISH) or (turn.search(_YES) and _OFFERED.search(_last(talk)))
+        # "one more thing, who was Newton?" is another question
+        elsewhere = _ASKS.match(turn.ask) and not _NAMES_ONE.search(turn.ask)
+        wants = (turn.search(_WISH) and not elsewhere) or (turn.search(_YES) and _OFFERED.search(_last(talk)))
         if wants and not (topic and turn.search(re.compile(r"\b(?:explain|understand)\b"))):
             return self._set(turn, topic, talk)
         if topic and turn.search(_EXPLAIN) and not _COMPUTES.search(with_digits(turn.ask)):
@@ -207,7 +211,7 @@ class Exercises:
     def _judged(self, turn: Turn, exercise: Exercise) -> bool | None:
         """Return whether a turn is the right answer, None where it is none."""
         if exercise.topic:
-            given = _number(turn)
+            given = None if _ASKS.match(turn.ask) else _number(turn)
             return None if given is None else given == Fraction(exercise.answer)
         asks = turn.question and re.match(
             r"(?:what|where|when|why|how|who|which|do|does|can|could|explain|tell)\b", turn.ask
