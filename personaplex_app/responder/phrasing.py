@@ -16,11 +16,15 @@ _FRAGMENT = re.compile(
     r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
 )
 _VERB = re.compile(
-    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
-    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
-    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
-    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
-    r"|talk|end|i'm|we're|it's|there's)\b"
+    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will"
+    r"|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
+    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?"
+    r"|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
+    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought"
+    r"|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
+    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge"
+    r"|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
+    r"|talk|end|cuts?|fix|fixes|repairs?|sells?|rents?|i'm|we're|it's|there's)\b"
 )
 _BEFORE_SUBJECT = frozenset(
     word_list("""and but if when that because what how so where while which than or as whether until
@@ -30,8 +34,15 @@ _ADVERBS = frozenset(
     word_list("""today now then usually sometimes often currently
     once here always""")
 )
-# what stands in quotation marks is spoken as it is
-_QUOTED = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
+# "we rent city bikes" names city bikes
+OFFERED = (
+    r"(?:we|you|i) (?:also |only )?(?:rent|sell|offer|have|do|repair|cut|serve|charge|make|fix)(?: out)?"
+)
+# what stands in quotation marks, or is said of everybody, is spoken as it is
+_QUOTED = re.compile(
+    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\bwhile you wait\b|\bif you "
+    r"(?:need|want|like|prefer)\b))"
+)
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
     "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
@@ -167,7 +178,9 @@ def _completed(text: str) -> str:
         be = "are" if re.search(r"[^su]s$", fragment["subject"]) else "is"
         return f"{fragment['subject']} {be} {fragment['rest']}"
     if re.search(r"(?<!\S)[$€£]\s?\d", text) and (
-        price := re.match(r"(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text)
+        price := re.match(
+            rf"(?!{OFFERED})(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text, re.I
+        )
     ):
         return f"{price['item']} is {price['value']}"
     return text

@@ -43,6 +43,11 @@ _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain
 MAX_USER_CHARS = 1_000
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
+# a request that is less like every note is not about them
+_NEAR_NOTE = 0.42
+# how alike a turn of some words and a forbidden subject must be for the turn to be about it
+_TABOO_ALIKE = 0.36
+_TABOO_WORDS = 3
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -97,7 +102,8 @@ class RuleResponder:
         self._index = Index(self._brief.facts, self._lexicon, encoder)
         self._manners = Manners.load()
         self._manner = self._manners.manner_for(self._brief, encoder)
-        self._style = self._manner.styled(self._dialogue.style_for(prompt))
+        self._style = self._manner.styled(self._dialogue.style_for(prompt, encoder))
+        self._encoder = encoder
         self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
@@ -217,6 +223,8 @@ class RuleResponder:
         style = self._style
         memory = draft.memory
         said = Turn(text, turn.question, turn.fits)
+        if taboo := self._taboo(text):
+            return self._sentences(slots, self._lead(draft, "taboo", taboo=taboo))
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
             # what it took from the notes counts as told
@@ -239,9 +247,13 @@ class RuleResponder:
             sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
             if sentences:
                 return sentences
-            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            near = self._index.likeness(text, self._index.query("")) if about_facts else None
+            least = 0.0 if near is None else float(near.max())
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
             if meant:
                 return list(meant.sentences)
+            if least < _NEAR_NOTE and (able := self._everyday.able(said, memory, slots.value)):
+                return list(able.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
             # an unsure one begins with how sure it is
             draft.sure = answer is not None and len(answer.sentences) == 1
@@ -262,6 +274,16 @@ class RuleResponder:
     def _reflected(self, said: Turn, memory: Memory, slots: TemplateSlots) -> list[Sentence] | None:
         reflected = self._everyday.reflect(said, memory, slots.value)
         return list(reflected.sentences) if reflected else None
+
+    def _taboo(self, text: str) -> str:
+        """Return the subject that the prompt forbids and the user speaks of, "" for none."""
+        taboos = self._manner.wishes.taboos
+        said = set(self._lexicon.content(text))
+        named = next((each for each in taboos if said & set(self._lexicon.content(each))), "")
+        if named or not taboos or not self._encoder or len(text.split()) < _TABOO_WORDS:
+            return named
+        alike = self._encoder.encode(taboos) @ self._encoder.encode([text])[0]
+        return taboos[int(alike.argmax())] if alike.max() >= _TABOO_ALIKE else ""
 
     def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
         """Say that the answer is unknown: never as the last time, and each third time with what is known."""

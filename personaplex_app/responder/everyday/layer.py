@@ -13,6 +13,7 @@ from ..memory import Memory
 from ..phrasing import second_person
 from ..retrieval import Index
 from ..sentence_encoder import SentenceEncoder
+from .abilities import able
 from .arithmetic import arithmetic
 from .bookings import Bookings
 from .calendar_clock import calendar_facts, clock
@@ -20,18 +21,25 @@ from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
 from .control import repeats, weigh
 from .corrections import correct
+from .exercises import Exercises
 from .feelings import Feelings
 from .foreign import foreign
+from .fractions_said import fractions_said
 from .games.table import Games
 from .intents import Intent, answered, changed_pace, load_intents
 from .knowledge import Knowledge
 from .letters import letters
 from .measures import Measures
+from .opening_hours import OpeningHours
 from .orders import make_orders
 from .price_list import read_prices
+from .price_questions import PriceQuestions
+from .questions import Questions
 from .router import NEAR, NEAR_TOLD, SURE, TOPIC, routers
 from .statements import is_wish, recall, reflect, take_up
+from .tales import Tales
 from .turn import Turn
+from .words import words
 
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
@@ -59,6 +67,11 @@ def _measures() -> Measures:
     return Measures()
 
 
+@cache  # the encoder is the process's own, and reading the questions takes long
+def _questions(encoder: SentenceEncoder | None) -> Questions:
+    return Questions(_knowledge().names, encoder)
+
+
 class Everyday:
     """Answers what everybody says, for one role. All that it remembers is in the talk's memory."""
 
@@ -83,7 +96,8 @@ class Everyday:
         self._routers = routers(encoder) if encoder else None
         self._knowledge = _knowledge()
         self._measures = _measures()
-        self._games = Games(brief.prompt, self._knowledge)
+        # a teacher who asks quiz questions holds no quiz
+        self._games = Games("" if style == "tutor" else brief.prompt, self._knowledge)
         prices = read_prices(brief)
         self._bookings = Bookings(brief.prompt, style, brief.facts, prices)
         self._encoder = encoder
@@ -94,7 +108,11 @@ class Everyday:
             self._first_intents,
             foreign,
             self._feelings.reply,
+            Exercises(brief.prompt, style).reply,
+            Tales(brief.prompt, style).reply,
             self._games.reply,
+            OpeningHours(brief).answer,
+            PriceQuestions(read_prices(brief)).answer,
             self._bookings.reply,
             self._orders.reply,
             self._surely_meant,
@@ -109,11 +127,14 @@ class Everyday:
         )
         self._general_skills: tuple[Skill, ...] = (
             calendar_facts,
+            fractions_said,
             arithmetic,
             self._measures.convert,
             chance,
             letters,
+            _questions(encoder).answer,
             self._knowledge.answer,
+            words,
         )
 
     def greeting(self, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
@@ -157,10 +178,19 @@ class Everyday:
         find_topic = (lambda text: topics.route(text, TOPIC, 0.0)) if topics else None
         return self._known(reflect(turn, self._talk(memory, slot), find_topic), memory)
 
-    def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
-        """Answer by the nearest example what no words of a rule answer. None without an encoder."""
+    def able(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Say of a request that no rule and no note answers whether the program can do it."""
+        return self._known(able(turn, self._talk(memory, slot)), memory)
+
+    def reply_by_meaning(
+        self, turn: Turn, memory: Memory, slot: Callable[[str], str | None], least: float = 0.0
+    ) -> Reply | None:
+        """Answer by the nearest example what no words of a rule answer.
+
+        None without an encoder, or where no example is nearer than `least`, as a fact of the role is.
+        """
         talk = self._talk(memory, slot)
-        found = self._meant(turn, talk, NEAR) if turn.words > 1 else None
+        found = self._meant(turn, talk, max(NEAR, least)) if turn.words > 1 else None
         return self._known(found or recall(turn, talk), memory)
 
     def _surely_meant(self, turn: Turn, talk: Talk) -> Reply | None:
@@ -175,7 +205,7 @@ class Everyday:
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
         name = self._routers.meant.route(turn.text, least) if self._routers else ""
         # what is told is less often a feeling or a wish than it is like one
-        if least == NEAR and name not in _TOLD and not turn.question and not is_wish(turn):
+        if least < NEAR_TOLD and name not in _TOLD and not turn.question and not is_wish(turn):
             name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
         # who asks something does not leave
         if name == "goodbye" and turn.question:
@@ -193,7 +223,8 @@ class Everyday:
 
     def _general(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer by general skills and knowledge, unless a note of the role fits the question well."""
-        if turn.question and turn.fits >= _NOTE_FITS:
+        # a teacher's notes name what sums are about
+        if turn.question and turn.fits >= _NOTE_FITS and self._role.style != "tutor":
             return None
         return next((found for skill in self._general_skills if (found := skill(turn, talk))), None)
 

@@ -23,7 +23,7 @@ _COUNT_WORDS = {"a": 1, "an": 1, "another": 1, "the": 1, "single": 1, "couple": 
 
 
 _PLURALS = {"child": "children", "person": "people", "loaf": "loaves", "knife": "knives", "shelf": "shelves"}
-_IRREGULAR = {many: one for one, many in _PLURALS.items()} | {"kid": "child", "kids": "child"}
+_IRREGULAR = {many: one for one, many in _PLURALS.items()} | {"kid": "child", "kids": "child", "men": "man"}
 # "Tickets are $18 for adults and $9 for children": one thing, at a price for each kind of buyer
 _FOR_WHOM = re.compile(r"(?P<price>[$€£]\s?\d+(?:\.\d\d)?) for (?:an? )?(?P<whom>[a-z]+)")
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound"}
@@ -56,7 +56,11 @@ def read_prices(brief: Brief) -> tuple[Item, ...]:
     """Return what the facts name with one price each, in order, each name once."""
     items: dict[str, Item] = {}
     told: set[int] = set()
-    for fact in brief.facts:
+    # the parts of a list stand for it
+    lists = {fact.whole for fact in brief.facts}
+    for number, fact in enumerate(brief.facts):
+        if number in lists:
+            continue
         text = with_digits(fact.text.lower())
         if of_whom := _for_whom(fact):
             items |= {each.name: each for each in of_whom}
@@ -109,7 +113,8 @@ def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
     # all of what is named as it is written first, so that "red curry" is never a misheard "green curry"
     ways = (_exact_name, _near_name, _own_word)
     for find in ways:
-        for k, item in enumerate(items):
+        # "almond croissants" before "croissants"
+        for k, item in sorted(enumerate(items), key=lambda each: -len(each[1].words)):
             if any(items[m.item].name == item.name for m in found):
                 continue
             span = find(items, k, stems, taken)
