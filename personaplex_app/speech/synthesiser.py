@@ -36,6 +36,13 @@ class Speaker(Enum):
 
     WOMAN = "woman"
     MAN = "man"
+    DORA = "dora"
+    ALEX = "alex"
+
+    @property
+    def is_woman(self) -> bool:
+        """Whether the recordings were a woman's."""
+        return self in (Speaker.WOMAN, Speaker.DORA)
 
 
 @dataclass(frozen=True)
@@ -136,9 +143,7 @@ class Synthesiser:
         if not len(made):
             return SpeechClip(made, ())
         made_hz *= timbre.pitch
-        samples = _trimmed(
-            soxr.resample(made, made_hz, SAMPLE_RATE_HZ) if made_hz != SAMPLE_RATE_HZ else made
-        )
+        samples = trimmed(soxr.resample(made, made_hz, SAMPLE_RATE_HZ) if made_hz != SAMPLE_RATE_HZ else made)
         # less for a clip that would be cut at full scale
         gain = min(_GAIN[timbre.speaker], _LOUDEST / float(np.abs(samples).max(initial=_LOUDEST / 10)))
         samples = (samples * gain).astype(np.float32)
@@ -162,16 +167,19 @@ class Synthesiser:
             phonemes = [self._woman.g2p(word) for word in words]
         # the pause of the last mark was trimmed from the clip
         phonemes[-1:] = [last.rstrip(".?!…,;:—") for last in phonemes[-1:]]
-        lengths = [phonemes_length(word) for word in phonemes]
-        total = sum(lengths)
-        if not total:
-            return ()
-        scale = max(0.0, duration_s - _LEAD_S - _TAIL_S) / total
-        ends = _LEAD_S + np.cumsum(lengths) * scale
-        starts = np.concatenate([[_LEAD_S], ends[:-1]])
-        return tuple(
-            Word(word, float(start), float(end)) for word, start, end in zip(words, starts, ends, strict=True)
-        )
+        return timed_words(words, [phonemes_length(word) for word in phonemes], duration_s)
+
+
+def timed_words(words: list[str], lengths: list[float], duration_s: float) -> tuple[Word, ...]:
+    """Divide a trimmed clip's time among its words in proportion to their lengths."""
+    total = sum(lengths)
+    if not total:
+        return ()
+    ends = _LEAD_S + np.cumsum(lengths) * (max(0.0, duration_s - _LEAD_S - _TAIL_S) / total)
+    starts = np.concatenate([[_LEAD_S], ends[:-1]])
+    return tuple(
+        Word(word, float(start), float(end)) for word, start, end in zip(words, starts, ends, strict=True)
+    )
 
 
 # Average durations in frames of 12.5 ms, fitted by least squares to the model's durations of 215 sentences;
@@ -194,7 +202,7 @@ def phonemes_length(phonemes: str) -> float:
     return sum(_PHONEME_FRAMES.get(phoneme, 0.0) for phoneme in phonemes)
 
 
-def _trimmed(samples: np.ndarray) -> np.ndarray:
+def trimmed(samples: np.ndarray) -> np.ndarray:
     """Cut the silence around speech down to a short lead and tail."""
     blocks = (
         np.abs(np.pad(samples, (0, -len(samples) % _BLOCK_SAMPLES))).reshape(-1, _BLOCK_SAMPLES).max(axis=1)
