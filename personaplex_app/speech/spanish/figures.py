@@ -71,7 +71,7 @@ def number_words(number: int, gender: str = "o", counted: bool = False) -> str:
     """
     if not 0 <= number < _LARGEST:
         raise ValueError(f"{number} is not from 0 to {_LARGEST - 1}")
-    words = _number(number).replace("cientos", f"cient{gender}s")
+    words = _number(number, gender).replace("cientos", f"cient{gender}s")
     if gender == "a":
         words = words.replace("quinientos", "quinientas")
     if words.endswith("uno"):
@@ -82,7 +82,7 @@ def number_words(number: int, gender: str = "o", counted: bool = False) -> str:
     return words
 
 
-def _number(number: int) -> str:
+def _number(number: int, gender: str) -> str:
     if number < 30:
         return _ONES[number]
     if number < 100:
@@ -92,14 +92,14 @@ def _number(number: int) -> str:
         return "cien"
     if number < 1000:
         hundreds, rest = divmod(number, 100)
-        return _HUNDREDS[hundreds - 1] + (f" {_number(rest)}" if rest else "")
+        return _HUNDREDS[hundreds - 1] + (f" {_number(rest, gender)}" if rest else "")
     if number < 10**6:
         thousands, rest = divmod(number, 1000)
-        head = "mil" if thousands == 1 else f"{number_words(thousands, counted=True)} mil"
+        head = "mil" if thousands == 1 else f"{number_words(thousands, gender, counted=True)} mil"
     else:
         millions, rest = divmod(number, 10**6)
         head = "un millón" if millions == 1 else f"{number_words(millions, counted=True)} millones"
-    return head + (f" {_number(rest)}" if rest else "")
+    return head + (f" {_number(rest, gender)}" if rest else "")
 
 
 def spoken_form(text: str) -> str:

@@ -12,24 +12,22 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 from ...units import SAMPLE_RATE_HZ
 from ...voices import SPANISH
-from ..synthesiser import Speaker, SpeechClip, Timbre, timed_words, trimmed
+from ..synthesiser import Speaker, SpeechClip, Timbre, shaped, timed_words
 from ..weights import PHONEME_NUMBERS, SPANISH_RECOGNISER, SPANISH_VOICE
 from .figures import spoken_form
 from .letters import phonemes
 
-SPANISH_TIMBRES = tuple(
-    Timbre(voice, speaker, pitch, 1.0)
-    for voice, speaker, pitch in zip(SPANISH, (Speaker.DORA, Speaker.ALEX), (1.06, 0.9), strict=True)
+SPANISH_TIMBRES = (
+    Timbre(SPANISH[0], Speaker.DORA, is_man=False, scale=1.06),
+    Timbre(SPANISH[1], Speaker.ALEX, is_man=True, scale=0.9),
 )
 STYLES_FILE = Path(__file__).with_name("styles.npz")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=\S)")
 _CLAUSE_END = re.compile(r"(?<=[,;:—])\s+")
 _MAX_PHONEMES = 180
-_LOUDEST = 0.98
 _GAIN = 1.6
 
 
@@ -59,15 +57,11 @@ class SpanishSynthesiser:
 
     def speak(self, text: str, timbre: Timbre) -> SpeechClip:
         """Synthesise `text`, without the silence around it; the clip is empty when nothing can be spoken."""
-        speed = timbre.speed / timbre.pitch
+        speed = timbre.speed / timbre.scale
         style = self._styles[timbre.speaker.value]
         pieces = [self._piece(piece, style, speed) for piece in _pieces(phonemes(spoken_form(text)))]
         made = np.concatenate([np.zeros(0, np.float32), *pieces])
-        if timbre.pitch != 1.0:
-            made = soxr.resample(made, SAMPLE_RATE_HZ * timbre.pitch, SAMPLE_RATE_HZ)
-        samples = trimmed(made)
-        gain = min(_GAIN, _LOUDEST / float(np.abs(samples).max(initial=_LOUDEST / 10)))
-        samples = (samples * gain).astype(np.float32)
+        samples = shaped(made, timbre, _GAIN)
         words = text.split()
         lengths = [_length(phonemes(spoken_form(word))) for word in words]
         return SpeechClip(samples, timed_words(words, lengths, len(samples) / SAMPLE_RATE_HZ))
