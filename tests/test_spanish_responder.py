@@ -69,6 +69,12 @@ def test_fact_is_found_by_other_words(persona, question, part):
     assert part in Talk(persona).say(question)
 
 
+@pytest.mark.parametrize("greeting", ["Hola", "Hola, buenas tardes.", "Buenos días", "Buenas noches"])
+def test_greeting_is_answered_by_one_and_not_by_a_fact(greeting):
+    for name in PERSONAS:
+        assert not any(fact in Talk(name).say(greeting) for fact in ("€", ":00", "días"))
+
+
 def test_own_prompt_is_a_role():
     talk = Talk(prompt=OWN)
     assert talk.greeting == "Hola, soy Rosa, de Taller Ruedas. ¿En qué puedo ayudarle?"

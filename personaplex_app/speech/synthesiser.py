@@ -62,8 +62,8 @@ class Timbre:
 _MADE_OF: dict[str, dict[str, float | bool]] = {
     "natural": {"is_man": False},
     "warm": {"is_man": False, "scale": 0.82},
-    "deep": {"is_man": True, "scale": 0.82, "pitch": 0.6},
-    "firm": {"is_man": True, "scale": 0.82, "pitch": 0.75},
+    "deep": {"is_man": True, "scale": 0.76, "pitch": 0.68, "tilt_db": -1.5},
+    "firm": {"is_man": True, "scale": 0.9, "pitch": 0.65, "tilt_db": 2.5},
     "bright": {"is_man": False, "scale": 1.15},
     "light": {"is_man": False, "scale": 1.28},
 }

@@ -29,7 +29,7 @@ _BEHAVIOUR = re.compile(
 )
 _HEADING = re.compile(r"(?i)^(?:informaci[oó]n|datos|notas|detalles|contexto)\s*:\s*")
 # a full stop between figures, after an initial or in "a. m." ends no sentence
-_SENTENCE = re.compile(r"(?<=[.!?…])(?<!\b\w\.)\s+(?=[¿¡«\"A-ZÁÉÍÓÚÑ\d])|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?…])(?<!\b\w\.)\s+(?=[¿¡«\"A-ZÁÉÍÓÚÑ\d])|\n\s*\n|\n(?=\s*[-*•¿¡A-ZÁÉÍÓÚÑ\d])")
 _MAX_FACTS = 200
 
 
@@ -51,7 +51,7 @@ def read_role(prompt: str) -> SpanishRole:
     facts: list[str] = []
     for part in split_sentences(text):
         informs = _HEADING.match(part)
-        fact = _HEADING.sub("", part).strip(" -*•")
+        fact = " ".join(_HEADING.sub("", part).split()).strip(" -*•")
         if fact and (informs or not _BEHAVIOUR.match(fact)):
             facts.append(fact if fact[-1] in ".!?…" else f"{fact}.")
     return SpanishRole(
