@@ -18,6 +18,8 @@ _SIMILAR = 84
 _MIN_FUZZY_CHARS = 5
 # "how much" asks for a figure, whatever it is about
 _ASKED_FIGURE = 0.15
+# the meanings, by the first word of their group, that tell what kind of figure is asked for, not of what
+_KINDS_OF_FIGURE = frozenset(("precio", "horario"))
 
 
 @lru_cache(maxsize=4096)
@@ -57,6 +59,8 @@ class FactIndex:
             return None
         known = {stem: self._known(stem) for stem in asked}
         whole = sum(self._weight.get(stem or "", self._unknown) for stem in known.values())
+        # the price of something else is no answer
+        about = asked - _KINDS_OF_FIGURE
         wants_figure = "cuant" in plain(question) or "que hora" in plain(question)
         matches = [
             Match(
@@ -65,7 +69,7 @@ class FactIndex:
                 + (_ASKED_FIGURE if wants_figure and any(map(str.isdigit, self.facts[number])) else 0.0),
             )
             for number, stems in enumerate(self._stems)
-            if any(stem in stems for stem in known.values())
+            if any(known[stem] in stems for stem in about or asked)
         ]
         # of equals the shorter one says it more directly
         return max(matches, key=lambda match: (match.coverage, -len(self.facts[match.fact])), default=None)
