@@ -243,21 +243,6 @@ class MonolingualEngine(Protocol):
         ...
 
 
-@runtime_checkable
-class MultilingualEngine(Protocol):
-    """An engine that holds talks in further languages."""
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """The codes of the languages besides English that it can hold a talk in on this machine."""
-        ...
-
-
-def speaks(engine: object, code: str) -> bool:
-    """Return whether an engine holds talks in a language; English ("") is every engine's."""
-    return not code or (isinstance(engine, MultilingualEngine) and code in engine.languages)
-
-
 def language_of(engine: object) -> str:
     """Return the one language that an engine understands and speaks, "" where nothing is known of that."""
     return engine.language if isinstance(engine, MonolingualEngine) else ""

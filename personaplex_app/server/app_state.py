@@ -18,8 +18,9 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ..cloning.voices import ClonedVoice, ClonedVoices
-from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig, speaks
+from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
+from ..engine.spoken_languages import speaks
 from ..engine_choice import Choice, build, fallback_engine, replacement
 from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..gateway.adapters import Adapters, load_adapters

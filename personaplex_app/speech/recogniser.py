@@ -123,13 +123,12 @@ class Recogniser:
 
         one_thread = {"device": "cpu", "compute_type": "int8", "intra_threads": 1, "inter_threads": 1}
         if language:
-            first, second, about, vocabulary, tokens = weights.SPANISH_RECOGNISER
-            files = {
-                # its packages hold half of it each
-                "model.bin": first.verified().read_bytes() + second.verified().read_bytes(),
-                "config.json": about.verified().read_bytes(),
-                "vocabulary.txt": vocabulary.verified().read_bytes(),
-            }
+            *parts, tokens = weights.SPANISH_RECOGNISER
+            files: dict[str, bytes] = {}
+            for part in parts:
+                # two packages hold half of the model each
+                name = part.path.removeprefix("data/").partition(".part")[0]
+                files[name] = files.get(name, b"") + part.verified().read_bytes()
             self._model = ctranslate2.models.Whisper(f"whisper-base-{language}", files=files, **one_thread)
         else:
             tokens = weights.RECOGNISER_TOKENS
