@@ -59,15 +59,18 @@ class Timbre:
         return self.pitch != 1.0 or self.tilt_db != 0.0
 
 
-_MADE_OF: dict[str, dict[str, float | bool]] = {
-    "natural": {"is_man": False},
-    "warm": {"is_man": False, "scale": 0.82},
-    "deep": {"is_man": True, "scale": 0.76, "pitch": 0.68, "tilt_db": -1.5},
-    "firm": {"is_man": True, "scale": 0.9, "pitch": 0.65, "tilt_db": 2.5},
-    "bright": {"is_man": False, "scale": 1.15},
-    "light": {"is_man": False, "scale": 1.28},
+_MEN = frozenset(("deep", "firm"))
+_MADE_OF: dict[str, dict[str, float]] = {
+    "natural": {},
+    "warm": {"scale": 0.82},
+    "deep": {"scale": 0.76, "pitch": 0.68, "tilt_db": -1.5},
+    "firm": {"scale": 0.9, "pitch": 0.65, "tilt_db": 2.5},
+    "bright": {"scale": 1.15},
+    "light": {"scale": 1.28},
 }
-TIMBRES = tuple(Timbre(voice, Speaker.HEART, **_MADE_OF[voice.name]) for voice in EMBEDDED)
+TIMBRES = tuple(
+    Timbre(voice, Speaker.HEART, voice.name in _MEN, **_MADE_OF[voice.name]) for voice in EMBEDDED
+)
 SAMPLE_TEXT = "Hello. This is how I sound when we talk."
 SAMPLES_FOLDER = Path(__file__).with_name("samples")
 
