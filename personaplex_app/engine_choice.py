@@ -132,11 +132,16 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
     return Choice("classic", why, sentence, failed.name, failure)
 
 
-def fallback_engine(choice: Choice) -> Choice | None:
-    """Return the engine for talks that no GPU is lent to, None when the chosen engine needs none."""
-    if choice.name != "personaplex":
+def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:
+    """Return the engine for talks that the chosen one cannot hold, None where it can hold all.
+
+    `leased`: those that no GPU is lent to; otherwise those in a language that it does not speak.
+    """
+    if choice.name not in (("personaplex",) if leased else ("personaplex", "remote")):
         return None
-    return Choice("classic", "It needs no GPU.", absent="no GPU was lent for this talk")
+    if leased:
+        return Choice("classic", "It needs no GPU.", absent="no GPU was lent for this talk")
+    return Choice("classic", "It speaks Spanish.", absent="it speaks English only")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ import unicodedata
 from collections import Counter
 
 ENGLISH = "English"
+SPANISH = "Spanish"
+ENGLISH_CODE, SPANISH_CODE = "en", "es"
+LANGUAGE_CODES = (ENGLISH_CODE, SPANISH_CODE)
+"""The languages that a talk may be held in."""
 _MIN_WORDS = 4
 _MIN_SHARE = 0.12
 # "per", "de" and the like stand in English texts too

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
 from .json_input import is_unicode, read_json
+from .languages import LANGUAGE_CODES
 from .protocol_events import (
     BadOrder,
     Interrupt,
@@ -163,6 +164,8 @@ class ChatRequest:
     resumable: bool = False
     # "": the server's own
     engine: str = ""
+    # "": the role's own
+    language: str = ""
     # how long the talk's device is lent, where it must be; 0: the usual
     lease_s: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -175,6 +178,7 @@ class ChatRequest:
             "persona": start.persona,
             "owner": start.owner,
             "engine": start.engine,
+            "language": start.language,
             "lease_s": start.lease_s,
         }
         return replace(
@@ -242,6 +246,7 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
         text_prompt=_text(fields, "text_prompt", MAX_PROMPT_CHARS),
         persona=_text(fields, "persona", 80),
         engine=_text(fields, "engine", 40),
+        language=_language(fields.get("language")),
         lease_s=int(_number("lease_s", lease_s, 0, 3_600, True)) if lease_s else None,
         owner=_text(fields, "owner", 128),
         keep=_flag(fields.get("keep"), "keep"),
@@ -333,6 +338,16 @@ def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
             f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and try again."
         )
     return value.strip()
+
+
+def _language(value: Any) -> str | None:
+    """Return the code of a language, of one with a region ("es-MX") the language alone; None for none."""
+    if value in (None, ""):
+        return None
+    code = value.lower().partition("-")[0] if isinstance(value, str) else ""
+    if code not in LANGUAGE_CODES:
+        raise BadInput(f"language must be one of {', '.join(LANGUAGE_CODES)}; {shorten(value)} came.")
+    return code
 
 
 def _number_or_none(value: Any) -> float | None:

@@ -371,14 +371,16 @@ ToClient = Audio | AgentText | Begun | Failure | JsonEvent
 class Start:
     """Begin a talk that was requested with `config=message`. None: not given, the query's value holds.
 
-    `text_prompt` may be "" for a talk without a role. `lease_s` is the wanted length of the lease.
-    `resumable` asks for a token with which the talk can be continued after a broken connection.
+    `text_prompt` may be "" for a talk without a role. `language` is a code, such as "es". `lease_s` is the
+    wanted length of the lease. `resumable` asks for a token with which the talk can be continued after a
+    broken connection.
     """
 
     voice_prompt: str | None = None
     text_prompt: str | None = None
     persona: str | None = None
     engine: str | None = None
+    language: str | None = None
     lease_s: int | None = None
     owner: str | None = None
     keep: bool | None = None

@@ -14,8 +14,8 @@ import pytest
 
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.classic.language import ENGLISH_TALK
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.reply_player import ENGLISH_ONLY
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
 from personaplex_app.errors import BadAudio, BadInput, BadPrompt, CapacityError, EngineError, UnknownVoice
 from personaplex_app.protocol_events import Word
@@ -496,7 +496,7 @@ def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not
     said = [
         event.text for _, event in talk.events if isinstance(event, Utterance) and event.speaker == "agent"
     ]
-    assert said[-1] == ENGLISH_ONLY
+    assert said[-1] == ENGLISH_TALK.lines.only
     assert len(notices(talk)) == 1
     talk.session.close()
 
@@ -507,6 +507,6 @@ def test_talk_in_another_language_is_answered_with_what_is_understood(talk, monk
     heard = Transcript(text, words, -0.3, 0.0)
     monkeypatch.setattr(classic[0]._models.recogniser, "transcribe", lambda *of, **how: heard)
     done = talk(ScriptedResponder(GREETING)).wait(3.0).say(QUESTION).wait(5.0)
-    assert done.final("agent")[-1] == ENGLISH_ONLY
+    assert done.final("agent")[-1] == ENGLISH_TALK.lines.only
     assert "Spanish" in notices(done)[-1]
     assert done.responder.asked == []

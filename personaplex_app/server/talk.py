@@ -376,7 +376,7 @@ class Talk:
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
         self._session_config()  # a bad request is refused before the caller waits in line
-        self._supervisor = app_state.supervisor_of(self._request)
+        self._supervisor = app_state.supervisor_of(self._request, self._policy.persona)
         self._offer_resumption()
         async with AsyncExitStack() as held:
             engine = await self._enter(held)
@@ -474,7 +474,11 @@ class Talk:
         if self._request.voice not in ("", config.voice):
             text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
-        if text := language_warning(title, language_of(supervisor.engine), config.prompt):
+        if told := self._app_state.language_told(self._request, config):
+            self._tell(told)
+        elif not config.language and (
+            text := language_warning(title, language_of(supervisor.engine), config.prompt)
+        ):
             self._tell(Notice("other_language", text))
 
     async def _part(self) -> None:

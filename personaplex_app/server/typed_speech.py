@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import WeightsError
 from ..sessions.typed_lines import nobody_speaks
-from ..speech.synthesiser import ALWAYS_THERE, Synthesiser
+from ..speech.synthesiser import TIMBRES, Synthesiser
 
 
 class TypedSpeech:
@@ -29,4 +29,4 @@ class TypedSpeech:
                 self._synthesiser = self._synthesiser or Synthesiser()
             except (ImportError, WeightsError):
                 return nobody_speaks(text)
-            return self._synthesiser.speak(text, ALWAYS_THERE[0]).samples
+            return self._synthesiser.speak(text, TIMBRES[0]).samples
