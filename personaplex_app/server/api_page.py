@@ -115,7 +115,8 @@ def _table(properties: dict[str, Any], required: Any) -> str:
         return ""
     rows = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(schema))}</td>"
-        f"<td>{'needed' if name in required else ''}</td><td>{escape(schema.get('description', ''))}</td></tr>"
+        f"<td>{'needed' if name in required else ''}</td>"
+        f"<td>{escape(schema.get('description', ''))}</td></tr>"
         for name, schema in properties.items()
     )
     head = "<tr><th>name</th><th>type</th><th></th><th></th></tr>"

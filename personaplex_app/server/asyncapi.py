@@ -110,7 +110,7 @@ def asyncapi(host: str, secure: bool = False, root_path: str = "", locked: bool 
             },
             "gateway": {
                 "address": GATEWAY,
-                "description": "The same talk for the ORBIT gateway's clients: text frames of one JSON object.",
+                "description": "For the ORBIT gateway's clients: text frames of one JSON object.",
                 "parameters": {"adapter": {"description": "One that /voice/status lists."}},
                 "messages": _references("gateway", sides["gateway"]),
             },
