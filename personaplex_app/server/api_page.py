@@ -30,8 +30,8 @@ def page_of(openapi: dict[str, Any], asyncapi: dict[str, Any]) -> str:
         f"<title>API of {escape(openapi['info']['title'])}</title><style>{_STYLE}</style></head><body><main>"
         f"<h1>API of {escape(openapi['info']['title'])} {escape(openapi['info']['version'])}</h1>"
         "<p>For programs: <a href='api/openapi.json'>OpenAPI 3.1</a> of the HTTP routes,"
-        " <a href='api/asyncapi.json'>AsyncAPI 3.0</a> of the WebSockets. Errors are JSON with a stable word in"
-        " <code>error</code> and a sentence in <code>message</code>.</p>"
+        " <a href='api/asyncapi.json'>AsyncAPI 3.0</a> of the WebSockets. Errors are JSON with a stable word"
+        " in <code>error</code> and a sentence in <code>message</code>.</p>"
         f"<p>{_login(openapi)}</p>"
         "<nav><a href='#sockets'>WebSockets</a> · <a href='#routes'>HTTP routes</a></nav>"
         "<h2 id='sockets'>WebSockets</h2>",
@@ -52,8 +52,8 @@ def _login(openapi: dict[str, Any]) -> str:
     if openapi["security"] == [{}]:
         return "This app asks for no login."
     return (
-        "This app asks for a login: the key as <code>X-API-Key</code> or as a bearer token, or user and password"
-        " as HTTP basic."
+        "This app asks for a login: the key as <code>X-API-Key</code> or as a bearer token, or user and"
+        " password as HTTP basic."
     )
 
 
