@@ -10,7 +10,7 @@ run: $(VENV)/.app
 
 # Talks are in real time and wait more than they compute: six processes for two cores, and the linters beside them.
 # "make" stands there by its name because a line with $$(MAKE) is run by `make -n` too.
-test: $(VENV)/.dev
+test: $(VENV)/.dev node_modules/.package-lock.json
 	sh scripts/ensure-browser.sh $(BIN)/python
 	sh scripts/ensure-nginx.sh
 	make --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \

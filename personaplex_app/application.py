@@ -31,6 +31,7 @@ from .server.page_headers import PageHeaders
 from .server.proxy_headers import ProxyHeaders
 from .server.request_limits import BodyLimit, CookieLimit, UploadShares
 from .server.request_rate import RequestRate
+from .server.routes.api_docs import api_docs_routes
 from .server.routes.chat import chat_routes
 from .server.routes.clone import clone_routes
 from .server.routes.compare import compare_routes
@@ -122,7 +123,7 @@ class Application:
 
     def _routes(self) -> list[BaseRoute]:
         state = self.state
-        return [
+        routes = [
             *chat_routes(state),
             *gateway_routes(state),
             *status_routes(state),
@@ -132,8 +133,8 @@ class Application:
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),
             *compare_routes(self._comparisons),
-            *script_routes(),
         ]
+        return [*routes, *api_docs_routes(state.settings, routes), *script_routes()]
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:

@@ -38,6 +38,16 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PROMPT_CHARS = 2_000
 MAX_TYPED_CHARS = 500
 MOST_RECEIVED = 2**31
+MOST_LEASE_S = 3_600
+TEXT_LIMITS = {
+    "voice_prompt": 80,
+    "text_prompt": MAX_PROMPT_CHARS,
+    "persona": 80,
+    "engine": 40,
+    "owner": 128,
+    "token": 128,
+}
+"""The most characters of each text that a client sends."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -238,17 +248,17 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
 
     Raises: BadInput naming the field, its value and what it may be.
     """
-    voice = _text(fields, "voice_prompt", 80)
+    voice = _text(fields, "voice_prompt")
     lease_s = fields.get("lease_s")
     return Start(
         # the reference's clients name a voice by its file
         voice_prompt=voice and voice.removesuffix(".pt"),
-        text_prompt=_text(fields, "text_prompt", MAX_PROMPT_CHARS),
-        persona=_text(fields, "persona", 80),
-        engine=_text(fields, "engine", 40),
+        text_prompt=_text(fields, "text_prompt"),
+        persona=_text(fields, "persona"),
+        engine=_text(fields, "engine"),
         language=_language(fields.get("language")),
-        lease_s=int(_number("lease_s", lease_s, 0, 3_600, True)) if lease_s else None,
-        owner=_text(fields, "owner", 128),
+        lease_s=int(_number("lease_s", lease_s, 0, MOST_LEASE_S, True)) if lease_s else None,
+        owner=_text(fields, "owner"),
         keep=_flag(fields.get("keep"), "keep"),
         resumable=_flag(fields.get("resumable"), "resumable"),
         **_sampling(fields),
@@ -284,13 +294,13 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
 
 
 def _resume(fields: Mapping[str, Any]) -> Resume:
-    token = _text(fields, "token", 128)
+    token = _text(fields, "token")
     if not token:
         raise BadInput("A resume message needs the token that the talk's last resumable event had.")
     received = fields.get("received")
     return Resume(
         token,
-        owner=_text(fields, "owner", 128),
+        owner=_text(fields, "owner"),
         received=None if received is None else int(_number("received", received, 0, MOST_RECEIVED, True)),
     )
 
@@ -327,7 +337,8 @@ def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}
 
 
-def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    limit = TEXT_LIMITS[name]
     value = fields.get(name)
     if value is None:
         return None
