@@ -309,18 +309,26 @@ def test_talk_typed_lines_are_bounded(talk):
     assert [each for each in done.wait(0.2).final("user") if each] == ["More."] * 4
 
 
-def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):
+def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk, classic, monkeypatch):
+    recogniser, heard_s = classic[0]._models.recogniser, []
+    transcribe = recogniser.transcribe
+    monkeypatch.setattr(
+        recogniser,
+        "transcribe",
+        lambda samples, **how: heard_s.append(len(samples) / SAMPLE_RATE_HZ) or transcribe(samples, **how),
+    )
     part = (
         "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a"
         " map that day"
     )
     done = talk(ScriptedResponder()).wait(0.5)
-    while done.now_s < 30.0:
+    while done.now_s < 18.0:
         done.say(part).wait(0.2)
     done.say("and that is the end of my story.").wait(3.0)
     asked = plain_words(done.responder.asked[-1])
     assert asked[:7] == plain_words("I want to tell you how my")
     assert asked[-4:] == plain_words("end of my story")
+    assert max(heard_s) < 12.0, heard_s
     assert asked.count("mountains") >= 0.85 * (done.now_s - 4.0) / (len(speak(part, "warm")) / SAMPLE_RATE_HZ)
 
 

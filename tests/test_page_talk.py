@@ -90,6 +90,7 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         expect(page.locator('[data-readout="left"]')).to_contain_text(":")
         expect(page.locator('[data-readout="step"]')).to_contain_text("ms")
         screenshot(page, "live")
+        until_played(page, 1.2)  # a shorter talk has no second for the player to show
         stop_talk(page)
         screenshot(page, "ended", full_page=True)
         expect(page.locator("#talk-lane")).to_have_attribute("role", "slider")
