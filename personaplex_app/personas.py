@@ -12,7 +12,7 @@ from typing import Any
 from .errors import BadPrompt, UnknownPersona, shorten
 from .json_input import is_unicode
 from .languages import ENGLISH_CODE, LANGUAGE_CODES
-from .protocol import MAX_PROMPT_CHARS
+from .protocol_fields import MAX_PROMPT_CHARS
 from .voices import checked_voice
 from .yaml_fields import Fields, flag, line_of_text, read_fields, text
 

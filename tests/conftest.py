@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
 
 OWN_TEMP = "PERSONAPLEX_TESTS_TEMP"
+OWN_FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
         os.environ[OWN_TEMP] = str(os.getpid())
-        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
+        config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="px-")
+        os.environ["TMPDIR"] = tempfile.tempdir = config.stash[OWN_FOLDER]
         os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
     # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -63,12 +65,13 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("patient")
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing in the system's folder for temporary files, whoever wrote it: the tests, or what they
     started.
     """
-    if os.environ[OWN_TEMP] == str(os.getpid()):
-        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    # the folder that this process made, whatever the variable says now
+    if OWN_FOLDER in config.stash:
+        shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # what is marked here is selected by `-m` afterwards

@@ -22,7 +22,7 @@ from ..errors import (
     shorten,
 )
 from ..languages import ENGLISH, SPANISH_CODE
-from ..protocol import MAX_PROMPT_CHARS
+from ..protocol_fields import MAX_PROMPT_CHARS
 from ..responder.contract import MakeResponder, Responder
 from ..responder.encoder_weights import EncoderFiles
 from ..responder.language_model import LanguageModel

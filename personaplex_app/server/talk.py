@@ -489,11 +489,8 @@ class Talk:
         self._tokens.withdraw()
         end = self._end or end_reasons.LOST
         self._send_queue.close()
-        last: list[ToClient] = [
-            Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
-        ]
-        if end.failed:
-            last.append(Failure(end.text, end.retry_after_s))
+        said = Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
+        last: list[ToClient] = [said, *([Failure(end.text, end.retry_after_s)] if end.failed else [])]
         with anyio.move_on_after(GOODBYE_S):
             with suppress(Disconnected):
                 # a client that is lost reads nothing

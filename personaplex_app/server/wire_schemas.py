@@ -7,8 +7,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..protocol import MOST_LEASE_S, MOST_RECEIVED, SAMPLING_LIMITS, TEXT_LIMITS
+from ..protocol import SAMPLING_LIMITS
 from ..protocol_events import EVENTS, ORDERS, Start, TurnLatency, Utterance
+from ..protocol_fields import MOST_LEASE_S, MOST_RECEIVED, TEXT_LIMITS
 
 Schema = dict[str, Any]
 _SCALARS: Mapping[Any, Schema] = {

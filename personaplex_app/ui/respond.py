@@ -20,7 +20,8 @@ from ..audio import Note, decode
 from ..engine.contract import Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
-from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest, parse_start
+from ..protocol import SAMPLING_LIMITS, ChatRequest, parse_start
+from ..protocol_fields import MAX_PROMPT_CHARS
 from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress

@@ -59,12 +59,12 @@ def read_prices(brief: Brief) -> tuple[Item, ...]:
     # the parts of a list stand for it
     lists = {fact.whole for fact in brief.facts}
     for number, fact in enumerate(brief.facts):
-        if number in lists:
-            continue
-        text = with_digits(fact.text.lower())
         if of_whom := _for_whom(fact):
             items |= {each.name: each for each in of_whom}
             told.add(fact.line)
+        if number in lists:
+            continue
+        text = with_digits(fact.text.lower())
         price = _PRICE.search(text)
         name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
         if (

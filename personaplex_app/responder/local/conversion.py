@@ -81,8 +81,8 @@ def convert(checkpoint: Path, folder: Path) -> None:
         with OnnxWriter(folder / MODEL_FILE) as writer:
             _Conversion(writer, shape, tensors).write()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # plain ones are raised here
-        why = str(error) if type(error) is ValueError else reason_of(error)
+        # plain ones are raised here; a name that is missing is one of the checkpoint's own
+        why = str(error) if type(error) in (ValueError, KeyError) else reason_of(error)
         raise WeightsError(
             f"The language model in {checkpoint} cannot be read ({why}); it must be"
             f" a Llama or Qwen2 checkpoint in one {WEIGHTS_FILE}."

@@ -18,7 +18,8 @@ from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
 from ...personas import Persona
 from ...principal import NOBODY, Principal
-from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
+from ...protocol import SAMPLING_LIMITS
+from ...protocol_fields import MAX_PROMPT_CHARS
 from ...units import SAMPLE_RATE_HZ
 from ...voices import NAMES
 from ..app_state import AppState
