@@ -1,5 +1,6 @@
 """No command looks a name up, connects to another machine or leaves a file in the home folder."""
 
+import json
 import os
 import subprocess
 import sys
