@@ -322,7 +322,7 @@ def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk, classic, 
         " map that day"
     )
     done = talk(ScriptedResponder()).wait(0.5)
-    while done.now_s < 18.0:
+    while done.now_s < 14.0:
         done.say(part).wait(0.2)
     done.say("and that is the end of my story.").wait(3.0)
     asked = plain_words(done.responder.asked[-1])

@@ -39,7 +39,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--use-fake-device-for-media-stream",
-    "--deny-permission-prompts",
+    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]
 # host names for this machine: one that is no secure context, and one that has a certificate
@@ -97,11 +97,12 @@ COLLECT = """() => {
 
 
 def chromium_path() -> str | None:
-    """Return the system's Chromium, None to use Playwright's own."""
-    return next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
-        None,
-    )
+    """Return the system's Chromium, None to use Playwright's own.
+
+    The one without windows, which is Playwright's own too, computes half as much for a page as the other.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def write_microphone(path: Path, samples: np.ndarray, rate_hz: int = MICROPHONE_HZ) -> Path:
