@@ -232,7 +232,7 @@ def test_hostile_zip_is_refused_and_writes_nothing_outside(tmp_path, kind):
         "/tmp/output.json",
         "C:\\x\\output.json",
         "C:output.json",
-    ],  # fmt: skip
+    ],
 )
 def test_zip_with_odd_names_of_folders_is_unpacked_inside(tmp_path, name):
     path = tmp_path / "outputs.zip"
