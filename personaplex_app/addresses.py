@@ -28,7 +28,8 @@ def plain_ip(text: str) -> IPv4Address | IPv6Address:
     Raises: ValueError.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    ip = ip_address(bare)
+    # in a URL the mark before a zone is escaped
+    ip = ip_address(bare.replace("%25", "%"))
     return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
 
 

@@ -17,6 +17,7 @@ import soundfile
 import soxr
 
 from .errors import BadAudio, shorten
+from .foreign_files import other_than_sound
 from .units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ Note = Callable[[str], None]
 _BLOCK_FRAMES = 1 << 16
 # a wav has a handful; more of them are there to cost time
 _MOST_CHUNKS = 1_000
+_MOST_ZEROS = 4_096
 # a channel this much weaker than the loudest one is silent: 40 dB
 _SILENT_CHANNEL = 1e-4
 # channels cancel each other when their mean has less than so much of the power of unrelated channels' mean
@@ -206,18 +208,35 @@ def read_recording(
     try:
         read = _reader_of(file, what, note)
         mixdown = _Mixdown(limit_s, what, keep_rate)
-        sound = mixdown.mixed(read())
+        faults: list[Exception] = []
+        sound = mixdown.mixed(_up_to_a_fault(read(), faults))
+        if faults:
+            read_s = len(sound) / mixdown.to_hz
+            note(f"{what} is damaged or cut off after {read_s:.0f} s; it was read up to there.")
         if (weights := mixdown.better_weights(note)) is not None:
-            sound = mixdown.mixed(read(), weights)
+            sound = mixdown.mixed(_up_to_a_fault(read(), faults), weights)
     except _DECODER_ERRORS as error:
-        raise BadAudio(
-            f"{what} cannot be read as a recording; give a wav, flac, ogg, mp3, m4a or webm file."
-        ) from error
+        file.seek(0)
+        found = other_than_sound(file.read(64)) or "cannot be read as a recording"
+        raise BadAudio(f"{what} {found}; give a wav, flac, ogg, mp3, m4a or webm file.") from error
     return Recording(sound, mixdown.to_hz, 1 if mixdown.same else mixdown.channels)
 
 
 Blocks = Iterator[tuple[int, np.ndarray]]
 """A recording piece by piece: sample rate, and float32 [N, channels]."""
+
+
+def _up_to_a_fault(blocks: Blocks, faults: list[Exception]) -> Blocks:
+    """Yield the blocks before the first that cannot be decoded, and note its error, unless there are none."""
+    any_read = False
+    try:
+        for rate_hz, block in blocks:
+            any_read = True
+            yield rate_hz, block
+    except _DECODER_ERRORS as error:
+        if not any_read or isinstance(error, BadAudio):
+            raise
+        faults.append(error)
 
 
 class _Mixdown:
@@ -344,6 +363,16 @@ def _demuxer_of(file: BinaryIO) -> str | None:
     head = file.read(12)
     if head[4:8] == b"ftyp":
         return "mp4"
+    if head.startswith(b"ID3") and len(head) > 9:
+        # a tag, whose length has seven bits a byte, stands before MP3 and AAC alike
+        file.seek(
+            10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        )
+        return _DEMUXERS.get(file.read(2), "mp3")
+    if head[:1] == b"\0":
+        # some editors begin MP3 with zeros
+        head = (head + file.read(_MOST_ZEROS)).lstrip(b"\0")[:12]
+        return "mp3" if head[:1] == b"\xff" and head[1:2] >= b"\xf2" else None
     for magic, demuxer in _DEMUXERS.items():
         if head.startswith(magic):
             return demuxer

@@ -7,6 +7,34 @@ from pathlib import Path
 _HEAD_BYTES = 512
 _MAX_NOTE_BYTES = 1_000
 _DOWNLOAD = "hf download nvidia/personaplex-7b-v1 --local-dir FOLDER"
+# in lower case
+_NO_SOUND = {
+    b"version https://git-lfs": "a Git LFS pointer, a few lines in place of the file",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"pk\x03\x04": "a zip archive; unpack it first",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"rar!": "a rar archive; unpack it first",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"%pdf": "a PDF document",
+    b"\x89png": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"gif8": "a picture",
+    b"mthd": "a MIDI file: notes without sound",
+    b"#extm3u": "a list of addresses",
+    b"0&\xb2u\x8ef\xcf\x11": "a Windows Media file",
+}
+
+
+def other_than_sound(head: bytes) -> str:
+    """Return "is a web page" and the like for the beginning of a file that is no recording, "" if unclear."""
+    text = _stripped(head)
+    what = next((name for magic, name in _NO_SOUND.items() if text.startswith(magic)), "")
+    return f"is {what}" if what else "" if head else "is empty"
+
+
+def _stripped(head: bytes) -> bytes:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
 
 
 def absent(path: Path) -> str:
@@ -36,7 +64,7 @@ def told_apart(path: Path, otherwise: str) -> str:
 
 
 def _kind_of(head: bytes, size_bytes: int, suffix: str) -> str:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    text = _stripped(head)
     if text.startswith(b"version https://git-lfs.github.com/spec/"):
         return (
             "is a Git LFS pointer, a few lines in place of the file. Run git lfs pull in its folder (git lfs"

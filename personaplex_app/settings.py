@@ -72,6 +72,8 @@ def _key(text: str) -> str:
     """Return a key that can be sent in an HTTP header; one that was pasted with more than itself cannot."""
     odd = next((letter for letter in text if not "!" <= letter <= "~"), "")
     masked = next((mask for mask in ("...", "***") if mask in text), "")
+    # a variable that nobody put the key in place of, "$KEY" or "${KEY}"
+    masked = masked or ("$" if re.fullmatch(r"\$(?:\w+|\{.*\})", text) else "")
     quoted = next((quote for quote in "\"'`" if text.startswith(quote) or text.endswith(quote)), "")
     if found := odd or masked or quoted:
         raise ValueError(
@@ -90,6 +92,8 @@ def _own_key(text: str) -> str:
 def _url(text: str) -> str:
     if text and not _is_url(text, ("http", "https")):
         raise ValueError("a URL that begins with http:// or https://, without spaces or quotes")
+    if "@" in urlsplit(text).netloc:
+        raise ValueError(f"an address without a login in it; {ENV_PREFIX}LLM_KEY and JUDGE_KEY are for keys")
     return text
 
 
@@ -97,7 +101,7 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(text)
         # reading the port raises ValueError when it is no number or above 65535
-        has_host = bool(parts.hostname) and parts.port != 0
+        has_host = bool(plain_host(parts.hostname or "")) and parts.port != 0
     except ValueError:
         return False
     # letters of all scripts may be in a host's name; quotes, dashes of print and spaces are in no URL
@@ -155,12 +159,19 @@ def _dataset(text: str) -> str:
 
 
 def _file(text: str) -> Path | None:
-    return Path(text) if text else None
+    return _folder(text) if text else None
+
+
+def _folder(text: str) -> Path:
+    # an empty one would be wherever the program was started
+    if not text or (text.startswith("~") and not Path(text).expanduser().is_absolute()):
+        raise ValueError("a path")
+    return Path(text).expanduser()
 
 
 def _prefix(text: str) -> str:
     prefix = text.rstrip("/")
-    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+    if not re.fullmatch(r"(/(?!\.{1,2}(?:/|$))[\w.~-]+)*", prefix, re.ASCII):
         raise ValueError("a path such as /voice")
     return prefix
 
@@ -306,7 +317,9 @@ class Settings:
     drain_s: int = _setting(
         10, _number(0, 3_600), "at shutdown, time that running talks have to end, in seconds"
     )
-    data: Path = _setting(Path("data"), Path, "folder for kept talks, cloned voices, votes and certificates")
+    data: Path = _setting(
+        Path("data"), _folder, "folder for kept talks, cloned voices, votes and certificates"
+    )
     auth: str = _setting("", _login, "login required on every route, as user:password", secret=True)
     api_key: str = _setting(
         "",
@@ -401,6 +414,7 @@ class Settings:
                 values[f.name] = f.metadata["parse"](text.strip())
             except ValueError as error:
                 # a secret that is mistyped is still a secret
-                shown = f"is {shorten(text)}" if f.repr else "cannot be used"
+                plain = re.sub(r"(?<=//)[^/@]*@", "…@", text)
+                shown = f"is {shorten(plain)}" if f.repr else "cannot be used"
                 raise UsageError(f"{name} {shown}; it must be {error}.") from None
         return cls(**values)

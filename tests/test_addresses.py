@@ -28,6 +28,7 @@ pytestmark = pytest.mark.unit
         (("bücher.example", "xn--bcher-kva.example", "BÜCHER.example"), "xn--bcher-kva.example"),
         (("::", "[::]", "0::0"), "::"),
         (("my_container",), "my_container"),
+        (("fe80::1%eth0", "[fe80::1%25eth0]", "FE80:0::1%eth0"), "fe80::1%eth0"),
     ],
 )
 def test_host_in_every_spelling_is_the_same(spellings, plain):

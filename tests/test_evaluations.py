@@ -92,12 +92,9 @@ def test_unpack_names_of_macos_are_utf8_though_they_do_not_say_so(tmp_path):
     "name",
     [
         "../output.json",
-        "/etc/output.json",
         "a/../../output.json",
         "..\\output.json",
         "a\\..\\..\\output.json",
-        "C:\\x\\output.json",
-        "C:output.json",
         ".hidden/output.json",
     ],
 )
@@ -109,6 +106,41 @@ def test_unpack_names_that_lead_elsewhere_are_left_out(tmp_path, name):
         "into/2/output.json",
     ]
     assert root == tmp_path / "into"
+
+
+@pytest.mark.parametrize("above", ["/home/ann/out/", "C:\\out\\", "c:/out/", "//server/out/", "./out//"])
+def test_unpack_names_that_begin_at_the_root_are_taken_into_the_folder(tmp_path, above):
+    names = {f"{above}{k}{'/' if '/' in above else chr(92)}output.json": b"{}" for k in (1, 2)}
+    assert files_below(unpacked(tmp_path, names)) == ["1/output.json", "2/output.json"]
+
+
+def test_unpack_links_are_left_out_and_named(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"1/output.json": b"{}", "2/output.json": b"{}"})
+    link = zipfile.ZipInfo("3/output.json")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "a") as packed:
+        packed.writestr(link, "/etc/passwd")
+    notes = []
+    assert files_below(unpack(path, tmp_path / "into", notes.append)) == ["1/output.json", "2/output.json"]
+    assert notes == ["Passed over, as no part of a sample: '3/output.json' (a link)."]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it is empty"),
+        (b"PK\3\4" + bytes(60), "it has a password, or is damaged or cut off"),
+        (b"\x1f\x8b\x08" + bytes(60), "it is a gzip archive; unpack it first"),
+        (b"Rar!\x1a\7\1\0", "it is a rar archive; unpack it first"),
+        (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive; unpack it first"),
+        (b"<!doctype html>", "it is a web page"),
+        (b"something", "it is no zip"),
+    ],
+)
+def test_unpack_names_what_stands_in_place_of_a_zip(tmp_path, content, told):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(BadInput, match=f"cannot be unpacked: {told}"):
+        unpack(tmp_path / "a.zip", tmp_path / "into", no_note)
 
 
 def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch):

@@ -84,8 +84,8 @@ def lying_header() -> bytes:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "cannot be read as a recording"),
-        (b"<html>no</html>", "cannot be read as a recording"),
+        (b"", "is empty"),
+        (b"<html>no</html>", "is a web page"),
         (recording(tone())[:30], "cannot be read as a recording|holds no sound"),
         (recording(np.zeros(0)), "holds no sound"),
         (recording(tone(5.2)), "longer than 5 s"),

@@ -63,6 +63,18 @@ async def test_front_trusted_proxy_is_believed(trusted):
     }
 
 
+@pytest.mark.parametrize("scheme", ["HTTPS", "https,http", "https, https", " https"])
+@pytest.mark.parametrize(
+    "host", ["Voice.example:8443", "voice.example:8443, app.internal", "voice.example.:8443"]
+)
+async def test_front_chain_of_proxies_is_read_from_its_beginning(scheme, host):
+    async with client_of(PROXY) as client:
+        headers = SAID | {"X-Forwarded-Proto": scheme, "X-Forwarded-Host": host}
+        answer = await client.get("/seen", headers=headers | {"Origin": "https://voice.example:8443"})
+    assert answer.status_code == 200
+    assert answer.json()["url"].startswith("https://")
+
+
 @pytest.mark.parametrize("trusted", ["", "127.0.0.1", "10.0.0.3", "10.1.0.0/16"])
 async def test_front_other_peers_are_not_believed(trusted, caplog):
     with caplog.at_level(logging.WARNING):

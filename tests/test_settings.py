@@ -83,6 +83,8 @@ OTHERS_KEYS = (
         ("sk-...abc", "..."),
         ("sk-****", "***"),
         ("sk\u200babc", "\u200b"),
+        ("$THE_KEY", "$"),
+        ("${THE_KEY}", "$"),
     ],
 )
 def test_settings_key_that_cannot_be_sent_is_refused_without_showing_it(name, key, odd):
@@ -127,6 +129,8 @@ def test_settings_key_is_taken_as_it_is_and_freed_of_blanks_around_it():
                 "http://ho st/v1",
                 "http://host/v1…",
                 "http://host\n/v1",
+                "http://ho..st/v1",
+                "https://ann:hunter2@host/v1",
             )
         ),
         ("REMOTE_URL", "ws://host…/"),
@@ -135,12 +139,26 @@ def test_settings_key_is_taken_as_it_is_and_freed_of_blanks_around_it():
         ("HOST", "0.0.0.0 x"),
         ("HOST", "“0.0.0.0”"),
         ("AUTH", "ann:hun\nter2"),
+        ("REMOTE_URL", "wss://ann:hunter2@host"),
+        ("ROOT_PATH", "/../voice"),
+        ("DATA", ""),
         ("VOTES_DATASET", "ann/stimmen-für-alle"),
     ],
 )
 def test_settings_address_that_cannot_work_is_refused_by_its_name(name, value):
-    with pytest.raises(UsageError, match=f"^PERSONAPLEX_{name} .*it must be"):
+    with pytest.raises(UsageError, match=f"^PERSONAPLEX_{name} .*it must be") as caught:
         Settings.read({f"PERSONAPLEX_{name}": value})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_path_may_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    settings = Settings.read(
+        {"PERSONAPLEX_DATA": "~/talks", "PERSONAPLEX_SSL_KEY": "~/k", "PERSONAPLEX_SSL_CERT": "~/c"}
+    )
+    assert [str(path) for path in (settings.data, settings.ssl_key, settings.ssl_cert)] == [
+        "/home/ann/talks", "/home/ann/k", "/home/ann/c",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

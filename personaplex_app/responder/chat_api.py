@@ -28,6 +28,8 @@ _OWN_LAST_PARTS = re.compile(r"/(?:v\d+\w*|openai|openapi|inference|serving-endp
 _PRIVATE_WORDS = 5
 _MIN_PRIVATE_CHARS = 12
 _LONGEST_RETRY_S = 600.0
+# what proxies send lest a connection be closed
+_SIGN_OF_LIFE = re.compile(r"(?i)\W*(?:ping|keep-?alive|heartbeat)\W*")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -184,7 +186,7 @@ class ChatApi:
                 self._check_time(began_s, alive)
                 if cancelled():
                     return None
-                if data == "[DONE]":
+                if data.upper() == "[DONE]":
                     return None
                 delta = self._delta(data, messages)
                 alive = alive or bool(delta.text) or delta.thinks
@@ -207,21 +209,29 @@ class ChatApi:
 
     def _delta(self, data: str, messages: Sequence[Message]) -> _Delta:
         """Read one event. Raises: LlmFailed when it is no event of a chat completion, or an error."""
-        if not data:
+        if not data or _SIGN_OF_LIFE.fullmatch(data):
             return _Delta()
         try:
-            event = json.loads(data)
-            if event.get("error") or event.get("object") == "error":
+            event: Any = json.loads(data)
+            if isinstance(event, list):  # Gemini's
+                event = next(iter(event))
+            bare = "choices" not in event and (event.get("detail") or event.get("message"))
+            if event.get("error") or event.get("object") == "error" or bare:
                 refusal = _read_refusal(0, event)
                 raise LlmFailed(_told(refusal, messages, self._settings.key))
             choices = event.get("choices")
             if not choices:
                 return _Delta()
-            content = choices[0].get("delta") or choices[0].get("message") or {}
+            # of several answers the first
+            choice = next((each for each in choices if not each.get("index")), None)
+            if choice is None:
+                return _Delta()
+            content = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
             thinks = bool(content.get("reasoning_content") or content.get("reasoning"))
-            whole = "stop" if choices[0].get("message") else ""
-            finish = choices[0].get("finish_reason") or whole
-            return _Delta(_text_of(content.get("content")), thinks, str(finish))
+            whole = "stop" if choice.get("message") else ""
+            finish = str(choice.get("finish_reason") or whole)
+            text = _text_of(content.get("content") or content.get("refusal"))
+            return _Delta(text, thinks, "" if finish.lower() in ("null", "none") else finish)
         except (ValueError, AttributeError, TypeError, KeyError, IndexError):
             raise LlmFailed("its answer was not a stream of events") from None
 
@@ -278,13 +288,20 @@ def _as_users(messages: Sequence[Message]) -> list[Message]:
 
 def _text_of(content: Any) -> str:
     """Return the text of a message's content: a string, or a list of parts of which some are thoughts."""
+    if isinstance(content, dict):
+        content = [content]
     if isinstance(content, list):
+        texts = (
+            (part if isinstance(part, str) else part.get("text") or "") for part in content if _is_text(part)
+        )
         return "".join(
-            part if isinstance(part, str) else str(part.get("text") or "")
-            for part in content
-            if isinstance(part, str) or part.get("type") in (None, "text", "output_text")
+            str(text.get("value") or "") if isinstance(text, dict) else str(text) for text in texts
         )
     return content if isinstance(content, str) else ""
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, str) or part.get("type") in (None, "text", "output_text")
 
 
 def _events(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -45,7 +45,9 @@ SPANISH_STYLE = ReplyStyle(
 # models that think, and whose templates may open the tag of their thoughts
 _THINKERS = re.compile(r"(?i)think|reason|\br1\b|qwq|magistral")
 # small models write who speaks
-_SPEAKER = re.compile(r"(?i)^\W*(?:assistant|agent|ai|bot)\s*:\s*")
+_SPEAKER = re.compile(r"(?i)^\W*(?:assistant|agent|ai|bot)\s*:\s*|^(?:assistant|model)$")
+# and go on with what the other side might say
+_OTHER_SPEAKER = re.compile(r"(?:User|Human)\s*:")
 
 
 class Fallback(Protocol):
@@ -302,5 +304,10 @@ class _ReplyText:
                 return
             if not self.length:
                 sentence = _SPEAKER.sub("", sentence)
+            if _OTHER_SPEAKER.match(sentence):
+                self.length = self._limit_chars
+                return
+            if not sentence:
+                continue
             self.length += len(sentence)
             yield sentence

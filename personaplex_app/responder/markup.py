@@ -25,7 +25,7 @@ _LOOSE_MARKS = re.compile(
 )
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _EMOJI = re.compile(
-    "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u3030\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]"
+    "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u3030\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f\u200b\u200c\u2060\ufeff]"
 )
 # what an actor does, which nobody says: "*smiles* Hello.", "(laughs)"; emphasis within a sentence is said
 _STAGE_DIRECTION = re.compile(
@@ -86,15 +86,17 @@ _NAME = (
     r"|(?:tool|function)_?calls?|tool_response)"
 )
 _OPENS = re.compile(
-    rf"(?i)<{_NAME}>|<\|(?:START_)?(?:THINK(?:ING)?|ACTION)\|>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>\s*(?:analysis|commentary)\s*<\|message\|>"
+    rf"(?i)<\s?{_NAME}(?:\s[^<>]*)?>|<details\b[^<>]*>|<unused94>|<\|channel>\s*thought|<\|python_tag\|>|\[TOOL_CALLS\]"
+    rf"|\{{\s*\"(?:name|function|tool|tool_calls?)\"\s*:"
+    r"|<\|(?:START_)?(?:THINK(?:ING)?|ACTION)\|>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>\s*(?:analysis|commentary)\s*<\|message\|>"
 )
 _CLOSES = re.compile(
-    rf"(?i)</{_NAME}>|<\|(?:END_|/)(?:THINK(?:ING)?|ACTION)\|>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|end\|>"
+    rf"(?i)</\s?{_NAME}\s?>|</details>|<unused95>|<channel\|>|<\|eom_id\|>|<\|(?:END_|/)(?:THINK(?:ING)?|ACTION)\|>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|end\|>"
 )
 # "<|start|>assistant<|channel|>final<|message|>" stands between thoughts and answer
 _HEADER = re.compile(r"(?:<\|start\|>\s*\w+\s*)?<\|channel\|>\s*final\s*<\|message\|>")
 _MAY_BEGIN_TAG = re.compile(
-    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>/]{0,60})$|\[/?[A-Z]{0,5}$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
+    r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>/]{0,60})$|\[/?[A-Z_]{0,11}$|<(?:think|details)\w*\s[^<>]{0,200}$|</?\s?[A-Za-z]{0,12}\s?$|<\|?channel\|?>?\s*t?h?o?u?g?h?$|\{\s*(?:\"\w{0,10}\"?\s*)?$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
 )
 _MAX_HELD_CHARS = 40_000
 

@@ -50,6 +50,9 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             if host and _is_host(host):
                 headers["host"] = host
             del headers["x-forwarded-host"]
+            if scheme := _first(headers, "x-forwarded-proto"):
+                # of a chain of proxies each may add its own
+                headers["x-forwarded-proto"] = scheme.lower()
             if chain := ",".join(headers.getlist("x-forwarded-for")):
                 headers["x-forwarded-for"] = ", ".join(plain_address(each) for each in chain.split(","))
             forwarded = _first(headers, "x-forwarded-prefix").rstrip("/")

@@ -33,17 +33,25 @@ _RULES: tuple[Rule, ...] = (
 _BEGIN_WITH_LETTERS = (
     "a@b.com", "www.b.com", "b.com", "May 5", "May 2025", "Mon-Fri", "Mon 9", "Jan-Mar", "v2", "USD 5",
     "code 123", "call 123", "CA 12345", "in 1998", "No. 5", "A12", "Louis XIV", "Ave.",
+    "noon-3", "M-F 9", "Fig. 2-1", "DE89 3704 0044", "ends in 4242", "dial *67",
+    "GMT-5",
 )  # fmt: skip
 # the rules for figures that may begin with a letter; most words need no more than these
 _WORD_RULES = tuple(rule for rule in _RULES if any(rule[0].match(each) for each in _BEGIN_WITH_LETTERS))
 # what hangs before a figure by a hyphen: "mid-1990s", and "-for-" in "2-for-1"
-_PREFIX = re.compile(r"-?(?:[a-z]{2,}-)+(?=\d)")
+_PREFIX = re.compile(r"(?!noon|midnight)-?(?:[a-z]{2,}-)+(?=\d)")
+# what stands before a figure and is said in words
+_BEFORE = re.compile(r"(?P<mark>[<>]=?|[≤≥≈§])\s?")
+_SAID_BEFORE = {
+    "<": "less than", ">": "more than", "≤": "at most", "<=": "at most", "≥": "at least", ">=": "at least",
+    "≈": "about", "§": "section",
+}  # fmt: skip
 _SECRET = re.compile(
     r"(?P<lead>(?i:pass ?(?:word|code|phrase)|wi-?fi (?:key|code))(?: is|:| =)?:?\s[\"'`]?)"
     r"(?=[^\s\"'`]*\d)(?P<word>[^\s\"'`,;]*[^\s\"'`,;.!?)])"
 )
 # what may follow a figure: neither a part of a longer figure nor of a code
-_END = re.compile(r"(?![\w@/\\%°€$£^*=])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d)")
+_END = re.compile(r"(?![\w@/\\%°€$£^*=])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d)(?!::)")
 _RANGE = re.compile(rf"{DASH}(?=[\d.$€£¥A-Z])")
 _WIDE_RANGE = re.compile(rf"{SPACE}{DASH}{SPACE}")
 _STROKE = re.compile(r"/(?=[\d$€£¥])")
@@ -98,6 +106,12 @@ _MARKS = (
     (r"\s*\(([^()]*)\)", r", \1,"),
     (r",+(?=\s*[.,;:!?])|,+\s*$", ""),
     (r"(?<=\w)\s?&\s?(?=\w)|\s&\s", " and "),
+    (r"\s?÷\s?", " divided by "),
+    (r"(?<=[a-z])/(?=(?:hour|day|night|week|month|year|person)\b)", " a "),
+    (r"\bNos\.\s(?=[a-z])", "numbers "),
+    (r"\bpp\.\s(?=[a-z])", "pages "),
+    (r"\bvol\.\s(?=[a-z])", "volume "),
+    (r"\s@\s", " at "),
     (r"\be\.g\.", "for example"),
     (r"\bi\.e\.", "that is"),
     (rf"\b({'|'.join(TITLES)})\.\s(?=[A-Z])", lambda match: f"{TITLES[match[1]]} "),
@@ -114,6 +128,9 @@ def _figure_at(text: str, at: int, aloud: bool) -> tuple[str | None, int]:
     if prefix := _PREFIX.match(text, at):
         found = _whole(text, prefix.end(), aloud)
         return (prefix[0] + found[0].words, found[1]) if found else (None, at)
+    if before := _BEFORE.match(text, at):
+        found = _whole(text, before.end(), aloud)
+        return (f"{_SAID_BEFORE[before['mark']]} {found[0].words}", found[1]) if found else (None, at)
     found = _whole(text, at, aloud)
     return (found[0].words, found[1]) if found else (None, at)
 
@@ -134,14 +151,22 @@ def _whole(text: str, at: int, aloud: bool) -> tuple[Figure, int] | None:
 def _joined(first: Figure, second: Figure, mark: str) -> Figure | None:
     """Return two figures as a range, or as two beside each other; None where they are neither."""
     wide = mark not in "-–—−"
-    kinds = {first.kind, second.kind}
+    if second.kind == "rate":
+        # "$10-15/hr"
+        unit = f"{first.many} {second.unit}"
+        return Figure(f"{first.head} to {second.head}", unit) if first.unit else None
+    # grams and kilograms are measures
+    kinds = {
+        figure.kind if figure.kind.startswith("money") else figure.kind.partition(" ")[0]
+        for figure in (first, second)
+    }
     if not second.ranges or (wide and (len(kinds) > 1 or "" in kinds)) or len(kinds - {""}) > 1:
         return None
     if mark == "/":
         return Figure(f"{first.words}, {second.words}")
     if first == second and not first.unit:
         return Figure(f"{first.head} {second.head}")
-    if first.unit and second.unit and first.kind == second.kind:
+    if first.unit and second.unit and first.kind.partition(" ")[0] == second.kind.partition(" ")[0]:
         return Figure(f"{first.words} to {second.words}")
     if second.unit and first.unit.startswith(second.unit):
         return Figure(f"{first.head} to {second.head}", first.unit)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
+import stat
 import unicodedata
 import zipfile
 import zlib
@@ -14,6 +16,7 @@ from posixpath import commonpath
 
 from ...audio import MAX_KEPT_RATE_HZ, Note
 from ...errors import BadInput, shorten
+from ...foreign_files import other_than_sound
 from .folders import AGENT_AUDIO, AGENT_WORDS, ANNOTATIONS, MAX_AUDIO_S, USER_AUDIO
 
 MAX_FILES = 4_000
@@ -71,18 +74,27 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
                     left_bytes = _extract(file, entry, target, left_bytes)
     except _UNREADABLE:
         raise BadInput(
-            "The file cannot be unpacked; make a plain zip, without a password, of ROOT/ID/output.json and"
-            " so on."
+            f"The file cannot be unpacked: it {_what_it_is(archive)}. Make a plain zip, without a password,"
+            f" of ROOT/ID/{AGENT_WORDS} and so on."
         ) from None
     found = f"; it holds {_listed(beside)}" if beside else ""
     if not wanted:
         raise BadInput(
-            f"The zip holds no sample: there is no {AGENT_WORDS}, {AGENT_AUDIO} or {USER_AUDIO} in it{found}."
-            f" Make one of ROOT/ID/{AGENT_WORDS} and so on."
+            f"The zip holds no sample: there is no {AGENT_WORDS}, {AGENT_AUDIO} or {USER_AUDIO} to take in it"
+            f"{found}. Make one of ROOT/ID/{AGENT_WORDS} and so on."
         )
     if beside:
         note(f"Passed over, as no part of a sample: {_listed(beside)}.")
     return into
+
+
+def _what_it_is(archive: Path) -> str:
+    """Return what stands in place of a zip that can be read."""
+    with archive.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"PK"):
+        return "has a password, or is damaged or cut off"
+    return other_than_sound(head) or "is no zip"
 
 
 def _sorted_out(file: zipfile.ZipFile) -> tuple[list[tuple[PurePosixPath, zipfile.ZipInfo]], list[str]]:
@@ -91,16 +103,20 @@ def _sorted_out(file: zipfile.ZipFile) -> tuple[list[tuple[PurePosixPath, zipfil
     beside: list[str] = []
     for entry in file.infolist():
         name = _name_of(entry)
-        path = PurePosixPath(name)
+        # where it was packed does not matter: "/home/me/1/output.json", "C:/1/output.json"
+        path = PurePosixPath(re.sub(r"^(?:[A-Za-z]:)?/*", "", name))
         # what systems add of their own: __MACOSX, "._" copies, .DS_Store
         hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
         if hidden or name.endswith("/") or not path.parts:
             continue
-        safe = not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[0]
-        if safe and path.name.casefold() in SAMPLE_FILES:
-            wanted.append((path.with_name(path.name.casefold()), entry))
+        unsafe = "a link" if stat.S_ISLNK(entry.external_attr >> 16) else ""
+        unsafe = "leads out of the zip" if ".." in path.parts else unsafe
+        if path.name.casefold() not in SAMPLE_FILES:
+            beside.append(shorten(name))
+        elif unsafe:
+            beside.append(f"{shorten(name)} ({unsafe})")
         else:
-            beside.append(name)
+            wanted.append((path.with_name(path.name.casefold()), entry))
     return wanted, beside
 
 
@@ -130,7 +146,7 @@ def _folder_names(folders: set[PurePosixPath]) -> dict[PurePosixPath, str]:
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(map(shorten, names[:_NAMED])) + more
+    return ", ".join(names[:_NAMED]) + more
 
 
 class _BoundedReads(io.FileIO):

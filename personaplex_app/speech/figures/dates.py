@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from .figure import COUNTED, DASH, FRACTION, Figure, Rule, Say, any_of, rule
+from .figure import COUNTED, DASH, FRACTION, SPACE, Figure, Rule, Say, any_of, rule, signed
 from .number_words import cardinal, number, ordinal, plural, two_digits, year
 from .numbers import quantity
 from .tables import MONTHS, WEEKDAYS
 
 _MONTH = rf"(?:{any_of({*MONTHS, *(name[:3] for name in MONTHS), 'Sept'})})(?:\b\.?)"
 _WEEKDAY = rf"(?:{any_of({*WEEKDAYS, *(name[:3] for name in WEEKDAYS), 'Tues', 'Thur', 'Thurs'})})(?:\b\.?)"
+_LAST_DAYS = {"F": "Friday", "S": "Saturday"}
 _HALF = r"[AaPp](?:\.\s?[Mm]\.|\.?[Mm]\b)"
 
 
@@ -40,6 +41,20 @@ def _day_of(month: int, day: int) -> str | None:
     if month > 12:
         month, day = day, month
     return f"{MONTHS[month - 1]} {ordinal(day)}" if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+def _two_dates(match: re.Match[str]) -> str | None:
+    """Return "12/24-12/26" as dates, "1/2-3/4" as none."""
+    pairs = [tuple(map(int, each.split("/"))) for each in re.split(DASH, match[0])]
+    if all(above < below <= 10 for above, below in pairs):
+        return None
+    days = [_day_of(*pair) for pair in pairs]
+    return f"{days[0]} to {days[1]}" if all(days) else None
+
+
+def _zone(match: re.Match[str]) -> str:
+    minutes = f" {two_digits(int(match['minutes']))}" if int(match["minutes"] or 0) else ""
+    return f"{match['zone']} {signed(match['sign'])}{cardinal(int(match['hours']))}{minutes}"
 
 
 def _year_of(text: str) -> str:
@@ -117,13 +132,17 @@ def _season(match: re.Match[str]) -> str | None:
 
 def _clock(text: str, half: str = "") -> str | None:
     """Return a time in words, without its AM or PM; None for what is no time."""
-    hour, *rest = map(int, re.split(r"[:.h]", text))
+    hour, *rest = map(int, re.findall(r"\d+", text))
     if hour > 24 or any(part > 59 for part in rest):
         return None
     minute = rest[0] if rest else 0
     if not minute:
         words = (
-            cardinal(hour) if half or not rest else "midnight" if hour == 0 else f"{cardinal(hour)} o'clock"
+            cardinal(hour)
+            if half or not rest
+            else "midnight"
+            if hour in (0, 24)
+            else f"{cardinal(hour)} o'clock"
         )
     else:
         words = f"{cardinal(hour)} {two_digits(minute)}"
@@ -144,8 +163,9 @@ def _time(match: re.Match[str]) -> Figure | None:
 
 
 DATES: tuple[Rule, ...] = (
+    rule(rf"\d{{1,2}}/\d{{1,2}}{DASH}\d{{1,2}}/\d{{1,2}}", _two_dates),
     rule(
-        r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d\d)(?P=mark)(?P<day>\d\d)"
+        r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)"
         r"(?:[T ](?P<time>\d\d:\d\d(?::\d\d)?)Z?)?",
         _iso_date,
     ),
@@ -156,8 +176,8 @@ DATES: tuple[Rule, ...] = (
         _month_day,
     ),
     rule(
-        rf"(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:\s?{DASH}\s?\d{{1,2}}(?:st|nd|rd|th)?)?)(?:\sof)?\s"
-        rf"(?P<month>{_MONTH})(?:,?\s(?P<year>\d{{4}})(?!\d))?",
+        rf"(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:\s?{DASH}\s?\d{{1,2}}(?:st|nd|rd|th)?)?)(?:\sof\s|[\s-])"
+        rf"(?P<month>{_MONTH})(?:(?:,?\s|-)(?P<year>\d{{4}})(?!\d))?",
         _day_month,
     ),
     rule(rf"(?P<month>{_MONTH})(?P<comma>,?)\s(?P<year>(?:1[1-9]|20)\d\d)", _month_year),
@@ -165,6 +185,7 @@ DATES: tuple[Rule, ...] = (
         rf"{_WEEKDAY}(?:(?:\s?{DASH}\s?|/|,\s|\s(?:&|and|to|through|or)\s){_WEEKDAY})+",
         _names_range(WEEKDAYS),
     ),
+    rule(rf"M{DASH}(?P<last>[FS])(?=:?\s\d)", lambda m: f"Monday to {_LAST_DAYS[m['last']]}"),
     rule(rf"(?P<day>{_WEEKDAY})(?P<comma>,?)(?=\s?[(\d])", _weekday),
     rule(rf"{_MONTH}(?:(?:\s?{DASH}\s?|/|\s(?:to|through)\s){_MONTH})+", _names_range(MONTHS)),
     rule(r"(?P<year>(?:19|20)\d\d)(?P<mark>[-–/])(?P<end>\d\d)", _season),
@@ -175,11 +196,21 @@ DATES: tuple[Rule, ...] = (
 )
 TIMES: tuple[Rule, ...] = (
     rule(rf"(?P<time>\d{{1,2}}(?:[:.]\d\d)?)\s?(?P<half>{_HALF})", _time),
-    rule(r"(?P<time>\d{1,2}(?::\d\d(?::\d\d)?|h\d\d))(?P<half>)", _time),
+    rule(r"(?P<time>\d{1,2}(?::\d\d(?::\d\d|\s?h\b)?|h\d\d))(?P<half>)", _time),
+    rule(
+        rf"(?P<time>\d{{1,2}}\.[0-5]\d)(?P<half>)(?={SPACE}?{DASH}{SPACE}?\d{{1,2}}(?:[:.]\d\d)?\s?{_HALF})",
+        _time,
+    ),
+    rule(r"(?P<zone>GMT|UTC)\s?(?P<sign>[-+–−])(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?", _zone),
+    # where another time follows: "noon-3pm"
+    rule(
+        rf"(?:[Nn]oon|[Mm]idnight)(?=\s?{DASH}\s?\d)",
+        lambda m: Figure(m[0], kind="time", ranges=True),
+    ),
 )
 YEARS: tuple[Rule, ...] = (
     rule(
-        r"(?P<lead>(?i:in|since|of|until|by|from|year|around|before|after|founded|established|born)\s)"
+        r"(?P<lead>(?i:in|since|of|until|by|from|year|around|before|after|founded|established|born|circa|ca?\.)\s)"
         r"(?P<year>1[1-9]\d\d|20\d\d)(?!" + COUNTED + ")",
         lambda m: m["lead"] + year(int(m["year"])),
     ),
@@ -191,6 +222,7 @@ YEARS: tuple[Rule, ...] = (
     ),
 )
 FRACTIONS: tuple[Rule, ...] = (
+    rule(r"24/7/365", lambda _: "twenty-four seven, three hundred and sixty-five"),
     rule(r"24/7(?!/)", lambda _: "twenty-four seven"),
     rule(r"9/11", lambda _: "nine eleven"),
     rule(rf"(?P<quantity>{FRACTION})(?:rds?|ths?)?", _fraction),

@@ -46,16 +46,27 @@ def any_of(words: Iterable[str]) -> str:
 DASH = r"[-–—−]"
 SPACE = r"[ \u00a0\u202f\u2009]"
 THIN = r"[\u00a0\u202f\u2009]"
-_THOUSANDS = rf"\d{{1,3}}(?:(?:,\d{{3}})+|(?:{THIN}\d{{3}})+|(?: \d{{3}}){{2,}}|(?: 000)+)(?!\d)"
+# the last of these groups as India does: "1,50,000"
+_THOUSANDS = (
+    rf"\d{{1,3}}(?:(?:,\d{{3}})+|(?:,\d\d)+,\d{{3}}|(?:{THIN}\d{{3}})+|(?: \d{{3}}){{2,}}|(?: 000)+)(?!\d)"
+)
 NUMBER = rf"(?:{_THOUSANDS}|\d+)(?:\.\d+)?|\.\d+"
 # with a currency or unit beside it, a number may be written in other countries' ways too
-GROUPED = r"\d{1,3}(?:[.,'\u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?(?!\d)"
+GROUPED = (
+    r"\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d{1,2})?(?!\d)"
+    r"|\d{1,3}(?:[.,'\u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,2})?(?!\d)"
+)
 SPACED = r"\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?(?!\d)"
 AMOUNT = rf"{GROUPED}|\d{{1,3}}(?: \d{{3}})+[.,]\d\d(?!\d)|\d+(?:[.,]\d+)?|\.\d+"
 FRACTION = rf"(?:(?:\d+{SPACE}?)?[{''.join(VULGAR)}]|(?:\d+[ -])?\d+/\d+)"
 QUANTITY = rf"{FRACTION}|\d+,\d{{1,2}}(?!\d)|{NUMBER}"
-SIGN = r"[-–−]?"
+SIGN = r"[-–−+±]?"
 # what a number counts, and so is no year
 COUNTED = r"\s(?:[a-z]+s|people|men|women|children)\b"
-SCALE = r"hundred|thousand|million|billion|trillion"
+SCALE = r"hundred|thousand|lakh|million|crore|billion|trillion"
 UNIT = any_of(UNITS)
+
+
+def signed(sign: str) -> str:
+    """Return the words before a number for what `SIGN` matched."""
+    return {"": "", "+": "plus ", "±": "plus or minus "}.get(sign, "minus ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .figure import Rule, any_of, rule
+from .figure import COUNTED, Rule, any_of, rule
 from .number_words import ONES, cardinal, digits, number, ordinal, two_digits, year
 from .tables import MONARCHS, NUMBERED, STREETS, TOP_DOMAINS
 
@@ -79,8 +79,15 @@ def say_code(match: re.Match[str]) -> str | None:
     if not (re.search(r"\d", text) and re.search(r"[A-Za-z]", text)) or re.fullmatch(r"\d+[a-z]{2,}", text):
         return None
     # COVID-19 has a number; A12-B7 has parts
+    in_a_row = re.fullmatch(r"\d+[A-Z]-\d+[A-Z]|([A-Z]+)\d+-\1\d+", text)
+    if in_a_row and _SEVERAL.search(match.string[: match.start()]):
+        return " to ".join(map(_parts, text.split("-")))  # "seats 12A-12C"
     dash = " " if re.fullmatch(r"[A-Za-z]+-\d+|\d+-[A-Za-z]+", text) else " dash "
     return dash.join(map(_parts, text.split("-")))
+
+
+def _letter(mark: str) -> str:
+    return digits(mark) if mark.isdigit() else mark
 
 
 def _parts(text: str) -> str:
@@ -137,7 +144,14 @@ _STREET = r"(?:[NSEW]\.?\s)?(?:[A-Z\d][\w'.]*\s){1,4}?"
 _HOUSE = rf"\b\d{{1,5}}[A-Z]?\s{_STREET}"
 _PARTS = re.compile(r"\d+|[^\W\d_]+")
 _THINGS = r"(?:order|ticket|invoice|booking|flight|case|policy|room|gate)"
-_LEADS = r"number|code|pin|reference|ref|id|extension|ext|zip|postcode|serial|confirmation|tracking|account"
+_LEADS = (
+    r"number|code|pin|reference|ref|id|extension|ext|zip|postcode|serial|confirmation|tracking|account|otp"
+)
+
+_SEVERAL = re.compile(
+    r"(?i)\b(?:seats|rooms|gates|rows|units|flats|apartments|suites|desks|tables|lots|bays|stands|exits)\s$"
+)
+_KEYS = {"*": "star", "#": "hash"}
 
 ADDRESSES: tuple[Rule, ...] = (
     rule(
@@ -147,13 +161,18 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
 )
 PHONES: tuple[Rule, ...] = (
+    # of a bank's account and of a card
+    rule(
+        r"[A-Z]{2}\d\d(?: [\dA-Z]{4}){2,7}(?: [\dA-Z]{1,3})?(?= |$|[^\w ])|\d{4}(?: \d{4}){3}",
+        lambda m: ", ".join(" ".join(map(_letter, group)) for group in m[0].split(" ")),
+    ),
     # "+44 (0)20 7946 0018"
     rule(r"\+\d{1,3}(?:[ ./-]?\(0\))?(?:[ ./-]\d(?=[ ./-]))?(?:[ ./-]?\(?\d{2,8}\)?){1,6}", _phone),
     # "1 (202) 555-0143", "(020) 79460018"
     rule(r"(?:1[ .-]?)?\(\d{3}\)[ -]?\d{3}[ .-]\d{4}|\(0\d{1,4}\)[ -]?\d{3,8}(?:[ -]\d{3,5})?", _phone),
     # "1-202-555-0143", then "1-800-FLOWERS", "020 7946 0018" and "555-0143"
     rule(r"(?:1[-. ])?\d{3}(?P<mark>[-. ])\d{3}(?P=mark)\d{4}", _phone),
-    rule(r"1-\d{3}-(?:\d{3}-)?[A-Z]{3,8}(?:-[A-Z]+)?", _phone),
+    rule(r"1-\d{3}-(?:\d{3}-)?[A-Z]{2,8}(?:-[A-Z]+)?|1 8\d\d [A-Z]{6,8}", _phone),
     rule(r"0\d{1,4}(?:[ /-]\d{2,8}){1,4}", _phone),
     rule(r"(?P<a>\d{3})(?P<mark>[- ])(?P<b>\d{4})", _short_phone),
 )
@@ -174,6 +193,20 @@ CODES: tuple[Rule, ...] = (
     # "call 911", "MA 02108", "14C Oak Ave."
     rule(r"(?P<lead>(?i:call|dial|ring|phone|text)\s)(?P<digits>\d{3,})(?!\s[a-z]+s\b)", _lead_digits),
     rule(r"(?P<lead>[A-Z]{2},?\s)(?P<digits>\d{5}(?:-\d{4})?)", _lead_digits),
+    rule(
+        r"(?P<lead>(?i:end(?:s|ing) (?:in|with)|last (?:four|4)(?: digits)?(?: are)?:?)\s)(?P<digits>\d{4})",
+        _lead_digits,
+    ),
+    rule(rf"(?P<lead>)(?P<digits>911)(?!{COUNTED})", _lead_digits),
+    rule(
+        r"(?P<lead>(?i:call|dial|press|text)\s)(?P<keys>[*#][\d*#]+)",
+        lambda m: m["lead"] + " ".join(_KEYS.get(key) or digits(key) for key in m["keys"]),
+    ),
+    # "Figure 2-1" is no range
+    rule(
+        r"(?P<lead>(?:[Ff]igure|[Ff]ig\.|[Tt]able|[Ee]xhibit|[Ff]orm|[Bb]oeing)\s)(?P<a>\d+)-(?P<b>\d+)",
+        lambda m: f"{m['lead']}{number(m['a'])} dash {number(m['b'])}",
+    ),
     rule(rf"(?P<number>\d{{1,5}})(?P<letter>[A-Z]?)(?=\s{_STREET}(?:{any_of(STREETS)})\b)", _house),
     # "2026-118", "978-3-16-14-0"
     rule(r"\d{3,}-\d+(?:-\d+)*|\d+(?:-\d+){2,}", _row),
@@ -183,7 +216,7 @@ CODES: tuple[Rule, ...] = (
 )
 NAMES: tuple[Rule, ...] = (
     # "#7", "A12-B7", "Louis XVI"
-    rule(r"(?:#|[Nn]o\.\s?|№\s?)(?P<name>[A-Z]*-?\d[\w-]*)", _numbered),
+    rule(r"(?:#\s?|[Nn]o\.\s?|№\s?)(?P<name>[A-Z]*-?\d[\w-]*)", _numbered),
     rule(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*", say_code),
     rule(
         r"(?P<name>[A-Z][a-z]+)\s(?P<roman>(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w|'(?!s\b)\w)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .figure import COUNTED, DASH, NUMBER, QUANTITY, SCALE, SIGN, SPACE, UNIT, Figure, Rule, rule
+from .figure import COUNTED, DASH, NUMBER, QUANTITY, SCALE, SIGN, SPACE, UNIT, Figure, Rule, rule, signed
 from .number_words import cardinal, digits, number, ordinal, year
 from .tables import SCALE_LETTERS, UNITS, VULGAR
 
@@ -57,7 +57,7 @@ def _plain(match: re.Match[str]) -> Figure | None:
         words = number(text)
     plus = " plus" if match["plus"] else ""
     return Figure(
-        f"{'about ' if match['about'] else ''}{'minus ' if match['sign'] else ''}{words}",
+        f"{'about ' if match['about'] else ''}{signed(match['sign'])}{words}",
         unit + plus,
         unit + plus,
         ranges=True,
@@ -78,18 +78,24 @@ def _listed(match: re.Match[str]) -> str:
 
 def _measure(match: re.Match[str]) -> Figure | None:
     written = match["quantity"]
-    if match["unit"] == "in" and re.search(r"\s$", match[0][: match.start("unit") - match.start()]):
+    apart = match[0][: match.start("unit") - match.start()].endswith(" ")
+    if match["unit"] == "in" and apart and not re.match(r"\.\s[a-z]", match.string[match.end() :]):
         return None  # the word "in"
     one, many = UNITS[match["unit"]]
     single = written in ("1", "1.0")
-    per = f" per {UNITS[match['per']][0] if match['per'] in UNITS else match['per']}" if match["per"] else ""
+    per = match["per"] and ("second" if match["per"] == "s" else UNITS.get(match["per"], (match["per"],))[0])
+    per = f" per {per}" if per else ""
     return Figure(
-        ("minus " if match["sign"] else "") + quantity(written),
+        signed(match["sign"]) + quantity(written),
         (one if single else many) + per,
         many + per,
         kind=f"measure {many}",
         ranges=True,
     )
+
+
+def _counted(value: str, one: str) -> str:
+    return f"{number(value)} {one}{'' if int(value) == 1 else 's'}"
 
 
 def _inches(match: re.Match[str]) -> str | None:
@@ -99,16 +105,46 @@ def _inches(match: re.Match[str]) -> str | None:
 
 
 def _sized(match: re.Match[str]) -> str:
-    words = " by ".join(quantity(part) for part in re.split(r"\s?[x×]\s?", match["sizes"]))
+    # "20 x 30 cm", "20cm x 30cm"
+    sizes = re.sub(rf"(?<=\d)\s?(?:{UNIT})(?=\s?[x×])", "", match["sizes"])
+    words = " by ".join(quantity(part) for part in re.split(r"\s?[x×]\s?", sizes))
     return f"{words} {UNITS[match['unit']][1]}" if match["unit"] else words
 
 
+def _ratio(match: re.Match[str]) -> str:
+    # a standard and the year of its edition: "ISO 9001:2015"
+    if int(match["a"]) > 999 and re.fullmatch(r"(?:19|20)\d\d", match["b"]):
+        return f"{number(match['a'])}, {year(int(match['b']))}"
+    return f"{number(match['a'])} to {number(match['b'])}"
+
+
 MEASURES: tuple[Rule, ...] = (
+    rule(
+        rf"(?P<a>{QUANTITY})[\"″”]\s?[x×]\s?(?P<b>{QUANTITY})[\"″”]",
+        lambda m: f"{quantity(m['a'])} by {quantity(m['b'])} inches",
+    ),
     rule(rf"(?P<quantity>{QUANTITY})[\"″”]", _inches),
-    rule(rf"(?P<sizes>(?:{QUANTITY})(?:\s?[x×]\s?(?:{QUANTITY}))+)(?:\s?(?P<unit>{UNIT})(?!\w))?", _sized),
+    rule(
+        rf"(?P<sizes>(?:{QUANTITY})(?:(?:\s?(?:{UNIT}))?\s?[x×]\s?(?:{QUANTITY}))+)(?:\s?(?P<unit>{UNIT})(?!\w))?",
+        _sized,
+    ),
     rule(
         r"(?P<feet>\d+)['′]\s?(?P<inches>\d{1,2})(?:[\"″”]|'')",
         lambda m: f"{number(m[1])} foot {number(m[2])}",
+    ),
+    rule(
+        r"(?P<feet>\d+)\s?(?:ft|feet|foot)\.?\s?(?P<inches>\d{1,2})\s?(?:inches|inch|in)\b\.?",
+        lambda m: f"{number(m[1])} foot {number(m[2])}",
+    ),
+    rule(
+        r"(?P<feet>[3-7])['′](?P<inches>\d|1[01])(?![\d'])",
+        lambda m: f"{number(m[1])} foot {number(m[2])}",
+    ),
+    rule(r"(?P<feet>\d+)['′](?=\s(?:tall|long|wide|high|deep)\b)", lambda m: f"{number(m[1])} feet"),
+    # "1h 30m", where m alone would be meters
+    rule(
+        r"(?P<hours>\d{1,3})\s?(?:h|hrs?)\.?\s?(?P<minutes>[1-5]?\d)\s?m(?:in|ins)?\b",
+        lambda m: f"{_counted(m['hours'], 'hour')} {_counted(m['minutes'], 'minute')}",
     ),
     rule(
         rf"(?P<sign>{SIGN})(?P<quantity>{QUANTITY})\s?(?P<unit>{UNIT})(?!\w)(?:/(?P<per>{UNIT}|[a-z]+)(?!\w))?",
@@ -118,8 +154,28 @@ MEASURES: tuple[Rule, ...] = (
 
 NUMBERS: tuple[Rule, ...] = (
     rule(r"\d+(?:,\d{1,2})+", _listed),
-    rule(r"(?P<a>\d+):(?P<b>\d+)", lambda m: f"{number(m['a'])} to {number(m['b'])}"),
-    rule(r"(?P<number>\d+)x\b", lambda m: f"{number(m['number'])} times"),
+    rule(r"(?P<a>\d+):(?P<b>\d+)", _ratio),
+    rule(
+        r"(?P<number>\d+(?:\.\d+)?)x(?:/(?P<per>[a-z]+))?\b",
+        lambda m: f"{number(m['number'])} times" + (f" a {m['per']}" if m["per"] else ""),
+    ),
+    rule(
+        r"(?P<round>100|1,?000|1,?000,?000)s(?=\sof\b)",
+        lambda m: {3: "hundreds", 4: "thousands", 7: "millions"}[len(m["round"].replace(",", ""))],
+    ),
+    rule(
+        r"(?P<stars>\d(?:\.\d)?)\s?[★⭐]",
+        lambda m: f"{number(m['stars'])} star{'' if m['stars'] == '1' else 's'}",
+    ),
+    rule(
+        r"(?P<mark>\d+\.\d+)/(?P<of>5|10|100)",
+        lambda m: f"{number(m['mark'])} out of {number(m['of'])}",
+    ),
+    # the lines of a screen
+    rule(
+        r"(?P<head>\d\d?)(?P<tail>20|40|60|80)[pi]\b",
+        lambda m: f"{number(m['head'])} {number(m['tail'])} {m[0][-1].upper()}",
+    ),
     rule(
         rf"(?P<about>~?)(?P<sign>{SIGN})(?P<number>{NUMBER})(?:(?P<letter>k|K|M|B|bn)\b|\s(?P<scale>{SCALE})\b)?"
         r"(?P<plus>\+?)",
