@@ -154,8 +154,6 @@ class NotebookBlindTest:
     def ranking(self) -> str:
         """Return the ranking as text."""
         ranking = self._test.ranking()
-        lines = [
-            f"{each.rank}. {each.voice}: {_score(each)}{each.votes} votes" for each in ranking.standings
-        ]
+        lines = [f"{each.rank}. {each.voice}: {_score(each)}{each.votes} votes" for each in ranking.standings]
         early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener gives no interval."
         return "\n".join([*lines, *([early] if ranking.preliminary else [])])

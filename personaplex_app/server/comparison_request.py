@@ -42,7 +42,11 @@ class ComparisonRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """What is compared: voices, personas, or numbers as text."""
-        return self.voices if self.by == "voice" else tuple(f"{value:g}" if self.samples else str(value) for value in self.values)
+        return (
+            self.voices
+            if self.by == "voice"
+            else tuple(f"{value:g}" if self.samples else str(value) for value in self.values)
+        )
 
     @property
     def samples(self) -> bool:
@@ -88,9 +92,7 @@ class ComparisonRequest:
         values = () if by == "voice" else _values(data, by)
         if by != "voice" and len(voices) != 1:
             raise BadInput(f"One thing differs at a time: with {by} compared there must be one voice.")
-        return cls(
-            _distinct(inputs), persona, voices, _distinct(seeds), float(room_s), engine, by, values
-        )
+        return cls(_distinct(inputs), persona, voices, _distinct(seeds), float(room_s), engine, by, values)
 
 
 def _values(data: dict[str, Any], by: str) -> tuple[str | float, ...]:

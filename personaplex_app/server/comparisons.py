@@ -248,7 +248,9 @@ class Comparisons:
             run.asked_s = time.monotonic()
             return run
         if len(asked.names) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
-            raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer of what differs, inputs or seeds.")
+            raise BadInput(
+                f"That makes more than {MAX_CELLS} answers; choose fewer of what differs, inputs or seeds."
+            )
         # one run for each owner: a new choice replaces the earlier one
         for other in self._runs.values():
             if other.caller.owner == owner:

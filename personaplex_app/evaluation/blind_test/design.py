@@ -78,8 +78,10 @@ class Design:
 
     def __post_init__(self) -> None:
         if len(set(self.voices)) < 2 or len(set(self.voices)) != len(self.voices):
-            raise BadInput("A blind test needs at least two different things to compare, such as voices; choose another one"
-                " too.")
+            raise BadInput(
+                "A blind test needs at least two different things to compare, such as voices; choose another one"
+                " too."
+            )
         if not self.conditions or [len(row) for row in self.clips] != [len(self.voices)] * len(
             self.conditions
         ):
@@ -226,9 +228,7 @@ def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[T
     return trials
 
 
-def _with_checks(
-    design: Design, chosen: list[Trial], chance: random.Random, begin: int
-) -> tuple[Trial, ...]:
+def _with_checks(design: Design, chosen: list[Trial], chance: random.Random, begin: int) -> tuple[Trial, ...]:
     """Insert the two checks: the repeat as far behind its original as possible, the identical pair not
     first. `begin` is the number that the first trial is to have.
     """

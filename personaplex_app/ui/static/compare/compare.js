@@ -52,6 +52,8 @@ class ComparePage {
       if (!seen) this.blind.hush();
       this.seen = seen;
     }).observe(root);
+    // whoever follows a test's link wants to be at its first pair
+    if (linkedTest()) document.querySelector("#tab-compare-button")?.click();
     document.addEventListener(
       "keydown",
       (event) => this.view === "blind" && root.offsetParent !== null && this.blind.key(event),
@@ -89,8 +91,7 @@ class ComparePage {
   /** Go on where a reload interrupted: a test that somebody's link names, one's own round, or the rendering. */
   async resume() {
     const known = remembered();
-    const linked = new URL(window.location.href).searchParams.get("compare");
-    const test = linked ?? known.test;
+    const test = linkedTest() ?? known.test;
     let lost = "";
     try {
       if (known.run) await this.answers.open(known.run, known.asked);
@@ -143,6 +144,11 @@ class ComparePage {
     remember({ ...remembered(), test: null });
     this.show(this.answers.id ? "run" : "choose");
   }
+}
+
+/** The blind test that the page's address names, or null. */
+function linkedTest() {
+  return new URL(window.location.href).searchParams.get("compare");
 }
 
 function remembered() {
