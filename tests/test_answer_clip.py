@@ -1,4 +1,4 @@
-"""Clips of a blind test hold the answer to its end and nothing else, and the question without its silences."""
+"""Clips of a blind test hold the answer to its end and no more, the question without its silences."""
 
 import numpy as np
 import pytest

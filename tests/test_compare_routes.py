@@ -513,7 +513,7 @@ async def test_blind_test_without_an_end_goes_on_past_its_plan_and_stops_any_tim
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
-        ({"by": "persona", "values": ["casual", "wise-teacher"]}, ["casual", "wise-teacher"]),
+        ({"by": "persona", "values": ["chat", "wise-teacher"]}, ["chat", "wise-teacher"]),
         ({"by": "audio_temperature", "values": [0.4, 0.8, 0.8]}, ["0.4", "0.8"]),
         ({"by": "text_topk", "values": [5, 25]}, ["5", "25"]),
     ],
@@ -548,7 +548,7 @@ async def test_compare_any_one_difference_is_rendered_and_tested_blind(client, w
         ({"by": "audio_temperature", "values": [0.5, 9]}, "audio_temperature"),
         ({"by": "audio_temperature", "values": ["hot"]}, "must be a number"),
         ({"by": "audio_temperature", "values": [1] * 7}, "1 to 6 numbers"),
-        ({"by": "persona", "values": ["casual"], "voices": ["plain", "loud"]}, "One thing differs"),
+        ({"by": "persona", "values": ["chat"], "voices": ["plain", "loud"]}, "One thing differs"),
     ],
 )
 async def test_compare_difference_that_cannot_be_used_gets_a_sentence(client, engine, wrong, sentence):
@@ -560,7 +560,7 @@ async def test_compare_difference_that_cannot_be_used_gets_a_sentence(client, en
 async def test_compare_difference_that_the_engine_does_not_know_gets_a_sentence(client):
     asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain"]}
     for more, sentence in (
-        ({"by": "persona", "values": ["casual"]}, "plays no roles"),
+        ({"by": "persona", "values": ["chat"]}, "plays no roles"),
         ({"by": "audio_topk", "values": [5]}, "does not sample"),
     ):
         answer = await client.post("/api/compare/runs", json={**asked, **more})

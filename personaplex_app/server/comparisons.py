@@ -80,7 +80,8 @@ class ComparisonInput:
 class ComparisonRun:
     """One comparison being rendered.
 
-    Its cells are conditions (rows) by what is compared (columns). Its caller may use their own cloned voices in it.
+    Its cells are conditions (rows) by what is compared (columns). Its caller may use their own cloned
+    voices in it.
     """
 
     id: str

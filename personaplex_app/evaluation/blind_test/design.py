@@ -1,8 +1,8 @@
 """Design a blind listening test: the pairs that a listener hears, their order and their sides.
 
 Both sides of a trial share the user's recording and all else but one thing, which is what is compared: the
-voice, the persona, or one setting of the sampling. Two hidden checks among the trials show how far a listener's votes can be trusted: a repeat with its sides swapped, and a
-pair of identical clips. Nothing here reads or writes files.
+voice, the persona, or one setting of the sampling. Two hidden checks among the trials show how far a
+listener's votes can be trusted: a repeat with its sides swapped, and a pair of identical clips. Nothing here reads or writes files.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class TrialClip:
-    """One answer: the key of its sound, where in it the answer begins, its length, and the gain that equalises
-    its loudness. `voice` names which of the compared it is, whatever is compared.
+    """One answer: the key of its sound, where in it the answer begins, its length, and the gain that
+    equalises its loudness. `voice` names which of the compared it is, whatever is compared.
 
     `audio_sha256` is the hash of the sound's 16-bit samples, so that a new rendering of the same request is a
     different clip; it is empty in old tests.
@@ -79,14 +79,15 @@ class Design:
     def __post_init__(self) -> None:
         if len(set(self.voices)) < 2 or len(set(self.voices)) != len(self.voices):
             raise BadInput(
-                "A blind test needs at least two different things to compare, such as voices; choose another one"
-                " too."
+                "A blind test needs at least two different voices, or personas, or settings; choose another"
+                " one too."
             )
         if not self.conditions or [len(row) for row in self.clips] != [len(self.voices)] * len(
             self.conditions
         ):
             raise BadInput(
-                "A blind test needs at least one input, and every answer to it; render the missing ones first."
+                "A blind test needs at least one input, and every answer to it; render the missing"
+                " ones first."
             )
 
     @cached_property

@@ -44,7 +44,8 @@ class Vote:
 class Standing:
     """One voice's result. The interval is None until two listeners have voted; `ties` include `both_bad`.
 
-    `margin` is how far the score may be off, at 95 %: half the interval, and at least what so few votes allow.
+    `margin` is how far the score may be off, at 95 %: half the interval, and at least what so few
+    votes allow.
     """
 
     voice: str

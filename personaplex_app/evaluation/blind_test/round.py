@@ -302,7 +302,10 @@ class Round:
 
 
 def _trials(design: Design, event: Event) -> tuple[Trial, ...]:
-    """Return the trials in an event. Raises: KeyError, TypeError, ValueError when they are not of this test."""
+    """Return the trials in an event.
+
+    Raises: KeyError, TypeError, ValueError when they are not of this test.
+    """
     trials = tuple(Trial.from_json(each) for each in event["trials"])
     if not trials or any(
         not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices)

@@ -172,12 +172,15 @@ class _TestApi:
     async def begin(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))
         asked = await json_object(request, MAX_BODY_BYTES)
-        trials = None if asked.get("endless") is True else asked.get("trials", USUAL_TRIALS)
+        endless = asked.get("endless") is True
+        trials = asked.get("trials", USUAL_TRIALS)
         # not `isinstance`: true is an int too
-        if trials is not None and (type(trials) is not int or trials < 1):
+        if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
         # `mine` logs the first trial as shown, which `begin` does not
-        return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
+        return await self._state(
+            request, lambda test, owner: test.begin(owner, None if endless else trials) and test.mine(owner)
+        )
 
     async def vote(self, request: Request) -> Response:
         self._votes.admit(principal_of(request))
