@@ -20,6 +20,8 @@ from ..audio import Note, decode
 from ..engine.contract import Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
+from ..evaluation.answer_clip import LEAD_S, TAIL_S, cut
+from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest, parse_start
 from ..rendering import files as render_files
 from ..rendering import render
@@ -31,6 +33,7 @@ from ..server.leasing import usable_engine_here
 from ..server.render_job import RenderJob
 from ..sessions.admission import Admission
 from ..speech.speech_finder import NO_SPEECH
+from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
 from .scripts import mount_script
@@ -43,6 +46,8 @@ USUAL_ROOM_S = 10
 TELL_EVERY_S = 0.25
 AT_ONCE = 8
 USER_INK = "#2a9aa3"  # between the user's ink of the light page and of the dark one
+# what the example recordings say, one of each kind
+EXAMPLES = ("turn-question", "pause-booking", "turn-short")
 SAMPLING_TITLES = {
     "audio_temperature": "Audio temperature",
     "text_temperature": "Text temperature",
@@ -77,6 +82,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     ),
                     elem_id="respond-clip",
                 )
+                with gr.Row(elem_id="respond-examples", elem_classes=["gradio-ink"]):
+                    examples = [gr.Button(each.title, size="sm") for each in handlers.examples]
                 room_s = gr.Slider(
                     0,
                     MAX_ROOM_S,
@@ -165,6 +172,15 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         handlers.again, [answer], outputs, api_visibility="private", concurrency_id="respond", **quiet
     )
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    for scenario, pressed in zip(handlers.examples, examples, strict=True):
+        pressed.click(
+            partial(handlers.example, scenario),
+            None,
+            [clip, persona, voice, prompt],
+            concurrency_id="respond-example",
+            concurrency_limit=1,
+            **private,
+        )
     stop.click(handlers.cancel, None, answer, concurrency_limit=None, **private)
     persona.input(handlers.choose, persona, [voice, prompt], **private)
     page.load(handlers.offer, [persona, voice, prompt], [persona, voice, prompt], **private)
@@ -198,6 +214,20 @@ class _RespondTab:
         self._app_state = app_state
         # not the page's queue, in which one address could take every place
         self._line = Admission(AT_ONCE, MAX_CLIP_S + MAX_ROOM_S)
+        known = {persona.name for persona in app_state.personas}
+        scenarios = {each.name: each for each in load_scenarios() if each.persona in known}
+        self.examples = [scenarios[name] for name in EXAMPLES if name in scenarios]
+        self._synthesiser: Synthesiser | None = None
+
+    def example(self, scenario: Scenario) -> tuple[Sound, str, str, str]:
+        """Speak what the user says in a scenario, and return it with its persona, that one's voice and
+        role prompt.
+        """
+        self._synthesiser = self._synthesiser or Synthesiser()
+        spoken = speak(scenario, 0, self._synthesiser)
+        # without the time in which the agent may greet, and that in which it answers
+        window = (max(0.0, spoken.from_s - LEAD_S), spoken.happened[-1].end_s + TAIL_S)
+        return _sound(cut(spoken.samples, window)), scenario.persona, *self.choose(scenario.persona)
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
         """Fill the form with the engine's voices; keep what was chosen before a reload."""
