@@ -2,7 +2,8 @@
 
 Both sides of a trial share the user's recording and all else but one thing, which is what is compared: the
 voice, the persona, or one setting of the sampling. Two hidden checks among the trials show how far a
-listener's votes can be trusted: a repeat with its sides swapped, and a pair of identical clips. Nothing here reads or writes files.
+listener's votes can be trusted: a repeat with its sides swapped, and a pair of identical clips.
+Nothing here reads or writes files.
 """
 
 from __future__ import annotations
