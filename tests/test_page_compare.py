@@ -95,8 +95,9 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         above = "() => document.querySelector('.blind-question').getBoundingClientRect().bottom"
         sides = "() => document.querySelector('.blind-sides').getBoundingClientRect().top"
         assert page.evaluate(above) <= page.evaluate(sides)
+        plays = page.evaluate("window.__tap.plays")
         page.get_by_role("button", name="Play the question").click()
-        expect(page.get_by_role("button", name="Pause the question")).to_be_visible()
+        until_true(page, "before => window.__tap.plays > before", arg=plays)
         expect(page.locator("#blind-stop")).to_be_disabled()
         look(page, "pair")
         assert not re.search("Natural|Deep", page.locator(".compare-blind").inner_text())
