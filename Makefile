@@ -8,18 +8,19 @@ PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 run: $(VENV)/.app
 	$(BIN)/python app.py
 
-# Talks are in real time and wait more than they compute: six processes for two cores, and the linters beside them.
+# Each process collects all tests, which takes ten seconds; talks are in real time and wait: four for two cores, and
+# the linters beside them.
 # "make" stands there by its name because a line with $$(MAKE) is run by `make -n` too.
-test: $(VENV)/.dev
+test: $(VENV)/.dev node_modules/.package-lock.json
 	sh scripts/ensure-browser.sh $(BIN)/python
 	sh scripts/ensure-nginx.sh
 	make --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder; tested=$$?; \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder; tested=$$?; \
 	wait $$lint || { cat $(VENV)/lint.log; exit 1; }; exit $$tested
 
 # no browser, no network, no process beside the tests' own
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m unit --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest -m unit --numprocesses 2 --dist loadfile
 
 # attacks, kills and long runs against the real app, and their figures as a table; half an hour on a quiet machine
 reliability: $(VENV)/.dev

@@ -30,7 +30,7 @@ export default [
       "prefer-const": "error",
     },
   },
-  { files: ["**/*.config.js"], languageOptions: { globals: globals.node } },
+  { files: ["**/*.config.js", "examples/*.js"], languageOptions: { globals: globals.node } },
   { files: WORKERS, languageOptions: { globals: globals.worker } },
   { files: WORKLETS, languageOptions: { globals: globals.audioWorklet } },
 ];

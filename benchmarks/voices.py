@@ -26,7 +26,7 @@ from personaplex_app.evaluation.similarity import VoiceEncoder, similarity
 from personaplex_app.speech.quality import Dnsmos
 from personaplex_app.speech.recogniser import Recogniser
 from personaplex_app.speech.sound import Sound
-from personaplex_app.speech.synthesiser import ALWAYS_THERE, TIMBRES, Synthesiser
+from personaplex_app.speech.synthesiser import TIMBRES, Synthesiser
 from personaplex_app.units import SAMPLE_RATE_HZ
 
 SENTENCES = (
@@ -71,9 +71,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     out = parser.parse_args().out
     synthesiser, recogniser, dnsmos = Synthesiser(), Recogniser(), Dnsmos()
-    memory_mib = {"women loaded": _resident_mib()}
-    synthesiser.speak("Yes.", next(timbre for timbre in TIMBRES if timbre not in ALWAYS_THERE))
-    memory_mib["a man has spoken"] = _resident_mib()
+    memory_mib = {"loaded": _resident_mib()}
+    synthesiser.speak("Yes.", next(timbre for timbre in TIMBRES if timbre.is_vocoded))
+    memory_mib["a vocoded voice has spoken"] = _resident_mib()
     encoder = VoiceEncoder()
     figures: list[Figures] = []
     embeddings: dict[str, np.ndarray] = {}

@@ -6,6 +6,7 @@ The recording must be 24 kHz mono. Needs numpy, soundfile and websockets. GATEWA
 adapter that requires one.
 """
 
+import argparse
 import asyncio
 import base64
 import json
@@ -17,11 +18,25 @@ from urllib.parse import urlencode
 import numpy as np
 import soundfile as sf
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 RATE_HZ = 24_000
 CHUNK_SAMPLES = 2_400  # 100 ms
 LISTEN_S = 8.0  # to the answer, after the question
+
+
+def read(path):
+    """Return a recording's samples. Raises: SystemExit with a sentence when it cannot be sent."""
+    try:
+        samples, rate_hz = sf.read(path, dtype="float32")
+    except (OSError, sf.LibsndfileError) as error:
+        raise SystemExit(f"{path} cannot be read ({error}); give a wav or flac file.") from None
+    if (rate_hz, samples.ndim) != (RATE_HZ, 1):
+        channels = samples.shape[1] if samples.ndim > 1 else 1
+        raise SystemExit(
+            f"{path} has {rate_hz} Hz and {channels} channels; give a recording of {RATE_HZ} Hz mono."
+        )
+    return samples
 
 
 async def say(socket, samples):
@@ -44,8 +59,7 @@ async def messages_of(socket):
 
 async def ask(url, question, answer, adapter="personaplex-assistant"):
     """Hold a talk that plays the file `question`, and write the agent's sound to the file `answer`."""
-    samples, rate_hz = sf.read(question, dtype="float32")
-    assert (rate_hz, samples.ndim) == (RATE_HZ, 1), "give a 24 kHz mono recording"
+    samples = read(question)
     # silence after the question, for as long as the answer may take
     samples = np.concatenate([samples, np.zeros(int(LISTEN_S * RATE_HZ), np.float32)])
     query = urlencode({"session_id": "example", "api_key": os.environ.get("GATEWAY_API_KEY", "")})
@@ -74,5 +88,26 @@ async def ask(url, question, answer, adapter="personaplex-assistant"):
     sf.write(answer, np.concatenate(received or [np.zeros(0, np.float32)]), RATE_HZ)
 
 
+def main():
+    """Read the command line, ask, and end by a sentence where that fails."""
+    parser = argparse.ArgumentParser(
+        description="Send a recorded question over the gateway's protocol and save the answer.",
+        epilog="GATEWAY_API_KEY is the key for an adapter that requires one.",
+    )
+    parser.add_argument("url", help="the app's address, such as ws://localhost:7860")
+    parser.add_argument("question", help="a recording, 24 kHz mono")
+    parser.add_argument("answer", help="the file that the agent's sound is written to, such as answer.wav")
+    parser.add_argument("adapter", nargs="?", default="personaplex-assistant", help="default: %(default)s")
+    given = parser.parse_args()
+    try:
+        asyncio.run(ask(given.url, given.question, given.answer, given.adapter))
+    except InvalidURI:
+        raise SystemExit(f"{given.url} is no address; it must begin with ws:// or wss://.") from None
+    except (OSError, InvalidHandshake) as error:
+        raise SystemExit(
+            f"{given.url} does not answer as the app does ({error}); is it running there?"
+        ) from None
+
+
 if __name__ == "__main__":
-    asyncio.run(ask(*sys.argv[1:]))
+    main()

@@ -30,6 +30,8 @@ from .server.page_cache import PageCache
 from .server.page_headers import PageHeaders
 from .server.proxy_headers import ProxyHeaders
 from .server.request_limits import BodyLimit, CookieLimit, UploadShares
+from .server.request_rate import RequestRate
+from .server.routes.api_docs import api_docs_routes
 from .server.routes.chat import chat_routes
 from .server.routes.clone import clone_routes
 from .server.routes.compare import compare_routes
@@ -44,6 +46,7 @@ from .settings import Settings
 from .ui.page import build_page, mounted
 from .ui.page_head import with_head
 from .ui.scripts import script_routes
+from .ui.talk_page import talk_page
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +94,18 @@ class Application:
                     ProxyHeaders, settings.trusted_proxies, settings.root_path, settings.share or host.relayed
                 ),
                 Middleware(PageHeaders, frames, certified),
+                Middleware(RequestRate, self.state.metrics.errors, settings.gateway_key),
                 Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(self.state.askers.counting),
                 Middleware(BodyLimit, UploadShares()),
                 Middleware(PageCache, with_head),
             ],
-            "exception_handlers": {RequestValidationError: _unfit, ClientDisconnect: _left},
+            "exception_handlers": {
+                RequestValidationError: _unfit,
+                ClientDisconnect: _left,
+                Exception: _fault,
+            },
             "lifespan": self._lifespan,
             "docs_url": None,
             "redoc_url": None,
@@ -115,18 +123,18 @@ class Application:
 
     def _routes(self) -> list[BaseRoute]:
         state = self.state
-        return [
+        routes = [
             *chat_routes(state),
             *gateway_routes(state),
             *status_routes(state),
             *metrics_routes(state),
-            *session_routes(state.library),
+            *session_routes(state.library, talk_page),
             *clone_routes(state),
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),
             *compare_routes(self._comparisons),
-            *script_routes(),
         ]
+        return [*routes, *api_docs_routes(state.settings, routes), *script_routes()]
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
@@ -162,6 +170,12 @@ def _gradio_folder() -> TempFolder:
 async def _unfit(request: Request, error: Exception) -> JSONResponse:
     """Answer a body that does not fit, without what it holds: Gradio would encode all of it again."""
     return JSONResponse({"error": "bad_input", "message": "The body is not what this route takes."}, 422)
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that a fault of the program ended; the log has where it happened."""
+    text = "A fault of this program ended the request; its log has the place. Please try again."
+    return JSONResponse({"error": "fault", "message": text}, 500)
 
 
 async def _left(request: Request, error: Exception) -> Response:

@@ -144,7 +144,7 @@ class Opus:
             pieces: list[np.ndarray] = []
             samples = 0
             for piece in self._pages.split(payload):
-                pieces.append(self._reader.append_bytes(piece))
+                pieces.append(self._decoded(piece))
                 samples += len(pieces[-1])
                 if samples > MAX_PAYLOAD_S * SAMPLE_RATE_HZ:
                     raise BadAudio(
@@ -164,6 +164,13 @@ class Opus:
             )
         # a lossy codec may overshoot full scale
         return audio.checked(np.concatenate(pieces)) if pieces else np.zeros(0, np.float32)
+
+    def _decoded(self, piece: bytes) -> np.ndarray:
+        """Return the samples of whole pages. Raises: ValueError that says what is wrong with them."""
+        try:
+            return self._reader.append_bytes(piece)
+        except ValueError:  # whose text is the library's own
+            raise ValueError("a packet that is no Opus") from None
 
     def encode(self, samples: np.ndarray) -> bytes:
         """Return the Ogg pages that the samples complete, which may be none."""

@@ -132,11 +132,16 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
     return Choice("classic", why, sentence, failed.name, failure)
 
 
-def fallback_engine(choice: Choice) -> Choice | None:
-    """Return the engine for talks that no GPU is lent to, None when the chosen engine needs none."""
-    if choice.name != "personaplex":
+def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:
+    """Return the engine for talks that the chosen one cannot hold, None where it can hold all.
+
+    `leased`: those that no GPU is lent to; otherwise those in a language that it does not speak.
+    """
+    if choice.name not in (("personaplex",) if leased else ("personaplex", "remote")):
         return None
-    return Choice("classic", "It needs no GPU.", absent="no GPU was lent for this talk")
+    if leased:
+        return Choice("classic", "It needs no GPU.", absent="no GPU was lent for this talk")
+    return Choice("classic", "It speaks Spanish.", absent="it speaks English only")
 
 
 @dataclass(frozen=True)
@@ -254,9 +259,16 @@ def build(choice: Choice, settings: Settings) -> Engine:
         return RemoteEngine(remote_settings(settings))
     # the speech packages take a second to import, which an echo or a doctor need not pay
     from .classic.engine import ClassicEngine
+    from .responder.encoder_weights import downloaded_files
     from .responder.model_choice import choose_model, make_model
-    from .responder.rules import make_responder
+    from .responder.rules import make_responder, prepare
 
     model = make_model(settings)
     description = choose_model(settings).description
-    return ClassicEngine(partial(make_responder, llm=model), responder=description, language_model=model)
+    return ClassicEngine(
+        partial(make_responder, llm=model),
+        responder=description,
+        language_model=model,
+        fetch_encoder=lambda report: downloaded_files(settings.data, hub_access(settings), report),
+        prepare_encoder=prepare,
+    )

@@ -40,6 +40,7 @@ its `exit_code`, a connection is closed with its `close_code`.
 from __future__ import annotations
 
 import math
+import ssl
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -251,6 +252,17 @@ def shorten(value: object, limit: int = 40) -> str:
     """Return `value` for an error message: quoted, printable, at most `limit` characters."""
     text = repr(value if isinstance(value, str) else str(value))
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[-1]
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something that is not ours failed, in a few words for a sentence of ours: the system's own
+    for a file, OpenSSL's, else the kind of error. A library's text may hold places in its source, addresses
+    of memory or what a user sent.
+    """
+    if isinstance(error, ssl.SSLError):
+        return error.reason.replace("_", " ").lower() if error.reason else "OpenSSL cannot read it"
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
+    return reason if isinstance(reason, str) else type(error).__name__
 
 
 def exit_code_of(program: Callable[[], int | None]) -> int:

@@ -10,10 +10,18 @@ import unicodedata
 from collections import Counter
 
 ENGLISH = "English"
+SPANISH = "Spanish"
+ENGLISH_CODE, SPANISH_CODE = "en", "es"
+LANGUAGE_CODES = (ENGLISH_CODE, SPANISH_CODE)
+"""The languages that a talk may be held in."""
 _MIN_WORDS = 4
 _MIN_SHARE = 0.12
 # "per", "de" and the like stand in English texts too
 _MIN_FOUND = 2
+# of a short turn, so much must be words of the other language
+_MIN_GREETED = 0.6
+# what is English too, or a name
+_EITHER = "die come tag tu el la mi un sale moi"
 _COMMONEST = {
     "English": "the a an is are you your and of to for in with on at from it we our not this"
     " that be have i my do does did can could will would what where when who how why which there"
@@ -46,22 +54,58 @@ _WORDS = {
 }
 # what people try first with somebody whose language they do not know
 _FIRST_WORDS = {
-    "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo ist",
-    "French": "bonjour bonsoir salut merci parlez vous parles tu français comment allez ça va où est s'il",
-    "Spanish": "hola buenos buenas días tardes noches gracias hablas habla usted español cómo qué está tal",
-    "Italian": "ciao buongiorno buonasera grazie parli parla italiano come stai sta dove è prego lei",
+    "German": "guten tag morgen abend hallo danke bitte sprechen sie sprichst du deutsch wie geht wo "
+    "ist ich möchte"
+    " brauche hilfe können mir verstehe kein englisch nicht kostet eine einen viel das der die ein haben",
+    "French": "bonjour bonsoir salut merci parlez vous parles tu français comment allez ça va où est "
+    "s'il je voudrais"
+    " besoin aide pouvez m'aider parle pas anglais raconte moi une histoire combien coûte "
+    "avez un le la les ne suis",
+    "Spanish": "hola ola buenos buenas días tardes noches gracias hablas habla usted español cómo qué "
+    "está estás tal"
+    " puedes puede ayudarme ayuda hablo inglés quiero necesito cuánto cuesta amigo abuela por "
+    "favor dónde cuéntame un"
+    " cuento tengo soy se en mi el la los una me llamo",
+    "Italian": "ciao buongiorno buonasera grazie parli parla italiano come stai sta dove è prego lei "
+    "vorrei aiuto mi può"
+    " aiutare dispiace non parlo inglese quanto costa mille ho bisogno sono una il la",
     "Portuguese": "olá bom dia boa tarde obrigado obrigada você fala português como está tudo bem onde fica",
     "Dutch": "hallo goedemorgen goedemiddag dank je wel spreek spreekt u nederlands hoe gaat het waar is",
     "Polish": "dzień dobry cześć dziękuję mówisz pan pani po polsku jak masz gdzie jest",
     "Swedish": "hej god morgon tack talar du svenska hur mår var är",
     "Turkish": "merhaba günaydın teşekkürler türkçe biliyor musun nasılsın nerede",
 }
-_GREETED = {name: frozenset(words.split()) for name, words in _FIRST_WORDS.items()}
+# a greeting alone, of those that are no English by now
+_ALONE_WORDS = {
+    "Spanish": (
+        "hola,buenos dias,buenas tardes,buenas noches,gracias,muchas gracias,no hablo ingles,se habla espanol"
+    ),
+    "French": "bonjour,bonsoir,salut,merci,merci beaucoup,s'il vous plait",
+    "German": "guten tag,guten morgen,hallo,danke,danke schon,auf wiedersehen,gruss gott",
+    "Italian": "buongiorno,buonasera,grazie,grazie mille,arrivederci,mi dispiace",
+    "Portuguese": "ola,bom dia,boa tarde,obrigado,obrigada",
+    "Dutch": "goedemorgen,goedemiddag,dank je wel,tot ziens",
+    "Swedish": "hej,god morgon,tack",
+}
+_ALONE = {name: frozenset(words.split(",")) for name, words in _ALONE_WORDS.items()}
+
+
 _SCRIPTS = {
     "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
     "CYRILLIC": "Russian", "ARABIC": "Arabic", "GREEK": "Greek", "HEBREW": "Hebrew",
     "DEVANAGARI": "Hindi", "THAI": "Thai",
 }  # fmt: skip
+
+
+def _bare(word: str) -> str:
+    """Return a word without accents, as a recogniser of English writes it."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
+_GREETED = {
+    name: frozenset(map(_bare, words.split())) - _ENGLISH - frozenset(_EITHER.split())
+    for name, words in _FIRST_WORDS.items()
+}
 
 
 def other_language(text: str) -> str:
@@ -85,11 +129,16 @@ def language_of_turn(text: str) -> str:
     """
     if found := other_language(text):
         return found
-    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower())
-    shares = {name: sum(word in known for word in words) for name, known in _GREETED.items()}
-    best = max(shares, key=lambda name: shares[name])
-    # a greeting alone is English too by now, and "hola" is what a lesson teaches
-    return best if len(words) > 1 and shares[best] == len(words) else ""
+    if re.search("[¿¡]", text):
+        return "Spanish"
+    words = [_bare(word) for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower())]
+    first = next((name for name, known in _ALONE.items() if words and " ".join(words) in known), "")
+    found = {name: sum(word in known for word in words) for name, known in _GREETED.items()}
+    best = max(found, key=lambda name: found[name])
+    # a word that is English too says nothing
+    english = sum(word in _ENGLISH for word in words)
+    enough = found[best] >= max(_MIN_FOUND, _MIN_GREETED * len(words), 2 * english)
+    return first or (best if enough else "")
 
 
 def is_latin(text: str) -> bool:

@@ -15,6 +15,7 @@ from .server.app_state import AppState
 from .server.certificates import advice
 from .server.connections import Connections, free_port, listen_from, most_connections, raise_handle_limit
 from .server.listener import Server, limit
+from .server.memory import give_back_memory
 from .server.signals import listen
 from .server.talk import GOODBYE_S
 from .ui.page import SESSIONS_REMEMBERED, page_options
@@ -33,6 +34,9 @@ def launch(app: Application) -> None:
     Raises: SettingsError when no port is free.
     """
     raise_handle_limit()
+    give_back_memory()
+    # what visitors send and get is nobody else's, on a machine with other users too
+    os.umask(0o077)
     stop, at_once = listen()
     with running(app, at_once) as url:
         missing = f"; {NO_PUBLIC_LINK}" if app.state.settings.share and not app.page.share_url else ""

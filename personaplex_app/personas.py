@@ -11,7 +11,8 @@ from typing import Any
 
 from .errors import BadPrompt, UnknownPersona, shorten
 from .json_input import is_unicode
-from .protocol import MAX_PROMPT_CHARS
+from .languages import ENGLISH_CODE, LANGUAGE_CODES
+from .protocol_fields import MAX_PROMPT_CHARS
 from .voices import checked_voice
 from .yaml_fields import Fields, flag, line_of_text, read_fields, text
 
@@ -21,15 +22,19 @@ EXAMPLES_MIN = 3
 EXAMPLES_MAX = 5
 MAX_VOICES = 20
 PERSONAS_FILE = Path(__file__).with_name("personas.yaml")
+SPANISH_PERSONAS_FILE = Path(__file__).with_name("personas_es.yaml")
 
 _line = line_of_text(MAX_LINE_CHARS)
+_first_line = line_of_text(2 * MAX_LINE_CHARS)
 
 
 @dataclass(frozen=True)
 class Persona:
     """A role preset.
 
-    `voices` are preferences over engines; `examples` are things to say to it.
+    `voices` are preferences over engines; `examples` are things to say to it. `first_line` is how it begins a
+    talk on the embedded engine, "" where that is not known. `language` is "" for English, or the code of
+    another language that it speaks.
     """
 
     name: str
@@ -39,6 +44,8 @@ class Persona:
     voices: tuple[str, ...]
     prompt: str
     examples: tuple[str, ...]
+    first_line: str = ""
+    language: str = ""
 
     def voice_among(self, names: Collection[str]) -> str | None:
         """Return the first preferred voice that an engine has, None when it has none of them."""
@@ -63,14 +70,16 @@ def check_prompt(text: str) -> str:
     return text
 
 
-def load_personas(file: str | Path = "") -> tuple[Persona, ...]:
+def load_personas(file: str | Path = "", spanish: bool = False) -> tuple[Persona, ...]:
     """Return the app's own personas, added to or replaced by name by those of an operator's file.
 
-    A file with `replace: true` replaces all of them.
+    A file with `replace: true` replaces all of them. `spanish`: those in Spanish are among them.
 
     Raises: SettingsFileError naming the file's line and field.
     """
     own, _ = _read(PERSONAS_FILE)
+    if spanish:
+        own |= _read(SPANISH_PERSONAS_FILE)[0]
     if not file:
         return tuple(own.values())
     given, alone = _read(Path(file))
@@ -115,9 +124,11 @@ def _persona(entry: Fields) -> Persona:
         voices=_voices(entry),
         prompt=entry.take("prompt", _prompt, ""),
         examples=entry.take_list("examples", _line, EXAMPLES_MIN, EXAMPLES_MAX),
+        first_line=entry.take("first_line", _first_line, ""),
+        language=entry.take("language", language_code, ""),
     )
     for name, value in vars(persona).items():
-        if not value:
+        if not value and name not in ("first_line", "language"):
             raise entry.refused(name, "it is missing")
     entry.end()
     return persona
@@ -133,6 +144,17 @@ def _voices(entry: Fields) -> tuple[str, ...]:
     if voices and before:
         raise entry.refused("voices", "it replaces voice and classic_voice; leave those out")
     return voices or tuple(filter(None, before))
+
+
+def language_code(value: Any) -> str:
+    """Return the code of a language that a role may have, "" for English.
+
+    Raises: ValueError for any other.
+    """
+    code = text(value)
+    if code not in LANGUAGE_CODES:
+        raise ValueError(f"one of: {', '.join(LANGUAGE_CODES)}")
+    return "" if code == ENGLISH_CODE else code
 
 
 def _name(value: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from .addresses import caller_of
@@ -63,7 +64,8 @@ class Principal:
             )
         return self.owner
 
-    @property
+    # computed once: the line asks for it at every comparison of two callers
+    @cached_property
     def sharers(self) -> Sharers:
         """Who shares with others what there is only so much of: the address, then the browser behind it.
 

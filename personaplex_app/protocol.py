@@ -9,7 +9,6 @@ Source: the public behaviour of moshi servers and clients.
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
-from .json_input import is_unicode, read_json
+from .json_input import read_json
 from .protocol_events import (
     BadOrder,
     Interrupt,
@@ -28,14 +27,21 @@ from .protocol_events import (
     SamplingChange,
     Start,
     Stop,
+    Typed,
     UnknownOrder,
-    given_fields,
+)
+from .protocol_fields import (
+    MOST_LEASE_S,
+    MOST_RECEIVED,
+    number_or_none,
+    take_flag,
+    take_language,
+    take_number,
+    take_text,
 )
 
 # 1.4 s of PCM: clients that send in real time never come near it
 MAX_MESSAGE_BYTES = 64 * 1024
-MAX_PROMPT_CHARS = 2_000
-MOST_RECEIVED = 2**31
 _LENGTH = struct.Struct("<I")
 
 
@@ -162,6 +168,8 @@ class ChatRequest:
     resumable: bool = False
     # "": the server's own
     engine: str = ""
+    # "": the role's own
+    language: str = ""
     # how long the talk's device is lent, where it must be; 0: the usual
     lease_s: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -174,6 +182,7 @@ class ChatRequest:
             "persona": start.persona,
             "owner": start.owner,
             "engine": start.engine,
+            "language": start.language,
             "lease_s": start.lease_s,
         }
         return replace(
@@ -181,13 +190,13 @@ class ChatRequest:
             config_follows=False,
             keep=start.keep or self.keep,
             resumable=start.resumable or self.resumable,
-            sampling={**self.sampling, **given_fields(start, SAMPLING_LIMITS)},
+            sampling={**self.sampling, **_given_fields(start, SAMPLING_LIMITS)},
             **{name: value for name, value in changes.items() if value is not None},
         )
 
     def resampled(self, change: SamplingChange) -> ChatRequest:
         """Return this request with changed temperatures and top-k; fields that are not given stay."""
-        return replace(self, sampling={**self.sampling, **given_fields(change, SAMPLING_LIMITS)})
+        return replace(self, sampling={**self.sampling, **_given_fields(change, SAMPLING_LIMITS)})
 
 
 # name: (smallest, largest, whole numbers only)
@@ -216,7 +225,7 @@ def parse_query(query: Mapping[str, str]) -> ChatRequest:
         raise BadInput(f"Codec {shorten(codec)} is unknown; use opus (the default) or pcm.")
     base = ChatRequest(
         codec=codec,
-        events=_flag(query.get("events"), "events"),
+        events=take_flag(query.get("events"), "events"),
         config_follows=query.get("config") == "message",
     )
     asked = dict(query)
@@ -233,18 +242,19 @@ def parse_start(fields: Mapping[str, Any]) -> Start:
 
     Raises: BadInput naming the field, its value and what it may be.
     """
-    voice = _text(fields, "voice_prompt", 80)
+    voice = take_text(fields, "voice_prompt")
     lease_s = fields.get("lease_s")
     return Start(
         # the reference's clients name a voice by its file
         voice_prompt=voice and voice.removesuffix(".pt"),
-        text_prompt=_text(fields, "text_prompt", MAX_PROMPT_CHARS),
-        persona=_text(fields, "persona", 80),
-        engine=_text(fields, "engine", 40),
-        lease_s=int(_number("lease_s", lease_s, 0, 3_600, True)) if lease_s else None,
-        owner=_text(fields, "owner", 128),
-        keep=_flag(fields.get("keep"), "keep"),
-        resumable=_flag(fields.get("resumable"), "resumable"),
+        text_prompt=take_text(fields, "text_prompt"),
+        persona=take_text(fields, "persona"),
+        engine=take_text(fields, "engine"),
+        language=take_language(fields.get("language")),
+        lease_s=int(take_number("lease_s", lease_s, 0, MOST_LEASE_S, True)) if lease_s else None,
+        owner=take_text(fields, "owner"),
+        keep=take_flag(fields.get("keep"), "keep"),
+        resumable=take_flag(fields.get("resumable"), "resumable"),
         **_sampling(fields),
     )
 
@@ -255,7 +265,7 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
     One that cannot be carried out is a `BadOrder` or an `UnknownOrder`; the talk decides what follows.
     """
     match fields["type"]:
-        case "start" | "resume" | "sampling" as type_:
+        case "start" | "resume" | "sampling" | "typed" as type_:
             try:
                 return _PARSERS[type_](fields)
             except BadInput as error:
@@ -266,8 +276,8 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
             underruns = fields.get("underruns")
             return Playback(
                 underruns if isinstance(underruns, int) else None,
-                _number_or_none(fields.get("buffer_ms")),
-                _number_or_none(fields.get("trimmed_ms")),
+                number_or_none(fields.get("buffer_ms")),
+                number_or_none(fields.get("trimmed_ms")),
             )
         case "ping":
             return Ping(fields.get("sent"))
@@ -278,14 +288,14 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
 
 
 def _resume(fields: Mapping[str, Any]) -> Resume:
-    token = _text(fields, "token", 128)
+    token = take_text(fields, "token")
     if not token:
         raise BadInput("A resume message needs the token that the talk's last resumable event had.")
     received = fields.get("received")
     return Resume(
         token,
-        owner=_text(fields, "owner", 128),
-        received=None if received is None else int(_number("received", received, 0, MOST_RECEIVED, True)),
+        owner=take_text(fields, "owner"),
+        received=None if received is None else int(take_number("received", received, 0, MOST_RECEIVED, True)),
     )
 
 
@@ -299,46 +309,23 @@ def _sampling_change(fields: Mapping[str, Any]) -> SamplingChange:
     return SamplingChange(**changes)
 
 
-_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change}
+def _typed(fields: Mapping[str, Any]) -> Typed:
+    # lines and columns of a paste are spaces, what cannot be seen is nothing
+    written = take_text(fields, "text") or ""
+    text = " ".join("".join(c for c in written if c.isprintable() or c.isspace()).split())
+    if not any(c.isalnum() for c in text):
+        raise BadInput("A typed line needs at least a word.")
+    return Typed(text)
+
+
+_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change, "typed": _typed}
+
+
+def _given_fields(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an order that are among `names` and were given."""
+    return {name: value for name, value in vars(order).items() if name in names and value is not None}
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name in SAMPLING_LIMITS if (value := fields.get(name)) not in (None, "")}
-    return {name: _number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}
-
-
-def _text(fields: Mapping[str, Any], name: str, limit: int) -> str | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not is_unicode(value):
-        raise BadInput(f"{name} must be text; {shorten(value)} came.")
-    if len(value) > limit:
-        raise BadInput(
-            f"{name} has {len(value)} characters; the limit is {limit:,}. Shorten it and start again."
-        )
-    return value.strip()
-
-
-def _number_or_none(value: Any) -> float | None:
-    return value if isinstance(value, int | float) else None
-
-
-def _flag(value: Any, name: str) -> bool:
-    if value in (None, "", "0", "false", False, 0):
-        return False
-    if value in ("1", "true", True, 1):
-        return True
-    raise BadInput(f"{name} must be 0 or 1; {shorten(value)} came.")
-
-
-def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float | int:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    # float(True) is 1.0, but true is no number here
-    if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
-        kind = "a whole number" if whole else "a number"
-        raise BadInput(f"{name} must be {kind} from {low} to {high}; {shorten(value)} came.")
-    return int(number) if whole else number
+    return {name: take_number(name, value, *SAMPLING_LIMITS[name]) for name, value in given.items()}

@@ -9,7 +9,7 @@ Units: names say them. Times in seconds are on the talk's own clock: its frame 0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -77,7 +77,7 @@ class Utterance:
     """The words of one turn so far.
 
     The same `id` is sent again as the text grows; the last one is `final`. The agent's words are those that
-    were played: an interrupted utterance ends where the sound ended.
+    were played: an interrupted utterance ends where the sound ended. `typed`: written, not spoken.
     """
 
     id: int
@@ -87,6 +87,7 @@ class Utterance:
     end_s: float
     final: bool
     words: tuple[Word, ...] = ()
+    typed: bool = False
 
 
 @_named("mark", EVENTS)
@@ -370,14 +371,16 @@ ToClient = Audio | AgentText | Begun | Failure | JsonEvent
 class Start:
     """Begin a talk that was requested with `config=message`. None: not given, the query's value holds.
 
-    `text_prompt` may be "" for a talk without a role. `lease_s` is the wanted length of the lease.
-    `resumable` asks for a token with which the talk can be continued after a broken connection.
+    `text_prompt` may be "" for a talk without a role. `language` is a code, such as "es". `lease_s` is the
+    wanted length of the lease. `resumable` asks for a token with which the talk can be continued after a
+    broken connection.
     """
 
     voice_prompt: str | None = None
     text_prompt: str | None = None
     persona: str | None = None
     engine: str | None = None
+    language: str | None = None
     lease_s: int | None = None
     owner: str | None = None
     keep: bool | None = None
@@ -418,6 +421,14 @@ class SamplingChange:
 @dataclass(frozen=True)
 class Interrupt:
     """Make the agent stop speaking."""
+
+
+@_named("typed", ORDERS)
+@dataclass(frozen=True)
+class Typed:
+    """Take a line that the user wrote as their turn."""
+
+    text: str
 
 
 @_named("playback", ORDERS)
@@ -477,6 +488,7 @@ Order = (
     | Resume
     | SamplingChange
     | Interrupt
+    | Typed
     | Playback
     | Ping
     | Stop
@@ -486,8 +498,3 @@ Order = (
     | KeepAlive
 )
 FromClient = Audio | Order
-
-
-def given_fields(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an order that are among `names` and were given."""
-    return {name: value for name, value in vars(order).items() if name in names and value is not None}

@@ -68,7 +68,15 @@ EMBEDDED = tuple(
         ("firm", "Firm", "A higher man's voice, brisk and clear."),
     )
 )
-EMBEDDED_NAMES = tuple(voice.name for voice in EMBEDDED)
+SPANISH = tuple(
+    Voice(name, title, description, "Español")
+    for name, title, description in (
+        ("dora", "Dora", "Una voz de mujer, clara y cercana."),
+        ("alex", "Alex", "Una voz de hombre, tranquila."),
+    )
+)
+"""The embedded engine's Spanish voices, where their packages are installed."""
+EMBEDDED_NAMES = tuple(voice.name for voice in (*EMBEDDED, *SPANISH))
 
 
 def family_of(name: str) -> Family:

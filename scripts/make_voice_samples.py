@@ -1,9 +1,8 @@
-"""Write how the men's voices sound, for the page to play before any of them is loaded."""
+"""Write how the vocoded voices sound, so that no start waits for the vocoder."""
 
 import soundfile
 
 from personaplex_app.speech.synthesiser import (
-    ALWAYS_THERE,
     SAMPLE_TEXT,
     SAMPLES_FOLDER,
     TIMBRES,
@@ -14,6 +13,6 @@ from personaplex_app.units import SAMPLE_RATE_HZ
 synthesiser = Synthesiser()
 SAMPLES_FOLDER.mkdir(exist_ok=True)
 for timbre in TIMBRES:
-    if timbre not in ALWAYS_THERE:
+    if timbre.is_vocoded:
         path = SAMPLES_FOLDER / f"{timbre.voice.name}.flac"
         soundfile.write(path, synthesiser.speak(SAMPLE_TEXT, timbre).samples, SAMPLE_RATE_HZ)

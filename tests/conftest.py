@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from .support.kinds import Guard, cpu_s, give_kinds, kind_of, left_threads, longest_first, spent, unasked_soak
+from .support.kinds import Guard, cpu_s, give_kinds, in_turn, kind_of, left_threads, spent, unasked_soak
 from .support.patience import until
 from .support.reliability import table
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
 
 
 OWN_TEMP = "PERSONAPLEX_TESTS_TEMP"
+OWN_FOLDER = pytest.StashKey[str]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # read when huggingface_hub is imported, here and in the processes that tests start
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
         del os.environ[name]
@@ -48,23 +49,29 @@ def pytest_configure() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
         os.environ[OWN_TEMP] = str(os.getpid())
-        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-")
+        config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="px-")
+        os.environ["TMPDIR"] = tempfile.tempdir = config.stash[OWN_FOLDER]
         os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
     # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # the same examples in every run, but for the long runs, which look for new ones
     hypothesis.settings.register_profile(
-        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "patient",
+        deadline=None,
+        derandomize="soak" not in config.option.markexpr,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("patient")
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing in the system's folder for temporary files, whoever wrote it: the tests, or what they
     started.
     """
-    if os.environ[OWN_TEMP] == str(os.getpid()):
-        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    # the folder that this process made, whatever the variable says now
+    if OWN_FOLDER in config.stash:
+        shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # what is marked here is selected by `-m` afterwards
@@ -72,9 +79,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     give_kinds(items)
     left_out = unasked_soak(items, config.option.markexpr)
     config.hook.pytest_deselected(items=left_out)
-    # files are handed out in this order; those that take longest come first, so that no worker is left alone
-    # with one at the end
-    items[:] = sorted((item for item in items if item not in left_out), key=longest_first)
+    # files are handed out in this order: waiting overlaps with computing, and no worker is left alone with a
+    # long file at the end
+    items[:] = in_turn([item for item in items if item not in left_out])
 
 
 GUARD = Guard()

@@ -1,6 +1,7 @@
 """The whole app, its routes listed from itself, Gradio's among them: who may ask what, and what it costs."""
 
 import json
+import os
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from starlette.routing import WebSocketRoute
 
 from personaplex_app.application import GRADIO_FOLDER, create_app
+from personaplex_app.server.request_limits import MAX_UPLOAD_FILES
 from personaplex_app.settings import Settings
 from personaplex_app.ui.page import SESSIONS_REMEMBERED
 
@@ -80,8 +82,41 @@ async def test_caller_who_leaves_in_the_middle_of_a_body_is_no_fault(made):
                 await leave_in_the_middle(app, path, kind)  # which raises what nobody took
 
 
-async def leave_in_the_middle(app, path, content_type):
-    coming = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+async def test_request_that_a_fault_ends_is_told_so_in_a_sentence(made, monkeypatch, caplog):
+    app = made(drain_s=0)
+
+    def talks(caller):
+        raise RuntimeError("0x7f: what somebody said")
+
+    monkeypatch.setattr(app.state.library, "talks", talks)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:
+        answer = await client.get("/api/sessions", headers={"X-Owner-Key": "k" * 20})
+    assert (answer.status_code, answer.json()["error"]) == (500, "fault")
+    assert "try again" in answer.json()["message"]
+    assert "somebody" not in answer.text
+
+
+@pytest.mark.parametrize("files", [1, MAX_UPLOAD_FILES + 1])
+async def test_upload_that_is_broken_off_or_refused_leaves_no_file(made, files):
+    app = made(drain_s=0)
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+    part = head + b"a" * 5000 + b"\r\n"
+    async with app.state.open():
+        before = gradio_files()
+        await leave_in_the_middle(
+            app, "/gradio_api/upload", b"multipart/form-data; boundary=x", [part] * files
+        )
+        assert gradio_files() == before
+
+
+def gradio_files():
+    return set(Path(os.environ[GRADIO_FOLDER]).rglob("*"))
+
+
+async def leave_in_the_middle(app, path, content_type, pieces=(b"{",)):
+    sent = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    coming = [{"type": "http.disconnect"}, *sent]
 
     async def receive():
         return coming.pop() if len(coming) > 1 else coming[0]
@@ -90,7 +125,7 @@ async def leave_in_the_middle(app, path, content_type):
         pass
 
     scope = {"type": "http", "method": "POST", "scheme": "http", "http_version": "1.1", "query_string": b""}
-    headers = [(b"host", b"app.test"), (b"content-type", content_type), (b"content-length", b"9000")]
+    headers = [(b"host", b"app.test"), (b"content-type", content_type), (b"content-length", b"90000")]
     where = {"path": path, "raw_path": path.encode(), "server": ("app.test", 80), "client": ("1.2.3.4", 5)}
     await app({**scope, **where, "headers": headers}, receive, send)
 

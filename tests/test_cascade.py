@@ -14,10 +14,10 @@ import pytest
 
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.classic.language import ENGLISH_TALK
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.classic.reply_player import ENGLISH_ONLY
 from personaplex_app.engine.contract import Event, Mark, Notice, SessionConfig, TurnLatency, Utterance
-from personaplex_app.errors import BadAudio, BadPrompt, CapacityError, EngineError, UnknownVoice
+from personaplex_app.errors import BadAudio, BadInput, BadPrompt, CapacityError, EngineError, UnknownVoice
 from personaplex_app.protocol_events import Word
 from personaplex_app.speech.recogniser import Transcript
 from personaplex_app.speech.synthesiser import TIMBRES
@@ -277,18 +277,58 @@ def test_talk_own_voice_in_the_microphone_does_not_interrupt(talk):
     assert len([event for _, event in done.events if isinstance(event, Notice)]) == 1
 
 
-def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk):
+def test_talk_typed_line_is_a_turn_that_stops_the_agent_and_is_answered(talk):
+    done = talk(ScriptedResponder(answer=LONG)).say(QUESTION).wait(2.5)
+    done.session.type("And on a Sunday?")
+    typed_s = done.now_s
+    done.wait(3.0)
+    assert done.responder.asked[-1] == "And on a Sunday?"
+    ((_, shown),) = [each for each in done.events if isinstance(each[1], Utterance) and each[1].typed]
+    assert (shown.text, shown.speaker, shown.final) == ("And on a Sunday?", "user", True)
+    assert shown.start_s == pytest.approx(typed_s, abs=0.1)
+    assert done.marks("user") == ["interruption"]
+    assert [interrupted for _, interrupted in done.responder.said] == [True]
+    assert done.text.count(LONG[0].split()[0]) == 2
+    # nobody knows when a line was begun, so only the spoken turn has a latency
+    assert len([event for _, event in done.events if isinstance(event, TurnLatency)]) == 1
+
+
+def test_talk_typed_line_before_the_greeting_is_answered_in_its_place(talk):
+    done = talk(ScriptedResponder(answer=("Gladly.",), greeting="Welcome."))
+    done.session.type("Can you help me?")
+    done.wait(2.0)
+    assert done.final("agent") == ["Gladly."]
+
+
+def test_talk_typed_lines_are_bounded(talk):
+    done = talk(ScriptedResponder(answer=("Yes.",)))
+    for _ in range(4):
+        done.session.type("More.")
+    with pytest.raises(BadInput, match="4 lines wait"):
+        done.session.type("More.")
+    assert [each for each in done.wait(0.2).final("user") if each] == ["More."] * 4
+
+
+def test_talk_long_monologue_is_kept_whole_with_a_bounded_window(talk, classic, monkeypatch):
+    recogniser, heard_s = classic[0]._models.recogniser, []
+    transcribe = recogniser.transcribe
+    monkeypatch.setattr(
+        recogniser,
+        "transcribe",
+        lambda samples, **how: heard_s.append(len(samples) / SAMPLE_RATE_HZ) or transcribe(samples, **how),
+    )
     part = (
         "I want to tell you how my old friends and I got lost in the mountains because nobody had brought a"
         " map that day"
     )
     done = talk(ScriptedResponder()).wait(0.5)
-    while done.now_s < 30.0:
+    while done.now_s < 18.0:
         done.say(part).wait(0.2)
     done.say("and that is the end of my story.").wait(3.0)
     asked = plain_words(done.responder.asked[-1])
     assert asked[:7] == plain_words("I want to tell you how my")
     assert asked[-4:] == plain_words("end of my story")
+    assert max(heard_s) < 12.0, heard_s
     assert asked.count("mountains") >= 0.85 * (done.now_s - 4.0) / (len(speak(part, "warm")) / SAMPLE_RATE_HZ)
 
 
@@ -464,7 +504,7 @@ def test_answer_in_a_script_that_cannot_be_spoken_is_a_sentence_and_a_notice_not
     said = [
         event.text for _, event in talk.events if isinstance(event, Utterance) and event.speaker == "agent"
     ]
-    assert said[-1] == ENGLISH_ONLY
+    assert said[-1] == ENGLISH_TALK.lines.only
     assert len(notices(talk)) == 1
     talk.session.close()
 
@@ -475,6 +515,6 @@ def test_talk_in_another_language_is_answered_with_what_is_understood(talk, monk
     heard = Transcript(text, words, -0.3, 0.0)
     monkeypatch.setattr(classic[0]._models.recogniser, "transcribe", lambda *of, **how: heard)
     done = talk(ScriptedResponder(GREETING)).wait(3.0).say(QUESTION).wait(5.0)
-    assert done.final("agent")[-1] == ENGLISH_ONLY
+    assert done.final("agent")[-1] == ENGLISH_TALK.lines.only
     assert "Spanish" in notices(done)[-1]
     assert done.responder.asked == []

@@ -42,10 +42,18 @@ def _decode_all(codec, messages, taken):
         ([opus_headers(), *ENDLESS], "a packet of more than 65,536 bytes"),
         ([PAGES[0], opus_headers(77)], "a page of another stream"),
         ([opus_headers(), b"x" * 100], "no Ogg page"),
+        ([opus_headers(), page([1], b"\xff", 1, 2)], r"\(a packet that is no Opus\)"),
         ([opus_headers(), *[page([], b"", 1, 2)] * 10_000], "bytes came without a sound"),
         ([opus_headers(), TEN_MS * 3], "more than 5 s of sound"),
     ],
-    ids=["a packet without end", "streams beside each other", "no Ogg", "empty pages", "too much at once"],
+    ids=[
+        "a packet without end",
+        "streams beside each other",
+        "no Ogg",
+        "no Opus",
+        "empty pages",
+        "too much at once",
+    ],
 )
 def test_opus_stream_that_grows_without_being_heard_is_refused(messages, why):
     taken = []

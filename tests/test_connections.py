@@ -1,5 +1,6 @@
 """How many connections there may be, who makes room, and what a process without handles does."""
 
+import asyncio
 import errno
 import socket
 from contextlib import ExitStack, closing
@@ -100,6 +101,22 @@ def test_listening_socket_counts_what_it_accepts_until_it_is_closed():
         assert len(counted) == 0
         stack.enter_context(closing(dial(sock)))
         sock.accept()[0].close()
+
+
+async def test_connection_sends_small_pieces_without_delay():
+    (listening,) = listen("127.0.0.1", 0, Connections(most=5))
+    taken = asyncio.get_running_loop().create_future()
+
+    async def take(_, writer):
+        sock = writer.get_extra_info("socket")
+        taken.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(take, sock=listening):
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        assert await taken
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_listening_socket_without_handles_turns_away_and_tells_once(monkeypatch, caplog):

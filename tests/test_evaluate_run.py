@@ -233,9 +233,7 @@ def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp
     assert result.judgement == {
         "model": "strict-1",
         "prompt_sha256": judge.prompt_sha256,
-        "raw_reply": json.dumps(
-            {"choices": [{"message": {"content": 'Sure: {"score": 4, "reason": "right"}'}}]}
-        ),
+        "raw_reply": 'Sure: {"score": 4, "reason": "right"}',
         "score": 4.0,
         "problem": "",
     }
@@ -249,8 +247,9 @@ def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp
     [
         (reply_with("I like it."), 200, "holds no score"),
         (reply_with('{"score": 9}'), 200, "not from 1 to 5"),
-        (lambda write, server: write(b"<html>"), 200, "holds no score"),
-        (lambda write, server: write(b"x" * 100_000), 200, "could not be asked"),
+        (reply_with('{"score": "none"} {"score": [1]}'), 200, "holds no score"),
+        (lambda write, server: write(b"<html>"), 200, "could not be asked"),
+        (lambda write, server: write(b"x" * 300_000), 200, "could not be asked"),
         (reply_with("no"), 401, "status 401"),
     ],
 )
@@ -262,6 +261,43 @@ def test_judge_bad_reply_is_a_problem_and_no_score(evaluator, script, status, pr
         judge.close()
     assert judgement.score is None
     assert problem in judgement.problem
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"message": "Unsupported value: 'temperature' does not support 0.", "param": "temperature"},
+        {"message": "Unsupported parameter: 'max_tokens' is not supported.", "param": "max_tokens"},
+        {"message": "System role not supported"},
+    ],
+)
+def test_judge_asks_again_without_what_the_endpoint_refuses_and_remembers(evaluator, refused):
+    def refuse(body, path):
+        named = refused.get("param")
+        system = body["messages"][0]["role"] == "system"
+        return (400, {"error": refused}) if (named in body if named else system) else None
+
+    spoken = evaluator.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
+    with serving(reply_with('<think>{"score": 1}</think> {"score": 3}'), refuse=refuse) as (server, url):
+        judge = Judge(LlmSettings(url))
+        assert [judge.ask(spoken, "A role.", "Hello.").score for _ in range(2)] == [3, 3]
+        judge.close()
+    assert len(server.asked) == 3
+
+
+def test_judge_that_thinks_past_its_limit_is_given_more_room(evaluator):
+    def script(write, server):
+        enough = server.asked[-1]["max_tokens"] > 2_000
+        choice = {"message": {"content": '{"score": 2}' if enough else "Well"}}
+        choice["finish_reason"] = "stop" if enough else "length"
+        write(json.dumps({"choices": [choice]}).encode())
+
+    spoken = evaluator.say(choose_scenarios(["turn-short"], load_scenarios())[0], 0)
+    with serving(script) as (server, url):
+        judge = Judge(LlmSettings(url))
+        assert judge.ask(spoken, "A role.", "Hello.").score == 2
+        judge.close()
+    assert [body["temperature"] for body in server.asked] == [0.0, 0.0]
 
 
 def test_judge_nobody_there_is_a_problem_and_no_score(evaluator):

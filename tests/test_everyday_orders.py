@@ -189,3 +189,90 @@ def test_order_one_thing_takes_the_place_of_another():
     assert "It goes to five Oak Street" in talk.talk(
         "Can you deliver to five Oak Street?", "That's everything, thanks."
     )
+
+
+ZOO = (
+    "You work for Maple Zoo and your name is Tom. Information: Tickets are $18 for adults and $9 for children"
+    " under 12. The penguins are fed at 3 pm."
+)
+SALON = (
+    "You are the receptionist of Snip, a hair salon, and your name is Mona. A haircut is $35, colouring is"
+    " $80, a blow dry is $20. We take bookings from Tuesday to Saturday."
+)
+
+
+def test_order_of_what_has_a_price_for_each_kind_of_buyer():
+    talk = EverydayTalk(prompt=ZOO)
+    talk.say("Two adults and three kids, please.")
+    assert "sixty-three dollars" in total(talk)
+    assert "four child tickets" in talk.say("Sorry, four kids.")
+
+
+def test_order_several_steps_in_one_turn_are_taken_one_by_one():
+    talk = EverydayTalk("restaurant")
+    assert "two pad thais" in talk.say("Can I get one pad thai, no wait, make it two?")
+    assert "papaya salad" in talk.say("Actually cancel the pad thai and give me the papaya salad.")
+    assert "eight dollars" in total(talk)
+
+
+def test_order_wishes_are_noted_and_read_back():
+    talk = EverydayTalk("restaurant")
+    assert "red curry" in talk.say("I'd like a red curry, but not too spicy.")
+    assert "no coriander" in talk.say("And no coriander on it, please.")
+    back = talk.say("That's all.")
+    assert "not too spicy" in back
+    assert "no coriander" in back
+
+
+def test_order_suggests_and_takes_what_it_suggested():
+    talk = EverydayTalk("restaurant")
+    suggested = talk.say("What would you recommend?")
+    assert figures(suggested) <= figures(find("restaurant").prompt)
+    answer = talk.say("I'll take that.")
+    assert answer.startswith("Certainly. The ")
+    assert answer.split(" is ")[0].removeprefix("Certainly. The ") in suggested
+
+
+def test_order_okay_to_an_answer_orders_nothing():
+    talk = EverydayTalk("restaurant")
+    talk.talk("How much is the pad thai?", "Okay, thanks.", "Great, do you deliver?")
+    assert not talk.responder._memory.everyday.order.lines
+    assert "twenty-six dollars" in talk.say("I'll take two.")
+
+
+def test_order_same_thing_named_again_is_not_ordered_twice():
+    talk = EverydayTalk(prompt=BAKERY)
+    talk.say("I'd like to order a birthday cake.")
+    talk.say("The chocolate cake, please.")
+    assert "eighteen dollars" in total(talk)
+
+
+def test_booking_begins_with_whoever_names_a_time_and_tells_the_price():
+    talk = EverydayTalk(prompt=SALON)
+    assert "haircut booking on Thursday at two" in talk.say("Can I come in for a haircut on Thursday at two?")
+    assert "thirty-five dollars" in talk.say("How much is that?")
+    assert "on Friday at two" in talk.say("Wait, not Thursday, Friday.")
+    assert "name" in EverydayTalk(prompt=SALON).say("I need to cancel my appointment.")
+
+
+@pytest.mark.parametrize(
+    ("told", "correction", "says", "gone"),
+    [
+        (
+            "My sister's birthday is on the third of May.",
+            "No wait, the fourth.",
+            "the fourth of May",
+            "third",
+        ),
+        ("I live in Boston.", "Sorry, I meant Austin.", "you live in Austin", "Boston"),
+        ("I have to call Anna at five.", "Scratch that, six.", "call Anna at six", "five"),
+        ("My boss wants a report by Monday.", "Not Monday, Tuesday.", "by Tuesday", "Monday"),
+    ],
+)
+def test_correction_changes_the_word_of_its_kind(told, correction, says, gone):
+    talk = EverydayTalk("chat")
+    talk.say(told)
+    assert says in talk.say(correction)
+    summary = talk.say("Can you sum that up?")
+    assert says in summary
+    assert gone not in summary

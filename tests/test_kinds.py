@@ -15,8 +15,8 @@ pytestmark = pytest.mark.unit
 class Item:
     """As much of a test as kinds look at."""
 
-    def __init__(self, *markers: str) -> None:
-        self.nodeid = "test_it"
+    def __init__(self, *markers: str, file: str = "") -> None:
+        self.nodeid = f"{file}::test_it" if file else "test_it"
         self.markers = [SimpleNamespace(name=name) for name in markers]
 
     def iter_markers(self):
@@ -43,6 +43,13 @@ def test_kinds_test_without_one_is_a_unit_test_and_one_of_two_is_refused():
 def test_kinds_soak_runs_only_when_it_is_asked_for(expression, runs):
     items = [Item("unit"), Item("soak")]
     assert kinds.unasked_soak(items, expression) == ([] if runs else items[1:])
+
+
+def test_kinds_files_that_wait_and_files_that_compute_take_turns_and_short_ones_are_last():
+    asked = [("a", "unit"), ("b", "slow"), ("c", "slow"), ("d", "unit"), ("d", "browser"), ("e", "browser")]
+    items = kinds.in_turn([Item(kind, file=file) for file, kind in asked])
+    assert [item.nodeid[0] for item in items] == ["b", "d", "d", "c", "e", "a"]
+    assert [kinds.kind_of(item) for item in items if item.nodeid[0] == "d"] == ["unit", "browser"]
 
 
 def test_kinds_unit_test_starts_no_process_and_stays_on_this_machine():

@@ -104,7 +104,7 @@ def test_role_in_english_or_too_short_to_tell_is_let_be(text):
         ("Spreekt u Nederlands?", "Dutch"),
         ("Можно по-русски?", "Russian"),
         ("Wo ist der nächste Bahnhof, bitte?", "German"),
-        ("Hola!", ""),
+        ("Hola!", "Spanish"),
         ("Bon voyage, my friend.", ""),
         ("Do you speak Spanish?", ""),
         ("Ciao for now.", ""),

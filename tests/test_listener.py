@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from personaplex_app.protocol import MAX_PROMPT_CHARS
+from personaplex_app.protocol_fields import MAX_PROMPT_CHARS
 from personaplex_app.server import listener
 from personaplex_app.server.connections import Connections, listen
 from personaplex_app.server.listener import MAX_HEAD_BYTES, MAX_HEADERS, Server

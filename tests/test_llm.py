@@ -689,3 +689,16 @@ def test_llm_reply_that_is_cancelled_from_another_thread_ends_without_the_rules(
         assert done.wait(PATIENCE_S)
         thread.join()
         assert notices == []
+
+
+def test_llm_wish_for_another_pace_holds_for_the_models_own_answers():
+    script = sends(chunk({"content": "Of course."}, "stop"))
+    with serving(script) as (_, url), talking(url) as (responder, _):
+        assert responder.pace == 1.0
+        assert list(responder.reply("Could you speak more slowly, please?")) == ["Of course."]
+        slower = responder.pace
+        responder.record_played("Of course.", False)
+        list(responder.reply("When do you open?"))
+        responder.record_played("Of course.", False)
+    assert slower < 1.0
+    assert responder.pace == slower

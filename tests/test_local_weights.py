@@ -9,7 +9,15 @@ from personaplex_app.errors import EngineUnavailable, SettingsError, WeightsErro
 from personaplex_app.model.hub_repo import HubAccess
 from personaplex_app.responder import model_choice
 from personaplex_app.responder.chat_api import LlmSettings
+from personaplex_app.responder.encoder_weights import (
+    ENCODER,
+    downloaded_files,
+    encoder_folder,
+    is_downloaded,
+    packaged_files,
+)
 from personaplex_app.responder.found_endpoints import FoundEndpoint, find_endpoints
+from personaplex_app.responder.local.conversion import TOKENIZER_FILE, WEIGHTS_FILE
 from personaplex_app.responder.local.decoder import Context, Decoder
 from personaplex_app.responder.local.model import LocalModel
 from personaplex_app.responder.local.weights import (
@@ -212,3 +220,42 @@ def test_server_on_this_machine_is_offered_where_it_lists_models(answer, model):
         url = f"http://127.0.0.1:{port}/v1"
     assert found == ([] if model is None else [FoundEndpoint("Ollama", url, model)])
     assert all(f"PERSONAPLEX_LLM_URL={url}" in each.offer for each in found)
+
+
+@pytest.fixture
+def packaged(monkeypatch):
+    """The encoder's files as the Hub has them, from the installed package, on the Hub's stand-in."""
+    import huggingface_hub
+
+    files = packaged_files()
+    with hub(
+        ENCODER.repo, ENCODER.commit, {TOKENIZER_FILE: files.tokenizer, WEIGHTS_FILE: files.weights}
+    ) as it:
+        yield it
+        huggingface_hub.close_session()
+
+
+@pytest.mark.slow
+def test_encoder_files_of_the_hub_are_those_of_the_package_and_fetched_once(packaged, tmp_path):
+    access = HubAccess("", tmp_path / "receipts", tmp_path / "cache", packaged.url, retry_delays_s=())
+    assert not is_downloaded(tmp_path)
+    assert downloaded_files(tmp_path, access) == packaged_files()
+    asked = len(packaged.seen)
+    assert is_downloaded(tmp_path)
+    assert downloaded_files(tmp_path, access) == packaged_files()
+    assert len(packaged.seen) == asked
+
+
+def test_encoder_file_that_has_changed_is_deleted_and_refused(model_hub, tiny, access, tmp_path):
+    downloaded_files(tmp_path, access, model=tiny)
+    file = encoder_folder(tmp_path, tiny) / WEIGHTS_FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(WeightsError, match="deleted"):
+        downloaded_files(tmp_path, access, model=tiny)
+    assert downloaded_files(tmp_path, access, model=tiny).weights == model_hub.files[WEIGHTS_FILE]
+
+
+def test_encoder_without_a_network_says_what_to_check(tiny, tmp_path):
+    nobody = HubAccess("", None, tmp_path, "http://127.0.0.1:9", retry_delays_s=())
+    with pytest.raises(EngineUnavailable, match="network"):
+        downloaded_files(tmp_path, nobody, model=tiny)

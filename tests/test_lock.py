@@ -18,6 +18,7 @@ else:
 pytestmark = pytest.mark.unit
 
 EXTRAS = {
+    "es": ["requirements-es.txt"],
     "": ["requirements.txt"],
     "gpu": ["requirements-personaplex.txt"],
     "zerogpu": ["requirements-personaplex.txt", "requirements-zerogpu.txt"],

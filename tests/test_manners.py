@@ -16,7 +16,7 @@ PIRATE = (
     "You are Captain Barnaby Flint, a jolly old pirate who talks like one. Your ship is called the Crimson"
     " Gull and she has two cannons. You are afraid of mermaids."
 )
-UNKNOWN = ["How tall is the Eiffel tower?", "What's your blood type?", "Which stamp is the rarest?"]
+UNKNOWN = ["How many windows has the town hall?", "What's your blood type?", "Which stamp is the rarest?"]
 
 
 def talk(prompt, *texts):

@@ -112,8 +112,15 @@ def test_classic_spoken_question_is_answered_with_the_fact(
         screenshot(page, "classic-live")
         # its words are shown before they have sounded
         until(lambda: bool(re.search(r"\b(eight|\$?8)\b", audible(page))), lambda: audible(page))
+        page.fill("#talk-typed", "Is it <b>free</b> on Sundays?")
+        page.locator("#talk-typed").press("Enter")
+        said(page, "user", r"Typed 0:\d+Is it <b>free</b> on Sundays\?")
+        expect(page.locator("#talk-typed")).to_have_value("")
+        before = len(page.locator('#talk-captions [data-speaker="agent"]').all())
+        until(lambda: len(page.locator('#talk-captions [data-speaker="agent"]').all()) > before)
         stop_talk(page)
         screenshot(page, "classic-ended", full_page=True)
+        said(page, "user", "Typed")
         talk = taken_home(page)
     assert {u["speaker"] for u in talk["utterances"]} == {"user", "agent"}
     assert "CityClean" not in app.log.read_text()

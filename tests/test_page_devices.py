@@ -130,11 +130,17 @@ def test_microphone_that_is_muted_or_taken_away_is_told_and_another_one_taken(
     with visitor(browser) as page:
         start_watched_talk(page, app)
         page.evaluate("tracks[0].dispatchEvent(new Event('mute'))")
-        expect(notice(page)).to_contain_text("muted your microphone")
+        expect(notice(page)).to_contain_text("muted by the system")
         page.evaluate("tracks[0].dispatchEvent(new Event('unmute'))")
         expect(notice(page)).to_be_hidden()
-        page.evaluate("() => { tracks[0].stop(); tracks[0].dispatchEvent(new Event('ended')); }")
+        # another tab took it: a press takes it back
+        page.evaluate("tracks[0].dispatchEvent(new Event('mute'))")
+        page.mouse.click(5, 5)
         until_true(page, "tracks.length === 2")
+        expect(notice(page)).to_be_hidden()
+        wait_for_tone(page, heard=True)
+        page.evaluate("() => { tracks[1].stop(); tracks[1].dispatchEvent(new Event('ended')); }")
+        until_true(page, "tracks.length === 3")
         wait_for_tone(page, heard=True)
         expect(notice(page)).to_be_hidden()
         stop_talk(page)
@@ -159,6 +165,19 @@ def test_devices_are_tried_before_a_talk_changed_in_it_and_remembered(
         start_talk(page)  # which ends the trial
         until_true(page, "() => tracks[0].readyState === 'ended'")
         assert page.evaluate("contexts.at(-1).sinkId") == loudspeaker.input_value() != ""
+        # one that was pulled out: the system's own goes on, until it is back
+        page.evaluate(
+            """() => { const context = contexts.at(-1); context.setSinkId = (id) => id
+              ? Promise.reject(new DOMException('gone', 'NotFoundError'))
+              : AudioContext.prototype.setSinkId.call(context, id);
+            navigator.mediaDevices.dispatchEvent(new Event('devicechange')); }"""
+        )
+        until_true(page, "contexts.at(-1).sinkId === ''")
+        page.evaluate(
+            """() => { delete contexts.at(-1).setSinkId;
+            navigator.mediaDevices.dispatchEvent(new Event('devicechange')); }"""
+        )
+        until_true(page, "contexts.at(-1).sinkId !== ''")
         microphone.select_option(label="Fake Audio Input 2")
         until_true(page, "() => tracks.length === 3 && tracks[1].readyState === 'ended'")
         assert page.evaluate("tracks[2].getSettings().deviceId") == microphone.input_value()

@@ -110,7 +110,7 @@ def test_evaluate_others_outputs_are_scored_and_bad_files_named(
             file.write(path, path.relative_to(tmp_path))
     with visitor(browser) as page:
         open_tab(page, app.url)
-        page.get_by_text("Score somebody's outputs").click()
+        page.get_by_text("Score recordings that were made elsewhere").click()
         page.click("#evaluate-score")
         expect(page.locator("#evaluate-scores .notice")).to_contain_text("There is no file yet")
         page.locator("#evaluate-task input").click()

@@ -90,6 +90,7 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         expect(page.locator('[data-readout="left"]')).to_contain_text(":")
         expect(page.locator('[data-readout="step"]')).to_contain_text("ms")
         screenshot(page, "live")
+        until_played(page, 1.2)  # a shorter talk has no second for the player to show
         stop_talk(page)
         screenshot(page, "ended", full_page=True)
         expect(page.locator("#talk-lane")).to_have_attribute("role", "slider")
@@ -110,6 +111,20 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         page.click(".button-play")
         expect(page.locator(".player-time")).not_to_contain_text("0:00 /")
         assert not strangers
+        # one press makes a file of it that plays where nothing can be asked for
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Share: One file").click()
+        file = download.value.path().with_suffix(".html")
+        download.value.save_as(file)
+        page.route(re.compile("^http"), lambda route: route.abort())
+        page.goto(file.as_uri())
+        screenshot(page, "shared", full_page=True)
+        lane = page.get_by_role("slider")
+        expect(lane).to_have_attribute("aria-label", re.compile("A talk of"))
+        until_true(page, "() => document.querySelector('audio').duration > 1")
+        lane.press("End")
+        until_true(page, "() => document.querySelector('audio').currentTime > 1")
+        assert page.evaluate("() => document.querySelector('canvas').width") > 100
 
 
 def test_start_pressed_before_the_page_can_obey_starts(app: AppProcess, browser: Browser) -> None:
@@ -166,6 +181,32 @@ def test_mute_sends_silence_until_unmuted(app: AppProcess, browser: Browser) -> 
         wait_for_tone(page, heard=False)
         page.click("#talk-mute")
         wait_for_tone(page, heard=True)
+        # push-to-talk: silent but while a button or the space bar is held
+        page.get_by_text("Microphone and loudspeaker").click()
+        page.get_by_role("checkbox", name="Push to talk").check()
+        hold = page.get_by_role("button", name="Hold to talk")
+        expect(page.locator("#talk-mute")).to_be_hidden()
+        wait_for_tone(page, heard=False)
+        hold.hover()
+        page.mouse.down()
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "true")
+        wait_for_tone(page, heard=True)
+        page.mouse.up()
+        wait_for_tone(page, heard=False)
+        page.locator("#talk-lane").click()
+        page.keyboard.down(" ")
+        wait_for_tone(page, heard=True)
+        page.evaluate("dispatchEvent(new Event('blur'))")  # another window is in front: nothing stays open
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "false")
+        page.keyboard.up(" ")
+        hold.press("Enter")  # who cannot hold opens and closes it
+        expect(page.locator("#talk-hold")).to_have_attribute("aria-pressed", "true")
+        page.locator("#talk-hold").press("Enter")
+        wait_for_tone(page, heard=False)
+        stop_talk(page)
+        start_talk(page)  # as it was left, from the first sample on
+        expect(page.locator("#talk-hold")).to_be_focused()
+        wait_for_tone(page, heard=False)
         stop_talk(page)
 
 

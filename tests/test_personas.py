@@ -6,8 +6,10 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from personaplex_app.__main__ import main
+from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import BadPrompt, SettingsFileError, UnknownPersona
 from personaplex_app.personas import PERSONAS_FILE, check_prompt, find, load_personas
+from personaplex_app.responder.rules import make_responder
 from personaplex_app.voices import EMBEDDED_NAMES, NAMES
 
 from .support.app_process import ROOT
@@ -203,3 +205,12 @@ def test_personas_of_the_app_have_a_voice_in_every_engine():
     for persona in load_personas():
         assert persona.voice_among(NAMES)
         assert persona.voice_among(EMBEDDED_NAMES)
+
+
+def test_personas_of_the_app_begin_as_the_page_says():
+    for persona in load_personas():
+        responder = make_responder(
+            SessionConfig("natural", persona.prompt, persona.name), lambda text: None, encoder=None
+        )
+        assert responder.greet() == persona.first_line
+        responder.close()

@@ -81,7 +81,7 @@ def test_plan_int8_with_one_talk_takes_at_most_11_5_gb_on_a_16_gb_card(sizes):
 def test_plan_that_does_not_fit_says_what_to_do(sizes):
     too_small = plan_memory(sizes, 4 * GIB, 2)
     assert too_small.chosen is None
-    assert too_small.why.startswith("int4 with one talk needs 7.7 GB and 4.2 GB are usable")
+    assert too_small.why.startswith("int4 with one talk needs 7.9 GB and 4.2 GB are usable")
     stubborn = plan_memory(sizes, 16 * GIB, 2, "none")
     assert stubborn.chosen is None
     assert "--quantize auto" in stubborn.why

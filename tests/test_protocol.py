@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from personaplex_app.errors import BadInput, ProtocolError
 from personaplex_app.protocol import (
     MAX_MESSAGE_BYTES,
-    MAX_PROMPT_CHARS,
     Kind,
     Message,
     decode,
@@ -22,6 +21,7 @@ from personaplex_app.protocol import (
     unpack,
 )
 from personaplex_app.protocol_events import ORDERS, BadOrder, UnknownOrder
+from personaplex_app.protocol_fields import MAX_PROMPT_CHARS
 
 pytestmark = pytest.mark.unit
 

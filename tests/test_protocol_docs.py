@@ -125,6 +125,7 @@ SENT = {
     "playback": {"underruns": 2, "buffer_ms": 40.5, "trimmed_ms": 0},
     "ping": {"sent": [1]},
     "interrupt": {},
+    "typed": {"text": "Hello there."},
     "stop": {},
 }
 

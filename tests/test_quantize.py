@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from personaplex_app.errors import EngineError
-from personaplex_app.model import loading
+from personaplex_app.model import int4_packing, loading
 from personaplex_app.model import quantize as module
 from personaplex_app.model.agreement import agreement, greedy_choices, greedy_columns
 from personaplex_app.model.checkpoint import CheckpointFiles, load_checkpoint
@@ -71,6 +71,34 @@ def test_int8_row_is_bit_for_bit_the_same_in_any_batch():
         assert torch.equal(linear(x[k : k + 1], small)[0], together[k])
 
 
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
+def test_few_rows_on_a_cpu_take_the_fused_product_and_many_the_unpacked_one(scheme):
+    """In shapes that the products take both ways agree, and a row does not depend on the others."""
+    w = weight(256, 384).bfloat16()
+    x = torch.randn(7, 384, generator=torch.Generator().manual_seed(1)).bfloat16()
+    small = quantized(w, scheme, integer=True)
+    whole = linear(torch.eye(384).bfloat16(), small).T
+    for rows in (slice(None), ROWS):
+        many, few = linear(x, small, rows), linear(x[:3], small, rows)
+        assert error(few, F.linear(x[:3].float(), whole.float()[rows])) < 0.01
+        assert error(few, many[:3]) < 0.01
+        assert torch.equal(linear(x[1:2], small, rows)[0], few[1])
+    held = sum(b.numel() * b.element_size() for b in small.buffers())
+    assert held == stored_bytes((256, 384), scheme, 2) < w.numel() * (1.1 if scheme == "int8" else 0.6)
+
+
+def test_int4_packing_is_not_taken_when_its_product_is_wrong(monkeypatch):
+    int4_packing._packing.cache_clear()
+    wrong = int4_packing._product_cpu
+    monkeypatch.setattr(int4_packing, "_product_cpu", lambda x, codes, scale: wrong(x, codes, scale) * 1.1)
+    try:
+        assert int4_packing.packing(tiny.CPU, 256, 384) is None
+        w, x = weight(256, 384).bfloat16(), torch.randn(2, 384).bfloat16()
+        assert error(linear(x, Int4Weight(w)), F.linear(x, w)) < 0.15
+    finally:
+        int4_packing._packing.cache_clear()
+
+
 def test_quantized_zero_and_odd_shapes_are_kept():
     for scheme in ("int8", "int4"):
         w = weight(13, 77)
@@ -116,7 +144,7 @@ def test_scheme_spares_embeddings_norms_and_the_small_parts():
 
 @pytest.mark.slow
 def test_load_int8_and_int4_speak_and_mostly_agree_with_float():
-    columns = greedy_columns(tiny.checkpoint().lm, tiny.user_codes())
+    columns = greedy_columns(tiny.checkpoint().lm, tiny.user_codes()[:, :30])
     shares = {"none": agreement(columns, greedy_choices(tiny.checkpoint().lm, columns))}
     for quantize in ("int8", "int4"):
         checkpoint = load_checkpoint(CheckpointFiles.of(tiny.GOLDEN), tiny.CPU, torch.float32, None, quantize)

@@ -343,19 +343,41 @@ async def test_two_roles_at_once_say_what_each_says_alone(tmp_path, record_prope
         row.at_most("sound differs by", worst, 1, "/32768")
 
 
-@pytest.mark.parametrize("engine", [{"engine": "echo"}, TINY], ids=["echo", "personaplex"])
-async def test_event_loop_is_free_while_engines_step(tmp_path, record_property, engine):
+async def pong_times_s(url: str, pings: int) -> list[float]:
+    """Ask for so many pongs, as a caller of its own, and return how long each took."""
     times_s: list[float] = []
-
-    async def ping() -> None:
+    while len(times_s) < pings:
         # a connection that has not begun its talk: it is closed after 15 s
-        async with connected(running.url, 9, config="message") as socket:
-            for _ in range(250):
+        async with connected(url, 9, config="message") as socket:
+            for _ in range(min(250, pings - len(times_s))):
                 began_s = time.perf_counter()
                 await (await socket.ping())
                 times_s.append(time.perf_counter() - began_s)
                 await asyncio.sleep(0.03)
+    return times_s
 
+
+@pytest.mark.parametrize("path", ["/", "/voice/status", "/metrics"])
+async def test_flood_of_requests_of_one_address_reaches_nobody_else(tmp_path, record_property, path):
+    with (
+        measured(record_property, f"eight clients of one address ask for {path}") as row,
+        app_process(tmp_path, **CROWD) as running,
+    ):
+        running.until_ready()
+        alone_s = await pong_times_s(running.url, 400)
+        flood = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.support.request_flood", running.url + path, "15"),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        beside_s = await pong_times_s(running.url, 400)
+        row.told("asked and refused", (await flood.communicate())[0].decode().strip())
+        row.at_most("pong p99 later by", max(0.0, p99_ms(beside_s) - p99_ms(alone_s)), 5, " ms")
+        row.at_most("longest", max(beside_s) * 1000, 100, " ms")
+
+
+@pytest.mark.parametrize("engine", [{"engine": "echo"}, TINY], ids=["echo", "personaplex"])
+async def test_event_loop_is_free_while_engines_step(tmp_path, record_property, engine):
     with (
         measured(record_property, f"event loop beside two talks, {engine['engine']}") as row,
         app_process(tmp_path, slots=2, **engine, **CROWD) as running,
@@ -364,8 +386,7 @@ async def test_event_loop_is_free_while_engines_step(tmp_path, record_property, 
         callers = [LiveCaller(running.url, number) for number in (1, 2)]
         runs = [asyncio.create_task(caller.run()) for caller in callers]
         await asyncio.gather(*(caller.began.wait() for caller in callers))
-        for _ in range(3):
-            await ping()
+        times_s = await pong_times_s(running.url, 750)
         for caller in callers:
             await caller.order("stop")
         await asyncio.gather(*runs)

@@ -653,7 +653,7 @@ def test_choose_auto_with_an_address_takes_remote():
 
 def test_doctor_says_whether_each_remote_server_answers(monkeypatch):
     # what takes seconds and is tested elsewhere
-    monkeypatch.setattr(doctor, "_weights", dict)
+    monkeypatch.setattr(doctor, "_weights", lambda *_: {})
     monkeypatch.setattr(doctor, "_memory_plan", lambda settings, gpu_gib: {"unknown": "not asked"})
     port = free_port()
     with moshi_server() as server:

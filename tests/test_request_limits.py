@@ -33,6 +33,9 @@ pytestmark = pytest.mark.unit
 
 
 async def length(request: Request):
+    if request.query_params.get("fail") == "true":
+        await request.body()
+        return JSONResponse({}, 500)
     return JSONResponse({"length": len(await request.body()), "cookies": request.cookies})
 
 
@@ -154,10 +157,22 @@ async def test_upload_of_too_much_lately_is_refused_until_it_is_deleted(monkeypa
         assert (await client.post(UPLOAD_PATH, content=b"a" * 1500)).status_code == 200
         assert (await client.post(UPLOAD_PATH, content=b"a" * 501)).status_code == 413
         assert (await client.post(UPLOAD_PATH, content=chunked(501))).status_code == 413
+        assert (await client.post(UPLOAD_PATH, content=b"a" * 500)).status_code == 200
         answer = await client.post(UPLOAD_PATH, content=b"a" * 10)
     assert (answer.status_code, answer.json()["error"]) == (429, "capacity")
     assert "deleted after 15 minutes" in answer.json()["message"]
     assert shares.begin("198.51.100.1")
+
+
+@pytest.mark.parametrize("size", [1001, 900])
+async def test_upload_that_was_refused_or_failed_does_not_count(monkeypatch, size):
+    monkeypatch.setattr(request_limits, "MOST_UPLOADED_BYTES_EACH", 1000)
+    shares = UploadShares()
+    async with client_of(shares=shares) as client:
+        for _ in range(request_limits.MOST_UPLOADED_FILES_EACH + 1):
+            answer = await client.post(UPLOAD_PATH, content=chunked(size), params={"fail": size < 1000})
+            assert answer.status_code in (413, 500)
+        assert (await client.post(UPLOAD_PATH, content=b"a" * 1000)).status_code == 200
 
 
 def test_upload_shares_forget_what_was_deleted():

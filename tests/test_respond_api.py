@@ -2,6 +2,8 @@
 wrong told in sentences.
 """
 
+import stat
+
 import httpx
 import numpy as np
 import pytest
@@ -21,8 +23,14 @@ KEY = {"X-API-Key": "sesame"}
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    env = {"PERSONAPLEX_API_KEY": "sesame"}
+def sent_to(tmp_path_factory):
+    """The folder of what visitors send to the app and get from it."""
+    return tmp_path_factory.mktemp("sent")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, sent_to):
+    env = {"PERSONAPLEX_API_KEY": "sesame", "GRADIO_TEMP_DIR": str(sent_to)}
     with app_process(tmp_path_factory.mktemp("app"), env=env, slots=1, connects_per_minute=600) as running:
         running.until_ready(headers=KEY)
         yield running
@@ -51,7 +59,7 @@ def respond(client: Client, path: str, **fields):
     )
 
 
-def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client, clip):
+def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client, clip, sent_to):
     told, agent, both = respond(client, path := clip(1.0))
     again, _, _ = respond(client, path)
     assert (told["cached"], again["cached"], told["key"]) == (False, True, again["key"])
@@ -61,6 +69,9 @@ def test_respond_gives_both_sides_and_the_second_time_from_the_cache(app, client
     assert two.shape == (24_000, 2)
     assert np.array_equal(two[:, 1], one)
     assert np.array_equal(one[1920:], two[:-1920, 0])  # an echo, one frame later
+    sounds = [path for path in sent_to.rglob("*.wav") if path.is_file()]
+    assert len(sounds) >= 2
+    assert not any(stat.S_IMODE(path.stat().st_mode) & 0o077 for path in sounds)
     for form, path in told["files"].items():
         assert app.get(path).status_code == 401
         answer = app.get(path, headers=KEY)
@@ -114,7 +125,13 @@ def test_respond_waits_behind_a_talk_is_told_so_and_can_be_cancelled(app, client
             clip=handle_file(path := clip(1.0, seed=5)), voice="echo", room_s=0, api_name="/respond"
         )
         until(lambda: any("Every slot is taken by talks" in str(output) for output in job.outputs()))
-        job.cancel()
+        more = [
+            client.submit(clip=handle_file(clip(1.0, f"{seed}.wav", seed)), room_s=0, api_name="/respond")
+            for seed in (6, 7)
+        ]
+        until(lambda: any("2 recordings are answered at once" in str(each.outputs()) for each in more))
+        for each in (job, *more):
+            each.cancel()
     app.until_free(headers=KEY)
     assert not respond(client, path)[0]["cached"]
 

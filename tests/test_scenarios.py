@@ -11,6 +11,7 @@ from personaplex_app.evaluation.scenarios import (
     AUDIBLE,
     KINDS,
     LEAD_S,
+    USER_TIMBRES,
     choose_scenarios,
     load_scenarios,
     speak,
@@ -19,7 +20,6 @@ from personaplex_app.evaluation.scenarios import (
 )
 from personaplex_app.speech.sound import Sound
 from personaplex_app.speech.speech_finder import SpeechFinder
-from personaplex_app.speech.synthesiser import ALWAYS_THERE
 
 from .support.speech import synthesiser
 
@@ -65,7 +65,7 @@ def test_speak_twice_gives_the_same_samples_and_another_take_another_voice(name)
 
 
 def test_user_timbre_of_five_takes_are_all_voices():
-    assert len({user_timbre(scenario("turn-short"), take) for take in range(5)}) == len(ALWAYS_THERE)
+    assert len({user_timbre(scenario("turn-short"), take) for take in range(5)}) == len(USER_TIMBRES)
 
 
 @pytest.mark.parametrize("name", ["turn-question", "pause-number", "interrupt-why", "hum-story"])
@@ -100,7 +100,7 @@ def test_worded_chooses_by_seed_among_all_wordings_and_keeps_what_a_right_answer
     assert spoken("facts-waste", 1).happened[0].text == worded(asked, 1)[0].text
     # a voice of the user and a wording do not always come together
     pairs = {(user_timbre(asked, take).voice.name, worded(asked, take)[0].text) for take in range(12)}
-    assert len(pairs) == 3 * len(ALWAYS_THERE)
+    assert len(pairs) == 3 * len(USER_TIMBRES)
 
 
 def test_scenario_without_other_wordings_keeps_the_hash_of_earlier_results():

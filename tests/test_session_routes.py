@@ -2,7 +2,11 @@
 sentence.
 """
 
+import base64
+import hashlib
 import io
+import json
+import re
 import threading
 
 import httpx
@@ -10,8 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from personaplex_app.engine.contract import Step
+from personaplex_app.protocol_events import Utterance
 from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
+from personaplex_app.ui.talk_page import talk_page
 from personaplex_app.units import FRAME_SAMPLES
 
 from .support.served import served
@@ -49,7 +56,7 @@ def library(tmp_path):
 
 @pytest.fixture
 async def client(library):
-    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library))))
+    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library), talk_page)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -132,9 +139,40 @@ async def test_sessions_text_export_holds_what_was_said(client, library, kind, p
     assert part in answer.text
 
 
+async def test_sessions_page_export_is_one_file_that_asks_for_nothing_and_runs_no_words(client, library):
+    words = "</script><script>alert(1)</script> <!-- scripts --> <img src=x onerror=alert(1)>"
+    said = Step(QUIET.agent, "", (Utterance(1, "user", words, 0, 0.2, True, typed=True),))
+    log = talk(library, steps=[said, *[QUIET] * 49])
+    answer = await client.get(f"/api/sessions/{log.id}/export.html", headers=MINE)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    page = answer.text
+    (told,) = re.findall('<script type="application/json" id="talk">(.*?)</script>', page, re.DOTALL)
+    (script,) = re.findall('<script type="module">(.*?)</script>', page, re.DOTALL)
+    assert page.count("<script") == page.count("</script>") == 2
+    assert not re.search("<img|https?://", page.replace(script, ""))
+    (shown,) = json.loads(told)["lane"]["utterances"]
+    assert (shown["text"], shown["typed"]) == (words, True)
+    assert META.prompt not in page
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{allowed}'" in page
+    (flac,) = re.findall('<audio [^>]*base64,([^"]*)">', page)
+    samples, _ = soundfile.read(io.BytesIO(base64.b64decode(flac)))
+    assert samples.shape == (50 * FRAME_SAMPLES, 2)
+
+
+async def test_sessions_page_export_of_a_talk_without_sound_has_its_words(client, library, tmp_path):
+    log = talk(library, keep=True)
+    (tmp_path / "kept" / f"{log.id}.wav").unlink()
+    answer = await client.get(f"/api/sessions/{log.id}/export.html", headers=MINE)
+    assert "Good day." in answer.text
+    assert (answer.status_code, "<audio" in answer.text) == (200, False)
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
 async def test_sessions_unknown_export_names_those_there_are(client, library):
     answer = await client.get(f"/api/sessions/{talk(library).id}/export.mp3", headers=MINE)
-    assert "wav, flac, txt, srt, json" in refused(answer, 404, "not_found")
+    assert "wav, flac, html, txt, srt, json" in refused(answer, 404, "not_found")
 
 
 async def test_sessions_rating_is_stored_and_shown(client, library):
@@ -193,7 +231,7 @@ async def test_sessions_keep_moves_the_talk_to_stay(client, library):
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
     library = Library(None, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library)))
+    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
         refused(await client.post(f"/api/sessions/{talk(library).id}/keep", headers=MINE), 503, "storage")
@@ -202,7 +240,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
     library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library)))
+    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)
         refused(await client.post(f"/api/sessions/{log.id}/keep", headers=MINE), 507, "storage_full")

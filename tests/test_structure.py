@@ -25,6 +25,7 @@ FLOORS = [
         "protocol_events",
         "units",
     },
+    {"protocol_fields"},
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},

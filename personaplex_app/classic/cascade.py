@@ -9,34 +9,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.contract import Event, Notice, Step
-from ..errors import BadAudio, EngineError, PersonaplexError
+from ..engine.contract import Event, Notice, Step, Utterance
+from ..errors import BadAudio, BadInput, EngineError, PersonaplexError
 from ..responder.contract import Responder
 from ..speech.recogniser import Recogniser
+from ..speech.spanish.voices import SpanishSynthesiser
 from ..speech.synthesiser import Synthesiser, Timbre
 from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
+from .language import ENGLISH_TALK, TalkLanguage
 from .reply_player import ReplyPlayer
 from .turn_actions import Action, ActionKind, Phase
 from .turns import Turns
 from .user_recognition import UserRecognition
 from .workers import Worker, WorkQueue
 
-_LOUD_ROOM = (
-    "Your microphone hears the loudspeakers, so interrupting takes a little longer; headphones would help."
-)
+_MOST_TYPED = 4
 # The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
 
 
 @dataclass
 class Models:
-    """What all sessions of an engine share: the models, and a worker thread for each slow one."""
+    """What all sessions of one language share: the models, and a worker thread for each slow one."""
 
     vad: VadModel
     recogniser: Recogniser
     recognition: Worker
-    synthesiser: Synthesiser
+    synthesiser: Synthesiser | SpanishSynthesiser
     synthesis: Worker
 
 
@@ -55,9 +55,11 @@ class CascadeSession:
         notices: deque[Notice],
         lockstep: bool = False,
         prompt: str = "",
+        language: TalkLanguage = ENGLISH_TALK,
     ) -> None:
+        self._language = language
         self._work_queue = WorkQueue(lockstep)
-        self._turns = Turns()
+        self._turns = Turns(language.words)
         self._vad = VadStream(models.vad)
         self._events: list[Event] = []
         self._text = ""
@@ -66,11 +68,14 @@ class CascadeSession:
         self._closed = False
         # `interrupt` may be called from any thread, but only `step` touches the rest of the state
         self._stop = threading.Event()
+        self._typed: deque[str] = deque()
+        self._typed_turn = 0
         ids = itertools.count(1)
 
         def next_id() -> int:
             return next(ids)
 
+        self._next_id = next_id
         self._recognition = UserRecognition(
             models.recogniser,
             models.recognition,
@@ -92,6 +97,7 @@ class CascadeSession:
             self._on_ready,
             self._on_no_answer,
             prompt,
+            language,
         )
         self._player.prepare_greeting()
         # a noise before the greeting only delays it; words of the user cancel it
@@ -134,6 +140,8 @@ class CascadeSession:
             self._stop.clear()
             self._do(self._turns.stop(self._now_s))
             self._player.discard()
+        while self._typed:
+            self._do(self._turns.typed(self._typed.popleft(), self._now_s))
         self._work_queue.poll(self._frame)
         while self._notices:
             self._events.append(self._notices.popleft())
@@ -165,6 +173,15 @@ class CascadeSession:
                 recognition.recognise_pause(action.turn_id, action.pause, self._now_s)
             case ActionKind.PREPARE:
                 player.prepare(action.turn_id, action.text)
+            case ActionKind.TYPED:
+                self._user_spoke = self._understood = True
+                self._typed_turn = action.turn_id
+                self._events.append(
+                    Utterance(
+                        self._next_id(), "user", action.text, self._now_s, self._now_s, True, typed=True
+                    )
+                )
+                player.prepare(action.turn_id, action.text)
             case ActionKind.BABBLE:
                 player.prepare_loud(action.turn_id)
             case ActionKind.DISCARD:
@@ -172,7 +189,10 @@ class CascadeSession:
             case ActionKind.ANSWER:
                 user_end_s = recognition.voice_end_s(gate.voice_end_s)
                 recognition.close(user_end_s)
-                player.begin(self._frame * FRAME_S, user_end_s)
+                # from a line that was written on, no latency of speech can be told
+                player.begin(
+                    self._frame * FRAME_S, None if action.turn_id == self._typed_turn else user_end_s
+                )
                 self._understood = True
             case ActionKind.CLOSE:
                 recognition.close(gate.voice_end_s)
@@ -195,7 +215,7 @@ class CascadeSession:
             case ActionKind.BACKCHANNEL:
                 self._text += player.backchannel(self._frame * FRAME_S)
             case ActionKind.LOUD_ROOM:
-                self._events.append(Notice("loud_room", _LOUD_ROOM))
+                self._events.append(Notice("loud_room", self._language.lines.loud_room))
             case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
 
@@ -236,6 +256,15 @@ class CascadeSession:
     def interrupt(self) -> None:
         """Silence the agent from the next frame on. May be called from any thread."""
         self._stop.set()
+
+    def type(self, text: str) -> None:
+        """Take a line as the user's turn from the next frame on. May be called from any thread.
+
+        Raises: BadInput when too many lines wait.
+        """
+        if len(self._typed) >= _MOST_TYPED:
+            raise BadInput(f"{_MOST_TYPED} lines wait already; write again in a moment.")
+        self._typed.append(text)
 
     def close(self) -> None:
         """End the session and its thread. May be called twice."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from enum import Enum
 
@@ -27,14 +28,34 @@ def _words(text: str) -> frozenset[str]:
 # Silence after which a turn with such an ending counts as over. People pause up to a second in mid-thought.
 PATIENCE_S = {Ending.DONE: 0.56, Ending.UNSURE: 0.76, Ending.LOOSE: 1.2, Ending.OPEN: 2.6}
 
-# A sentence that stops at one of these goes on.
+
+@dataclass(frozen=True)
+class TurnWords:
+    """What tells in one language whether a turn is over.
+
+    A sentence that stops at one of `never_last` goes on; at one of `seldom_last` it may stop, and often does
+    not. `closed` end a short turn. `verbs` and words with `verb_endings` make a whole sentence.
+    `backchannel` only shows that the user listens, `stop` asks the agent to. `announces` is a pattern of what
+    announces a question and is none: "I have a question.". `before_last` joins the last item of a list.
+    """
+
+    never_last: frozenset[str]
+    seldom_last: frozenset[str]
+    closed: frozenset[str]
+    verbs: frozenset[str]
+    verb_endings: tuple[str, ...]
+    backchannel: frozenset[str]
+    stop: frozenset[str]
+    announces: re.Pattern[str]
+    before_last: re.Pattern[str]
+
+
 _NEVER_LAST = _words("""
     a an the my your his its our their and or but because so if when while although unless until than as to of
     with from into um uh er erm hmm well like i'm i'd i'll i've you're we're they're he's she's it's let's
     every very really just maybe also i we they he she who whose which where would could should wants want
     need gonna wanna trying looking going
 """)
-# A sentence may stop at one of these, and often does not.
 _SELDOM_LAST = _words("""
     for in on at by about over under after before between without through is are was were am be been do does
     did have has had can will may might must that this some any another more one two three four five six seven
@@ -58,10 +79,20 @@ _BACKCHANNEL = _words("""
 _STOP = _words("""
     stop wait no nope sorry pardon quiet enough what hey hold hang listen actually excuse shush cancel pause
 """)
-# "I have a question." announces a question and is none: the turn goes on.
 _ANNOUNCES = re.compile(
     r"\b((another|a|one|one more|a quick) (question|thing|request)|ask (you )?something|tell you"
     r" something)\W*$"
+)
+ENGLISH_WORDS = TurnWords(
+    _NEVER_LAST,
+    _SELDOM_LAST,
+    _CLOSED,
+    _VERBS,
+    ("ing", "ed"),
+    _BACKCHANNEL,
+    _STOP,
+    _ANNOUNCES,
+    re.compile(r"\b(and|or|please|thanks|thank)\b"),
 )
 _MAX_BACKCHANNEL_WORDS = 4
 # the recogniser mishears an echo in part: so large a share of its words must be the agent's
@@ -74,10 +105,10 @@ _SIMILARITY = 0.6
 
 def plain_words(text: str) -> list[str]:
     """Return the words of `text` in lower case, without punctuation."""
-    return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", text.lower().replace("’", "'"))
+    return re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("’", "'"))
 
 
-def ending(text: str) -> Ending:
+def ending(text: str, known: TurnWords = ENGLISH_WORDS) -> Ending:
     """Return how finished `text` looks.
 
     The recogniser writes full stops after unfinished sentences too, so the last words decide.
@@ -86,47 +117,49 @@ def ending(text: str) -> Ending:
     words = plain_words(text)
     if not words:
         return Ending.UNSURE
-    if text.endswith(("...", "…", ",", "-", "—")) or (words[-1] in _NEVER_LAST and not text.endswith("?")):
+    if text.endswith(("...", "…", ",", "-", "—")) or (
+        words[-1] in known.never_last and not text.endswith("?")
+    ):
         return Ending.OPEN
-    if text.endswith("?") or (words[-1] in _CLOSED and len(words) <= 3):
+    if text.endswith("?") or (words[-1] in known.closed and len(words) <= 3):
         return Ending.DONE
     if (
-        words[-1] in _SELDOM_LAST
-        or _ANNOUNCES.search(text.lower())
+        words[-1] in known.seldom_last
+        or known.announces.search(text.lower())
         or words[-1].isdigit()
-        or _is_rising_list(text)
+        or _is_rising_list(text, known)
     ):
         return Ending.LOOSE
-    if text.endswith((".", "!")) and len(words) >= 3 and _has_verb(words):
+    if text.endswith((".", "!")) and len(words) >= 3 and _has_verb(words, known):
         return Ending.DONE
     return Ending.UNSURE
 
 
-def _has_verb(words: list[str]) -> bool:
-    return any(word in _VERBS or word.endswith(("ing", "ed")) for word in words)
+def _has_verb(words: list[str], known: TurnWords) -> bool:
+    return any(word in known.verbs or word.endswith(known.verb_endings) for word in words)
 
 
-def _is_rising_list(text: str) -> bool:
+def _is_rising_list(text: str, known: TurnWords) -> bool:
     """Return whether the last sentence lists things and has no "and" before the last of them."""
     last = re.split(r"(?<=[.?!])\s+", text)[-1]
     items = last.split(",")
-    return len(items) >= 3 and not re.search(r"\b(and|or|please|thanks|thank)\b", items[-1].lower())
+    return len(items) >= 3 and not known.before_last.search(items[-1].lower())
 
 
-def is_backchannel(text: str) -> bool:
+def is_backchannel(text: str, known: TurnWords = ENGLISH_WORDS) -> bool:
     """Return whether `text` only shows that the user listens, such as "uh-huh" or "I see"."""
     words = plain_words(text)
     return (
         0 < len(words) <= _MAX_BACKCHANNEL_WORDS
-        and all(word in _BACKCHANNEL for word in words)
+        and all(word in known.backchannel for word in words)
         and not all(w == "i" for w in words)  # "I" is in the list for "I see"
     )
 
 
-def is_stop(text: str) -> bool:
+def is_stop(text: str, known: TurnWords = ENGLISH_WORDS) -> bool:
     """Return whether a short `text` asks the agent to stop."""
     words = plain_words(text)
-    return bool(words) and (words[0] in _STOP or words[-1] == "stop")
+    return bool(words) and (words[0] in known.stop or words[-1] == "stop")
 
 
 def insisted_on(text: str) -> str:

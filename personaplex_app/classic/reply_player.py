@@ -10,35 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..engine.contract import Event, Mark, Notice, TurnLatency, Utterance
-from ..languages import is_latin, language_of_turn
+from ..languages import is_latin
 from ..protocol_events import Word
 from ..responder.contract import Responder
+from ..speech.spanish.voices import SpanishSynthesiser
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
+from .language import ENGLISH_TALK, TalkLanguage
 from .playback import Playback, Played, first_audible_s
 from .workers import Worker, WorkQueue
 
 _log = logging.getLogger(__name__)
 _RECENT_WORDS = 200
 _UPCOMING_WORDS = 3
-BACKCHANNEL_TEXT = "Mm-hm."
-ENGLISH_ONLY = "I'm sorry, I understand and speak English only."
-HEARD_ANOTHER = (
-    "That sounded like {}. This engine understands and speaks English only: say it in English, or ask whoever"
-    " runs this app for an engine that speaks your language."
-)
-NOT_UNDERSTOOD = (
-    "Speech was heard, but no English word in it. This engine understands and speaks English only; if you do"
-    " speak English, come closer to the microphone."
-)
-TOO_LOUD = "It is too loud here to make out what you say. Please come closer to the microphone."
-TOO_LOUD_HERE = (
-    "It is loud around you: other voices or noise drown your words. A headset, a quieter place, or coming"
-    " closer to the microphone helps."
-)
-NOT_SPEAKABLE = (
-    "The answer is in a script that this engine cannot speak: it understands and speaks English only."
-)
 
 
 class _Failure:
@@ -74,7 +58,7 @@ class ReplyPlayer:
     def __init__(
         self,
         responder: Responder,
-        synthesiser: Synthesiser,
+        synthesiser: Synthesiser | SpanishSynthesiser,
         synthesis: Worker,
         timbre: Timbre,
         work_queue: WorkQueue,
@@ -83,7 +67,10 @@ class ReplyPlayer:
         on_ready: Callable[[int], None],
         on_no_answer: Callable[[int], None],
         prompt: str = "",
+        language: TalkLanguage = ENGLISH_TALK,
     ) -> None:
+        self._language = language
+        self._lines = language.lines
         self._responder = responder
         self._role_words = frozenset(re.findall(r"\w+", prompt.lower()))
         self._synthesiser = synthesiser
@@ -101,7 +88,7 @@ class ReplyPlayer:
         self._backchannel: SpeechClip | None = None
         self._recent_words: deque[Word] = deque(maxlen=_RECENT_WORDS)
         work_queue.run(
-            synthesis, lambda: synthesiser.speak(BACKCHANNEL_TEXT, timbre), self._backchannel_ready
+            synthesis, lambda: synthesiser.speak(language.lines.backchannel, timbre), self._backchannel_ready
         )
 
     def _backchannel_ready(self, clip: SpeechClip) -> None:
@@ -124,12 +111,14 @@ class ReplyPlayer:
         Speech in which no word was understood has no text; the answer is what this engine understands.
         """
         self.discard()
-        language = "" if self._is_of_the_role(text) else language_of_turn(text)
+        language = "" if self._is_of_the_role(text) else self._language.other_in(text)
         if text and not language:
             self._prepare(Reply(turn_id, lambda: self._responder.reply(text)))
             return
-        self._emit(Notice("english_only", HEARD_ANOTHER.format(language) if language else NOT_UNDERSTOOD))
-        self._prepare(Reply(turn_id, lambda: iter((ENGLISH_ONLY,)), own=True))
+        lines = self._lines
+        heard = lines.heard_another.format(language) if language else lines.not_understood
+        self._emit(Notice("english_only", heard))
+        self._prepare(Reply(turn_id, lambda: iter((lines.only,)), own=True))
 
     def _is_of_the_role(self, text: str) -> bool:
         """Return whether half the words of a text are in the role prompt, as a tutor's examples are."""
@@ -139,8 +128,8 @@ class ReplyPlayer:
     def prepare_loud(self, turn_id: int) -> None:
         """Prepare to say, in place of an answer, that it is too loud."""
         self.discard()
-        self._emit(Notice("loud_room", TOO_LOUD_HERE))
-        self._prepare(Reply(turn_id, lambda: iter((TOO_LOUD,)), own=True))
+        self._emit(Notice("loud_room", self._lines.too_loud_here))
+        self._prepare(Reply(turn_id, lambda: iter((self._lines.too_loud,)), own=True))
 
     def _prepare(self, reply: Reply) -> None:
         self._prepared = reply
@@ -222,8 +211,8 @@ class ReplyPlayer:
         told = reply.foreign
         reply.foreign = True
         if not told:
-            self._emit(Notice("english_only", NOT_SPEAKABLE))
-        return "" if told else ENGLISH_ONLY
+            self._emit(Notice("english_only", self._lines.not_speakable))
+        return "" if told else self._lines.only
 
     def _got_clip(self, reply: Reply, clip: SpeechClip) -> None:
         if reply.dropped:
@@ -256,14 +245,14 @@ class ReplyPlayer:
             Utterance(
                 self._next_id(),
                 "agent",
-                BACKCHANNEL_TEXT,
+                self._lines.backchannel,
                 now_s,
                 end_s,
                 True,
-                (Word(BACKCHANNEL_TEXT, now_s, end_s),),
+                (Word(self._lines.backchannel, now_s, end_s),),
             )
         )
-        return f" {BACKCHANNEL_TEXT}"
+        return f" {self._lines.backchannel}"
 
     def pull(self, now_s: float) -> Played:
         """Return the frame that begins at `now_s`, emit its captions, and fetch sentences ahead."""

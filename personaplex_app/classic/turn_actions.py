@@ -25,6 +25,7 @@ class ActionKind(Enum):
     PARTIAL = "recognise the turn so far, for the captions"
     PAUSE = "recognise the turn so far, to act on it"
     PREPARE = "get the answer ready"
+    TYPED = "show what was written, and get the answer ready"
     DISCARD = "give up the answer that was being prepared"
     ANSWER = "close the user's turn and speak"
     CLOSE = "close the user's turn"

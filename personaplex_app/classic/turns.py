@@ -14,8 +14,10 @@ from __future__ import annotations
 from ..engine.contract import Mark
 from ..speech.vad import ON, ON_WHILE_SPEAKING, SpeechGate
 from .phrases import (
+    ENGLISH_WORDS,
     PATIENCE_S,
     Ending,
+    TurnWords,
     ending,
     has_own_words,
     insisted_on,
@@ -68,7 +70,8 @@ _SUSPECT_END_S = 0.35
 class Turns:
     """The turn-taking of one talk. The caller feeds `gate` before each `advance`."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: TurnWords = ENGLISH_WORDS) -> None:
+        self._words = words
         self.gate = SpeechGate(gap_s=PAUSE_S)
         self.phase = Phase.LISTEN
         self.turn: UserTurn | None = None
@@ -174,7 +177,7 @@ class Turns:
             self.phase = Phase.HOLD
         if self.phase is not Phase.HOLD or turn.text is None:
             return
-        end = ending(turn.text)
+        end = ending(turn.text, self._words)
         patience_s = PATIENCE_S[end]
         if not turn.prepared and silence_s >= patience_s - _PREPARE_AHEAD_S:
             turn.prepared = True
@@ -204,7 +207,11 @@ class Turns:
     def _question(self, turn: UserTurn) -> str:
         """Return what is to be answered: the turn's text, after the question it continues if there is one."""
         text = turn.text or ""
-        if self._open_question and turn.onset_s < self._open_question_until_s and not is_stop(text):
+        if (
+            self._open_question
+            and turn.onset_s < self._open_question_until_s
+            and not is_stop(text, self._words)
+        ):
             return f"{self._open_question} {text}"
         return text
 
@@ -241,7 +248,7 @@ class Turns:
         echo, loud = self._judge_echo(turn, text, played)
         if self.phase is Phase.SPEAK:
             self._decide_short_burst(turn, text, echo, now_s, actions)
-        elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text)):
+        elif self.phase is Phase.FADE and (echo or not text or is_backchannel(text, self._words)):
             self._resume_agent(turn, text, echo, loud, now_s, actions)
         elif not text and not turn.during_agent and self._is_foreign(turn):
             # answered like a turn of words, which are none: the answer says what is understood
@@ -278,7 +285,7 @@ class Turns:
             self._suspect_cuts = self._suspect_cuts + 1 if suspect else 0
             loud = loud or self._suspect_cuts >= _SUSPECT_CUTS
             # who says "stop" while the agent says it too still means it
-            echo = loud or (echo and not is_stop(text))
+            echo = loud or (echo and not is_stop(text, self._words))
         return echo, loud
 
     def _resume_agent(
@@ -297,7 +304,7 @@ class Turns:
         """Return whether a turn that began during the agent's speech was a backchannel to it."""
         # one that began with the agent's last words is the answer to them, such as a "yes"
         began_before_end = turn.onset_s < self._agent_end_s - _OVERLAP_AT_END_S
-        return turn.during_agent and is_backchannel(text) and began_before_end
+        return turn.during_agent and is_backchannel(text, self._words) and began_before_end
 
     def _decide_short_burst(
         self, turn: UserTurn, text: str, echo: bool, now_s: float, actions: list[Action]
@@ -306,8 +313,8 @@ class Turns:
         interrupts = (
             text
             and not echo
-            and not is_backchannel(text)
-            and (is_stop(text) or text.endswith("?") or turn.voiced_s > SHORT_BURST_S)
+            and not is_backchannel(text, self._words)
+            and (is_stop(text, self._words) or text.endswith("?") or turn.voiced_s > SHORT_BURST_S)
         )
         if not interrupts:
             self._end_without_answer(turn, text, echo, actions)
@@ -340,7 +347,11 @@ class Turns:
             return actions
         if self.phase is Phase.LISTEN and not turn.forced:
             self._force_answer(turn, so_far, now_s, actions)
-        if self.phase is not Phase.SPEAK or not (self.loud_room or self.babble) or is_backchannel(text):
+        if (
+            self.phase is not Phase.SPEAK
+            or not (self.loud_room or self.babble)
+            or is_backchannel(text, self._words)
+        ):
             return actions
         turn.own_words_passes = turn.own_words_passes + 1 if has_own_words(text, played) else 0
         if turn.own_words_passes >= _OWN_WORDS_PASSES:
@@ -366,6 +377,24 @@ class Turns:
         else:
             return
         turn.forced = turn.prepared = True
+
+    def typed(self, text: str, now_s: float) -> list[Action]:
+        """Take a turn that the user wrote: it ends whatever is said, and is answered as soon as it can be."""
+        actions = list[Action]()
+        if self.phase is Phase.SPEAK:
+            self._cut(now_s, actions)
+        if self.turn is not None and self.turn.prepared:
+            actions.append(Action(ActionKind.DISCARD, self.turn.id))
+        if self.turn is not None:
+            actions.append(Action(ActionKind.CLOSE, self.turn.id))
+        self._turn_ids += 1
+        self.turn = UserTurn(self._turn_ids, now_s, self.phase is Phase.FADE, now_s, text=text)
+        if self.phase is Phase.FADE:
+            self._confirm_cut(self.turn, actions)
+        self.phase = Phase.LISTEN
+        self._open_question = ""
+        self.turn.forced = self.turn.prepared = True
+        return [*actions, Action(ActionKind.TYPED, self.turn.id, text=text)]
 
     def ready(self, turn_id: int) -> None:
         """Take note that the first sentence of the answer can be played."""

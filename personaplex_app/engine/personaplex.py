@@ -19,7 +19,7 @@ from ..languages import ENGLISH
 from ..model.agreement import load_agreements
 from ..model.checkpoint import Checkpoint, CheckpointFiles, fingerprint, load_checkpoint
 from ..model.cloning import codec_sha256, from_file, to_file, voice_codes
-from ..model.compute import Compute, memory_bytes, pick
+from ..model.compute import Compute, cache_dtype, memory_bytes, pick
 from ..model.config import VOICES_FILE
 from ..model.duplex import Duplex
 from ..model.graphs import cuda_graphs
@@ -397,7 +397,8 @@ def plan_for_device(
     offload = cpu_offload and device.type != "cpu"
     sizes = read_sizes(files.folder)
     memory = memory_bytes(device)
-    plan = plan_memory(sizes, memory, compute.dtype.itemsize, quantize, talks, offload, agreements)
+    in_cache = cache_dtype(device, compute.dtype).itemsize
+    plan = plan_memory(sizes, memory, compute.dtype.itemsize, quantize, talks, offload, agreements, in_cache)
     if plan.chosen is None:
         raise EngineError(f"The memory of {device} is too small: {plan.why}")
     host = memory_bytes(torch.device("cpu"))

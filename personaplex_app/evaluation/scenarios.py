@@ -21,10 +21,12 @@ from ..audio import float_to_pcm16
 from ..errors import BadInput, SettingsError, shorten
 from ..personas import find, load_personas
 from ..protocol_events import Word
-from ..speech.synthesiser import ALWAYS_THERE, Synthesiser, Timbre
+from ..speech.synthesiser import TIMBRES, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from ..yaml_fields import load_yaml
 
+# as many as were there when the first results were made
+USER_TIMBRES = tuple(timbre for timbre in TIMBRES if not timbre.is_man)
 SCENARIOS_FILE = Path(__file__).with_name("scenarios.yaml")
 
 Kind = Literal[
@@ -245,7 +247,7 @@ def _part(entry: Any, who: str) -> Part:
 def user_timbre(scenario: Scenario, take: int) -> Timbre:
     """Return the voice of a take; it does not change when other scenarios are added or removed."""
     # crc32, because Python's own hash of a text changes with every process
-    return ALWAYS_THERE[(zlib.crc32(scenario.name.encode()) + take) % len(ALWAYS_THERE)]
+    return USER_TIMBRES[(zlib.crc32(scenario.name.encode()) + take) % len(USER_TIMBRES)]
 
 
 def worded(scenario: Scenario, take: int) -> tuple[Part, ...]:
@@ -265,7 +267,7 @@ def speak(scenario: Scenario, take: int, synthesiser: Synthesiser) -> SpokenScen
     """Synthesise the user's side of a take; the samples are reproducible on one machine."""
     timbre = user_timbre(scenario, take)
     # a person nearby needs another voice than the user
-    other = ALWAYS_THERE[(ALWAYS_THERE.index(timbre) + 2) % len(ALWAYS_THERE)]
+    other = USER_TIMBRES[(USER_TIMBRES.index(timbre) + 2) % len(USER_TIMBRES)]
     rng = np.random.default_rng([zlib.crc32(scenario.name.encode()), take])
     sounds: list[np.ndarray] = [_silence(LEAD_S)]
     timed: list[tuple[Part, float, float]] = []

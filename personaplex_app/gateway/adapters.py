@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, NotFound, shorten
-from ..personas import Persona, check_prompt
+from ..personas import Persona, check_prompt, language_code
 from ..protocol import SAMPLING_LIMITS
 from ..units import FRAME_MS
 from ..voices import NAMES, family_of
@@ -130,6 +130,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
     for value, field_name in ((voices, "voice_prompt"), (prompt, "text_prompt")):
         if not value:
             raise persona.refused(field_name, "it is missing")
+    language = persona.take("language", language_code, was.language if was else "")
     role = was or Persona(name, name, "An adapter of this server's operator.", "Gateway", voices, prompt, ())
     # only what the file gives: the rest stays the engine's default
     chosen = {
@@ -139,7 +140,7 @@ def _adapter(entry: Fields, name: str, before: Adapter | None, limits: SessionLi
     }
     return Adapter(
         name,
-        replace(role, voices=voices, prompt=prompt),
+        replace(role, voices=voices, prompt=prompt, language=language),
         entry.take("enabled", flag, True),
         capabilities.take("requires_api_key_validation", flag, False),
         chosen,

@@ -61,6 +61,14 @@ def pick(device: str, dtype: str, weights_bytes: int) -> Compute:
     )
 
 
+def cache_dtype(device: torch.device, weights: torch.dtype) -> torch.dtype:
+    """Return the number type of the keys and values beside weights of a type.
+
+    A CPU attends over float32 several times faster than over bfloat16, which costs twice the memory.
+    """
+    return torch.float32 if device.type == "cpu" else weights
+
+
 def memory_bytes(device: torch.device) -> int:
     """Return a device's free memory; a CPU's whole memory where the system does not report what is free."""
     if device.type == "cuda":

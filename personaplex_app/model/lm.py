@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .cache import KVCache, Span, prefill_span, step_span
+from .compute import cache_dtype
 from .config import COLUMN_ROWS, LmConfig
 from .kernels import own_kernels
 from .quantize import Linear, linear
@@ -57,7 +58,8 @@ class Lm(nn.Module):
     def empty_cache(self, rows: int) -> KVCache:
         """Return a KV cache for `rows` sessions."""
         c = self.config
-        return KVCache.empty(c.layers, rows, c.context, c.heads, c.head_width, self.device, self.dtype)
+        kind = cache_dtype(self.device, self.dtype)
+        return KVCache.empty(c.layers, rows, c.context, c.heads, c.head_width, self.device, kind)
 
     def embed(self, columns: Tensor) -> Tensor:
         """Return the sum of a column's embeddings.

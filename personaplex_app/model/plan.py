@@ -59,14 +59,7 @@ class Sizes:
             # an embedding table is looked up: a frame reads one row of it
             if "emb" in key.split(".")[0]:
                 continue
-            scheme = scheme_of(key, shape, quantize)
-            # int4 is unpacked by kernels of its own: bytes are read and shifted, then numbers are written and
-            # read again
-            total += (
-                torch.Size(shape).numel() * (4 + 2 * element_bytes)
-                if scheme == "int4"
-                else stored_bytes(shape, scheme, element_bytes)
-            )
+            total += stored_bytes(shape, scheme_of(key, shape, quantize), element_bytes)
         return total
 
     def layer_bytes(self, quantize: str, element_bytes: int) -> int:
@@ -164,16 +157,20 @@ def plan_memory(
     talks: int = 1,
     offload: bool = False,
     agreements: Mapping[str, float] | None = None,
+    cache_element_bytes: int | None = None,
 ) -> MemoryPlan:
     """Divide a device's free memory among weights, talks, snapshots and a reserve.
 
     `quantize` "auto" chooses the most exact form that leaves room for one talk; `talks` is how many are
     wanted. With `offload`, a form that does not fit keeps as many layers in host memory as it must.
     `agreements` are the measured shares of equal tokens by form (`agreement.load_agreements`).
+    `cache_element_bytes` is the size of a number in the KV cache where it is not `element_bytes` (see
+    `cache.cache_dtype`).
     """
     usable = int(memory_bytes * USABLE_SHARE)
     snapshots = min(MAX_SNAPSHOT_BYTES, int(memory_bytes * SNAPSHOT_SHARE))
-    slot = sizes.slot_bytes(element_bytes)
+    cache_element_bytes = cache_element_bytes or element_bytes
+    slot = sizes.slot_bytes(cache_element_bytes)
     # from the most exact form to the smallest, which is the order of preference
     options = []
     for form in QUANTIZATIONS:
@@ -202,7 +199,7 @@ def plan_memory(
         usable_bytes=usable,
         element_bytes=element_bytes,
         file_bytes=sizes.file_bytes,
-        kv_frame_bytes=sizes.lm.kv_bytes_per_frame(element_bytes),
+        kv_frame_bytes=sizes.lm.kv_bytes_per_frame(cache_element_bytes),
         slot_bytes=slot,
         codec_bytes=sizes.codec_bytes,
         snapshot_bytes=snapshots,

@@ -5,9 +5,11 @@ Neither `torch.compile` nor further packages are needed.
 int8 is symmetric with a scale per output channel. Activations are split into two int8 rows, the second one
 for what the first rounds off, about 15 bits in all. One integer product multiplies both by the weights; it
 reads one byte a weight and sums exactly in int32. A row's result therefore does not depend on its batch, and
-nothing can overflow. int4 is symmetric with a scale per group of 64 inputs and is unpacked before every
-product, a slab of rows at a time: it saves memory and costs time, because without a fused kernel about eight
-bytes a weight are moved (on a CPU it is tens of times slower than bfloat16).
+nothing can overflow. On a CPU bfloat16 rows take PyTorch's product with int8 weights instead: it is faster.
+
+int4 is symmetric with a scale per group of 64 inputs. It takes PyTorch's fused products where they work
+(`int4_packing`) or the engine's own kernel; else it is unpacked before every product, a slab of rows at a
+time, which saves memory and costs time: about eight bytes a weight are then moved.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .int4_packing import CPU_BLOCK, GROUP, TOLERANCE, Packing, packable, packing
 from .kernels import own_kernels
-from .kernels.self_check import TOLERANCE
 
 QUANTIZATIONS = ("none", "int8", "int4")
-GROUP = 64
-PACKED_ROWS = 8
-PACKED_TILES = 8
-"""PyTorch's packed int4 weights come in tiles of so many rows, and so many times 16 inputs."""
+INT8_FEW_ROWS = 6
+"""A CPU multiplies up to so many rows with kernels that read the weights once for each; more rows are faster
+as one large product.
+"""
 SLAB_WEIGHTS = 1 << 24
 """Quantising and unpacking hold float copies of at most this many weights at a time."""
 INTEGER_ROWS = 32
@@ -56,14 +58,15 @@ def scheme_of(key: str, shape: tuple[int, ...], quantize: str) -> str:
 
 
 def stored_bytes(shape: tuple[int, ...], scheme: str, element_bytes: int) -> int:
-    """Return the size of a tensor under a scheme."""
+    """Return the size of a tensor under a scheme, at most."""
     if scheme == "none":
         return torch.Size(shape).numel() * element_bytes
     rows, columns = shape
     if scheme == "int8":
         return rows * (columns + 4)
     padded = columns + -columns % (2 * GROUP)
-    return rows * (padded // 2 + padded // GROUP * 2)
+    # a packed weight has a zero point beside each scale
+    return rows * (padded // 2 + padded // GROUP * (4 if packable(rows, columns) else 2))
 
 
 def quantized(tensor: Tensor, scheme: str, integer: bool) -> Int8Weight | Int4Weight:
@@ -86,25 +89,20 @@ def integer_product_works(device: torch.device) -> bool:
 
 
 @cache
-def int4_product_works(device: torch.device) -> bool:
-    """Return whether PyTorch's fused product of bfloat16 with packed int4 weights exists and is correct.
-
-    It is made for CUDA cards from Ampere on.
-    """
-    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+def _cpu_int8_works(device: torch.device) -> bool:
+    """Return whether PyTorch's product of bfloat16 rows with int8 weights exists here and is correct."""
+    if device.type != "cpu":
         return False
-    codes = torch.arange(64 * 128, device=device).view(64, 128) * 7 % 16
-    x = torch.sin(torch.arange(3 * 128, device=device)).view(3, 128).to(torch.bfloat16)
-    packed = (codes[:, ::2] << 4 | codes[:, 1::2]).to(torch.uint8)
-    scale = torch.stack([torch.linspace(0.5, 1, 64), torch.zeros(64)], dim=-1).expand(2, 64, 2)
+    codes = (torch.arange(64 * 48) % 251 - 125).to(torch.int8).view(64, 48)
+    x, scale = (
+        torch.sin(torch.arange(96.0)).view(2, 48).to(torch.bfloat16),
+        torch.ones(64, dtype=torch.bfloat16),
+    )
     try:
-        there = torch.ops.aten._convert_weight_to_int4pack(packed, PACKED_TILES)
-        found = torch.ops.aten._weight_int4pack_mm(
-            x, there, GROUP, scale.to(device, torch.bfloat16).contiguous()
-        )
+        found = torch._weight_int8pack_mm(x, codes, scale)  # pyright: ignore[reportPrivateImportUsage]
     except (RuntimeError, NotImplementedError):
         return False
-    wanted = x.double() @ ((codes - 8) * scale[0, :, :1].to(device, torch.bfloat16)).double().t()
+    wanted = x.double() @ codes.double().t()
     return bool((found.double() - wanted).norm() < TOLERANCE * wanted.norm())
 
 
@@ -171,7 +169,8 @@ def _onednn_linear() -> Callable[..., Tensor] | None:
 
 
 def _slabs(rows: int, columns: int) -> range:
-    return range(0, rows, max(SLAB_WEIGHTS // columns, 1))
+    """Return where the slabs of a weight [rows, columns] begin: whole blocks of packed outputs each."""
+    return range(0, rows, max(SLAB_WEIGHTS // columns // CPU_BLOCK, 1) * CPU_BLOCK)
 
 
 class Int8Weight(nn.Module):
@@ -194,13 +193,28 @@ class Int8Weight(nn.Module):
         for start in slabs:
             part = weight[start : start + slabs.step].float()
             scale = part.abs().amax(dim=1).clamp(min=TINY) / 127
+            if weight.dtype == torch.bfloat16 and _cpu_int8_works(weight.device):
+                # the product takes scales in bfloat16: the codes are made for what it will multiply by
+                scale = scale.to(torch.bfloat16).float()
             self.scale[start : start + slabs.step] = scale
-            self.codes[start : start + slabs.step] = (part / scale[:, None]).round().to(torch.int8)
+            self.codes[start : start + slabs.step] = (
+                (part / scale[:, None]).round().clamp(-127, 127).to(torch.int8)
+            )
 
     def matmul(self, x: Tensor, rows: slice) -> Tensor:
         """Return the product of `x` with some rows (see `linear`)."""
         codes = self.codes[rows]
         scale = self.scale[rows]
+        if (
+            _cpu_int8_works(x.device)
+            and _few(x, INT8_FEW_ROWS)
+            and x.dtype == torch.bfloat16
+            and not x.shape[-1] % 16
+        ):
+            y = torch._weight_int8pack_mm(  # pyright: ignore[reportPrivateImportUsage]
+                x.reshape(-1, x.shape[-1]), codes, scale.to(x.dtype)
+            )
+            return y.view(*x.shape[:-1], -1)
         if not self._integer or len(codes) % 8:
             return _product(x, codes.to(self._dtype) * scale[:, None].to(self._dtype))
         y = _integer_product(x.reshape(-1, x.shape[-1]).float(), codes) * scale
@@ -220,6 +234,11 @@ def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
     low = ((x - high * high_scale) / low_scale).round().clamp(-127, 127)
     padding_rows = -2 * batch % INTEGER_ROWS if x.is_cuda else 0
     stacked = F.pad(torch.cat([high, low]), (0, 0, 0, padding_rows)).to(torch.int8)
+    if not x.is_cuda and len(stacked) <= INT8_FEW_ROWS:
+        # a CPU multiplies one row at the speed of its memory, and two rows several times slower
+        rows = [torch._int_mm(row[None], codes.t()) for row in stacked]  # pyright: ignore[reportPrivateImportUsage]
+        sums = torch.cat(rows).float()
+        return sums[:batch] * high_scale + sums[batch:] * low_scale
     sums = torch._int_mm(stacked, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
     # int8 cannot hold a NaN or an infinity, but `high_scale` does, and passes it on to the result
     return sums[:batch] * high_scale + sums[batch:] * low_scale
@@ -231,8 +250,8 @@ class Int4Weight(nn.Module):
     The first half of the inputs lies in the high four bits, the second half in the low ones, both signed.
     Shapes: `codes` int8 [N, K' / 2], `scale` [N, K' / 64] with K' the inputs up to whole pairs of groups.
 
-    Where PyTorch has a fused product for the device and the shape (`packed`), both lie as that wants them:
-    `codes` int32 [N / 8, K / 128, 32, 4], `scale` bfloat16 [K / 64, N, 2] with a zero point, 0, beside each.
+    Where PyTorch has a fused product for the device and the shape (`packing`), `codes` lie as that wants
+    them, and `scale` is [K / 64, N, 2] with a zero point, 0, beside each.
     """
 
     codes: Tensor
@@ -242,16 +261,12 @@ class Int4Weight(nn.Module):
         super().__init__()
         self.rows, self.columns = weight.shape
         self._dtype = weight.dtype
+        # float16's range is too small for what a bfloat16 product returns
+        self._packing = None if weight.dtype == torch.float16 else packing(weight.device, *weight.shape)
         padded = self.columns + -self.columns % (2 * GROUP)
-        self.packed = (
-            padded == self.columns
-            and self.rows % PACKED_ROWS == 0
-            and weight.dtype == torch.bfloat16
-            and int4_product_works(weight.device)
-        )
-        codes = torch.empty(self.rows, padded // 2, dtype=torch.int8, device=weight.device)
         # bfloat16 has float32's range; float16 holds neither very small nor very large scales
         scale = torch.empty(self.rows, padded // GROUP, dtype=torch.bfloat16, device=weight.device)
+        parts = []
         slabs = _slabs(self.rows, padded)
         for start in slabs:
             slab = slice(start, start + slabs.step)
@@ -261,24 +276,21 @@ class Int4Weight(nn.Module):
             size = (furthest / -8).to(torch.bfloat16)
             # a group of zeros has the scale 0
             divisor = torch.where(size == 0, 1.0, size.float())
-            whole = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8)
-            if self.packed:
-                # neighbours share a byte, and are counted from 0
-                high, low = (whole + 8).unflatten(1, (-1, 2)).unbind(2)
-            else:
-                high, low = whole.chunk(2, dim=1)
             scale[slab] = size[..., 0]
-            codes[slab] = (high << 4) | (low & 15)
-        if self.packed:
-            codes = torch.ops.aten._convert_weight_to_int4pack(codes.view(torch.uint8), PACKED_TILES)
-            scale = torch.stack([scale.t(), torch.zeros_like(scale.t())], dim=-1).contiguous()
-        self.register_buffer("codes", codes)
-        self.register_buffer("scale", scale)
+            codes = (part / divisor).round().clamp(-8, 7).flatten(1).to(torch.int8)
+            if self._packing:
+                parts.append(self._packing.pack(codes.int() + 8))
+            else:
+                high, low = codes.chunk(2, dim=1)
+                parts.append((high << 4) | (low & 15))
+        self.register_buffer("codes", torch.cat(parts))
+        zeros = torch.zeros_like(scale.t())
+        self.register_buffer("scale", torch.stack([scale.t(), zeros], dim=-1) if self._packing else scale)
 
     def matmul(self, x: Tensor, rows: slice) -> Tensor:
         """Return the product of `x` with some rows (see `linear`)."""
-        if self.packed:
-            return self._packed_product(x, rows)
+        if self._packing:
+            return self._packed_product(self._packing, x, rows)
         codes = self.codes[rows]
         scale = self.scale[rows]
         if (own := own_kernels(x)) and _few(x, OWN_QUANTIZED_ROWS):
@@ -295,12 +307,23 @@ class Int4Weight(nn.Module):
             parts.append(_product(high, high_weight) + _product(low, low_weight))
         return torch.cat(parts, dim=-1)
 
-    def _packed_product(self, x: Tensor, rows: slice) -> Tensor:
+    def _packed_product(self, packing: Packing, x: Tensor, rows: slice) -> Tensor:
         start, stop, _ = rows.indices(self.rows)
-        # whole tiles of rows: the parts of a weight that are taken alone are a third or two of it
-        codes = self.codes[start // PACKED_ROWS : stop // PACKED_ROWS]
+        # whole blocks of outputs: the parts of a weight that are taken alone are a third or two of it
+        codes = self.codes[start // packing.outputs : stop // packing.outputs]
         scale = self.scale[:, start:stop].contiguous()
-        y = torch.ops.aten._weight_int4pack_mm(x.reshape(-1, self.columns), codes, GROUP, scale)
+        flat = x.reshape(-1, self.columns)
+        if packing.unpack is None or len(flat) <= packing.most_rows:
+            y = packing.product(flat.to(torch.bfloat16), codes, scale).to(x.dtype)
+        else:
+            slabs = _slabs(stop - start, self.columns)
+            parts = []
+            for s in slabs:
+                part = packing.unpack(codes[s : s + slabs.step]).to(self._dtype) - 8
+                parts.append(
+                    _product(flat, _scaled(part, scale[:, s : s + slabs.step, 0].t().to(self._dtype)))
+                )
+            y = torch.cat(parts, dim=-1)
         return y.view(*x.shape[:-1], -1)
 
 

@@ -74,6 +74,10 @@ _VALUES_ASKED = ("price", "count", "when", "duration")
 _FARTHER = 0.25
 # facts that are nearly as close as the closest one are told with it where it is unsure which is meant
 _AS_CLOSE = 0.12
+# "is it expensive?" is for the user to judge
+_JUDGES = re.compile(r"(?i)\b(?:expensive|cheap|dear|far|long|big|good|nice|busy|hard|difficult|worth)\b")
+# what is less alike is told as what comes closest, after saying plainly that the answer is not known
+_FAR = 0.2
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -155,7 +159,8 @@ class Answerer:
             if likeness[best] - likeness[k] < _AS_CLOSE
             and not {k, best} & {*quote.facts[1:], *self._quote(k).facts[1:]}
         ]
-        return Answer((Sentence(self._lead("closest")), quote, *also), query)
+        lead = "closest" if likeness[best] >= _FAR else "far"
+        return Answer((Sentence(self._lead(lead)), quote, *also), query)
 
     def _is_meant(self, query: Query, best: Match) -> bool:
         """Return whether the fact with the question's words is meant, where those words say little.
@@ -336,6 +341,8 @@ class Answerer:
             return by_wording
         if best.contradicts:
             return "No"
+        if _JUDGES.search(query.text):
+            return ""
         return "Yes" if best.coverage >= 0.9 and not query.numbers - self._index.numbers(best.index) else ""
 
     def _translation(self, text: str) -> int | None:

@@ -47,6 +47,7 @@ class LlmSettings:
     total_s: float = 20.0
     max_reply_chars: int = 600
     max_tokens: int = 160
+    temperature: float = 0.6
     max_history_chars: int = 8_000
     is_small: bool = False
     first_clause_s: float = math.inf
@@ -127,7 +128,7 @@ class ChatApi:
         self._options: dict[str, Any] = {
             "stream": True,
             "max_tokens": settings.max_tokens,
-            "temperature": 0.6,
+            "temperature": settings.temperature,
         }
         self._system_as_user = False
         self._closed = False

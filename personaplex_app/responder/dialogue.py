@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import SettingsError, shorten
 from ..yaml_fields import load_yaml
 from .memory import Memory
 from .numbers import word_list
+from .sentence_encoder import SentenceEncoder
 
 DIALOGUE_FILE = Path(__file__).with_name("dialogue.yaml")
 
+# how alike a role and the examples of a style must be, and what a cue of the style adds to that
+_LIKE = 0.3
+_CUE_WORTH = 0.12
+_CUES_COUNTED = 8
+# so much of a prompt describes the role; further on it lists what the role knows
+_DESCRIBED_WORDS = 45
+_INFORMATION = re.compile(r"(?i)\b(?:information|facts|details|notes)\s*:")
+_NAMES = re.compile(
+    r"(?i:,? ?(?:and )?(?:your name is|you are called|called|named)) [A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*"
+    r"|(?<=You are )[A-Z][\w.'’-]*(?: [A-Z][\w'’-]*)*,? "
+)
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _FIELDS = frozenset(
     word_list("""when lacks min_words max_words question named stage
@@ -84,12 +98,14 @@ class Rule:
 class Style:
     """How one kind of role talks.
 
-    A prompt that contains `cues` has this style. `lines` are its named phrases (greet, ask_on, unknown, …);
-    `steps` are the questions that the role asks in order, each with a pattern of what makes it needless.
+    A prompt that contains `cues` has this style, or, with a sentence encoder, one that is `like` such a role.
+    `lines` are its named phrases (greet, ask_on, unknown, …); `steps` are the questions that the role asks in
+    order, each with a pattern of what makes it needless.
     """
 
     name: str
     cues: tuple[re.Pattern[str], ...]
+    like: tuple[str, ...]
     facts: str
     hedge: bool
     topics: bool
@@ -101,16 +117,6 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Story:
-    """A story told line by line; `hero` is how its hero is introduced, and how they are called then."""
-
-    title: str
-    when: re.Pattern[str]
-    hero: tuple[str, str]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Dialogue:
     """The content of the file."""
 
@@ -119,7 +125,6 @@ class Dialogue:
     topics: tuple[Rule, ...]
     leads: Mapping[str, tuple[str, ...]]
     styles: tuple[Style, ...]
-    stories: tuple[Story, ...] = field(default=())
 
     @classmethod
     @cache  # nothing changes it, and making it takes longer than answering
@@ -133,11 +138,8 @@ class Dialogue:
         for name, own in raw["styles"].items():
             # a style inherits from an earlier one; its own first rules come before the inherited ones
             base = styles.get(own.get("base", ""), {})
+            base = {key: value for key, value in base.items() if key != "like"}
             styles[name] = {**base, **own, "first": own.get("first", []) + base.get("first", [])}
-        stories = tuple(
-            Story(s["title"], re.compile(s["when"]), tuple(s["hero"]), tuple(s["lines"]))
-            for s in raw["stories"]
-        )
         leads = {key: tuple(lines) for key, lines in raw["leads"].items()}
         return cls(
             _rules(raw["first"], "first"),
@@ -145,11 +147,15 @@ class Dialogue:
             _rules(raw["topics"], "topics"),
             leads,
             tuple(_style(name, entry) for name, entry in styles.items()),
-            stories,
         )
 
-    def style_for(self, prompt: str) -> Style:
-        """Return the style with the most cues in the prompt, the last one of the file when there are none."""
+    def style_for(self, prompt: str, encoder: SentenceEncoder | None = None) -> Style:
+        """Return the style of the roles that a prompt is most like, the last one of the file for none.
+
+        Without an encoder it is the one with the most cues in the prompt.
+        """
+        if encoder and (alike := self._style_like(prompt, encoder)):
+            return alike
         text = prompt.lower()
         # of two with as many cues the earlier one wins
         scored = [
@@ -158,6 +164,29 @@ class Dialogue:
         ]
         best = max(scored, key=lambda s: s[:2])
         return best[2] if best[0] else self.styles[-1]
+
+    def _style_like(self, prompt: str, encoder: SentenceEncoder) -> Style | None:
+        """Return the style whose examples are closest to how a prompt begins, None for none that is close."""
+        owners = [style for style in self.styles for _ in style.like]
+        described = _described(prompt)
+        if not described:
+            return None
+        alike = encoder.encode([each for style in self.styles for each in style.like])
+        near = alike @ encoder.encode([described])[0]
+        totals = {
+            style.name: np.sort(near[[k for k, owner in enumerate(owners) if owner is style]])[-2:].mean()
+            + _CUE_WORTH * sum(cue.search(prompt.lower()) is not None for cue in style.cues[:_CUES_COUNTED])
+            for style in self.styles
+            if style.like
+        }
+        best = max(totals, key=lambda name: totals[name])
+        return next(s for s in self.styles if s.name == best) if totals[best] >= _LIKE else None
+
+
+def _described(prompt: str) -> str:
+    """Return what a prompt says first of the role, without names: they are like many things by chance."""
+    begin = " ".join(_INFORMATION.split(prompt)[0].split()[:_DESCRIBED_WORDS])
+    return _NAMES.sub("", begin).strip(" .,")
 
 
 def _style(name: str, entry: dict[str, Any]) -> Style:
@@ -169,6 +198,7 @@ def _style(name: str, entry: dict[str, Any]) -> Style:
     return Style(
         name,
         tuple(re.compile(cue) for cue in entry["cues"]),
+        tuple(entry.get("like", ())),
         entry.get("facts", "questions"),
         entry.get("hedge", True),
         entry.get("topics", False),

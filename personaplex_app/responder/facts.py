@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from .numbers import figures, word_list
-from .phrasing import before_verb, first_person, has_verb, lower_first, sentence
+from .phrasing import OFFERED, before_verb, first_person, has_verb, lower_first, sentence
 from .sentences import split_sentences
 
 MAX_FACTS = 200
@@ -18,7 +18,10 @@ _BEHAVIOUR = re.compile(
     r" short|help|teach|praise|calm|speak"
     r"|care|correct|talk|greet|call (?:people|every|users|callers|guests|customers|them)"
     r"|address|end (?:every|each)|like it when|like hearing|like to hear"
-    r"|are (?:tense|upset|friendly|patient|curious|polite))\b"
+    r"|are (?:(?:very|a bit|quite|always|often) )?(?:tense|upset|friendly|patient|curious"
+    r"|polite|cheerful|chatty|kind|warm|calm"
+    r"|funny|blunt|strict|stern|grumpy|rude|sarcastic|enthusiastic|gentle|shy|proud|short"
+    r"|brief|helpful|witty))\b"
 )
 # "Information: …"
 _HEADING = re.compile(r"^(?:information|info|details|facts|notes|context|background)\s*:\s*", re.I)
@@ -33,9 +36,11 @@ _NAMES = tuple(
         # "Your name is Ida", "You are called Ida"
         rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
         # "You are Ida, …"
-        rf"(?m)^{_BEING} {_NAME}(?=[,.]| and\b| from\b|$)",
+        rf"(?m)^{_BEING} {_NAME}(?=[,.]| and\b| from\b| at\b| of\b| the\b|$)",
         # "You are a loving grandmother called Nana Rose"
         rf"(?m)^{_BEING} (?:an?|the|my) [^.;]*? (?:called|named) {_NAME}",
+        # "Librarian named Theo at Oakfield Library"
+        rf"(?m)^[A-Z][a-z -]+ (?:called|named) {_NAME}",
         # "You are the famous detective Sherlock Holmes."
         rf"(?m)^{_BEING} (?:an?|the|my) (?:(?!(?:at|in|of|for|from|on|to|who|with|the)\b)[a-z-]+ )+{_NAME}"
         r"(?=[,.]| and\b| from\b|$)",
@@ -44,6 +49,14 @@ _NAMES = tuple(
 _COMPANIES = tuple(
     re.compile(p)
     for p in (
+        # "You are Pavel at Heel and Sole, a shoe repair shop", "an agent called Luis at Blue Door Travel"
+        rf"(?m)^(?:{_BEING} |[^.]*\b(?:called|named) ){_NAME} (?:at|from) (?P<company>(?:the "
+        rf")?[A-Z][^,.;:]*?)"
+        r"(?:, (?:which is )?(?:an?|the) (?P<kind>[^.;:,]+?))?(?= on [A-Z]| in [A-Z]| at [A-Z\d]|[,.;:]|$)",
+        (
+            r"(?i:\banswers? (?:the phone|questions|calls) (?:at|for)(?: guests of)?) "
+            r"(?P<company>(?:the )?[A-Z][^,.;:]*)(?P<kind>)"
+        ),
         # "You work for Swift Parcel, which is a courier"
         r"(?i:\bwork(?:s|ing)? (?:for|at)) (?P<company>[^,.;:]+?)"
         r"(?:,? (?:which|who|that) is (?:an?|the) (?P<kind>[^.;:]+?))?(?= and your name|[,.;:]|$)",
@@ -66,6 +79,13 @@ _TITLES = frozenset(
     Father Mother Uncle Aunt Auntie Nana Granny Grandma Grandpa King Queen Prince Princess Chef Coach Sergeant
     Colonel Major General Inspector Detective Officer Commander Judge Count Sheriff""")
 )
+_AGE = re.compile(r"(?i)\b(\d+)[- ]years?[- ]old\b")
+# "a shoe repair shop on Mill Street 12"
+_ADDRESS = re.compile(
+    r"\b(?:on|at|in) (?P<place>(?:\d+[a-z]? )?(?:[A-Z][\w'’-]+ )+(?:Street|St|Road|Rd|Avenue"
+    r"|Ave|Lane|Square|Drive|Way|Boulevard"
+    r"|Alley|Place)\b(?: \d+)?)"
+)
 _NO_TOPIC = ("", "you", "there", "we", "i", "it", "they")
 _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
 # "pad thai ($13), …"
@@ -74,8 +94,22 @@ _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<v
 _PRICE_LAST = re.compile(
     rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
 )
-# "$150 for the Mini"
-_PRICE_FIRST = re.compile(rf"^(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+(?P<item>[A-Za-z].*)$")
+# "$150 for the Mini", "tickets are $9 for adults"
+_PRICE_FIRST = re.compile(
+    rf"^(?:(?P<of>[A-Za-z][\w' -]*?) (?:is|are|costs?) )?(?P<value>(?:{_MONEY}))\s+(?:for|per)\s+"
+    r"(?P<item>(?!person\b|day\b|hour\b|night\b|month\b|week\b|year\b|item\b)[A-Za-z].*)$"
+)
+# "Crete, seven nights, $690 per person"
+_PRICE_OF_NAME = re.compile(
+    rf"^(?:.*: )?(?P<item>[A-Z][\w' -]*?),(?P<more>(?:[^,$€£]*,)*) (?P<value>(?:{_MONEY})\b.*)$"
+)
+# amounts that are written in words; a weight in pounds is none
+_WRITTEN_MONEY = (
+    (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:euros?|EUR)\b"), r"€\1"),
+    (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:dollars?|bucks|USD)\b"), r"$\1"),
+    (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:pounds sterling|pounds?|GBP)\b(?! of\b)"), r"£\1"),
+)
+_WEIGHT = re.compile(r"(?i)\b(?:weigh|weight|heavy|lift|lighter|heavier)")
 
 
 @dataclass(frozen=True)
@@ -148,6 +182,7 @@ def read_brief(prompt: str) -> Brief:
             asks_for = asks_for or wanted["what"]
             continue
         if len(facts) < MAX_FACTS and not _is_direction(raw):
+            raw = _with_signs(raw)
             # a pronoun at the beginning is replaced by the subject of the sentence before it
             raw = re.sub(
                 r"^(?:they|it)\b(?= (?:is|are|can|has|have|costs?|takes?|must|will)\b)",
@@ -155,6 +190,10 @@ def read_brief(prompt: str) -> Brief:
                 raw,
                 flags=re.I,
             )
+            if place := _ADDRESS.search(raw) if not noted or _is_introduction(raw, identity) else None:
+                facts.append(Fact(sentence(f"We are at {place['place']}"), raw, "address", None, True, line))
+            if (age := _AGE.search(raw)) and _is_introduction(raw, identity):
+                facts.append(Fact(sentence(f"I'm {age[1]} years old"), raw, "age", None, True, line))
             told = noted and not _BEHAVIOUR.search(raw) and not _is_introduction(raw, identity)
             facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
@@ -188,7 +227,10 @@ def _is_direction(text: str) -> bool:
         re.match(
             r"(?i)(the user is|the student is|be |always |keep |speak |talk |act |stay |respond |answer "
             r"|use |avoid |greet |remember |make sure|if asked|say |shout |end (?:every|each|your)"
-            r"|(?:begin|start) (?:every|each|your)|call (?:me|the user|people|every)|address )",
+            r"|(?:begin|start) (?:every|each|your)|(?:never|do not|don't) (?:talk|speak|say|give|tell"
+            r"|mention|discuss|use|break"
+            r"|ask|apologi|admit|reveal|be)|describe |tell (?:\w+ )?(?:bedtime )?stories|call (?:me"
+            r"|the user|people|every)|address )",
             text,
         )
         or re.match(
@@ -256,6 +298,13 @@ def _spoken(raw: str, label: str, value: str, serving: bool) -> str:
     )
 
 
+def _with_signs(text: str) -> str:
+    """Return a sentence with its amounts of money as "€40", however they are written."""
+    for pattern, signed in _WRITTEN_MONEY if not _WEIGHT.search(text) else ():
+        text = pattern.sub(signed, text)
+    return text
+
+
 def _items(text: str, label: str) -> list[tuple[str, str]]:
     """Return (text, subject) of the parts of a price list, [] for other text.
 
@@ -265,7 +314,7 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     for match in _IN_BRACKETS.finditer(text):
         item = _bare(match["item"])
         values = [v.strip() for v in re.split(r",\s|;\s", match["value"])]
-        be = "are" if re.search(r"[^su]s$", item) else "is"
+        be = _be(item)
         found += (
             [(f"{_the(item)} {be} {value}", item) for value in values]
             if re.search(_MONEY, match["value"])
@@ -274,23 +323,38 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     parts = [p.strip() for p in re.split(r",\s(?:and\s)?|\sand\s(?=[^,]*[$€£])", text)]
     if found or len(parts) < 2:
         return found
+    if len(re.findall(_MONEY, text)) == 1 and (named := _PRICE_OF_NAME.match(text)):
+        more = f",{named['more']}" if named["more"] else ""
+        return [(f"{named['item']}{more} is {named['value']}", named["item"])]
+    found_of = next(
+        (lower_first(m["of"]) for part in parts if (m := _PRICE_FIRST.match(part)) and m["of"]), None
+    )
     for part in parts:
         if first := _PRICE_FIRST.match(part):
+            of = lower_first(first["of"] or "")
+            label = label or of
+            be = "are" if label.endswith("s") else "is"
             found.append(
                 (
-                    f"the {lower_first(label)} is {first['value']} for {first['item']}" if label else part,
-                    f"{label} {first['item']}",
+                    f"the {lower_first(label)} {be} {first['value']} for {first['item']}" if label else part,
+                    f"{label} for {first['item']}" if of or label == found_of else f"{label} {first['item']}",
                 )
             )
-        elif (last := _PRICE_LAST.match(part)) and (len(last["item"].split()) <= 4):
+        elif (last := _PRICE_LAST.match(part)) and (len(_bare(last["item"]).split()) <= 5):
             item = _bare(last["item"])
-            be = "are" if re.search(r"[^su]s$", item) else "is"
+            be = _be(item)
             found.append((f"{_the(item)} {be} {last['value']}", item))
     return found if len(found) >= 2 else []
 
 
 def _bare(item: str) -> str:
-    return re.sub(r"^(?:and|or|the|an?|our)\s+", "", re.sub(r"^(?:and|or)\s+", "", item.strip()))
+    item = re.sub(r"^(?:and|or)\s+", "", item.strip())
+    return re.sub(rf"(?i)^(?:and|or|the|an?|our|{OFFERED})\s+", "", item)
+
+
+def _be(item: str) -> str:
+    """Return "are" for "two bikes" and "is" for "a cone with three scoops"."""
+    return "are" if re.search(r"[^su]s$", re.split(r" (?:with|of|for|in) ", item)[0]) else "is"
 
 
 def _the(item: str) -> str:

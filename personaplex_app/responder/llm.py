@@ -23,10 +23,24 @@ _RECENT_MESSAGES = 2
 MAX_OPEN_TURNS = 4
 # on a machine that is busy the rules take the next turn too
 _LATE_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True)
+class ReplyStyle:
+    """What the model is told about how to speak, and what is said in place of a figure that nobody told."""
+
+    prompt: str
+    no_figure: str
+
+
 STYLE_PROMPT = (
     "You are on a live voice call. Answer in English, in one or two short spoken sentences, without lists,"
     " markup or emoji. Use only facts and figures given above or by the user; say so when you do not know"
     " something."
+)
+ENGLISH_STYLE = ReplyStyle(STYLE_PROMPT, NO_FIGURE)
+SPANISH_STYLE = ReplyStyle(
+    STYLE_PROMPT.replace("in English", "in Spanish"), "Lo siento, esa cifra no la tengo en mis notas."
 )
 # models that think, and whose templates may open the tag of their thoughts
 _THINKERS = re.compile(r"(?i)think|reason|\br1\b|qwq|magistral")
@@ -41,6 +55,7 @@ class Fallback(Protocol):
     def pace(self) -> float: ...
     def greet(self) -> str: ...
     def knows(self, user_text: str) -> bool: ...
+    def heed(self, user_text: str) -> None: ...
     def reply(self, user_text: str) -> Iterator[str]: ...
     def record_played(self, agent_text: str, interrupted: bool) -> None: ...
     def record_answer(self, user_text: str, agent_text: str) -> None: ...
@@ -90,7 +105,9 @@ class LlmResponder:
         fallback: Fallback,
         notify: Callable[[str], None] | None = None,
         in_time: bool = True,
+        style: ReplyStyle = ENGLISH_STYLE,
     ) -> None:
+        self._style = style
         self._prompt = prompt
         self._model = model
         self._fallback = fallback
@@ -126,6 +143,8 @@ class LlmResponder:
         self._turns.append(turn)
         paused = time.monotonic() < self._paused_until_s or not re.search(r"\w", user_text)
         if not (paused or (self._model.is_small and self._fallback.knows(user_text))):
+            # the user's wish for another pace holds for the model's answers too
+            self._fallback.heed(user_text)
             try:
                 for sentence in self._sentences(user_text, cancelled):
                     turn.spoken = f"{turn.spoken} {sentence}"
@@ -195,7 +214,7 @@ class LlmResponder:
 
     def _messages(self, *user_text: str) -> list[Message]:
         return [
-            {"role": "system", "content": f"{self._prompt}\n\n{STYLE_PROMPT}"},
+            {"role": "system", "content": f"{self._prompt}\n\n{self._style.prompt}"},
             *({"role": role, "content": text} for role, text in self._history),
             *({"role": "user", "content": text} for text in user_text),
         ]
@@ -213,7 +232,7 @@ class LlmResponder:
                 spoken = f"{spoken} {sentence}"
                 yield sentence
             elif spoken:
-                yield NO_FIGURE
+                yield self._style.no_figure
                 return
             else:
                 raise LlmFailed("it answered with a figure that nobody told", retry_s=0.0, told=False)

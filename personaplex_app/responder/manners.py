@@ -15,6 +15,7 @@ from .facts import Brief
 from .memory import Memory, Sentence
 from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
+from .wishes import Wishes, read_wishes
 
 MANNERS_FILE = Path(__file__).with_name("manners.yaml")
 
@@ -23,32 +24,15 @@ _ALIKE = 0.5
 # each second reply begins with an opener, each third one calls the user by the name that the role wants
 _OPENED_EVERY = 2
 _ADDRESSED_EVERY = 3
-_LINES = ("greet", "ask_on", "and_you", "more", "offer", "unknown", "closest")
+_LINES = ("greet", "ask_on", "and_you", "more", "offer", "unknown", "closest", "react")
 # "You are a jolly old pirate", "Talk like a cowboy", "Act as a butler"
 _DESCRIBES = re.compile(
     r"(?i)^(?:you are|you're|i am|i'm|act|pretend|play|be)\b"
-    r"|\b(?:talk|speak|sound|behave|act)s? (?:like|as)\b"
+    r"|\b(?:talk|speak|sound|behave|act)s? (?:like|as|with|in)\b|^(?:stay|sound|you (?:always "
+    r")?(?:doubt|rhyme|complain))\b"
 )
 # where somebody works says nothing of how they speak
 _WORKPLACE = re.compile(r"(?i)\b(?:at|for|of) (?:the )?[A-Z][^,.;]*")
-_USERS = (
-    r"(?:me|us|them|people|every(?:one|body)|whoever calls"
-    r"|(?:the )?(?:users?|callers?|customers?|guests?|visitors?|students?|listeners?|patients?))"
-)
-_GREETING = re.compile(
-    r"(?i)\b(?:greet|welcome|begin|start|open|answer)\b[^.\"“]{0,50}?\b(?:with|saying)\s*"
-    r"[\"“](?P<line>[^\"”]+)[\"”]"
-)
-_CLOSING = re.compile(
-    r"(?i)\b(?:end|finish|close)\b[^.\"“]{0,50}?\b(?:with|saying)\s*[\"“](?P<line>[^\"”]+)[\"”]"
-)
-_OFTEN = re.compile(
-    r"(?i)\b(?:say|shout|use|add|exclaim)\s*[\"“](?P<line>[^\"”]+)[\"”][^.]{0,20}?"
-    r"\b(?:a lot|often|sometimes|all the time|now and then|whenever|constantly)"
-)
-_ADDRESS = re.compile(
-    rf"(?i)\b(?:call|address) {_USERS} (?:as )?[\"“']?(?P<name>[a-z][\w -]{{1,20}}?)[\"”']?(?=[.,;]| and\b|$)"
-)
 # before what is sad nobody exclaims, and what is opened already needs no opener
 _GRAVE = re.compile(r"(?i)^(?:i'm |i am |so |very )*sorry\b|\bcondolences\b")
 
@@ -57,15 +41,14 @@ _GRAVE = re.compile(r"(?i)^(?:i'm |i am |so |very )*sorry\b|\bcondolences\b")
 class Manner:
     """How a character speaks.
 
-    `lines` stand in place of the lines of the role's style. `openers` and `closers` are sentences said before
-    and after a reply; `words` are said in place of others; `address` is how the user is called.
+    `lines` stand in place of the lines of the role's style. `openers` are sentences said before
+    a reply; `words` are said in place of others; `wishes` are the prompt's own.
     """
 
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     openers: tuple[str, ...] = ()
-    closers: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
-    address: str = ""
+    wishes: Wishes = Wishes()
 
     def styled(self, style: Style) -> Style:
         """Return a style with the lines of this manner."""
@@ -73,21 +56,21 @@ class Manner:
 
     def greeting(self, sentences: list[Sentence]) -> list[Sentence]:
         """Return a greeting as the character says it."""
-        return self._addressed(self._worded(sentences))
+        return self._addressed(self.wishes.greeted(self._worded(sentences)))
 
     def spoken(self, sentences: list[Sentence], memory: Memory) -> list[Sentence]:
         """Return a reply as the character says it; `memory` counts replies, so that openers take turns."""
-        sentences = self._worded(sentences)
+        sentences = self.wishes.kept(self._worded(sentences))
         turn = memory.line_uses["manner"]
         memory.line_uses["manner"] += 1
-        if self.address and turn % _ADDRESSED_EVERY == 0:
+        if self.wishes.address and turn % _ADDRESSED_EVERY == 0:
             sentences = self._addressed(sentences)
         if self.openers and turn % _OPENED_EVERY == 0 and not _GRAVE.search(sentences[0].text):
             opener = self.openers[turn // _OPENED_EVERY % len(self.openers)]
             if not sentences[0].text.startswith(opener.rstrip(".!")):
-                sentences = [Sentence(opener), *sentences]
-        closers = [Sentence(line) for line in self.closers if line != sentences[-1].text]
-        return [*sentences, *closers]
+                sentences = [Sentence(opener, opener=True), *sentences]
+        closing = self.wishes.closing
+        return [*sentences, Sentence(closing)] if closing not in ("", sentences[-1].text) else sentences
 
     def _worded(self, sentences: list[Sentence]) -> list[Sentence]:
         if not self.words:
@@ -102,13 +85,10 @@ class Manner:
 
     def _addressed(self, sentences: list[Sentence]) -> list[Sentence]:
         *others, last = sentences
-        if (
-            not self.address
-            or self.address.lower() in last.text.lower()
-            or last.text[-1:] not in (".", "!", "?")
-        ):
+        address = self.wishes.address
+        if not address or address.lower() in last.text.lower() or last.text[-1:] not in (".", "!", "?"):
             return sentences
-        return [*others, replace(last, text=f"{last.text[:-1]}, {self.address}{last.text[-1]}")]
+        return [*others, replace(last, text=f"{last.text[:-1]}, {address}{last.text[-1]}")]
 
 
 @dataclass(frozen=True)
@@ -150,7 +130,7 @@ class Manners:
                 encoder.encode([like for _, like, _ in self.known]) @ encoder.encode([brief.identity.role])[0]
             )
             manner = self.known[int(alike.argmax())][2] if alike.max() >= _ALIKE else None
-        return _with_wishes(manner or Manner(), prompt)
+        return _with_wishes(manner or Manner(), read_wishes(prompt))
 
 
 def _manner(entry: dict[str, Any]) -> Manner:
@@ -158,20 +138,8 @@ def _manner(entry: dict[str, Any]) -> Manner:
     return Manner(lines, tuple(entry["openers"]), words=dict(entry["words"]))
 
 
-def _with_wishes(manner: Manner, prompt: str) -> Manner:
-    """Return a manner with what the prompt says in so many words."""
-    if greeting := _GREETING.search(prompt):
-        manner = replace(manner, lines={**manner.lines, "greet": (greeting["line"],)})
-    if often := _OFTEN.search(prompt):
-        manner = replace(manner, openers=(_ended(often["line"]),))
-    if closing := _CLOSING.search(prompt):
-        manner = replace(manner, closers=(_ended(closing["line"]),))
-    if address := _ADDRESS.search(prompt):
-        manner = replace(manner, address=address["name"])
-    return manner
-
-
-def _ended(line: str) -> str:
-    line = line.strip(" ,")
-    line = line[:1].upper() + line[1:]
-    return line if line[-1:] in (".", "!", "?") else f"{line}."
+def _with_wishes(manner: Manner, wishes: Wishes) -> Manner:
+    """Return a manner with what the prompt asks for in so many words."""
+    lines = {**manner.lines, "greet": (wishes.greeting,)} if wishes.greeting else manner.lines
+    openers = (wishes.often,) if wishes.often else manner.openers
+    return replace(manner, lines=lines, openers=openers, wishes=wishes)

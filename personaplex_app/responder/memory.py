@@ -20,7 +20,12 @@ _GIVEN_NAME = re.compile(
     r"(?:(?i:\bmy name(?: is|'s)|\bcall me|\bthis is|\bi am"
     r" called|\bname's|\bit's)\s+(?P<sure>[A-Z][\w'-]+)(?: [A-Z][\w'-]+)?(?! Inc\b))"
     r"|(?i:\bmy name is|\bmy name's|\bcall me)\s+(?P<low>[a-z][\w'-]+)"
-    r"|(?:\bI'm|\bI am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
+    r"|(?:\b[Ii]'m|\b[Ii] am)\s+(?P<cased>[A-Z][\w'-]+)(?=[.,!?]|$| and\b| here\b| from\b)"
+)
+_NAME_ASKED = re.compile(r"(?i)\byour (?:first |full )?name(?:, please)?\?$|\bwhat is it\?$")
+_BARE_NAME = re.compile(
+    r"(?i)^(?:it's |it is |i'm |i am |this is |my name is |sure |yes |of course |hi |hello |[, "
+    r"])*(?P<name>[a-z][\w'-]+(?: [a-z][\w'-]+)?)[.!]?$"
 )
 # words that follow "I'm" or "this is" and are no names
 _NO_NAME = frozenset(
@@ -32,12 +37,22 @@ _NO_NAME = frozenset(
 )
 
 
+_TO_NOTE = re.compile(
+    r"(?i)^(?:please |can you |could you )*(?:remember|note(?: down)?|keep in mind)(?: that)?[,:]?"
+    r" (?=(?:i|my|we|our)\b)"
+)
+
+
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence to say, and the indices of the facts that it states."""
+    """One sentence to say, and the indices of the facts that it states.
+
+    `opener`: the character's own way to begin, which says nothing.
+    """
 
     text: str
     facts: tuple[int, ...] = ()
+    opener: bool = False
 
 
 @dataclass
@@ -66,7 +81,6 @@ class Memory:
     stage: str = "new"
     step: int = -1
     last_answer: str = ""
-    told_stories: tuple[str, ...] = ()
     refusals: int = 0
     line_uses: Counter[str] = field(default_factory=Counter)
     everyday: EverydayState = EverydayState()
@@ -90,10 +104,11 @@ class Memory:
         """Take note of a user turn; return whether the user has given a new name in it."""
         self.user_texts = [*self.user_texts, text.lower()][-MAX_TURNS:]
         self.figures = frozenset([*self.figures, *figures(text)][-MAX_FIGURES:])
-        name = given_name(text)
+        name = given_name(text) or self._answered_name(text)
         named = bool(name) and name != self.user_name
         self.user_name = name or self.user_name
         for part in re.split(r"(?<=[.!?])\s+", text):
+            part = _TO_NOTE.sub("", part)
             if (
                 re.match(
                     r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip()
@@ -103,6 +118,12 @@ class Memory:
             ):
                 self.statements = [*self.statements, second_person(part)][-MAX_STATEMENTS:]
         return named
+
+    def _answered_name(self, text: str) -> str:
+        """Return the name that answers the question for it, "" where the user was not asked or says more."""
+        asked = bool(self.last_reply) and _NAME_ASKED.search(self.last_reply[-1].text)
+        answer = _BARE_NAME.match(text.strip()) if asked else None
+        return answer["name"].title() if answer and answer["name"].lower() not in _NO_NAME else ""
 
     def record_played(self, sentences: list[Sentence], text: str, interrupted: bool) -> None:
         """Take note of a reply of which `text` was played, and so of which sentences were played whole."""

@@ -16,11 +16,15 @@ _FRAGMENT = re.compile(
     r" )?(?:available|included|required|free|located|closed|optional|possible|sold|allowed)\b.*)$"
 )
 _VERB = re.compile(
-    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
-    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
-    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
-    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
-    r"|talk|end|i'm|we're|it's|there's)\b"
+    r"(?i)\b(?:is|are|was|were|am|be|been|has|have|had|do|does|did|can|cannot|can't|could|will"
+    r"|would|must|may|might|should|isn't|aren't|don't|doesn't|won't"
+    r"|costs?|takes?|opens?|closes?|starts?|ends?|runs?|needs?|arrives?|includes?|contains?"
+    r"|comes?|goes|go|lasts?|remains?|accepts?|offers?|sells?|serves?"
+    r"|works?|lives?|likes?|loves?|means?|expands?|floats?|got|get|gets|want|wants|bought"
+    r"|moved|grew|bake|miss|called|help|teach|give|care|tell|pause|answer"
+    r"|own|use|plan|speak|rent|collects?|delivers?|provides?|flies|weighs?|requires?|charge"
+    r"|charges|survive|stays?|reopens?|leaves?|departs?|pays?|sees?"
+    r"|talk|end|cuts?|fix|fixes|repairs?|sells?|rents?|i'm|we're|it's|there's)\b"
 )
 _BEFORE_SUBJECT = frozenset(
     word_list("""and but if when that because what how so where while which than or as whether until
@@ -30,14 +34,28 @@ _ADVERBS = frozenset(
     word_list("""today now then usually sometimes often currently
     once here always""")
 )
-# what stands in quotation marks is spoken as it is
-_QUOTED = re.compile(r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b))")
+# "we rent city bikes" names city bikes
+OFFERED = (
+    r"(?:we|you|i) (?:also |only )?(?:rent|sell|offer|have|do|repair|cut|serve|charge|make|fix)(?: out)?"
+)
+# what stands in quotation marks, or is said of everybody, is spoken as it is
+_QUOTED = re.compile(
+    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\bwhile you wait\b|\bif you "
+    r"(?:need|want|like|prefer)\b))"
+)
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
     "i'm": "you're", "i've": "you've", "i'd": "you'd", "i'll": "you'll",
     "am": "are", "was": "were", "we": "you", "our": "your", "us": "you", "we're": "you're", "we've": "you've",
     "you": "I", "your": "my", "yours": "mine", "you're": "I'm",
 }  # fmt: skip
+# after "you", which becomes "I"
+_AFTER_YOU = {"are": "am", "were": "was"}
+_BEFORE_OBJECT = frozenset(
+    word_list("""thank thanks love loved like liked see saw leave left tell told ask asked call called
+    give gave bring brought help helped hear heard know need miss missed trust believe for to with about
+    from of on at by show showed send sent wish hate meet met hugging hug""")
+)
 
 
 def sentence(text: str) -> str:
@@ -74,7 +92,7 @@ def first_person(text: str, serving: bool = True) -> str:
     parts = _QUOTED.split(text)
     # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
-        re.sub(r"(?i)\b(you are|you're|you have|yourself|yours|your|you)\b", _swap, part)
+        re.sub(r"(?i)\b(you are|you're|you were|you have|yourself|yours|your|you)\b", _swap, part)
         for part in parts[::2]
     ]
     text = "".join(parts)
@@ -113,9 +131,20 @@ def second_person(text: str) -> str:
     """Return a user's statement in the second person: "I like my cat" becomes "you like your cat"."""
     words = re.split(r"(\W+(?<!'))", text.strip(" .!?,"))
     turned = []
+    before = ""
     for word in words:
-        other = _TO_PERSON.get(word.lower().replace("’", "'"))
-        turned.append(other if other else word)
+        plain = word.lower().replace("’", "'")
+        other = _TO_PERSON.get(plain)
+        # "I was" becomes "you were", but "my week was" stays
+        if plain in ("was", "am") and before not in ("i", ""):
+            other = None
+        # "you are" becomes "I am", and "thank you" "thank me"
+        if before == "you" and plain in _AFTER_YOU:
+            other = _AFTER_YOU[plain]
+        if plain == "you" and before in _BEFORE_OBJECT:
+            other = "me"
+        turned.append(other or word)
+        before = plain if plain.strip(" ,.") else before
     return "".join(turned)
 
 
@@ -127,8 +156,8 @@ def _swap(match: re.Match[str]) -> str:
     word = match[0].lower()
     if word in ("you are", "you're"):
         return "I'm"
-    if word == "you have":
-        return "I have"
+    if word in ("you have", "you were"):
+        return {"you have": "I have", "you were": "I was"}[word]
     if word in ("your", "yours", "yourself"):
         return {"your": "my", "yours": "mine", "yourself": "myself"}[word]
     before = re.findall(r"[\w']+|[,;:]", match.string[: match.start()])
@@ -149,7 +178,9 @@ def _completed(text: str) -> str:
         be = "are" if re.search(r"[^su]s$", fragment["subject"]) else "is"
         return f"{fragment['subject']} {be} {fragment['rest']}"
     if re.search(r"(?<!\S)[$€£]\s?\d", text) and (
-        price := re.match(r"(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text)
+        price := re.match(
+            rf"(?!{OFFERED})(?P<item>[^$€£]+?)\s+(?:at |for |- )?(?P<value>[$€£].*)$", text, re.I
+        )
     ):
         return f"{price['item']} is {price['value']}"
     return text

@@ -63,7 +63,7 @@ _VALUES = {
         r"eleven|twelve|one|zero)\b"
     ),
     "duration": re.compile(
-        r"(?i)\b(minutes?|hours?|days?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"
+        r"(?i)\b(minutes?|hours?|days?|nights?|weeks?|months?|years?|until)\b|-(day|hour|week|month|year)\b"
     ),
     "when": re.compile(
         r"(?i)\b(mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|weekdays?|weekends?|"

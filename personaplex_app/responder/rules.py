@@ -9,11 +9,12 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rapidfuzz import fuzz
 
 from ..engine.contract import SessionConfig
+from ..languages import SPANISH_CODE
 from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
 from .contract import Notify, Responder
@@ -24,13 +25,14 @@ from .facts import read_brief
 from .figure_guard import NO_FIGURE, states_only
 from .language_model import LanguageModel
 from .lexicon import Lexicon, kind_of
-from .llm import LlmResponder
+from .llm import ENGLISH_STYLE, SPANISH_STYLE, LlmResponder
 from .manners import Manners
 from .memory import Memory, Sentence, begins_with
 from .retrieval import Index
 from .role_text import plain_role, without_tags
 from .sentence_encoder import SentenceEncoder
 from .sentences import split_sentences
+from .spanish.responder import SpanishResponder
 from .template_slots import TemplateSlots
 
 # what recognisers write for noise, music and silence
@@ -43,6 +45,11 @@ _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain
 MAX_USER_CHARS = 1_000
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
+# a request that is less like every note is not about them
+_NEAR_NOTE = 0.42
+# how alike a turn of some words and a forbidden subject must be for the turn to be about it
+_TABOO_ALIKE = 0.36
+_TABOO_WORDS = 3
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -74,8 +81,18 @@ def make_responder(
     encoder: SentenceEncoder | None = None,
 ) -> Responder:
     """Return the responder of one talk; `notify` shows the user a sentence when the language model fails."""
-    rules = RuleResponder(config.prompt, encoder)
-    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime) if llm else rules
+    if config.language == SPANISH_CODE:
+        rules, style = SpanishResponder(config.prompt), SPANISH_STYLE
+    else:
+        rules, style = RuleResponder(config.prompt, encoder), ENGLISH_STYLE
+    if not llm:
+        return rules
+    return LlmResponder(without_tags(config.prompt), llm, rules, notify, config.realtime, style)
+
+
+def prepare(encoder: SentenceEncoder | None) -> None:
+    """Read and encode what all talks share, so that the first caller does not wait for it."""
+    RuleResponder("", encoder).greet()
 
 
 class RuleResponder:
@@ -92,7 +109,8 @@ class RuleResponder:
         self._index = Index(self._brief.facts, self._lexicon, encoder)
         self._manners = Manners.load()
         self._manner = self._manners.manner_for(self._brief, encoder)
-        self._style = self._manner.styled(self._dialogue.style_for(prompt))
+        self._style = self._manner.styled(self._dialogue.style_for(prompt, encoder))
+        self._encoder = encoder
         self._everyday = Everyday(self._brief, self._index, self._style.name, encoder)
         self._memory = Memory()
         self._drafts: deque[Draft] = deque(maxlen=MAX_DRAFTS)
@@ -127,6 +145,10 @@ class RuleResponder:
         self._turn(draft, text)
         return draft.sure
 
+    def heed(self, user_text: str) -> None:
+        """Take the wish for another pace from a turn that the language model is to answer."""
+        self.pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], self._memory.everyday.pace)
+
     def record_played(self, agent_text: str, interrupted: bool) -> None:
         """Remember what was played of a reply and the user's turn before it.
 
@@ -151,6 +173,9 @@ class RuleResponder:
 
     def record_answer(self, user_text: str, agent_text: str) -> None:
         """Remember a turn that the language model answered."""
+        everyday = self._memory.everyday
+        pace = self._everyday.pace_after(user_text[:MAX_USER_CHARS], everyday.pace)
+        self._memory.everyday = replace(everyday, pace=pace)
         self._memory.take_note(user_text)
         self._memory.questions = [*self._memory.questions, user_text][-40:]
         self._memory.record_played([Sentence(s) for s in split_sentences(agent_text)], agent_text, False)
@@ -205,9 +230,14 @@ class RuleResponder:
         style = self._style
         memory = draft.memory
         said = Turn(text, turn.question, turn.fits)
+        if taboo := self._taboo(text):
+            return self._sentences(slots, self._lead(draft, "taboo", taboo=taboo))
         everyday = self._everyday.reply(said, memory, slots.value)
         if everyday:
-            return list(everyday.sentences)
+            # what it took from the notes counts as told
+            return [
+                replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences
+            ]
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:
@@ -224,9 +254,13 @@ class RuleResponder:
             sentences = self._fire(self._dialogue.general, turn, slots) or self._told(draft, turn, text)
             if sentences:
                 return sentences
-            meant = self._everyday.reply_by_meaning(said, memory, slots.value)
+            near = self._index.likeness(text, self._index.query("")) if about_facts else None
+            least = 0.0 if near is None else float(near.max())
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
             if meant:
                 return list(meant.sentences)
+            if least < _NEAR_NOTE and (able := self._everyday.able(said, memory, slots.value)):
+                return list(able.sentences)
             answer = answerer.answer_by_meaning(text, memory, looked_up) if about_facts else None
             # an unsure one begins with how sure it is
             draft.sure = answer is not None and len(answer.sentences) == 1
@@ -235,15 +269,28 @@ class RuleResponder:
             memory.query_facts = tuple(k for sentence in answer.sentences for k in sentence.facts)
             return list(answer.sentences)
         draft.sure = False
-        reflected = self._everyday.reflect(said, memory, slots.value)
-        if reflected:
-            return list(reflected.sentences)
         topical = style.topics and not (turn.question and style.facts == "all")
         return (
-            (self._fire(self._dialogue.topics, turn, slots) if topical else None)
+            self._fire(tuple(rule for rule in style.last if rule.when), turn, slots)
+            or self._reflected(said, memory, slots)
+            or (self._fire(self._dialogue.topics, turn, slots) if topical else None)
             or self._fire(style.last, turn, slots)
             or self._refusal(slots)
         )
+
+    def _reflected(self, said: Turn, memory: Memory, slots: TemplateSlots) -> list[Sentence] | None:
+        reflected = self._everyday.reflect(said, memory, slots.value)
+        return list(reflected.sentences) if reflected else None
+
+    def _taboo(self, text: str) -> str:
+        """Return the subject that the prompt forbids and the user speaks of, "" for none."""
+        taboos = self._manner.wishes.taboos
+        said = set(self._lexicon.content(text))
+        named = next((each for each in taboos if said & set(self._lexicon.content(each))), "")
+        if named or not taboos or not self._encoder or len(text.split()) < _TABOO_WORDS:
+            return named
+        alike = self._encoder.encode(taboos) @ self._encoder.encode([text])[0]
+        return taboos[int(alike.argmax())] if alike.max() >= _TABOO_ALIKE else ""
 
     def _refusal(self, slots: TemplateSlots) -> list[Sentence]:
         """Say that the answer is unknown: never as the last time, and each third time with what is known."""

@@ -1,7 +1,8 @@
 """Turn sentences into vectors that lie close together where the sentences mean the same.
 
 The network is MiniLM-L6 (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0), whose
-weights come inside a package. It runs in CTranslate2, which the recogniser needs anyway, with int8 weights.
+weights come inside a package, or from the Hub.
+It runs in CTranslate2, which the recogniser needs anyway, with int8 weights.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import json
 import struct
 import threading
-import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..speech.weights import SENTENCES
+from .encoder_weights import EncoderFiles, packaged_files
 
 WIDTH = 384
 _LAYERS = 6
@@ -39,19 +39,19 @@ class SentenceEncoder:
     It remembers the vectors of the sentences that were used last.
     """
 
-    def __init__(self) -> None:
-        """Load the network, which takes about two seconds.
+    def __init__(self, files: EncoderFiles | None = None) -> None:
+        """Load the network, by default of the installed package, which takes about two seconds.
 
         Raises: WeightsError when the package is not installed, or its file is not the one that was tested.
         """
         import ctranslate2
         from tokenizers import Tokenizer
 
-        with zipfile.ZipFile(SENTENCES.verified()) as package:
-            self._tokenizer = Tokenizer.from_str(package.read("tokenizer.json").decode("utf-8"))
-            tensors = _tensors(package.read("model.safetensors"))
+        files = files or packaged_files()
+        self._tokenizer = Tokenizer.from_str(files.tokenizer.decode("utf-8"))
+        tensors = _tensors(files.weights)
         vocabulary = self._tokenizer.get_vocab()
-        files = {
+        network = {
             "model.bin": _model_file(_variables(tensors)),
             "config.json": json.dumps(_CONFIG).encode(),
             "vocabulary.json": json.dumps(sorted(vocabulary, key=lambda each: vocabulary[each])).encode(),
@@ -61,7 +61,7 @@ class SentenceEncoder:
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         # one thread, as for the other models: they share the cores with the talks' ticks
         self._network = ctranslate2.Encoder(
-            "sentences", compute_type="int8", inter_threads=1, intra_threads=1, files=files
+            "sentences", compute_type="int8", inter_threads=1, intra_threads=1, files=network
         )
         self._known: OrderedDict[str, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()

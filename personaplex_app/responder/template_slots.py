@@ -20,14 +20,6 @@ _COURSE = re.compile(
 _LESSON = re.compile(
     r"\b[Ll]esson (?:on |about )?((?:[A-Z][\w'-]*)(?: (?:[A-Z][\w'-]*|of|and|the|for|in|to))*)"
 )
-# "a story about a dragon called Bo", "about Bo", "named Bo", or only "a dragon"
-_HERO = re.compile(
-    r"\babout (?P<what>(?:a|an|the|my|your) (?:[\w'-]+ ){0,3}?[\w'-]+?)"
-    r"(?: (?:called|named|whose name is) (?P<name>[\w'-]+))?(?=[.,!?]|$|"
-    r" (?:who|that|and|in|on|with|from|for|please)\b)"
-    r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my)"
-    r" (?:[\w'-]+ ?){1,3})[.!]?$"
-)
 _TOPIC_WORDS = 4
 
 
@@ -61,15 +53,12 @@ class TemplateSlots:
         """Begin a new line and forget what the last one used."""
         self._used_facts: list[int] = []
         self._step = self.memory.step
-        self._story: tuple[str, ...] = ()
         self._order_text = ""
         self.fixed_sentences = None
 
     def keep(self, orders: bool) -> None:
         """Take over into the memory what the filled line used; `orders` adds it to the user's order."""
         self.memory.step = self._step
-        if self._story:
-            self.memory.told_stories = (*self.memory.told_stories, *self._story)
         if orders and self._order_text:
             self.memory.orders = [*self.memory.orders, self._order_text][-20:]
 
@@ -265,46 +254,6 @@ class TemplateSlots:
     def _make_repeat(self) -> str:
         self.fixed_sentences = [*self.memory.last_reply] or None
         return " ".join(sentence.text for sentence in self.memory.last_reply)
-
-    def _make_story(self) -> str:
-        """Return a story that fits and was not told yet, with the hero that the user asked for, if any."""
-        fresh = [s for s in self._dialogue.stories if s.title not in self.memory.told_stories] or list(
-            self._dialogue.stories
-        )
-        story = next((s for s in fresh if s.when.search(self._turn.text) and s.when.pattern != "."), None)
-        hero = self._hero()
-        story = story or next((s for s in fresh if hero is None or s.when.pattern == "."), fresh[0])
-        # "a story about the sea" names the story's place and not its hero
-        is_place = (
-            hero is not None
-            and story.when.pattern != "."
-            and hero[0] == hero[1]
-            and story.when.search(hero[0])
-            and hero[0].startswith("the ")
-        )
-        long, short = story.hero if hero is None or is_place else hero
-        self._story = (story.title,)
-        lines = [
-            line.format(hero=long, short=short, Short=short[:1].upper() + short[1:]) for line in story.lines
-        ]
-        self.fixed_sentences = [Sentence(line) for line in lines]
-        return " ".join(lines)
-
-    def _hero(self) -> tuple[str, str] | None:
-        """Return how to introduce and then call the hero that the user asked for, None for no hero."""
-        match = _HERO.search(self._text.strip())
-        if not match:
-            return None
-        name = match["name"] or match["late"] or match["only"]
-        name = name[:1].upper() + name[1:] if name else ""
-        what = re.sub(r"^(my|your) ", "a ", (match["what"] or match["bare"] or "").strip())
-        if re.fullmatch(r"(?:a|an|the|my)? ?(?:story|tale|another one)", what) or (
-            name and name.lower() in ("a", "an", "the")
-        ):
-            return None
-        if name:
-            return (f"{what} called {name}" if what else name), name
-        return what, re.sub(r"^an? ", "the ", what)
 
 
 def _listed(items: list[str]) -> str:

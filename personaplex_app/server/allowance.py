@@ -25,13 +25,21 @@ class TokenBucket:
 
     def take(self, count: float = 1) -> bool:
         """Count some; False when there were too many."""
+        if self.wait_s(count):
+            return False
+        self.owe(count)
+        return True
+
+    def wait_s(self, count: float = 1) -> float:
+        """Return how long it takes until there are so many; 0 when there are."""
         now_s = self._now()
         self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
-        if self._left < count:
-            return False
+        return max(0.0, (count - self._left) / self._per_s)
+
+    def owe(self, count: float) -> None:
+        """Count some, there or not: what is missing comes before anything else."""
         self._left -= count
-        return True
 
 
 class Allowance:

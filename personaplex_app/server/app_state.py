@@ -20,25 +20,32 @@ from anyio.abc import TaskGroup
 from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
+from ..engine.spoken_languages import speaks
 from ..engine_choice import Choice, build, fallback_engine, replacement
 from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..gateway.adapters import Adapters, load_adapters
+from ..languages import ENGLISH_CODE, SPANISH, SPANISH_CODE, other_language
 from ..metrics import Metrics
 from ..personas import Persona, check_prompt, find, load_personas
 from ..principal import NOBODY, Principal
 from ..protocol import ChatRequest
+from ..protocol_events import Notice
 from ..rendering.cache import RenderCache, temporary_renderings
 from ..rendering.transcription import Transcriber
 from ..sessions.admission import DRAINING, MOST_WAITING, Admission
 from ..sessions.library import Library
 from ..settings import Settings
+from ..speech.spanish.voices import spanish_is_installed
 from ..voices import CLONE_PREFIX
+from ..voices import SPANISH as SPANISH_VOICES
+from .arrivals import Arrivals
 from .askers import Askers
 from .channel import HttpChannels
 from .connect_rate import ConnectRate
 from .engine_supervisor import EngineSupervisor
 from .resumption import Resumptions
 from .threads import Worker
+from .typed_speech import TypedSpeech
 
 if TYPE_CHECKING:
     from .talk import Talk
@@ -79,11 +86,13 @@ class AppState:
     drained_s: float | None = None
     askers: Askers = field(default_factory=Askers)
     rate: ConnectRate = field(default_factory=ConnectRate)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     transcriber: Transcriber = field(default_factory=Transcriber)
     # which talk a client comes back to after a broken connection
     resumptions: Resumptions[Talk] = field(default_factory=Resumptions)
     # answers to recordings, kept for as long as a temporary talk
     renderings: RenderCache = field(default_factory=temporary_renderings)
+    typed_speech: TypedSpeech = field(default_factory=TypedSpeech)
     # how many connections are in a talk, or before one
     callers: int = 0
     # set while there are no callers
@@ -181,7 +190,8 @@ class AppState:
 
         Raises: SettingsError for a file of personas or adapters that cannot be used, EngineUnavailable.
         """
-        personas = load_personas(settings.personas)
+        spanish = spanish_is_installed()
+        personas = load_personas(settings.personas, spanish)
         adapters = load_adapters(
             personas, settings.adapters, keyed=bool(settings.gateway_key or settings.api_key)
         )
@@ -200,7 +210,8 @@ class AppState:
             log.error("engine %s failed, %s takes over: %s", choice.name, instead.name, error)
             supervisor = EngineSupervisor(make(instead), instead, make)
         engine = supervisor.engine
-        second = fallback_engine(supervisor.choice) if isinstance(engine, LeasingEngine) else None
+        leases = isinstance(engine, LeasingEngine)
+        second = fallback_engine(supervisor.choice, leases) if leases or spanish else None
         return cls(
             settings=settings,
             supervisor=supervisor,
@@ -222,10 +233,11 @@ class AppState:
         self.library.close()
         self.renderings.close()
 
-    def supervisor_of(self, request: ChatRequest) -> EngineSupervisor:
+    def supervisor_of(self, request: ChatRequest, persona: Persona | None = None) -> EngineSupervisor:
         """Return the engine that a request names, the app's own unless it names one.
 
-        Raises: BadInput.
+        A talk in a language that this engine does not speak gets the other engine, where that one does.
+        Raises: BadInput, UnknownPersona.
         """
         # reversed, so that the app's own engine wins where both have the same name
         names = {supervisor.choice.name: supervisor for supervisor in reversed(self._supervisors)}
@@ -234,7 +246,43 @@ class AppState:
                 f"Engine {shorten(request.engine)} is not available here; available:"
                 f" {' and '.join(sorted(names))}."
             )
-        return names[request.engine] if request.engine else self.supervisor
+        named = names[request.engine] if request.engine else self.supervisor
+        code = self._language(request, persona)
+        if speaks(named.engine, code):
+            return named
+        return next((other for other in self._supervisors if speaks(other.engine, code)), named)
+
+    def _language(self, request: ChatRequest, persona: Persona | None = None) -> str:
+        """Return the code of a talk's language, "" for English: the one asked for, the persona's, or that of
+        a role which is written for the talk.
+        """
+        if request.language:
+            return "" if request.language == ENGLISH_CODE else request.language
+        asked = persona or self._asked(request)
+        own = persona or request.prompt in (None, asked.prompt)
+        if own and asked.language:
+            return asked.language
+        prompt = asked.prompt if own else request.prompt
+        return SPANISH_CODE if other_language(prompt or "") == SPANISH else ""
+
+    def language_told(self, request: ChatRequest, config: SessionConfig) -> Notice | None:
+        """Return what a caller must be told of the language of their talk, None for nothing."""
+        named = self.supervisor if not request.engine else None
+        if config.language and named and not speaks(named.engine, config.language):
+            text = (
+                f"{named.choice.title} speaks English only; in this Spanish role the embedded engine speaks."
+            )
+            return Notice("other_engine", text)
+        if request.language == SPANISH_CODE and not config.language:
+            text = (
+                "No engine here speaks Spanish, so this talk is in English; its owner can add Spanish with:"
+                " pip install -r requirements-es.txt"
+            )
+            return Notice("other_language", text)
+        return None
+
+    def _asked(self, request: ChatRequest) -> Persona:
+        return find(request.persona, self.personas) if request.persona else self.personas[0]
 
     def session_config(
         self, request: ChatRequest, persona: Persona | None = None, caller: Principal = NOBODY
@@ -244,9 +292,12 @@ class AppState:
 
         Raises: UnknownVoice, UnknownPersona, BadPrompt; BadInput for an engine that is not available here.
         """
-        supervisor = self.supervisor_of(request)
+        supervisor = self.supervisor_of(request, persona)
         engine = supervisor.engine
-        persona = persona or (find(request.persona, self.personas) if request.persona else self.personas[0])
+        language = self._language(request, persona)
+        # where no engine here speaks it, the talk is in English, and the client is told
+        language = language if speaks(engine, language) else ""
+        persona = persona or self._asked(request)
         prompt = persona.prompt if request.prompt is None else request.prompt
         if prompt or not engine.capabilities.roleless:
             prompt = check_prompt(prompt)
@@ -261,7 +312,7 @@ class AppState:
                 self._clone(request, caller.with_owner_key(request.owner)),
             )
         voices = [voice.name for voice in engine.voices]
-        voice = request.voice or self.voice_of(persona, engine)
+        voice = request.voice or self.voice_of(persona, engine, language)
         if voice not in voices:
             # another voice is given only to a caller who was offered this one, and who reads events that say
             # so
@@ -269,8 +320,8 @@ class AppState:
                 raise UnknownVoice(
                     f"Voice {shorten(voice)} is not one of {supervisor.choice.title}'s: {', '.join(voices)}."
                 )
-            voice = self.voice_of(persona, engine)
-        return SessionConfig(voice, prompt, persona.name, sampling)
+            voice = self.voice_of(persona, engine, language)
+        return SessionConfig(voice, prompt, persona.name, sampling, language=language)
 
     def cloner(self) -> CloningEngine:
         """Return the engine as one that clones voices.
@@ -302,9 +353,11 @@ class AppState:
             ) from None
         return Clone(voice.name, voice.data)
 
-    def voice_of(self, persona: Persona, engine: Engine | None = None) -> str:
-        """Return the persona's first voice that the engine has, or the engine's first."""
+    def voice_of(self, persona: Persona, engine: Engine | None = None, language: str = "") -> str:
+        """Return the persona's first voice that the engine has in a language, or the engine's first."""
         voices = [voice.name for voice in (engine or self.supervisor.engine).voices]
+        if language:
+            voices = [voice.name for voice in SPANISH_VOICES if voice.name in voices] or voices
         return persona.voice_among(voices) or voices[0]
 
 

@@ -82,7 +82,7 @@ class AuthMiddleware:
                 " PERSONAPLEX_ALLOWED_ORIGINS. A proxy in front must pass the Host header on, port and all.",
             )
         connection = HTTPConnection(scope)
-        has_gateway_key = _has_key(connection, self._gateway_key, self._api_key)
+        has_gateway_key = has_key(connection, self._gateway_key, self._api_key)
         connection.state.principal = caller = self._principal_of(connection, has_gateway_key)
         if self._has_cookie(headers):
             return await self._app(scope, receive, send)
@@ -100,7 +100,7 @@ class AuthMiddleware:
                 )
             if not fits:
                 self._wrong_logins.add(caller.address)
-        if open_to_all or _has_key(connection, self._api_key):
+        if open_to_all or has_key(connection, self._api_key):
             return await self._app(scope, receive, send)
         if has_login:
             return await self._app(scope, receive, self._with_cookie(send, scope))
@@ -227,7 +227,7 @@ class _Refusal:
         await answer(self._scope, self._receive, self._send)
 
 
-def _has_key(connection: HTTPConnection, *wanted: str) -> bool:
+def has_key(connection: HTTPConnection, *wanted: str) -> bool:
     """Return whether a caller sent one of the keys, as a bearer token, `X-API-Key` or `api_key=`."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     given = (bearer, connection.headers.get("x-api-key", ""), connection.query_params.get("api_key", ""))

@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..addresses import EVERYWHERE, is_loopback, url_of
 from ..atomic import write_atomically
-from ..errors import SettingsError
+from ..errors import SettingsError, reason_of
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _given(key_path: Path, chain_path: Path) -> Certificate:
         # OpenSSL refuses weak keys and broken chains: better now than at the first connection
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_path, key_path)
     except (ssl.SSLError, OSError) as error:
-        raise SettingsError(f"The certificate {chain_path} cannot be served: {error}.") from error
+        raise SettingsError(f"The certificate {chain_path} cannot be served: {reason_of(error)}.") from error
     if ends - now < WARN_BEFORE:
         log.warning("the certificate %s ends on %s; renew it and start again", chain_path, f"{ends:%Y-%m-%d}")
     return _described(key_path, chain_path, leaf, self_signed=False)

@@ -58,9 +58,16 @@ class Channel(Protocol):
 class Frames:
     """Receives and sends the frames of a WebSocket that has been accepted."""
 
-    def __init__(self, socket: WebSocket, traffic: Traffic = Traffic()) -> None:
+    def __init__(
+        self,
+        socket: WebSocket,
+        traffic: Traffic = Traffic(),
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`answered` is called after each frame that was sent."""
         self._socket = socket
         self._traffic = traffic
+        self._answered = answered
 
     async def receive(self) -> bytes | str:
         """Return the next frame. Raises: Disconnected."""
@@ -86,6 +93,7 @@ class Frames:
                 await self._socket.send_bytes(data)
         except (WebSocketDisconnect, RuntimeError):
             raise Disconnected from None
+        self._answered()
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """Close the WebSocket; never raises."""

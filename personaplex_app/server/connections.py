@@ -140,7 +140,8 @@ class Listening(socket.socket):
     """
 
     def __init__(self, family: int, connections: Connections) -> None:
-        super().__init__(family, socket.SOCK_STREAM)
+        # asyncio asks a socket for its protocol, and lets only TCP send small pieces without delay
+        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._connections = connections
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._told = False

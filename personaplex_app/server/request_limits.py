@@ -6,9 +6,11 @@ import re
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,6 +79,14 @@ class _Upload:
     bytes: int = 0
     files: int = 0
     running: bool = True
+    taken: bool = False
+    """Whether the answer was that all of it is there."""
+
+    def end(self) -> None:
+        """Count it no longer as running, and not at all if nothing of it was kept."""
+        self.running = False
+        if not self.taken:
+            self.bytes = self.files = 0
 
 
 @dataclass
@@ -138,7 +148,7 @@ class BodyLimit:
             await error_response(error)(scope, receive, send)
         finally:
             if upload:
-                upload.running = False
+                upload.end()
 
 
 class _Bounded:
@@ -164,13 +174,18 @@ class _Bounded:
         async def counted() -> Message:
             message = await receive()
             self._count(message.get("body", b""), delimiter)
+            # ends whoever reads the body; Gradio deletes what it has of an upload at this error alone
+            if self._upload and (self._refused or message["type"] == "http.disconnect"):
+                raise MultiPartException(str(self._refused or "The upload was broken off."))
             if self._refused:
-                raise HTTPException(413, str(self._refused))  # ends whoever reads the body
+                raise HTTPException(413, str(self._refused))
             return message
 
         async def send_unless_refused(message: Message) -> None:
             if not self._refused or self._answered:
                 self._answered = True
+                if self._upload and message.get("status") == HTTPStatus.OK:
+                    self._upload.taken = True
                 await send(message)
 
         try:
@@ -178,6 +193,8 @@ class _Bounded:
         except HTTPException:
             if not self._refused:
                 raise
+        except MultiPartException:
+            pass  # nobody is there to hear of an upload that was broken off
         if self._refused and not self._answered:
             raise self._refused
 

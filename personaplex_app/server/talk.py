@@ -52,6 +52,7 @@ from ..protocol_events import (
     Start,
     Stop,
     ToClient,
+    Typed,
     UnknownOrder,
 )
 from ..sessions.admission import Place, Slot
@@ -69,6 +70,7 @@ from .entry_point import EntryPoint
 from .leasing import UsableEngine, talk_lease_s, usable_engine
 from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
+from .refusals import refusal
 from .resumption import RESUME_S, Carried, ResumableChannel, TalkTokens
 from .talk_session import Summary, TalkSession
 
@@ -117,7 +119,7 @@ class Talk:
         # the talk that this connection carries, in place of one of its own
         self._carried: Carried | None = None
         self._tokens = TalkTokens(app_state.resumptions, self)
-        self._orders: deque[Interrupt | SamplingChange] = deque()
+        self._orders: deque[Interrupt | SamplingChange | Typed] = deque()
         self._ordered = anyio.Event()
         self._behind = False
         self._sampling = Sampling()
@@ -238,12 +240,12 @@ class Talk:
                 self._finish(
                     end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
                 )
-            case Interrupt() if not self._talk:
-                self._tell(Notice("not_begun", "The talk has not begun; there is nobody to interrupt."))
-            case Interrupt() | SamplingChange():
+            case Interrupt() | Typed() if not self._talk:
+                self._tell(Notice("not_begun", "The talk has not begun; there is nobody yet."))
+            case Interrupt() | SamplingChange() | Typed():
                 self._order(order)
-            case BadOrder(_, why):
-                self._refuse_sampling(why)
+            case BadOrder(type_, why):
+                self._tell(refusal(type_, why))
             case Playback():
                 self._count_underruns(order.underruns)
             case Ping():
@@ -254,24 +256,25 @@ class Talk:
                 # a message without a use here; that it came has kept the talk alive
                 return
 
-    def _order(self, order: Interrupt | SamplingChange) -> None:
+    def _order(self, order: Interrupt | SamplingChange | Typed) -> None:
         if len(self._orders) < MOST_ORDERS:
             self._orders.append(order)
             self._ordered.set()
         else:
-            text = "Too many orders wait for the engine; one was dropped."
-            self._tell(Notice("order_dropped", text))
+            self._tell(Notice("order_dropped", "Too many orders wait for the engine; one was dropped."))
 
     async def _obey(self) -> None:
         """Hand orders to the engine, beside the steps: some engines take a while to answer."""
         while True:
             while self._orders:
-                order = self._orders.popleft()
-                if isinstance(order, SamplingChange):
-                    await self._resample(order)
-                elif self._talk:
-                    await self._beside_steps(self._talk.interrupt)
-                    self._tell(Interrupted())
+                match self._orders.popleft():
+                    case SamplingChange() as change:
+                        await self._resample(change)
+                    case Typed(text) if self._talk:
+                        await self._type(self._talk, text)
+                    case Interrupt() if self._talk:
+                        await self._beside_steps(self._talk.interrupt)
+                        self._tell(Interrupted())
             self._ordered = anyio.Event()
             await self._ordered.wait()
 
@@ -352,14 +355,17 @@ class Talk:
             sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
             await self._beside_steps(self._talk.resample, sampling)
         except BadInput as error:
-            self._refuse_sampling(str(error))
+            self._tell(refusal("sampling", str(error)))
             return
         self._request = request
         self._sampling = sampling
         self._tell(sampling)
 
-    def _refuse_sampling(self, why: str) -> None:
-        self._tell(Notice("sampling_refused", f"{why} Nothing was changed."))
+    async def _type(self, talk: TalkRunner, text: str) -> None:
+        try:
+            await self._beside_steps(talk.type, text)
+        except BadInput as error:
+            self._tell(refusal("typed", str(error)))
 
     # the talk
 
@@ -370,14 +376,14 @@ class Talk:
             return self._finish(end_reasons.NO_START)
         app_state = self._app_state
         self._session_config()  # a bad request is refused before the caller waits in line
-        self._supervisor = app_state.supervisor_of(self._request)
+        self._supervisor = app_state.supervisor_of(self._request, self._policy.persona)
         self._offer_resumption()
         async with AsyncExitStack() as held:
             engine = await self._enter(held)
             may_lease = self._policy.may_lease and LeaseOffer in self._entry.events
             lease_s = talk_lease_s(engine, self._request.lease_s, may_lease)
             device = await held.enter_async_context(
-                usable_engine(app_state, engine, lease_s, self._tell_lease)
+                usable_engine(app_state, engine, lease_s, lambda token: self._tell(LeaseOffer(token)))
             )
             # once more: while the caller waited, another engine may have taken over, with other voices
             config = self._session_config()
@@ -443,9 +449,6 @@ class Talk:
         choice = self._supervisor.choice
         self._tell(Preparing(choice.name, choice.title, state.stage, state.detail, state.progress))
 
-    def _tell_lease(self, token: str) -> None:
-        self._tell(LeaseOffer(token))
-
     def _tell_place(self, place: Place) -> None:
         self._tell(Queued(place.ahead, place.wait_s))
 
@@ -471,7 +474,11 @@ class Talk:
         if self._request.voice not in ("", config.voice):
             text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
-        if text := language_warning(title, language_of(supervisor.engine), config.prompt):
+        if told := self._app_state.language_told(self._request, config):
+            self._tell(told)
+        elif not config.language and (
+            text := language_warning(title, language_of(supervisor.engine), config.prompt)
+        ):
             self._tell(Notice("other_language", text))
 
     async def _part(self) -> None:
@@ -482,11 +489,8 @@ class Talk:
         self._tokens.withdraw()
         end = self._end or end_reasons.LOST
         self._send_queue.close()
-        last: list[ToClient] = [
-            Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
-        ]
-        if end.failed:
-            last.append(Failure(end.text, end.retry_after_s))
+        said = Ended(end.reason, end.text, **vars(self._summary), retry_after_s=end.retry_after_s)
+        last: list[ToClient] = [said, *([Failure(end.text, end.retry_after_s)] if end.failed else [])]
         with anyio.move_on_after(GOODBYE_S):
             with suppress(Disconnected):
                 # a client that is lost reads nothing

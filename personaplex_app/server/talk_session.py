@@ -124,7 +124,8 @@ class TalkSession:
         logs.event(log, "a talk begins", engine=engine.name, persona=config.persona, face=self._face)
         stats = TalkStats(session.link_stats if isinstance(session, LinkedSession) else None)
         meter = self._app_state.metrics.step_meter(engine.name)
-        self._opened = TalkRunner(session, (meter, stats, record)), record
+        speak = self._app_state.typed_speech.speak
+        self._opened = TalkRunner(session, (meter, stats, record), speak=speak), record
         return self._opened
 
     def _end(self, reason: Callable[[], str]) -> None:

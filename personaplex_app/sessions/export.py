@@ -181,6 +181,7 @@ def _utterances(talk: Transcript) -> list[dict[str, Any]]:
             "end_s": round(u.end_s, 3),
             "text": u.text,
             "words": [[w.text, round(w.start_s, 3), round(w.end_s, 3)] for w in u.words],  # as on the wire
+            "typed": u.typed,
         }
         for u in talk.utterances
     ]

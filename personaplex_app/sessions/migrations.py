@@ -85,7 +85,12 @@ def _events(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_talks, _events)
+def _typed(connection: sqlite3.Connection) -> None:
+    """Whether an utterance was written."""
+    _run(connection, "ALTER TABLE utterances ADD COLUMN typed INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_talks, _events, _typed)
 
 
 def _run(connection: sqlite3.Connection, *statements: str) -> None:

@@ -13,9 +13,11 @@ import numpy as np
 
 from .. import audio
 from ..engine.contract import SampledSession, Session
+from ..engine.typing_contract import TypingSession
 from ..errors import BadInput
 from ..protocol_events import AgentText, Frame, Sampling, StepEvent
 from ..units import FRAME_S, frames_to_s
+from .typed_lines import Speak, TypedLines, nobody_speaks
 
 SPEECH_LEVEL_DB = -45.0
 # clients may send a few frames at once; a longer gap is sound that is late
@@ -36,6 +38,7 @@ class Listener(Protocol):
 class TalkRunner:
     """Steps one session by the audio that arrives, and shows what comes back to its listeners in turn.
 
+    `speak` reads a typed line to an engine that only hears.
     Units: `now` is a monotonic clock in seconds.
     """
 
@@ -44,12 +47,14 @@ class TalkRunner:
         session: Session,
         listeners: Sequence[Listener] = (),
         now: Callable[[], float] = time.monotonic,
+        speak: Speak = nobody_speaks,
     ) -> None:
         self._session = session
         self._listeners = listeners
         self._now = now
         self._reframer = audio.Reframer()
         self._fed_s: float | None = None
+        self._typed = TypedLines(speak)
         self.frames = 0
         self.user_spoke_s = now()
 
@@ -79,6 +84,18 @@ class TalkRunner:
         """Make the agent stop speaking."""
         self._session.interrupt()
 
+    def type(self, text: str) -> None:
+        """Take a typed line as the user's turn. Blocks while it is spoken into the ear of an engine that only
+        hears.
+
+        Raises: BadInput where that cannot be, or too many lines wait.
+        """
+        self.user_spoke_s = self._now()
+        if isinstance(self._session, TypingSession):
+            self._session.type(text)
+        else:
+            self._typed.add(text)
+
     def resample(self, sampling: Sampling) -> None:
         """Change how the agent is sampled from the next frame on.
 
@@ -100,6 +117,7 @@ class TalkRunner:
         return gap_frames - 1 if gap_frames > BURST_FRAMES else 0
 
     def _step(self, user: np.ndarray, missing_frames: int) -> list[StepEvent]:
+        user, captions = self._typed.mix(user, self.duration_s)
         before_s = time.perf_counter()
         step = self._session.step(user)
         step_s = time.perf_counter() - before_s
@@ -110,7 +128,7 @@ class TalkRunner:
         events: list[StepEvent] = [Frame(user, step.agent, step_s, missing_frames)]
         if step.text:
             events.append(AgentText(step.text))
-        events += step.events
+        events += (*captions, *step.events)
         for listener in self._listeners:
             # in order, so that a later listener also sees what an earlier one added
             events += listener.see(events)

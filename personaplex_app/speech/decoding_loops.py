@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 # quick speakers say five words a second
-MAX_WORDS_PER_S = 5.5
+MAX_WORDS_PER_S = 5.2
 # a phrase of so many words, so often in a row, is not said whatever the time
 _PHRASE_WORDS = 4
 _PHRASE_TIMES = 4

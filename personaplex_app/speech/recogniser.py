@@ -1,4 +1,4 @@
-"""Speech recognition by Whisper tiny.en, on a window as short as the clip allows.
+"""Speech recognition by Whisper, on a window as short as the clip allows: tiny.en, or base for Spanish.
 
 Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", for the model and for
 the thresholds that reject noise (log probability, no-speech probability, compression ratio).
@@ -57,6 +57,23 @@ _HALLUCINATIONS = frozenset(
         "the",
     )
 )
+_SPANISH_HALLUCINATIONS = frozenset(
+    (
+        "gracias",
+        "muchas gracias",
+        "gracias por ver el video",
+        "gracias por ver",
+        "subtítulos realizados por la comunidad de amaraorg",
+        "subtítulos por la comunidad de amaraorg",
+        "suscríbete",
+        "suscríbete al canal",
+        "no",
+        "sí",
+        "y",
+        "eh",
+        "ah",
+    )
+)
 _HALLUCINATION_LOG_PROB = -0.5
 _MIN_HALLUCINATION_LOG_PROB = -1.2
 
@@ -92,25 +109,37 @@ def window_frames(clip_frames: int) -> int:
 
 
 class Recogniser:
-    """Whisper tiny.en in int8 on one thread. Not thread-safe: one call at a time."""
+    """Whisper in int8 on one thread. Not thread-safe: one call at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "") -> None:
+        """Load tiny.en, or for Spanish ("es") the base model that knows many languages.
+
+        Raises: WeightsError when a package is missing or another one.
+        """
         # not at the top: these packages take a while to import, and most commands recognise nothing
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
         from tokenizers import Tokenizer
 
-        model = weights.RECOGNISER.verified()
-        self._tokens = Tokenizer.from_file(str(weights.RECOGNISER_TOKENS.verified()))
-        self._model = ctranslate2.models.Whisper(
-            str(model.parent), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1
-        )
-
+        one_thread = {"device": "cpu", "compute_type": "int8", "intra_threads": 1, "inter_threads": 1}
+        if language:
+            *parts, tokens = weights.SPANISH_RECOGNISER
+            files: dict[str, bytes] = {}
+            for part in parts:
+                # two packages hold half of the model each
+                name = part.path.removeprefix("data/").partition(".part")[0]
+                files[name] = files.get(name, b"") + part.verified().read_bytes()
+            self._model = ctranslate2.models.Whisper(f"whisper-base-{language}", files=files, **one_thread)
+        else:
+            tokens = weights.RECOGNISER_TOKENS
+            self._model = ctranslate2.models.Whisper(str(weights.RECOGNISER.verified().parent), **one_thread)
+        self._tokens = Tokenizer.from_file(str(tokens.verified()))
+        self._hallucinations = _SPANISH_HALLUCINATIONS if language else _HALLUCINATIONS
         self._storage = ctranslate2.StorageView
         self._features = FeatureExtractor()
-        start = self._tokens.token_to_id("<|startoftranscript|>")
-        self._start = [start]
-        self._prompt = [start, self._tokens.token_to_id("<|notimestamps|>")]
+        in_language = [f"<|{language}|>", "<|transcribe|>"] if language else []
+        self._start = [self._tokens.token_to_id(name) for name in ("<|startoftranscript|>", *in_language)]
+        self._prompt = [*self._start, self._tokens.token_to_id("<|notimestamps|>")]
         self._end = self._tokens.token_to_id("<|endoftext|>")
 
     def transcribe(self, samples: np.ndarray, beam: int = 1, with_words: bool = True) -> Transcript:
@@ -140,12 +169,12 @@ class Recogniser:
             again = self._decode(encoded, beam, most, no_repeat_ngram_size=_NO_REPEAT_TOKENS)
             # a decoder that must go on loops in other words: then the first text stands, without its loop
             if len(self._by_word(again.ids)) <= MAX_WORDS_PER_S * speech_s and is_believable(
-                self._text(again.ids), again.log_prob, again.no_speech
+                self._text(again.ids), again.log_prob, again.no_speech, hallucinations=self._hallucinations
             ):
                 result = again
                 ids = self._without_loops(again.ids, speech_s)
         text = self._text(ids)
-        if not is_believable(text, result.log_prob, result.no_speech):
+        if not is_believable(text, result.log_prob, result.no_speech, hallucinations=self._hallucinations):
             return Transcript("", (), result.log_prob, result.no_speech)
         words = self._words(encoded, ids, min(frames, window)) if with_words else ()
         return Transcript(text, words, result.log_prob, result.no_speech)
@@ -197,14 +226,20 @@ class Recogniser:
         return tuple(Word(text, start, max(start, end)) for text, start, end in spans if text)
 
 
-def is_believable(text: str, log_prob: float, no_speech: float, short_may_be_faint: bool = True) -> bool:
+def is_believable(
+    text: str,
+    log_prob: float,
+    no_speech: float,
+    short_may_be_faint: bool = True,
+    hallucinations: frozenset[str] = _HALLUCINATIONS,
+) -> bool:
     """Return whether Whisper's text comes from speech, and not from noise, music or a decoding loop."""
     plain = "".join(letter for letter in text.lower() if letter.isalnum() or letter == " ").strip()
     # brackets and notes describe a sound, such as "[music]"
     if not plain or text[0] in "([♪*":
         return False
     speech = short_may_be_faint and no_speech < _SURELY_SPEECH
-    if plain in _HALLUCINATIONS:
+    if plain in hallucinations:
         least = _MIN_HALLUCINATION_LOG_PROB if speech else _HALLUCINATION_LOG_PROB
         return log_prob >= least and no_speech <= _NO_SPEECH
     least = _MIN_SHORT_LOG_PROB if speech and len(plain.split()) <= _SHORT_WORDS else _MIN_LOG_PROB

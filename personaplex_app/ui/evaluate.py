@@ -65,8 +65,8 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
                     MAX_SEEDS,
                     1,
                     step=1,
-                    label="Takes",
-                    info="Each take has another seed and another user.",
+                    label="Repetitions",
+                    info="Each has another user's voice and other random choices.",
                     elem_id="evaluate-seeds",
                 )
                 dnsmos = gr.Checkbox(
@@ -77,7 +77,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
             stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
         state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
         with gr.Accordion(
-            "Score somebody's outputs",
+            "Score recordings that were made elsewhere",
             open=False,
             elem_id="evaluate-others",
             elem_classes=["gradio-ink", "gradio-fold"],

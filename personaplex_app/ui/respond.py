@@ -22,7 +22,8 @@ from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation.answer_clip import LEAD_S, TAIL_S, cut
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
-from ..protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS, ChatRequest, parse_start
+from ..protocol import SAMPLING_LIMITS, ChatRequest, parse_start
+from ..protocol_fields import MAX_PROMPT_CHARS
 from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress
@@ -89,8 +90,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     MAX_ROOM_S,
                     USUAL_ROOM_S,
                     step=1,
-                    label="Room to answer, in seconds",
-                    info="Silence after your recording: the agent answers in it.",
+                    label="Silence to answer in, in seconds",
+                    info="Comes after your recording; the agent answers in it.",
                     elem_id="respond-room",
                 )
             with gr.Column(min_width=300):
@@ -118,7 +119,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
                     elem_id="respond-prompt",
                 )
                 with gr.Accordion(
-                    "Advanced: sampling and seed",
+                    "Advanced: chance in its answers",
                     open=False,
                     elem_id="respond-sampling",
                     elem_classes=["gradio-ink", "gradio-fold"],
@@ -212,8 +213,10 @@ class _RespondTab:
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
-        # not the page's queue, in which one address could take every place
-        self._line = Admission(AT_ONCE, MAX_CLIP_S + MAX_ROOM_S)
+        # not the page's queue, in which one address could take every place; more than are rendered and the
+        # next would only hold their recordings in memory
+        at_once = min(AT_ONCE, app_state.settings.slots + 1)
+        self._line = Admission(at_once, MAX_CLIP_S + MAX_ROOM_S)
         known = {persona.name for persona in app_state.personas}
         scenarios = {each.name: each for each in load_scenarios() if each.persona in known}
         self.examples = [scenarios[name] for name in EXAMPLES if name in scenarios]
@@ -377,8 +380,9 @@ class _RespondTab:
         self, supervisor: EngineSupervisor, ask: Ask, asker: Asker
     ) -> AsyncGenerator[Update, None]:
         working = partial(_working, secrets.token_hex(4))
-        if self._line.used == AT_ONCE:
-            yield working(text="Others are being answered; your recording waits in line.")
+        if self._line.used == self._line.total:
+            text = f"{self._line.total} recordings are answered at once here; yours waits in line."
+            yield working(text=text)
         async with (
             self._line.slot(lambda place: asker.check(), caller=asker.caller),
             aclosing(self._render(supervisor, ask, asker, working)) as steps,

@@ -16,14 +16,13 @@ from pathlib import Path
 import httpx
 
 from .patience import PATIENCE_S, until
-
-ROOT = Path(__file__).parents[2]
+from .warm_start import ROOT, Forked
 
 
 @dataclass(frozen=True)
 class AppProcess:
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen | Forked
     log: Path
     client: httpx.Client
 
@@ -60,22 +59,28 @@ def app_process(
 ) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`.
 
-    `module` is run instead of `personaplex_app`.
+    `module` is run instead of `personaplex_app`. Without it, and with no environment but the program's own,
+    the app is forked from a process that has imported the program.
     """
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
-    command = [sys.executable, "-m", module, "serve"]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    arguments = ["serve", *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())]
     log = folder / f"serve-{flags['port']}.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERSONAPLEX_")}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**clean, **(env or {})},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+    log.touch()
+    environment = {**clean, **(env or {})}
+    process: subprocess.Popen | Forked
+    if module == "personaplex_app" and all(name.startswith("PERSONAPLEX_") for name in env or {}):
+        process = Forked(arguments, log, environment)
+    else:
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
     try:
 
         def ready() -> re.Match[str] | None:

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 
 import pytest
 
-# those whose files take longest come first
+from .warm_start import Forked
+
+# from the longest to the shortest
 KINDS = ("soak", "browser", "process", "slow", "gpu", "unit")
 UNIT_CPU_S = 2.0
 STARTS_PROCESS = (
@@ -48,9 +50,24 @@ def kind_of(item: pytest.Item) -> str:
     return next(marker.name for marker in item.iter_markers() if marker.name in KINDS)
 
 
-def longest_first(item: pytest.Item) -> int:
-    """Order tests so that files which take long come first, and stay as they were otherwise."""
-    return KINDS.index(kind_of(item))
+def in_turn(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Order tests so that files which wait and files which compute take turns, and short ones come last.
+
+    A file is of its tests' longest kind; the order within it stays.
+    """
+    kinds: dict[str, str] = {}
+    for item in items:
+        file, kind = item.nodeid.partition("::")[0], kind_of(item)
+        kinds[file] = min(kinds.get(file, kind), kind, key=KINDS.index)
+    files: dict[str, list[str]] = defaultdict(list)
+    for file, kind in kinds.items():
+        files[kind].append(file)
+    place = {
+        file: (kind == "unit", number / len(same))
+        for kind, same in files.items()
+        for number, file in enumerate(same)
+    }
+    return sorted(items, key=lambda item: place[item.nodeid.partition("::")[0]])
 
 
 def unasked_soak(items: list[pytest.Item], expression: str) -> list[pytest.Item]:
@@ -96,9 +113,9 @@ class Guard:
 
 
 def cpu_s() -> float:
-    """Return the CPU time that this process and those it has waited for have used."""
+    """Return the CPU time that this process and those that ended under it have used."""
     usages = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + Forked.spent_s
 
 
 def spent(reports: Iterable[object]) -> Iterator[str]:

@@ -9,7 +9,10 @@ from ...speech.figures.number_words import digits
 from ..facts import Fact
 from ..lexicon import WEEK, days_in
 from ..memory import given_name
+from ..numbers import word_list
+from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
+from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
 from .state import Booking
 from .turn import Turn
@@ -32,10 +35,27 @@ _START = re.compile(
     r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
     r"|reservation) for\b"
 )
-_OFFERS = re.compile(
-    r"(?i)\b(?:appointments?|bookings?|reservations?|tables?|visits?|booked|by appointment|rooms?|lessons?"
-    r"|tours?|check-?in|restaurant|hotel|clinic|dentist|doctor|salon|hairdresser|barber|spa|rental)\b"
+# who comes at a time that they name books, too
+_COMING = re.compile(
+    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|i (?:would like|want|need) to"
+    r" (?:come|bring|drop)"
+    r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
+    r"|bring|drop|be there))\b"
 )
+_NO_BOOKINGS = re.compile(
+    r"(?i)\b(?:walk-ins only|(?:no|without) (?:appointments?|bookings?|reservations?)(?! (?:needed"
+    r"|necessary))"
+    r"|(?:cannot|can't|do not|don't) (?:take|book|make) (?:any )?(?:appointments?|bookings?|reservations?))"
+)
+_OLD = re.compile(
+    r"\b(?:cancel|move|change|reschedule|postpone|shift)\b.*\b(?:my|our|the) (?:appointment|booking"
+    r"|reservation"
+    r"|table|lesson|visit)\b"
+)
+# what somebody who only names a time may come for
+_OWN_WHATS = ("table", "appointment", "visit", "lesson")
+_BOOK = re.compile(r"(?i)\b(?:appointments?|bookings?|reservations?|lessons?|rental|salon|hairdresser)\b")
+_PRICE = re.compile(r"\bhow much\b|\bcosts?\b|\bwhat (?:is|would be) the price\b|\bprice\b")
 _FOR_PEOPLE = frozenset(
     ("table", "reservation", "room", "seats", "seat", "tour", "tickets", "ticket", "court")
 )
@@ -51,7 +71,7 @@ _TIME = re.compile(
     r"|\d{1,2}:\d\d)(?!\w)"
     r"|\b(?:at|around|about|make it|make that|to|it is|say) (?P<bare>\d{1,2}(?: \d\d)?)(?! (?:people|persons"
     r"|guests|of us|adults|dollars|or|street|road|\w+ (?:street|road)))\b"
-    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|in the (?:morning|afternoon"
+    r"|\b(?P<word>noon|midday|half past \d{1,2}|quarter (?:past|to) \d{1,2}|(?:in the )?(?:morning|afternoon"
     r"|evening))\b"
 )
 _PEOPLE = re.compile(
@@ -71,7 +91,8 @@ _ASKS = re.compile(
 )
 _CANCEL = re.compile(
     r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
-    r"|^(?:forget it|never ?mind|cancel)$"
+    r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
+    r" thoughts?)\b"
 )
 _READ = re.compile(
     r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
@@ -90,18 +111,23 @@ _ASK = {
     "contact": "And a phone number, in case something comes up?",
 }
 _BARE_CHANGE = re.compile(
-    r"^(?:no |actually |sorry |oh |wait |[, ])*(?:make (?:it|that)|change (?:it|that) to"
+    r"^(?:no |actually |sorry |oh |wait |hmm+ |better |let us |[, ])*(?:make (?:it|that)|change (?:it"
+    r"|that) to"
     r"|rather)? ?(\d{1,2})(?: instead| rather| please| actually)*$"
 )
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
+_NO_NAMES = frozenset(word_list("no why stop with without for at the a an and to in on my i it not"))
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
 
 
 class Bookings:
     """Takes bookings for a role whose notes speak of any."""
 
-    def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...]) -> None:
-        self._offered = style == "service" and _OFFERS.search(prompt) is not None
+    def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...], items: tuple[Item, ...]) -> None:
+        self._offered = style == "service" and _NO_BOOKINGS.search(prompt) is None
+        self._items = items
+        # where nothing is said of a book, what has a price is ordered
+        self._has_book = _BOOK.search(prompt) is not None
         self._opening = tuple(
             fact
             for fact in facts
@@ -121,6 +147,12 @@ class Bookings:
             return reply(f"All right, the {booking.what} is cancelled. Is there anything else?")
         if turn.search(_READ):
             return reply(f"I have {_read(booking)}.", True)
+        if _PRICE.search(turn.plain) and (named := mentions(self._items, booking.what)):
+            item = self._items[named[0].item]
+            return reply(
+                f"The {item.name.lower()} is {amount(item.cents, item.currency)} {item.rest}".strip() + ".",
+                True,
+            )
         if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
             return None
         missing = _missing(booking)
@@ -139,27 +171,47 @@ class Bookings:
         return self._next(filled, talk)
 
     def _begun(self, turn: Turn, talk: Talk) -> Reply | None:
-        found = turn.search(_START)
-        if (
-            not self._offered
-            or not found
-            or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask)
-        ):
+        if not self._offered or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
             return None
         if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
             return None
-        what = (
-            found["what"]
-            or found["sure"]
-            or found["bare"]
-            or (self._things[0] if self._things else "booking")
+        if _OLD.search(turn.plain):
+            return reply(
+                "I can't look into the book from here, but I take it down. In what name is it, and"
+                " for which day?"
+            )
+        found = turn.search(_START)
+        empty = Booking("")
+        timed = self._filled(empty, turn) != empty
+        alone = (
+            timed
+            and turn.words <= 5
+            and not turn.question
+            and not talk.state.order.lines
+            and self._is_time(turn)
         )
-        what = {
-            "reservation": "table" if "table" in self._things else "booking",
-            "ticket": "tickets",
-            "seat": "seats",
-        }.get(what, what)
-        return self._next(self._filled(Booking(what, name=talk.memory.user_name), turn), talk)
+        coming = timed and (turn.search(_COMING) or (self._has_book and mentions(self._items, turn.text)))
+        if not found and not alone and not coming:
+            return None
+        booking = Booking(self._thing(found, turn), name=talk.memory.user_name)
+        return self._next(self._filled(booking, turn), talk)
+
+    def _is_time(self, turn: Turn) -> bool:
+        """Return whether a turn says a day or a time and hardly more."""
+        text = with_digits(turn.plain)
+        return bool(_DAY.search(text)) and len(_TIME.sub("", _DAY.sub("", text)).split()) <= 1
+
+    def _thing(self, found: re.Match[str] | None, turn: Turn) -> str:
+        """Return what is booked, by its name on the price list where it is there."""
+        what = found and (found["what"] or found["sure"] or found["bare"])
+        what = what or next((each for each in self._things if each in _OWN_WHATS), "booking")
+        table = "table" if "table" in self._things else "booking"
+        what = {"reservation": table, "ticket": "tickets", "seat": "seats"}.get(what, what)
+        named = mentions(self._items, turn.text)
+        item = lower_first(self._items[named[0].item].name) if named else ""
+        if not item or item == what:
+            return what
+        return item if what in item.split() else f"{item} {what}"
 
     def _either(self, booking: Booking, turn: Turn, talk: Talk) -> Reply | None:
         """Ask whether a bare number changes the people or the time; take the answer to that."""
@@ -171,7 +223,7 @@ class Bookings:
             if re.search(r"\b(?:time|o'clock|at|later|earlier|hour)\b", text):
                 return self._next(replace(booking, time=number), talk)
         bare = _BARE_CHANGE.search(text)
-        if bare and booking.people and booking.time and booking.what in _FOR_PEOPLE:
+        if bare and booking.people and booking.time and _has_people(booking):
             talk.note(booking=replace(booking, asked=f"either {bare[1]}"))
             return reply(f"Do you mean {bare[1]} people, or at {bare[1]} o'clock?", True)
         return None
@@ -209,12 +261,12 @@ class Bookings:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
             text = text.replace(contact[0], " ")
         # "eight, not seven": what is refused must not be read
-        text = re.sub(r",? (?:and )?not (?:at |on |for )?[\w: ]+$", "", text)
+        text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
         if day := _DAY.search(text):
             said = day["near"] or day["date"] or f"{day['week'] or ''}{day['day'].capitalize()}"
             booking = replace(booking, day=said.removeprefix("the ") if "day" not in said else said)
             text = text.replace(day[0], " ", 1)
-        people = _PEOPLE.search(text) if booking.what in _FOR_PEOPLE else None
+        people = _PEOPLE.search(text) if _has_people(booking) else None
         if people:
             booking = replace(booking, people=people["n"] or people["n2"] or "1")
             text = text.replace(people[0], " ", 1)
@@ -222,7 +274,7 @@ class Bookings:
             booking = replace(booking, time=time)
         elif (
             booking.asked == "people"
-            and booking.what in _FOR_PEOPLE
+            and _has_people(booking)
             and not people
             and (n := re.search(r"\b\d{1,2}\b", text))
         ):
@@ -245,7 +297,7 @@ class Bookings:
             booking.asked == "name"
             and _SMALL_NAME.match(bare)
             and not _YES.match(bare.lower())
-            and bare.lower() not in ("no", "why", "stop")
+            and bare.split()[0].lower() not in _NO_NAMES
         ):
             return replace(booking, name=bare.title())
         if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
@@ -268,19 +320,27 @@ def _time_in(text: str, booking: Booking) -> str:
         and booking.time
         and (
             lone := re.search(
-                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually"
+                r"\b(?:make (?:it|that)|change (?:it|that|the time) to|rather|actually|do|say|have"
                 r"|no) (?:at )?(\d{1,2})\b",
                 text,
             )
         )
     ):
         said = lone[1]
+    if said in ("morning", "afternoon", "evening"):
+        said = f"in the {said}"
     return re.sub(r"(?<=\d) (?=\d\d\b)", ":", said.replace(".", "").replace(" o'clock", ""))
+
+
+def _has_people(booking: Booking) -> bool:
+    return not _FOR_PEOPLE.isdisjoint(booking.what.split())
 
 
 def _missing(booking: Booking) -> str:
     """Return the first field that is not known, "" when nothing is missing."""
-    fields = [key for key in _ASK if key != "people" or booking.what in _FOR_PEOPLE]
+    needless = {"time"} if "room" in booking.what.split() else set()
+    needless |= set() if _has_people(booking) else {"people"}
+    fields = [key for key in _ASK if key not in needless]
     return next((key for key in fields if not getattr(booking, key)), "")
 
 
@@ -290,7 +350,7 @@ def _read(booking: Booking) -> str:
         if not booking.what.endswith("s")
         else booking.what
     ]
-    if booking.people and booking.what in _FOR_PEOPLE:
+    if booking.people and _has_people(booking):
         parts.append(f"for {booking.people}" + (" people" if booking.people != "1" else " person"))
     if booking.day:
         parts.append(

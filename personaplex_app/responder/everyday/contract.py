@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from ...speech.spoken_form import speakable
 from ..dialogue import take_turns
@@ -14,6 +16,7 @@ from ..facts import Brief
 from ..memory import Memory, Sentence
 from ..numbers import figures
 from ..retrieval import Index
+from ..sentence_encoder import SentenceEncoder
 from ..sentences import split_sentences
 from .state import EverydayState
 from .turn import Turn
@@ -35,12 +38,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Role:
-    """The role that the layer stands above. `seed` is what this talk's chance is drawn from."""
+    """The role that the layer stands above. `seed` is what this talk's chance is drawn from.
+
+    The talk `began` at that time.
+    """
 
     brief: Brief
     index: Index
     style: str
     seed: int
+    began: datetime
 
 
 @dataclass
@@ -51,6 +58,7 @@ class Talk:
     memory: Memory
     slot: Callable[[str], str | None]
     clock: Clock
+    encoder: SentenceEncoder | None = None
 
     @property
     def state(self) -> EverydayState:
@@ -71,6 +79,15 @@ class Talk:
             )
             or ""
         )
+
+    def likeness(self, text: str, others: Sequence[str]) -> np.ndarray:
+        """Return how alike a text and others are in meaning, -1 to 1; all 0 without an encoder.
+
+        Shapes: float [N].
+        """
+        if not self.encoder or not others:
+            return np.zeros(len(others))
+        return self.encoder.encode(others) @ self.encoder.encode([text])[0]
 
     def chance(self) -> random.Random:
         """Return the talk's next source of chance; a draft that is not played uses up nothing."""

@@ -1,67 +1,42 @@
-"""Talking about the talk itself: rephrase, shorten, sum up, do again, correct what was noted."""
+"""Talking about the talk itself: repeat, rephrase, shorten, sum up, say why, do again."""
 
 from __future__ import annotations
 
 import re
 
-from ..numbers import word_list
+from ..lexicon import WEEK
+from ..memory import Sentence
 from ..phrasing import lower_first, second_person
-from .contract import Reply, Talk, listed, reply
+from .contract import Reply, Skill, Talk, listed, reply
+from .statements import apologise
 from .turn import Turn
 
-_REPHRASE = re.compile(
-    r"\b(?:rephrase|reword|paraphrase|in other words|put (?:it|that) (?:differently|another way"
-    r"|in simpler words|more simply)"
-    r"|say (?:it|that) (?:differently|another way|in other words|in simpler words|more simply)|explain (?:it"
-    r"|that|this) (?:differently|again|more simply|in simple words)"
-    r"|what do you mean|what does that mean|what is that supposed to mean|i (?:do not|did not) (?:understand"
-    r"|get (?:it|that|you)|follow)|simpler(?: please)?$|make it simpler|i am confused|too complicated)\b"
-)
-_SHORTER = re.compile(
-    r"^(?:make (?:it|that)|keep (?:it|that)|say (?:it|that)|be|a (?:bit|little)|give me (?:it )?"
-    r"|put it)? ?(?:a (?:bit|little) )?(?:shorter|short|briefer|brief|more briefly|in short|the short version"
-    r"|in (?:a|one) (?:few words|word|sentence))(?: version)?$"
-    r"|^(?:long story short|cut it short|get to the point|too long|that (?:is|was) too (?:long|much)(?: text"
-    r"| information)?|in a nutshell|you talk too much|less words|fewer words)$"
-)
-_SUMMARY = re.compile(
-    r"\b(?:sum (?:it |that |this |everything )?up|summari[sz]e|summary|recap|(?:go|run) (?:over"
-    r"|through) (?:it|everything|that) again)\b"
-    r"|\bwhat (?:have|did) we (?:talk|talked|discuss|discussed|say|said|agree|agreed|cover|covered)\b"
-    r"|\bwhat (?:do|did) you (?:know|remember|note|noted|write down|have) (?:about me|so far|down|of me"
-    r"|of what i said)\b"
-    r"|\bwhat (?:is|was) (?:on )?my (?:plan|list|notes|schedule|day)(?: now| so far| again| look like)?$"
-    r"|^(?:read|say) (?:me )?(?:my|the) (?:plan|list|notes)(?: back)?|\bwhat have i told you\b|\bread (?:it"
-    r"|that|everything) back\b"
-)
 _AGAIN = re.compile(
     r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip"
     r"|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?"
     r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
 )
-# "eleven, not ten", but not "I do not like it"
-_NO_VERB = "".join(
-    rf"(?<!\b{verb})" for verb in word_list("do does is am are has have was did will would should could")
+_AGAIN_SOON = re.compile(
+    r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until"
+    r"|till)\b(?: to you| again)?"
+    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next"
+    rf" (?:week|time|month)"
+    r"|at the weekend|in a (?:bit|while))\b"
 )
-_SWAP = re.compile(
-    r"^(?:i (?:mean|meant|said|say) |make (?:it|that) |it is |that is |at |on |for )?(?:at |on |for )?"
-    rf"(?P<right>[\w:' -]{{1,40}}?)(?:,| and|{_NO_VERB}) not (?:at |on |for )?"
-    r"(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
+_NIGHT = re.compile(
+    r"\b(?:good ?night|night night|sleep well|(?:go(?:ing)? to|off to|to) (?:bed|sleep)|get some sleep)\b"
 )
-_SWAP_BACK = re.compile(
-    r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) |at |on "
-    r"|for )?(?P<right>[\w:' -]{1,40})$"
+_WISH = re.compile(
+    r"\bwish me (?:a )?(?P<wish>[\w ]+?)$"
+    r"|\bsay (?P<what>hi|hello|happy birthday|good night) to my (?P<whom>[\w ]+?)$"
 )
 # statements about the talk itself, which are nothing to sum up
-_ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean|you love)\b")
-_WHY = re.compile(r"^(?:why|why(?: is that| so| not| do you ask(?: that)?)|how come|for what reason)$")
+_ABOUT_US = re.compile(r"(?i)\b(?:I|me|you (?:don't|do not) (?:know|understand)|you mean)\b")
 _TWO = re.compile(
     r"\b(?:decide|choose|choosing|deciding|torn|choice|pick|hesitating) between (?P<one>[\w' ]{2,40}?) (?:and"
     r"|or) (?P<two>[\w' ]{2,40})$"
     r"|^should i (?P<do>[\w' ]{2,40}?),? or (?:should i )?(?P<other>[\w' ]{2,40})$"
 )
-# roles in which "why?" is said to the part that is played
-_PLAYED = frozenset(("angry", "demo", "mission", "service", "briefing", "lesson"))
 # a plainer word for a word of the notes
 _PLAINER = (
     (r"\bcosts\b", "comes to"),
@@ -84,32 +59,115 @@ _PLAINER = (
 )
 
 
-def control(turn: Turn, talk: Talk) -> Reply | None:
-    """Rephrase, shorten or sum up."""
-    if turn.words <= 10 and turn.search(_REPHRASE):
-        return _rephrased(talk)
-    if turn.search(_SHORTER):
-        said = _statements_of(talk)
-        return (
-            reply(f"In short: {lower_first(_shortened(said[0]))}")
-            if said
-            else reply("Gladly. What shall I answer?")
-        )
-    if turn.search(_WHY):
-        return _why(talk)
-    if found := turn.search(_TWO):
-        return _weighed(found, talk)
-    if turn.words <= 14 and turn.search(_SUMMARY):
-        return _summary(talk)
-    return None
+def weigh(turn: Turn, talk: Talk) -> Reply | None:
+    """Weigh two things that the user names in one sentence."""
+    found = turn.search(_TWO)
+    return _weighed(found, talk) if found else None
 
 
-def _why(talk: Talk) -> Reply | None:
-    """Say why the last question was asked; a fact has no reason but what the notes say."""
-    last = [each.text for each in talk.memory.last_reply]
-    if talk.role.style in _PLAYED or not last or not last[-1].endswith("?"):
+def _repeat(_: Turn, talk: Talk) -> Reply | None:
+    last = _told(talk)
+    if not last:
+        return reply("I haven't said anything yet. How can I help?")
+    return Reply(tuple(last))
+
+
+def _told(talk: Talk) -> list[Sentence]:
+    """Return the last reply without what the character put before it."""
+    last = talk.memory.last_reply
+    return last[1:] if len(last) > 1 and last[0].opener else last
+
+
+def _shorter(_: Turn, talk: Talk) -> Reply | None:
+    said = _statements_of(talk)
+    if not said:
+        return reply("Gladly. What shall I answer?")
+    return reply(f"In short: {lower_first(_shortened(said[0]))}")
+
+
+def _longer(_: Turn, talk: Talk) -> Reply | None:
+    lines = ("Gladly. {next_fact}", "That's all I know about it. What in particular would you like to know?")
+    return reply(talk.line("longer", lines))
+
+
+def _asked(_: Turn, talk: Talk) -> Reply | None:
+    lines = ("You asked me: {asked_before}.", "Your last question was: {asked_before}.")
+    nothing = ("You haven't asked me anything yet. What would you like to know?",)
+    return reply(talk.line("asked", lines) or talk.line("asked.nothing", nothing))
+
+
+def _asked_first(_: Turn, talk: Talk) -> Reply | None:
+    questions = talk.memory.questions
+    if not questions:
+        return reply("You haven't asked me anything yet. What would you like to know?")
+    return reply(f"The first thing you asked me was: {_question(questions[0])}.")
+
+
+def _said(_: Turn, talk: Talk) -> Reply | None:
+    said = " ".join(each.text for each in _told(talk))
+    return reply(f"I said: {said}" if said else "I haven't said anything yet. How can I help?")
+
+
+def _duration(_: Turn, talk: Talk) -> Reply | None:
+    minutes = round((talk.clock() - talk.role.began).total_seconds() / 60)
+    if not minutes:
+        return reply("Less than a minute so far, so we have only just begun.")
+    return reply(f"About {minutes} {'minute' if minutes == 1 else 'minutes'} so far.", True)
+
+
+def _understood(_: Turn, talk: Talk) -> Reply | None:
+    if not talk.memory.statements:
+        return reply("I think so. Tell me if I get something wrong.")
+    return reply(f"I think so: {lower_first(talk.memory.statements[-1])}. Did I get that right?")
+
+
+def _how_many(_: Turn, talk: Talk) -> Reply | None:
+    count = len(talk.memory.questions)
+    return reply(f"{count or 'None'} so far, as far as I noted them.".capitalize(), True)
+
+
+def _told_name(_: Turn, talk: Talk) -> Reply | None:
+    name = talk.memory.user_name
+    return reply(f"Yes, you are {name}." if name else "Not yet, as far as I remember. What is your name?")
+
+
+def _note_it(_: Turn, talk: Talk) -> Reply | None:
+    if not talk.memory.statements:
+        return reply("Gladly, for as long as we talk. What shall I note?")
+    return reply(f"Noted, for as long as we talk: {lower_first(talk.memory.statements[-1])}.")
+
+
+def _wish(turn: Turn, talk: Talk) -> Reply | None:
+    """Say what the user wants to be wished, or greet whom they name."""
+    found = turn.search(_WISH)
+    if not found:
         return None
-    return reply(talk.line("why", ("I ask so that I understand what matters to you. {last}",), last=last[-1]))
+    if found["whom"]:
+        return reply(f"{found['what'].capitalize()} to your {found['whom']}, with all my heart!")
+    return reply(
+        f"{found['wish'].capitalize()} to you{talk.memory.user_name and ', '}{talk.memory.user_name}!"
+    )
+
+
+def _story(_: Turn, talk: Talk) -> Reply | None:
+    return reply(talk.slot("story") or "")
+
+
+def _why(turn: Turn, talk: Talk) -> Reply | None:
+    """Say why the last reply was said."""
+    last = [each.text for each in _told(talk)]
+    if not last:
+        return None
+    if last[-1].endswith("?") and not re.search(r"\b(?:know|say|said|sure|tell|telling)\b", turn.bare):
+        lines = ("I ask so that I understand what matters to you. {last}",)
+        return reply(talk.line("why", lines, last=last[-1]))
+    facts = any(each.facts for each in talk.memory.last_reply)
+    if facts and talk.memory.questions:
+        question = _question(talk.memory.questions[-1])
+        return reply(f"Because you asked me: {question}. What I said is what my notes say about it.")
+    if facts:
+        return reply("Because that is what my notes say, and it seemed to be about what you said.")
+    return reply("Because it seemed to fit what you said. If it didn't, tell me what you meant.")
 
 
 def _weighed(found: re.Match[str], talk: Talk) -> Reply | None:
@@ -130,12 +188,12 @@ def _weighed(found: re.Match[str], talk: Talk) -> Reply | None:
 
 def _statements_of(talk: Talk) -> list[str]:
     """Return the sentences of the last reply that say something: no questions, no leads."""
-    last = [each.text for each in talk.memory.last_reply]
+    last = [each.text for each in _told(talk)]
     lead = re.compile(r"^(?:I'm not sure my notes|This may not be|As I said,|In other words|In short)")
     return [text for text in last if not text.endswith("?") and not lead.match(text)] or last
 
 
-def _rephrased(talk: Talk) -> Reply | None:
+def _rephrased(_: Turn, talk: Talk) -> Reply | None:
     said = _statements_of(talk)[:3]
     if not said:
         return reply("I haven't said anything yet. How can I help?")
@@ -152,7 +210,7 @@ def _shortened(text: str) -> str:
     )
 
 
-def _summary(talk: Talk) -> Reply | None:
+def _summary(_: Turn, talk: Talk) -> Reply | None:
     memory = talk.memory
     parts = []
     if memory.user_name:
@@ -161,14 +219,15 @@ def _summary(talk: Talk) -> Reply | None:
     told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
         parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
-    questions = [
-        re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", q).rstrip(" ?.!") for q in memory.questions[-3:]
-    ]
-    if questions and not told:
-        parts.append(f"You asked me: {listed([lower_first(q) for q in questions])}.")
+    if memory.questions and len(told) < 2:
+        parts.append(f"You asked me: {listed([_question(each) for each in memory.questions[-3:]])}.")
     return reply(
         f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet."
     )
+
+
+def _question(text: str) -> str:
+    return lower_first(re.sub(r"(?i)^(?:and|so|but|ok|okay|well),? ", "", text).rstrip(" ?.!"))
 
 
 def repeats(turn: Turn, talk: Talk) -> str:
@@ -176,16 +235,43 @@ def repeats(turn: Turn, talk: Talk) -> str:
     return talk.state.repeatable if turn.search(_AGAIN) else ""
 
 
-def correct(turn: Turn, talk: Talk) -> Reply | None:
-    """Change a statement that was noted: "eleven, not ten"."""
-    found = next((m for p in (_SWAP, _SWAP_BACK) for f in turn.forms if (m := p.match(f))), None)
-    if not found or turn.question:
+def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
+    """Part from the user by their name, with their own "see you on Friday" or "good night"."""
+    # in a lesson it may be the phrase that is practised
+    last = " ".join(each.text for each in talk.memory.last_reply).lower()
+    if talk.role.style == "language" and turn.bare in last:
         return None
-    statements = talk.memory.statements
-    for k in range(len(statements) - 1, -1, -1):
-        changed, count = re.subn(rf"(?i)\b{re.escape(found['wrong'])}\b", found["right"], statements[k])
-        if count:
-            talk.memory.statements = [*statements[:k], changed, *statements[k + 1 :]]
-            return reply(f"All right, I've changed that: {lower_first(changed)}.")
-    said = second_person(f"{found['right']}, not {found['wrong']}")
-    return reply(f"Understood: {said}.")
+    name = talk.memory.user_name and f", {talk.memory.user_name}"
+    if found := turn.search(_AGAIN_SOON):
+        return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
+    if turn.search(_NIGHT):
+        return reply(f"Good night{name}, and sleep well.")
+    lines = (
+        "Goodbye{name}. It was nice talking with you.",
+        "Take care{name}. Goodbye.",
+        "Bye{name}, all the best.",
+    )
+    return reply(talk.line("goodbye", tuple(line.replace("{name}", name) for line in lines)))
+
+
+# what an intent may do in place of saying a line
+ABOUT_THE_TALK: dict[str, Skill] = {
+    "repeat": _repeat,
+    "rephrase": _rephrased,
+    "shorter": _shorter,
+    "longer": _longer,
+    "asked": _asked,
+    "asked_first": _asked_first,
+    "said": _said,
+    "how_many": _how_many,
+    "told_name": _told_name,
+    "why_said": _why,
+    "duration": _duration,
+    "summary": _summary,
+    "understood": _understood,
+    "note_it": _note_it,
+    "wish": _wish,
+    "story": _story,
+    "goodbye": _goodbye,
+    "problem": apologise,
+}

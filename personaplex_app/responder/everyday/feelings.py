@@ -9,18 +9,22 @@ from pathlib import Path
 
 from ...yaml_fields import load_yaml
 from .contract import Reply, Talk, reply
+from .statements import reflected
 from .turn import Turn
 
 FEELINGS_FILE = Path(__file__).with_name("feelings.yaml")
 MAX_FOLLOWED_TURNS = 3
 # roles that a practice partner or a machine plays: what is said to them is said to the part
-UNFEELING_STYLES = frozenset(("angry", "demo", "sales", "interview", "mission", "language", "story"))
+UNFEELING_STYLES = frozenset(("angry", "demo", "sales", "interview", "mission"))
 # an anger that is about the company's own service is a complaint, which the role answers
 _COMPLAINT = re.compile(
     r"\b(?:order|delivery|parcel|package|bin|refund|bill|invoice|service|product|machine|appointment"
     r"|you (?:missed|lost|forgot|sent"
     r"|promised)|(?:with|at) you(?: people| guys)?$|you people|your (?:company|service|driver|people|shop))\b"
 )
+_TALE = re.compile(r"\b(?:story|stories|tale|joke|book|film|movie|novel|poem)\b")
+# what the user said is said back where it is as short as this
+_SAID_WORDS = 12
 _REFERS = re.compile(
     r"\b(?:he|she|it|they|him|her|them|his|their|that|this|there|because|since|still|alone"
     r"|hard)\b"
@@ -80,14 +84,12 @@ class Feelings:
         """Answer the feeling of that name."""
         return self._taken_up(next((f for f in self._feelings if f.name == name), None), turn, talk)
 
-    @property
-    def examples(self) -> list[tuple[str, tuple[str, ...]]]:
-        """The feelings' names with their example sentences."""
-        return [(f.name, f.examples) for f in self._feelings]
-
     def _taken_up(self, feeling: Feeling | None, turn: Turn, talk: Talk) -> Reply | None:
         style = talk.role.style
         if feeling is None or (style in UNFEELING_STYLES and feeling.name != "crisis"):
+            return None
+        # "a story about a dog that died" is no grief
+        if _TALE.search(turn.plain) and feeling.name != "crisis":
             return None
         serving = style in ("service", "briefing")
         if serving and (
@@ -100,7 +102,10 @@ class Feelings:
         again = talk.state.feeling == feeling.name
         talk.note(feeling=feeling.name, feeling_turns=0)
         lines, key = (feeling.follow, "follow") if again else (feeling.say, "say")
-        return reply(talk.line(f"feeling.{feeling.name}.{key}", lines))
+        said = reflected(turn, _SAID_WORDS)
+        own = said if said.startswith(("you ", "you're ", "you've ", "your ")) else ""
+        filled = {"said": own, "Said": own[:1].upper() + own[1:]}
+        return reply(talk.line(f"feeling.{feeling.name}.{key}", lines, **filled))
 
     def follow(self, turn: Turn, talk: Talk) -> Reply | None:
         """Stay with the feeling of the turn before, where this one goes on telling about it."""
@@ -108,8 +113,8 @@ class Feelings:
         feeling = next((f for f in self._feelings if f.name == state.feeling), None)
         if feeling is None or turn.question or state.feeling_turns >= MAX_FOLLOWED_TURNS:
             return None
-        # later turns stay with it only where they refer back
-        if state.feeling_turns and not (_REFERS.search(turn.bare) or turn.words <= 4):
+        # a turn stays with it only where it refers back
+        if not (_REFERS.search(turn.bare) or turn.words <= 4):
             return None
         talk.note(feeling_turns=state.feeling_turns + 1)
         if _YES.match(turn.bare):

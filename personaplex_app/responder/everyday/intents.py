@@ -10,6 +10,8 @@ from pathlib import Path
 from ...errors import SettingsError, shorten
 from ...yaml_fields import load_yaml
 from .contract import Reply, Talk, reply
+from .control import ABOUT_THE_TALK
+from .statements import reflected
 from .turn import Turn
 
 INTENTS_FILE = Path(__file__).with_name("intents.yaml")
@@ -21,20 +23,22 @@ PACE_MAX = 1.4
 
 @dataclass(frozen=True)
 class Intent:
-    """One thing that people say. `also` are sentences that mean it in words
-    no pattern knows; `pace` is the wish for another pace, "" for none."""
+    """One thing that people say. `pace` is the wish for another pace, "" for none.
+
+    `do` names the function of control.py that answers it in place of the lines.
+    """
 
     name: str
     when: tuple[re.Pattern[str], ...]
     say: tuple[str, ...]
     otherwise: tuple[str, ...]
     examples: tuple[str, ...]
-    also: tuple[str, ...]
     lacks: re.Pattern[str] | None
     max_words: int
     not_in: frozenset[str]
     repeatable: bool
     pace: str
+    do: str
 
     def meets(self, turn: Turn, style: str) -> bool:
         """Return whether the turn says this, to a role of that style."""
@@ -62,15 +66,15 @@ def load_intents(path: Path = INTENTS_FILE) -> tuple[Intent, ...]:
             Intent(
                 entry["name"],
                 when,
-                tuple(entry["say"]),
+                tuple(entry.get("say", ())),
                 tuple(entry.get("else", ())),
                 tuple(entry["examples"]),
-                tuple(entry.get("also", ())),
                 lacks,
                 entry.get("max_words", 24),
                 frozenset(entry.get("not_in", ())),
                 entry.get("repeatable", False),
                 entry.get("pace", ""),
+                entry.get("do", ""),
             )
         )
     return tuple(intents)
@@ -78,11 +82,22 @@ def load_intents(path: Path = INTENTS_FILE) -> tuple[Intent, ...]:
 
 def answered(intent: Intent, turn: Turn, talk: Talk) -> Reply | None:
     """Return the intent's next line, and take note of what it changes."""
-    text = talk.line(intent.name, intent.say) or talk.line(f"{intent.name}.else", intent.otherwise)
+    if intent.do:
+        return ABOUT_THE_TALK[intent.do](turn, talk)
+    said = reflected(turn)
+    lines = ((intent.name, intent.say), (f"{intent.name}.else", intent.otherwise))
+    text = next((line for key, each in lines if (line := talk.line(key, each, said=said))), "")
     if not text:
         return None
     if intent.repeatable:
         talk.note(repeatable=turn.ask)
     if intent.pace:
-        talk.note(pace=min(PACE_MAX, max(PACE_MIN, talk.state.pace * PACES[intent.pace])))
+        talk.note(pace=changed_pace(intent, talk.state.pace))
     return reply(text)
+
+
+def changed_pace(intent: Intent, pace: float) -> float:
+    """Return the pace of speech after the intent's wish for another one."""
+    if intent.pace == "normal":
+        return 1.0
+    return min(PACE_MAX, max(PACE_MIN, pace * PACES[intent.pace]))

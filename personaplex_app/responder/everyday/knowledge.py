@@ -55,6 +55,7 @@ _CAPITAL_OF = re.compile(
     r"\b(?P<city>[\w' .-]+?) is the capital of (?:what|which)"
     r"|\bwhat(?: country)? is (?P<city2>[\w' .-]+?) the capital of"
 )
+_IN_COUNTRY = re.compile(r"^is (?P<city>[\w' .-]+?) (?:in|(?:the )?capital of) (?P<country>[\w' -]+)$")
 _WHERE = re.compile(r"^where is (?P<of>[\w' -]+?)(?: located| in the world| on the map)?$")
 _ANIMAL_QUESTIONS = (
     (
@@ -139,6 +140,16 @@ class Knowledge:
         """Countries and their capitals."""
         return {name: values[0] for name, values in self._data["countries"].items()}
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The words, in lower case, that name a country, an animal, a planet or an element."""
+        kinds = ("countries", "animals", "planets", "elements", "colours")
+        named = [name for kind in kinds for name in self._data[kind]] + [*self.capitals.values()]
+        words = {word for name in named for word in re.findall(r"[a-z]+", name.lower())}
+        return frozenset(
+            words - {"the", "and", "city", "new", "of", "united", "south", "north", "lead", "duck", "turtle"}
+        )
+
     @property
     def riddles(self) -> list[list[str]]:
         return self._data["riddles"]
@@ -183,6 +194,11 @@ class Knowledge:
         if found := _CAPITAL_OF.search(form):
             city = _known(found["city"] or found["city2"], {v.lower(): k for k, v in self.capitals.items()})
             return f"{self.capitals[city]} is the capital of {city}." if city else ""
+        if found := _IN_COUNTRY.search(form):
+            of = _known(found["city"], {v.lower(): k for k, v in self.capitals.items()})
+            asked = _known(found["country"], self._countries)
+            if of and asked:
+                return f"{'Yes' if of == asked else 'No'}, {self.capitals[of]} is the capital of {of}."
         if found := _WHERE.search(form):
             if name := _known(found["of"], self._countries):
                 return f"{name[:1].upper()}{name[1:]} is in {self._data['countries'][name][1]}."

@@ -13,32 +13,42 @@ from ..memory import Memory
 from ..phrasing import second_person
 from ..retrieval import Index
 from ..sentence_encoder import SentenceEncoder
+from .abilities import able
 from .arithmetic import arithmetic
 from .bookings import Bookings
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
-from .control import control, correct, repeats
+from .control import repeats, weigh
+from .corrections import correct
+from .exercises import Exercises
 from .feelings import Feelings
 from .foreign import foreign
+from .fractions_said import fractions_said
 from .games.table import Games
-from .intents import Intent, answered, load_intents
+from .intents import Intent, answered, changed_pace, load_intents
 from .knowledge import Knowledge
 from .letters import letters
 from .measures import Measures
+from .opening_hours import OpeningHours
 from .orders import make_orders
 from .price_list import read_prices
-from .router import Router
-from .statements import reflect, take_up
+from .price_questions import PriceQuestions
+from .questions import Questions
+from .router import NEAR, NEAR_TOLD, SURE, TOPIC, routers
+from .statements import is_wish, recall, reflect, take_up
+from .tales import Tales
 from .turn import Turn
+from .words import words
 
 # so much of a question must its best note cover for the note to go before general knowledge
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
-_FIRST_INTENTS = frozenset(("emergency", "goodbye", "hearing", "hear_you_not", "thanks"))
-# what must not be taken for something else: it is recognised by its words alone
-_BY_RULE_ONLY = frozenset(
-    ("goodbye", "stop", "emergency", "insult", "love", "laugh", "thanks", "greeting", "apology", "languages")
+_FIRST_INTENTS = frozenset(
+    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks")
+)  # what is said as a statement, and is none
+_TOLD = frozenset(
+    ("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase")
 )
 
 
@@ -55,6 +65,11 @@ def _knowledge() -> Knowledge:
 @cache
 def _measures() -> Measures:
     return Measures()
+
+
+@cache  # the encoder is the process's own, and reading the questions takes long
+def _questions(encoder: SentenceEncoder | None) -> Questions:
+    return Questions(_knowledge().names, encoder)
 
 
 class Everyday:
@@ -74,41 +89,52 @@ class Everyday:
 
         `seed` makes what is left to chance repeatable; by default each talk has its own.
         """
-        self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed)
+        self._role = Role(brief, index, style, secrets.randbits(32) if seed is None else seed, now())
         self._now = now
         self._intents = load_intents()
         self._feelings = Feelings()
-        by_name = [(i.name, i.examples + i.also) for i in self._intents if i.name not in _BY_RULE_ONLY]
-        self._router = Router(encoder, [*by_name, *self._feelings.examples]) if encoder else None
+        self._routers = routers(encoder) if encoder else None
         self._knowledge = _knowledge()
         self._measures = _measures()
-        self._games = Games(brief.prompt, self._knowledge)
-        self._bookings = Bookings(brief.prompt, style, brief.facts)
-        self._orders = make_orders(brief.prompt, read_prices(brief), style)
+        # a teacher who asks quiz questions holds no quiz
+        self._games = Games("" if style == "tutor" else brief.prompt, self._knowledge)
+        prices = read_prices(brief)
+        self._bookings = Bookings(brief.prompt, style, brief.facts, prices)
+        self._encoder = encoder
+        acts = self._routers.orders.route if self._routers else None
+        self._orders = make_orders(brief.prompt, prices, style, acts)
         # the first that answers; orders and bookings know their own "no" and "that's all"
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
             foreign,
             self._feelings.reply,
+            Exercises(brief.prompt, style).reply,
+            Tales(brief.prompt, style).reply,
             self._games.reply,
+            OpeningHours(brief).answer,
+            PriceQuestions(read_prices(brief)).answer,
             self._bookings.reply,
             self._orders.reply,
+            self._surely_meant,
+            correct,
             take_up,
-            control,
+            weigh,
             clock,
             self._other_intents,
             self._general,
-            correct,
             self._feelings.follow,
             self._games.remind,
         )
         self._general_skills: tuple[Skill, ...] = (
             calendar_facts,
+            fractions_said,
             arithmetic,
             self._measures.convert,
             chance,
             letters,
+            _questions(encoder).answer,
             self._knowledge.answer,
+            words,
         )
 
     def greeting(self, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
@@ -137,19 +163,58 @@ class Everyday:
             talk.note(feeling="", feeling_turns=0)
         return self._known(found, memory)
 
+    def pace_after(self, text: str, pace: float) -> float:
+        """Return the pace of speech after a turn, which may wish for another one."""
+        turn = Turn(text)
+        wished = next((i for i in self._intents if i.pace and i.meets(turn, self._role.style)), None)
+        if not wished and self._routers and turn.words > 1:
+            name = self._routers.meant.route(text, SURE)
+            wished = next((i for i in self._intents if i.pace and i.name == name), None)
+        return changed_pace(wished, pace) if wished else pace
+
     def reflect(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
         """Reflect a statement that neither rules nor notes answer."""
-        return self._known(reflect(turn, self._talk(memory, slot)), memory)
+        topics = self._routers.topics if self._routers else None
+        find_topic = (lambda text: topics.route(text, TOPIC, 0.0)) if topics else None
+        return self._known(reflect(turn, self._talk(memory, slot), find_topic), memory)
 
-    def reply_by_meaning(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
-        """Answer by the nearest example what no words of a rule answer. None without an encoder."""
+    def able(self, turn: Turn, memory: Memory, slot: Callable[[str], str | None]) -> Reply | None:
+        """Say of a request that no rule and no note answers whether the program can do it."""
+        return self._known(able(turn, self._talk(memory, slot)), memory)
+
+    def reply_by_meaning(
+        self, turn: Turn, memory: Memory, slot: Callable[[str], str | None], least: float = 0.0
+    ) -> Reply | None:
+        """Answer by the nearest example what no words of a rule answer.
+
+        None without an encoder, or where no example is nearer than `least`, as a fact of the role is.
+        """
         talk = self._talk(memory, slot)
-        name = self._router.route(turn.text) if self._router and turn.words > 1 else ""
+        found = self._meant(turn, talk, max(NEAR, least)) if turn.words > 1 else None
+        return self._known(found or recall(turn, talk), memory)
+
+    def _surely_meant(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer by an example that is almost the turn itself, unless a note of the role fits it well."""
+        if turn.words < 2 or (turn.question and turn.fits >= _NOTE_FITS):
+            return None
+        # what the words of a rule tell is left to the rule
+        if any(intent.meets(turn, self._role.style) for intent in self._intents):
+            return None
+        return self._meant(turn, talk, SURE)
+
+    def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
+        name = self._routers.meant.route(turn.text, least) if self._routers else ""
+        # what is told is less often a feeling or a wish than it is like one
+        if least < NEAR_TOLD and name not in _TOLD and not turn.question and not is_wish(turn):
+            name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
+        # who asks something does not leave
+        if name == "goodbye" and turn.question:
+            return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 
     def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
-        return Talk(self._role, memory, slot, self._now)
+        return Talk(self._role, memory, slot, self._now, self._encoder)
 
     def _known(self, found: Reply | None, memory: Memory) -> Reply | None:
         if found and found.computed:
@@ -158,7 +223,8 @@ class Everyday:
 
     def _general(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer by general skills and knowledge, unless a note of the role fits the question well."""
-        if turn.question and turn.fits >= _NOTE_FITS:
+        # a teacher's notes name what sums are about
+        if turn.question and turn.fits >= _NOTE_FITS and self._role.style != "tutor":
             return None
         return next((found for skill in self._general_skills if (found := skill(turn, talk))), None)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from ..facts import Brief
+from ..facts import Brief, Fact
 from .spoken_numbers import with_digits
 
 _PRICE = re.compile(
@@ -21,6 +22,13 @@ _COUNT = re.compile(r"^\d{1,2}$")
 _COUNT_WORDS = {"a": 1, "an": 1, "another": 1, "the": 1, "single": 1, "couple": 2, "both": 2, "some": 1}
 
 
+_PLURALS = {"child": "children", "person": "people", "loaf": "loaves", "knife": "knives", "shelf": "shelves"}
+_IRREGULAR = {many: one for one, many in _PLURALS.items()} | {"kid": "child", "kids": "child", "men": "man"}
+# "Tickets are $18 for adults and $9 for children": one thing, at a price for each kind of buyer
+_FOR_WHOM = re.compile(r"(?P<price>[$€£]\s?\d+(?:\.\d\d)?) for (?:an? )?(?P<whom>[a-z]+)")
+_CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound"}
+
+
 @dataclass(frozen=True)
 class Item:
     """One thing for sale, at `cents`; `rest` is what its price is for, such as "a month"."""
@@ -32,7 +40,7 @@ class Item:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(singular(word) for word in self.name.lower().split())
+        return tuple(map(singular, re.findall(r"[a-z0-9']+", with_digits(self.name.lower()))))
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,21 @@ class Mention:
 def read_prices(brief: Brief) -> tuple[Item, ...]:
     """Return what the facts name with one price each, in order, each name once."""
     items: dict[str, Item] = {}
-    for fact in brief.facts:
+    told: set[int] = set()
+    # the parts of a list stand for it
+    lists = {fact.whole for fact in brief.facts}
+    for number, fact in enumerate(brief.facts):
+        if of_whom := _for_whom(fact):
+            items |= {each.name: each for each in of_whom}
+            told.add(fact.line)
+        if number in lists:
+            continue
         text = with_digits(fact.text.lower())
         price = _PRICE.search(text)
         name = re.sub(r"(?i)^(?:the|an?|our|your) ", "", fact.subject).strip()
         if (
             not price
+            or fact.line in told
             or len(_SEVERAL.findall(text)) != 1
             or not fact.noted
             or not name
@@ -68,6 +85,22 @@ def read_prices(brief: Brief) -> tuple[Item, ...]:
     return tuple(items.values())
 
 
+def _for_whom(fact: Fact) -> list[Item]:
+    """Return what a note sells at a price for each kind of buyer, such as "adult ticket"."""
+    found = list(_FOR_WHOM.finditer(fact.source))
+    what = re.match(r"(?i)(?:the |our )?(\w+)\b", fact.source)
+    if len(found) < 2 or not what or fact.whole is not None or not re.match(r"[A-Za-z]+s\b", what[1]):
+        return []
+    return [
+        Item(
+            f"{singular(each['whom'])} {singular(what[1].lower())}",
+            round(float(each["price"][1:]) * 100),
+            _CURRENCIES[each["price"][0]],
+        )
+        for each in found
+    ]
+
+
 def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
     """Return what a sentence names of the list, in its order, each item once.
 
@@ -77,11 +110,14 @@ def mentions(items: tuple[Item, ...], text: str) -> list[Mention]:
     stems = [singular(word) for word in words]
     taken: set[int] = set()
     found: list[Mention] = []
-    for whole in (True, False):
-        for k, item in enumerate(items):
+    # all of what is named as it is written first, so that "red curry" is never a misheard "green curry"
+    ways = (_exact_name, _near_name, _own_word)
+    for find in ways:
+        # "almond croissants" before "croissants"
+        for k, item in sorted(enumerate(items), key=lambda each: -len(each[1].words)):
             if any(items[m.item].name == item.name for m in found):
                 continue
-            span = _whole_name(item.words, stems, taken) if whole else _own_word(items, k, stems, taken)
+            span = find(items, k, stems, taken)
             if span:
                 taken |= set(span)
                 found.append(
@@ -99,6 +135,8 @@ def amount(cents: int, currency: str) -> str:
 
 def singular(word: str) -> str:
     """Return a word without the ending of its plural."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if re.search(r"(?:ss|sh|ch|x|o)es$", word):
@@ -108,6 +146,12 @@ def singular(word: str) -> str:
 
 def plural(name: str) -> str:
     """Return the plural of a name, by its last word."""
+    head, of, rest = name.partition(" of ")
+    if of:
+        return f"{plural(head)} of {rest}"
+    for one, many in _PLURALS.items():
+        if re.search(rf"\b{one}$", name):
+            return name.removesuffix(one) + many
     if name.endswith("s"):
         return name
     if re.search(r"[^aeiou]y$", name):
@@ -115,19 +159,30 @@ def plural(name: str) -> str:
     return name + ("es" if re.search(r"(?:sh|ch|x|ss)$", name) else "s")
 
 
-def _whole_name(wanted: tuple[str, ...], stems: list[str], taken: set[int]) -> range | None:
-    width = len(wanted)
+def _spans(width: int, stems: list[str], taken: set[int]) -> Iterator[range]:
     for at in range(len(stems) - width + 1):
         span = range(at, at + width)
-        if taken & set(span):
-            continue
-        given = stems[at : at + width]
-        exact = tuple(given) == wanted
-        # every word must be near, and the first or the last one exact, or all of it very near
+        if not taken & set(span):
+            yield span
+
+
+def _exact_name(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int]) -> range | None:
+    wanted = items[k].words
+    spans = _spans(len(wanted), stems, taken)
+    return next((span for span in spans if tuple(stems[span.start : span.stop]) == wanted), None)
+
+
+def _near_name(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int]) -> range | None:
+    """Return where a name of several words stands as the recogniser may have written it."""
+    wanted = items[k].words
+    for span in _spans(len(wanted), stems, taken) if len(wanted) > 1 else ():
+        given = stems[span.start : span.stop]
+        pairs = list(zip(given, wanted, strict=True))
+        # every word must be near, and one of them exact
         near = fuzz.ratio(" ".join(given), " ".join(wanted)) >= _CLOSE and all(
-            fuzz.ratio(a, b) >= 50 for a, b in zip(given, wanted, strict=True)
+            fuzz.ratio(a, b) >= 50 for a, b in pairs
         )
-        if exact or (width > 1 and near and any(a == b for a, b in zip(given, wanted, strict=True))):
+        if near and any(a == b for a, b in pairs):
             return span
     return None
 
@@ -135,7 +190,7 @@ def _whole_name(wanted: tuple[str, ...], stems: list[str], taken: set[int]) -> r
 def _own_word(items: tuple[Item, ...], k: int, stems: list[str], taken: set[int]) -> range | None:
     others = {word for item in items if item.name != items[k].name for word in item.words}
     for at, stem in enumerate(stems):
-        if at in taken or len(stem) < 4 or stem in others:
+        if at in taken or len(stem) < 3 or stem in others:
             continue
         if stem in items[k].words:
             return range(at, at + 1)

@@ -20,7 +20,8 @@ class OrderLine:
 class Order:
     """An order; `last` is the item spoken of last. `open`: lines may still be added without asking for them.
 
-    `notes` are wishes such as an allergy; of the item `pending` it is open which of its prices is meant.
+    `notes` are wishes such as an allergy; of the item `pending` it is open which of its prices is meant;
+    `offered` are the items that were suggested last.
     """
 
     lines: tuple[OrderLine, ...] = ()
@@ -29,6 +30,7 @@ class Order:
     address: str = ""
     pending: int | None = None
     notes: tuple[str, ...] = ()
+    offered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,41 @@ class Game:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """A teacher's exercise on a topic, "" for a question of another subject.
+
+    `answer` is a fraction, or the words of which an answer must hold one, with | between them; `tries` counts
+    wrong answers and hints.
+    """
+
+    topic: str = ""
+    ask: str = ""
+    answer: str = ""
+    solution: str = ""
+    hint: str = ""
+    tries: int = 0
+    level: int = 1
+    done: bool = False
+    right: bool = False
+    seen: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tale:
+    """A story that is being told: its place in the file, how its hero is introduced and then called.
+
+    `lines` of it are told; `asked`: the listener was asked what happens next; `told` are the stories begun so
+    far.
+    """
+
+    story: int
+    hero: tuple[str, str]
+    lines: int = 0
+    asked: bool = False
+    told: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class EverydayState:
     """The state of one talk. `pace` multiplies the tempo of speech.
 
@@ -81,3 +118,5 @@ class EverydayState:
     order: Order = Order()
     booking: Booking | None = None
     game: Game | None = None
+    exercise: Exercise | None = None
+    tale: Tale | None = None

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import WeightsError
+from ...errors import WeightsError, reason_of
 from .onnx_file import CONTRIB, OnnxWriter
 
 WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE = "model.safetensors", "config.json", "tokenizer.json"
@@ -81,8 +81,10 @@ def convert(checkpoint: Path, folder: Path) -> None:
         with OnnxWriter(folder / MODEL_FILE) as writer:
             _Conversion(writer, shape, tensors).write()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # plain ones are raised here; a name that is missing is one of the checkpoint's own
+        why = str(error) if type(error) in (ValueError, KeyError) else reason_of(error)
         raise WeightsError(
-            f"The language model in {checkpoint} cannot be read ({type(error).__name__}: {error}); it must be"
+            f"The language model in {checkpoint} cannot be read ({why}); it must be"
             f" a Llama or Qwen2 checkpoint in one {WEIGHTS_FILE}."
         ) from error
 

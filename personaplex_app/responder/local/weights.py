@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,21 +85,31 @@ def fetch(model: HubModel, data: Path, access: HubAccess) -> Path:
         return checked(folder)
     _log.info("the language model: %s", describe(model, data))
     source = folder.with_name(f"{folder.name}.download")
-    try:
+    remedy = "set PERSONAPLEX_LOCAL_MODEL to a folder that holds it"
+    with telling_of(model, folder, remedy):
         source.mkdir(parents=True, exist_ok=True)
         _check_disk_space(model, source)
-        for name in model.files:
-            _download(model, name, source / name, access)
+        download_files(model, source, access)
         return converted(source, folder, keep=False)
+
+
+@contextmanager
+def telling_of(model: HubModel, folder: Path, remedy: str) -> Iterator[None]:
+    """Make a clear error of whatever keeps a model from being downloaded; `remedy` is another way.
+
+    Raises: EngineUnavailable.
+    """
+    try:
+        yield
     except HfHubHTTPError as error:
         raise EngineUnavailable(
             f"The Hub refused {model.repo} with status {error.response.status_code}; look at"
-            f" https://huggingface.co/{model.repo}, or set PERSONAPLEX_LOCAL_MODEL to a folder that holds it."
+            f" https://huggingface.co/{model.repo}, or {remedy}."
         ) from error
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise EngineUnavailable(
             f"The Hub cannot be reached ({type(error).__name__}), so {model.repo} is not here; start again"
-            " with a network, or set PERSONAPLEX_LOCAL_MODEL to a folder that holds it."
+            f" with a network, or {remedy}."
         ) from error
     except OSError as error:
         raise EngineUnavailable(
@@ -155,7 +166,21 @@ def _check_disk_space(model: HubModel, folder: Path) -> None:
         )
 
 
-def _download(model: HubModel, name: str, path: Path, access: HubAccess) -> None:
+def download_files(
+    model: HubModel, folder: Path, access: HubAccess, report: Callable[[int], None] = lambda at: None
+) -> None:
+    """Download a model's files into an existing folder, each verified; those that are there are left alone.
+
+    `report` is called with the bytes of the file that are there so far, and may raise to end the download.
+    Raises: HfHubHTTPError, HTTPError, EngineUnavailable, WeightsError, OSError.
+    """
+    for name in model.files:
+        _download(model, name, folder / name, access, report)
+
+
+def _download(
+    model: HubModel, name: str, path: Path, access: HubAccess, report: Callable[[int], None]
+) -> None:
     if path.is_file():
         return
     size_bytes, sha256 = model.files[name]
@@ -163,7 +188,13 @@ def _download(model: HubModel, name: str, path: Path, access: HubAccess) -> None
     # False keeps `huggingface_hub` from looking for a token by itself: the repository is open to everybody
     source = Source(name, url, build_hf_headers(token=access.any_token() or False), size_bytes)
     part = path.with_name(f"{name}.incomplete")
-    download(source, part, access.retry_delays_s, _progress(name, size_bytes))
+    log = _progress(f"{model.repo.partition('/')[2]}: {name}", size_bytes)
+
+    def told(at_bytes: int) -> None:
+        report(at_bytes)
+        log(at_bytes)
+
+    download(source, part, access.retry_delays_s, told)
     found = digest(part, sha256, lambda at: None)
     if found != sha256:
         part.unlink()  # or the next start would resume a broken file
@@ -183,6 +214,6 @@ def _progress(name: str, size_bytes: int) -> Callable[[int], None]:
         share = at_bytes / max(size_bytes, 1)
         if share >= told + _LOG_EVERY_SHARE:
             told = share
-            _log.info("the language model: %s, %.0f of %.0f MB", name, at_bytes / 1e6, size_bytes / 1e6)
+            _log.info("%s, %.0f of %.0f MB", name, at_bytes / 1e6, size_bytes / 1e6)
 
     return report

@@ -28,8 +28,12 @@ def chat_routes(app_state: AppState) -> list[BaseRoute]:
     """Return the routes of talks."""
 
     async def chat(socket: WebSocket) -> None:
-        await socket.accept()
-        channel = WebSocketChannel(Frames(socket, app_state.metrics.traffic("chat")))
+        async with app_state.arrivals.turn() as answered:
+            await socket.accept()
+            await talk(socket, Frames(socket, app_state.metrics.traffic("chat"), answered))
+
+    async def talk(socket: WebSocket, frames: Frames) -> None:
+        channel = WebSocketChannel(frames)
         try:
             app_state.rate.admit(principal_of(socket))
             request = parse_query(socket.query_params)

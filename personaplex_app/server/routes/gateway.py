@@ -41,11 +41,14 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
     talking: defaultdict[str, int] = defaultdict(int)
     shares = Shares(app_state.adapters.limits.sessions, "sessions")
 
-    async def talk(socket: WebSocket) -> None:
-        await socket.accept()
+    async def arrive(socket: WebSocket) -> None:
+        async with app_state.arrivals.turn() as answered:
+            await socket.accept()
+            await talk(socket, Frames(socket, app_state.metrics.traffic(NAME), answered))
+
+    async def talk(socket: WebSocket, frames: Frames) -> None:
         name = socket.path_params["adapter"]
         session_id = session_id_of(socket.query_params.get("session_id", ""))
-        frames = Frames(socket, app_state.metrics.traffic(NAME))
         try:
             caller = principal_of(socket)
             app_state.rate.admit(caller)
@@ -65,7 +68,7 @@ def gateway_routes(app_state: AppState) -> list[BaseRoute]:
             channel = GatewayChannel(frames, GatewayWire(name, session_id), app_state.metrics.errors)
             await refuse(channel, error, app_state)
 
-    return [WebSocketRoute("/ws/voice/{adapter}", talk)]
+    return [WebSocketRoute("/ws/voice/{adapter}", arrive)]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -36,14 +37,16 @@ TEXTS: dict[str, tuple[Callable[[TalkRecord], str], str]] = {
     "srt": (export.to_srt, "application/x-subrip; charset=utf-8"),
     "json": (lambda talk: export.to_json(export.describe(talk)), "application/json"),
 }
-KINDS = ("wav", "flac", *TEXTS)
+KINDS = ("wav", "flac", "html", *TEXTS)
 
 T = TypeVar("T")
+# of a talk's description, its lane and its sound as FLAC: how many bytes the page has, and the bytes
+MakePage = Callable[[dict[str, Any], dict[str, Any], BinaryIO | None], tuple[int, Iterator[bytes]]]
 
 
-def session_routes(library: Library) -> list[Route]:
-    """Return the routes to the talks of a library."""
-    api = _SessionApi(library)
+def session_routes(library: Library, make_page: MakePage) -> list[Route]:
+    """Return the routes to the talks of a library; `make_page` makes the export "html"."""
+    api = _SessionApi(library, make_page)
     one = "/api/sessions/{talk_id}"
     return [
         Route("/api/sessions", errors_as_json(api.all), methods=["GET"]),
@@ -57,8 +60,9 @@ def session_routes(library: Library) -> list[Route]:
 
 
 class _SessionApi:
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, make_page: MakePage) -> None:
         self._library = library
+        self._make_page = make_page
         self._workers = anyio.CapacityLimiter(WORKERS)
 
     async def all(self, request: Request) -> Response:
@@ -101,11 +105,21 @@ class _SessionApi:
 
     def _describe(self, caller: Principal, talk_id: str) -> Response:
         talk = self._library.get(caller, talk_id)
+        with self._sound(caller, talk_id) as wav:
+            return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
+
+    def _sound(self, caller: Principal, talk_id: str) -> AbstractContextManager[BinaryIO | None]:
         try:
-            with self._library.open_audio(caller, talk_id) as wav:
-                return private_json({**export.describe(talk), "lane": export.lane(talk, wav)})
+            return self._library.open_audio(caller, talk_id)
         except (NoRecording, TalkRunning):
-            return private_json({**export.describe(talk), "lane": export.lane(talk, None)})
+            return nullcontext()
+
+    def _page(self, caller: Principal, talk: TalkRecord) -> tuple[int, Iterator[bytes]]:
+        with self._sound(caller, talk.id) as wav:
+            lane = export.lane(talk, wav)
+            if wav:
+                wav.seek(0)
+            return self._make_page(export.describe(talk), lane, _flac_of(wav) if wav else None)
 
     def _export(self, caller: Principal, talk_id: str, kind: str) -> Response:
         talk = self._library.get(caller, talk_id)
@@ -114,6 +128,10 @@ class _SessionApi:
         if kind in TEXTS:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
+        if kind == "html":
+            size, parts = self._page(caller, talk)
+            headers["Content-Length"] = str(size)
+            return StreamingResponse(parts, headers=headers, media_type="text/html; charset=utf-8")
         file = self._library.open_audio(caller, talk_id)
         if kind == "flac":
             with file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict
+from functools import lru_cache
 
 import soundfile as sf
 from starlette.requests import Request
@@ -15,8 +16,10 @@ from ...engine.lease_contract import LeasingEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
+from ...personas import Persona
 from ...principal import NOBODY, Principal
-from ...protocol import MAX_PROMPT_CHARS, SAMPLING_LIMITS
+from ...protocol import SAMPLING_LIMITS
+from ...protocol_fields import MAX_PROMPT_CHARS
 from ...units import SAMPLE_RATE_HZ
 from ...voices import NAMES
 from ..app_state import AppState
@@ -95,7 +98,7 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
         ],
         "sampling": _sampling(engine.capabilities.resampling) if engine.capabilities.sampling else {},
         "personas": [
-            {**asdict(persona), "voice": app_state.voice_of(persona)} for persona in app_state.personas
+            {**_fields_of(persona), "voice": app_state.voice_of(persona)} for persona in app_state.personas
         ],
         "default_persona": app_state.personas[0].name,
         "endpoints": {
@@ -131,6 +134,12 @@ def _adapter_entry(adapter: Adapter) -> dict:
         "mode": kind,
         "voice": voice,
     }
+
+
+@lru_cache(maxsize=256)
+def _fields_of(persona: Persona) -> dict:
+    """Return a persona's fields, which never change: copying them was most of the work of an answer."""
+    return asdict(persona)
 
 
 def _lease(app_state: AppState) -> dict | None:

@@ -24,7 +24,8 @@ _CUES = {
     "twenty": re.compile(r"(?i)\btwenty questions\b"),
     "quiz": re.compile(r"(?i)\bquiz ?(?:master|show|host|game)?\b"),
     "adventure": re.compile(
-        r"(?i)\b(?:text |short |spoken |interactive )?adventure game\b|\byou (?:run|lead|host|play"
+        r"(?i)\b(?:text |short |spoken |interactive )?adventure game\b|\bgame ?master\b|\bdungeon ?master\b"
+        r"|\bdungeon adventure\b|\byou (?:run|lead|host|play"
         r"|narrate) .{0,30}adventure\b"
     ),
 }

@@ -2,65 +2,12 @@
 
 import { chosen } from "./devices.js";
 import { SAMPLE_RATE_HZ } from "./format.js";
+import { openMicrophone } from "./microphone.js";
 
-const CONSTRAINTS = {
-  channelCount: 1,
-  echoCancellation: true,
-  noiseSuppression: true,
-  autoGainControl: true,
-};
-const CODES = {
-  SecurityError: "forbidden",
-  NotFoundError: "no-microphone",
-  NotReadableError: "busy-microphone",
-  AbortError: "busy-microphone",
-  OverconstrainedError: "unfit-microphone",
-  TypeError: "insecure",
-};
 const LOOK_EVERY_MS = 1000;
 // a loudspeaker that plays reports once a second
 const STALLED_MS = 3500;
 const beside = (module) => new URL(module, import.meta.url).href;
-
-/** Why no sound can be had, as a code that `shared/texts.js` has a sentence for. */
-export class AudioTrouble extends Error {
-  constructor(code, cause) {
-    super(code, { cause });
-    this.code = code;
-  }
-}
-
-/** Why the browser does not give the microphone: who can change that differs. */
-function refusal(error) {
-  const policy = document.permissionsPolicy ?? document.featurePolicy;
-  const framed = window.self !== window.top;
-  // browsers that do not tell what the page around allows leave that as the likeliest reason
-  if (policy ? !policy.allowsFeature("microphone") : framed) return framed ? "framed" : "forbidden";
-  if (/system/i.test(error.message)) return "refused-by-system";
-  return /dismissed/i.test(error.message) ? "dismissed" : "refused";
-}
-
-/** The chosen microphone, another one where that is not there. */
-async function microphone() {
-  const id = chosen("audioinput");
-  const asked = (audio) => navigator.mediaDevices.getUserMedia({ audio });
-  if (!id) return asked(CONSTRAINTS);
-  try {
-    return await asked({ ...CONSTRAINTS, deviceId: { exact: id } });
-  } catch (error) {
-    if (!["OverconstrainedError", "NotFoundError"].includes(error.name)) throw error;
-    return asked(CONSTRAINTS);
-  }
-}
-
-async function openMicrophone() {
-  if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) throw new AudioTrouble("insecure");
-  try {
-    return await microphone();
-  } catch (error) {
-    throw new AudioTrouble(error.name === "NotAllowedError" ? refusal(error) : CODES[error.name], error);
-  }
-}
 
 /** Everything audible of one talk. The sound itself goes through `ports()`. */
 export class AudioRig {
@@ -109,6 +56,8 @@ export class AudioRig {
     for (const event of ["pointerdown", "keydown", "focus", "pageshow"]) {
       window.addEventListener(event, () => this.wake(), { signal, capture: true });
     }
+    // another tab or a call that took the microphone does not give it back by itself
+    window.addEventListener("pointerdown", () => this.taken && this.reopen(), { signal, capture: true });
     for (const event of ["visibilitychange", "resume"]) {
       document.addEventListener(event, () => this.wake(), { signal });
     }
@@ -140,19 +89,24 @@ export class AudioRig {
   }
 
   devicesChanged() {
+    this.useLoudspeaker();
     this.wake();
     if (this.track.readyState === "ended") this.reopen();
   }
 
   watchTrack() {
     const { track, on } = this;
+    const muted = (taken) => {
+      this.taken = taken;
+      on.trouble("microphoneMuted", taken);
+    };
     track.onended = () => {
-      on.trouble("microphoneMuted", false);
+      muted(false);
       on.trouble("unplugged", true);
       this.reopen();
     };
-    track.onmute = () => on.trouble("microphoneMuted", true);
-    track.onunmute = () => on.trouble("microphoneMuted", false);
+    track.onmute = () => muted(true);
+    track.onunmute = () => muted(false);
     if (track.muted) track.onmute();
   }
 
@@ -164,7 +118,8 @@ export class AudioRig {
 
   /** Play through the chosen loudspeaker, the system's own where that is gone or cannot be chosen. */
   useLoudspeaker() {
-    this.output.setSinkId?.(chosen("audiooutput")).catch(() => {});
+    const { output } = this;
+    output.setSinkId?.(chosen("audiooutput")).catch(() => output.setSinkId("").catch(() => {}));
   }
 
   /** Play a note, for somebody who tries a loudspeaker. */
@@ -193,8 +148,10 @@ export class AudioRig {
       return;
     }
     this.feed();
-    this.watchTrack();
+    this.taken = false;
+    this.on.trouble("microphoneMuted", false);
     this.on.trouble("unplugged", false);
+    this.watchTrack();
   }
 
   get track() {

@@ -281,7 +281,7 @@ function facts({ turn_latency_s, turns, words, rtf }) {
   const latency = turn_latency_s === null ? "–" : ms(turn_latency_s * 1000);
   const computing = rtf === null ? "–" : `${rtf.toFixed(2)} ×`;
   const told = [
-    ["Turn latency", latency, `From your last speech to the agent's first: median of ${turns}`],
+    ["Pause before its answer", latency, `From your last speech to the agent's first: median of ${turns}`],
     ["Words", String(words), "What the agent said"],
     ["Computing", computing, "Time to compute a second of sound"],
   ];

@@ -140,7 +140,8 @@ export class Results {
 function lead({ votes, listeners, engine }) {
   const text =
     `${count(votes, "vote")} of ${count(listeners, "listener")}, ${engine} engine. ` +
-    "Scores are Bradley–Terry on Elo's scale, 1500 in the middle, given to the digit that so few votes allow.";
+    "1500 is the middle, and more is better; the margin holds in 95 of 100 such tests. " +
+    "(Bradley–Terry scores on Elo's scale, given to the digit that so few votes allow.)";
   return h("p", { class: "hint compare-lead" }, text);
 }
 
@@ -155,7 +156,7 @@ function preliminary({ preliminary: early, min_votes, board_votes, votes, listen
 
 /** The ranking; `title` names a voice. */
 function table({ standings, reasons, by }, title) {
-  const head = ["Place", NAMED[by] ?? by, "Score", "Votes", "Won", "Lost", "Tied", "Liked for"];
+  const head = ["Place", NAMED[by] ?? by, "Score", "Votes", "Won", "Lost", "Tied", "Preferred for"];
   const rows = standings.map((each) => {
     const { voice, rank, rounded, votes, wins, losses, ties } = each;
     const early = each.preliminary ? " (preliminary)" : "";

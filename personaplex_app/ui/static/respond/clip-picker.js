@@ -46,4 +46,9 @@ export function watchPicker(selector, formats, refuse) {
   listen("click", ({ target }) => target === input() && (target.accept = formats.join(",")));
   listen("change", (event) => event.target === input() && chosen(event));
   listen("drop", dropped);
+  // whoever speaks to the page says what is written on it, and Gradio's name for it is another
+  const picker = document.querySelector(selector);
+  const rename = () => picker.querySelector(".upload-container")?.removeAttribute("aria-label");
+  new MutationObserver(rename).observe(picker, { childList: true, subtree: true });
+  rename();
 }

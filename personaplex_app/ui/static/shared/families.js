@@ -24,7 +24,12 @@ export function byFamily(items) {
 export function familyCards(items, card) {
   return byFamily(items).map(([family, members]) => {
     const cards = h("div", { class: "cards" }, members.map(card));
-    return h("div", { class: "family", role: "group", "aria-label": family }, h("h3", {}, family), cards);
+    return h(
+      "div",
+      { class: "family", role: "group", "aria-label": family },
+      h("p", { class: "family-title", "aria-hidden": "true" }, family),
+      cards,
+    );
   });
 }
 

@@ -2,7 +2,8 @@
 
 import { clock, coloursOf, everyFrame, fitCanvas, h, onThemeChange } from "./dom.js";
 import { LaneData } from "./lane-data.js";
-import { drawLane, layOutTurns, layOutWords } from "./lane-draw.js";
+import { drawLane } from "./lane-draw.js";
+import { layOutTurns, layOutWords } from "./lane-words.js";
 
 const LIVE_PX_PER_S = 112;
 const NOW_AT = 0.9;
@@ -120,6 +121,7 @@ export class DuplexLane {
     const element = this.element;
     element.setAttribute("role", "slider");
     element.setAttribute("aria-valuemin", "0");
+    element.setAttribute("aria-valuenow", "0");
     element.tabIndex = 0;
     const listen = (name, handler) => element.addEventListener(name, handler, { signal: this.ended.signal });
     const at = (event) => {
@@ -157,7 +159,7 @@ export class DuplexLane {
     };
     if (!this.running) {
       const duration_s = Math.max(this.data.duration_s, this.options.live ? 1 : 0.1);
-      return { ...shared, from_s: 0, pxPerS: width / duration_s, now_s: null, rows: 1 };
+      return { ...shared, from_s: 0, pxPerS: width / duration_s, now_s: null };
     }
     const now_s = this.now();
     const pxPerS = LIVE_PX_PER_S;
@@ -165,21 +167,18 @@ export class DuplexLane {
     let from_s = now_s - shown_s * NOW_AT;
     // with reduced motion the picture turns pages instead of gliding
     if (this.still.matches) from_s = Math.floor(now_s / (shown_s * 0.8)) * shown_s * 0.8;
-    return { ...shared, from_s, pxPerS, now_s, rows: 2 };
+    return { ...shared, from_s, pxPerS, now_s };
   }
 
   /** The words where they go, laid out anew only when there are others. */
   words(view) {
-    const key = `${this.data.version} ${view.pxPerS} ${view.rows}`;
+    const key = `${this.data.version} ${view.pxPerS}`;
     if (this.laid?.key !== key) {
       const all = [...this.data.utterances.values()];
-      const wide = view.pxPerS >= WORDS_FROM_PX_PER_S;
-      this.laid = {
-        key,
-        words: wide
-          ? layOutWords(this.context, all, view.pxPerS, view.rows)
-          : layOutTurns(this.context, all, view.pxPerS, view.width),
-      };
+      const end = view.now_s === null ? view.width : Infinity;
+      const words =
+        view.pxPerS < WORDS_FROM_PX_PER_S ? null : layOutWords(this.context, all, view.pxPerS, end);
+      this.laid = { key, words: words ?? layOutTurns(this.context, all, view.pxPerS, end) };
     }
     return this.laid.words;
   }

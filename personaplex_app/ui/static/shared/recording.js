@@ -8,6 +8,7 @@ import { DuplexLane } from "./lane.js";
 import { Player } from "./player.js";
 
 const FORMS = [
+  ["html", "One file with sound, lane and words that opens in any browser, to send to somebody", "Share"],
   ["wav", "Stereo recording, you left, the agent right"],
   ["flac", "The same, half the size"],
   ["txt", "Transcript"],
@@ -68,7 +69,7 @@ export class Recording {
     const forms = this.options.files ? FILES : FORMS;
     const downloads = forms
       .filter(([form]) => this.talk.has_audio || !["wav", "flac"].includes(form))
-      .map(([form, what]) => this.downloadButton(form, what));
+      .map((form) => this.downloadButton(...form));
     return h(
       "div",
       { class: "player" },
@@ -79,14 +80,14 @@ export class Recording {
     );
   }
 
-  downloadButton(form, what) {
+  downloadButton(form, what, name = form.replace(".", " ")) {
     const attributes = {
       dataset: { export: form },
       title: what,
       onclick: (event) => this.download(form, event.currentTarget),
-      "aria-label": `Download ${form}: ${what}`,
+      "aria-label": `${name === "Share" ? name : `Download ${name}`}: ${what}`,
     };
-    return button(form.replace(".", " "), attributes, "small");
+    return button(name, attributes, name === "Share" ? "" : "small");
   }
 
   tracks() {
@@ -143,12 +144,11 @@ export class Recording {
   }
 
   /** An utterance of the transcript; who spoke is a button that plays it. */
-  line({ speaker, start_s, end_s, text }) {
-    const who = button(`${speaker === "user" ? "You" : "Agent"} ${clock(start_s)}`, {
-      class: "caption-who",
-      onclick: () => this.player.seek(start_s),
-      "aria-label": `Play from ${clock(start_s)}`,
-    });
+  line({ speaker, start_s, end_s, text, typed }) {
+    const name = speaker === "user" ? "You" : "Agent";
+    const shown = `${typed ? "Typed" : name} ${clock(start_s)}`;
+    const onclick = () => this.player.seek(start_s);
+    const who = button(shown, { class: "caption-who", onclick, "aria-label": `${shown}, play from here` });
     const dataset = { speaker, from: start_s, to: end_s };
     return h("p", { class: "caption", dataset }, who, h("span", { class: "caption-text" }, text));
   }

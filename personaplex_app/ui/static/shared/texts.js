@@ -73,7 +73,7 @@ export function queued({ ahead, wait_s }) {
   const places = ["You are next", "One caller is ahead of you"];
   const place = places[ahead] ?? `${ahead} callers are ahead of you`;
   const wait = isKnown(wait_s) ? `, ${about(wait_s)} to wait` : "";
-  return `Every line is taken. ${place}${wait}. You get in by yourself; leave this page open.`;
+  return `All places are taken. ${place}${wait}. You get in by yourself; leave this page open.`;
 }
 
 /** Which language an engine is bound to. */
@@ -101,7 +101,8 @@ export const TEXT = Object.freeze({
   connecting: "Connecting…",
   unplugged: "The microphone went away; silence is sent in its place. Plug it in again: the talk goes on.",
   microphoneMuted:
-    "The system has muted your microphone; silence is sent. Unmute it there, or on the device itself.",
+    "Your microphone was muted by the system, or taken by a call or another tab; silence is sent. Unmute it " +
+    "there, or press anywhere on this page to take it back.",
   microphoneSilent:
     "Nothing comes from your microphone; silence is sent in its place. Check how it is connected.",
   soundStopped: "The browser has stopped the sound. Press anywhere on this page to hear the agent again.",
@@ -115,6 +116,7 @@ export const TEXT = Object.freeze({
   live: "You are talking. Speak over it whenever you like.",
   liveEcho: "You should hear yourself, a moment later.",
   muted: "Your microphone is muted; silence is sent.",
+  pushToTalk: "Hold the button, or the space bar, while you speak. Otherwise silence is sent.",
   devicesUnnamed: "Their names are known once this page has had the microphone: try them, or talk.",
   devicesTry: "Two notes were played, and the bar moves when you speak.",
   ending: "Ending…",

@@ -41,7 +41,8 @@ export class Captions {
       if (this.shown.size > MOST_CAPTIONS) this.forgetOldest();
     }
     row.classList.toggle("is-provisional", !utterance.final);
-    say(row.firstChild, `${this.names[utterance.speaker]} ${clock(utterance.start_s)}`);
+    const who = utterance.typed ? "Typed" : this.names[utterance.speaker];
+    say(row.firstChild, `${who} ${clock(utterance.start_s)}`);
     say(row.lastChild, utterance.text);
     this.follow();
   }

@@ -3,6 +3,11 @@
 const TYPED_INTO = "textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable=true]";
 const PRESSED_BY_SPACE = "button, a, summary, input, [role=slider], [role=tab]";
 
+/** Whether a space bar pressed there means the page, and neither a field nor a button. */
+export function forThePage({ target }) {
+  return !target.closest?.(`${TYPED_INTO}, ${PRESSED_BY_SPACE}`);
+}
+
 /**
  * Return "start", "stop", "mute", or null for a key that is meant for something else.
  *
@@ -12,7 +17,7 @@ function keyMeaning(event) {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return null;
   const within = (selector) => Boolean(event.target.closest?.(selector));
   if (within(TYPED_INTO)) return null;
-  if (event.key === " ") return within(PRESSED_BY_SPACE) ? null : "start";
+  if (event.key === " ") return forThePage(event) ? "start" : null;
   if (event.key === "Escape") return "stop";
   return event.key.toLowerCase() === "m" ? "mute" : null;
 }

@@ -17,7 +17,7 @@ const FEW_DROPPED = 5;
 
 export class LiveTalk {
   /**
-   * @param {object} view where it is shown: lane, captions, meters, readouts, sampling
+   * @param {object} view where it is shown: lane, captions, meters, readouts, sampling, typed
    * @param {object} on
    * @param {(state: string, text: string, progress?: number|null) => void} on.enter it came to another state
    * @param {(text: string) => void} on.notify something to know; an empty text takes that back
@@ -39,6 +39,7 @@ export class LiveTalk {
     this.spoken = null;
     this.troubles = new Set();
     this.over = false;
+    this.muted = false;
   }
 
   /** Open the microphone and ask for a talk; `request` has the fields of a `start` message. */
@@ -56,6 +57,7 @@ export class LiveTalk {
     try {
       await this.rig.open();
       if (this.over) return;
+      this.rig.mute(this.muted);
       this.on.enter("connecting", TEXT.connecting);
       this.connection = new Connection(base, request, this.rig.ports(), this.handlers());
     } catch (error) {
@@ -124,6 +126,7 @@ export class LiveTalk {
         break;
       case "notice":
         if (event.code === "sampling_refused") sampling.refused();
+        if (event.code === "typed_refused") this.view.typed.refused();
         this.on.notify(event.text);
         break;
       case "ended":
@@ -201,6 +204,7 @@ export class LiveTalk {
   // what the user does
 
   mute(on) {
+    this.muted = on;
     this.rig?.mute(on);
   }
 
@@ -211,6 +215,10 @@ export class LiveTalk {
 
   interrupt() {
     this.connection?.order("interrupt");
+  }
+
+  type(text) {
+    this.connection?.order("typed", { text });
   }
 
   sample(fields) {

@@ -6,11 +6,11 @@ import { h, part, say, show } from "../shared/dom.js";
 const TELL_AFTER_MS = 150;
 const SLIDER_STEP = "0.05";
 const NAMES = {
-  audio_temperature: ["Audio temperature", "how freely it draws its sound"],
-  text_temperature: ["Text temperature", "how freely it draws its words"],
-  audio_topk: ["Audio top-k", "from so many sounds"],
-  text_topk: ["Text top-k", "from so many words"],
-  seed: ["Seed", "the same one replays the same draws"],
+  audio_temperature: ["Audio temperature", "how much chance is in its sound"],
+  text_temperature: ["Text temperature", "how much chance is in its words"],
+  audio_topk: ["Audio top-k", "how many sounds it chooses from"],
+  text_topk: ["Text top-k", "how many words it chooses from"],
+  seed: ["Seed", "the same number repeats the same random choices"],
 };
 
 export class Sampling {

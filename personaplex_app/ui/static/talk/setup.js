@@ -5,11 +5,10 @@ import * as api from "../shared/api.js";
 import { h, part, say, show } from "../shared/dom.js";
 import { familyCards, familyOptions } from "../shared/families.js";
 import { TEXT, languageText } from "../shared/texts.js";
+import { pictureOf } from "./persona-pictures.js";
 import { RoleLink } from "./role-link.js";
 import { VoiceSamples } from "./voice-samples.js";
 
-// English prose under a 32k sentencepiece vocabulary: near enough to judge a length by
-const CHARS_A_TOKEN = 4.2;
 const MODEL_WORDS = 200;
 const USUAL_LIMIT_CHARS = 2000;
 const KEEP_HINT =
@@ -57,6 +56,7 @@ export class Setup {
     this.voices = new Map(voices.map((each) => [each.name, each]));
     this.personas = new Map(personas.map((each) => [each.name, each]));
     this.clones.offer(Boolean(can.cloning), this.voices);
+    this.greets = engine.name === "classic"; // others wait to be spoken to, or begin as they like
     this.offerVoices(voices);
     this.offerRole(personas, engine);
     if (can.role_prompt) {
@@ -90,10 +90,10 @@ export class Setup {
     show(part(this.root, "prompt-block"), true);
     show(this.prompt, role);
     show(part(this.root, "prompt-count"), role);
-    const empty = roleless ? " Empty is allowed: then it plays no role." : "";
+    const empty = roleless ? " It may be empty: then it is nobody in particular." : "";
     const language = engine.language ? ` ${languageText(engine.language)}` : "";
     const can = `Who it is and what it knows. Change anything: it answers from this text.${empty}${language}`;
-    const cannot = `${engine.title} plays no role, so there is nothing to write here.`;
+    const cannot = `${engine.title} cannot be told who to be, so there is nothing to write here.`;
     say(part(this.root, "prompt-hint"), role ? can : cannot);
   }
 
@@ -124,8 +124,15 @@ export class Setup {
 
   /** A persona's examples fit its own prompt only. */
   offerExamples() {
-    const examples = this.personas.get(this.persona.value)?.examples ?? [];
+    const persona = this.personas.get(this.persona.value);
+    const examples = persona?.examples ?? [];
     part(this.root, "example-list").replaceChildren(...examples.map((text) => h("li", {}, text)));
+    if (persona) {
+      const { title, purpose, first_line } = persona;
+      const greets = this.greets && first_line && h("q", {}, first_line);
+      const who = h("p", {}, h("b", {}, title), h("span", {}, purpose), greets);
+      part(this.root, "character").replaceChildren(pictureOf(persona), who);
+    }
     show(part(this.root, "examples"), examples.length > 0 && !this.edited());
   }
 
@@ -157,6 +164,7 @@ export class Setup {
         { class: each.sample ? "card has-sample" : "card" },
         h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange }),
         h("span", { class: "card-body" }, h("b", {}, each.title), h("small", {}, describe(each))),
+        kind === "persona" && pictureOf(each),
         each.sample && this.samples.buttonFor(each),
       );
     };
@@ -200,8 +208,7 @@ export class Setup {
     counter.classList.toggle("is-over", over);
     this.prompt.setAttribute("aria-invalid", String(over));
     const characters = `${length.toLocaleString()} of ${this.limitChars.toLocaleString()} characters`;
-    const tokens = `about ${Math.ceil(length / CHARS_A_TOKEN).toLocaleString()} tokens`;
-    say(counter, [characters, tokens, this.advice()].filter(Boolean).join(" · "));
+    say(counter, [characters, this.advice()].filter(Boolean).join(" · "));
   }
 
   /** What to know of the role prompt's length, if anything. */

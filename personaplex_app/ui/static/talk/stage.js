@@ -3,6 +3,7 @@
 
 import { linked, notify, part, say, show } from "../shared/dom.js";
 import { DevicePanel } from "./device-panel.js";
+import { PushToTalk } from "./push-to-talk.js";
 import { WakeLock } from "./wake-lock.js";
 
 const PHASES = {
@@ -27,12 +28,19 @@ const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
  */
 
 export class Stage {
-  /** @param {(kind: string) => void} deviceChanged see `DevicePanel` */
-  constructor(root, deviceChanged) {
+  /**
+   * @param {(kind: string) => void} deviceChanged see `DevicePanel`
+   * @param {() => void} holdChanged see `PushToTalk`
+   */
+  constructor(root, deviceChanged, holdChanged) {
     this.root = root;
     this.statusElement = root.querySelector("#talk-status");
     this.buttons = Object.fromEntries(BUTTONS.map((name) => [name, root.querySelector(`#talk-${name}`)]));
     this.devices = new DevicePanel(root, deviceChanged);
+    this.pushToTalk = new PushToTalk(root, () => {
+      show(this.buttons.mute, this.phase === "live" && !this.pushToTalk.on);
+      holdChanged();
+    });
     this.wakeLock = new WakeLock();
     this.title = document.title;
     this.state = "idle";
@@ -59,8 +67,12 @@ export class Stage {
     document.title = [TITLES[state], this.title].filter(Boolean).join(" · ");
     this.wakeLock.keep(this.busy);
     if (this.busy) this.devices.rest();
-    // only now may their names be known
-    if (state === "live") this.devices.offer();
+    if (state === "live") {
+      // only now may their names be known
+      this.devices.offer();
+      // on a phone nothing that a talk needs is to be scrolled to
+      if (matchMedia("(max-width: 560px)").matches) this.root.scrollIntoView();
+    }
     this.tell(text);
     const bar = part(this.root, "status-progress");
     show(bar, progress !== null);
@@ -78,7 +90,8 @@ export class Stage {
     show(start, !this.busy);
     show(beside, besideHelps && !this.busy && this.state !== "idle");
     show(stop, this.busy);
-    show(mute, live);
+    this.pushToTalk.show(live);
+    show(mute, live && !this.pushToTalk.on);
     show(hush, live && !echo);
     say(stop, live ? "Stop" : "Cancel");
     say(part(this.root, "start-text"), this.startWord());
@@ -98,6 +111,12 @@ export class Stage {
   /** Say something that is worth knowing in any state; an empty text takes that back. */
   notify(text) {
     notify(part(this.root, "notice"), text);
+  }
+
+  /** Where the keyboard goes when a talk begins. */
+  focusMicrophone() {
+    const button = this.pushToTalk.on ? this.pushToTalk.button : this.buttons.mute;
+    button.focus({ preventScroll: true });
   }
 
   showMuted(on) {

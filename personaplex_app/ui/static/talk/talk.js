@@ -1,11 +1,10 @@
 // The Talk tab: from the press on Start to the recording. Says in one place, `data-state` of #talk-status, where it is.
 
 import * as api from "../shared/api.js";
-import { clock, h, part, show } from "../shared/dom.js";
 import { nameHost } from "../shared/host.js";
 import { DuplexLane } from "../shared/lane.js";
-import { Recording } from "../shared/recording.js";
 import { TEXT, whenIdle } from "../shared/texts.js";
+import { showRecording } from "./after-talk.js";
 import { Captions, Meters, Readouts } from "./captions-meters.js";
 import { EngineLine } from "./engine-line.js";
 import { obeyKeys } from "./keys.js";
@@ -15,6 +14,7 @@ import { Sampling } from "./sampling.js";
 import { Setup } from "./setup.js";
 import { Stage } from "./stage.js";
 import { StatusPoll } from "./status-poll.js";
+import { TypedLine } from "./typed-line.js";
 
 // a busy server finishes the recording before it says goodbye
 const END_PATIENCE_MS = 12000;
@@ -32,7 +32,11 @@ class TalkPage {
   constructor(root, trigger) {
     this.root = root;
     this.trigger = trigger;
-    this.stage = new Stage(root, (kind) => this.talk?.useDevice(kind));
+    this.stage = new Stage(
+      root,
+      (kind) => this.talk?.useDevice(kind),
+      () => this.talk && this.mute(false),
+    );
     this.status = null; // of the server, once it answered
     this.talk = null; // the one that runs
     this.began = false; // a talk has begun since the page was as new
@@ -45,6 +49,7 @@ class TalkPage {
     this.readouts = new Readouts(root);
     this.setup = new Setup(root);
     this.sampling = new Sampling(root, (fields) => this.talk?.sample(fields));
+    this.typed = new TypedLine(root, (text) => this.talk?.type(text));
     this.lane = new DuplexLane(this.laneElement, { live: true });
     this.poll = new StatusPoll({
       wanted: () => this.state !== "live",
@@ -128,8 +133,8 @@ class TalkPage {
     }
     this.setup.hush();
     this.reset();
-    const { lane, captions, meters, readouts, sampling } = this;
-    const talk = new LiveTalk({ lane, captions, meters, readouts, sampling }, this.handlers());
+    const { lane, captions, meters, readouts, sampling, typed } = this;
+    const talk = new LiveTalk({ lane, captions, meters, readouts, sampling, typed }, this.handlers());
     this.talk = talk;
     this.mute(false);
     this.enter("connecting", TEXT.microphone);
@@ -172,20 +177,23 @@ class TalkPage {
     this.showEngine({ ...known, name, title, stand_in, stage: "ready" }, true);
     this.enter("live", this.liveText());
     if (ready.keep_problem) this.notify(ready.keep_problem);
-    this.stage.buttons.mute.focus({ preventScroll: true });
+    this.stage.focusMicrophone();
   }
 
   liveText() {
+    if (this.stage.pushToTalk.on) return TEXT.pushToTalk;
     if (this.muted) return TEXT.muted;
     return this.engineName === "echo" ? TEXT.liveEcho : TEXT.live;
   }
 
   mute(on) {
+    const { pushToTalk } = this.stage;
     this.muted = on;
-    this.talk.mute(on);
-    this.lane.muted = on;
+    const silent = pushToTalk.on ? !pushToTalk.held : on;
+    this.talk.mute(silent);
+    this.lane.muted = silent;
     this.stage.showMuted(on);
-    if (this.state === "live") this.enter("live", this.liveText());
+    if (this.state === "live") this.stage.tell(this.liveText());
   }
 
   stop() {
@@ -258,17 +266,8 @@ class TalkPage {
 
   showRecording(talk) {
     this.lane.destroy();
-    this.captions.clear("No words were recognised in this talk.");
-    this.recording = new Recording(talk, {
-      lane: this.laneElement,
-      captions: this.captions.list,
-      ondeleted: () => this.forgetRecording(),
-    });
+    this.recording = showRecording(this.root, talk, this.captions, () => this.forgetRecording());
     this.lane = this.recording.lane;
-    show(this.captions.empty, !this.recording.rows.length);
-    const length = `${clock(talk.duration_s)} of talk${talk.status === "interrupted" ? ", cut short" : ""}`;
-    part(this.root, "after").replaceChildren(h("h2", {}, length), this.recording.element);
-    show(part(this.root, "after"), true);
   }
 
   forgetRecording() {

@@ -1,0 +1,1 @@
+"""Spanish: how figures are said, what letters sound like, and the voices that say it."""

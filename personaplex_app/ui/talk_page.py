@@ -1,0 +1,64 @@
+"""A talk as one HTML file that plays its sound, draws its lane and shows its words without a server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from html import escape
+from typing import Any, BinaryIO
+
+from .scripts import joined
+from .static import read_static
+
+_CHUNK_BYTES = 3 << 14  # base64 of a multiple of three needs no padding
+_SOUND = (b'<audio controls preload="auto" src="data:audio/flac;base64,', b'"></audio>')
+_PLACE = re.compile("<!-- (head|title|scripts) -->")
+_SHOWN = ("started_at", "duration_s", "voice")
+
+
+def talk_page(
+    described: dict[str, Any], lane: dict[str, Any], flac: BinaryIO | None
+) -> tuple[int, Iterator[bytes]]:
+    """Return how many bytes the file has, and the bytes.
+
+    `described` and `lane` are as `sessions.export` makes them; the role prompt is left out, since who shares
+    a talk may not mean to share that. The file's policy lets nothing be asked for and no script run but its
+    own.
+    """
+    script = joined("share/talk-page.js")
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"script-src 'sha256-{own}'; style-src 'unsafe-inline'; media-src data:"
+    style = read_static("share/talk-page.css") + read_static("shared/lane.css")
+    title = escape(f"A talk: {(described['persona'] or described['engine']).replace('-', ' ')}")
+    # as JSON in which no tag can begin or end
+    talk = json.dumps({name: described[name] for name in _SHOWN} | {"lane": lane}).replace("<", "\\u003c")
+    filled = {
+        "head": f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
+        f"<title>{title}</title><style>{style}</style>",
+        "title": title,
+        "scripts": f'<script type="application/json" id="talk">{talk}</script>'
+        f'<script type="module">{script}</script>',
+    }
+    # in one pass: what somebody said may look like a place to fill
+    whole = [
+        _PLACE.sub(lambda place: filled[place[1]], part).encode()
+        for part in read_static("share/talk-page.html").split("<!-- sound -->")
+    ]
+    if flac is None:
+        return sum(map(len, whole)), iter(whole)
+    size = flac.seek(0, os.SEEK_END)
+    flac.seek(0)
+    return sum(map(len, (*whole, *_SOUND))) + 4 * -(-size // 3), _with_sound(flac, *whole)
+
+
+def _with_sound(flac: BinaryIO, before: bytes, after: bytes) -> Iterator[bytes]:
+    opening, closing = _SOUND
+    with flac:
+        yield before + opening
+        while block := flac.read(_CHUNK_BYTES):
+            yield base64.b64encode(block)
+        yield closing + after

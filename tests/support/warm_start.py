@@ -1,0 +1,128 @@
+"""Start apps from a process that has imported the program, which is most of what a start computes.
+
+Run as a program, this is that process: each connection to its socket asks for one app, which it forks. A
+second fork in between waits for the app, and tells how it ended and what it used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from .patience import PATIENCE_S, until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Forked:
+    """An app that was forked, with as much of `subprocess.Popen` as tests need."""
+
+    spent_s = 0.0
+    """CPU seconds of all that have ended; no process that this one waits for."""
+
+    def __init__(self, arguments: list[str], log: Path, env: dict[str, str]) -> None:
+        self._told = socket.socket(socket.AF_UNIX)
+        self._told.connect(_program())
+        self._lines = self._told.makefile("r")
+        self._told.sendall((json.dumps([arguments, str(log), env]) + "\n").encode())
+        self.pid = int(self._lines.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            status, used_s = json.loads(self._lines.readline())
+            self.returncode = os.waitstatus_to_exitcode(status)
+            Forked.spent_s += used_s
+            self._lines.close()
+            self._told.close()
+        return self.returncode
+
+    def wait(self, timeout: float = PATIENCE_S) -> int:
+        if self.returncode is None and not select.select([self._told], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("serve", timeout)
+        self.poll()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it has ended this moment
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def _program() -> str:
+    """Start the program once for this process, whose end it sees by its pipe; return its socket."""
+    path = tempfile.mkdtemp(prefix="warm-") + "/socket"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.warm_start", path], cwd=ROOT, stdin=subprocess.PIPE
+    )
+    until(lambda: process.poll() is not None or os.path.exists(path))
+    process.returncode = 0  # nobody waits for it: it ends with this one
+    _kept.append(process)
+    return path
+
+
+# the pipe must stay open
+_kept: list[subprocess.Popen] = []
+
+
+def _serve_forks(path: str) -> None:
+    import personaplex_app.application
+    import personaplex_app.launch  # noqa: F401
+    from personaplex_app.cli.main import main
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for an app is waited for by nobody
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path + ".part")
+        listener.listen()
+        os.rename(path + ".part", path)
+        while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
+            asked, _ = listener.accept()
+            if not os.fork():
+                listener.close()
+                arguments = _wait_for_app(asked)
+                break
+            asked.close()
+        else:
+            return
+    sys.exit(main(arguments))
+
+
+def _wait_for_app(asked: socket.socket) -> list[str]:
+    """Fork an app, and return its arguments in it; the other waits for it, tells of its end and ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    arguments, log, env = json.loads(asked.makefile("r").readline())
+    pid = os.fork()
+    if pid:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        asked.sendall(f"{pid}\n".encode())
+        _, status, usage = os.wait4(pid, 0)
+        asked.sendall((json.dumps([status, usage.ru_utime + usage.ru_stime]) + "\n").encode())
+        os._exit(0)
+    asked.close()
+    os.environ.clear()
+    os.environ.update(env)
+    tempfile.tempdir = None
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(out)
+    return arguments
+
+
+if __name__ == "__main__":
+    _serve_forks(sys.argv[1])

@@ -1,0 +1,88 @@
+"""Spanish: how figures are said, what letters sound like, and that the voices are understood."""
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from personaplex_app.classic.phrases import plain_words
+from personaplex_app.speech.recogniser import Recogniser
+from personaplex_app.speech.spanish.figures import number_words, spoken_form
+from personaplex_app.speech.spanish.letters import phonemes
+from personaplex_app.speech.spanish.voices import SPANISH_TIMBRES, SpanishSynthesiser, spanish_is_installed
+from personaplex_app.units import SAMPLE_RATE_HZ
+
+SENTENCES = (
+    "La entrega cuesta doce euros y tarda dos días.",
+    "¿Prefiere una mesa en la terraza, cerca de la ventana?",
+    "Traiga por favor un documento con fotografía.",
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "sounds"),
+    [
+        ("hola", "ˈola"),
+        ("buenos días", "bwˈenos dˈias"),
+        ("¿Cómo estás?", "kˈomo estˈas?"),
+        ("me llamo Lucía", "me ʝˈamo lusˈia"),
+        ("la estación", "la estasjˈon"),
+        ("queso, guitarra y pingüino", "kˈeso, ɡitˈara i piŋɡwˈino"),
+        ("jamón gente gigante", "xamˈon xˈente xiɣˈante"),
+        ("perro pero alrededor", "pˈero peɾo alreðeðˈoɾ"),
+        ("muy rey leyes", "mwˈi rˈej lˈeʝes"),
+        ("país aéreo ciudad", "paˈis aˈeɾeo sjuðˈad"),
+        ("México taxi", "mˈexiko tˈaksi"),
+        ("TV", "te ˈuβe"),
+        ("niño chico hueso", "nˈiɲo ʧˈiko wˈeso"),
+    ],
+)
+def test_letters_sound_as_they_are_spoken(written, sounds):
+    assert phonemes(written) == sounds
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Cuesta 1.250 € y tarda 2 días.", "Cuesta mil doscientos cincuenta euros y tarda dos días."),
+        ("De 9:30 a 21:00.", "De nueve y media a veintiuna."),
+        ("Son 12,50 € por 1 hora", "Son doce euros con cincuenta por una hora"),
+        ("el 20% de 21 mesas", "el veinte por ciento de veintiuna mesas"),
+        ("al 555-0199", "al cinco cinco cinco, cero uno nueve nueve"),
+        ("200 páginas, 31 capítulos", "doscientas páginas, treinta y un capítulos"),
+        ("3,5 kg y 18 °C", "tres coma cinco kilos y dieciocho grados"),
+        ("$35, 1 vez", "treinta y cinco dólares, una vez"),
+        ("El Sr. Ruiz no tiene cifras", "El señor Ruiz no tiene cifras"),
+    ],
+)
+def test_figures_are_said_in_words(written, said):
+    assert spoken_form(written) == said
+
+
+def test_number_words_are_each_another_and_bounded():
+    words = [number_words(number) for number in (*range(2_000), 10**6, 2 * 10**6, 10**9)]
+    assert len(set(words)) == len(words)
+    assert number_words(21, "a") == "veintiuna"
+    assert number_words(21, counted=True) == "veintiún"
+    assert number_words(501_531, "a") == "quinientas una mil quinientas treinta y una"
+    for number in (-1, 10**12):
+        with pytest.raises(ValueError, match="is not from 0"):
+            number_words(number)
+
+
+@pytest.mark.slow
+def test_voices_are_understood_by_the_spanish_recogniser():
+    if not spanish_is_installed():
+        pytest.skip("Spanish is not installed: pip install -r requirements-es.txt")
+    synthesiser, recogniser = SpanishSynthesiser(), Recogniser("es")
+    assert not len(synthesiser.speak("", SPANISH_TIMBRES[0]).samples)
+    errors = words = 0
+    for timbre in SPANISH_TIMBRES:
+        for sentence in SENTENCES:
+            clip = synthesiser.speak(sentence, timbre)
+            assert [word.text for word in clip.words] == sentence.split()
+            assert clip.words[-1].end_s <= len(clip.samples) / SAMPLE_RATE_HZ
+            heard = recogniser.transcribe(np.pad(clip.samples, SAMPLE_RATE_HZ // 5), with_words=False).text
+            said = plain_words(sentence)
+            errors += Levenshtein.distance(said, plain_words(heard.replace("12", "doce").replace("2", "dos")))
+            words += len(said)
+    assert errors <= 0.1 * words
