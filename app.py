@@ -5,12 +5,11 @@
 
 import argparse
 import os
-import sys
 
 from personaplex_app import logs
 from personaplex_app.cli.arguments import add_settings
 from personaplex_app.engine_choice import choose
-from personaplex_app.errors import exit_code_of
+from personaplex_app.errors import end, exit_code_of
 from personaplex_app.settings import Settings
 
 
@@ -33,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    end(exit_code_of(main))

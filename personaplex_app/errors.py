@@ -39,11 +39,16 @@ its `exit_code`, a connection is closed with its `close_code`.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import math
+import os
 import ssl
 import sys
+import threading
 from collections.abc import Callable
 from enum import IntEnum
+from typing import NoReturn
 
 
 class CloseCode(IntEnum):
@@ -272,3 +277,17 @@ def exit_code_of(program: Callable[[], int | None]) -> int:
     except PersonaplexError as error:
         print(f"personaplex-app: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def end(status: int) -> NoReturn:
+    """End the process with an exit status, as `sys.exit` does, also while threads compute.
+
+    A thread inside a library in C++ would abort the process when Python is taken down under it.
+    """
+    if threading.active_count() == 1:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever reads it has gone
+            stream.flush()
+    os._exit(status)

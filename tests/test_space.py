@@ -292,7 +292,7 @@ def started(space, python, tmp_path):
             )
             assert answer.status_code == status
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=PATIENCE_S) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()

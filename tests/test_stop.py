@@ -34,6 +34,20 @@ AppState.close = lambda self: threading.Event().wait()
 launch(create_app(Settings(engine="echo", port=int(sys.argv[1]), data=Path(sys.argv[2]))))
 """
 
+# a thread in a library of C++ makes the process abort when Python is taken down under it; so does this object
+COMPUTING = """
+import atexit, os, sys, threading
+from personaplex_app.errors import end
+class Library:
+    def __del__(self, abort=os.abort):
+        abort()
+sys.library = Library()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+atexit.register(print, "tidied up")
+print("the end")
+end(3)
+"""
+
 
 @contextmanager
 def talking(folder, **settings):
@@ -101,3 +115,10 @@ def test_app_that_hangs_in_its_end_is_gone_after_the_second_signal(tmp_path):
             assert process.wait(timeout=PATIENCE_S) == 1
         finally:
             process.kill()
+
+
+def test_program_ends_with_its_code_while_a_thread_computes():
+    ended = subprocess.run(
+        [sys.executable, "-c", COMPUTING], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "the end\ntidied up\n", "")

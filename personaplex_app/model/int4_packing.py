@@ -13,14 +13,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from .kernels.self_check import TOLERANCE
+
 GROUP = 64
 """Inputs that share a scale."""
 CUDA_TILES = 8
 """Inner tiles, of 16 inputs each, in CUDA's layout."""
 CPU_BLOCK = 64
 """Outputs in a block of the CPU's layout, with the widest instructions."""
-TOLERANCE = 1e-2
-"""Rounding stays far below it, a wrong result far above."""
 
 
 @dataclass(frozen=True)

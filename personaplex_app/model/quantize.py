@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .int4_packing import CPU_BLOCK, GROUP, TOLERANCE, Packing, packable, packing
+from .int4_packing import CPU_BLOCK, GROUP, Packing, packable, packing
 from .kernels import own_kernels
+from .kernels.self_check import TOLERANCE
 
 QUANTIZATIONS = ("none", "int8", "int4")
 INT8_FEW_ROWS = 6
@@ -94,10 +95,8 @@ def _cpu_int8_works(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     codes = (torch.arange(64 * 48) % 251 - 125).to(torch.int8).view(64, 48)
-    x, scale = (
-        torch.sin(torch.arange(96.0)).view(2, 48).to(torch.bfloat16),
-        torch.ones(64, dtype=torch.bfloat16),
-    )
+    x = torch.sin(torch.arange(96.0)).view(2, 48).to(torch.bfloat16)
+    scale = torch.ones(64, dtype=torch.bfloat16)
     try:
         found = torch._weight_int8pack_mm(x, codes, scale)  # pyright: ignore[reportPrivateImportUsage]
     except (RuntimeError, NotImplementedError):

@@ -83,6 +83,7 @@ def _serve_forks(path: str) -> None:
     import personaplex_app.application
     import personaplex_app.launch  # noqa: F401
     from personaplex_app.cli.main import main
+    from personaplex_app.errors import end
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for an app is waited for by nobody
     with socket.socket(socket.AF_UNIX) as listener:
@@ -98,7 +99,7 @@ def _serve_forks(path: str) -> None:
             asked.close()
         else:
             return
-    sys.exit(main(arguments))
+    end(main(arguments))
 
 
 def _wait_for_app(asked: socket.socket) -> list[str]:
