@@ -52,8 +52,6 @@ class ComparePage {
       if (!seen) this.blind.hush();
       this.seen = seen;
     }).observe(root);
-    // whoever follows a test's link wants to be at its first pair
-    if (linkedTest()) document.querySelector("#tab-compare-button")?.click();
     document.addEventListener(
       "keydown",
       (event) => this.view === "blind" && root.offsetParent !== null && this.blind.key(event),

@@ -11,7 +11,9 @@ const MOST_ANSWERS = 12;
 /** Called by Gradio's component; its value is what the server tells of the rendering, `trigger` asks for another. */
 export function mount(element, props, watch, trigger) {
   const answers = new Answers(element.querySelector(".respond"), trigger);
-  watch("value", () => answers.take(props.value));
+  const take = () => answers.take(props.value);
+  watch("value", take);
+  take(); // what was pressed before this script had come may be answered already
 }
 
 class Answers {
