@@ -90,6 +90,16 @@ def test_plan_after_others_takes_what_was_not_heard_before_anything_twice(voices
     assert max(Counter(heard).values()) == 2
 
 
+def test_plan_of_a_round_without_an_end_keeps_checks_rare_where_few_pairs_differ():
+    for seed in range(20):
+        planned = plan(made := design(2, 2), 10, str(seed), endless=True)
+        real = [t for t in planned if t.check is None]
+        assert (len(real), len(planned)) == (10, 12)
+        heard = [t.condition for t in real]
+        assert all(set(heard[at : at + 2]) == {0, 1} for at in range(0, 10, 2))
+        assert sum(t.left == made.voices[0] for t in real) == 5
+
+
 def test_round_without_an_end_goes_on_and_is_the_same_after_a_restart(blind, tmp_path, clock):
     blind.begin(ME, None)
     with pytest.raises(BadInput, match="not voted yet"):

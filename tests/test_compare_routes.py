@@ -497,7 +497,7 @@ async def test_blind_test_without_an_end_goes_on_past_its_plan_and_stops_any_tim
     state = (await client.post(f"{test}/begin", json={"endless": True})).json()
     assert (state["total"], state["by"]) == (None, "voice")
     assert "not voted yet" in refused(await client.post(f"{test}/reveal"), 400, "bad_input")
-    for number in range(10):
+    for number in range(12):
         for side in ("left", "right"):
             await client.get(f"{test}/trials/{state['trial']['token']}/{side}.wav")
         clock.now_s += 60
@@ -506,7 +506,7 @@ async def test_blind_test_without_an_end_goes_on_past_its_plan_and_stops_any_tim
     told = (await client.get(f"{test}/board")).text
     assert not any(name in told for name in GAINS)
     state = (await client.post(f"{test}/reveal")).json()
-    assert (state["phase"], len(state["reveal"]["trials"])) == ("revealed", 10)
+    assert (state["phase"], len(state["reveal"]["trials"])) == ("revealed", 12)
     assert {"repeat", "identical"} <= {trial["check"] for trial in state["reveal"]["trials"]}
 
 

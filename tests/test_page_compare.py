@@ -121,7 +121,9 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         expect_pair(page, 5)  # past what was planned at first, and so on until one stops
         page.click("#blind-stop")
         expect(page.locator(".compare-results h1")).to_have_text("What the votes say")
-        expect(page.locator(".compare-results")).to_contain_text("2 votes of 1 listener")
+        expect(page.locator(".compare-results")).to_contain_text(
+            re.compile(r"[2-4] votes of 1 listener, hidden checks apart")
+        )
         expect(page.locator(".compare-results")).to_contain_text("Preliminary")
         expect(page.locator(".compare-results")).to_contain_text("timing 1")
         expect(page.locator(".compare-results")).to_contain_text("Scores are shown from 10 votes on")

@@ -166,21 +166,29 @@ def plan(
     seed: str,
     urgency: Mapping[Pair, tuple[float, float]] | None = None,
     before: tuple[Trial, ...] = (),
+    endless: bool = False,
 ) -> tuple[Trial, ...]:
     """Return a listener's trials, including two hidden checks; equal arguments give equal plans.
 
     Every pair is used before one is used again, and conditions and sides are balanced. Where there is no room
     for all pairs, those with the lowest `urgency` are used. The trials follow those `before`, which a plan of
-    their own gave: what was not heard there comes first.
+    their own gave: what was not heard there comes first. In an `endless` round they are as many as asked for,
+    and begin anew where the design has fewer, so that checks stay rare.
     """
     heard = [((min(t.left, t.right), max(t.left, t.right)), t.condition) for t in before if t.check is None]
     # when everything was heard, it begins anew
     heard = heard[len(heard) // design.all_trials * design.all_trials :]
-    count = max(1, min(trials, design.most_trials, design.all_trials - len(heard)))
     chance = random.Random(seed)  # noqa: S311 - a plan is to be repeatable, not secret
-    chosen = _with_sides(_chosen(design, count, urgency or {}, chance, heard), chance)
-    chance.shuffle(chosen)
-    return _with_checks(design, chosen, chance, len(before))
+    lean: Counter[str] = Counter()
+    planned: list[Trial] = []
+    while not planned or (endless and len(planned) < trials):
+        room = min(trials - len(planned), design.most_trials, design.all_trials - len(heard))
+        chosen = _chosen(design, max(1, room), urgency or {}, chance, heard)
+        heard = [] if len(heard) + len(chosen) == design.all_trials else heard + chosen
+        part = _with_sides(chosen, chance, lean)
+        chance.shuffle(part)
+        planned += part
+    return _with_checks(design, planned, chance, len(before))
 
 
 def _chosen(
@@ -212,11 +220,13 @@ def _chosen(
     return sorted(used - set(heard))
 
 
-def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random) -> list[Trial]:
-    """Assign sides so that every voice is about as often left as right."""
+def _with_sides(
+    chosen: list[tuple[Pair, int]], chance: random.Random, lean: Counter[str]
+) -> list[Trial]:
+    """Assign sides so that every voice is about as often left as right; `lean` counts how much more often each
+    was left.
+    """
     chance.shuffle(chosen)
-    # how much more often each voice was left than right
-    lean: Counter[str] = Counter()
     trials = []
     for pair, condition in chosen:
         a, b = (

@@ -321,15 +321,16 @@ def preferred(vote: Event) -> str | None:
 
 
 def passed_checks(mine: Round) -> dict[str, bool]:
-    """Return for each hidden check that has a vote whether the listener passed it.
+    """Return for each kind of hidden check that has a vote whether the listener passed all of it.
 
-    The repeat must show the same preference again, the identical pair none.
+    A repeat must show the same preference again, an identical pair none.
     """
-    passed = {}
+    passed: dict[str, bool] = {}
     for number, vote in mine.votes.items():
         trial = mine.trials[number]
         if trial.check == "identical":
-            passed["identical"] = preferred(vote) is None
+            passed["identical"] = preferred(vote) is None and passed.get("identical", True)
         elif trial.check == "repeat" and trial.of in mine.votes:
-            passed["repeat"] = preferred(vote) == preferred(mine.votes[trial.of])
+            same = preferred(vote) == preferred(mine.votes[trial.of])
+            passed["repeat"] = same and passed.get("repeat", True)
     return passed

@@ -70,7 +70,13 @@ class BlindTest:
             # log the whole plan, not only its seed: it depends on the votes at this moment
             id_ = secrets.token_hex(8)
             count = PAIRS_AT_ONCE if trials is None else trials
-            planned = plan(self.design, count, f"{self.design.id}:{id_}", pair_urgency(self._ranked()))
+            planned = plan(
+                self.design,
+                count,
+                f"{self.design.id}:{id_}",
+                pair_urgency(self._ranked()),
+                endless=trials is None,
+            )
             whose = {"session": id_, "listener": listener, "test": self.design.id}
             self._write(
                 {
@@ -124,7 +130,7 @@ class BlindTest:
             return mine
         seed = f"{self.design.id}:{mine.id}:{len(mine.trials)}"
         urgency = pair_urgency(self._ranked())
-        return mine.more(plan(self.design, PAIRS_AT_ONCE, seed, urgency, mine.trials), self._clock())
+        return mine.more(plan(self.design, PAIRS_AT_ONCE, seed, urgency, mine.trials, True), self._clock())
 
     def made_by(self, owner: str) -> bool:
         """Return whether this owner made the test: the results are theirs to see. Raises: StorageError."""

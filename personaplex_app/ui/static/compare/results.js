@@ -10,12 +10,12 @@ const CHOICE = { tie: "just as good", both_bad: "both bad" };
 /** What is compared, as a heading. */
 const NAMED = { voice: "Voice", persona: "Persona" };
 const CHECKS = {
-  repeat: ["You judged the pair that came twice differently.", "You judged the pair that came twice alike."],
-  identical: ["You preferred one of two identical clips.", "You judged two identical clips equal."],
+  repeat: ["you judged a pair that came twice differently", "you judged alike what came twice"],
+  identical: ["you preferred one of two identical clips", "you judged identical clips equal"],
 };
 
 const HIDDEN_CHECKS =
-  "Some pairs were hidden checks: one came twice with its sides exchanged, and one was the same clip on both sides. " +
+  "Some pairs were hidden checks: they came again with their sides exchanged, or were the same clip on both sides. " +
   "They show how far votes can be trusted, and do not count in the ranking.";
 const hint = (text) => h("p", { class: "hint" }, text);
 const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
@@ -139,7 +139,7 @@ export class Results {
 /** How many votes of whom, and what the scores are. */
 function lead({ votes, listeners, engine }) {
   const text =
-    `${count(votes, "vote")} of ${count(listeners, "listener")}, ${engine} engine. ` +
+    `${count(votes, "vote")} of ${count(listeners, "listener")}, hidden checks apart, ${engine} engine. ` +
     "1500 is the middle, and more is better; the margin holds in 95 of 100 such tests. " +
     "(Bradley–Terry scores on Elo's scale, given to the digit that so few votes allow.)";
   return h("p", { class: "hint compare-lead" }, text);
@@ -251,5 +251,5 @@ function round({ trials }, title) {
 function checksPassed({ checks }) {
   const asked = Object.entries(CHECKS).filter(([name]) => name in checks);
   const told = asked.map(([name, texts]) => texts[Number(checks[name])]);
-  return [hint(HIDDEN_CHECKS), ...(told.length ? [hint(`Yours: ${told.join(" ")}`)] : [])];
+  return [hint(HIDDEN_CHECKS), ...(told.length ? [hint(`In your round ${told.join(", and ")}.`)] : [])];
 }
