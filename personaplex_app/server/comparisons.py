@@ -53,6 +53,7 @@ MAX_RUNS = 64
 MAX_ACTIVE = 8
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
+MOST_MORE_S = 15.0  # so long an answer may go on after its time: a slow voice is not cut
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
 GRACE_S = 90.0
@@ -389,12 +390,11 @@ class Comparisons:
                         engine=asked.engine,
                         sampling=sampling,
                     )
-                    made = request(
-                        spoken.samples,
-                        self.app_state.session_config(wanted, caller=run.caller),
-                        seed,
-                        run.asked.room_s if spoken.private else 0.0,
-                    )
+                    config = self.app_state.session_config(wanted, caller=run.caller)
+                    # our scenarios begin with the time for a greeting, a recording with what the user says
+                    config = replace(config, greets=not spoken.private)
+                    room_s = run.asked.room_s if spoken.private else 0.0
+                    made = request(spoken.samples, config, seed, room_s, MOST_MORE_S)
                     first = first or made
                     # all voices share one copy of the sound
                     requests.append(replace(made, user=first.user))

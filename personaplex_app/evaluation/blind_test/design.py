@@ -220,12 +220,8 @@ def _chosen(
     return sorted(used - set(heard))
 
 
-def _with_sides(
-    chosen: list[tuple[Pair, int]], chance: random.Random, lean: Counter[str]
-) -> list[Trial]:
-    """Assign sides so that every voice is about as often left as right; `lean` counts how much more often each
-    was left.
-    """
+def _with_sides(chosen: list[tuple[Pair, int]], chance: random.Random, lean: Counter[str]) -> list[Trial]:
+    """Assign sides so that every voice is about as often left as right; `lean` counts how much more often."""
     chance.shuffle(chosen)
     trials = []
     for pair, condition in chosen:

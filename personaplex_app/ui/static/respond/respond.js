@@ -111,7 +111,8 @@ class Answers {
 
   again(answer) {
     const select = h("select", { "aria-label": "Another voice", dataset: { part: "again-voice" } });
-    const onclick = () => this.trigger("submit", { key: answer.key, voice: select.value });
+    const onclick = () =>
+      this.trigger("submit", { key: answer.key, voice: select.value, greets: answer.greets });
     return h(
       "div",
       { class: "sentence again", hidden: true },
