@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,12 @@ import gradio as gr
 import numpy as np
 
 from ..audio import Note, decode
-from ..engine.contract import Sampling
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
 from ..evaluation.answer_clip import LEAD_S as CLIP_LEAD_S
 from ..evaluation.answer_clip import TAIL_S, cut
 from ..evaluation.scenarios import LEAD_S, Scenario, load_scenarios, speak
-from ..protocol import SAMPLING_LIMITS, ChatRequest, parse_start
-from ..protocol_fields import MAX_PROMPT_CHARS
+from ..protocol import ChatRequest, parse_start
 from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress
@@ -39,25 +37,28 @@ from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
+from .respond_form import (
+    MAX_ROOM_S,
+    SAMPLING_TITLES,
+    USUAL_ROOM_S,
+    Buttons,
+    RoleFields,
+    SaidFields,
+    buttons,
+    html,
+    voice_choices,
+    what_is_said,
+    who_answers,
+)
 from .scripts import mount_script
 from .static import read_static
 
 MAX_CLIP_S = 120
 MAX_CLIP_BYTES = 48 << 20
-MAX_ROOM_S = 30
-USUAL_ROOM_S = 10
 TELL_EVERY_S = 0.25
 AT_ONCE = 8
-USER_INK = "#2a9aa3"  # between the user's ink of the light page and of the dark one
 # what the example recordings say, one of each kind
 EXAMPLES = ("turn-question", "pause-booking", "turn-short")
-SAMPLING_TITLES = {
-    "audio_temperature": "Audio temperature",
-    "text_temperature": "Text temperature",
-    "audio_topk": "Audio top-k",
-    "text_topk": "Text top-k",
-    "seed": "Seed",
-}
 Sound = tuple[int, np.ndarray]
 # what the page shows; the agent's sound; both sides' sound
 Update = tuple[Any, Any, Any]
@@ -70,13 +71,13 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
     handlers = _RespondTab(app_state)
     with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
-        _html("respond/respond-head.html")
+        html("respond/respond-head.html")
         with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
-                said = _what_is_said(handlers.examples)
+                said = what_is_said(handlers.examples)
             with gr.Column(min_width=300):
-                role = _who_answers(app_state)
-        pressed = _actions(app_state)
+                role = who_answers(app_state)
+        pressed = buttons(app_state)
         answer = gr.HTML(
             value={"state": "idle"},
             label="answer",
@@ -92,113 +93,8 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     return tab
 
 
-@dataclass(frozen=True)
-class _Said:
-    """The fields of what the user says."""
-
-    clip: gr.Audio
-    examples: list[gr.Button]
-    room_s: gr.Slider
-    greets: gr.Checkbox
-
-
-@dataclass(frozen=True)
-class _Role:
-    """The fields of who answers."""
-
-    persona: gr.Dropdown
-    voice: gr.Dropdown
-    prompt: gr.Textbox
-    sampling: list[gr.Number]
-
-
-@dataclass(frozen=True)
-class _Actions:
-    start: gr.Button
-    use_fallback: gr.Button
-    stop: gr.Button
-
-
-def _html(name: str) -> None:
-    gr.HTML(html_template=read_static(name), js_on_load=None, apply_default_css=False)
-
-
-def _what_is_said(examples: list[Scenario]) -> _Said:
-    clip = gr.Audio(
-        label="Your side",
-        sources=["upload", "microphone"],
-        type="filepath",
-        editable=False,
-        buttons=[],
-        waveform_options=gr.WaveformOptions(waveform_color="#868176", waveform_progress_color=USER_INK),
-        elem_id="respond-clip",
-    )
-    with gr.Row(elem_id="respond-examples", elem_classes=["gradio-ink"]):
-        buttons = [gr.Button(each.title, size="sm") for each in examples]
-    room_s = gr.Slider(
-        0,
-        MAX_ROOM_S,
-        USUAL_ROOM_S,
-        step=1,
-        label="Silence to answer in, in seconds",
-        info="Comes after your recording; the agent answers in it.",
-        elem_id="respond-room",
-    )
-    greets = gr.Checkbox(
-        False,
-        label="Let it greet first",
-        info=f"Puts {LEAD_S:.0f} seconds of silence before your recording.",
-        elem_id="respond-greets",
-    )
-    return _Said(clip, buttons, room_s, greets)
-
-
-def _who_answers(app_state: AppState) -> _Role:
-    persona = gr.Dropdown(
-        [(each.title, each.name) for each in app_state.personas],
-        label="Persona",
-        elem_id="respond-persona",
-        filterable=False,
-    )
-    # Gradio refuses a voice that is not among the choices, which change when another engine takes over
-    voice = gr.Dropdown(
-        _voices(app_state), value="", label="Voice", elem_id="respond-voice", allow_custom_value=True
-    )
-    prompt = gr.Textbox(
-        "",
-        label="Role prompt",
-        lines=5,
-        max_lines=12,
-        max_length=MAX_PROMPT_CHARS,
-        elem_id="respond-prompt",
-    )
-    with gr.Accordion(
-        "Advanced: chance in its answers",
-        open=False,
-        elem_id="respond-sampling",
-        elem_classes=["gradio-ink", "gradio-fold"],
-    ):
-        _html("respond/respond-sampling.html")
-        with gr.Row():
-            sampling = [_number(name) for name in SAMPLING_TITLES]
-    return _Role(persona, voice, prompt, sampling)
-
-
-def _actions(app_state: AppState) -> _Actions:
-    with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
-        return _Actions(
-            gr.Button("Hear the answer", elem_id="respond-start", variant="primary"),
-            gr.Button(
-                "Let the small stand-in answer",
-                elem_id="respond-beside",
-                visible=app_state.fallback_engine is not None,
-            ),
-            gr.Button("Cancel", elem_id="respond-cancel"),
-        )
-
-
 def _answer_when_pressed(
-    handlers: _RespondTab, said: _Said, role: _Role, pressed: _Actions, outputs: list[Any]
+    handlers: _RespondTab, said: SaidFields, role: RoleFields, pressed: Buttons, outputs: list[Any]
 ) -> None:
     answer = outputs[0]
     # one that was cancelled may be ending still when the next begins
@@ -222,7 +118,7 @@ def _answer_when_pressed(
     pressed.stop.click(handlers.cancel, None, answer, concurrency_limit=None, **_PRIVATE)
 
 
-def _fill_when_chosen(handlers: _RespondTab, said: _Said, role: _Role, page: gr.Blocks) -> None:
+def _fill_when_chosen(handlers: _RespondTab, said: SaidFields, role: RoleFields, page: gr.Blocks) -> None:
     for scenario, pressed in zip(handlers.examples, said.examples, strict=True):
         pressed.click(
             partial(handlers.example, scenario),
@@ -235,23 +131,6 @@ def _fill_when_chosen(handlers: _RespondTab, said: _Said, role: _Role, page: gr.
     role.persona.input(handlers.choose, role.persona, [role.voice, role.prompt], **_PRIVATE)
     form = [role.persona, role.voice, role.prompt]
     page.load(handlers.offer, form, form, **_PRIVATE)
-
-
-def _voices(app_state: AppState) -> list[tuple[str, str]]:
-    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
-
-
-def _number(name: str) -> gr.Number:
-    least, most, whole = SAMPLING_LIMITS[name]
-    value = 0 if name == "seed" else getattr(Sampling(), name)
-    return gr.Number(
-        value,
-        label=SAMPLING_TITLES[name],
-        minimum=least,
-        maximum=most,
-        precision=0 if whole else None,
-        min_width=120,
-    )
 
 
 class _RespondTab:
@@ -285,7 +164,7 @@ class _RespondTab:
         """Fill the form with the engine's voices; keep what was chosen before a reload."""
         chosen = persona or self._app_state.personas[0].name
         suggested, its_prompt = self.choose(chosen)
-        voices = _voices(self._app_state)
+        voices = voice_choices(self._app_state)
         known = voice if voice in [name for _, name in voices] else suggested
         elsewhere = (
             "Voices that you cloned answer in Talk and Compare."
@@ -400,9 +279,7 @@ class _RespondTab:
                 prompt=before.meta.prompt,
             )
             config = self._app_state.session_config(chat)
-            again = replace(
-                config, sampling=before.meta.sampling, clone=None, greets=wanted.get("greets") is True
-            )
+            again = replace(config, sampling=before.meta.sampling, greets=wanted.get("greets") is True)
             return render.request(before.user, again), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:

@@ -111,7 +111,7 @@ export class Choice {
 
   fillPersonas(personas, engine) {
     const role = Boolean(engine.capabilities?.role_prompt);
-    const own = role ? "Each input's own role" : `${engine.title} has no roles`;
+    const own = role ? "The role that fits each recording" : `${engine.title} has no roles`;
     const options = (role ? personas : []).map(({ name, title }) => h("option", { value: name }, title));
     this.persona.replaceChildren(h("option", { value: "" }, own), ...options);
     this.persona.disabled = !role;

@@ -244,7 +244,7 @@ function round({ trials }, title) {
     const preferred = each.preferred ? title(each.preferred) : CHOICE[each.choice];
     return [k + 1, each.title, title(each.left), title(each.right), preferred, checked(each)];
   });
-  const head = ["Pair", "Input", "A", "B", "You preferred", ""];
+  const head = ["Pair", "What was said", "A", "B", "You preferred", ""];
   return grid(head, rows, "Your votes with the names", 0);
 }
 

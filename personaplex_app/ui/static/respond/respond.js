@@ -56,6 +56,8 @@ class Answers {
     show(bar, share !== null);
     if (share !== null) bar.value = share;
     show(status, Boolean(text));
+    // on a small screen it would stand below what was pressed, out of sight
+    if (state !== "idle") status.scrollIntoView({ block: "nearest" });
   }
 
   busy(on) {
