@@ -133,7 +133,8 @@ export class Answers {
       h("option", { value: "agent" }, "the agent alone"),
     );
     const label = h("label", { for: "compare-channels" }, "Players: ");
-    return h("p", { class: "compare-hearing" }, label, this.channels);
+    this.hearing = h("p", { class: "compare-hearing", hidden: true }, label, this.channels);
+    return this.hearing;
   }
 
   // what comes
@@ -177,6 +178,7 @@ export class Answers {
       );
     });
     this.grid.replaceChildren(...rows);
+    show(this.hearing, true);
   }
 
   buildCell(row, column, voice) {
