@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from .support.app_process import AppProcess
 from .support.browser import screenshot, until_true, visitor
@@ -62,8 +62,12 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
     app: AppProcess, browser: Browser, question: Path
 ) -> None:
     with visitor(browser) as page:
+        held: list[Route] = []
+        page.route("**/page.js", lambda route: held.append(route))
         open_tab(page, app.url)
-        page.click("#respond-start")
+        with page.expect_response("**/queue/join*"):
+            page.click("#respond-start")
+        held.pop().continue_()  # what was answered before the tab's script had come is told too
         expect(page.locator("#respond-status")).to_contain_text("There is no recording yet")
         page.get_by_role("button", name="One clear question").click()
         expect(page.locator("#respond-clip .waveform-container").first).to_be_visible()
