@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import snowballstemmer
@@ -52,7 +53,7 @@ _ASKING = re.compile(
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The vocabulary. Each talk has its own, since the stemmer is not thread-safe.
+    """The vocabulary, which all talks share.
 
     `phrases` are fixed phrases and the one word that stands for each. `meaning` maps a stem to the first stem
     of its synonyms; `opposites` are pairs of stems. `empty` words are never looked up; a `light` stem counts
@@ -64,30 +65,26 @@ class Lexicon:
     opposites: frozenset[tuple[str, str]]
     empty: frozenset[str]
     light: frozenset[str]
-    stem: Callable[[str], str] = field(repr=False, compare=False)
 
     @classmethod
+    @cache
     def load(cls, path: Path = LEXICON_FILE) -> Lexicon:
         """Load the lexicon from a file. Raises: SettingsError when it cannot be read."""
         raw = load_yaml(path)
-        stemmer = snowballstemmer.stemmer("english")
         meaning: dict[str, str] = {}
         for group in raw["synonyms"]:
-            stems = [stemmer.stemWord(word) for word in group]
+            stems = [_stemmed(word) for word in group]
             for one in stems:
                 meaning.setdefault(one, stems[0])
-        opposites = {(stemmer.stemWord(a), stemmer.stemWord(b)) for a, b in raw["opposites"]}
+        opposites = {(_stemmed(a), _stemmed(b)) for a, b in raw["opposites"]}
         # longest first: a phrase may contain a shorter one
         phrases = sorted(raw["phrases"].items(), key=lambda pair: -len(pair[0]))
-        light = frozenset(stemmer.stemWord(word) for word in raw["light"].split())
+        light = frozenset(_stemmed(word) for word in raw["light"].split())
+        return cls(tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light)
 
-        def stem(word: str) -> str:
-            # the stemmer needs a vowel: without one it leaves the plural's s
-            return stemmer.stemWord(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
-
-        return cls(
-            tuple(phrases), meaning, frozenset(opposites), frozenset(raw["empty"].split()), light, stem
-        )
+    def stem(self, word: str) -> str:
+        # the stemmer needs a vowel: without one it leaves the plural's s
+        return _stemmed(word) if re.search("[aeiouy]", word) else word.removesuffix("s")
 
     def words(self, text: str) -> list[str]:
         """Return the words of `text` in lower case, figures in words, fixed phrases as one word."""
@@ -104,6 +101,16 @@ class Lexicon:
                 self.stem(word) for word in self.words(text) if word not in self.empty and not is_day(word)
             )
         )
+
+
+_STEMMER = snowballstemmer.stemmer("english")
+_STEMMING = threading.Lock()
+
+
+@lru_cache(maxsize=10_000)
+def _stemmed(word: str) -> str:
+    with _STEMMING:  # the stemmer keeps the word it is at
+        return _STEMMER.stemWord(word)
 
 
 def is_day(word: str) -> bool:

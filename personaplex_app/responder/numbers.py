@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..speech.figures.number_words import IRREGULAR, ONES, SCALES, TENS
 from ..speech.spoken_form import speakable
@@ -22,6 +23,7 @@ _UNITS = frozenset(
 )
 
 
+@lru_cache(maxsize=1_000)
 def figures(text: str) -> frozenset[int]:
     """Return the numbers in `text`, in digits or words: "2:30", "two thirty" and "$2.30" are all {2, 30}.
 

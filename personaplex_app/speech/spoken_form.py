@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .figures import dates, money, names, numbers
 from .figures.figure import DASH, SPACE, Figure, Rule
@@ -54,6 +55,7 @@ _MAY_HOLD_FIGURES = re.compile(
 )
 
 
+@lru_cache(maxsize=1_000)  # a talk asks for its role's sentences again and again
 def speakable(text: str) -> str:
     """Return `text` with its figures spelt out as they are spoken; a password stays as it is written."""
     return _rewritten(text, aloud=False)
