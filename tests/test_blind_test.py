@@ -73,6 +73,59 @@ def test_plan_is_balanced_and_hides_its_two_checks(voices, conditions, trials):
         assert twin_at > 0
 
 
+@pytest.mark.parametrize(("voices", "conditions"), [(2, 1), (3, 2), (4, 3)])
+def test_plan_after_others_takes_what_was_not_heard_before_anything_twice(voices, conditions):
+    made = design(voices, conditions)
+    before = ()
+    while len([t for t in before if t.check is None]) < 2 * made.all_trials:
+        more = plan(made, 4, str(len(before)), before=before)
+        for trial in more:
+            if trial.check == "repeat":
+                original = (*before, *more)[trial.of]
+                assert (original.left, original.right) == (trial.right, trial.left)
+                assert trial.of >= len(before)
+        before += more
+    heard = [(*sorted((t.left, t.right)), t.condition) for t in before if t.check is None]
+    assert len(set(heard[: made.all_trials])) == made.all_trials
+    assert max(Counter(heard).values()) == 2
+
+
+def test_plan_of_a_round_without_an_end_keeps_checks_rare_where_few_pairs_differ():
+    for seed in range(20):
+        planned = plan(made := design(2, 2), 10, str(seed), endless=True)
+        real = [t for t in planned if t.check is None]
+        assert (len(real), len(planned)) == (10, 12)
+        heard = [t.condition for t in real]
+        assert all(set(heard[at : at + 2]) == {0, 1} for at in range(0, 10, 2))
+        assert sum(t.left == made.voices[0] for t in real) == 5
+
+
+def test_round_without_an_end_goes_on_and_is_the_same_after_a_restart(blind, tmp_path, clock):
+    blind.begin(ME, None)
+    with pytest.raises(BadInput, match="not voted yet"):
+        blind.reveal(ME)
+    for _ in range(9):
+        mine = vote(blind, clock, ME)
+    planned = len(mine.trials)
+    assert (mine.phase, planned > 9) == ("voting", True)
+    again = BlindTests(tmp_path, clock=clock).get(blind.design.id).mine(ME)
+    assert (again.trials, again.endless, again.at) == (mine.trials, True, 9)
+    assert blind.undo(ME).at == 8
+    vote(blind, clock, ME)
+    assert blind.reveal(ME).phase == "revealed"
+    assert len(blind.begin(ME, None).votes) == 0
+
+
+def test_design_with_what_older_tests_lack_has_an_id_of_its_own_and_older_ones_keep_theirs():
+    old = design()
+    assert not {"by", "question", "start_s"} & set(json.dumps(old.as_json()).replace('"', " ").split())
+    new = replace(old, by="persona")
+    assert new.id != old.id
+    assert Design.from_json(json.loads(json.dumps(new.as_json()))) == new
+    with pytest.raises(ValueError, match="mood"):
+        Design.from_json({**old.as_json(), "by": "mood"})
+
+
 def test_plan_is_the_same_for_a_seed_and_another_for_another():
     assert plan(design(), 6, "a") == plan(design(), 6, "a")
     assert len({plan(design(), 6, str(seed)) for seed in range(20)}) > 15

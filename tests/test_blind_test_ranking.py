@@ -50,6 +50,22 @@ def oracle(votes: list[Vote], names: list[str]) -> np.ndarray:
     return 1500 + 173.72 * (logs[:-1] - logs[-1])
 
 
+@pytest.mark.parametrize(("listeners", "votes_each"), [(1, 8), (2, 8), (6, 30), (40, 100)])
+def test_rank_scores_are_rounded_to_the_digit_that_their_margin_supports(listeners, votes_each):
+    for standing in rank(listen(listeners, votes_each), QUALITY, draws=100).standings:
+        score, margin = standing.rounded
+        step = 10 ** (len(str(margin)) - 1)
+        assert margin >= standing.margin - 1e-9
+        assert score % step == margin % step == 0
+        assert abs(score - standing.score) <= step / 2
+        assert not standing.preliminary or margin >= 100
+
+
+def test_rank_margin_of_listeners_who_agree_by_chance_is_not_none():
+    alike = [Vote(f"listener {k}", "amber", "dune", "left") for k in range(2)]
+    assert all(standing.margin > 200 for standing in rank(alike, QUALITY, draws=100).standings)
+
+
 @pytest.mark.parametrize(("listeners", "votes_each"), [(6, 30), (1, 3), (0, 0), (40, 100)])
 def test_rank_scores_agree_with_choix(listeners, votes_each):
     votes = listen(listeners, votes_each) or [Vote("a", "amber", "dune", "left")] * 40

@@ -163,6 +163,17 @@ def test_talk_user_who_speaks_first_gets_no_greeting(talk):
     assert len(done.responder.said) == 1
 
 
+@pytest.mark.parametrize("greets", [True, False])
+def test_talk_begins_by_a_greeting_only_where_that_is_asked_for(classic, greets):
+    responder = ScriptedResponder(GREETING)
+    session = CascadeSession(classic[0]._models, TIMBRES[0], responder, deque(), lockstep=True, greets=greets)
+    try:
+        sounds = [session.step(np.zeros(FRAME_SAMPLES, np.float32)).agent.any() for _ in range(12)]
+    finally:
+        session.close()
+    assert any(sounds) == greets
+
+
 def test_talk_barge_in_silences_the_agent_and_only_the_played_is_remembered(talk):
     done = talk(ScriptedResponder(answer=LONG)).wait(0.5).say(QUESTION).wait(2.4)
     onset_s = done.now_s

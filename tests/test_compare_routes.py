@@ -177,14 +177,14 @@ async def test_compare_renders_every_voice_at_equal_loudness_with_its_measures(c
     assert found["cells"] == [[{"ready": True}] * 3]
     assert found["conditions"] == [{"title": "Hello", "persona": load_personas()[0].name, "seed": 0}]
     heard = [sound(await client.get(f"/api/compare/runs/{run}/cells/0/{k}/both.wav")) for k in range(3)]
-    assert {each.shape for each in heard} == {heard[0].shape}
+    shared = min(map(len, heard))  # each goes on until it was quiet
     assert [loudness_lufs(each[:, 1]) for each in heard] == pytest.approx([-23] * 3, abs=0.2)
-    assert np.array_equal(heard[0][:, 0], heard[2][:, 0])  # the same user in each
+    assert np.array_equal(heard[0][:shared, 0], heard[2][:shared, 0])  # the same user in each
     alone = sound(await client.get(f"/api/compare/runs/{run}/cells/0/0/agent.wav"))
     assert np.array_equal(alone[:, 0], heard[0][:, 1])
     cell = (await client.get(f"/api/compare/runs/{run}/cells/0/2")).json()
     assert cell["lane"]["peaks_per_s"] == 50
-    assert cell["duration_s"] == pytest.approx(len(heard[0]) / 24_000, abs=0.01)
+    assert cell["duration_s"] == pytest.approx(len(heard[2]) / 24_000, abs=0.01)
 
 
 async def test_compare_scenario_is_spoken_and_rendered_once_for_all(client, comparisons, engine):
@@ -369,7 +369,9 @@ async def test_blind_test_goes_from_first_pair_to_results_and_names_nobody_befor
         told = json.dumps(state) + (await client.get(f"{test}/trials/{token}")).text
         assert not any(word in told for word in GAINS)
         sides = [sound(await client.get(f"{test}/trials/{token}/{side}.wav")) for side in ("left", "right")]
-        assert [loudness_lufs(each[:, 1]) for each in sides] == pytest.approx([-23] * 2, abs=0.2)
+        assert [loudness_lufs(each[:, 0]) for each in sides] == pytest.approx([-23] * 2, abs=0.2)
+        asked = await client.get(f"{test}/trials/{token}/question.wav")
+        assert loudness_lufs(sound(asked)[:, 0]) == pytest.approx(-23, abs=0.5)
         assert "finish your round" in refused(await client.get(f"{test}/results"), 400, "bad_input")
         refused(await client.get(f"{test}/export.csv"), 400, "bad_input")
         assert "Listen to both" in refused(
@@ -488,3 +490,78 @@ def test_gain_stops_before_the_true_peak_clips():
     by_db = gain_db(clicks)
     assert loudness_lufs(clicks.astype(np.float64)) + by_db < -23.5
     assert true_peak_db(clicks) + by_db == pytest.approx(-1.0, abs=0.02)
+
+
+async def test_blind_test_without_an_end_goes_on_past_its_plan_and_stops_any_time(client, wav, clock):
+    test = await blind(client, wav)
+    state = (await client.post(f"{test}/begin", json={"endless": True})).json()
+    assert (state["total"], state["by"]) == (None, "voice")
+    assert "not voted yet" in refused(await client.post(f"{test}/reveal"), 400, "bad_input")
+    for number in range(12):
+        for side in ("left", "right"):
+            await client.get(f"{test}/trials/{state['trial']['token']}/{side}.wav")
+        clock.now_s += 60
+        state = (await client.post(f"{test}/vote", json=ballot(state))).json()
+        assert (state["phase"], state["trial"]["number"]) == ("voting", number + 2)
+    told = (await client.get(f"{test}/board")).text
+    assert not any(name in told for name in GAINS)
+    state = (await client.post(f"{test}/reveal")).json()
+    assert (state["phase"], len(state["reveal"]["trials"])) == ("revealed", 12)
+    assert {"repeat", "identical"} <= {trial["check"] for trial in state["reveal"]["trials"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"by": "persona", "values": ["chat", "wise-teacher"]}, ["chat", "wise-teacher"]),
+        ({"by": "audio_temperature", "values": [0.4, 0.8, 0.8]}, ["0.4", "0.8"]),
+        ({"by": "text_topk", "values": [5, 25]}, ["5", "25"]),
+    ],
+)
+async def test_compare_any_one_difference_is_rendered_and_tested_blind(client, wav, engine, asked, names):
+    engine.capabilities = replace(engine.capabilities, role_prompt=True, sampling=True)
+    opened = []
+    open_ = engine.open
+    engine.open = lambda config: (opened.append(config), open_(config))[1]
+    run = await started(client, wav, voices=["plain"], **asked)
+    found = await until(client, run, "done")
+    assert (found["by"], found["names"], len(found["cells"][0])) == (asked["by"], names, len(names))
+    told = {
+        config.persona if asked["by"] == "persona" else f"{getattr(config.sampling, asked['by']):g}"
+        for config in opened
+    }
+    assert told == set(names)
+    assert {config.voice for config in opened} == {"plain"}
+    test = (await client.post(f"/api/compare/runs/{run}/test")).json()["id"]
+    state = (await client.post(f"/api/compare/tests/{test}/begin", json={"endless": True})).json()
+    assert (state["by"], state["voices"]) == (asked["by"], len(names))
+    if asked["by"] == "persona":
+        assert state["trial"]["persona"] == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"by": "mood", "values": ["sad"]}, "What differs is"),
+        ({"by": "persona", "values": []}, "values must be a list"),
+        ({"by": "persona", "values": ["nobody"]}, "no persona"),
+        ({"by": "audio_temperature", "values": [0.5, 9]}, "audio_temperature"),
+        ({"by": "audio_temperature", "values": ["hot"]}, "must be a number"),
+        ({"by": "audio_temperature", "values": [1] * 7}, "1 to 6 numbers"),
+        ({"by": "persona", "values": ["chat"], "voices": ["plain", "loud"]}, "One thing differs"),
+    ],
+)
+async def test_compare_difference_that_cannot_be_used_gets_a_sentence(client, engine, wrong, sentence):
+    engine.capabilities = replace(engine.capabilities, role_prompt=True, sampling=True)
+    asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain"], **wrong}
+    assert sentence in (await client.post("/api/compare/runs", json=asked)).json()["message"]
+
+
+async def test_compare_difference_that_the_engine_does_not_know_gets_a_sentence(client):
+    asked = {"inputs": [{"scenario": "turn-short"}], "voices": ["plain"]}
+    for more, sentence in (
+        ({"by": "persona", "values": ["chat"]}, "plays no roles"),
+        ({"by": "audio_topk", "values": [5]}, "does not sample"),
+    ):
+        answer = await client.post("/api/compare/runs", json={**asked, **more})
+        assert sentence in refused(answer, 400, "bad_input")

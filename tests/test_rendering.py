@@ -152,8 +152,24 @@ def test_render_collects_what_happens_the_last_state_of_each_utterance():
 
 
 @pytest.mark.parametrize(
+    ("more_s", "frames"), [(0.0, 3), (10.0, 20 + round(1.2 / 0.08)), (0.4, 3 + 5), (10.0, None)]
+)
+def test_render_agent_that_still_speaks_is_heard_to_its_end(more_s, frames):
+    def script(frame: int) -> Step:
+        sounds = frame <= 20 if frames else frame <= 1  # or it had ended long before
+        return Step(np.full(FRAME_SAMPLES, 0.2 * sounds, np.float32))
+
+    user = noise(3 * 0.08 if frames else 30 * 0.08)
+    done = render(ScriptedEngine(script), request(user, ECHO, more_s=more_s))
+    assert len(done.agent) == len(done.user) == (frames or 30) * FRAME_SAMPLES
+    assert not done.user[len(user) :].any()
+
+
+@pytest.mark.parametrize(
     "change",
     [
+        lambda r: replace(r, more_s=5.0),
+        lambda r: replace(r, config=replace(r.config, greets=False)),
         lambda r: replace(r, user=r.user * 0.5),
         lambda r: replace(r, config=replace(r.config, voice="NATM1")),
         lambda r: replace(r, config=replace(r.config, prompt="Be rude.")),

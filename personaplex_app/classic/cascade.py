@@ -56,6 +56,7 @@ class CascadeSession:
         lockstep: bool = False,
         prompt: str = "",
         language: TalkLanguage = ENGLISH_TALK,
+        greets: bool = True,
     ) -> None:
         self._language = language
         self._work_queue = WorkQueue(lockstep)
@@ -99,7 +100,8 @@ class CascadeSession:
             prompt,
             language,
         )
-        self._player.prepare_greeting()
+        if greets:
+            self._player.prepare_greeting()
         # a noise before the greeting only delays it; words of the user cancel it
         self._user_spoke = self._understood = self._greeting_missed = False
 

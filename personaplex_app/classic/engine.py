@@ -221,7 +221,9 @@ class ClassicEngine:
             )
             lockstep = not config.realtime
             language = spanish_talk() if spanish else ENGLISH_TALK
-            session = _OwnedSession(models, chosen, responder, notices, lockstep, config.prompt, language)
+            session = _OwnedSession(
+                models, chosen, responder, notices, lockstep, config.prompt, language, config.greets
+            )
             session.on_close = self._closed
             self._sessions.add(session)
         return session

@@ -41,7 +41,7 @@ class SessionConfig:
     Where `clone` is given, the engine speaks in that voice, and `voice` is only the name that was requested.
     `language` is the code of the talk's language, "" for English. A session that is not `realtime` is stepped
     as fast as the machine allows: nothing in it may depend on the clock, and the same frames and seed give
-    the same answer.
+    the same answer. An engine that begins a talk by a greeting leaves it out where `greets` is False.
     """
 
     voice: str
@@ -51,6 +51,7 @@ class SessionConfig:
     clone: Clone | None = None
     realtime: bool = True
     language: str = ""
+    greets: bool = True
 
 
 Event = Utterance | Mark | TurnLatency | Notice

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,9 @@ import soundfile
 from ..audio import float_to_pcm16
 from ..rendering.render import Rendering
 from ..sessions import export
+from ..speech.sound import Span
 from ..units import SAMPLE_RATE_HZ
+from .answer_clip import cut
 from .blind_test.design import TrialClip
 from .loudness import amplified, gain_db
 
@@ -44,9 +46,7 @@ class Matched:
             if channels == "agent"
             else np.column_stack((amplified(self.rendering.user, self.user_gain_db), agent))
         )
-        out = io.BytesIO()
-        soundfile.write(out, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-        return out.getvalue()
+        return sound_file(sound)
 
     def lane(self, words: bool = True) -> dict[str, Any]:
         """Return the data of the lane; without `words`, only its sound."""
@@ -54,13 +54,28 @@ class Matched:
         # in a blind test the words could give the voice away
         return drawn if words else {**drawn, "utterances": [], "marks": []}
 
-    def clip(self) -> TrialClip:
-        """Return the answer as a clip of a blind test."""
-        meta = self.rendering.meta
-        sha256 = hashlib.sha256(float_to_pcm16(self.rendering.agent)).hexdigest()
-        return TrialClip(
-            meta.voice, self.rendering.key, round(self.rendering.duration_s, 2), self.agent_gain_db, sha256
+    def within(self, window: Span) -> Matched:
+        """Return the part of it in a window, at the target loudness by itself."""
+        user, agent = (cut(each, window) for each in (self.rendering.user, self.rendering.agent))
+        part = replace(
+            self.rendering, user=user, agent=agent, utterances=(), marks=(), turn_latencies=(), step_ms=()
         )
+        return Matched.of(part)
+
+
+def sound_file(samples: np.ndarray) -> bytes:
+    """Return a sound as a wav file. Shapes: float32 [N] or [N, channels] at 24 kHz."""
+    out = io.BytesIO()
+    soundfile.write(out, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    return out.getvalue()
+
+
+def trial_clip(name: str, rendering: Rendering, window: Span) -> TrialClip:
+    """Return the answer in a window as a clip of a blind test; `name` says which of the compared it is."""
+    start_s, end_s = (round(at_s, 2) for at_s in window)
+    agent = cut(rendering.agent, (start_s, end_s))
+    sha256 = hashlib.sha256(float_to_pcm16(agent)).hexdigest()
+    return TrialClip(name, rendering.key, round(end_s - start_s, 2), gain_db(agent), sha256, start_s)
 
 
 def measures(rendering: Rendering) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import BadInput, shorten
 from ..evaluation.blind_test.design import Condition, Design, TrialClip
-from ..evaluation.blind_test.ranking import MIN_VOTES, Choice
+from ..evaluation.blind_test.ranking import MIN_VOTES, Choice, Standing
 from ..evaluation.blind_test.round import Ballot, Round, passed_checks
 from ..evaluation.blind_test.store import BlindTests
 from ..evaluation.conversation_folder import Result, read_results, read_sides
@@ -35,6 +35,11 @@ LOOK = (
     " .agent-words{fill:#9d3715}.lane .band{fill:rgba(202,158,38,.26)}.lane"
     " .cut{stroke:#0a7a83;stroke-width:2}.lane{background:#fdfcf9}</style>"
 )
+
+
+def _score(standing: Standing) -> str:
+    """Return a score with its margin, in no more digits than it has, or nothing."""
+    return "{} ± {}, ".format(*standing.rounded) if standing.rounded else ""
 
 
 def player(source: str) -> str:
@@ -149,8 +154,6 @@ class NotebookBlindTest:
     def ranking(self) -> str:
         """Return the ranking as text."""
         ranking = self._test.ranking()
-        lines = [
-            f"{each.rank}. {each.voice}: {each.score:.0f}, {each.votes} votes" for each in ranking.standings
-        ]
+        lines = [f"{each.rank}. {each.voice}: {_score(each)}{each.votes} votes" for each in ranking.standings]
         early = f"Preliminary: fewer than {MIN_VOTES} votes a voice, and one listener gives no interval."
         return "\n".join([*lines, *([early] if ranking.preliminary else [])])

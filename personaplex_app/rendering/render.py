@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -19,23 +20,29 @@ from ..audio import checked, float_to_pcm16, pcm16_to_float
 from ..engine.contract import Engine, Event, Mark, Sampling, SessionConfig, TurnLatency, Utterance
 from ..errors import BadAudio, BadInput
 from ..sessions.records import TalkMeta
-from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from ..units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 SCHEMA = 1
 MAX_USER_S = 300
 # bounds the memory of an engine that never stops sending events
 MAX_EVENTS = 20_000
+# an agent has ended when it was quieter than this for so long
+AUDIBLE = 0.01
+ENDED_S = 1.2
 
 
 @dataclass(frozen=True)
 class RenderRequest:
     """A request to render. The configuration must have a seed and not be `realtime`; `request` sees to both.
 
+    An agent that still speaks when the user's sound is over is heard to its end, for `more_s` at most.
+
     Shapes: `user` is float32 [N] at 24 kHz in [-1, 1], at most five minutes.
     """
 
     user: np.ndarray
     config: SessionConfig
+    more_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -46,11 +53,15 @@ class RenderRequest:
         config = _as_json(self.config)
         # the field's former name: another one would change the keys of renderings that are on disk already
         config["paced"] = config.pop("realtime")
+        # what was added later is left out where it changes nothing, for the same reason
+        if config["greets"]:
+            del config["greets"]
         inputs = {
             "schema": SCHEMA,
             "engine": engine_identity,
             "user": hashlib.sha256(float_to_pcm16(self.user)).hexdigest(),
             "config": config,
+            **({"more_s": self.more_s} if self.more_s else {}),
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
@@ -84,10 +95,13 @@ class Rendering:
         return sum(self.step_ms) / 1000
 
 
-def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0) -> RenderRequest:
+def request(
+    user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: float = 0.0, more_s: float = 0.0
+) -> RenderRequest:
     """Return a reproducible request: not in real time, and with `seed` where the configuration has none.
 
-    `room_s` seconds of silence after the user's recording leave the agent time to answer.
+    `room_s` seconds of silence after the user's recording leave the agent time to answer, and at most
+    `more_s` more let it end what it says.
 
     Shapes: `user` is float32 [N] at 24 kHz.
     Raises: BadAudio when there is no sound, or more than five minutes of it.
@@ -105,7 +119,7 @@ def request(user: np.ndarray, config: SessionConfig, seed: int = 0, room_s: floa
         # without a seed the same request would not give the same answer
         sampling = Sampling(**{**_fields(sampling), "seed": seed})
     return RenderRequest(
-        samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False})
+        samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False}), more_s
     )
 
 
@@ -135,6 +149,7 @@ class Render:
         self._utterances: dict[tuple[str, int], Utterance] = {}
         self._events: list[Event] = []
         self._step_ms: list[float] = []
+        self._sounded_frame = -math.inf
         self._session = engine.open(render_request.config)
 
     @property
@@ -142,8 +157,14 @@ class Render:
         return len(self._step_ms)
 
     @property
-    def total_frames(self) -> int:
-        return len(self._frames)
+    def _next_frame(self) -> np.ndarray | None:
+        """What the user sends next; None when all is over."""
+        if self.done_frames < len(self._frames):
+            return self._frames[self.done_frames]
+        more_s = (self.done_frames - len(self._frames)) * FRAME_S
+        quiet_s = (self.done_frames - self._sounded_frame) * FRAME_S
+        goes_on = more_s < self._request.more_s and quiet_s < ENDED_S
+        return np.zeros(FRAME_SAMPLES, np.float32) if goes_on else None
 
     def advance(self, budget_s: float) -> bool:
         """Step for `budget_s`, at least once; return whether there is more to do.
@@ -151,28 +172,32 @@ class Render:
         Raises: EngineError.
         """
         until_s = time.perf_counter() + budget_s
-        while self.done_frames < self.total_frames:
+        while (frame := self._next_frame) is not None:
             began_s = time.perf_counter()
-            step = self._session.step(self._frames[self.done_frames])
+            step = self._session.step(frame)
             now_s = time.perf_counter()
             self._step_ms.append((now_s - began_s) * 1000)
             self._agent.append(step.agent)
+            if np.max(np.abs(step.agent)) > AUDIBLE:
+                self._sounded_frame = self.done_frames
             for event in step.events:
                 self._take(event)
             if now_s >= until_s:
                 break
-        return self.done_frames < self.total_frames
+        return self._next_frame is not None
 
     def finish(self) -> Rendering:
         """Return what was rendered and close the session."""
         self.close()
-        count = len(self._user)
-        agent = np.concatenate(self._agent)[:count] if self._agent else np.zeros(0, np.float32)
+        agent = np.concatenate(self._agent) if self._agent else np.zeros(0, np.float32)
+        if self.done_frames <= len(self._frames):
+            agent = agent[: len(self._user)]
+        user = np.pad(self._user, (0, max(0, len(agent) - len(self._user))))
         return Rendering(
             key=self._key,
             meta=TalkMeta.of(self._engine_name, self._request.config),
             rendered_at_s=time.time(),
-            user=self._user[: len(agent)],
+            user=user[: len(agent)],
             agent=pcm16_to_float(float_to_pcm16(agent)),
             utterances=tuple(sorted(self._utterances.values(), key=lambda each: (each.start_s, each.end_s))),
             marks=tuple(event for event in self._events if isinstance(event, Mark)),

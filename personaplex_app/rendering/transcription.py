@@ -69,6 +69,27 @@ class Transcriber:
         except (WeightsError, ImportError):
             return True
 
+    def user_turns(self, samples: np.ndarray) -> list[Span]:
+        """Return the user's turns in a recording; none where speech cannot be found here.
+
+        Shapes: `samples` is float32 [N] at 24 kHz.
+        """
+        return self._joined(samples, USER_GAP_S)
+
+    def agent_speech(self, samples: np.ndarray) -> list[Span]:
+        """Return the spans of an agent's speech; none where speech cannot be found here.
+
+        Shapes: `samples` is float32 [N] at 24 kHz.
+        """
+        return self._joined(samples, AGENT_GAP_S)
+
+    def _joined(self, samples: np.ndarray, gap_s: float) -> list[Span]:
+        try:
+            with self._lock:
+                return merged(self._speech(samples), gap_s)
+        except (WeightsError, ImportError):
+            return []
+
     def _user(self, samples: np.ndarray) -> tuple[list[Span], tuple[Utterance, ...]]:
         # many voices answer the same recording, which is transcribed once
         key = hashlib.sha256(samples.tobytes()).digest()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from ..errors import BadInput, shorten
+from ..evaluation.blind_test.design import By
+from ..protocol import SAMPLING_LIMITS, parse_start
 
 MAX_INPUTS = 6
 MAX_SEEDS = 5
 MAX_VOICES = 24
+MAX_SETTINGS = 6
 ROOM_S = 6.0
 MOST_ROOM_S = 30.0
 """Silence after a recording, in which the agent answers."""
@@ -23,7 +26,8 @@ class ComparisonRequest:
     "recording", name).
 
     `room_s` is how much silence follows a recording; a scenario has its own. `engine` names an engine other
-    than the app's own.
+    than the app's own. `by` is what differs between the answers; where it is not the voice, there is one
+    voice, and `values` has the personas' names or the settings.
     """
 
     inputs: tuple[tuple[str, str], ...]
@@ -32,6 +36,22 @@ class ComparisonRequest:
     seeds: tuple[int, ...]
     room_s: float = ROOM_S
     engine: str = ""
+    by: By = "voice"
+    values: tuple[str | float, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is compared: voices, personas, or numbers as text."""
+        return (
+            self.voices
+            if self.by == "voice"
+            else tuple(f"{value:g}" if self.samples else str(value) for value in self.values)
+        )
+
+    @property
+    def samples(self) -> bool:
+        """Whether a setting of the sampling differs."""
+        return self.by in SAMPLING_LIMITS
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
@@ -65,7 +85,31 @@ class ComparisonRequest:
                 f"The time to answer is {shorten(room_s)}; it must be from 0 to {MOST_ROOM_S:.0f} seconds."
             )
         voices = _list(data, "voices", str, MAX_VOICES)
-        return cls(_distinct(inputs), persona, _distinct(voices), _distinct(seeds), float(room_s), engine)
+        by = data.get("by", "voice")
+        if by not in get_args(By):
+            raise BadInput(f"What differs is {shorten(by)}; it must be one of {', '.join(get_args(By))}.")
+        voices = _distinct(voices)
+        values = () if by == "voice" else _values(data, by)
+        if by != "voice" and len(voices) != 1:
+            raise BadInput(f"One thing differs at a time: with {by} compared there must be one voice.")
+        return cls(_distinct(inputs), persona, voices, _distinct(seeds), float(room_s), engine, by, values)
+
+
+def _values(data: dict[str, Any], by: str) -> tuple[str | float, ...]:
+    """Return the personas' names or the settings that are compared. Raises: BadInput."""
+    if by == "persona":
+        return _distinct(_list(data, "values", str, MAX_VOICES))
+    given = data.get("values")
+    numbers = given if isinstance(given, list) else []
+    if not 1 <= len(numbers) <= MAX_SETTINGS:
+        raise BadInput(f"values must be a list of 1 to {MAX_SETTINGS} numbers, the settings to compare.")
+    return tuple(dict.fromkeys(getattr(parse_start({by: _number(by, each)}), by) for each in numbers))
+
+
+def _number(by: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadInput(f"A value of {by} is {shorten(value)}; it must be a number.")
+    return value
 
 
 def _distinct(values: list[T]) -> tuple[T, ...]:

@@ -20,10 +20,11 @@ from huggingface_hub import get_token
 
 from .. import audio
 from ..errors import BadInput, NotFound, PersonaplexError, shorten
-from ..evaluation.blind_test.design import Condition, Design
+from ..evaluation.answer_clip import answer_window, question
+from ..evaluation.blind_test.design import Condition, Design, TrialClip
 from ..evaluation.blind_test.store import BlindTest, BlindTests
 from ..evaluation.blind_test.votes_upload import VoteUpload
-from ..evaluation.comparison import Matched, measures
+from ..evaluation.comparison import Matched, measures, trial_clip
 from ..evaluation.scenarios import Scenario, load_scenarios, speak
 from ..personas import find
 from ..principal import Principal, Sharers
@@ -33,6 +34,7 @@ from ..rendering.cache import RenderCache
 from ..rendering.render import Rendering, RenderRequest, request
 from ..sessions.shares import Shares, least_missed
 from ..settings import Settings
+from ..speech.sound import Span
 from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
@@ -51,6 +53,7 @@ MAX_RUNS = 64
 MAX_ACTIVE = 8
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
+MOST_MORE_S = 15.0  # so long an answer may go on after its time: a slow voice is not cut
 CACHE_BYTES = 2 << 30
 SPOKEN_KEPT = 8
 GRACE_S = 90.0
@@ -70,6 +73,7 @@ class ComparisonInput:
     samples: np.ndarray
     private: bool
     sharers: Sharers = ()
+    question: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -77,7 +81,8 @@ class ComparisonInput:
 class ComparisonRun:
     """One comparison being rendered.
 
-    Its cells are conditions (rows) by voices (columns). Its caller may use their own cloned voices in it.
+    Its cells are conditions (rows) by what is compared (columns). Its caller may use their own cloned
+    voices in it.
     """
 
     id: str
@@ -109,6 +114,8 @@ class ComparisonRun:
             "problem": self.problem,
             "lease": self.lease,
             "voices": list(self.asked.voices),
+            "by": self.asked.by,
+            "names": list(self.asked.names),
             "conditions": [{"title": c.title, "persona": c.persona, "seed": c.seed} for c in self.conditions],
             "progress": progress and {**vars(progress), "share": progress.share},
             "cells": self.cells(),
@@ -116,7 +123,7 @@ class ComparisonRun:
 
     def cells(self) -> list[list[dict[str, Any]]]:
         """Return for each condition and voice whether its answer is there, or why not."""
-        width = len(self.asked.voices)
+        width = len(self.asked.names)
         return [
             [self._cell(row * width + column) for column in range(width)]
             for row in range(len(self.conditions))
@@ -183,7 +190,7 @@ class Comparisons:
         # with the owner in it, so that an id cannot be guessed from the sound
         id_ = hashlib.sha256(owner.encode() + audio.float_to_pcm16(samples)).hexdigest()[:32]
         title = title[:60] or "Recording"
-        made = ComparisonInput(id_, title, "", samples, True, caller.sharers, tuple(notes))
+        made = ComparisonInput(id_, title, "", samples, True, caller.sharers, notes=tuple(notes))
         with self._recording:
             self._recordings[id_] = made
             self._recordings.move_to_end(id_)
@@ -216,7 +223,12 @@ class Comparisons:
     def _say(self, scenario: Scenario) -> ComparisonInput:
         self._synthesiser = self._synthesiser or Synthesiser()
         spoken = speak(scenario, 0, self._synthesiser)
-        return ComparisonInput(spoken.sha256, scenario.title, scenario.persona, spoken.samples, False)
+        said = " ".join(
+            event.text for event in spoken.happened if event.what in ("turn", "interruption") and event.text
+        )
+        return ComparisonInput(
+            spoken.sha256, scenario.title, scenario.persona, spoken.samples, False, question=said
+        )
 
     # rendering
 
@@ -228,7 +240,7 @@ class Comparisons:
         owner = caller.required_owner
         for kind, name in asked.inputs:
             self._check_input(kind, name)
-        self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
+        self._check_difference(asked)
         if asked.persona:
             find(asked.persona, self.app_state.personas)
         # by content, so that the same request goes on with the same run
@@ -237,8 +249,10 @@ class Comparisons:
         if run and run.active:
             run.asked_s = time.monotonic()
             return run
-        if len(asked.voices) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
-            raise BadInput(f"That makes more than {MAX_CELLS} answers; choose fewer voices, inputs or seeds.")
+        if len(asked.names) * len(asked.inputs) * len(asked.seeds) > MAX_CELLS:
+            raise BadInput(
+                f"That makes more than {MAX_CELLS} answers; choose fewer of what differs, inputs or seeds."
+            )
         # one run for each owner: a new choice replaces the earlier one
         for other in self._runs.values():
             if other.caller.owner == owner:
@@ -250,6 +264,18 @@ class Comparisons:
         run = self._runs[id_] = ComparisonRun(id_, caller, asked)
         self.app_state.start_soon(self._render_in_place, run)
         return run
+
+    def _check_difference(self, asked: ComparisonRequest) -> None:
+        """Check that the engine can differ in what is to be compared. Raises: BadInput, UnknownPersona."""
+        supervisor = self.app_state.supervisor_of(ChatRequest(engine=asked.engine))
+        able = supervisor.engine.capabilities
+        if asked.by == "persona":
+            if not able.role_prompt:
+                raise BadInput(f"{supervisor.choice.title} plays no roles; compare its voices.")
+            for name in asked.names:
+                find(name, self.app_state.personas)
+        if asked.samples and not able.sampling:
+            raise BadInput(f"{supervisor.choice.title} does not sample; compare its voices or personas.")
 
     def run(self, caller: Principal, id_: str) -> ComparisonRun:
         """Return one's own run. Raises: NotFound."""
@@ -338,23 +364,37 @@ class Comparisons:
             spoken = self._input(kind, name)
             run.private |= spoken.private
             first: RenderRequest | None = None
+            asked = run.asked
             persona = find(
-                run.asked.persona or spoken.persona or self.app_state.personas[0].name,
-                self.app_state.personas,
+                asked.persona or spoken.persona or self.app_state.personas[0].name, self.app_state.personas
             )
-            for seed in run.asked.seeds:
-                prompt = hashlib.sha256(persona.prompt.encode()).hexdigest()
-                sound = hashlib.sha256(audio.float_to_pcm16(spoken.samples)).hexdigest()
-                run.conditions.append(Condition(sound, spoken.title, persona.name, prompt, seed))
-                for voice in run.asked.voices:
-                    about = {"engine": run.asked.engine, "sampling": {"seed": seed}}
-                    wanted = ChatRequest(voice=voice, persona=persona.name, **about)
-                    made = request(
-                        spoken.samples,
-                        self.app_state.session_config(wanted, caller=run.caller),
+            sound = hashlib.sha256(audio.float_to_pcm16(spoken.samples)).hexdigest()
+            role = (persona.name, hashlib.sha256(persona.prompt.encode()).hexdigest())
+            for seed in asked.seeds:
+                run.conditions.append(
+                    Condition(
+                        sound,
+                        spoken.title,
+                        *(("", "") if asked.by == "persona" else role),
                         seed,
-                        run.asked.room_s if spoken.private else 0.0,
+                        spoken.question,
                     )
+                )
+                for name in asked.names:
+                    sampling: dict[str, Any] = {"seed": seed}
+                    if asked.samples:
+                        sampling[asked.by] = asked.values[asked.names.index(name)]
+                    wanted = ChatRequest(
+                        voice=name if asked.by == "voice" else asked.voices[0],
+                        persona=name if asked.by == "persona" else persona.name,
+                        engine=asked.engine,
+                        sampling=sampling,
+                    )
+                    config = self.app_state.session_config(wanted, caller=run.caller)
+                    # our scenarios begin with the time for a greeting, a recording with what the user says
+                    config = replace(config, greets=not spoken.private)
+                    room_s = run.asked.room_s if spoken.private else 0.0
+                    made = request(spoken.samples, config, seed, room_s, MOST_MORE_S)
                     first = first or made
                     # all voices share one copy of the sound
                     requests.append(replace(made, user=first.user))
@@ -380,13 +420,16 @@ class Comparisons:
 
     def cell(self, run: ComparisonRun, condition: int, voice: int) -> Matched:
         """Return one answer. Raises: NotFound."""
-        width = len(run.asked.voices)
+        return Matched.of(self._rendered(run, condition, voice))
+
+    def _rendered(self, run: ComparisonRun, condition: int, voice: int) -> Rendering:
+        width = len(run.asked.names)
         if run.batch is None or not (0 <= condition < len(run.conditions) and 0 <= voice < width):
             raise NotFound("There is no such answer in this comparison.")
         index = condition * width + voice
         if not run.batch.is_ready(index):
             raise NotFound("That answer is not rendered yet; wait, or resume the comparison.")
-        return Matched.of(self.rendering(run.batch.keys[index]))
+        return self.rendering(run.batch.keys[index])
 
     def describe(self, matched: Matched) -> dict[str, Any]:
         """Return an answer's lane and measures."""
@@ -408,17 +451,38 @@ class Comparisons:
             raise BadInput(
                 "A blind test needs every voice's answer to at least one input; wait until they are rendered."
             )
-        rows = [
-            tuple(self.cell(run, row, column).clip() for column in range(len(run.asked.voices)))
-            for row in ready
-        ]
         design = Design(
             self._supervisor(run).engine.name,
-            run.asked.voices,
+            run.asked.names,
             tuple(run.conditions[row] for row in ready),
-            tuple(rows),
+            tuple(self._clips(run, row) for row in ready),
+            run.asked.by,
         )
         return self.tests.make(design, run.caller.required_owner)
+
+    def _clips(self, run: ComparisonRun, row: int) -> tuple[TrialClip, ...]:
+        """Return the answers of a condition as clips, each from its first sound to its last."""
+        find_speech = self.app_state.transcriber
+        turns: list[Span] | None = None
+        clips: list[TrialClip] = []
+        for column, name in enumerate(run.asked.names):
+            rendering = self._rendered(run, row, column)
+            # the user's side is the same in all of them
+            turns = find_speech.user_turns(rendering.user) if turns is None else turns
+            speech = find_speech.agent_speech(rendering.agent)
+            clips.append(trial_clip(name, rendering, answer_window(turns, speech, rendering.duration_s)))
+        return tuple(clips)
+
+    def question(self, test: BlindTest, condition: int) -> tuple[str, np.ndarray]:
+        """Return what the user says in a condition, as text, empty if unknown, and as sound.
+
+        Shapes: float32 [N] at 24 kHz.
+        Raises: NotFound.
+        """
+        rendering = self.rendering(test.design.clips[condition][0].audio)
+        heard = [each.text.strip() for each in rendering.utterances if each.speaker == "user"]
+        spans = self.app_state.transcriber.user_turns(rendering.user)
+        return test.design.conditions[condition].question or " ".join(heard), question(rendering.user, spans)
 
     def audible(self, test: BlindTest, condition: int, voice: str) -> Matched:
         """Return a clip of a test. Raises: NotFound."""
@@ -426,7 +490,8 @@ class Comparisons:
         for clip in (clip for row in test.design.clips for clip in row):
             for cache in (self._kept_cache, self.app_state.renderings):
                 cache.touch(clip.audio)
-        return Matched.of(self.rendering(test.design.clip(condition, voice).audio))
+        clip = test.design.clip(condition, voice)
+        return Matched.of(self.rendering(clip.audio)).within((clip.start_s, clip.start_s + clip.duration_s))
 
 
 def recording_seconds(made: ComparisonInput) -> float:

@@ -124,7 +124,9 @@ def render_length_s(requests: Sequence[RenderRequest], engine: Engine, cache: Re
     if not isinstance(engine, LeasingEngine):
         return 0
     missing = {
-        key: each.duration_s for each in requests if cache.get(key := each.key(engine.identity)) is None
+        key: each.duration_s + each.more_s
+        for each in requests
+        if cache.get(key := each.key(engine.identity)) is None
     }
     # an engine that keeps up with a talk renders at least in real time
     seconds = math.ceil(sum(missing.values()))

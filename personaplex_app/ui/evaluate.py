@@ -30,6 +30,13 @@ MAX_SEEDS = 5
 MOST_WAITING = 8
 LONGEST_SCORING_S = 600.0
 """Who has waited so long to have something scored is overtaken by nobody."""
+# once each: whoever scrolls away while it goes on is left there
+SHOW_STATE = """() => requestAnimationFrame(() => {
+  const state = document.querySelector("#evaluate-state");
+  const block = state.querySelector("iframe") ? "start" : "nearest";
+  if (state.dataset.shown !== block && state.textContent.trim()) state.scrollIntoView({ block });
+  state.dataset.shown = state.textContent.trim() && block;
+})"""
 FILE_TITLES = {
     "report.html": "Report",
     "report.json": "JSON",
@@ -56,7 +63,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
             with gr.Column(min_width=300):
                 voices = gr.CheckboxGroup(
                     _voices(app_state),
-                    value=_voices(app_state)[:1],
+                    value=[name for _, name in _voices(app_state)[:1]],
                     label="Voices",
                     elem_id="evaluate-voices",
                 )
@@ -113,12 +120,13 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         handlers.cancel, None, [state, start, stop], api_visibility="private", concurrency_limit=None, **quiet
     )
     score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
+    state.change(None, None, None, js=SHOW_STATE, api_visibility="private")
     page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
     return tab
 
 
-def _voices(app_state: AppState) -> list[str]:
-    return [voice.name for voice in app_state.supervisor.engine.voices]
+def _voices(app_state: AppState) -> list[tuple[str, str]]:
+    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
 
 
 class _EvaluateTab:

@@ -18,7 +18,7 @@ TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
 DESCRIPTION = "Choose who it is and talk over it: it hears you while it speaks. Nothing to install."
 PREVIEW = STATIC / "shared" / "preview.png"
 PREVIEW_SIZE = (1200, 630)
-_SCRIPTS = ("shared/refused.js", "shared/early-press.js")
+_SCRIPTS = ("shared/refused.js", "shared/early-press.js", "compare/linked-test.js")
 # the page's template shows its maker's name and picture
 _LINK_PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
 

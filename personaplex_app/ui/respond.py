@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import gradio as gr
 import numpy as np
 
 from ..audio import Note, decode
-from ..engine.contract import Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..errors import BadAudio, BadInput, NotFound, PersonaplexError, shorten
-from ..protocol import SAMPLING_LIMITS, ChatRequest, parse_start
-from ..protocol_fields import MAX_PROMPT_CHARS
+from ..evaluation.answer_clip import LEAD_S as CLIP_LEAD_S
+from ..evaluation.answer_clip import TAIL_S, cut
+from ..evaluation.scenarios import LEAD_S, Scenario, load_scenarios, speak
+from ..protocol import ChatRequest, parse_start
 from ..rendering import files as render_files
 from ..rendering import render
 from ..rendering.batch import BatchProgress
@@ -32,28 +34,35 @@ from ..server.leasing import usable_engine_here
 from ..server.render_job import RenderJob
 from ..sessions.admission import Admission
 from ..speech.speech_finder import NO_SPEECH
+from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
+from .respond_form import (
+    MAX_ROOM_S,
+    SAMPLING_TITLES,
+    USUAL_ROOM_S,
+    Buttons,
+    RoleFields,
+    SaidFields,
+    buttons,
+    html,
+    voice_choices,
+    what_is_said,
+    who_answers,
+)
 from .scripts import mount_script
 from .static import read_static
 
 MAX_CLIP_S = 120
 MAX_CLIP_BYTES = 48 << 20
-MAX_ROOM_S = 30
-USUAL_ROOM_S = 10
 TELL_EVERY_S = 0.25
 AT_ONCE = 8
-USER_INK = "#2a9aa3"  # between the user's ink of the light page and of the dark one
-SAMPLING_TITLES = {
-    "audio_temperature": "Audio temperature",
-    "text_temperature": "Text temperature",
-    "audio_topk": "Audio top-k",
-    "text_topk": "Text top-k",
-    "seed": "Seed",
-}
+# what the example recordings say, one of each kind
+EXAMPLES = ("turn-question", "pause-booking", "turn-short")
 Sound = tuple[int, np.ndarray]
 # what the page shows; the agent's sound; both sides' sound
 Update = tuple[Any, Any, Any]
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 Ask = Callable[[], Awaitable[tuple[render.RenderRequest, list[str]]]]
 """Returns what to render, and what was done to the recording."""
 
@@ -62,76 +71,13 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
     handlers = _RespondTab(app_state)
     with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
-        gr.HTML(
-            html_template=read_static("respond/respond-head.html"), js_on_load=None, apply_default_css=False
-        )
+        html("respond/respond-head.html")
         with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):
-                clip = gr.Audio(
-                    label="Your side",
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    editable=False,
-                    buttons=[],
-                    waveform_options=gr.WaveformOptions(
-                        waveform_color="#868176", waveform_progress_color=USER_INK
-                    ),
-                    elem_id="respond-clip",
-                )
-                room_s = gr.Slider(
-                    0,
-                    MAX_ROOM_S,
-                    USUAL_ROOM_S,
-                    step=1,
-                    label="Silence to answer in, in seconds",
-                    info="Comes after your recording; the agent answers in it.",
-                    elem_id="respond-room",
-                )
+                said = what_is_said(handlers.examples)
             with gr.Column(min_width=300):
-                persona = gr.Dropdown(
-                    [(each.title, each.name) for each in app_state.personas],
-                    label="Persona",
-                    elem_id="respond-persona",
-                    filterable=False,
-                )
-                # Gradio refuses a voice that is not among the choices, which change when another engine
-                # takes over
-                voice = gr.Dropdown(
-                    _voices(app_state),
-                    value="",
-                    label="Voice",
-                    elem_id="respond-voice",
-                    allow_custom_value=True,
-                )
-                prompt = gr.Textbox(
-                    "",
-                    label="Role prompt",
-                    lines=5,
-                    max_lines=12,
-                    max_length=MAX_PROMPT_CHARS,
-                    elem_id="respond-prompt",
-                )
-                with gr.Accordion(
-                    "Advanced: chance in its answers",
-                    open=False,
-                    elem_id="respond-sampling",
-                    elem_classes=["gradio-ink", "gradio-fold"],
-                ):
-                    gr.HTML(
-                        html_template=read_static("respond/respond-sampling.html"),
-                        js_on_load=None,
-                        apply_default_css=False,
-                    )
-                    with gr.Row():
-                        sampling = [_number(name) for name in SAMPLING_TITLES]
-        with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
-            start = gr.Button("Hear the answer", elem_id="respond-start", variant="primary")
-            use_fallback = gr.Button(
-                "Let the small stand-in answer",
-                elem_id="respond-beside",
-                visible=app_state.fallback_engine is not None,
-            )
-            stop = gr.Button("Cancel", elem_id="respond-cancel")
+                role = who_answers(app_state)
+        pressed = buttons(app_state)
         answer = gr.HTML(
             value={"state": "idle"},
             label="answer",
@@ -142,51 +88,49 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
         )
         agent = gr.Audio(label="The agent's side", visible=False, format="wav")
         both = gr.Audio(label="Both sides", visible=False, format="wav")
-    outputs = [answer, agent, both]
-    # one that was cancelled may be ending still when the next begins
-    quiet = {"show_progress": "hidden", "concurrency_limit": None, "trigger_mode": "multiple"}
-    start.click(
-        handlers.respond,
-        [clip, voice, persona, prompt, room_s, *sampling],
-        outputs,
-        api_name="respond",
-        concurrency_id="respond",
-        **quiet,
-    )
-    # for visitors whose daily time on the GPU is used up
-    use_fallback.click(
-        handlers.respond_with_fallback,
-        [clip, persona, prompt, room_s],
-        outputs,
-        api_visibility="private",
-        concurrency_id="respond",
-        **quiet,
-    )
-    answer.submit(
-        handlers.again, [answer], outputs, api_visibility="private", concurrency_id="respond", **quiet
-    )
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    stop.click(handlers.cancel, None, answer, concurrency_limit=None, **private)
-    persona.input(handlers.choose, persona, [voice, prompt], **private)
-    page.load(handlers.offer, [persona, voice, prompt], [persona, voice, prompt], **private)
+    _answer_when_pressed(handlers, said, role, pressed, [answer, agent, both])
+    _fill_when_chosen(handlers, said, role, page)
     return tab
 
 
-def _voices(app_state: AppState) -> list[tuple[str, str]]:
-    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
-
-
-def _number(name: str) -> gr.Number:
-    least, most, whole = SAMPLING_LIMITS[name]
-    value = 0 if name == "seed" else getattr(Sampling(), name)
-    return gr.Number(
-        value,
-        label=SAMPLING_TITLES[name],
-        minimum=least,
-        maximum=most,
-        precision=0 if whole else None,
-        min_width=120,
+def _answer_when_pressed(
+    handlers: _RespondTab, said: SaidFields, role: RoleFields, pressed: Buttons, outputs: list[Any]
+) -> None:
+    answer = outputs[0]
+    # one that was cancelled may be ending still when the next begins
+    quiet: dict[str, Any] = {
+        "show_progress": "hidden",
+        "concurrency_limit": None,
+        "concurrency_id": "respond",
+        "trigger_mode": "multiple",
+    }
+    inputs = [said.clip, role.voice, role.persona, role.prompt, said.room_s, *role.sampling, said.greets]
+    pressed.start.click(handlers.respond, inputs, outputs, api_name="respond", **quiet)
+    # for visitors whose daily time on the GPU is used up
+    pressed.use_fallback.click(
+        handlers.respond_with_fallback,
+        [said.clip, role.persona, role.prompt, said.room_s, said.greets],
+        outputs,
+        api_visibility="private",
+        **quiet,
     )
+    answer.submit(handlers.again, [answer], outputs, api_visibility="private", **quiet)
+    pressed.stop.click(handlers.cancel, None, answer, concurrency_limit=None, **_PRIVATE)
+
+
+def _fill_when_chosen(handlers: _RespondTab, said: SaidFields, role: RoleFields, page: gr.Blocks) -> None:
+    for scenario, pressed in zip(handlers.examples, said.examples, strict=True):
+        pressed.click(
+            partial(handlers.example, scenario),
+            None,
+            [said.clip, role.persona, role.voice, role.prompt],
+            concurrency_id="respond-example",
+            concurrency_limit=1,
+            **_PRIVATE,
+        )
+    role.persona.input(handlers.choose, role.persona, [role.voice, role.prompt], **_PRIVATE)
+    form = [role.persona, role.voice, role.prompt]
+    page.load(handlers.offer, form, form, **_PRIVATE)
 
 
 class _RespondTab:
@@ -201,12 +145,26 @@ class _RespondTab:
         # next would only hold their recordings in memory
         at_once = min(AT_ONCE, app_state.settings.slots + 1)
         self._line = Admission(at_once, MAX_CLIP_S + MAX_ROOM_S)
+        known = {persona.name for persona in app_state.personas}
+        scenarios = {each.name: each for each in load_scenarios() if each.persona in known}
+        self.examples = [scenarios[name] for name in EXAMPLES if name in scenarios]
+        self._synthesiser: Synthesiser | None = None
+
+    def example(self, scenario: Scenario) -> tuple[Sound, str, str, str]:
+        """Speak what the user says in a scenario, and return it with its persona, that one's voice and
+        role prompt.
+        """
+        self._synthesiser = self._synthesiser or Synthesiser()
+        spoken = speak(scenario, 0, self._synthesiser)
+        # without the time in which the agent may greet, and that in which it answers
+        window = (max(0.0, spoken.from_s - CLIP_LEAD_S), spoken.happened[-1].end_s + TAIL_S)
+        return _sound(cut(spoken.samples, window)), scenario.persona, *self.choose(scenario.persona)
 
     def offer(self, persona: str | None, voice: str | None, prompt: str) -> tuple[Any, Any, Any]:
         """Fill the form with the engine's voices; keep what was chosen before a reload."""
         chosen = persona or self._app_state.personas[0].name
         suggested, its_prompt = self.choose(chosen)
-        voices = _voices(self._app_state)
+        voices = voice_choices(self._app_state)
         known = voice if voice in [name for _, name in voices] else suggested
         elsewhere = (
             "Voices that you cloned answer in Talk and Compare."
@@ -234,10 +192,11 @@ class _RespondTab:
         audio_topk: float | None = None,
         text_topk: float | None = None,
         seed: float | None = 0,
+        greets: bool = False,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Render the agent's answer to a recording: its transcript and events as JSON, the agent's sound, and
-        both sides as stereo.
+        both sides as stereo. With `greets` the agent has time to greet before the recording.
         """
         given = (audio_temperature, text_temperature, audio_topk, text_topk, seed)
 
@@ -251,7 +210,7 @@ class _RespondTab:
 
         # closed at once when the visitor cancels or leaves, which ends the rendering
         async with aclosing(
-            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s), request)
+            self._answer(self._app_state.supervisor, partial(self._ask, clip, chat, room_s, greets), request)
         ) as answers:
             async for update in answers:
                 yield update
@@ -262,6 +221,7 @@ class _RespondTab:
         persona: str | None,
         prompt: str | None,
         room_s: float = USUAL_ROOM_S,
+        greets: bool = False,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Render the fallback engine's answer to a recording, in the persona's voice."""
@@ -276,19 +236,21 @@ class _RespondTab:
             )
 
         async with aclosing(
-            self._answer(supervisor, partial(self._ask, clip, chat, room_s), request)
+            self._answer(supervisor, partial(self._ask, clip, chat, room_s, greets), request)
         ) as answers:
             async for told in answers:
                 yield told
 
     async def _ask(
-        self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float
+        self, clip: str | None, chat: Callable[[], ChatRequest], room_s: float, greets: bool
     ) -> tuple[render.RenderRequest, list[str]]:
-        config = self._app_state.session_config(chat())
+        config = replace(self._app_state.session_config(chat()), greets=greets)
         notes: list[str] = []
         samples = await anyio.to_thread.run_sync(_read_clip, clip, notes.append)
         if not await anyio.to_thread.run_sync(self._app_state.transcriber.hears_speech, samples):
             notes.append(NO_SPEECH)
+        if greets:
+            samples = np.concatenate([np.zeros(round(LEAD_S * SAMPLE_RATE_HZ), np.float32), samples])
         asked = render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
         return asked, notes
 
@@ -317,7 +279,7 @@ class _RespondTab:
                 prompt=before.meta.prompt,
             )
             config = self._app_state.session_config(chat)
-            again = SessionConfig(config.voice, config.prompt, config.persona, before.meta.sampling)
+            again = replace(config, sampling=before.meta.sampling, greets=wanted.get("greets") is True)
             return render.request(before.user, again), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:
@@ -393,6 +355,7 @@ class _RespondTab:
             "cached": not job.batch.rendered_s,
             "files": files,
             "notes": notes,
+            "greets": asked.config.greets,
             **described,
         }
         yield shown, _sound(done.agent), _sound(np.column_stack((done.user, done.agent)))

@@ -15,8 +15,11 @@ from ... import intervals
 Choice = Literal["left", "right", "tie", "both_bad"]
 MIN_VOTES = 20
 """Below so many votes a voice's rank is called preliminary."""
+BOARD_VOTES = 10
+"""Below so many votes in the whole test no score is shown."""
 BASE_SCORE = 1500.0
 SCORE_PER_NAT = 173.72  # 400 / ln 10: the scale of Elo
+_Z_95 = 1.96
 _MAX_STEPS = 200
 _CLOSE = 1e-9
 
@@ -39,7 +42,11 @@ class Vote:
 
 @dataclass(frozen=True)
 class Standing:
-    """One voice's result. The interval is None until two listeners have voted; `ties` include `both_bad`."""
+    """One voice's result. The interval is None until two listeners have voted; `ties` include `both_bad`.
+
+    `margin` is how far the score may be off, at 95 %: half the interval, and at least what so few
+    votes allow.
+    """
 
     voice: str
     rank: int
@@ -50,6 +57,18 @@ class Standing:
     losses: int
     ties: int
     both_bad: int
+    margin: float = math.inf
+
+    @property
+    def rounded(self) -> tuple[int, int] | None:
+        """Return the score and its margin with no more digits than the margin supports: its first one.
+
+        None without a vote, or where the margin is wider than any score is.
+        """
+        if not self.votes or self.margin >= SCORE_PER_NAT * 10:
+            return None
+        step = 10 ** max(0, math.floor(math.log10(max(1.0, self.margin))))
+        return round(self.score / step) * step, math.ceil(self.margin / step) * step
 
     @property
     def preliminary(self) -> bool:
@@ -93,7 +112,9 @@ def rank(
     listeners = sorted({vote.listener for vote in votes})
     by_listener = _wins(votes, names, listeners)
     wins = by_listener.sum(axis=0)
-    scores = to_scores(strengths(wins))
+    p = strengths(wins)
+    scores = to_scores(p)
+    margins = _Z_95 * SCORE_PER_NAT * standard_errors(wins, np.log(p))
     bounds: list[intervals.Interval | None] = [None] * len(names)
     # resample whole listeners: the votes of one listener are not independent of each other
     if len(listeners) > 1:
@@ -103,7 +124,7 @@ def rank(
     order = sorted(range(len(names)), key=lambda i: (-lowest[i], -scores[i], names[i]))
     return Ranking(
         tuple(
-            _standing(names[i], number, float(scores[i]), bounds[i], votes)
+            _standing(names[i], number, float(scores[i]), bounds[i], votes, float(margins[i]))
             for number, i in enumerate(order, 1)
         ),
         {a: {b: float(wins[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)},
@@ -153,6 +174,18 @@ def strengths(wins: np.ndarray) -> np.ndarray:
     return np.exp(logs)
 
 
+def standard_errors(wins: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Return the standard errors of logarithmic strengths, from the curvature of their likelihood.
+
+    Shapes: float [V, V], the row beats the column, and [V], to [V].
+    """
+    share = _sigmoid(logs[:, None] - logs[None, :])
+    prior = _sigmoid(logs)
+    pull = (wins + wins.T) * share * (1 - share)
+    bend = np.diag(pull.sum(axis=-1) + 2 * prior * (1 - prior)) - pull
+    return np.sqrt(np.diag(np.linalg.inv(bend)))
+
+
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     # equal to 1 / (1 + exp(−x)), but never overflows
     return 0.5 + 0.5 * np.tanh(x / 2)
@@ -164,13 +197,20 @@ def to_scores(p: np.ndarray) -> np.ndarray:
 
 
 def _standing(
-    voice: str, number: int, score: float, bound: intervals.Interval | None, votes: Sequence[Vote]
+    voice: str,
+    number: int,
+    score: float,
+    bound: intervals.Interval | None,
+    votes: Sequence[Vote],
+    margin: float,
 ) -> Standing:
     own = [vote for vote in votes if voice in (vote.left, vote.right)]
     won = sum(vote.choice == ("left" if vote.left == voice else "right") for vote in own)
     tied = sum(vote.choice in ("tie", "both_bad") for vote in own)
     bad = sum(vote.choice == "both_bad" for vote in own)
-    return Standing(voice, number, score, bound, len(own), won, len(own) - won - tied, tied, bad)
+    # listeners who agree by chance, or a single one, have an interval that is too narrow
+    margin = max(margin, (bound[1] - bound[0]) / 2 if bound else 0.0)
+    return Standing(voice, number, score, bound, len(own), won, len(own) - won - tied, tied, bad, margin)
 
 
 def side_bias(votes: Iterable[Vote]) -> SideBias:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .design import REASONS
-from .ranking import MIN_VOTES
+from .ranking import BOARD_VOTES, MIN_VOTES, Ranking, Standing
 from .round import SIDES, passed_checks, preferred
 from .store import BlindTest
 
@@ -63,10 +63,13 @@ def results(test: BlindTest) -> dict[str, Any]:
     return {
         "test": test.design.id,
         "engine": test.design.engine,
+        "by": test.design.by,
         "conditions": [asdict(condition) for condition in test.design.conditions],
         "standings": [
-            {**asdict(standing), "preliminary": standing.preliminary} for standing in ranking.standings
+            {**asdict(standing), "preliminary": standing.preliminary, "rounded": _rounded(standing, ranking)}
+            for standing in ranking.standings
         ],
+        "board_votes": BOARD_VOTES,
         "wins": ranking.wins,
         "side_bias": asdict(ranking.side_bias),
         "listeners": ranking.listeners,
@@ -82,6 +85,32 @@ def results(test: BlindTest) -> dict[str, Any]:
             for name in ("repeat", "identical")
         },
     }
+
+
+def board(test: BlindTest) -> dict[str, Any]:
+    """Return the ranking so far without any names, for listeners who are still to vote blind."""
+    ranking = test.ranking()
+    standings = [
+        {
+            "rank": each.rank,
+            "rounded": _rounded(each, ranking),
+            "votes": each.votes,
+            "preliminary": each.preliminary,
+        }
+        for each in ranking.standings
+    ]
+    return {
+        "votes": ranking.votes,
+        "listeners": ranking.listeners,
+        "board_votes": BOARD_VOTES,
+        "standings": standings if ranking.votes >= BOARD_VOTES else [],
+    }
+
+
+def _rounded(standing: Standing, ranking: Ranking) -> dict[str, int] | None:
+    """Return a score and its margin as they may be shown; None while there are too few votes for any."""
+    found = standing.rounded if ranking.votes >= BOARD_VOTES else None
+    return found and {"score": found[0], "margin": found[1]}
 
 
 def _reasons(voices: tuple[str, ...], votes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

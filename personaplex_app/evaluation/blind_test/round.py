@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeGuard, get_args
 
 from ...errors import BadInput, BadVote, shorten
@@ -18,6 +18,8 @@ SCHEMA = 1
 MAX_COMMENT_CHARS = 500
 MAX_REPLAYS = 10_000
 MAX_HEARD_S = 86_400.0
+MAX_PAIRS = 500
+"""How far an endless round goes, which bounds what one listener can add to a log."""
 # tolerance when playing times that a browser reports are checked against the server's clock
 CLOCK_SLACK_S = 2.0
 SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
@@ -80,6 +82,8 @@ class Round:
     id: str
     listener: str
     trials: tuple[Trial, ...]
+    # more trials follow for as long as the listener likes
+    endless: bool = False
     votes: dict[int, Event] = field(default_factory=dict)
     revealed: bool = False
     _order: list[int] = field(default_factory=list)
@@ -94,13 +98,18 @@ class Round:
 
         Raises: KeyError, TypeError, ValueError for any other event.
         """
-        trials = tuple(Trial.from_json(each) for each in begin["trials"])
-        if not trials or any(
-            not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices)
-            for t in trials
-        ):
-            raise ValueError("the plan is not one of this test")
-        return cls(design, str(begin["session"]), str(begin["listener"]), trials)
+        return cls(
+            design,
+            str(begin["session"]),
+            str(begin["listener"]),
+            _trials(design, begin),
+            begin.get("endless") is True,
+        )
+
+    @property
+    def wants_more(self) -> bool:
+        """Return whether more trials are to be planned for it."""
+        return self.endless and self.at is None and not self.revealed and len(self.trials) < MAX_PAIRS
 
     @property
     def at(self) -> int | None:
@@ -109,7 +118,7 @@ class Round:
 
     @property
     def phase(self) -> Phase:
-        return "revealed" if self.revealed else "voting" if self.at is not None else "done"
+        return "revealed" if self.revealed else "done" if self.at is None else "voting"
 
     @property
     def can_undo(self) -> bool:
@@ -236,15 +245,21 @@ class Round:
     def reveal(self, now_s: float) -> Event:
         """Return the event that reveals the voices' names.
 
-        Raises: BadInput while a trial has no vote.
+        Raises: BadInput while a trial has no vote; in an endless round, while none has.
         """
+        if self.endless and not self.votes:
+            raise BadInput("You have not voted yet; vote on a pair first, then stop whenever you like.")
         left = len(self.trials) - len(self.votes)
-        if left:
+        if left and not self.endless:
             raise BadInput(
                 f"The voices are named when every pair has your vote; {left} of {len(self.trials)} are still"
                 " to be heard."
             )
         return self._event("reveal", now_s)
+
+    def more(self, trials: tuple[Trial, ...], now_s: float) -> Event:
+        """Return the event that an endless round goes on with more trials."""
+        return self._event("more", now_s, trials=[asdict(trial) for trial in trials])
 
     def _event(self, kind: str, now_s: float, **more: Any) -> Event:
         whose = {"session": self.id, "listener": self.listener, "test": self.design.id}
@@ -258,6 +273,9 @@ class Round:
         kind = event["kind"]
         if kind == "reveal":
             self.revealed = True
+            return
+        if kind == "more":
+            self.trials += _trials(self.design, event)
             return
         number = event["trial"]
         if not isinstance(number, int) or not 0 <= number < len(self.trials):
@@ -283,21 +301,36 @@ class Round:
             raise ValueError(f"there is no event {kind!r}")
 
 
+def _trials(design: Design, event: Event) -> tuple[Trial, ...]:
+    """Return the trials in an event.
+
+    Raises: KeyError, TypeError, ValueError when they are not of this test.
+    """
+    trials = tuple(Trial.from_json(each) for each in event["trials"])
+    if not trials or any(
+        not 0 <= t.condition < len(design.conditions) or {t.left, t.right} - set(design.voices)
+        for t in trials
+    ):
+        raise ValueError("the plan is not one of this test")
+    return trials
+
+
 def preferred(vote: Event) -> str | None:
     """Return the voice that a vote prefers; None for a tie or when both were bad."""
     return vote[vote["choice"]] if vote["choice"] in SIDES else None
 
 
 def passed_checks(mine: Round) -> dict[str, bool]:
-    """Return for each hidden check that has a vote whether the listener passed it.
+    """Return for each kind of hidden check that has a vote whether the listener passed all of it.
 
-    The repeat must show the same preference again, the identical pair none.
+    A repeat must show the same preference again, an identical pair none.
     """
-    passed = {}
+    passed: dict[str, bool] = {}
     for number, vote in mine.votes.items():
         trial = mine.trials[number]
         if trial.check == "identical":
-            passed["identical"] = preferred(vote) is None
+            passed["identical"] = preferred(vote) is None and passed.get("identical", True)
         elif trial.check == "repeat" and trial.of in mine.votes:
-            passed["repeat"] = preferred(vote) == preferred(mine.votes[trial.of])
+            same = preferred(vote) == preferred(mine.votes[trial.of])
+            passed["repeat"] = same and passed.get("repeat", True)
     return passed

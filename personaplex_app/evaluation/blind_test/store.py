@@ -24,6 +24,8 @@ MAX_TESTS = 500
 MAX_OPEN = 16
 MAX_ROUNDS = 5_000
 MAX_MAKERS = 64
+PAIRS_AT_ONCE = 10
+"""How many pairs, checks apart, an endless round is planned ahead, by the votes of that moment."""
 DESIGN_NAME = "test.json"
 MAKERS_NAME = "makers"
 
@@ -50,8 +52,8 @@ class BlindTest:
         self._events: list[Event] = []
         self._ranking: tuple[int, Ranking] | None = None
 
-    def begin(self, owner: str, trials: int) -> Round:
-        """Return the listener's unfinished round, or a new one.
+    def begin(self, owner: str, trials: int | None) -> Round:
+        """Return the listener's unfinished round, or a new one of so many trials; None is without an end.
 
         Raises: StorageFull when the test has room for no more, StorageError.
         """
@@ -67,12 +69,14 @@ class BlindTest:
             listener = self.listener(owner)
             # log the whole plan, not only its seed: it depends on the votes at this moment
             id_ = secrets.token_hex(8)
-            trials_ = [
-                asdict(trial)
-                for trial in plan(
-                    self.design, trials, f"{self.design.id}:{id_}", pair_urgency(self._ranked())
-                )
-            ]
+            count = PAIRS_AT_ONCE if trials is None else trials
+            planned = plan(
+                self.design,
+                count,
+                f"{self.design.id}:{id_}",
+                pair_urgency(self._ranked()),
+                endless=trials is None,
+            )
             whose = {"session": id_, "listener": listener, "test": self.design.id}
             self._write(
                 {
@@ -80,7 +84,8 @@ class BlindTest:
                     "kind": "begin",
                     "at_s": round(self._clock(), 3),
                     **whose,
-                    "trials": trials_,
+                    "trials": [asdict(trial) for trial in planned],
+                    **({"endless": True} if trials is None else {}),
                 }
             )
             return self._rounds[id_]
@@ -115,7 +120,17 @@ class BlindTest:
 
         Raises: BadVote, NotFound, StorageError.
         """
-        return self._do(owner, lambda mine: mine.vote(ballot, self._clock(), must_fetch))
+        with self._lock:
+            mine = self._do(owner, lambda mine: mine.vote(ballot, self._clock(), must_fetch))
+            return self._do(owner, self._more) if mine.wants_more else mine
+
+    def _more(self, mine: Round) -> Event | Round:
+        # asked again under the file lock: another process may have been first
+        if not mine.wants_more:
+            return mine
+        seed = f"{self.design.id}:{mine.id}:{len(mine.trials)}"
+        urgency = pair_urgency(self._ranked())
+        return mine.more(plan(self.design, PAIRS_AT_ONCE, seed, urgency, mine.trials, True), self._clock())
 
     def made_by(self, owner: str) -> bool:
         """Return whether this owner made the test: the results are theirs to see. Raises: StorageError."""
@@ -265,7 +280,7 @@ class BlindTests:
                         " folders there."
                     )
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_atomically(folder / DESIGN_NAME, json.dumps(asdict(design)).encode())
+                write_atomically(folder / DESIGN_NAME, json.dumps(design.as_json()).encode())
         except OSError as error:
             raise StorageError(
                 f"The test cannot be written to {folder}: {error.strerror or error}."

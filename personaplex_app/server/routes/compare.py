@@ -14,16 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ...engine.contract import Sampling
 from ...errors import BadInput, NotFound, shorten
 from ...evaluation.blind_test import results
 from ...evaluation.blind_test.design import REASONS
 from ...evaluation.blind_test.round import SIDES, Ballot, Round, passed_checks, preferred
 from ...evaluation.blind_test.store import BlindTest
-from ...evaluation.comparison import Matched
+from ...evaluation.comparison import Matched, sound_file
+from ...evaluation.loudness import amplified, gain_db
 from ...evaluation.scenarios import KIND_TITLES
 from ...json_input import whole_number
+from ...protocol import SAMPLING_LIMITS
 from ...sessions.shares import Shares
-from ..comparison_request import MAX_INPUTS, MAX_SEEDS, ComparisonRequest
+from ..comparison_request import MAX_INPUTS, MAX_SEEDS, MAX_SETTINGS, ComparisonRequest
 from ..comparisons import MAX_CELLS, MAX_RECORDING_S, ComparisonRun, Comparisons, recording_seconds
 from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, json_object, principal_of, private_json
@@ -61,6 +64,7 @@ def compare_routes(comparisons: Comparisons) -> list[Route]:
         Route(test + "/vote", errors_as_json(tests.vote), methods=["POST"]),
         Route(test + "/undo", errors_as_json(tests.undo), methods=["POST"]),
         Route(test + "/reveal", errors_as_json(tests.reveal), methods=["POST"]),
+        Route(test + "/board", errors_as_json(tests.board), methods=["GET"]),
         Route(test + "/results", errors_as_json(tests.results), methods=["GET"]),
         Route(test + "/export.{kind}", errors_as_json(tests.export), methods=["GET"]),
     ]
@@ -90,6 +94,12 @@ class _RunApi:
                 "limits": limits,
                 "reasons": list(REASONS),
                 "usual_trials": USUAL_TRIALS,
+                "settings": {
+                    name: {"least": least, "most": most, "whole": whole, "usual": getattr(Sampling(), name)}
+                    for name, (least, most, whole) in SAMPLING_LIMITS.items()
+                    if name != "seed"
+                },
+                "most_settings": MAX_SETTINGS,
             }
         )
 
@@ -161,12 +171,16 @@ class _TestApi:
 
     async def begin(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))
-        trials = (await json_object(request, MAX_BODY_BYTES)).get("trials", USUAL_TRIALS)
+        asked = await json_object(request, MAX_BODY_BYTES)
+        endless = asked.get("endless") is True
+        trials = asked.get("trials", USUAL_TRIALS)
         # not `isinstance`: true is an int too
         if type(trials) is not int or trials < 1:
             raise BadInput(f"The number of pairs is {shorten(trials)}; it must be a whole number from 1 up.")
         # `mine` logs the first trial as shown, which `begin` does not
-        return await self._state(request, lambda test, owner: test.begin(owner, trials) and test.mine(owner))
+        return await self._state(
+            request, lambda test, owner: test.begin(owner, None if endless else trials) and test.mine(owner)
+        )
 
     async def vote(self, request: Request) -> Response:
         self._votes.admit(principal_of(request))
@@ -183,17 +197,25 @@ class _TestApi:
 
     async def lanes(self, request: Request) -> Response:
         def work() -> dict[str, Any]:
-            return {side: self._clip(request, side).lane(words=False) for side in SIDES}
+            test, number, mine = self._current(request)
+            text, _ = self._comparisons.question(test, mine.trials[number].condition)
+            lanes = {side: self._clip(request, side).lane(words=False) for side in SIDES}
+            return {**lanes, "question": text}
 
         return private_json(await self._comparisons.light(work))
 
     async def sound(self, request: Request) -> Response:
         side = request.path_params["side"]
+        if side == "question":
+            return _wav(await self._comparisons.light(lambda: self._question(request)))
         if side not in SIDES:
-            raise NotFound(f"There is no side {shorten(side)}; ask for left or right.")
-        sound = await self._comparisons.light(lambda: self._clip(request, side).wav())
+            raise NotFound(f"There is no side {shorten(side)}; ask for left, right or question.")
+        sound = await self._comparisons.light(lambda: self._clip(request, side).wav("agent"))
         await self._off_loop(request, lambda test, owner: test.fetched(owner, side))
         return _wav(sound)
+
+    async def board(self, request: Request) -> Response:
+        return private_json(await self._off_loop(request, lambda test, owner: results.board(test)))
 
     async def results(self, request: Request) -> Response:
         return private_json(
@@ -225,7 +247,17 @@ class _TestApi:
         )
 
     def _clip(self, request: Request, side: str) -> Matched:
-        """Return the clip on one side of the trial that a token names, which must be the current one."""
+        """Return the clip on one side of the trial that a token names."""
+        test, number, mine = self._current(request)
+        return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
+
+    def _question(self, request: Request) -> bytes:
+        test, number, mine = self._current(request)
+        _, asked = self._comparisons.question(test, mine.trials[number].condition)
+        return sound_file(amplified(asked, gain_db(asked)))
+
+    def _current(self, request: Request) -> tuple[BlindTest, int, Round]:
+        """Return the test, and the trial that a token names, which must be the current one."""
         test = self._comparisons.tests.get(request.path_params["id"])
         mine = test.mine(_owner(request))
         number = mine.at if mine else None
@@ -233,7 +265,7 @@ class _TestApi:
             raise NotFound(
                 "That pair is not the one shown to you now; reload the page to see the one that is."
             )
-        return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
+        return test, number, mine
 
 
 def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
@@ -241,6 +273,7 @@ def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
     about = {
         "test": test.design.id,
         "engine": test.design.engine,
+        "by": test.design.by,
         "voices": len(test.design.voices),
         "most_trials": test.design.most_trials,
     }
@@ -261,7 +294,8 @@ def _state(test: BlindTest, mine: Round | None) -> dict[str, Any]:
         **about,
         "phase": mine.phase,
         "done": len(mine.votes),
-        "total": len(mine.trials),
+        # None: as many as the listener likes
+        "total": None if mine.endless else len(mine.trials),
         "can_undo": mine.can_undo,
         "trial": trial,
     }
@@ -272,11 +306,15 @@ def _reveal(mine: Round) -> dict[str, Any]:
     seeds = len({condition.seed for condition in mine.design.conditions}) > 1
     titles = [f"{each.title}, seed {each.seed}" if seeds else each.title for each in mine.design.conditions]
     trials = [
-        {**asdict(t), "title": titles[t.condition], "choice": mine.votes[n]["choice"]}
+        {
+            **asdict(t),
+            "title": titles[t.condition],
+            "choice": mine.votes[n]["choice"],
+            "preferred": preferred(mine.votes[n]),
+        }
         for n, t in enumerate(mine.trials)
+        if n in mine.votes
     ]
-    for trial, vote in zip(trials, (mine.votes[n] for n in range(len(trials))), strict=True):
-        trial["preferred"] = preferred(vote)
     return {"trials": trials, "checks": passed_checks(mine)}
 
 
@@ -284,7 +322,7 @@ def _finished(test: BlindTest, owner: str) -> BlindTest:
     """Return the test to who made it and to who has finished it: the results tell who is who."""
     mine = test.mine(owner)
     if mine and mine.phase != "revealed":
-        raise BadInput("The results name the voices; finish your round first.")
+        raise BadInput("The results name the voices; stop or finish your round first.")
     if not mine and not test.made_by(owner):
         raise BadInput(
             "The results are for who made this test and who has finished a round of it; begin one."

@@ -6,8 +6,6 @@ import { HOST } from "../shared/host.js";
 import * as api from "./compare-api.js";
 
 const POLL_MS = 700;
-const TRIALS = [6, 12, 20, 40];
-const USUAL_TRIALS = 12;
 const WORDS = {
   preparing: "Preparing what you say…",
   rendering: "Rendering",
@@ -108,19 +106,16 @@ export class Answers {
 
   /** The way to the blind test. */
   buildBlind() {
-    const option = (n) => h("option", { value: String(n), selected: n === USUAL_TRIALS }, `${n} pairs`);
-    this.trials = h("select", { class: "compare-select", id: "blind-trials" }, TRIALS.map(option));
     const begin = { id: "blind-begin", onclick: () => this.beginBlind() };
     this.blindButton = button("Begin the blind test", begin, "primary");
     const explained =
-      `Pairs of answers without names, at equal loudness. Your votes are stored on ${HOST}, ` +
-      "under a number that is not your name, and counted into the ranking.";
-    const label = h("label", { class: "sr-only", for: "blind-trials" }, "How many pairs");
+      "Pairs of answers without names, at equal loudness, for as long as you like. " +
+      `Your votes are stored on ${HOST}, under a number that is not your name, and counted into the ranking.`;
     this.blindBox = h(
       "div",
       { class: "compare-to-blind" },
       h("div", {}, h("h2", {}, "Which do you prefer, not knowing who?"), hint(explained)),
-      h("div", { class: "compare-go" }, label, this.trials, this.blindButton),
+      h("div", { class: "compare-go" }, this.blindButton),
     );
     return this.blindBox;
   }
@@ -138,7 +133,8 @@ export class Answers {
       h("option", { value: "agent" }, "the agent alone"),
     );
     const label = h("label", { for: "compare-channels" }, "Players: ");
-    return h("p", { class: "compare-hearing" }, label, this.channels);
+    this.hearing = h("p", { class: "compare-hearing", hidden: true }, label, this.channels);
+    return this.hearing;
   }
 
   // what comes
@@ -157,7 +153,7 @@ export class Answers {
     // without a GPU lent, an engine that needs none
     show(this.besideButton, run.status === "failed" && Boolean(this.beside) && !this.asked.engine);
     const complete = run.cells.some((row) => row.every((cell) => cell.ready));
-    show(this.blindBox, complete && !going && run.voices.length > 1);
+    show(this.blindBox, complete && !going && run.names.length > 1);
     if (run.conditions.length && !this.built) this.buildGrid(run);
     if (this.built) this.fill(run);
   }
@@ -172,23 +168,24 @@ export class Answers {
     const severalSeeds = new Set(run.conditions.map(({ seed }) => seed)).size > 1;
     const rows = run.conditions.map((condition, row) => {
       const seed = severalSeeds ? ` · seed ${condition.seed}` : "";
-      const cells = run.voices.map((voice, column) => this.buildCell(row, column, voice));
+      const cells = run.names.map((name, column) => this.buildCell(row, column, name));
       return h(
         "section",
         { class: "compare-row" },
         h("h2", {}, condition.title),
-        hint(`as ${this.title("persona", condition.persona)}${seed}`),
+        hint(`${condition.persona ? `as ${this.title("persona", condition.persona)}` : ""}${seed}`),
         h("div", { class: "compare-grid" }, cells),
       );
     });
     this.grid.replaceChildren(...rows);
+    show(this.hearing, true);
   }
 
   buildCell(row, column, voice) {
     const key = `${row}/${column}`;
     const body = h("div", { class: "compare-cell-body" }, hint("Not rendered yet."));
     const attributes = { class: "compare-cell", dataset: { cell: key, voice } };
-    const element = h("article", attributes, h("h3", {}, this.title("voice", voice)), body);
+    const element = h("article", attributes, h("h3", {}, this.title(this.run.by, voice)), body);
     this.cells.set(key, { row, column, voice, element, body, state: "" });
     return element;
   }
@@ -219,7 +216,7 @@ export class Answers {
       const found = await api.cell(id, cell.row, cell.column);
       if (id !== this.id) return;
       cell.clip = new ClipPlayer(() => api.cellSound(id, cell.row, cell.column, this.channels.value), {
-        name: `the answer of ${this.title("voice", cell.voice)}`,
+        name: `the answer of ${this.title(this.run.by, cell.voice)}`,
       });
       const words = found.text
         ? h("p", { class: "compare-said" }, found.text)
@@ -241,7 +238,7 @@ export class Answers {
 
   askBeside() {
     const voices = this.beside.voices.map(({ name }) => name);
-    this.on.again({ ...this.asked, engine: this.beside.name, voices });
+    this.on.again({ ...this.asked, engine: this.beside.name, voices, by: "voice" });
   }
 
   async cancel() {
@@ -257,7 +254,6 @@ export class Answers {
     this.blindButton.disabled = true;
     try {
       const { id } = await api.makeTest(this.id);
-      await api.begin(id, Number(this.trials.value));
       this.on.blind(id);
     } catch (error) {
       this.on.tell(error.message);

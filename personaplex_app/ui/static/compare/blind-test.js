@@ -3,7 +3,9 @@
 
 import { ClipPlayer } from "../shared/clip-player.js";
 import { button, h, say } from "../shared/dom.js";
+import { board } from "./board.js";
 import * as api from "./compare-api.js";
+import { Question } from "./question.js";
 
 const SIDES = ["left", "right"];
 const NAMES = { left: "A", right: "B" };
@@ -22,6 +24,10 @@ const REASONS = {
   artefacts: "fewer artefacts",
 };
 
+const STORED =
+  "It goes on for as long as you like, and you can stop any time. Your votes are stored under a number that is not " +
+  "your name.";
+const BOARD_VOTES = 10;
 const HEARD_TOLERANCE_S = 0.01;
 
 export class BlindTest {
@@ -40,19 +46,20 @@ export class BlindTest {
   }
 
   /** Take what `compare-api.offer` gives. */
-  offer({ reasons, usual_trials }) {
+  offer({ reasons }) {
     this.reasons = reasons;
-    this.usual = usual_trials;
   }
 
   hush() {
+    this.question?.player.pause();
     for (const side of SIDES) this.clips[side]?.player.pause();
   }
 
-  /** Show a test where this listener is in it. */
+  /** Show a test where this listener is in it; who has not begun is at the first pair. */
   async open(id) {
     this.id = id;
-    const state = await api.test(id);
+    let state = await api.test(id);
+    if (state.phase === "new") state = await api.begin(id);
     await this.update(state);
     return state;
   }
@@ -66,23 +73,10 @@ export class BlindTest {
     this.state = state;
     if (same) return;
     for (const side of SIDES) this.clips[side]?.destroy();
+    this.question?.destroy();
     this.clips = {};
-    if (state.phase === "new") this.showInvitation();
-    else if (state.phase === "voting") await this.showTrial();
+    if (state.phase === "voting") await this.showTrial();
     else if (state.phase === "done") this.showDone();
-  }
-
-  showInvitation() {
-    const onclick = () => this.acting(() => api.begin(this.id, this.usual));
-    const explained =
-      "You hear pairs of answers to the same recording and say which you prefer. " +
-      `${this.state.voices} voices take part; which is which you learn at the end. ` +
-      "Your votes are stored under a number that is not your name.";
-    this.element.replaceChildren(
-      h("h1", {}, "Two voices at a time, without names."),
-      h("p", { class: "hint compare-lead" }, explained),
-      h("div", { class: "compare-go" }, button("Begin", { onclick }, "primary"), this.backButton()),
-    );
   }
 
   async showTrial() {
@@ -97,12 +91,13 @@ export class BlindTest {
     }
     this.buttons = CHOICES.map((choice) => this.choiceButton(choice));
     this.unlocking = h("p", { class: "status", role: "status" });
-    const explained =
-      `${trial.title}, as ${this.title("persona", trial.persona)}. ` +
-      "You hear yourself left and the agent right; headphones tell them apart best.";
+    const role = trial.persona ? `, as ${this.title("persona", trial.persona)}` : "";
+    this.question = new Question(() => api.questionSound(this.id, token));
+    this.board = h("section", { class: "blind-board", "aria-label": "The board so far" });
     this.element.replaceChildren(
       this.trialHead(),
-      h("p", { class: "hint" }, explained),
+      h("p", { class: "hint" }, `Two answers to the same question: ${trial.title}${role}.`),
+      this.question.element,
       h("div", { class: "blind-sides" }, this.side("left"), this.side("right")),
       this.unlocking,
       h("div", { class: "blind-choices", role: "group", "aria-label": "Your vote" }, this.buttons),
@@ -110,16 +105,21 @@ export class BlindTest {
       h(
         "div",
         { class: "compare-actions" },
+        this.state.total === null && this.stopButton(),
         this.undoButton(!this.state.can_undo),
         this.backButton("Leave; you can go on later"),
       ),
       keysHint(),
+      h("p", { class: "hint" }, STORED),
+      this.board,
     );
     this.unlock();
     try {
       const lanes = await api.lanes(this.id, token);
       if (this.state.trial?.token !== token) return;
       for (const side of SIDES) this.clips[side]?.set(lanes[side]);
+      this.question.set(lanes.question);
+      if (this.state.done >= BOARD_VOTES) this.board.replaceChildren(...board(await api.board(this.id)));
     } catch (error) {
       this.on.tell(error.message);
     }
@@ -128,12 +128,13 @@ export class BlindTest {
   trialHead() {
     const { done, total } = this.state;
     const label = `${done} of ${total} pairs have your vote`;
+    const count = total === null ? `Pair ${done + 1}` : `Pair ${done + 1} of ${total}`;
     return h(
       "div",
       { class: "blind-head" },
       h("h1", {}, "Which is better?"),
-      h("p", { class: "blind-count" }, `Pair ${done + 1} of ${total}`),
-      h("progress", { max: String(total), value: done, "aria-label": label }),
+      h("p", { class: "blind-count" }, count),
+      total !== null && h("progress", { max: String(total), value: done, "aria-label": label }),
     );
   }
 
@@ -182,8 +183,8 @@ export class BlindTest {
   }
 
   showDone() {
-    const reveal = button("Name the voices", { id: "blind-reveal", onclick: () => this.finish() }, "primary");
-    const explained = `All ${this.state.total} have your vote. Once the voices are named, your votes stand.`;
+    const reveal = button("Tell the names", { id: "blind-reveal", onclick: () => this.finish() }, "primary");
+    const explained = "Every pair has your vote. Once the names are told, your votes stand.";
     this.element.replaceChildren(
       h("h1", {}, "That was the last pair."),
       h("p", { class: "hint compare-lead" }, explained),
@@ -195,6 +196,13 @@ export class BlindTest {
   undoButton(disabled = false) {
     const onclick = () => this.acting(() => api.undo(this.id));
     return button("Undo the last vote", { dataset: { act: "undo" }, disabled, onclick });
+  }
+
+  stopButton() {
+    const disabled = !this.state.done;
+    const title = "Tells the names and what the votes say; your votes stand then";
+    const onclick = () => this.finish();
+    return button("Stop and see the results", { id: "blind-stop", disabled, title, onclick });
   }
 
   async finish() {

@@ -6,6 +6,7 @@ import { clock, h, part, say, show } from "../shared/dom.js";
 import { familyCards } from "../shared/families.js";
 import { soundTrouble } from "../shared/texts.js";
 import * as api from "./compare-api.js";
+import { numbersIn, SETTINGS } from "./settings.js";
 
 // what a first visitor finds chosen
 const FIRST_SCENARIO = "turn-question";
@@ -26,6 +27,9 @@ export class Choice {
     this.tell = tell;
     this.form = part(root, "form");
     this.persona = root.querySelector("#compare-persona");
+    this.by = root.querySelector("#compare-by");
+    this.values = root.querySelector("#compare-values");
+    this.oneVoice = root.querySelector("#compare-voice");
     this.seeds = root.querySelector("#compare-seeds");
     this.recordings = part(root, "recordings");
     this.recordButton = root.querySelector('[data-act="record"]');
@@ -48,6 +52,7 @@ export class Choice {
       const [file] = this.file.files;
       if (file) this.take(file, file.name.replace(/\.[^.]*$/, ""));
     });
+    this.by.addEventListener("change", () => this.showDifference());
     this.form.addEventListener("input", () => this.count());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -75,6 +80,7 @@ export class Choice {
     this.fillScenarios(offer, new Set(scenariosBefore));
     this.fillPersonas(personas, engine);
     this.fillVoices(voices);
+    this.fillDifferences(offer, engine);
     if (before) this.checkVoices((voice) => before.has(voice));
     show(part(this.root, "seeds-field"), Boolean(engine.capabilities?.sampling));
     this.count();
@@ -82,6 +88,7 @@ export class Choice {
 
   /** What a voice or a persona is called; `kind` is "voice" or "persona". */
   title(kind, name) {
+    if (kind in (this.settings ?? {})) return `${SETTINGS[kind]} ${name}`;
     return this.titles?.[kind].get(name) ?? (name.startsWith("clone:") ? "a cloned voice" : name);
   }
 
@@ -104,10 +111,13 @@ export class Choice {
 
   fillPersonas(personas, engine) {
     const role = Boolean(engine.capabilities?.role_prompt);
-    const own = role ? "Each input's own role" : `${engine.title} has no roles`;
+    const own = role ? "The role that fits each recording" : `${engine.title} has no roles`;
     const options = (role ? personas : []).map(({ name, title }) => h("option", { value: name }, title));
     this.persona.replaceChildren(h("option", { value: "" }, own), ...options);
     this.persona.disabled = !role;
+    const card = ({ name, title, description }, place) =>
+      this.card("persona", name, title, description ?? "", place < 2);
+    part(this.root, "personas").replaceChildren(...personas.map(card));
   }
 
   fillVoices(voices) {
@@ -115,6 +125,41 @@ export class Choice {
     const card = ({ name, title, description }, place) =>
       this.card("voice", name, title, description, few || place === 0);
     part(this.root, "voices").replaceChildren(...familyCards(voices, card));
+    this.oneVoice.replaceChildren(...voices.map(({ name, title }) => h("option", { value: name }, title)));
+  }
+
+  /** Offer what the engine can differ in. */
+  fillDifferences({ settings, most_settings }, { capabilities }) {
+    Object.assign(this, { settings, most_settings });
+    const { role_prompt, sampling } = capabilities ?? {};
+    const offered = [["voice", "Voices"]];
+    if (role_prompt) offered.push(["persona", "Personas"]);
+    if (sampling) offered.push(...Object.entries(SETTINGS));
+    const chosen = this.by.value;
+    const option = ([value, text]) => h("option", { value, selected: value === chosen }, text);
+    this.by.replaceChildren(...offered.map(option));
+    this.showDifference();
+  }
+
+  /** Show the fields of what differs, and one of each else. */
+  showDifference() {
+    const by = this.by.value;
+    const setting = this.settings[by];
+    show(part(this.root, "voices-field"), by === "voice");
+    show(part(this.root, "voice-field"), by !== "voice");
+    show(part(this.root, "personas-field"), by === "persona");
+    show(part(this.root, "persona-field"), by !== "persona");
+    show(part(this.root, "values-field"), Boolean(setting));
+    if (setting && this.values.dataset.by !== by) {
+      this.values.dataset.by = by;
+      const { least, most, usual, whole } = setting;
+      const half = whole ? Math.round(usual / 2) : usual / 2;
+      this.values.value = `${half}, ${usual}`;
+      const numbers = whole ? "whole numbers" : "numbers";
+      const text = `Two to ${this.most_settings} ${numbers} from ${least} to ${most}; ${usual} is usual.`;
+      say(this.root.querySelector("#compare-values-hint"), text);
+    }
+    this.count();
   }
 
   card(name, value, title, text, checked) {
@@ -137,11 +182,7 @@ export class Choice {
   }
 
   seedsAsked() {
-    if (part(this.root, "seeds-field").hidden) return [0];
-    return this.seeds.value
-      .split(/[\s,;]+/)
-      .filter(Boolean)
-      .map(Number);
+    return part(this.root, "seeds-field").hidden ? [0] : numbersIn(this.seeds);
   }
 
   /** What the form says, as `compare-api.start` takes it. */
@@ -150,20 +191,27 @@ export class Choice {
       ...this.checked("recording").map((recording) => ({ recording })),
       ...this.checked("scenario").map((scenario) => ({ scenario })),
     ];
-    const voices = this.checked("voice");
-    const asked = { inputs, persona: this.persona.value, voices, seeds: this.seedsAsked() };
+    const by = this.by.value || "voice";
+    const voices = by === "voice" ? this.checked("voice") : [this.oneVoice.value];
+    const persona = by === "persona" ? "" : this.persona.value;
+    const asked = { inputs, persona, voices, seeds: this.seedsAsked(), by };
+    if (by !== "voice") asked.values = by === "persona" ? this.checked("persona") : numbersIn(this.values);
     if (!part(this.root, "room-field").hidden) asked.room_s = Number(this.form.elements.room_s.value);
     return asked;
   }
 
   /** Why it cannot be rendered, as a sentence, or null. */
-  problem({ inputs, voices, seeds }) {
+  problem({ inputs, voices, seeds, by, values }) {
     const { limits } = this;
     if (!inputs.length) return "Choose at least one thing to say, or record it.";
     if (inputs.length > limits.inputs) {
       return `${inputs.length} inputs are chosen; the most are ${limits.inputs}.`;
     }
     if (!voices.length) return "Choose at least one voice.";
+    if (by === "persona" && !values.length) return "Choose at least one persona.";
+    const { least, most } = this.settings[by] ?? {};
+    const wrong = by in this.settings && values.some((each) => !(each >= least && each <= most));
+    if (wrong || values?.length === 0) return `Give numbers from ${least} to ${most}, parted by commas.`;
     const isSeed = (each) => Number.isInteger(each) && each >= 0;
     if (!seeds.length || seeds.length > limits.seeds || !seeds.every(isSeed)) {
       return `Give one to ${limits.seeds} seeds: whole numbers from 0 up.`;
@@ -176,8 +224,9 @@ export class Choice {
     if (!this.limits) return;
     const asked = this.asked();
     const problem = this.problem(asked);
-    const answers = asked.inputs.length * asked.voices.length * asked.seeds.length;
-    const alone = asked.voices.length < 2 ? "; a blind test needs two voices" : "";
+    const compared = asked.values ?? asked.voices;
+    const answers = asked.inputs.length * compared.length * asked.seeds.length;
+    const alone = compared.length < 2 ? "; a blind test needs two to compare" : "";
     const text = `${answers} ${answers === 1 ? "answer" : "answers"}${alone}`;
     say(part(this.root, "count"), problem ?? text);
     this.root.querySelector("#compare-render").disabled = Boolean(problem);

@@ -24,10 +24,15 @@ export const cellSound = (id, row, column, channels) =>
 export const makeTest = (runId) => post(`/api/compare/runs/${runId}/test`);
 /** Where this listener is: phase, and with it trial, done, total, can_undo or reveal. */
 export const test = (id) => json(`/api/compare/tests/${id}`);
-export const begin = (id, trials) => post(`/api/compare/tests/${id}/begin`, { trials });
-/** Both sides of a trial as lanes; `token` is the trial's. */
+/** Begin a round that goes on for as long as one likes. */
+export const begin = (id) => post(`/api/compare/tests/${id}/begin`, { endless: true });
+/** The standings so far without names. */
+export const board = (id) => json(`/api/compare/tests/${id}/board`);
+/** Both sides of a trial as lanes, and its question as text; `token` is the trial's. */
 export const lanes = (id, token) => json(`/api/compare/tests/${id}/trials/${token}`);
 export const trialSound = (id, token, side) => blob(`/api/compare/tests/${id}/trials/${token}/${side}.wav`);
+/** The sound of what both sides answer. */
+export const questionSound = (id, token) => trialSound(id, token, "question");
 /** Vote; `ballot` is token, choice, heard_s, plays, reasons, comment. */
 export const vote = (id, ballot) => post(`/api/compare/tests/${id}/vote`, ballot);
 export const undo = (id) => post(`/api/compare/tests/${id}/undo`);

@@ -89,8 +89,7 @@ class ComparePage {
   /** Go on where a reload interrupted: a test that somebody's link names, one's own round, or the rendering. */
   async resume() {
     const known = remembered();
-    const linked = new URL(window.location.href).searchParams.get("compare");
-    const test = linked ?? known.test;
+    const test = linkedTest() ?? known.test;
     let lost = "";
     try {
       if (known.run) await this.answers.open(known.run, known.asked);
@@ -143,6 +142,11 @@ class ComparePage {
     remember({ ...remembered(), test: null });
     this.show(this.answers.id ? "run" : "choose");
   }
+}
+
+/** The blind test that the page's address names, or null. */
+function linkedTest() {
+  return new URL(window.location.href).searchParams.get("compare");
 }
 
 function remembered() {

@@ -5,13 +5,18 @@ import { button, h, saveAs } from "../shared/dom.js";
 import * as api from "./compare-api.js";
 import { scorePlot } from "./score-plot.js";
 
-const NEXT_ROUND_TRIALS = 12;
+const REFRESH_MS = 5000;
 const CHOICE = { tie: "just as good", both_bad: "both bad" };
+/** What is compared, as a heading. */
+const NAMED = { voice: "Voice", persona: "Persona" };
 const CHECKS = {
-  repeat: ["You judged the pair that came twice differently.", "You judged the pair that came twice alike."],
-  identical: ["You preferred one of two identical clips.", "You judged two identical clips equal."],
+  repeat: ["you judged a pair that came twice differently", "you judged alike what came twice"],
+  identical: ["you preferred one of two identical clips", "you judged identical clips equal"],
 };
 
+const HIDDEN_CHECKS =
+  "Some pairs were hidden checks: they came again with their sides exchanged, or were the same clip on both sides. " +
+  "They show how far votes can be trusted, and do not count in the ranking.";
 const hint = (text) => h("p", { class: "hint" }, text);
 const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
@@ -27,21 +32,50 @@ export class Results {
     this.element = element;
     this.on = on;
     this.title = (kind, name) => name;
-    this.voice = (name) => this.title("voice", name);
+    this.voice = (name) => this.title(this.by, name);
   }
 
+  /** Show what the votes say, and keep it as it is for as long as it is looked at. */
   async open(id) {
     this.id = id;
+    await this.refresh();
+    this.wait();
+  }
+
+  wait() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(async () => {
+      if (this.element.hidden) return;
+      // what cannot be asked now is asked the next time
+      if (this.element.offsetParent && !document.hidden) await this.refresh().catch(() => {});
+      this.wait();
+    }, REFRESH_MS);
+  }
+
+  async refresh() {
+    const { id } = this;
     const [found, mine] = await Promise.all([api.results(id), api.test(id)]);
+    const known = JSON.stringify([found, mine]);
+    if (id !== this.id || (known === this.known && this.element.childElementCount)) return;
+    Object.assign(this, { known, by: found.by });
+    const scored = found.standings.some((each) => each.rounded);
     const scroll = (child) => h("div", { class: "results-scroll" }, child);
     this.element.replaceChildren(
       h("h1", {}, "What the votes say"),
       lead(found),
       ...preliminary(found),
-      h("div", { class: "results-plot" }, scorePlot(found.standings, this.voice)),
+      ...(scored
+        ? [
+            h(
+              "div",
+              { class: "results-plot" },
+              scorePlot(found.standings, ({ voice }) => this.voice(voice)),
+            ),
+          ]
+        : []),
       scroll(table(found, this.voice)),
       h("h2", {}, "Who was preferred to whom"),
-      hint("Votes for the voice of the row against that of the column; a tie is half a vote for each."),
+      hint("Votes for that of the row against that of the column; a tie is half a vote for each."),
       scroll(matrix(found, this.voice)),
       h("h2", {}, "How far to trust it"),
       trust(found),
@@ -81,7 +115,7 @@ export class Results {
 
   again() {
     return this.trying(async () => {
-      await api.begin(this.id, NEXT_ROUND_TRIALS);
+      await api.begin(this.id);
       await this.on.again(this.id);
     });
   }
@@ -105,32 +139,33 @@ export class Results {
 /** How many votes of whom, and what the scores are. */
 function lead({ votes, listeners, engine }) {
   const text =
-    `${count(votes, "vote")} of ${count(listeners, "listener")}, ${engine} engine. ` +
-    "1500 is the middle, and more is better; a bar shows where 95 of 100 such tests would put the score. " +
-    "(Bradley–Terry scores on Elo's scale, over listeners.)";
+    `${count(votes, "vote")} of ${count(listeners, "listener")}, hidden checks apart, ${engine} engine. ` +
+    "1500 is the middle, and more is better; the margin holds in 95 of 100 such tests. " +
+    "(Bradley–Terry scores on Elo's scale, given to the digit that so few votes allow.)";
   return h("p", { class: "hint compare-lead" }, text);
 }
 
 /** What is missing before the results mean much. */
-function preliminary({ preliminary: early, min_votes, listeners }) {
+function preliminary({ preliminary: early, min_votes, board_votes, votes, listeners }) {
   if (!early) return [];
-  const second = listeners < 2 ? ", and intervals need a second listener" : "";
-  const text = `Preliminary: a voice needs ${min_votes} votes before its place means much${second}.`;
+  const second = listeners < 2 ? ", of more than one listener" : "";
+  const none = votes < board_votes ? ` Scores are shown from ${board_votes} votes on.` : "";
+  const text = `Preliminary: each needs ${min_votes} votes before its place means much${second}.${none}`;
   return [h("p", { class: "notice" }, text)];
 }
 
 /** The ranking; `title` names a voice. */
-function table({ standings, reasons }, title) {
-  const head = ["Place", "Voice", "Score", "95 %", "Votes", "Won", "Lost", "Tied", "Preferred for"];
+function table({ standings, reasons, by }, title) {
+  const head = ["Place", NAMED[by] ?? by, "Score", "Votes", "Won", "Lost", "Tied", "Preferred for"];
   const rows = standings.map((each) => {
-    const { voice, rank, score, interval, votes, wins, losses, ties } = each;
+    const { voice, rank, rounded, votes, wins, losses, ties } = each;
     const early = each.preliminary ? " (preliminary)" : "";
     const place = votes ? `${rank}${early}` : "–";
-    const bounds = interval ? interval.map((end) => Math.round(end)).join(" – ") : "–";
+    const score = rounded ? `${rounded.score} ± ${rounded.margin}` : "–";
     const liked = likedFor(reasons[voice]);
-    return [place, title(voice), Math.round(score), bounds, votes, wins, losses, ties, liked];
+    return [place, title(voice), score, votes, wins, losses, ties, liked];
   });
-  return grid(head, rows, "Ranking of the voices", 1);
+  return grid(head, rows, "Ranking", 1);
 }
 
 /** The three reasons that were given most; `given` has how often by reason. */
@@ -152,7 +187,7 @@ function matrix({ standings, wins }, title) {
   };
   const head = ["", ...voices.map(title)];
   const rows = voices.map((a) => [title(a), ...voices.map((b) => text(a, b))]);
-  const made = grid(head, rows, "Votes of each voice against each other", 0);
+  const made = grid(head, rows, "Votes of each against each other", 0);
   made.querySelectorAll("tbody tr").forEach((row, i) => {
     [...row.cells].slice(1).forEach((cell, j) => {
       const [a, b] = [voices[i], voices[j]];
@@ -209,12 +244,12 @@ function round({ trials }, title) {
     const preferred = each.preferred ? title(each.preferred) : CHOICE[each.choice];
     return [k + 1, each.title, title(each.left), title(each.right), preferred, checked(each)];
   });
-  const head = ["Pair", "Input", "A", "B", "You preferred", ""];
-  return grid(head, rows, "Your votes with the voices' names", 0);
+  const head = ["Pair", "What was said", "A", "B", "You preferred", ""];
+  return grid(head, rows, "Your votes with the names", 0);
 }
 
 function checksPassed({ checks }) {
   const asked = Object.entries(CHECKS).filter(([name]) => name in checks);
   const told = asked.map(([name, texts]) => texts[Number(checks[name])]);
-  return told.length ? [hint(`Your checks. ${told.join(" ")}`)] : [];
+  return [hint(HIDDEN_CHECKS), ...(told.length ? [hint(`In your round ${told.join(", and ")}.`)] : [])];
 }

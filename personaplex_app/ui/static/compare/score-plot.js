@@ -16,20 +16,23 @@ function svg(tag, attributes, ...children) {
 }
 
 /**
- * A dot and its interval for each voice, best first, on one scale.
+ * A dot and its margin for each of those compared, best first, on one scale; none that has no score yet.
  *
- * @param {{voice: string, score: number, interval: [number, number]|null, preliminary: boolean}[]} standings
- * @param {(voice: string) => string} title
+ * @param {{rounded: {score: number, margin: number}|null, preliminary: boolean}[]} all
+ * @param {(standing: object) => string} title
  */
-export function scorePlot(standings, title) {
-  const ends = standings.flatMap(({ score, interval }) => [score, ...(interval ?? [])]);
+export function scorePlot(all, title) {
+  const standings = all.filter(({ rounded }) => rounded);
+  const ends = standings.flatMap(({ rounded: { score, margin } }) => [score - margin, score + margin]);
   const low = Math.floor((Math.min(MIDDLE_SCORE - 50, ...ends) - 10) / 50) * 50;
   const high = Math.ceil((Math.max(MIDDLE_SCORE + 50, ...ends) + 10) / 50) * 50;
   const height = standings.length * ROW_PX + AXIS_PX;
   const x = (score) => `${SCALE_FROM_PERCENT + (SCALE_PERCENT * (score - low)) / (high - low)}%`;
   const axis = ticks(low, high).flatMap((score) => tick(score, x(score), height));
   const rows = standings.flatMap((each, k) => row(each, k * ROW_PX + ROW_PX / 2 + 4, x, title));
-  const summary = standings.map(({ voice, score }) => `${title(voice)} ${Math.round(score)}`).join(", ");
+  const summary = standings
+    .map((each) => `${title(each)} ${each.rounded.score} ± ${each.rounded.margin}`)
+    .join(", ");
   const attributes = { width: "100%", height, role: "img", "aria-label": `Scores: ${summary}.` };
   return svg("svg", attributes, ...axis, ...rows);
 }
@@ -51,11 +54,12 @@ function tick(score, x, height) {
   ];
 }
 
-function row({ voice, score, interval, preliminary }, y, x, title) {
-  const name = svg("text", { x: "0", y: y + 5, class: "plot-name" }, title(voice));
+function row(standing, y, x, title) {
+  const { score, margin } = standing.rounded;
+  const { preliminary } = standing;
+  const name = svg("text", { x: "0", y: y + 5, class: "plot-name" }, title(standing));
   const look = preliminary ? "plot-dot is-preliminary" : "plot-dot";
   const dot = svg("circle", { cx: x(score), cy: y, r: 6, class: look });
-  if (!interval) return [name, dot];
-  const [from, to] = interval.map(x);
+  const [from, to] = [score - margin, score + margin].map(x);
   return [name, svg("line", { x1: from, x2: to, y1: y, y2: y, class: "plot-interval" }), dot];
 }

@@ -11,7 +11,9 @@ const MOST_ANSWERS = 12;
 /** Called by Gradio's component; its value is what the server tells of the rendering, `trigger` asks for another. */
 export function mount(element, props, watch, trigger) {
   const answers = new Answers(element.querySelector(".respond"), trigger);
-  watch("value", () => answers.take(props.value));
+  const take = () => answers.take(props.value);
+  watch("value", take);
+  take(); // what was pressed before this script had come may be answered already
 }
 
 class Answers {
@@ -54,6 +56,8 @@ class Answers {
     show(bar, share !== null);
     if (share !== null) bar.value = share;
     show(status, Boolean(text));
+    // on a small screen it would stand below what was pressed, out of sight
+    if (state !== "idle") status.scrollIntoView({ block: "nearest" });
   }
 
   busy(on) {
@@ -109,7 +113,8 @@ class Answers {
 
   again(answer) {
     const select = h("select", { "aria-label": "Another voice", dataset: { part: "again-voice" } });
-    const onclick = () => this.trigger("submit", { key: answer.key, voice: select.value });
+    const onclick = () =>
+      this.trigger("submit", { key: answer.key, voice: select.value, greets: answer.greets });
     return h(
       "div",
       { class: "sentence again", hidden: true },
