@@ -63,7 +63,10 @@ class Ours:
         self.device = device
         lm = random_lm(config, device, dtype)
         self.token_agreement: float | None = None
-        if quantize != "none":
+        if quantize == "none":
+            # packed where a loaded model is
+            quantize_in_place(lm, quantize)
+        else:
             user = torch.randint(
                 config.card, (AGENT_CODEBOOKS, AGREEMENT_FRAMES), generator=torch.Generator().manual_seed(0)
             )
