@@ -1,12 +1,12 @@
 """Measure what a frame costs on a CPU: the released widths with fewer layers, all forms in turns, in one run.
 
-    python -m benchmarks.cpu [--repeats 5] [--layers 3] [--append FILE]
+    python -m benchmarks.cpu [--repeats 5] [--layers 2] [--append FILE]
 
-Each row of the table is one frame (encode, step, decode) of one form of bfloat16 weights, of one or four talks,
-at one position. Rows are measured in turns, a repetition of each after the other, so that what else the machine
-does falls on all of them; figures are medians and the fastest. The model is also run with its first layer alone:
-the difference is what a layer costs, and from it follows, by calculation, what 32 layers would take. Nothing of 32
-layers is run here. Writes JSON lines: the machine, the rows, the conclusions. It takes about 5 GB of memory.
+Each row is one frame (encode, step, decode) of one form of bfloat16 weights, of one or four talks, at one
+position. Rows are measured in turns, so that what else the machine does falls on all of them; figures are
+medians and the fastest. The model is also run with its first layer alone: the difference is what a
+layer costs, and from it follows, by calculation, what 32 layers would take. 32 layers are not run. Writes
+JSON lines: the machine, the rows, the conclusions. It takes about 6 GB of memory.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch
 
 from personaplex_app.evaluation.machine import machine
 from personaplex_app.model import prepacked
+from personaplex_app.model.cache import KVCache
 from personaplex_app.model.checkpoint import Checkpoint, CheckpointFiles
 from personaplex_app.model.config import LmConfig, MimiConfig
 from personaplex_app.model.duplex import Duplex
@@ -47,7 +48,7 @@ CASES = (("early", 1, EARLY), ("late", 1, LATE), ("four", TALKS, EARLY))
 
 
 def forms_of(config: LmConfig) -> dict[str, Lm]:
-    """Return a model in every form. They share embeddings, norms and, where they are equal, quantised parts."""
+    """Return a model in every form; they share what is equal, so that all fit into memory."""
     plain = random_lm(config, CPU, DTYPE)
     found = {}
     for form in ("int8", "int4", "none"):
@@ -55,16 +56,19 @@ def forms_of(config: LmConfig) -> dict[str, Lm]:
             lm = Lm(plain.config)
         for key, tensor in [*plain.named_parameters(), *plain.named_buffers()]:
             _set_tensor(lm, key, tensor.data)
+        if form == "int4":
+            # it keeps the depformer and the heads at int8
+            for name, module in found["int8"].named_children():
+                if name != "transformer":
+                    setattr(lm, name, module)
         found[form] = quantize_in_place(lm.eval().requires_grad_(False), form)
-    # int4 keeps the depformer and the heads at int8
-    for name, module in found["int8"].named_children():
-        if name not in ("transformer", "out_norm") and "emb" not in name:
-            setattr(found["int4"], name, module)
     return found
 
 
-def engine_of(lm: Lm, codec: Mimi) -> Duplex:
-    """Return an engine with room for `TALKS` talks and a cache as after a long talk."""
+def engine_of(lm: Lm, codec: Mimi, cache: KVCache) -> Duplex:
+    """Return an engine with room for `TALKS` talks."""
+    # one cache for all: its values do not matter
+    lm.empty_cache = lambda rows: cache
     nowhere = Path()
     files = CheckpointFiles(nowhere, nowhere, nowhere, nowhere)
     duplex = Duplex(Checkpoint(files, lm, codec, NoTokenizer()), TALKS)
@@ -134,7 +138,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--append", type=Path, help="add the lines to this file too")
     args = parser.parse_args()
     lines: list[dict] = []
@@ -149,16 +153,10 @@ def main() -> None:
 
     bandwidth = memory_bandwidth()
     codec = random_mimi(CPU)
-    with torch.inference_mode():
-        engines = {
-            form: engine_of(lm, codec)
-            for form, lm in forms_of(replace(LmConfig(), layers=args.layers)).items()
-        }
-    first = next(iter(engines.values()))
-    fill_cache(first.rows.state.cache)
-    for duplex in engines.values():
-        # one cache for all: its values do not matter
-        duplex.rows.state.cache.data = first.rows.state.cache.data
+    forms = forms_of(replace(LmConfig(), layers=args.layers))
+    cache = forms["none"].empty_cache(TALKS)
+    fill_cache(cache)
+    engines = {form: engine_of(lm, codec, cache) for form, lm in forms.items()}
     tell(
         {
             "command": "python -m benchmarks.cpu " + " ".join(sys.argv[1:]),

@@ -90,7 +90,7 @@ def choose(settings: Settings) -> Choice:
             absent=_CHOSEN,
         )
     if settings.engine == "personaplex":
-        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings).step)
+        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings, False).step)
     if settings.engine == "remote":
         missing = (
             ""
@@ -102,7 +102,7 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto" and settings.remote_url:
         return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
-        lacks = _lacks(settings)
+        lacks = _lacks(settings, True)
         if not lacks.step:
             return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {lacks.runs}.")
         why = "It runs on any CPU with nothing but its packages."
@@ -159,8 +159,11 @@ class _Lack:
     runs: str = "this machine can run it"
 
 
-def _lacks(settings: Settings) -> _Lack:
-    """Return what the PersonaPlex engine lacks, and the next step towards it."""
+def _lacks(settings: Settings, measure: bool) -> _Lack:
+    """Return what the PersonaPlex engine lacks, and the next step towards it.
+
+    `measure` says whether a CPU's speed may be measured, which takes seconds.
+    """
     missing = ""
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
         missing = "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
@@ -188,10 +191,10 @@ def _lacks(settings: Settings) -> _Lack:
 
     if settings.device == "auto" and torch.cuda.is_available():
         return _Lack()
-    return _lacks_speed(settings, folder)
+    return _lacks_speed(settings, folder, measure)
 
 
-def _lacks_speed(settings: Settings, folder: Path | None) -> _Lack:
+def _lacks_speed(settings: Settings, folder: Path | None, measure: bool) -> _Lack:
     """Return what PersonaPlex lacks on a CPU: nothing where a frame was measured to be fast enough.
 
     `folder` is the checkpoint's, None where it is not downloaded yet and has the released shapes.
@@ -221,7 +224,10 @@ def _lacks_speed(settings: Settings, folder: Path | None) -> _Lack:
     if plan.chosen:
         shapes = (sizes.lm, codec, dtype, plan.chosen.quantize)
         frame_ms = stored_frame_ms(store, *shapes)
-        if frame_ms is None and largest <= SMALL_WEIGHTS_BYTES:
+        small = largest <= SMALL_WEIGHTS_BYTES
+        if frame_ms is None and small and not measure:
+            return _Lack()
+        if frame_ms is None and small:
             codec_model = random_mimi(cpu, codec)
             form = plan.chosen.quantize
             frame_ms = measure_frame_ms(sizes.lm, codec_model, dtype, form, REAL_TIME_MS)
