@@ -225,8 +225,9 @@ def test_full_size_script_loads_what_the_plan_says(monkeypatch, capsys):
     assert len(found["step_s"]) == 1
 
 
-def test_doctor_plans_the_given_checkpoint_and_says_what_is_wrong_with_it(tmp_path):
-    settings = replace(Settings(), checkpoint=str(tiny.GOLDEN))
+def test_doctor_plans_the_given_checkpoint_and_says_what_is_wrong_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_time, "memory_bandwidth", lambda: 80e9)
+    settings = replace(Settings(), checkpoint=str(tiny.GOLDEN), engine="classic", data=tmp_path)
     assert doctor.examine(settings, 8)["memory_plan"]["file_bytes"] == read_sizes(tiny.GOLDEN).file_bytes
     (tmp_path / "config.json").write_text("{")
     assert "Memory     not planned: config.json cannot be read" in doctor.report(
