@@ -10,6 +10,7 @@ from personaplex_app.__main__ import main
 from personaplex_app.cli import doctor
 from personaplex_app.engine_bench import ours, peer, quantization_agreement, report
 from personaplex_app.engine_choice import Choice, build
+from personaplex_app.model import frame_time
 from personaplex_app.model.agreement import load_agreements, save_agreements
 from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
@@ -30,7 +31,9 @@ def _short_prompt(monkeypatch):
     monkeypatch.setattr(report, "POSITIONS", 70)  # 63 are voice and silence
 
 
-def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys, tmp_path):
+def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(frame_time, "MEASURED_FRAMES", 1)
+    monkeypatch.setattr(frame_time, "READ_S", 0.02)
     args = ["--json", "--size=tiny", "--repeats=1", "--device=cpu", f"--data={tmp_path}"]
     assert main(["bench", *args]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -103,7 +106,13 @@ def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(
 ):
     monkeypatch.setattr(quantization_agreement, "SPOKEN_S", 2.0)
     settings = Settings(
-        checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1
+        engine="personaplex",
+        checkpoint=str(tiny.GOLDEN),
+        data=tmp_path,
+        device="cpu",
+        dtype="float32",
+        quantize="int4",
+        slots=1,
     )
     before = doctor.report(settings, as_json=False)
     assert before.lower().count("has not been measured (bench --agreement)") == 3
