@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -14,11 +15,12 @@ from .engine.echo import EchoEngine
 from .engine.remote import RemoteEngine, RemoteSettings
 from .engine.remote_connection import Timeouts
 from .engine.remote_upstreams import Access
-from .errors import EngineUnavailable, shorten
+from .errors import EngineUnavailable, PersonaplexError, StorageError, shorten
 from .model.config import LM_FILE
 from .model.hub_repo import HubRepo, cached, hub_access, parse
 from .platform_detection import this_platform
 from .settings import Settings
+from .units import FRAME_MS
 
 TITLES = {
     "personaplex": "PersonaPlex",
@@ -31,7 +33,9 @@ _STAND_INS = {
     "echo": "This only says back what it hears.",
 }
 SMALL_WEIGHTS_BYTES = 500_000_000
-"""A model up to this size runs in real time on a CPU; the released one has 16.7 GB."""
+"""How fast a CPU runs a model up to this size is measured at the start, in a second or two. A larger one, as
+the released one of 16.7 GB is, takes the command `bench`.
+"""
 
 
 _NO_ACCESS = "it is given out only under a licence, and this app has no access to it"
@@ -86,7 +90,7 @@ def choose(settings: Settings) -> Choice:
             absent=_CHOSEN,
         )
     if settings.engine == "personaplex":
-        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings).step)
+        return Choice("personaplex", "Asked for by --engine personaplex.", _lacks(settings, False).step)
     if settings.engine == "remote":
         missing = (
             ""
@@ -98,10 +102,9 @@ def choose(settings: Settings) -> Choice:
     if settings.engine == "auto" and settings.remote_url:
         return Choice("remote", "A remote server is set by --remote-url.")
     if settings.engine == "auto":
-        lacks = _lacks(settings)
+        lacks = _lacks(settings, True)
         if not lacks.step:
-            device = "a GPU is lent for each talk" if gpu_is_leased() else "this machine can run it"
-            return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {device}.")
+            return Choice("personaplex", f"The checkpoint is here or may be downloaded, and {lacks.runs}.")
         why = "It runs on any CPU with nothing but its packages."
         return Choice("classic", why, lacks.step, absent=lacks.why)
     why = "Asked for by --engine classic."
@@ -146,14 +149,21 @@ def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:
 
 @dataclass(frozen=True)
 class _Lack:
-    """What PersonaPlex lacks here: `why` for visitors, `step` for the owner; both "" when it can run."""
+    """What PersonaPlex lacks here: `why` for visitors, `step` for the owner; both "" when it can run.
+
+    `runs` says why it can, as the second half of a sentence.
+    """
 
     why: str = ""
     step: str = ""
+    runs: str = "this machine can run it"
 
 
-def _lacks(settings: Settings) -> _Lack:
-    """Return what the PersonaPlex engine lacks, and the next step towards it."""
+def _lacks(settings: Settings, measure: bool) -> _Lack:
+    """Return what the PersonaPlex engine lacks, and the next step towards it.
+
+    `measure` says whether a CPU's speed may be measured, which takes seconds.
+    """
     missing = ""
     if find_spec("torch") is None or find_spec("sentencepiece") is None:
         missing = "Install what the PersonaPlex engine needs: pip install -r requirements-personaplex.txt"
@@ -173,16 +183,65 @@ def _lacks(settings: Settings) -> _Lack:
             return _Lack("its files are not here", missing or step)
     if missing:
         return _Lack("the packages that it needs are not installed", missing)
-    small = folder is not None and (folder / LM_FILE).stat().st_size <= SMALL_WEIGHTS_BYTES
-    if small or settings.device.startswith("cuda"):
+    if gpu_is_leased():
+        return _Lack(runs="a GPU is lent for each talk")
+    if settings.device.startswith("cuda"):
         return _Lack()
     import torch  # takes seconds, and only this question needs it
 
     if settings.device == "auto" and torch.cuda.is_available():
         return _Lack()
+    return _lacks_speed(settings, folder, measure)
+
+
+def _lacks_speed(settings: Settings, folder: Path | None, measure: bool) -> _Lack:
+    """Return what PersonaPlex lacks on a CPU: nothing where a frame was measured to be fast enough.
+
+    `folder` is the checkpoint's, None where it is not downloaded yet and has the released shapes.
+    """
+    # these import torch
+    from .model.compute import cache_dtype, memory_bytes, pick
+    from .model.config import LmConfig, MimiConfig, read_mimi_config
+    from .model.frame_time import REAL_TIME_MS, keep_frame_ms, measure_frame_ms, stored_frame_ms
+    from .model.plan import plan_memory, read_sizes, sizes_of
+    from .model.random_weights import random_mimi
+
+    store = measurements_folder(settings)
+    try:
+        sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
+        codec = read_mimi_config(folder) if folder else MimiConfig()
+        largest = max((folder / LM_FILE).stat().st_size if folder else 0, sizes.file_bytes)
+        compute = pick(settings.device, settings.dtype, largest)
+    except PersonaplexError:
+        # the engine says so when it loads
+        return _Lack()
+    cpu, dtype = compute.device, compute.dtype
+    in_cache = cache_dtype(cpu, dtype).itemsize
+    plan = plan_memory(
+        sizes, memory_bytes(cpu), dtype.itemsize, settings.quantize, settings.slots, False, None, in_cache
+    )
+    frame_ms = None
+    if plan.chosen:
+        shapes = (sizes.lm, codec, dtype, plan.chosen.quantize)
+        frame_ms = stored_frame_ms(store, *shapes)
+        small = largest <= SMALL_WEIGHTS_BYTES
+        if frame_ms is None and small and not measure:
+            return _Lack()
+        if frame_ms is None and small:
+            codec_model = random_mimi(cpu, codec)
+            form = plan.chosen.quantize
+            frame_ms = measure_frame_ms(sizes.lm, codec_model, dtype, form, REAL_TIME_MS)
+            # a machine that was too busy is asked again at the next start
+            if frame_ms <= REAL_TIME_MS:
+                with suppress(StorageError):
+                    keep_frame_ms(store, *shapes, frame_ms)
+    if frame_ms is not None and frame_ms <= REAL_TIME_MS:
+        return _Lack(runs=f"this machine can run it: a frame of {FRAME_MS} ms took its CPU {frame_ms:.0f} ms")
+    found = f" (a frame of {FRAME_MS} ms took this CPU {frame_ms:.0f} ms)" if frame_ms else ""
     return _Lack(
         "it needs a GPU, and this machine has none",
-        f"The checkpoint needs a GPU to be real-time and there is none here; {this_platform().gpu_step}.",
+        f"The checkpoint needs a GPU to be real-time and there is none here{found};"
+        f" {this_platform().gpu_step}.",
     )
 
 

@@ -1,6 +1,7 @@
 """The bench command: runs at a tiny size, and its peer computes what it claims to."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from personaplex_app.__main__ import main
 from personaplex_app.cli import doctor
 from personaplex_app.engine_bench import ours, peer, quantization_agreement, report
 from personaplex_app.engine_choice import Choice, build
+from personaplex_app.model import frame_time
 from personaplex_app.model.agreement import load_agreements, save_agreements
 from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
+from personaplex_app.model.frame_time import FRAME_TIMES_FILE
 from personaplex_app.model.plan import sizes_of
 from personaplex_app.model.random_weights import SIZES, random_prompt
 from personaplex_app.settings import Settings
@@ -28,13 +31,22 @@ def _short_prompt(monkeypatch):
     monkeypatch.setattr(report, "POSITIONS", 70)  # 63 are voice and silence
 
 
-def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):
-    assert main(["bench", "--json", "--size", "tiny", "--repeats", "1", "--device", "cpu"]) == 0
+def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(frame_time, "MEASURED_FRAMES", 1)
+    monkeypatch.setattr(frame_time, "READ_S", 0.02)
+    args = ["--json", "--size=tiny", "--repeats=1", "--device=cpu", f"--data={tmp_path}"]
+    assert main(["bench", *args]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["machine"]["device"] == "cpu"
     assert all(value > 0 for value in found["ours"].values())
     assert found["token_agreement_with_unquantised"] is None
     assert found["headroom"] == pytest.approx(1 - found["ours"]["frame_p95_ms"] / 80, abs=1e-3)
+    # each form beside its floor, kept for `doctor` and the choice of the engine
+    assert set(found["forms"]) == {"none", "int8", "int4"}
+    kept = json.loads((tmp_path / "voices" / FRAME_TIMES_FILE).read_text())
+    assert sorted(kept.values()) == sorted(form["frame_ms"] for form in found["forms"].values())
+    for form in found["forms"].values():
+        assert form["times_floor"] == pytest.approx(form["frame_ms"] / form["floor_ms"], rel=0.02)
     if not peer.find():
         pytest.skip("the moshi package is not installed: `make test` does that")
     assert set(found["peer"]) <= set(found["ours"])
@@ -42,15 +54,46 @@ def test_bench_tiny_reports_ours_the_peer_and_their_ratios(capsys):
     assert shown == round(found["peer"]["frame_ms"] / found["ours"]["frame_ms"], 2)
 
 
-def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys):
-    assert main(["bench", "--size", "tiny", "--repeats", "1", "--device", "cpu", "--no-peer"]) == 0
+def test_bench_text_says_the_machine_and_that_the_peer_is_left_out(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "measure_frame_ms", lambda *_: 30.0)
+    monkeypatch.setattr(report, "memory_bandwidth", lambda: 10e9)
+    assert (
+        main(
+            [
+                "bench",
+                "--size",
+                "tiny",
+                "--repeats",
+                "1",
+                "--device",
+                "cpu",
+                "--no-peer",
+                "--data",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "Random weights of the size tiny in float32" in out
     assert "Times faster" not in out
+    assert "the bytes it reads at 10.0 GB/s" in out
+    assert re.search(r"int4 +30\.0 +\d+\.\d+, \d+\.\d+ times\n", out)
+    assert "Published, not measured here: moshi.cpp" in out
 
 
-def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys):
-    args = ["--json", "--size=tiny", "--repeats=1", "--device=cpu", "--sessions=1", "--no-peer"]
+def test_bench_int8_reports_smaller_weights_and_how_far_they_agree(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "measure_frame_ms", lambda *_: 30.0)
+    monkeypatch.setattr(report, "memory_bandwidth", lambda: 10e9)
+    args = [
+        "--json",
+        "--size=tiny",
+        "--repeats=1",
+        "--device=cpu",
+        "--sessions=1",
+        "--no-peer",
+        f"--data={tmp_path}",
+    ]
     assert main(["bench", *args, "--quantize=int8"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert 0.5 < found["token_agreement_with_unquantised"] < 1.0
@@ -63,7 +106,13 @@ def test_bench_agreement_is_kept_and_shown_by_doctor_and_engine_beside_the_form(
 ):
     monkeypatch.setattr(quantization_agreement, "SPOKEN_S", 2.0)
     settings = Settings(
-        checkpoint=str(tiny.GOLDEN), data=tmp_path, device="cpu", dtype="float32", quantize="int4", slots=1
+        engine="personaplex",
+        checkpoint=str(tiny.GOLDEN),
+        data=tmp_path,
+        device="cpu",
+        dtype="float32",
+        quantize="int4",
+        slots=1,
     )
     before = doctor.report(settings, as_json=False)
     assert before.lower().count("has not been measured (bench --agreement)") == 3

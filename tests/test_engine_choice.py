@@ -3,23 +3,35 @@
 import os
 
 import pytest
+import torch
 from huggingface_hub import constants
 
 from personaplex_app import engine_choice as choosing
 from personaplex_app.engine.personaplex import PersonaplexEngine
 from personaplex_app.engine_choice import build, choose, fallback_engine, offered, replacement
 from personaplex_app.errors import EngineUnavailable
-from personaplex_app.model.config import LM_FILE
+from personaplex_app.model import frame_time
+from personaplex_app.model.config import LM_FILE, read_lm_config, read_mimi_config
 from personaplex_app.model.hub_repo import FILES, RELEASED_REVISION
+from personaplex_app.model.random_weights import random_mimi
 from personaplex_app.responder import found_endpoints
 from personaplex_app.responder.local.model import LocalModel
 from personaplex_app.settings import Settings
 
 from .support import tiny
 
+MEASURE = frame_time.measure_frame_ms
+
 
 def of(**values: str):
     return choose(Settings.read({f"PERSONAPLEX_{key.upper()}": value for key, value in values.items()}))
+
+
+@pytest.fixture(autouse=True)
+def _own_measurements(monkeypatch, tmp_path):
+    """Neither what another test measured nor how busy the machine is may decide."""
+    monkeypatch.setattr(choosing, "measurements_folder", lambda settings: tmp_path / "voices")
+    monkeypatch.setattr(frame_time, "measure_frame_ms", lambda *_: 1.0)
 
 
 @pytest.fixture
@@ -27,14 +39,14 @@ def cuda(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
 
 
-def fill_cache(folder, monkeypatch, revision=RELEASED_REVISION, weights_bytes=10**9):
+def fill_cache(folder, monkeypatch, revision=RELEASED_REVISION):
     """A cache that holds the released repository, its weights a file without content."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     snapshot = folder / "models--nvidia--personaplex-7b-v1" / "snapshots" / revision
     snapshot.mkdir(parents=True)
     for name in FILES:
         (snapshot / name).write_text("{}")
-    os.truncate(snapshot / LM_FILE, weights_bytes)
+    os.truncate(snapshot / LM_FILE, 10**9)
     return snapshot
 
 
@@ -78,10 +90,41 @@ def test_choose_auto_with_a_large_cached_checkpoint_and_no_gpu_stays_classic(mon
     assert of(device="cuda").name == "personaplex"
 
 
-def test_choose_auto_with_a_small_cached_checkpoint_needs_no_gpu(monkeypatch, tmp_path):
+def test_choose_auto_on_a_cpu_takes_a_small_checkpoint_whose_frame_is_measured_fast(monkeypatch, tmp_path):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    fill_cache(tmp_path, monkeypatch, weights_bytes=1000)
-    assert of().name == "personaplex"
+    where = {"checkpoint": str(tiny.GOLDEN)}
+    monkeypatch.setattr(frame_time, "measure_frame_ms", lambda *_: 64.1)
+    slow = of(**where)
+    assert slow.name == "classic"
+    assert "(a frame of 80 ms took this CPU 64 ms)" in slow.next_step
+    monkeypatch.setattr(frame_time, "measure_frame_ms", lambda *_: 63.9)
+    assert of(**where).name == "personaplex"
+    # it was kept: nothing is measured again
+    monkeypatch.setattr(frame_time, "measure_frame_ms", lambda *_: pytest.fail("measured again"))
+    choice = of(**where)
+    assert choice.why.endswith("this machine can run it: a frame of 80 ms took its CPU 64 ms.")
+
+
+@pytest.mark.parametrize(("took_ms", "engine"), [(64.0, "personaplex"), (64.5, "classic"), (None, "classic")])
+def test_choose_auto_on_a_cpu_takes_a_large_checkpoint_only_once_bench_has_measured_it_fast(
+    monkeypatch, tmp_path, took_ms, engine
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(choosing, "SMALL_WEIGHTS_BYTES", 1000)
+    monkeypatch.setattr(frame_time, "measure_frame_ms", lambda *_: pytest.fail("measured at the start"))
+    where = {"checkpoint": str(tiny.GOLDEN), "dtype": "bfloat16", "quantize": "int4"}
+    if took_ms:
+        shapes = (read_lm_config(tiny.GOLDEN), read_mimi_config(tiny.GOLDEN), torch.bfloat16)
+        frame_time.keep_frame_ms(tmp_path / "voices", *shapes, "int4", took_ms)
+        # of another form nothing is known
+        frame_time.keep_frame_ms(tmp_path / "voices", *shapes, "int8", 90.0 - took_ms)
+    assert of(**where).name == engine
+
+
+def test_frame_of_the_golden_checkpoints_shapes_is_measured_at_the_full_window():
+    lm = read_lm_config(tiny.GOLDEN)
+    codec = random_mimi(tiny.CPU, read_mimi_config(tiny.GOLDEN))
+    assert MEASURE(lm, codec, torch.float32, "int8") > 0
 
 
 def test_choose_auto_without_packages_and_token_names_both_steps(monkeypatch):

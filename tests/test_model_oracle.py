@@ -3,23 +3,24 @@ key) wraps.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from personaplex_app.model.config import DELAYS, LM_FILE, MIMI_FILE, LmConfig, MimiConfig, gated_width
+from personaplex_app.model.config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, gated_width
 from personaplex_app.model.generation import Rows
 from personaplex_app.model.lm import Lm
 from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.mimi import Mimi
 from personaplex_app.model.prompt import Prompt
 
-from .support import oracle, tiny
+from .support import oracle, tiny, wide
+from .support.wide import random_weights
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,22 +35,6 @@ FEW = settings(
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-def random_weights(build: Callable[[], torch.nn.Module], seed: int) -> dict[str, torch.Tensor]:
-    """Weights of a size that keeps numbers lively through all layers."""
-    with torch.device("meta"):
-        model = build()
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-    for key, empty in model.state_dict().items():
-        tensor = torch.randn(empty.shape, generator=generator)
-        if key.endswith((".alpha", "norm1.weight", "norm2.weight", ".scale", "cluster_usage")):
-            tensor = 0.5 + torch.rand(empty.shape, generator=generator)
-        elif empty.dim() > 1 and "emb" not in key:
-            tensor /= empty[0].numel() ** 0.5
-        state[key] = tensor
-    return state
 
 
 @st.composite
@@ -72,31 +57,7 @@ def lm_shapes(draw) -> tuple[LmConfig, dict]:
         depformer_hidden=gated_width(small, small_ff),
         depformer_steps=draw(st.sampled_from([8, 16])),
     )
-    names = {
-        "dim": width,
-        "num_heads": heads,
-        "num_layers": config.layers,
-        "hidden_scale": scale,
-        "context": config.context,
-        "max_period": 10_000,
-        "text_card": config.text_card,
-        "existing_text_padding_id": 3,
-        "card": config.card,
-        "n_q": 16,
-        "dep_q": config.depformer_steps,
-        "depformer_dim": small,
-        "depformer_num_heads": small_heads,
-        "depformer_num_layers": config.depformer_layers,
-        "depformer_dim_feedforward": small_ff,
-        "delays": list(DELAYS),
-        "gating": "silu",
-        "norm": "rms_norm_f32",
-        "positional_embedding": "rope",
-        "depformer_pos_emb": "none",
-        "depformer_multi_linear": True,
-        "depformer_weights_per_step": True,
-    }
-    return config, names
+    return config, wide.names(config, scale, small_ff)
 
 
 @FEW
@@ -135,6 +96,27 @@ def test_lm_random_checkpoint_gives_the_oracles_logits(tmp_path, shapes, prompt_
                 for k in range(8):
                     logits = theirs.forward_depformer(k, said[k].view(1, 1, 1), hidden)
                     assert (step.audio_logits[k] - logits[:, 0, 0]).abs().max() < 1e-4
+
+
+def test_lm_wide_checkpoints_stored_tokens_are_the_oracles(tmp_path):
+    """What `test_wide_checkpoint` compares every form of the weights with."""
+    from moshi.models.lm import LMModel
+
+    theirs = LMModel(
+        device="cpu", dtype=torch.float32, causal=True, depformer_context=8, **wide.write(tmp_path)
+    ).eval()
+    theirs.load_state_dict(load_file(tmp_path / LM_FILE))
+    columns = wide.columns()
+    chosen = []
+    with torch.inference_mode(), theirs.streaming(1):
+        for column, after in pairwise(columns):
+            hidden, text_logits = theirs.forward_text(column[None, :, None])
+            logits = [text_logits[:, 0, 0]]
+            with theirs.depformer.streaming(1):
+                for k in range(8):
+                    logits.append(theirs.forward_depformer(k, after[k].view(1, 1, 1), hidden)[:, 0, 0])
+            chosen.append([int(each.argmax(-1)) for each in logits])
+    assert chosen == json.loads(wide.TOKENS.read_text())
 
 
 @FEW

@@ -161,7 +161,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     env = {"OMP_NUM_THREADS": "1"}
     with app_process(
         tmp_path_factory.mktemp("app"),
-        engine="auto",
+        engine="personaplex",
         env=env,
         checkpoint=tiny.GOLDEN,
         device="cpu",

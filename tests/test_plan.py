@@ -13,6 +13,7 @@ from personaplex_app.cli import doctor
 from personaplex_app.engine import personaplex
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import EngineError
+from personaplex_app.model import frame_time
 from personaplex_app.model.config import LmConfig, MimiConfig
 from personaplex_app.model.duplex import Duplex
 from personaplex_app.model.loading import load_lm
@@ -178,7 +179,7 @@ def test_engine_without_room_refuses_before_loading(monkeypatch, tmp_path):
         engine.load(lambda state: None)
 
 
-def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine():
+def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine(monkeypatch, tmp_path):
     text = doctor.report(Settings(), as_json=False, gpu_gib=16)
     assert (
         "a GPU with 16 GiB free, as asked; float16 where it has no bfloat16, as a T4. PersonaPlex's file has"
@@ -186,9 +187,34 @@ def test_doctor_prints_the_plan_of_a_named_gpu_and_of_this_machine():
     )
     assert "int8: weights 8.01 GB, 11.16 GB with one talk, moves 7.38 GB a frame: 4 talks fit" in text
     assert "takes int8: unquantised with one talk needs 18.5 GB and 16.7 GB are usable" in text
-    plan = json.loads(doctor.report(Settings(), as_json=True))["memory_plan"]
+    assert "late in a talk" not in text
+    monkeypatch.setattr(frame_time, "memory_bandwidth", lambda: 80e9)
+    settings = Settings(device="cpu", dtype="bfloat16", data=tmp_path)
+    found = (LmConfig(), MimiConfig(), torch.bfloat16)
+    frame_time.keep_frame_ms(tmp_path / "voices", *found, "int8", 151.2)
+    plan = json.loads(doctor.report(settings, as_json=True))["memory_plan"]
     assert {o["quantize"] for o in plan["options"]} == {"none", "int8", "int4"}
     assert plan["memory_bytes"] > GIB
+    assert plan["bandwidth_gb_per_s"] == 80.0
+    # weights, codec and 3000 positions of float32 keys and values, at 80 GB/s
+    floors = {"none": 228, "int8": 136, "int4": 100}
+    said = [f"late in a talk a frame of 80 ms takes at least {floors[form]} ms here" for form in floors]
+    none, int8, int4 = (o["frame"] for o in plan["options"])
+    assert none["said"] == f"{said[0]}, by estimate {none['estimate_ms']:.0f} ms: not in real time"
+    assert int8["said"] == f"{said[1]}, measured 151 ms: not in real time"
+    assert int4["estimate_ms"] == pytest.approx(int4["floor_ms"] * frame_time.FACTORS["int4"], rel=1e-3)
+    text = doctor.report(settings, as_json=False)
+    assert f"int8: {int8['said']}" in text
+    assert "cores read 80.0 GB/s, measured just now" in text
+
+
+def test_memory_bandwidth_is_measured_once(monkeypatch):
+    monkeypatch.setattr(frame_time, "READ_S", 0.02)
+    frame_time.memory_bandwidth.cache_clear()
+    first = frame_time.memory_bandwidth()
+    assert 1e8 < first < 1e13
+    assert frame_time.memory_bandwidth() == first
+    frame_time.memory_bandwidth.cache_clear()
 
 
 def test_full_size_script_loads_what_the_plan_says(monkeypatch, capsys):
@@ -199,8 +225,9 @@ def test_full_size_script_loads_what_the_plan_says(monkeypatch, capsys):
     assert len(found["step_s"]) == 1
 
 
-def test_doctor_plans_the_given_checkpoint_and_says_what_is_wrong_with_it(tmp_path):
-    settings = replace(Settings(), checkpoint=str(tiny.GOLDEN))
+def test_doctor_plans_the_given_checkpoint_and_says_what_is_wrong_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_time, "memory_bandwidth", lambda: 80e9)
+    settings = replace(Settings(), checkpoint=str(tiny.GOLDEN), engine="classic", data=tmp_path)
     assert doctor.examine(settings, 8)["memory_plan"]["file_bytes"] == read_sizes(tiny.GOLDEN).file_bytes
     (tmp_path / "config.json").write_text("{")
     assert "Memory     not planned: config.json cannot be read" in doctor.report(

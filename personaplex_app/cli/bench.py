@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..engine_choice import measurements_folder
 from ..errors import EngineUnavailable
 from ..settings import Settings
 from .arguments import add_some_settings, at_least
@@ -64,6 +65,7 @@ def bench(settings: Settings, args: argparse.Namespace) -> int:
                 not args.no_peer,
                 args.sessions,
                 quantize,
+                measurements_folder(settings),
             ),
             args.json,
         )

@@ -261,7 +261,8 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
         # torch takes seconds to import and need not be installed
         from ..model.agreement import load_agreements
         from ..model.compute import cache_dtype, memory_bytes, pick
-        from ..model.config import LM_FILE, LmConfig, MimiConfig
+        from ..model.config import LM_FILE, LmConfig, MimiConfig, read_mimi_config
+        from ..model.frame_time import frame_estimate, memory_bandwidth
         from ..model.plan import plan_memory, read_sizes, sizes_of
     except ImportError as error:
         return {
@@ -273,6 +274,8 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     agreements = load_agreements(measurements_folder(settings), weights) if weights else {}
     try:
         sizes = read_sizes(folder) if folder else sizes_of(LmConfig(), MimiConfig())
+        codec = read_mimi_config(folder) if folder else MimiConfig()
+        on_cpu = None
         if gpu_gib is not None:
             device = f"a GPU with {gpu_gib:g} GiB free, as asked; float16 where it has no bfloat16, as a T4."
             memory = int(gpu_gib * 2**30)
@@ -284,13 +287,22 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
             memory = memory_bytes(compute.device)
             element = compute.dtype.itemsize
             in_cache = cache_dtype(compute.device, compute.dtype).itemsize
+            on_cpu = compute.dtype if compute.device.type == "cpu" else None
     except PersonaplexError as error:
         return {"unknown": str(error)}
     plan = plan_memory(
         sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements, in_cache
     )
     options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
-    return {"device": device, **asdict(plan), "options": options}
+    found = {"device": device, **asdict(plan), "options": options}
+    if on_cpu:
+        bandwidth = memory_bandwidth()
+        found["bandwidth_gb_per_s"] = round(bandwidth / 1e9, 1)
+        for option in options:
+            form = option["quantize"]
+            frame = frame_estimate(sizes, codec, form, on_cpu, bandwidth, measurements_folder(settings))
+            option["frame"] = {**asdict(frame), "said": frame.said}
+    return found
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
@@ -321,6 +333,13 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
         need = f"weights {gb('weights_bytes', option)}, {gb('needed_bytes', option)} with one talk"
         need += f", {option['offloaded_layers']} layers in host memory" if option["offloaded_layers"] else ""
         lines.append(f"           {name}: {need}, moves {gb('frame_bytes', option)} a frame: {fits}{agrees}")
+        if "frame" in option:
+            lines.append(f"           {name}: {option['frame']['said']}")
+    if "bandwidth_gb_per_s" in plan:
+        lines.append(
+            f"           this CPU's cores read {plan['bandwidth_gb_per_s']} GB/s, measured just now; other"
+            " programs lower it"
+        )
     return [*lines, f"           {'takes' if plan['chosen'] else 'cannot run:'} {plan['why']}"]
 
 

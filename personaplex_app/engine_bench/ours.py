@@ -20,8 +20,7 @@ from ..model.duplex import Duplex
 from ..model.generation import RowSampling
 from ..model.graphs import cuda_graphs
 from ..model.loading import quantize_in_place
-from ..model.random_weights import fill_cache, random_lm, random_mimi, random_prompt
-from ..model.tokenizer import TextTokenizer
+from ..model.random_weights import NoTokenizer, fill_cache, random_lm, random_mimi, random_prompt
 from ..units import FRAME_SAMPLES
 
 # positions early in a talk, and near the end of the attention window of 3000
@@ -63,7 +62,10 @@ class Ours:
         self.device = device
         lm = random_lm(config, device, dtype)
         self.token_agreement: float | None = None
-        if quantize != "none":
+        if quantize == "none":
+            # packed where a loaded model is
+            quantize_in_place(lm, quantize)
+        else:
             user = torch.randint(
                 config.card, (AGENT_CODEBOOKS, AGREEMENT_FRAMES), generator=torch.Generator().manual_seed(0)
             )
@@ -72,7 +74,7 @@ class Ours:
             self.token_agreement = round(agreement(columns, greedy_choices(lm, columns)).all, 4)
         nowhere = Path()
         files = CheckpointFiles(nowhere, nowhere, nowhere, nowhere)
-        self.duplex = Duplex(Checkpoint(files, lm, random_mimi(device), _NoTokenizer()), rows)
+        self.duplex = Duplex(Checkpoint(files, lm, random_mimi(device), NoTokenizer()), rows)
         self.config = lm.config
         for row in range(rows):
             self.duplex.set_sampling(row, RowSampling(seed=row))
@@ -180,10 +182,3 @@ def _peak_bytes(device: torch.device) -> int:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-class _NoTokenizer(TextTokenizer):
-    """Stands in for a tokenizer: random weights produce no words."""
-
-    def __init__(self) -> None:
-        pass

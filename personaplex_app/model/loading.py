@@ -18,6 +18,7 @@ from .config import LM_FILE, MIMI_FILE, LmConfig, MimiConfig, read_lm_config, re
 from .lm import Lm
 from .mimi import Mimi, finish_loading
 from .offload import LayerStream, spread_layers, to_host
+from .prepacked import packed_or_plain
 from .quantize import integer_product_works, quantized, scheme_of, stored_bytes
 
 Progress = Callable[[float], None]
@@ -61,6 +62,7 @@ def load_lm(
             report,
             quantize,
             tuple(f"transformer.layers.{k}." for k in offloaded_layers),
+            lm.config.depformer_steps,
         )
     if offloaded:
         lm.transformer.stream = LayerStream(list(lm.transformer.layers), offloaded_layers, device)
@@ -68,13 +70,18 @@ def load_lm(
 
 
 def quantize_in_place(lm: Lm, quantize: str) -> Lm:
-    """Quantise a model that is already in memory, tensor by tensor, and return it."""
+    """Quantise a model that is already in memory, tensor by tensor, and return it.
+
+    Under "none" its weights are packed where a loaded model's are.
+    """
     integer = quantize != "none" and integer_product_works(lm.device)
     for key in [name for name, _ in lm.named_parameters()]:
         weight = lm.get_parameter(key)
         scheme = scheme_of(key, tuple(weight.shape), quantize)
         if scheme != "none":
             _set_tensor(lm, key, quantized(weight, scheme, integer))
+        else:
+            _set_tensor(lm, key, packed_or_plain(key, weight.data, lm.config.depformer_steps))
     return lm
 
 
@@ -166,10 +173,12 @@ def _load_tensors(
     report: Progress | None,
     quantize: str = "none",
     offloaded: tuple[str, ...] = (),
+    steps: int = 0,
 ) -> None:
     """Load one tensor at a time, so that no second copy of the weights is ever held.
 
-    Tensors whose key begins with one of `offloaded` stay in host memory.
+    Tensors whose key begins with one of `offloaded` stay in host memory. `steps` are the depformer's steps of
+    a language model; a model without any is not packed.
     """
     wanted = model.state_dict()
     total = sum(tensor.numel() for tensor in wanted.values())
@@ -182,8 +191,14 @@ def _load_tensors(
             # always a copy: a view would keep the file's mapped pages in memory
             tensor = part.to(device=device, dtype=dtype, copy=True)
             scheme = scheme_of(key, tuple(tensor.shape), quantize)
-            stored = tensor if scheme == "none" else quantized(tensor, scheme, integer)
-            if offloaded and key.startswith(offloaded):
+            away = bool(offloaded) and key.startswith(offloaded)
+            if scheme != "none":
+                stored = quantized(tensor, scheme, integer)
+            elif steps and not away:
+                stored = packed_or_plain(key, tensor, steps)
+            else:
+                stored = tensor
+            if away:
                 stored = to_host(stored, device)
         # a GPU raises OutOfMemoryError, PyTorch's CPU allocator a plain RuntimeError
         except (torch.OutOfMemoryError, RuntimeError) as error:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from .int4_packing import CPU_BLOCK, GROUP, Packing, packable, packing
 from .kernels import own_kernels
 from .kernels.self_check import TOLERANCE
+from .prepacked import PackedWeight
 
 QUANTIZATIONS = ("none", "int8", "int4")
 INT8_FEW_ROWS = 6
@@ -106,7 +107,7 @@ def _cpu_int8_works(device: torch.device) -> bool:
 
 
 class Linear(nn.Linear):
-    """A linear layer without bias whose weight may be quantised."""
+    """A linear layer without bias whose weight may be packed or quantised."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__(width, out, bias=False)
@@ -117,18 +118,18 @@ class Linear(nn.Linear):
 
 def linear(
     x: Tensor,
-    weight: Tensor | Int8Weight | Int4Weight,
+    weight: Tensor | Int8Weight | Int4Weight | PackedWeight,
     rows: slice = slice(None),
     residual: Tensor | None = None,
     gain: Tensor | None = None,
 ) -> Tensor:
-    """Return the product of `x` with some rows of a weight, plain or quantised.
+    """Return the product of `x` with some rows of a weight, plain, packed or quantised.
 
     It is multiplied by `gain` and added to `residual` where they are given.
 
     Shapes: `x` [..., K], `weight` [N, K], `gain` [rows] → [..., rows] in the type of `x`.
     """
-    if isinstance(weight, Int4Weight):
+    if isinstance(weight, (Int4Weight, PackedWeight)):
         return _finished(weight.matmul(x, rows), residual, gain)
     plain = isinstance(weight, Tensor)
     if (own := own_kernels(x)) and _few(x, OWN_PLAIN_ROWS if plain else OWN_QUANTIZED_ROWS):

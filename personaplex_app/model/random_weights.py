@@ -14,6 +14,7 @@ from .config import AGENT_CODEBOOKS, CACHE_COLUMNS, COLUMN_ROWS, LmConfig, MimiC
 from .lm import Lm
 from .mimi import Mimi, finish_loading
 from .prompt import Prompt, VoicePrompt, build_prompt
+from .tokenizer import TextTokenizer
 
 Model = TypeVar("Model", bound=nn.Module)
 SIZES = {
@@ -84,3 +85,10 @@ def _filled(build: Callable[[], Model], device: torch.device, dtype: torch.dtype
                 # scaled so that activations keep their size: denormal numbers would be many times slower
                 tensor.normal_(std=max(tensor[0].numel(), 1) ** -0.5 if tensor.dim() > 1 else 0.02)
     return model.eval().requires_grad_(False)
+
+
+class NoTokenizer(TextTokenizer):
+    """Stands in for a tokenizer: random weights produce no words."""
+
+    def __init__(self) -> None:
+        pass
