@@ -19,6 +19,7 @@ from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
+from .everyday.corrections import repaired
 from .everyday.layer import Everyday
 from .everyday.turn import Turn
 from .facts import read_brief
@@ -133,14 +134,14 @@ class RuleResponder:
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
-        draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
+        draft = self._begin(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def knows(self, user_text: str) -> bool:
         """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
-        text = " ".join(user_text[:MAX_USER_CHARS].split())
+        text = repaired(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft = Draft(text, self._turns, self._memory.copy())
         self._turn(draft, text)
         return draft.sure

@@ -12,6 +12,7 @@ from ..memory import given_name
 from ..numbers import word_list
 from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
+from .corrections import swap_in
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
 from .state import Booking
@@ -37,7 +38,9 @@ _START = re.compile(
 )
 # who comes at a time that they name books, too
 _COMING = re.compile(
-    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|i (?:would like|want|need) to"
+    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|(?:can|could|will|would) (?:you"
+    r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
+    r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
     r"|bring|drop|be there))\b"
@@ -89,13 +92,20 @@ _NAME_GIVEN = re.compile(
 _ASKS = re.compile(
     r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b"
 )
+# what asks, and names another day or time by it
+_MOVES = re.compile(
+    r"\b(?:make it|change|book|instead|move|(?:can|could|would|may) (?:we|you|i|it|they) (?:do|say|have|come|be"
+    r"|take|get|go for)|(?:what|how) about|better|rather|possible)\b"
+)
 _CANCEL = re.compile(
-    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"(?<!not )\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
     r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
     r" thoughts?)\b"
 )
 _READ = re.compile(
-    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
+    r"\b(?:what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
+    r"|our) (?:\w+ )?(?:appointment|booking|reservation|table|visit|lesson)|is it|are (?:you|they) coming)"
+    r"(?: now| again| then)*$|read (?:it"
     r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
     r"|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
 )
@@ -153,7 +163,9 @@ class Bookings:
                 f"The {item.name.lower()} is {amount(item.cents, item.currency)} {item.rest}".strip() + ".",
                 True,
             )
-        if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
+        if swapped := _swapped(booking, turn):
+            return self._next(swapped, talk)
+        if _ASKS.match(turn.ask) and not _MOVES.search(turn.plain):
             return None
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
@@ -262,7 +274,13 @@ class Bookings:
             text = text.replace(contact[0], " ")
         # "eight, not seven": what is refused must not be read
         text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
-        if day := _DAY.search(text):
+        # of "Thursday is bad, Friday then" the other one is new
+        days = [*_DAY.finditer(text)]
+        if (
+            day := next((d for d in reversed(days) if booking.day.lower() not in d[0]), days[0])
+            if days
+            else None
+        ):
             said = day["near"] or day["date"] or f"{day['week'] or ''}{day['day'].capitalize()}"
             booking = replace(booking, day=said.removeprefix("the ") if "day" not in said else said)
             text = text.replace(day[0], " ", 1)
@@ -303,6 +321,17 @@ class Bookings:
         if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
             return replace(booking, contact="none")
         return booking
+
+
+def _swapped(booking: Booking, turn: Turn) -> Booking | None:
+    """Return the booking in which a turn puts one value in the place of another, None where it has neither."""
+    right, wrong = swap_in(turn) or ("", "")
+    for name in ("day", "time", "people", "name", "contact") if wrong else ():
+        value = getattr(booking, name)
+        for old, new in ((wrong, right), (with_digits(wrong.lower()), with_digits(right.lower()))):
+            if found := re.search(rf"(?i)\b{re.escape(old)}\b", value):
+                return replace(booking, **{name: f"{value[: found.start()]}{new}{value[found.end() :]}"})
+    return None
 
 
 def _time_in(text: str, booking: Booking) -> str:

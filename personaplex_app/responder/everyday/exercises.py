@@ -72,7 +72,7 @@ _BARE_NUMBER = re.compile(
 _ASKS = re.compile(r"(?:what|who|when|where|why|how|which|whose)\b")
 _NAMES_ONE = re.compile(r"\b(?:exercise|problem|question|task|homework)s?\b")
 # a sum is computed, and not explained
-_COMPUTES = re.compile(r"\d|\b(?:half|third|quarter)s? as an?\b")
+_COMPUTES = re.compile(rf"\d|\b(?:{'|'.join(NAMES)})s? (?:as|plus|minus|times|and|of|divided)\b")
 _PRAISE = ("Right! {told}", "Exactly. {told}", "Correct, well done. {told}", "Yes, that's it. {told}")
 _WRONG = ("Not quite. {hint} Try once more.", "Almost, but no. {hint} What do you get now?")
 _NEXT = ("Shall we do another one?", "Shall I give you a harder one?", "Would you like one more exercise?")
