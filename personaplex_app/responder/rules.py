@@ -44,6 +44,10 @@ _NO_SPEECH = re.compile(
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 # patterns run over the whole text, so its length is bounded
 MAX_USER_CHARS = 1_000
+# asks for what the user told of themselves
+_OF_MINE = re.compile(
+    r"^(?!.*\byour?\b)(?:so |and )?(?:where|what|when|who|which|how)\b.*\b(?:(?:do|did|am|was|have) i|is my|are my)\b"
+)
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
 # a request that is less like every note is not about them
@@ -239,6 +243,8 @@ class RuleResponder:
             return [
                 replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences
             ]
+        if _OF_MINE.search(turn.text) and (sentences := self._told(draft, turn, text)):
+            return sentences
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:

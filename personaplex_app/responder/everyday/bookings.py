@@ -98,7 +98,7 @@ _MOVES = re.compile(
     r"|take|get|go for)|(?:what|how) about|better|rather|possible)\b"
 )
 _CANCEL = re.compile(
-    r"(?<!not )\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"(?<!not )\b(?:cancel|forget|delete|drop)\b(?: \w+){0,3} (?:booking|reservation|appointment|it|that|table|room|visit)\b"
     r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
     r" thoughts?)\b"
 )
@@ -156,7 +156,7 @@ class Bookings:
             talk.note(booking=None)
             return reply(f"All right, the {booking.what} is cancelled. Is there anything else?")
         if turn.search(_READ):
-            return reply(f"I have {_read(booking)}.", True)
+            return reply(f"I have {read_booking(booking)}.", True)
         if _PRICE.search(turn.plain) and (named := mentions(self._items, booking.what)):
             item = self._items[named[0].item]
             return reply(
@@ -171,7 +171,7 @@ class Bookings:
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
             talk.note(booking=replace(booking, done=True))
             return reply(
-                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent"
+                f"Good, that is noted: {read_booking(booking)}. I only take it down here, so nothing is sent"
                 f" anywhere. Anything else?",
                 True,
             )
@@ -254,9 +254,9 @@ class Bookings:
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
         if missing:
-            have = _read(booking)
+            have = read_booking(booking)
             return reply(f"Gladly: {have}. {_ASK[missing]}", True)
-        return reply(f"So that's {_read(booking)}. Is that right?", True)
+        return reply(f"So that's {read_booking(booking)}. Is that right?", True)
 
     def _closed(self, booking: Booking) -> str:
         """Return the note by which a weekday is impossible, "" for none."""
@@ -373,7 +373,8 @@ def _missing(booking: Booking) -> str:
     return next((key for key in fields if not getattr(booking, key)), "")
 
 
-def _read(booking: Booking) -> str:
+def read_booking(booking: Booking) -> str:
+    """Return a booking in words, with what is known of it."""
     parts = [
         f"{'an' if booking.what[0] in 'aeiou' else 'a'} {booking.what}"
         if not booking.what.endswith("s")

@@ -215,6 +215,7 @@ def _summary(_: Turn, talk: Talk) -> Reply | None:
     parts = []
     if memory.user_name:
         parts.append(f"Your name is {memory.user_name}.")
+    parts += [f"I have {each}." for each in talk.taken_down()]
     # the latest few, without those that only say what was asked for
     told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
@@ -222,7 +223,8 @@ def _summary(_: Turn, talk: Talk) -> Reply | None:
     if memory.questions and len(told) < 2:
         parts.append(f"You asked me: {listed([_question(each) for each in memory.questions[-3:]])}.")
     return reply(
-        f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet."
+        f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet.",
+        computed=True,
     )
 
 

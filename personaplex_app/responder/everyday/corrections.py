@@ -23,7 +23,7 @@ _SWAP = re.compile(
 _SWAP_BACK = re.compile(
     r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) "
     r"|it is |at "
-    r"|on |for )?(?P<right>[\w:' -]{1,40})$"
+    r"|on |for )?(?P<right>[\w:' -]{1,40}?)(?:,? with (?:an? )?\w+)?$"
 )
 # "I said the kitchen, it's the bathroom"; "eleven instead of ten"
 _SAID = re.compile(

@@ -16,7 +16,7 @@ from ..retrieval import Index
 from ..sentence_encoder import SentenceEncoder
 from .abilities import able
 from .arithmetic import arithmetic
-from .bookings import Bookings
+from .bookings import Bookings, read_booking
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
@@ -37,6 +37,7 @@ from .price_list import read_prices
 from .price_questions import PriceQuestions
 from .questions import Questions
 from .router import NEAR, NEAR_TOLD, SURE, TOPIC, routers
+from .state import EverydayState
 from .statements import is_wish, recall, reflect, take_up
 from .tales import Tales
 from .told_sums import told_sum
@@ -217,7 +218,13 @@ class Everyday:
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 
     def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
-        return Talk(self._role, memory, slot, self._now, self._encoder)
+        return Talk(
+            self._role, memory, slot, self._now, self._encoder, lambda: self._taken_down(memory.everyday)
+        )
+
+    def _taken_down(self, state: EverydayState) -> list[str]:
+        booked = [read_booking(state.booking)] if state.booking else []
+        return booked + ([self._orders.read(state.order)] if state.order.lines else [])
 
     def _known(self, found: Reply | None, memory: Memory) -> Reply | None:
         if found and found.computed:

@@ -40,7 +40,7 @@ _DOWN = re.compile(
 )
 _BACKWARDS = re.compile(r"\b(?:say|spell|what is) (?P<word>[a-z]+) backwards$")
 _STEPS = re.compile(
-    r"\bcount (?:up )?(?:by|in) (?P<step>\w+?)(?:s|es)?(?: from (?P<low>\d+))? (?:up )?to (?P<high>\d+)"
+    r"\bcount (?:up )?(?:by|in) (?P<step>\w+)(?: from (?P<low>\d+))? (?:up )?to (?P<high>\d+)"
 )
 _HOW_MANY_OF = re.compile(
     r"\bhow many (?:times (?:does|is) (?:the letter )?(?P<times>[a-z])(?: appear| there)? in"
@@ -97,9 +97,11 @@ def _occurring(letter: str, word: str) -> Reply | None:
 
 def _counted(text: str) -> Reply | None:
     step = _STEPS.search(text)
-    width = with_digits(step["step"].replace("sixe", "six").replace("twentie", "twenty")) if step else ""
-    if step and width.isdigit() and int(width):
-        numbers = range(int(step["low"] or width), int(step["high"]) + 1, int(width))
+    # "fives" is five, and "sixes" six
+    names = (step["step"].removesuffix(end) for end in ("", "s", "es")) if step else ()
+    width = next((int(n) for name in names if (n := with_digits(name)).isdigit()), 0)
+    if step and width:
+        numbers = range(int(step["low"] or width), int(step["high"]) + 1, width)
     elif down := _DOWN.search(text):
         high, low = int(down["high"] or down["high2"] or 10), int(down["low"] or 1)
         numbers = range(high, low - 1, -1)
