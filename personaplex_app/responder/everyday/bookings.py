@@ -42,6 +42,7 @@ _COMING = re.compile(
     r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
     r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
+    r"|^(?:does|would|will|could|is) .* (?:work|suit|possible|okay|fine|free|available|good)(?: for you)?$"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
     r"|bring|drop|be there))\b"
 )
@@ -183,7 +184,13 @@ class Bookings:
         return self._next(filled, talk)
 
     def _begun(self, turn: Turn, talk: Talk) -> Reply | None:
-        if not self._offered or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
+        if not self._offered:
+            return None
+        if contact := not turn.question and _CONTACT.search(_dialled(turn.plain)):
+            said = digits(contact["phone"].strip()) if contact["phone"] else contact["mail"]
+            return reply(f"Thank you, I've noted {said}. Anything else?", True)
+        fits = self._has_book and turn.words <= 7 and turn.search(_COMING)
+        if not fits and re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
             return None
         if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
             return None
@@ -267,7 +274,7 @@ class Bookings:
 
     def _filled(self, booking: Booking, turn: Turn) -> Booking:
         """Return the booking with all that the turn says about it."""
-        text = with_digits(turn.plain)
+        text = _dialled(turn.plain)
         contact = _CONTACT.search(text)
         if contact:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
@@ -321,6 +328,12 @@ class Bookings:
         if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
             return replace(booking, contact="none")
         return booking
+
+
+def _dialled(text: str) -> str:
+    """Return a text with its numbers in digits, a telephone number's as they are dialled: "five, oh one"."""
+    text = re.sub(r"\boh?\b(?=[ ,]+\d)", "0", with_digits(text))
+    return re.sub(r"(?<=\b\d) ?, ?(?=\d\b)", " ", text)
 
 
 def _swapped(booking: Booking, turn: Turn) -> Booking | None:

@@ -59,6 +59,9 @@ _PLAINER = (
 )
 
 
+_TEACHING = frozenset(("language", "lesson", "tutor", "teacher"))
+
+
 def weigh(turn: Turn, talk: Talk) -> Reply | None:
     """Weigh two things that the user names in one sentence."""
     found = turn.search(_TWO)
@@ -220,7 +223,11 @@ def _summary(_: Turn, talk: Talk) -> Reply | None:
     told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
         parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
-    if memory.questions and len(told) < 2:
+    # a lesson is what the teacher said
+    if talk.role.style in _TEACHING and memory.told_facts:
+        facts = [talk.role.brief.facts[k].text for k in sorted(memory.told_facts)[-3:]]
+        parts.append(f"We had this: {' '.join(facts)}")
+    elif memory.questions and len(told) < 2:
         parts.append(f"You asked me: {listed([_question(each) for each in memory.questions[-3:]])}.")
     return reply(
         f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet.",

@@ -32,7 +32,7 @@ _NEIGHBOUR = re.compile(
     r"|before)? ?(?:the letter )?(?P<letter>[a-z])$"
 )
 _COUNT = re.compile(
-    r"\bcount\b(?: (?!down|back)\w+){0,4}?,?(?: from (?P<low>\d+))?(?: up)? to (?P<high>\d+)$"
+    r"\bcount\b(?: (?!down|back)\w+){0,4}?,?(?: from (?P<low>\d+))?(?: up)? to (?P<high>\d+)\b"
 )
 _DOWN = re.compile(
     r"\bcount (?:down|backwards?)(?: from)?(?: (?P<high>\d+))?(?: (?:down )?to (?P<low>\d+))?"

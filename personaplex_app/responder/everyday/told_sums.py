@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from math import isqrt
 
 from .arithmetic import spoken
@@ -50,6 +51,12 @@ def _left(found: re.Match[str], talk: Talk) -> str:
 def _shared(found: re.Match[str], talk: Talk) -> str:
     heads = Fraction(found[3])
     return f"That is {_told(Fraction(found[1]) / heads, found[2] or '')} each." if heads else ""
+
+
+def _share(found: re.Match[str], talk: Talk) -> str:
+    whole, part = Fraction(found[3]), Fraction(found[1]) * Fraction(found[3]) / 100
+    coin = found[4] or ""
+    return f"The {found[2]} is {_told(part, coin)}, so {_told(whole + part, coin)} in all."
 
 
 def _off(found: re.Match[str], talk: Talk) -> str:
@@ -111,8 +118,8 @@ def _rounded(found: re.Match[str], talk: Talk) -> str:
 
 def _next(found: re.Match[str], talk: Talk) -> str:
     row = [Fraction(each) for each in re.findall(r"-?\d+(?:\.\d+)?", found[1])]
-    steps = {b - a for a, b in zip(row, row[1:], strict=False)}
-    factors = {b / a for a, b in zip(row, row[1:], strict=False) if a}
+    steps = {b - a for a, b in pairwise(row)}
+    factors = {b / a for a, b in pairwise(row) if a}
     if len(row) < 3 or (len(steps) > 1 and len(factors) > 1):
         return ""
     step = next(iter(steps))
@@ -142,6 +149,11 @@ def _itself(found: re.Match[str], talk: Talk) -> str:
     return f"{_told(one)} {two} itself is {_told(value)}."
 
 
+def _count(found: re.Match[str], talk: Talk) -> str:
+    # "three dozen" is a number already when it comes here
+    return f"That is {found[1]}." if re.search(r"\bdozen\b", talk.memory.user_texts[-1]) else ""
+
+
 def _dozen(found: re.Match[str], talk: Talk) -> str:
     # "a dozen" is a number already when it comes here
     return "A dozen is 12, and half a dozen 6."
@@ -159,6 +171,10 @@ _SUMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Talk], str]], ...] 
         (rf"\bhow much change\b.*?\bfrom {_N}{_COIN}.*?\b(?:costs?|is|for) {_N}", _left),
         (rf"\b(?:split|share|divide)\w* (?:a |the )?(?:bill of )?{_N}{_COIN} (?:\w+ )?(?:between|among|amongst|by|with|for|into) {_N}", _shared),
         (rf"\b{_N} ?(?:%|percent|per cent) (?:off|discount on|less than|reduction on) {_N}{_COIN}", _off),
+        (
+            rf"\b{_N} ?(?:%|percent|per cent) (tip|service|tax|sales tax|interest) (?:on|of|for|to|from) {_N}{_COIN}",
+            _share,
+        ),
         (rf"^is {_N} (more|less|bigger|greater|larger|higher|smaller|lower|fewer) than {_N}$", _compared),
         (
             r"\b(?:which|what) (?:is|one is|number is) (?:the )?(bigger|larger|more|greater|higher|smaller|less|lower)[,:]? "
@@ -178,5 +194,6 @@ _SUMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Talk], str]], ...] 
         (r"\b(?:what|which) year (?:was it|is it|will it be|was|will that be) (?:in )?(\d+) years? (ago|before|from now)?$", _year),
         (rf"\b{_N} (times|plus) itself$", _itself),
         (r"^(?:how (?:much|many) (?:is|are|are in|is in)|what is) (?:12|6)$", _dozen),
+        (r"^how many(?: \w+)? (?:is|are|are in|in|make) (\d+)$", _count),
     )
 )  # fmt: skip
