@@ -58,7 +58,7 @@ def test_repaired_leaves_a_text_that_takes_nothing_back(said):
         ("Split ninety euros between four people.", "twenty-two point five euros each"),
         ("20 percent off 80 dollars is how much?", "sixty-four dollars"),
         ("And a twenty percent tip on forty dollars?", "eight dollars.*forty-eight"),
-        ("I have twenty euros and spend eight, how much is left?", "twelve euros"),
+        ("I have twenty euros and spend eight, how much is left?", "Twelve euros"),
         ("What about nine percent of three hundred?", "twenty-seven"),
         ("How many eggs are four dozen?", "forty-eight"),
         ("Is 51 a prime number?", "No.*three times seventeen"),

@@ -34,7 +34,7 @@ _START = re.compile(
     rf" ?(?:\w+ ){{0,2}}?(?P<sure>{_SURE_WHATS})\b"
     r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b"
     r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
-    r"|reservation) for\b"
+    r"|reservation) (?:for|on|at|tomorrow|next)\b"
 )
 # who comes at a time that they name books, too
 _COMING = re.compile(

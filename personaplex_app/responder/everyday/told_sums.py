@@ -169,7 +169,7 @@ _SUMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Talk], str]], ...] 
         (rf"\b{_N} hours? at {_N}{_COIN} (?:an|per) hour\b", _each),
         (rf"\b{_N}{_COIN}[^?]*?\b{_SPENT}\b[a-z ]*? {_N}.*\bhow (?:much|many)\b.*\b{_LEFT}\b", _left),
         (rf"\bhow much change\b.*?\bfrom {_N}{_COIN}.*?\b(?:costs?|is|for) {_N}", _left),
-        (rf"\b(?:split|share|divide)\w* (?:a |the )?(?:bill of )?{_N}{_COIN} (?:\w+ )?(?:between|among|amongst|by|with|for|into) {_N}", _shared),
+        (rf"\b(?!divide \S+ by)(?:split|share|divide)\w* (?:a |the )?(?:bill of )?{_N}{_COIN} (?:\w+ )?(?:between|among|amongst|by|with|for|into) {_N}", _shared),
         (rf"\b{_N} ?(?:%|percent|per cent) (?:off|discount on|less than|reduction on) {_N}{_COIN}", _off),
         (
             rf"\b{_N} ?(?:%|percent|per cent) (tip|service|tax|sales tax|interest) (?:on|of|for|to|from) {_N}{_COIN}",
