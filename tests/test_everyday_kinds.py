@@ -5,15 +5,18 @@ import re
 import pytest
 
 from personaplex_app.responder.everyday.corrections import repaired
+from personaplex_app.responder.example_vectors import ExampleVectors
+from scripts.make_example_vectors import shared_examples
 
 from .support.everyday_talk import EverydayTalk
 
 CLINIC = (
-    "You work at Hillside Eye Clinic as the receptionist and your name is Nora Feld. An eye test takes 30 minutes"
+    "You work at Hillside Eye Clinic as the receptionist and your name is Nora Feld. An eye test takes"
+    " 30 minutes"
     " and costs $55. We are open Monday to Friday from 9 am to 5 pm. Appointments are free to cancel."
 )
-MATHS = "You are a strict maths teacher called Mr Brandt. You teach fractions. Never give the answer before the end."
-PLUMBER = "You are Gus, the owner of a small plumbing firm. Call-outs cost $50. We come Monday to Saturday. New taps are $80."
+MATHS = "You are a strict maths teacher called Mr Brandt. Never give the answer before the end."
+PLUMBER = "You are Gus of a plumbing firm. Call-outs cost $50. We come Monday to Saturday. Taps are $80."
 
 
 @pytest.mark.parametrize(
@@ -135,3 +138,10 @@ def test_everyday_thanks_by_name_ends_without_a_question_about_the_notes():
     assert re.search(
         "welcome|pleasure|Gladly", EverydayTalk("appliance-repair").say("Okay super, thanks Samir, cheers.")
     )
+
+
+def test_example_vectors_hold_every_shared_example_so_that_no_start_encodes_them():
+    examples = shared_examples()
+    assert len(examples) > 1_000
+    missing = set(examples) - ExampleVectors().find(examples).keys()
+    assert not missing, "run: python -m scripts.make_example_vectors"

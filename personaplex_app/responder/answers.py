@@ -80,7 +80,8 @@ _JUDGES = re.compile(r"(?i)\b(?:expensive|cheap|dear|far|long|big|good|nice|busy
 _FAR = 0.2
 # asks for what happened once; what a role is told is what always holds
 _EVENT = re.compile(
-    r"(?i)\b(?:did|was|were)\b(?!.*\b(?:i|we|you say|you mean|you tell)\b)|\blast (?:year|month|week|night|summer|season)\b"
+    r"(?i)\b(?:did|was|were)\b(?!.*\b(?:i|we|you say|you mean|you tell)\b)|\blast (?:year|month|week"
+    r"|night|summer|season)\b"
     r"|\byesterday\b"
 )
 _HAPPENED = re.compile(r"(?i)\b(?:was|were|did|had|since|founded|built|born|came|went|won|used to)\b")

@@ -1,8 +1,8 @@
 """The vectors of the example sentences that all talks share, made once and shipped beside them.
 
-Encoding them takes seconds of a core, which each start of the app would pay. A sentence that the file does not
-have, such as one that was just added to the examples, is encoded as any other: `scripts/make_example_vectors.py`
-writes the file anew.
+Encoding them takes seconds of a core, which each start of the app would pay. A sentence that the file does
+not have, such as one that was just added to the examples, is encoded as any other;
+`scripts/make_example_vectors.py` writes the file anew.
 """
 
 from __future__ import annotations

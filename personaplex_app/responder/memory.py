@@ -111,7 +111,8 @@ class Memory:
             part = _TO_NOTE.sub("", part)
             if (
                 re.match(
-                    r"(?i)(?:(?:well|yes|hi|hello|hey|so|and|okay|oh|sorry|actually)[, ]+)*(?:i|i'm|i've|my|we|our)\b",
+                    r"(?i)(?:(?:well|yes|hi|hello|hey|so|and|okay|oh|sorry|actually)[, ]+)*(?:i|i'm"
+                    r"|i've|my|we|our)\b",
                     part.strip(),
                 )
                 and len(part.split()) >= 3

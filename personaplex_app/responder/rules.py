@@ -46,7 +46,8 @@ _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain
 MAX_USER_CHARS = 1_000
 # asks for what the user told of themselves
 _OF_MINE = re.compile(
-    r"^(?!.*\byour?\b)(?:so |and )?(?:where|what|when|who|which|how)\b.*\b(?:(?:do|did|am|was|have) i|is my|are my)\b"
+    r"^(?!.*\byour?\b)(?:so |and )?(?:where|what|when|who|which|how)\b.*\b(?:(?:do|did|am|was|have) i"
+    r"|is my|are my)\b"
 )
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3

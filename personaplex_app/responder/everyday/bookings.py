@@ -95,11 +95,13 @@ _ASKS = re.compile(
 )
 # what asks, and names another day or time by it
 _MOVES = re.compile(
-    r"\b(?:make it|change|book|instead|move|(?:can|could|would|may) (?:we|you|i|it|they) (?:do|say|have|come|be"
+    r"\b(?:make it|change|book|instead|move|(?:can|could|would|may) (?:we|you|i|it|they) (?:do|say|have"
+    r"|come|be"
     r"|take|get|go for)|(?:what|how) about|better|rather|possible)\b"
 )
 _CANCEL = re.compile(
-    r"(?<!not )\b(?:cancel|forget|delete|drop)\b(?: \w+){0,3} (?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"(?<!not )\b(?:cancel|forget|delete|drop)\b(?: \w+){0,3} (?:booking|reservation|appointment|it"
+    r"|that|table|room|visit)\b"
     r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
     r" thoughts?)\b"
 )
@@ -337,7 +339,7 @@ def _dialled(text: str) -> str:
 
 
 def _swapped(booking: Booking, turn: Turn) -> Booking | None:
-    """Return the booking in which a turn puts one value in the place of another, None where it has neither."""
+    """Return the booking in which a turn puts one value in the place of another, None for none."""
     right, wrong = swap_in(turn) or ("", "")
     for name in ("day", "time", "people", "name", "contact") if wrong else ():
         value = getattr(booking, name)

@@ -77,7 +77,7 @@ _SAME_SORT = 0.45
 def repaired(text: str) -> str:
     """Return what somebody means who corrects themselves in one breath.
 
-    "It's on Monday. No, sorry, Tuesday." is "It's on Tuesday."; a text that takes nothing back is returned as is.
+    "It's on Monday. No, sorry, Tuesday." is "It's on Tuesday."; another text is returned as is.
     """
     found = _REPAIR.search(text)
     if not found or len(found["value"].split()) > _REPAIR_WORDS:

@@ -44,11 +44,13 @@ _STEPS = re.compile(
 )
 _HOW_MANY_OF = re.compile(
     r"\bhow many (?:times (?:does|is) (?:the letter )?(?P<times>[a-z])(?: appear| there)? in"
-    r"|(?P<letter>[a-z])(?:'?s| is)? (?:are |does )?(?:there )?(?:in|has)) (?:the word )?(?P<word>[a-z]+)(?: have)?$"
+    r"|(?P<letter>[a-z])(?:'?s| is)? (?:are |does )?(?:there )?(?:in|has)) (?:the word )?"
+    r"(?P<word>[a-z]+)(?: have)?$"
 )
 _WITH = re.compile(
     r"\b(?:is|are|do you (?:spell|write)) (?:the word )?(?P<word>[a-z]+) (?:spelled |spelt |written )?with "
-    r"(?P<count>an?|one|two|three|double|1|2|3) (?P<letter>[a-z])(?:'?s| is)?(?: or (?:two|one|three|1|2|3))?$"
+    r"(?P<count>an?|one|two|three|double|1|2|3) (?P<letter>[a-z])(?:'?s| is)?(?: or (?:two|one|three|1"
+    r"|2|3))?$"
 )
 _EDGE = re.compile(
     r"\b(?:what|which) letter (?:does|is) (?:the word )?(?P<word>[a-z]+) (?P<edge>start|begin|end)s? with$"

@@ -31,7 +31,8 @@ _ORDERING = re.compile(
     r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
 )
 _REMOVE = re.compile(
-    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without (?:the|that|it|them)|leave out|leave off|take (?:off|out"
+    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without (?:the|that|it|them)|leave out"
+    r"|leave off|take (?:off|out"
     r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want)\b"
 )
 _ONLY = re.compile(r"\b(?:just|only)\b")

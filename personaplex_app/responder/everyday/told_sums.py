@@ -113,7 +113,8 @@ def _rounded(found: re.Match[str], talk: Talk) -> str:
         "hundred": -2,
     }
     digits |= {"1000": -3, "thousand": -3}
-    return f"{_told(value)} is about {spoken(Fraction(round(value, digits.get(found[2], 0))), 3)[0]} when it is rounded."
+    rounded = Fraction(round(value, digits.get(found[2], 0)))
+    return f"{_told(value)} is about {spoken(rounded, 3)[0]} when it is rounded."
 
 
 def _next(found: re.Match[str], talk: Talk) -> str:
@@ -124,7 +125,8 @@ def _next(found: re.Match[str], talk: Talk) -> str:
         return ""
     step = next(iter(steps))
     if len(steps) == 1:
-        return f"{_told(row[-1] + step)} comes next: each time {_told(abs(step))} {'more' if step >= 0 else 'less'}."
+        how = "more" if step >= 0 else "less"
+        return f"{_told(row[-1] + step)} comes next: each time {_told(abs(step))} {how}."
     factor = next(iter(factors))
     return f"{_told(row[-1] * factor)} comes next: each time {_told(factor)} times as much."
 
@@ -160,38 +162,45 @@ def _dozen(found: re.Match[str], talk: Talk) -> str:
 
 
 _LEFT = r"(?:left|remain\w*|still have|over|change)"
-_SPENT = r"(?:spend|spent|pay|paid|give|gave|eat|ate|lose|lost|use|used|sell|sold|take|took|buy something for|cost\w*)"
+_SPENT = r"(?:spend|spent|pay|paid|give|gave|eat|ate|lose|lost|use|used|sell|sold|take|took|cost\w*)"
 # what is asked, and how it is answered, the first that fits
 _SUMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Talk], str]], ...] = tuple(
     (re.compile(pattern), answer)
     for pattern, answer in (
-        (rf"{_ASKS_TOTAL}\b{_N} [a-z ]{{2,30}}? (?:at|for|cost\w*|are) {_N}{_COIN} (?:each|apiece|an? \w+|per \w+)\b", _each),
+        (rf"{_ASKS_TOTAL}\b{_N} [a-z ]{{2,30}}? (?:at|for|cost\w*|are) {_N}{_COIN} (?:each|apiece|an?"
+        rf" \w+|per \w+)\b", _each),
         (rf"\b{_N} hours? at {_N}{_COIN} (?:an|per) hour\b", _each),
         (rf"\b{_N}{_COIN}[^?]*?\b{_SPENT}\b[a-z ]*? {_N}.*\bhow (?:much|many)\b.*\b{_LEFT}\b", _left),
         (rf"\bhow much change\b.*?\bfrom {_N}{_COIN}.*?\b(?:costs?|is|for) {_N}", _left),
-        (rf"\b(?!divide \S+ by)(?:split|share|divide)\w* (?:a |the )?(?:bill of )?{_N}{_COIN} (?:\w+ )?(?:between|among|amongst|by|with|for|into) {_N}", _shared),
+        (rf"\b(?!divide \S+ by)(?:split|share|divide)\w* (?:a |the )?(?:bill of )?{_N}{_COIN} (?:\w+ )?"
+        rf"(?:between|among|amongst|by|with|for|into) {_N}", _shared),
         (rf"\b{_N} ?(?:%|percent|per cent) (?:off|discount on|less than|reduction on) {_N}{_COIN}", _off),
         (
-            rf"\b{_N} ?(?:%|percent|per cent) (tip|service|tax|sales tax|interest) (?:on|of|for|to|from) {_N}{_COIN}",
+            rf"\b{_N} ?(?:%|percent|per cent) (tip|service|tax|sales tax|interest) (?:on|of|for|to"
+            rf"|from) {_N}{_COIN}",
             _share,
         ),
         (rf"^is {_N} (more|less|bigger|greater|larger|higher|smaller|lower|fewer) than {_N}$", _compared),
         (
-            r"\b(?:which|what) (?:is|one is|number is) (?:the )?(bigger|larger|more|greater|higher|smaller|less|lower)[,:]? "
+            r"\b(?:which|what) (?:is|one is|number is) (?:the )?(bigger|larger|more|greater|higher"
+            r"|smaller|less|lower)[,:]? "
             r"(\d+(?:[./]\d+)?) or (\d+(?:[./]\d+)?)$",
             _chosen,
         ),
         (r"\bis (\d+) (?:a )?prime\b", _prime),
         (r"\bis (\d+) (?:an )?(odd|even)\b", _parity),
         (
-            rf"\bround(?: up| down| off)? {_N} to (?:the (?:nearest|next) |an? )?(1 decimal|2 decimal|tenth|hundredth|whole|integer"
+            rf"\bround(?: up| down| off)? {_N} to (?:the (?:nearest|next) |an? )?(1 decimal|2 decimal"
+            rf"|tenth|hundredth|whole|integer"
             r"|full|10|ten|100|hundred|1000|thousand)",
             _rounded,
         ),
-        (r"\b(?:comes? next|next (?:number|one)|continue|goes on|missing)\b[^\d]*((?:-?\d+(?:\.\d+)?(?:,? (?:and )?|$)){3,})", _next),
+        (r"\b(?:comes? next|next (?:number|one)|continue|goes on|missing)\b[^\d]*((?:-?\d+(?:\.\d+)?"
+        r"(?:,? (?:and )?|$)){3,})", _next),
         (r"^((?:-?\d+(?:\.\d+)?,? (?:and )?){3,})[^\d]*\b(?:comes? next|next|continue)\b", _next),
         (r"\bhow old\b.*\bborn in (\d{4})\b", _born),
-        (r"\b(?:what|which) year (?:was it|is it|will it be|was|will that be) (?:in )?(\d+) years? (ago|before|from now)?$", _year),
+        (r"\b(?:what|which) year (?:was it|is it|will it be|was|will that be) (?:in )?(\d+) years? (ago"
+        r"|before|from now)?$", _year),
         (rf"\b{_N} (times|plus) itself$", _itself),
         (r"^(?:how (?:much|many) (?:is|are|are in|is in)|what is) (?:12|6)$", _dozen),
         (r"^how many(?: \w+)? (?:is|are|are in|in|make) (\d+)$", _count),
