@@ -78,6 +78,12 @@ _AS_CLOSE = 0.12
 _JUDGES = re.compile(r"(?i)\b(?:expensive|cheap|dear|far|long|big|good|nice|busy|hard|difficult|worth)\b")
 # what is less alike is told as what comes closest, after saying plainly that the answer is not known
 _FAR = 0.2
+# asks for what happened once; what a role is told is what always holds
+_EVENT = re.compile(
+    r"(?i)^(?!.*\b(?:i|my|we|our)\b)(?:.*\b(?:did|was|were) (?:you|they|he|she|it|there|the|your|\w+ \w+)\b"
+    r"|.*\blast (?:year|month|week|night|summer|season)\b)"
+)
+_HAPPENED = re.compile(r"(?i)\b(?:was|were|did|had|since|founded|built|born|came|went|won|used to)\b")
 _AMOUNT = re.compile(r"(?i)\b(?:dollars?|euros?|pounds?|percent)\b|[$€£%]")
 
 
@@ -119,6 +125,8 @@ class Answerer:
         if found := self._translation(question):
             return Answer((self._quote(found),), query)
         matches = self._index.search(query)
+        if _EVENT.search(question):
+            matches = [m for m in matches if _HAPPENED.search(self._index.facts[m.index].text)]
         sentences = (
             self._from_matches(query, matches, memory, hedge)
             if query.kind or follows or (matches and matches[0].coverage >= SURE)
@@ -144,6 +152,8 @@ class Answerer:
         if likeness is None:
             return None
         best, *rest = (int(k) for k in np.argsort(-likeness))
+        if _EVENT.search(text) and not _HAPPENED.search(self._index.facts[best].text):
+            return None
         names_something = query.kind and (query.stems or query.days or number_words(text))
         likely = LIKELY_ALIKE if statements or self._brief.has_notes else LIKELY_ALIKE_IN_TALK
         if likeness[best] < (likely if names_something else LIKELY_ALIKE_STATED):

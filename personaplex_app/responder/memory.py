@@ -32,7 +32,7 @@ _NO_NAME = frozenset(
     word_list("""
     a an the not sorry here there just going looking calling fine good okay ok well tired happy sad back so
     very really trying monday tuesday wednesday thursday friday saturday sunday spanish english french german
-    american italian it that this what mission control customer your about for
+    american italian it that this on at back under by when if what mission control customer your about for
     """)
 )
 
@@ -111,7 +111,9 @@ class Memory:
             part = _TO_NOTE.sub("", part)
             if (
                 re.match(
-                    r"(?i)(?:well |yes |hi |hello |so |and )?,? ?(?:i|i'm|i've|my|we|our)\b", part.strip()
+                    r"(?i)(?:(?:well|yes|hi|hello|hey|so|and|okay|oh|sorry|actually)[, ]+)*(?:i|i'm"
+                    r"|i've|my|we|our)\b",
+                    part.strip(),
                 )
                 and len(part.split()) >= 3
                 and "?" not in part

@@ -19,6 +19,7 @@ from ..speech.spoken_form import speakable
 from .answers import Answerer, find_statement
 from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
+from .everyday.corrections import repaired
 from .everyday.layer import Everyday
 from .everyday.turn import Turn
 from .facts import read_brief
@@ -43,6 +44,11 @@ _NO_SPEECH = re.compile(
 _TELL_ME = re.compile(r"^(?:(?:can|could|would) you |please )*(?:tell me|explain|describe)\b")
 # patterns run over the whole text, so its length is bounded
 MAX_USER_CHARS = 1_000
+# asks for what the user told of themselves
+_OF_MINE = re.compile(
+    r"^(?!.*\byour?\b)(?:so |and )?(?:where|what|when|who|which|how)\b.*\b(?:(?:do|did|am|was|have) i"
+    r"|is my|are my)\b"
+)
 # each third refusal offers what the role does know
 _OFFERED_EVERY = 3
 # a request that is less like every note is not about them
@@ -133,14 +139,14 @@ class RuleResponder:
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
-        draft = self._begin(" ".join(user_text[:MAX_USER_CHARS].split()))
+        draft = self._begin(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def knows(self, user_text: str) -> bool:
         """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
-        text = " ".join(user_text[:MAX_USER_CHARS].split())
+        text = repaired(" ".join(user_text[:MAX_USER_CHARS].split()))
         draft = Draft(text, self._turns, self._memory.copy())
         self._turn(draft, text)
         return draft.sure
@@ -238,6 +244,8 @@ class RuleResponder:
             return [
                 replace(each, facts=each.facts or slots.facts_in(each.text)) for each in everyday.sentences
             ]
+        if _OF_MINE.search(turn.text) and (sentences := self._told(draft, turn, text)):
+            return sentences
         # before the facts: "repeat that" must not be looked up in them
         sentences = self._fire(self._dialogue.first, turn, slots) or self._fire(style.first, turn, slots)
         if sentences:

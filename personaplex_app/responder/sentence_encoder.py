@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .encoder_weights import EncoderFiles, packaged_files
+from .example_vectors import ExampleVectors
 
 WIDTH = 384
 _LAYERS = 6
@@ -39,9 +40,10 @@ class SentenceEncoder:
     It remembers the vectors of the sentences that were used last.
     """
 
-    def __init__(self, files: EncoderFiles | None = None) -> None:
-        """Load the network, by default of the installed package, which takes about two seconds.
+    def __init__(self, files: EncoderFiles | None = None, examples: ExampleVectors | None = None) -> None:
+        """Load the network, by default of the installed package, which takes about a second.
 
+        `examples` are vectors that are known before, by default those that ship with the app.
         Raises: WeightsError when the package is not installed, or its file is not the one that was tested.
         """
         import ctranslate2
@@ -63,6 +65,7 @@ class SentenceEncoder:
         self._network = ctranslate2.Encoder(
             "sentences", compute_type="int8", inter_threads=1, intra_threads=1, files=network
         )
+        self._examples = examples or ExampleVectors()
         self._known: OrderedDict[str, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -73,8 +76,9 @@ class SentenceEncoder:
         """
         with self._lock:
             found = {text: self._known[text] for text in texts if text in self._known}
+        examples = self._examples.find({*texts} - found.keys())
         # of similar length together, since a batch is as long as its longest sentence
-        fresh = sorted({*texts} - found.keys(), key=len)
+        fresh = sorted({*texts} - found.keys() - examples.keys(), key=len)
         for start in range(0, len(fresh), _BATCH):
             batch = fresh[start : start + _BATCH]
             found.update(zip(batch, self._run(batch), strict=True))
@@ -84,6 +88,7 @@ class SentenceEncoder:
                 self._known.move_to_end(text)
             while len(self._known) > _CACHED:
                 self._known.popitem(last=False)
+        found |= examples
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, WIDTH), np.float32)
 
     def _run(self, texts: list[str]) -> list[np.ndarray]:

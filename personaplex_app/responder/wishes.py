@@ -43,6 +43,8 @@ _TABOO = re.compile(
     r"|mention(?:ing)?|answer(?:ing)? questions (?:about|on)|give|giving)"
     r" (?P<what>[^.;]+?)(?=[.;]|$| with | to (?:the )?(?:users?|customers?|callers?|children))"
 )
+# what is only not yet to be given is no subject to keep silent about
+_CONDITION = re.compile(r"(?i)\b(?:before|until|unless|without)\b")
 _BANNED = re.compile(
     r"(?i)\b(?:never|do not|don't) (?:say|use(?: the words?)?) [\"“']?(?P<what>[\w' "
     r"]{2,30}?)[\"”']?(?=[.,;]|$)"
@@ -130,7 +132,12 @@ def read_wishes(prompt: str) -> Wishes:
     """Return what a role prompt asks for in so many words."""
     hail = _GREETING_WORD.search(prompt)
     short = _SHORT.search(prompt)
-    taboos = [part for each in _TABOO.finditer(prompt) for part in _parts(each["what"])]
+    taboos = [
+        part
+        for each in _TABOO.finditer(prompt)
+        if not _CONDITION.search(each["what"])
+        for part in _parts(each["what"])
+    ]
     return Wishes(
         greeting=_line(_GREETING, prompt),
         hail=hail["word"] if hail else "",

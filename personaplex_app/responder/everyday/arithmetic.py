@@ -55,7 +55,8 @@ _PHRASES = tuple(
     )
 )
 _QUESTION = re.compile(
-    r"^(?:(?:what (?:do|would) (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what are|what does|what do"
+    r"^(?:(?:what about|how about|what (?:do|would) (?:you|i|we) get (?:if|when) (?:you|i|we)|what is"
+    r"|what are|what does|what do"
     r"|what|how much is"
     r"|how much are|how much does|how many is|calculate|compute|work out|solve|figure out|do|say|and|then"
     r"|what about"

@@ -12,6 +12,7 @@ from ..memory import given_name
 from ..numbers import word_list
 from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
+from .corrections import swap_in
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
 from .state import Booking
@@ -33,12 +34,15 @@ _START = re.compile(
     rf" ?(?:\w+ ){{0,2}}?(?P<sure>{_SURE_WHATS})\b"
     r"|\b(?:i|we) (?:would like|want|need) to (?:book|reserve|make a reservation|make an appointment)\b"
     r"|\b(?:book|reserve) (?:it|that|this|one|me in|us in)\b|^(?:a |an )?(?P<bare>table|appointment"
-    r"|reservation) for\b"
+    r"|reservation) (?:for|on|at|tomorrow|next)\b"
 )
 # who comes at a time that they name books, too
 _COMING = re.compile(
-    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|i (?:would like|want|need) to"
+    r"\b(?:(?:can|could|may) (?:i|we) (?:come|bring|drop|stop|pop|see)|(?:can|could|will|would) (?:you"
+    r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
+    r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
+    r"|^(?:does|would|will|could|is) .* (?:work|suit|possible|okay|fine|free|available|good)(?: for you)?$"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
     r"|bring|drop|be there))\b"
 )
@@ -89,13 +93,22 @@ _NAME_GIVEN = re.compile(
 _ASKS = re.compile(
     r"^(?:how|what|when|where|who|why|which|is|are|do|does|did|can|could|will|would|may|have you)\b"
 )
+# what asks, and names another day or time by it
+_MOVES = re.compile(
+    r"\b(?:make it|change|book|instead|move|(?:can|could|would|may) (?:we|you|i|it|they) (?:do|say|have"
+    r"|come|be"
+    r"|take|get|go for)|(?:what|how) about|better|rather|possible)\b"
+)
 _CANCEL = re.compile(
-    r"\b(?:cancel|forget|delete|drop)\b.*\b(?:booking|reservation|appointment|it|that|table|room|visit)\b"
+    r"(?<!not )\b(?:cancel|forget|delete|drop)\b(?: \w+){0,3} (?:booking|reservation|appointment|it"
+    r"|that|table|room|visit)\b"
     r"|^(?:forget it|never ?mind|cancel)$|\b(?:do not need (?:it|that|one)|changed my mind|on second"
     r" thoughts?)\b"
 )
 _READ = re.compile(
-    r"\b(?:what (?:did|have) (?:i|you|we) (?:book|booked|note|noted|got|have)|when is my|read (?:it"
+    r"\b(?:what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
+    r"|our) (?:\w+ )?(?:appointment|booking|reservation|table|visit|lesson)|is it|are (?:you|they) coming)"
+    r"(?: now| again| then)*$|read (?:it"
     r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
     r"|appointment|reservation)|my (?:booking|appointment|reservation) again)\b"
 )
@@ -146,20 +159,22 @@ class Bookings:
             talk.note(booking=None)
             return reply(f"All right, the {booking.what} is cancelled. Is there anything else?")
         if turn.search(_READ):
-            return reply(f"I have {_read(booking)}.", True)
+            return reply(f"I have {read_booking(booking)}.", True)
         if _PRICE.search(turn.plain) and (named := mentions(self._items, booking.what)):
             item = self._items[named[0].item]
             return reply(
                 f"The {item.name.lower()} is {amount(item.cents, item.currency)} {item.rest}".strip() + ".",
                 True,
             )
-        if _ASKS.match(turn.ask) and not re.search(r"\b(?:make it|change|book|instead|move)\b", turn.plain):
+        if swapped := _swapped(booking, turn):
+            return self._next(swapped, talk)
+        if _ASKS.match(turn.ask) and not _MOVES.search(turn.plain):
             return None
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
             talk.note(booking=replace(booking, done=True))
             return reply(
-                f"Good, that is noted: {_read(booking)}. I only take it down here, so nothing is sent"
+                f"Good, that is noted: {read_booking(booking)}. I only take it down here, so nothing is sent"
                 f" anywhere. Anything else?",
                 True,
             )
@@ -171,7 +186,13 @@ class Bookings:
         return self._next(filled, talk)
 
     def _begun(self, turn: Turn, talk: Talk) -> Reply | None:
-        if not self._offered or re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
+        if not self._offered:
+            return None
+        if contact := not turn.question and _CONTACT.search(_dialled(turn.plain)):
+            said = digits(contact["phone"].strip()) if contact["phone"] else contact["mail"]
+            return reply(f"Thank you, I've noted {said}. Anything else?", True)
+        fits = self._has_book and turn.words <= 7 and turn.search(_COMING)
+        if not fits and re.match(r"(?:do|does|how|what|when|why|is|are|have|did)\b", turn.ask):
             return None
         if re.search(r"\b(?:my|an?) (?:order|bin|missed)\b", turn.plain):
             return None
@@ -242,9 +263,9 @@ class Bookings:
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
         if missing:
-            have = _read(booking)
+            have = read_booking(booking)
             return reply(f"Gladly: {have}. {_ASK[missing]}", True)
-        return reply(f"So that's {_read(booking)}. Is that right?", True)
+        return reply(f"So that's {read_booking(booking)}. Is that right?", True)
 
     def _closed(self, booking: Booking) -> str:
         """Return the note by which a weekday is impossible, "" for none."""
@@ -255,14 +276,20 @@ class Bookings:
 
     def _filled(self, booking: Booking, turn: Turn) -> Booking:
         """Return the booking with all that the turn says about it."""
-        text = with_digits(turn.plain)
+        text = _dialled(turn.plain)
         contact = _CONTACT.search(text)
         if contact:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
             text = text.replace(contact[0], " ")
         # "eight, not seven": what is refused must not be read
         text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
-        if day := _DAY.search(text):
+        # of "Thursday is bad, Friday then" the other one is new
+        days = [*_DAY.finditer(text)]
+        if (
+            day := next((d for d in reversed(days) if booking.day.lower() not in d[0]), days[0])
+            if days
+            else None
+        ):
             said = day["near"] or day["date"] or f"{day['week'] or ''}{day['day'].capitalize()}"
             booking = replace(booking, day=said.removeprefix("the ") if "day" not in said else said)
             text = text.replace(day[0], " ", 1)
@@ -305,6 +332,23 @@ class Bookings:
         return booking
 
 
+def _dialled(text: str) -> str:
+    """Return a text with its numbers in digits, a telephone number's as they are dialled: "five, oh one"."""
+    text = re.sub(r"\boh?\b(?=[ ,]+\d)", "0", with_digits(text))
+    return re.sub(r"(?<=\b\d) ?, ?(?=\d\b)", " ", text)
+
+
+def _swapped(booking: Booking, turn: Turn) -> Booking | None:
+    """Return the booking in which a turn puts one value in the place of another, None for none."""
+    right, wrong = swap_in(turn) or ("", "")
+    for name in ("day", "time", "people", "name", "contact") if wrong else ():
+        value = getattr(booking, name)
+        for old, new in ((wrong, right), (with_digits(wrong.lower()), with_digits(right.lower()))):
+            if found := re.search(rf"(?i)\b{re.escape(old)}\b", value):
+                return replace(booking, **{name: f"{value[: found.start()]}{new}{value[found.end() :]}"})
+    return None
+
+
 def _time_in(text: str, booking: Booking) -> str:
     """Return the time of day that a text names, in the form in which it is said back; "" for none."""
     found = _TIME.search(text)
@@ -344,7 +388,8 @@ def _missing(booking: Booking) -> str:
     return next((key for key in fields if not getattr(booking, key)), "")
 
 
-def _read(booking: Booking) -> str:
+def read_booking(booking: Booking) -> str:
+    """Return a booking in words, with what is known of it."""
     parts = [
         f"{'an' if booking.what[0] in 'aeiou' else 'a'} {booking.what}"
         if not booking.what.endswith("s")

@@ -59,6 +59,8 @@ class Talk:
     slot: Callable[[str], str | None]
     clock: Clock
     encoder: SentenceEncoder | None = None
+    # says what the role has taken down for the user, such as an order
+    taken_down: Callable[[], list[str]] = list
 
     @property
     def state(self) -> EverydayState:

@@ -59,6 +59,9 @@ _PLAINER = (
 )
 
 
+_TEACHING = frozenset(("language", "lesson", "tutor", "teacher"))
+
+
 def weigh(turn: Turn, talk: Talk) -> Reply | None:
     """Weigh two things that the user names in one sentence."""
     found = turn.search(_TWO)
@@ -215,14 +218,20 @@ def _summary(_: Turn, talk: Talk) -> Reply | None:
     parts = []
     if memory.user_name:
         parts.append(f"Your name is {memory.user_name}.")
+    parts += [f"I have {each}." for each in talk.taken_down()]
     # the latest few, without those that only say what was asked for
     told = [each for each in dict.fromkeys(memory.statements) if not _ABOUT_US.search(each)][-5:]
     if told:
         parts.append(f"You told me that {listed([lower_first(each) for each in told])}.")
-    if memory.questions and len(told) < 2:
+    # a lesson is what the teacher said
+    if talk.role.style in _TEACHING and memory.told_facts:
+        facts = [talk.role.brief.facts[k].text for k in sorted(memory.told_facts)[-3:]]
+        parts.append(f"We had this: {' '.join(facts)}")
+    elif memory.questions and len(told) < 2:
         parts.append(f"You asked me: {listed([_question(each) for each in memory.questions[-3:]])}.")
     return reply(
-        f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet."
+        f"So far: {' '.join(parts)}" if parts else "We have only just begun: there is nothing to sum up yet.",
+        computed=True,
     )
 
 

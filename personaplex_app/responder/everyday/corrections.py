@@ -6,7 +6,7 @@ import re
 
 from ..lexicon import WEEK
 from ..memory import given_name
-from ..numbers import is_figure_word, word_list
+from ..numbers import figures, word_list
 from ..phrasing import lower_first, second_person
 from .contract import Reply, Talk, reply
 from .turn import Turn
@@ -23,8 +23,30 @@ _SWAP = re.compile(
 _SWAP_BACK = re.compile(
     r"^not (?:at |on |for )?(?P<wrong>[\w:' -]{1,40}?)(?:,| but| rather)+ (?:i (?:mean|meant|said) "
     r"|it is |at "
-    r"|on |for )?(?P<right>[\w:' -]{1,40})$"
+    r"|on |for )?(?P<right>[\w:' -]{1,40}?)(?:,? with (?:an? )?\w+)?$"
 )
+# "I said the kitchen, it's the bathroom"; "eleven instead of ten"
+_SAID = re.compile(
+    r"^i said (?P<wrong>[\w:' -]{1,40}?),?(?: but)? (?:it is|it was|that is|i meant|i mean|it should be) "
+    r"(?P<right>[\w:' -]{1,40})$"
+)
+_INSTEAD = re.compile(
+    r"^(?:(?:can|could) (?:we|you|i) (?:do|say|make it|have|get) |make (?:it|that) |rather |i (?:would )?"
+    r"(?:rather have|rather|prefer|want|like) |let us (?:say|do|make it) )?(?:at |on |for )?"
+    r"(?P<right>[\w:' -]{1,40}?) (?:instead of|rather than) (?:at |on |for )?"
+    r"(?P<wrong>[\w:'-]+(?: [\w:'-]+){0,2})$"
+)
+# how a speaker takes back what they said just before, in one breath, and how one begins anew
+_REPAIR = re.compile(
+    r"(?i)(?:[.,;:!?…]+|\s+[-–—]|(?=\s+(?:no wait|wait no|i mean|i meant|or rather)\b))\s*"
+    r"(?P<mark>(?:(?:oh|uh|um+|er+|ah|hmm+|no|nope|sorry|wait|hang on|hold on|i mean|i meant|i'm sorry|pardon"
+    r"|excuse me|actually|or rather|rather|correction|scratch that|my mistake)\b[,. …-]*)+)"
+    r"(?:(?:make|say)(?: it| that)? )?(?P<value>[^,.!?;]{1,60})[.!?]*(?P<rest>(?:[\s,].*)?)$"
+)
+_CLOCK_TIME = (
+    r"(?:half past|quarter (?:past|to)) \w+|\w+ o'clock|\d{1,2}:\d\d|\w+(?: \w+)? ?(?:a\.?m|p\.?m)\b"
+)
+_REPAIR_WORDS = 6
 # how a turn begins that takes something back
 _MARKED = re.compile(
     r"^(?:(?:oh|no|nope|wait|sorry|hang on|hold on|oops|whoops|um+|uh|hmm+|well|ah|my mistake|you know what"
@@ -52,14 +74,76 @@ _MAX_WORDS = 9
 _SAME_SORT = 0.45
 
 
+def repaired(text: str) -> str:
+    """Return what somebody means who corrects themselves in one breath.
+
+    "It's on Monday. No, sorry, Tuesday." is "It's on Tuesday."; another text is returned as is.
+    """
+    found = _REPAIR.search(text)
+    # "not Paul, I mean Peter" says itself what is wrong
+    if not found or text[:4].lower() == "not " or len(found["value"].split()) > _REPAIR_WORDS:
+        return text
+    before, value = text[: found.start()], found["value"].strip(" ,")
+    for alike in (_same_time, _same_sort, _same_beginning):
+        if changed := alike(before, value):
+            end = "" if found["rest"] or text[-1] not in ".!?" else text[-1]
+            return f"{changed}{end}{found['rest']}"
+    return text
+
+
+def _same_time(before: str, value: str) -> str:
+    old, new = (re.findall(rf"(?i){_CLOCK_TIME}", each) for each in (before, value))
+    return before.replace(old[-1], (new or [value])[0]) if old and (new or len(value.split()) == 1) else ""
+
+
+def _same_sort(before: str, value: str) -> str:
+    """Put the value's weekday, month, number or name in the place of the last of its sort."""
+    for is_kind in (_is_day, _is_month, _is_number, _is_name):
+        # of "he's eight" the number counts, and of "two adults and a child" none
+        new = [word for word in re.findall(r"[\w'-]+", value) if is_kind(word)]
+        old = [
+            word
+            for word in re.findall(r"[\w'-]+", before)[1 if is_kind is _is_name else 0 :]
+            if is_kind(word)
+        ]
+        if len(new) == 1 and old and new[0].lower() != old[-1].lower():
+            at = before.rindex(old[-1])
+            return f"{before[:at]}{new[0]}{before[at + len(old[-1]) :]}"
+    return ""
+
+
+def _same_beginning(before: str, value: str) -> str:
+    """Put the value in the place of the last words that begin as it does, such as "in the" or "for my"."""
+    first, *more = value.split()
+    places = [m.start() for m in re.finditer(rf"(?i)\b{re.escape(first)}\b", before)]
+    return (
+        f"{before[: places[-1]]}{value}"
+        if places and more and len(before[places[-1] :].split()) <= len(more) + 2
+        else ""
+    )
+
+
+def takes_back(turn: Turn) -> bool:
+    """Return whether a turn begins as one that takes something back."""
+    return _MARKED.match(turn.plain) is not None
+
+
+def swap_in(turn: Turn) -> tuple[str, str] | None:
+    """Return what a turn puts in the place of what, as it was said: "eleven, not ten"; None for none."""
+    marked = _MARKED.match(turn.plain)
+    forms = (turn.plain[marked.end() :].strip(" .!?") if marked else "", *turn.forms)
+    patterns = (_INSTEAD,) if turn.question else (_SAID, _INSTEAD, _SWAP, _SWAP_BACK)
+    found = next((m for p in patterns for form in forms if (m := p.match(form))), None)
+    return (_as_said(found["right"], turn), _as_said(found["wrong"], turn)) if found else None
+
+
 def correct(turn: Turn, talk: Talk) -> Reply | None:
     """Change what was told, such as "eleven, not ten" or "wait, it was level four"."""
+    if swap := swap_in(turn):
+        return _swapped(*swap, turn, talk)
     if turn.question:
         return None
     marked = _MARKED.match(turn.plain)
-    forms = (*turn.forms, turn.plain[marked.end() :].strip(" .!?") if marked else "")
-    if found := next((m for p in (_SWAP, _SWAP_BACK) for f in forms if (m := p.match(f))), None):
-        return _swapped(found["right"], found["wrong"], turn, talk)
     if talk.memory.user_name and (letter := _LETTER.match(turn.bare)):
         return reply(f"With {letter[1]} {letter[2].upper()}, thank you, I've noted that.")
     if marked and turn.words <= _MAX_WORDS:
@@ -77,7 +161,6 @@ def correct(turn: Turn, talk: Talk) -> Reply | None:
 
 
 def _swapped(right: str, wrong: str, turn: Turn, talk: Talk) -> Reply | None:
-    right, wrong = _as_said(right, turn), _as_said(wrong, turn)
     if talk.memory.user_name and talk.memory.user_name.lower() == wrong.lower():
         talk.memory.user_name = right.title()
         return reply(f"Sorry, {right.title()} it is. I've corrected that.")
@@ -96,7 +179,7 @@ def _changed(value: str, turn: Turn, talk: Talk) -> Reply | None:
     words = re.findall(r"[\w'-]+", _as_said(value, turn))
     for number in _latest(turn, talk):
         statement = talk.memory.statements[number]
-        for is_kind in (_is_day, _is_month, is_figure_word, _is_name):
+        for is_kind in (_is_day, _is_month, _is_number, _is_name):
             new = next((word for word in words if is_kind(word)), "")
             old = next((word for word in re.findall(r"[\w'-]+", statement)[1:] if is_kind(word)), "")
             if new and old and new.lower() != old.lower():
@@ -149,6 +232,10 @@ def _is_day(word: str) -> bool:
 
 def _is_month(word: str) -> bool:
     return word.lower() in _MONTHS
+
+
+def _is_number(word: str) -> bool:
+    return bool(figures(word))
 
 
 def _is_name(word: str) -> bool:

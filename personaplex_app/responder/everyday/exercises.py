@@ -13,7 +13,7 @@ from typing import Any
 
 from ...yaml_fields import load_yaml
 from .contract import Reply, Talk, reply
-from .fractions_said import NAMES, PART, said
+from .fractions_said import NAMES, PART, claims, said
 from .spoken_numbers import with_digits
 from .state import Exercise
 from .turn import Turn
@@ -47,7 +47,9 @@ _GIVE_UP = re.compile(
     r"\b(?:give up|(?:tell|show) me the (?:answer|solution)|what is (?:it|the (?:right "
     r")?(?:answer|solution))(?: then)?$|^the (?:answer|solution)|solve it|pass|skip)\b"
 )
-_REPEAT = re.compile(r"\b(?:repeat|again|what was (?:the|it)|say that|the question|read it)\b")
+_REPEAT = re.compile(
+    r"\b(?:repeat|what was (?:the|it)|say that|the (?:question|exercise|problem)|read it)\b|^(?:once )?again$"
+)
 _LOST = re.compile(
     r"\b(?:do not (?:understand|get)|did not (?:understand|get)|i am (?:lost|confused)|too "
     r"(?:hard|fast|difficult)|explain (?:it|that)(?: again| once more| more simply)?|not clear"
@@ -72,7 +74,7 @@ _BARE_NUMBER = re.compile(
 _ASKS = re.compile(r"(?:what|who|when|where|why|how|which|whose)\b")
 _NAMES_ONE = re.compile(r"\b(?:exercise|problem|question|task|homework)s?\b")
 # a sum is computed, and not explained
-_COMPUTES = re.compile(r"\d|\b(?:half|third|quarter)s? as an?\b")
+_COMPUTES = re.compile(rf"\d|\b(?:{'|'.join(NAMES)})s? (?:as|plus|minus|times|and|of|divided)\b")
 _PRAISE = ("Right! {told}", "Exactly. {told}", "Correct, well done. {told}", "Yes, that's it. {told}")
 _WRONG = ("Not quite. {hint} Try once more.", "Almost, but no. {hint} What do you get now?")
 _NEXT = ("Shall we do another one?", "Shall I give you a harder one?", "Would you like one more exercise?")
@@ -103,7 +105,7 @@ class Exercises:
 
     def reply(self, turn: Turn, talk: Talk) -> Reply | None:
         """Take an answer, set an exercise or explain, None for what is none of these."""
-        if not self._subject or turn.words > 24:
+        if not self._subject or turn.words > 24 or claims(turn):
             return None
         text = self._said(turn, talk)
         return reply(text, computed=True) if text else None

@@ -23,7 +23,7 @@ _OPERATIONS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
 }  # fmt: skip
 _SUM = re.compile(rf"^(?:what is|how much is|add|and|calculate) ?{_P} ({'|'.join(_OPERATIONS)}) {_P}$")
 _CLAIM = re.compile(
-    rf"^(?:is|check|is it true that|check this) ?{_P} (plus|minus|times|divided by) {_P}"
+    rf"^(?:is|check|is it true that|check this) ?{_P} (plus|minus|times|divided by|of) {_P}"
     rf" (?:is |equals )?{_P}$"
 )
 _FORM = re.compile(
@@ -34,8 +34,7 @@ _FORM = re.compile(
 
 def fractions_said(turn: Turn, talk: Talk) -> Reply | None:
     """Answer a sum with fractions, another form of one, or a sum that is claimed; None for other turns."""
-    form = PART.sub(lambda m: f"{m[3] or m[1] or 1}/{m[4] or NAMES[m[2]]}", with_digits(turn.do))
-    form = re.sub(r"^(?:please |check this please |and )", "", " ".join(form.split()))
+    form = _form(turn)
     if re.search(r"/0+(?!\d)", form):
         return None
     if found := _CLAIM.match(form):
@@ -59,6 +58,11 @@ def fractions_said(turn: Turn, talk: Talk) -> Reply | None:
     return None
 
 
+def claims(turn: Turn) -> bool:
+    """Return whether a turn asks if a sum is right."""
+    return _CLAIM.match(_form(turn)) is not None
+
+
 def said(value: Fraction) -> str:
     """Return a fraction as it is said, such as "5 sixths"."""
     if value.denominator == 1:
@@ -67,6 +71,11 @@ def said(value: Fraction) -> str:
     name = names.get(value.denominator, "")
     many = "s" if value.numerator > 1 and name != "half" else ""
     return f"{value.numerator} {name}{many}" if name else f"{value.numerator} over {value.denominator}"
+
+
+def _form(turn: Turn) -> str:
+    form = PART.sub(lambda m: f"{m[3] or m[1] or 1}/{m[4] or NAMES[m[2]]}", with_digits(turn.do))
+    return re.sub(r"^(?:please |check this please |and )", "", " ".join(form.split()))
 
 
 def _computed(one: str, operation: str, two: str) -> Fraction | None:

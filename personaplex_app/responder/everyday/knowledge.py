@@ -55,6 +55,8 @@ _CAPITAL_OF = re.compile(
     r"\b(?P<city>[\w' .-]+?) is the capital of (?:what|which)"
     r"|\bwhat(?: country)? is (?P<city2>[\w' .-]+?) the capital of"
 )
+_SPOKEN_IN = re.compile(r"\b(?:where|countries|country)\b.*\b(?:speaks?|spoken)\b")
+_MAX_COUNTRIES = 6
 _IN_COUNTRY = re.compile(r"^is (?P<city>[\w' .-]+?) (?:in|(?:the )?capital of) (?P<country>[\w' -]+)$")
 _WHERE = re.compile(r"^where is (?P<of>[\w' -]+?)(?: located| in the world| on the map)?$")
 _ANIMAL_QUESTIONS = (
@@ -191,6 +193,8 @@ class Knowledge:
             if name:
                 said = name if line.find("{name}") else name[:1].upper() + name[1:]
                 return line.format(name=said, value=self._data["countries"][name][column])
+        if _SPOKEN_IN.search(form) and (text := self._speaking(form)):
+            return text
         if found := _CAPITAL_OF.search(form):
             city = _known(found["city"] or found["city2"], {v.lower(): k for k, v in self.capitals.items()})
             return f"{self.capitals[city]} is the capital of {city}." if city else ""
@@ -204,6 +208,17 @@ class Knowledge:
                 return f"{name[:1].upper()}{name[1:]} is in {self._data['countries'][name][1]}."
             if city := _known(found["of"], {v.lower(): k for k, v in self.capitals.items()}):
                 return f"{self.capitals[city]} is the capital of {city}."
+        return ""
+
+    def _speaking(self, form: str) -> str:
+        """Return some of the countries in which a language of the question is spoken, "" for none."""
+        for word in re.findall(r"[a-z]+", form):
+            names = [n for n, each in self._data["countries"].items() if word.capitalize() in each[3].split()]
+            # "apart from Spain"
+            others = [name for name in names if name.lower() not in form]
+            if names:
+                more = " and others" if len(others) > _MAX_COUNTRIES else ""
+                return f"{word.capitalize()} is spoken in {', '.join(others[:_MAX_COUNTRIES])}{more}."
         return ""
 
     def _of_animals(self, form: str) -> str:

@@ -9,18 +9,19 @@ from datetime import datetime
 from functools import cache
 
 from ..facts import Brief
+from ..lexicon import days_in
 from ..memory import Memory
 from ..phrasing import second_person
 from ..retrieval import Index
 from ..sentence_encoder import SentenceEncoder
 from .abilities import able
 from .arithmetic import arithmetic
-from .bookings import Bookings
+from .bookings import Bookings, read_booking
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
 from .control import repeats, weigh
-from .corrections import correct
+from .corrections import correct, takes_back
 from .exercises import Exercises
 from .feelings import Feelings
 from .foreign import foreign
@@ -36,8 +37,10 @@ from .price_list import read_prices
 from .price_questions import PriceQuestions
 from .questions import Questions
 from .router import NEAR, NEAR_TOLD, SURE, TOPIC, routers
+from .state import EverydayState
 from .statements import is_wish, recall, reflect, take_up
 from .tales import Tales
+from .told_sums import told_sum
 from .turn import Turn
 from .words import words
 
@@ -128,6 +131,7 @@ class Everyday:
         self._general_skills: tuple[Skill, ...] = (
             calendar_facts,
             fractions_said,
+            told_sum,
             arithmetic,
             self._measures.convert,
             chance,
@@ -207,14 +211,20 @@ class Everyday:
         # what is told is less often a feeling or a wish than it is like one
         if least < NEAR_TOLD and name not in _TOLD and not turn.question and not is_wish(turn):
             name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
-        # who asks something does not leave
-        if name == "goodbye" and turn.question:
+        # who asks something, names a day or takes something back does not leave
+        if name == "goodbye" and (turn.question or takes_back(turn) or days_in(turn.plain)):
             return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
 
     def _talk(self, memory: Memory, slot: Callable[[str], str | None]) -> Talk:
-        return Talk(self._role, memory, slot, self._now, self._encoder)
+        return Talk(
+            self._role, memory, slot, self._now, self._encoder, lambda: self._taken_down(memory.everyday)
+        )
+
+    def _taken_down(self, state: EverydayState) -> list[str]:
+        booked = [read_booking(state.booking)] if state.booking else []
+        return booked + ([self._orders.read(state.order)] if state.order.lines else [])
 
     def _known(self, found: Reply | None, memory: Memory) -> Reply | None:
         if found and found.computed:

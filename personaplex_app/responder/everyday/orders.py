@@ -31,7 +31,8 @@ _ORDERING = re.compile(
     r"|^(?:and |also |plus |then |with |another |an? |just |only |\d)"
 )
 _REMOVE = re.compile(
-    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without|leave out|leave off|take (?:off|out"
+    r"\b(?:remove|cancel|scratch|drop|forget|delete|skip|no more|without (?:the|that|it|them)|leave out"
+    r"|leave off|take (?:off|out"
     r"|away)|take (?:\w+ ){1,4}off|do not want|not want|no longer want)\b"
 )
 _ONLY = re.compile(r"\b(?:just|only)\b")
@@ -131,6 +132,10 @@ class Orders:
         self._items = items
         self._find_act = find_act
 
+    def read(self, order: Order) -> str:
+        """Return what is ordered and what it comes to."""
+        return f"{self._read(order, lower=True)}, {self._total(order)} in all"
+
     def reply(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer a turn that orders, changes, asks for the total, or ends the order."""
         if not self._items:
@@ -170,6 +175,9 @@ class Orders:
         if len(named) == 1 and not order.lines:
             # spoken of, though not yet ordered: "I'll take five"
             talk.note(order=replace(order, offered=(named[0].item,)))
+        # "could you do the red one without meat?" asks the notes
+        if turn.question and _WISH.search(turn.plain):
+            return None
         if not named or _QUESTION.match(turn.ask) or _NOT_ORDERED.search(turn.plain):
             return None
         if order.lines and _CHANGES.search(turn.plain) and (done := self._changed(turn, named, order, talk)):
@@ -226,8 +234,7 @@ class Orders:
     def _read_back(self, order: Order, _: Talk) -> Reply | None:
         wishes = f" Noted with it: {listed(list(order.notes))}." if order.notes else ""
         return reply(
-            f"So far I have {self._read(order, lower=True)}, {self._total(order)} in all.{wishes}"
-            f" Anything else?",
+            f"So far I have {self.read(order)}.{wishes} Anything else?",
             True,
         )
 
@@ -237,7 +244,7 @@ class Orders:
         where = f" It goes to {order.address}." if order.address else ""
         ask = "" if order.address else " Where shall it go, or do you pick it up?"
         return reply(
-            f"So that's {self._read(order, lower=True)}, {self._total(order)} in all.{where}{wishes}{ask}",
+            f"So that's {self.read(order)}.{where}{wishes}{ask}",
             True,
         )
 
@@ -401,8 +408,7 @@ class Orders:
         if not order.lines:
             return reply("All right, that's off. Your order is empty now. What would you like?")
         return reply(
-            f"All right: that makes {self._read(order, lower=True)}, {self._total(order)} in all. Anything"
-            f" else?",
+            f"All right: that makes {self.read(order)}. Anything else?",
             True,
         )
 

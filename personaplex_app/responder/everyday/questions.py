@@ -24,11 +24,13 @@ SAME = 0.8
 LIKELY_SAME = 0.62
 # without an encoder, so much of both questions' words must be the same
 _SAME_WORDS = 0.75
+# so much of their words must be the same where one asks for a number and the other for a reason
+_SAME_SUBJECT = 0.6
 # what makes two questions differ, however alike they are otherwise
 _TELLING = frozenset(
     word_list("""
     large small long short tall deep hot cold fast slow heavy light old young near far first  second
-    third last most least more  north south east west start end begin win lose cause mean difference
+    third last most least more  north south east west start end begin win lose mean difference
     europe africa asia  america australia man woman sun moon  star day night week month year hundred
     thousand million two three four five six seven  eight nine ten
     """)
@@ -95,7 +97,7 @@ class Questions:
 
     def answer(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer a question that the file knows, None for any other."""
-        form = re.sub(r"[,.?!]", "", turn.ask)
+        form = re.sub(r"^what (?:causes|makes)\b", "why is there", re.sub(r"[,.?!]", "", turn.ask))
         if not 2 <= turn.words <= 18 or not _ASKING.match(form) or _PERSONAL.search(form):
             return None
         found = self._nearest(form)
@@ -113,7 +115,7 @@ class Questions:
         alike = self._vectors[able] @ self._encoder.encode([form])[0]
         best = int(alike.argmax())
         same_kind = kind_of(form) == kind_of(self._known[able[best]][0])
-        likely = alike[best] >= LIKELY_SAME and same_kind and shared[best] > 0
+        likely = alike[best] >= LIKELY_SAME and shared[best] > (0 if same_kind else _SAME_SUBJECT)
         return able[best] if alike[best] >= SAME or likely else None
 
     def _content(self, text: str) -> frozenset[str]:

@@ -28,6 +28,11 @@ _HERO = re.compile(
     r"|\babout (?P<only>[A-Z][\w'-]+)|\b(?:called|named) (?P<late>[\w'-]+)|^(?P<bare>(?:a|an|the|my)"
     r" (?:[\w'-]+ ?){1,3})[.!]?$"
 )
+_COUNTS = re.compile(r"(?:count|spell)\b")
+_ABOUT = re.compile(
+    r"\bwhat (?:was |is )?(?:the|that|this|your)(?: first| last)? (?:story|tale) (?:was |is )?about\b"
+    r"|\bsum (?:up|it up|(?:the|that) (?:story|tale) up)|\bin (?:one|a) sentence\b"
+)
 _ASKED = re.compile(r"\b(?:story|stories|tale|fairy ?tale|bedtime story)\b")
 _TELL = re.compile(
     r"\b(?:tell|read|make up|invent|start|begin|want|hear|have|give|know|need|like|another|new"
@@ -120,7 +125,8 @@ class Tales:
 
     def reply(self, turn: Turn, talk: Talk) -> Reply | None:
         """Begin, continue or change a story, None for a turn that is about something else."""
-        if not self._able or turn.words > 24:
+        # "count to five in a spooky voice" wants no spooky story
+        if not self._able or turn.words > 24 or _COUNTS.match(turn.do):
             return None
         tale = talk.state.tale
         if tale and (changed := self._on(turn, tale, talk)):
@@ -169,6 +175,8 @@ class Tales:
         long, short = tale.hero
         if turn.search(_WHO):
             return f"The hero is {long}." if long != short else f"The hero is {short}."
+        if turn.search(_ABOUT):
+            return f"It was the story of {self._stories[tale.story].title}, with {long} as its hero."
         if turn.search(_TRUE):
             return "As true as a story can be: nobody has seen it, and everybody could."
         if turn.search(_VILLAIN) and turn.question:
