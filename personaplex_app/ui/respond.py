@@ -61,7 +61,7 @@ Ask = Callable[[], Awaitable[tuple[render.RenderRequest, list[str]]]]
 def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
     handlers = _RespondTab(app_state)
-    with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
+    with gr.Tab("[[tab_respond]]", elem_id="tab-respond", render_children=True) as tab:
         gr.HTML(
             html_template=read_static("respond/respond-head.html"), js_on_load=None, apply_default_css=False
         )
