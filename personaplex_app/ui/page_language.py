@@ -63,12 +63,15 @@ def filled(html: str, language: str) -> str:
 
 
 @cache
-def strings_element(language: str) -> str:
-    """Return the element that the page's modules read their strings from."""
+def strings_element(language: str, only: str = "") -> str:
+    """Return the element that the page's modules read their strings from; of the page's own strings those
+    whose keys match the pattern `only`.
+    """
     here, english = strings(language), strings(ENGLISH)
     # what the server says is English already
     server = [[english["server"][key], text] for key, text in here["server"].items()]
-    told: dict[str, Any] = {"page": here["page"], "server": server if language != ENGLISH else []}
+    page = {key: text for key, text in here["page"].items() if re.match(only, key)}
+    told: dict[str, Any] = {"page": page, "server": server if language != ENGLISH else []}
     # as JSON in which no tag can begin or end
     text = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")
     return f'<script type="application/json" id="strings">{text}</script>'

@@ -18,6 +18,8 @@ from .static import read_static
 _CHUNK_BYTES = 3 << 14  # base64 of a multiple of three needs no padding
 _SOUND = (b'<audio controls preload="auto" src="data:audio/flac;base64,', b'"></audio>')
 _PLACE = re.compile("<!-- (head|title|scripts) -->")
+# what its script and the modules that draw the lane say
+_STRINGS = "page_|lane_|count_|mark_|of_time|play_from|no_words|agent"
 _SHOWN = ("started_at", "duration_s", "voice")
 
 
@@ -42,7 +44,7 @@ def talk_page(
         "head": f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
         f"<title>{title}</title><style>{style}</style>",
         "title": title,
-        "scripts": f'{strings_element(language)}<script type="application/json" id="talk">{talk}</script>'
+        "scripts": f'{strings_element(language, _STRINGS)}<script type="application/json" id="talk">{talk}</script>'
         f'<script type="module">{script}</script>',
     }
     # in one pass: what somebody said may look like a place to fill
