@@ -44,7 +44,8 @@ def talk_page(
         "head": f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
         f"<title>{title}</title><style>{style}</style>",
         "title": title,
-        "scripts": f'{strings_element(language, _STRINGS)}<script type="application/json" id="talk">{talk}</script>'
+        "scripts": strings_element(language, _STRINGS)
+        + f'<script type="application/json" id="talk">{talk}</script>'
         f'<script type="module">{script}</script>',
     }
     # in one pass: what somebody said may look like a place to fill
