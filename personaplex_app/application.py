@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from .sessions.temp_folder import PREFIX, TempFolder
 from .settings import Settings
 from .ui.page import build_page, mounted
 from .ui.page_head import with_head
+from .ui.page_language import page_language
 from .ui.scripts import script_routes
 from .ui.talk_page import talk_page
 
@@ -99,7 +100,7 @@ class Application:
                 Middleware(AuthMiddleware, settings, origins, open_paths),
                 Middleware(self.state.askers.counting),
                 Middleware(BodyLimit, UploadShares()),
-                Middleware(PageCache, with_head),
+                Middleware(PageCache, with_head, partial(page_language, personas=self.state.personas)),
             ],
             "exception_handlers": {
                 RequestValidationError: _unfit,

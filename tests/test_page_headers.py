@@ -58,7 +58,7 @@ async def test_browsers_are_told_to_stay_with_a_certificate_they_know(base, cert
     assert ("strict-transport-security" in await headers_of(base=base, certified=certified)) is told
 
 
-def titled(page, scope):
+def titled(page, scope, language):
     return page.replace(b"</head>", f"{scope['path']} of ours</head>".encode())
 
 
@@ -71,7 +71,7 @@ class Page:
         self.running = self.most_running = 0
         routes = [Route(path, self.page) for path in ("/", "/config", "/other")]
         routes.append(Route("/broken", self.page))
-        middleware = [Middleware(PageCache, titled, lambda: self.now_s)]
+        middleware = [Middleware(PageCache, titled, lambda scope: "en", lambda: self.now_s)]
         transport = httpx.ASGITransport(Starlette(routes=routes, middleware=middleware))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://app.test")
 
@@ -128,7 +128,7 @@ def test_link_to_the_page_shows_its_name_sentence_and_picture_and_nothing_of_its
       <meta name="twitter:creator" content="@teamGradio" />
       <meta name="viewport" content="width=device-width" />"""
     scope = {"type": "http", "scheme": "https", "path": "/voice/", "root_path": "/voice", "query_string": b""}
-    head = with_head(theirs, {**scope, "headers": [(b"host", b"app.test")]}).decode()
+    head = with_head(theirs, {**scope, "headers": [(b"host", b"app.test")]}, "en").decode()
     assert not re.search('gradio"|teamGradio|elsewhere', head, re.I)
     assert '<meta name="viewport"' in head
     told = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', head))
@@ -141,4 +141,4 @@ def test_link_to_the_page_shows_its_name_sentence_and_picture_and_nothing_of_its
 
 
 def test_what_is_no_page_is_left_as_it_is():
-    assert with_head(b'{"title": "Gradio"}', {}) == b'{"title": "Gradio"}'
+    assert with_head(b'{"title": "Gradio"}', {}, "en") == b'{"title": "Gradio"}'

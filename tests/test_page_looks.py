@@ -7,9 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from personaplex_app.speech.weights import SYNTHESISER
+from personaplex_app.ui.page_language import strings
 
 from .support.app_process import AppProcess, app_process
 from .support.browser import (
@@ -48,6 +49,59 @@ def test_page_at_every_width_fits_and_is_readable(app: AppProcess, browser: Brow
         expect(page.locator(".session")).to_have_count(1)
         assert_fits_everywhere(page)
         assert_readable(page)
+
+
+# what the Talk tab shows or says in the page's own language; a role in another one says so by `lang`
+SHOWN = """() => {
+  const root = document.querySelector('.talk');
+  const own = (element) => element.closest('[lang]').lang === document.documentElement.lang;
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    if (own(text.parentElement)) found.push(text.textContent);
+  }
+  for (const element of root.querySelectorAll('*')) {
+    if (own(element)) found.push(element.title, element.ariaLabel, element.placeholder);
+  }
+  const outside = document.querySelectorAll('.masthead-line, [role=tab]');
+  found.push(document.title, ...[...outside].map((each) => each.textContent));
+  return found.filter((text) => text && /[a-z]{2}/i.test(text));
+}"""
+# no words of Spanish or Dutch
+ENGLISH_WORDS = re.compile(r"\b(the|you|your|and|it|its|to|with|what|talk|talks|voice)\b", re.I)
+
+
+@pytest.mark.parametrize("language", ["es", "nl"])
+def test_page_in_another_language_has_no_english_and_fits(
+    app: AppProcess, browser: Browser, language: str
+) -> None:
+    def assert_translated(page: Page) -> None:
+        shown = page.evaluate(SHOWN)
+        assert len(shown) > 60
+        english = {*strings("en")["page"].values()} - {*strings(language)["page"].values()}
+        wrong = [text for text in shown if text.strip() in english or ENGLISH_WORDS.search(text)]
+        assert wrong == []
+
+    with visitor(browser, locale=language) as page:
+        open_page(page, app.url)
+        assert page.evaluate("() => document.documentElement.lang") == language
+        told = strings(language)["page"]
+        expect(page.locator("#talk-start")).to_have_text(told["start"])
+        assert_fits_everywhere(page, f"idle-{language}")
+        assert_translated(page)
+        for width in (360, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert not page.evaluate("""() => [...document.querySelectorAll('[role=tab]')]
+              .filter((tab) => tab.scrollWidth > tab.clientWidth).map((tab) => tab.textContent)""")
+        start_talk(page)
+        expect(page.locator('[data-readout="left"]')).to_contain_text(":")
+        assert_fits_everywhere(page, f"live-{language}", full_page=False)
+        assert_translated(page)
+        stop_talk(page)
+        expect(page.locator("#talk-status")).to_have_text(strings(language)["server"]["ended"])
+        assert_fits_everywhere(page, f"ended-{language}")
+        assert_translated(page)
 
 
 def test_page_has_an_icon_of_its_own(app: AppProcess) -> None:

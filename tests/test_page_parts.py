@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from personaplex_app.ui.page_language import strings_element
+
 from .support.browser import chromium, tone, write_microphone
 
 pytestmark = pytest.mark.browser
@@ -30,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], di
             ),
         )
         page.route(
-            f"{ORIGIN}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html")
+            f"{ORIGIN}/", lambda route: route.fulfill(body=strings_element("en"), content_type="text/html")
         )
         page.goto(f"{ORIGIN}/")
         code = Path(__file__).with_name("page_parts.js").read_text()

@@ -26,6 +26,7 @@ from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
 from personaplex_app.units import FRAME_SAMPLES
+from personaplex_app.voices import SPANISH
 
 from .support.fakes import FakeChannel, ScriptedEngine, silence
 from .support.patience import until_async as until
@@ -337,3 +338,46 @@ async def test_conversation_tells_what_its_entry_point_wants_and_nothing_else(tm
     told = [message.json()["type"] for message in channel.received if message.kind is Kind.METADATA]
     assert told == ["ready", "ended"]
     assert {len(m.payload) for m in channel.received if m.kind is Kind.AUDIO} == {4 * FRAME_SAMPLES}
+
+
+class SpanishEngine(ScriptedEngine):
+    """A scripted engine that holds talks in Spanish too, as `classic` does."""
+
+    name = "classic"
+    languages = ("es",)
+    voices = (*ScriptedEngine.voices, *SPANISH)
+
+
+@pytest.mark.parametrize(
+    ("asked", "speaker", "told"),
+    [
+        ({"persona": "asistente"}, "classic", "other_engine"),
+        ({"text_prompt": "Trabajas para un hotel y te llamas Ana."}, "classic", "other_engine"),
+        ({"persona": "assistant", "language": "es"}, "classic", "other_engine"),
+        ({"persona": "asistente", "language": "en"}, "personaplex", ""),
+        ({"persona": "assistant"}, "personaplex", ""),
+    ],
+)
+async def test_spanish_role_is_spoken_by_the_engine_that_can_and_its_caller_is_told(
+    tmp_path, asked, speaker, told
+):
+    engines = {"personaplex": ScriptedEngine(silence), "classic": SpanishEngine(silence)}
+    async with (
+        open_app_state(engines["personaplex"], tmp_path, choice=Choice("personaplex", "")) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
+        app_state.personas = load_personas(None, True)
+        app_state.fallback_engine = EngineSupervisor(engines["classic"], Choice("classic", ""))
+        app_state.fallback_engine.start()
+        channel = converse(tasks, app_state, **asked)
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        channel.say_frames(1)
+        await until(lambda: channel.count(Kind.AUDIO))
+        assert channel.events("ready")[0]["engine"] == speaker
+        assert len(engines[speaker].sessions) == 1
+        notices = [each for each in channel.events("notice") if each["code"] == "other_engine"]
+        assert [each["code"] for each in notices] == [told] * bool(told)
+        if told:
+            assert notices[0]["text"].startswith("PersonaPlex speaks English only; in this Spanish role")
+            assert channel.events("ready")[0]["voice"] in {voice.name for voice in SPANISH}
+        channel.say(None)

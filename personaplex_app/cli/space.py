@@ -18,7 +18,7 @@ PROJECT = PACKAGE.parent
 MANIFEST = ".written-by-personaplex-app"
 """Lists the files in the folder that this command wrote, one a line."""
 # all that the package needs to run
-SUFFIXES = (".py", ".yaml", ".js", ".css", ".html", ".svg", ".png", ".flac", ".gz", ".txt", ".npz")
+SUFFIXES = (".py", ".yaml", ".json", ".js", ".css", ".html", ".svg", ".png", ".flac", ".gz", ".txt", ".npz")
 FILES = {
     "README.md": "deploy/space/README.md",
     "requirements.txt": "deploy/requirements.txt",

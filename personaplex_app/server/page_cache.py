@@ -14,7 +14,7 @@ KEPT_S = 30.0
 MOST_KEPT = 32
 PATHS = ("", "/", "/config")
 
-Rewrite = Callable[[bytes, Scope], bytes]
+Rewrite = Callable[[bytes, Scope, str], bytes]
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,21 @@ class _Answer:
 class PageCache:
     """ASGI middleware, behind the login: answers `/` and `/config` as it did before, for a while.
 
-    The page is the same for everybody; its links depend on the address it is asked by. It is made for one
-    request at a time, however many ask. `rewrite` returns what is said in place of an answer's body.
+    The page is the same for everybody who reads the same language, which `language` tells; its links depend
+    on the address it is asked by. It is made for one request at a time, however many ask. `rewrite` returns
+    what is said in place of an answer's body, in a language.
     """
 
-    def __init__(self, app: ASGIApp, rewrite: Rewrite, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rewrite: Rewrite,
+        language: Callable[[Scope], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._rewrite = rewrite
+        self._language = language
         self._clock = clock
         self._answers: dict[tuple[str, ...], _Answer] = {}
         self._making = anyio.Lock()
@@ -40,15 +48,20 @@ class PageCache:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         root = scope.get("root_path", "")
         is_page = scope["type"] == "http" and scope["path"].removeprefix(root) in PATHS
-        if not is_page or scope["method"] not in ("GET", "HEAD") or b"deep_link" in scope["query_string"]:
+        if not is_page or scope["method"] not in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         said = (headers.get(name, "") for name in ("host", "x-forwarded-host", "x-forwarded-proto"))
-        key = (scope["method"], scope["scheme"], scope["path"], root, *said)
-        answer = self._fresh(key)
+        language = self._language(scope)
+        key = (language, scope["method"], scope["scheme"], scope["path"], root, *said)
+        # Gradio's page for such a link is another than the page for all
+        passing = b"deep_link" in scope["query_string"]
+        answer = None if passing else self._fresh(key)
         if answer is None:
             async with self._making:
-                answer = self._fresh(key) or await self._make(key, scope, receive)
+                answer = (None if passing else self._fresh(key)) or await self._make(key, scope, receive)
+            if not passing:
+                self._keep(key, answer)
         for message in answer.messages:
             # whoever stands before this adds headers to its own copy
             await send({**message, "headers": list(message["headers"])} if "headers" in message else message)
@@ -65,15 +78,17 @@ class PageCache:
 
         await self._app(scope, receive, collect)
         if messages and messages[0].get("status") == 200:
-            body = self._rewrite(b"".join(message.get("body", b"") for message in messages), scope)
+            body = self._rewrite(b"".join(message.get("body", b"") for message in messages), scope, key[0])
             start = {**messages[0], "headers": list(messages[0]["headers"])}
+            MutableHeaders(scope=start).add_vary_header("Accept-Language")
             if scope["method"] == "GET":
                 MutableHeaders(scope=start)["content-length"] = str(len(body))
             messages = [start, {"type": "http.response.body", "body": body}]
-        answer = _Answer(tuple(messages), self._clock())
-        if messages and messages[0].get("status") == 200:
+        return _Answer(tuple(messages), self._clock())
+
+    def _keep(self, key: tuple[str, ...], answer: _Answer) -> None:
+        if answer.messages and answer.messages[0].get("status") == 200:
             self._answers.pop(key, None)
             if len(self._answers) >= MOST_KEPT:
                 del self._answers[next(iter(self._answers))]
             self._answers[key] = answer
-        return answer

@@ -48,7 +48,7 @@ FILE_TITLES = {
 def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) -> gr.Tab:
     """Add the Evaluate tab to the Blocks being built."""
     handlers = _EvaluateTab(app_state, evaluations)
-    with gr.Tab("Evaluate", elem_id="tab-evaluate", render_children=True) as tab:
+    with gr.Tab("[[tab_evaluate]]", elem_id="tab-evaluate", render_children=True) as tab:
         gr.HTML(
             html_template=read_static("evaluate/evaluate-head.html"), js_on_load=None, apply_default_css=False
         )

@@ -11,7 +11,7 @@ from gradio.themes import Base
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
 from . import evaluate, respond, static_tab
-from .page_head import PREVIEW, TITLE
+from .page_head import PREVIEW
 from .static import STATIC, read_static
 
 # shared rules come first, so that a tab's own rules override them
@@ -54,7 +54,7 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to be served with `page_options()`."""
     gr.set_static_paths([PREVIEW])
     with _Page(
-        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
+        title="[[title]]", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
     ) as page:
         gr.HTML(
             html_template=read_static("shared/masthead.html"),
@@ -63,11 +63,11 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
             elem_id="masthead",
         )
         with gr.Tabs(elem_id="tabs"):
-            static_tab.build_tab("Talk", "talk", app_state)
+            static_tab.build_tab("talk", app_state)
             respond.build_tab(app_state, page)
-            static_tab.build_tab("Compare", "compare", app_state)
+            static_tab.build_tab("compare", app_state)
             evaluate.build_tab(app_state, evaluations, page)
-            static_tab.build_tab("Sessions", "sessions")
+            static_tab.build_tab("sessions")
     page.state_session_capacity = SESSIONS_REMEMBERED
     # otherwise its routes `run` and `api` would bypass the queue and its limits
     queued = page.queue(max_size=MOST_QUEUED, api_open=False)

@@ -11,11 +11,10 @@ from urllib.parse import quote
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from .page_language import filled, strings, strings_element
 from .scripts import PAGE, folder
 from .static import STATIC, read_static
 
-TITLE = "PersonaPlex: talk with a voice that listens while it speaks"
-DESCRIPTION = "Choose who it is and talk over it: it hears you while it speaks. Nothing to install."
 PREVIEW = STATIC / "shared" / "preview.png"
 PREVIEW_SIZE = (1200, 630)
 _SCRIPTS = ("shared/refused.js", "shared/early-press.js", "compare/linked-test.js")
@@ -23,11 +22,17 @@ _SCRIPTS = ("shared/refused.js", "shared/early-press.js", "compare/linked-test.j
 _LINK_PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
 
 
-def with_head(page: bytes, scope: Scope) -> bytes:
-    """Return the page's HTML with this head, for the address that it was asked by; other text as it is."""
+def with_head(page: bytes, scope: Scope, language: str) -> bytes:
+    """Return the page's HTML with this head, in a language and for the address that it was asked by; its
+    configuration in the language.
+    """
+    page = filled(page.decode(), language).encode()
     if b"<head>" not in page:
         return page
-    head = "".join(f"<script>{read_static(name)}</script>" for name in _SCRIPTS)
+    page = page.replace(b'lang="en"', f'lang="{language}"'.encode(), 1)
+    told = strings(language)["page"]
+    head = strings_element(language)
+    head += "".join(f"<script>{read_static(name)}</script>" for name in _SCRIPTS)
     # asked for beside Gradio's own scripts, which come long before they ask for it
     head += f'<link rel="modulepreload" href="./{folder()}/{PAGE}">'
     # pictures of links are found by whole addresses only
@@ -36,13 +41,13 @@ def with_head(page: bytes, scope: Scope) -> bytes:
     shown = {
         "og:type": "website",
         "og:url": address,
-        "og:title": TITLE,
-        "og:description": DESCRIPTION,
+        "og:title": told["title"],
+        "og:description": told["description"],
         "og:image": f"{address}gradio_api/file={quote(PREVIEW.as_posix())}",
         "og:image:width": str(width),
         "og:image:height": str(height),
     }
-    head += f'<meta name="description" content="{escape(DESCRIPTION)}">'
+    head += f'<meta name="description" content="{escape(told["description"])}">'
     head += '<meta name="twitter:card" content="summary_large_image">'
     head += "".join(f'<meta property="{name}" content="{escape(value)}">' for name, value in shown.items())
     return _LINK_PREVIEW.sub(b"", page).replace(b"<head>", f"<head>{head}".encode(), 1)

@@ -70,7 +70,7 @@ Ask = Callable[[], Awaitable[tuple[render.RenderRequest, list[str]]]]
 def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     """Add the Respond tab to the Blocks being built."""
     handlers = _RespondTab(app_state)
-    with gr.Tab("Respond", elem_id="tab-respond", render_children=True) as tab:
+    with gr.Tab("[[tab_respond]]", elem_id="tab-respond", render_children=True) as tab:
         html("respond/respond-head.html")
         with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
             with gr.Column(min_width=300):

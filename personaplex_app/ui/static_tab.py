@@ -17,13 +17,13 @@ CLONE = "clone/clone-dialog.html"
 CLONE_HERE = f"<!-- {CLONE} -->"
 
 
-def build_tab(title: str, name: str, app_state: AppState | None = None) -> gr.Tab:
+def build_tab(name: str, app_state: AppState | None = None) -> gr.Tab:
     """Add the tab of `static/NAME/NAME.html` and `.js`, id `tab-NAME`, to the Blocks being built.
 
     Where the engine of `app_state` must be leased, the tab's script takes a device by `trigger("submit",
     {lease: token})`.
     """
-    with gr.Tab(title, elem_id=f"tab-{name}", render_children=True) as tab:
+    with gr.Tab(f"[[tab_{name}]]", elem_id=f"tab-{name}", render_children=True) as tab:
         live = gr.HTML(
             html_template=read_static(f"{name}/{name}.html").replace(CLONE_HERE, read_static(CLONE)),
             js_on_load=mount_script(name),

@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, BinaryIO
 
+from .page_language import ENGLISH, filled, strings, strings_element
 from .scripts import joined
 from .static import read_static
 
 _CHUNK_BYTES = 3 << 14  # base64 of a multiple of three needs no padding
 _SOUND = (b'<audio controls preload="auto" src="data:audio/flac;base64,', b'"></audio>')
 _PLACE = re.compile("<!-- (head|title|scripts) -->")
+# what its script and the modules that draw the lane say
+_STRINGS = "page_|lane_|count_|mark_|of_time|play_from|no_words|agent"
 _SHOWN = ("started_at", "duration_s", "voice")
 
 
 def talk_page(
-    described: dict[str, Any], lane: dict[str, Any], flac: BinaryIO | None
+    described: dict[str, Any], lane: dict[str, Any], flac: BinaryIO | None, language: str = ENGLISH
 ) -> tuple[int, Iterator[bytes]]:
     """Return how many bytes the file has, and the bytes.
 
@@ -33,20 +36,22 @@ def talk_page(
     own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"script-src 'sha256-{own}'; style-src 'unsafe-inline'; media-src data:"
     style = read_static("share/talk-page.css") + read_static("shared/lane.css")
-    title = escape(f"A talk: {(described['persona'] or described['engine']).replace('-', ' ')}")
+    who = (described["persona"] or described["engine"]).replace("-", " ")
+    title = escape(strings(language)["page"]["page_title"].format(who=who))
     # as JSON in which no tag can begin or end
     talk = json.dumps({name: described[name] for name in _SHOWN} | {"lane": lane}).replace("<", "\\u003c")
-    filled = {
+    placed = {
         "head": f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
         f"<title>{title}</title><style>{style}</style>",
         "title": title,
-        "scripts": f'<script type="application/json" id="talk">{talk}</script>'
+        "scripts": strings_element(language, _STRINGS)
+        + f'<script type="application/json" id="talk">{talk}</script>'
         f'<script type="module">{script}</script>',
     }
     # in one pass: what somebody said may look like a place to fill
     whole = [
-        _PLACE.sub(lambda place: filled[place[1]], part).encode()
-        for part in read_static("share/talk-page.html").split("<!-- sound -->")
+        _PLACE.sub(lambda place: placed[place[1]], part).encode()
+        for part in filled(read_static("share/talk-page.html"), language).split("<!-- sound -->")
     ]
     if flac is None:
         return sum(map(len, whole)), iter(whole)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from ...engine.contract import Sampling, TimedEngine, language_of
 from ...engine.lease_contract import LeasingEngine
+from ...engine.spoken_languages import MultilingualEngine
 from ...engine_choice import TITLES
 from ...errors import NotFound, shorten
 from ...gateway.adapters import Adapter
@@ -86,7 +87,10 @@ def describe(app_state: AppState, caller: Principal = NOBODY) -> dict:
             "instead_of": choice.instead_of,
             "instead_of_title": TITLES.get(choice.instead_of, ""),
             "about": engine.about,
-            "language": language_of(engine),
+            # one that holds talks in further languages is bound to none
+            "language": ""
+            if isinstance(engine, MultilingualEngine) and engine.languages
+            else language_of(engine),
             **asdict(state),
             "capabilities": asdict(engine.capabilities),
             "pace": asdict(timing) if timing else None,

@@ -16,7 +16,7 @@ import numpy as np
 from ...units import SAMPLE_RATE_HZ
 from ...voices import SPANISH
 from ..synthesiser import Speaker, SpeechClip, Timbre, shaped, timed_words
-from ..weights import PHONEME_NUMBERS, SPANISH_RECOGNISER, SPANISH_VOICE
+from ..weights import PHONEME_NUMBERS, SPANISH_RECOGNISER, SPANISH_VOICE, verified
 from .figures import spoken_form
 from .letters import phonemes
 
@@ -25,6 +25,8 @@ SPANISH_TIMBRES = (
     Timbre(SPANISH[1], Speaker.ALEX, is_man=True, scale=0.9),
 )
 STYLES_FILE = Path(__file__).with_name("styles.npz")
+_STYLES_SHA256 = "9eedbf3808a6ccee3f69470e758f9b5d58341c8cee688d7b25a3b89b9111767e"
+_STYLES_REMEDY = "install this program again"
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=\S)")
 _CLAUSE_END = re.compile(r"(?<=[,;:—])\s+")
 _MAX_PHONEMES = 180
@@ -40,7 +42,10 @@ class SpanishSynthesiser:
     """The Spanish voices on one thread. Not thread-safe: one call at a time."""
 
     def __init__(self) -> None:
-        """Load the network. Raises: WeightsError when a package is missing or another one."""
+        """Load the network and the styles.
+
+        Raises: WeightsError when a package is missing, or a file is another one than was tested.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -52,7 +57,7 @@ class SpanishSynthesiser:
             _whole_model(), options, providers=["CPUExecutionProvider"]
         )
         self._numbers: dict[str, int] = json.loads(PHONEME_NUMBERS.verified().read_text(encoding="utf-8"))
-        with np.load(STYLES_FILE) as styles:
+        with np.load(verified(STYLES_FILE, _STYLES_SHA256, _STYLES_REMEDY)) as styles:
             self._styles = {name: styles[name] for name in styles.files}
 
     def speak(self, text: str, timbre: Timbre) -> SpeechClip:

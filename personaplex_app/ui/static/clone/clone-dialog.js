@@ -4,21 +4,14 @@ import { PEAKS_PER_S } from "../audio/format.js";
 import { MicrophoneRecorder } from "../audio/microphone-recorder.js";
 import { readableBy } from "../audio/wav.js";
 import { clock, everyFrame, part, say, show } from "../shared/dom.js";
+import { asNumber, t, told } from "../shared/strings.js";
 import { soundTrouble } from "../shared/texts.js";
 import * as api from "./clone-api.js";
 import { Wave } from "./wave.js";
 
-const TEXT = {
-  consent: "Tick the box first: a voice is cloned only with consent.",
-  ready: "Ten to twenty seconds of one person talking are enough, in a quiet place. A minute is the most.",
-  reading: "Recording. Read this, or say anything:",
-  looking: "Looking for the best seconds of speech…",
-  making: "Making the voice…",
-  imported: "A voice file needs no preview. Give it a name.",
-};
 const USUAL_RECORDING_S = 60;
 const NAME_CHARS = 40;
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const megabytes = (bytes) => `${asNumber(Math.round(bytes / 1e5) / 10)} MB`;
 const nameOf = (file, ending) => file.name.replace(ending, "").slice(0, NAME_CHARS);
 
 export class CloneDialog {
@@ -131,7 +124,7 @@ export class CloneDialog {
       this.cancelRecording();
     }
     this.busy(false);
-    this.report(this.consent.checked ? TEXT.ready : TEXT.consent);
+    this.report(t(this.consent.checked ? "clone_ready" : "clone_tick"));
   }
 
   busy(on) {
@@ -159,20 +152,20 @@ export class CloneDialog {
     }
     this.showRecording(true);
     this.buttons.record.disabled = false;
-    this.report(TEXT.reading);
-    this.waveElement.setAttribute("aria-label", "Your recording so far");
+    this.report(t("clone_reading"));
+    this.waveElement.setAttribute("aria-label", t("clone_so_far"));
     show(this.waveElement, true);
   }
 
   heard(peaks, length_s) {
     this.peaks.push(...peaks);
     this.wave.set({ peaks: this.peaks, peaksPerS: PEAKS_PER_S, length_s: this.limit_s, spans_s: [] });
-    say(part(this.root, "clone-record-text"), `Stop · ${clock(length_s)}`);
+    say(part(this.root, "clone-record-text"), t("record_stop", { length: clock(length_s) }));
   }
 
   recorded(wav) {
     this.showRecording(false);
-    this.take(wav, "My voice");
+    this.take(wav, t("my_voice"));
   }
 
   cancelRecording() {
@@ -183,7 +176,7 @@ export class CloneDialog {
   showRecording(on) {
     this.buttons.record.setAttribute("aria-pressed", String(on));
     show(part(this.root, "clone-read"), on);
-    if (!on) say(part(this.root, "clone-record-text"), "Record");
+    if (!on) say(part(this.root, "clone-record-text"), t("record"));
   }
 
   /** Have the best seconds of a recording picked, and show them. */
@@ -191,11 +184,10 @@ export class CloneDialog {
     this.begin();
     const most = this.limits?.recording_bytes ?? Infinity;
     if (file.size > most) {
-      const sizes = `That file has ${megabytes(file.size)}; the limit is ${megabytes(most)}.`;
-      this.report(`${sizes} Cut it to a minute or less.`, true);
+      this.report(t("clone_too_large", { size: megabytes(file.size), most: megabytes(most) }), true);
       return;
     }
-    await this.trying(TEXT.looking, async (still) => {
+    await this.trying(t("clone_looking"), async (still) => {
       const readable = await readableBy(file);
       const found = await api.preview(readable, this.consent.checked);
       if (still()) this.preview(readable, name, found);
@@ -206,16 +198,17 @@ export class CloneDialog {
   preview(file, name, found) {
     this.source = { file, send: api.make };
     const { peaks, peaks_per_s, recording_s, spans_s } = found;
-    const length = `${found.picked_s.toFixed(1)} of ${recording_s.toFixed(1)} seconds`;
-    const described = `The recording: ${length} were picked, drawn in the agent's colour.`;
+    const [picked, all] = [found.picked_s, recording_s].map((s) => asNumber(Math.round(s * 10) / 10));
+    const length = t("clone_length", { picked, all });
+    const described = t("clone_wave", { length });
     this.waveElement.setAttribute("aria-label", described);
     show(this.waveElement, true);
     this.wave.set({ peaks, peaksPerS: peaks_per_s, length_s: recording_s, spans_s });
     this.audio.src = `data:audio/wav;base64,${found.wav}`;
-    const places = spans_s.length > 1 ? ` from ${spans_s.length} places` : "";
     const loudness = String(found.loudness_lufs).replace("-", "−");
-    const text = `${length} picked${places}, brought to ${loudness} LUFS. This is what the model hears.`;
-    say(part(this.root, "clone-picked"), [text, ...found.notes].join(" "));
+    const key = spans_s.length > 1 ? "clone_picked_places" : "clone_picked";
+    const text = t(key, { length, n: spans_s.length, loudness });
+    say(part(this.root, "clone-picked"), [text, ...found.notes.map(told)].join(" "));
     show(part(this.root, "clone-preview"), true);
     this.report("");
     this.ask(name);
@@ -225,12 +218,11 @@ export class CloneDialog {
     this.begin();
     const most = this.limits?.file_bytes ?? Infinity;
     if (file.size > most) {
-      const sizes = `That file has ${file.size.toLocaleString()} bytes; a voice has at most ${most.toLocaleString()}.`;
-      this.report(`${sizes} Choose one that was exported here.`, true);
+      this.report(t("clone_file_too_large", { size: asNumber(file.size), most: asNumber(most) }), true);
       return;
     }
     this.source = { file, send: api.importVoice };
-    this.report(TEXT.imported);
+    this.report(t("clone_imported"));
     this.ask(nameOf(file, /\.safetensors$/i));
   }
 
@@ -250,7 +242,7 @@ export class CloneDialog {
       if (still()) this.dialog.close();
       await this.made(voice);
     };
-    await this.trying(TEXT.making, work, this.failed);
+    await this.trying(t("clone_making"), work, this.failed);
   }
 
   /**
@@ -280,7 +272,7 @@ export class CloneDialog {
 
   async play() {
     this.playButton.setAttribute("aria-pressed", "true");
-    say(this.playButton, "Stop");
+    say(this.playButton, t("stop"));
     this.audio.currentTime = 0;
     this.rest = everyFrame(() => this.wave.mark(this.audio.currentTime));
     try {
@@ -294,7 +286,7 @@ export class CloneDialog {
     this.rest?.();
     this.rest = null;
     this.playButton.setAttribute("aria-pressed", "false");
-    say(this.playButton, "Play");
+    say(this.playButton, t("play"));
     this.wave.mark(null);
   }
 }

@@ -1,7 +1,8 @@
 // A person's cloned voices among the others: made in a dialog; the chosen one is kept, exported and deleted here.
 
 import { h, notify, part, saveAs, show } from "../shared/dom.js";
-import { HOST } from "../shared/host.js";
+import { hostText } from "../shared/host.js";
+import { t } from "../shared/strings.js";
 import * as api from "./clone-api.js";
 import { CloneDialog } from "./clone-dialog.js";
 
@@ -16,7 +17,7 @@ export class VoiceClones {
     this.voice = null;
     const made = async (voice) => {
       await this.changed(voice.name);
-      this.tell(`${voice.title} is ready, and chosen for your next talk.`);
+      this.tell(t("clone_done", { voice: voice.title }));
     };
     this.dialog = new CloneDialog(root, made, (text) => this.tell(text));
     const click = (id, work) => root.querySelector(`#clone-${id}`).addEventListener("click", work);
@@ -33,7 +34,7 @@ export class VoiceClones {
     this.dialog.offer(can);
     const lost = this.voice && !voices.has(this.voice.name) ? this.voice : null;
     if (lost && lost.clone.id !== this.deleted) {
-      this.tell(can ? `${lost.title} is gone: it was not kept, and not used for an hour.` : "");
+      this.tell(can ? t("clone_gone", { voice: lost.title }) : "");
     }
   }
 
@@ -42,9 +43,7 @@ export class VoiceClones {
     this.voice = voice?.clone ? voice : null;
     show(part(this.root, "clone-chosen"), Boolean(this.voice));
     if (!this.voice) return;
-    const kept = `is kept on ${HOST} until you delete it.`;
-    const passing = "is gone an hour after its last use, unless you keep it.";
-    const fate = voice.clone.kept ? kept : passing;
+    const fate = voice.clone.kept ? hostText("clone_kept") : t("clone_passing");
     part(this.root, "clone-fate").replaceChildren(h("b", {}, voice.title), ` ${fate}`);
     show(this.root.querySelector("#clone-keep-chosen"), !voice.clone.kept);
     this.askDelete(false, false);
@@ -68,7 +67,7 @@ export class VoiceClones {
     return this.doing(async (id, voice) => {
       await api.keep(id);
       await this.changed(voice.name);
-      this.tell(`${voice.title} is kept.`);
+      this.tell(t("clone_is_kept", { voice: voice.title }));
       this.root.querySelector("#clone-export").focus();
     });
   }
@@ -93,7 +92,7 @@ export class VoiceClones {
       await api.remove(id);
       this.deleted = id;
       await this.changed();
-      this.tell(`${voice.title} is deleted for good.`);
+      this.tell(t("clone_deleted", { voice: voice.title }));
       this.root.querySelector("#clone-open").focus();
     });
   }

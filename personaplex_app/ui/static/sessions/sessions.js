@@ -4,6 +4,7 @@ import * as api from "../shared/api.js";
 import { button, h, notify, part, show } from "../shared/dom.js";
 import { nameHost } from "../shared/host.js";
 import { Recording, heading } from "../shared/recording.js";
+import { t } from "../shared/strings.js";
 
 const MOST_AT_ONCE = 12;
 
@@ -54,13 +55,13 @@ class SessionsPage {
         "li",
         { class: "session", dataset: { talk: summary.id } },
         heading(summary, "h2"),
-        h("p", { class: "hint" }, "Reading…"),
+        h("p", { class: "hint" }, t("reading")),
       );
       this.list.append(card);
       await this.fill(card, summary);
     }
     if (!this.rest.length) return;
-    this.moreButton = button(`Show ${this.rest.length} more`, { onclick: () => this.more() });
+    this.moreButton = button(t("show_more", { n: this.rest.length }), { onclick: () => this.more() });
     this.list.after(this.moreButton);
   }
 
@@ -83,7 +84,7 @@ class SessionsPage {
   deleted(id, card) {
     this.cards.delete(id);
     card.remove();
-    this.tell("Deleted for good.");
+    this.tell(t("deleted"));
     this.showEmptiness();
     this.deleteAll.focus();
   }
@@ -107,8 +108,8 @@ class SessionsPage {
   }
 
   askDeleteAll() {
-    const sure = button("Delete all for good", { dataset: { act: "delete-all-sure" } }, "danger");
-    const no = button("Leave them");
+    const sure = button(t("delete_all_sure"), { dataset: { act: "delete-all-sure" } }, "danger");
+    const no = button(t("leave_them"));
     const box = h("span", { class: "confirm" }, sure, no);
     this.deleteAll.replaceWith(box);
     no.focus();
@@ -118,7 +119,7 @@ class SessionsPage {
       try {
         await api.removeAll();
         await this.load();
-        this.tell("All deleted for good.");
+        this.tell(t("all_deleted"));
       } catch (error) {
         this.tell(error.message);
       }

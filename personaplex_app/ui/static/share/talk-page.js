@@ -2,6 +2,7 @@
 
 import { clock, h, when } from "../shared/dom.js";
 import { DuplexLane } from "../shared/lane.js";
+import { t } from "../shared/strings.js";
 
 // wide enough for words at their times, and no wider than a canvas can be on a dense screen
 const PX_PER_S = 100;
@@ -14,7 +15,7 @@ const laneElement = document.querySelector("#lane");
 document.querySelector("#when").textContent = [
   when(talk.started_at),
   clock(talk.duration_s),
-  `voice: ${talk.voice}`,
+  t("page_voice", { voice: talk.voice }),
 ].join(" · ");
 
 laneElement.style.minWidth = `${Math.min(MOST_PX, Math.round(talk.duration_s * PX_PER_S))}px`;
@@ -24,19 +25,18 @@ lane.set(talk.lane);
 const rows = talk.lane.utterances
   .filter((each) => each.text.trim())
   .map(({ speaker, start_s, end_s, text, typed }) => {
-    const name = `${speaker === "user" ? "User" : "Agent"}${typed ? ", typed" : ""} ${clock(start_s)}`;
+    const speaking = t(speaker === "user" ? "page_user" : "agent");
+    const name = `${typed ? t("page_typed", { who: speaking }) : speaking} ${clock(start_s)}`;
     const who = audio
       ? h(
           "button",
-          { type: "button", onclick: () => seek(start_s, true), "aria-label": `${name}, play from here` },
+          { type: "button", onclick: () => seek(start_s, true), "aria-label": t("play_from", { who: name }) },
           name,
         )
       : h("span", {}, name);
     return h("p", { dataset: { speaker, from: start_s, to: end_s } }, who, h("span", {}, text));
   });
-document
-  .querySelector("#words")
-  .replaceChildren(...(rows.length ? rows : [h("p", {}, "No words were recognised.")]));
+document.querySelector("#words").replaceChildren(...(rows.length ? rows : [h("p", {}, t("no_words"))]));
 
 function seek(at_s, play = false) {
   lane.playAt(at_s);

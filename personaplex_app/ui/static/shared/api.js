@@ -1,5 +1,7 @@
 // The server's HTTP side as the page uses it: status, and this browser's own talks.
 
+import { t, told } from "./strings.js";
+
 const KEY_NAME = "personaplex.owner";
 const ANSWER_PATIENCE_MS = 8000;
 
@@ -42,11 +44,11 @@ export async function ask(path, options = {}) {
       headers: { "X-Owner-Key": ownerKey(), ...options.headers },
     });
   } catch {
-    throw new Error("The server cannot be reached. Check that it runs, and your connection; then try again.");
+    throw new Error(t("unreachable_now"));
   }
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  const error = new Error(said.message || `The server answered ${answer.status}.`);
+  const error = new Error(told(said.message) || t("answered", { status: answer.status }));
   throw Object.assign(error, { status: answer.status });
 }
 

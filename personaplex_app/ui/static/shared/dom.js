@@ -1,5 +1,7 @@
 // Small helpers for making and finding elements, and for saying numbers.
 
+import { LANGUAGE, t } from "./strings.js";
+
 /** Make an element: h("p", {class: "x", onclick: f}, "text", child). */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -74,9 +76,9 @@ export function clock(seconds) {
 
 /** 75 → "about 2 minutes". */
 export function about(seconds) {
-  if (seconds < 50) return `about ${Math.max(5, Math.round(seconds / 5) * 5)} seconds`;
+  if (seconds < 50) return t("about_seconds", { n: Math.max(5, Math.round(seconds / 5) * 5) });
   const minutes = Math.max(1, Math.round(seconds / 60));
-  return minutes === 1 ? "about a minute" : `about ${minutes} minutes`;
+  return minutes === 1 ? t("about_minute") : t("about_minutes", { n: minutes });
 }
 
 /** Whether a figure of the server is there. */
@@ -87,7 +89,7 @@ export const ms = (value) => (isKnown(value) ? `${Math.round(value)} ms` : "–"
 
 /** An ISO time as its reader writes it. */
 export function when(iso) {
-  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return new Date(iso).toLocaleString(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** Colours by name, of a table of names and CSS properties, as they are at `element`. */

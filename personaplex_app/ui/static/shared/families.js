@@ -1,6 +1,7 @@
 // Personas and voices come in families; lists and galleries show them so.
 
 import { h } from "./dom.js";
+import { told } from "./strings.js";
 
 /**
  * Group items by their `family`, both in the order in which they come: [[family, members], …].
@@ -22,7 +23,8 @@ export function byFamily(items) {
  * @param {(item: object, place: number) => HTMLElement} card makes one; `place` is its place in its family
  */
 export function familyCards(items, card) {
-  return byFamily(items).map(([family, members]) => {
+  return byFamily(items).map(([name, members]) => {
+    const family = told(name);
     const cards = h("div", { class: "cards" }, members.map(card));
     return h(
       "div",
@@ -35,6 +37,8 @@ export function familyCards(items, card) {
 
 /** The options of a select, in a group for each family. Items have a name, a title and a family. */
 export function familyOptions(items) {
-  const option = ({ name, title }) => h("option", { value: name }, title);
-  return byFamily(items).map(([family, members]) => h("optgroup", { label: family }, members.map(option)));
+  const option = ({ name, title, language }) => h("option", { value: name, lang: language }, told(title));
+  return byFamily(items).map(([family, members]) =>
+    h("optgroup", { label: told(family) }, members.map(option)),
+  );
 }

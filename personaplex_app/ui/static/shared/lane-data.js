@@ -1,6 +1,7 @@
 // What a lane shows: two envelopes on one clock, what was said, and what happened. Bounded; knows no canvas.
 
 import { PEAKS_PER_S } from "../audio/format.js";
+import { count, t } from "./strings.js";
 
 const MOST_S = 3600;
 const MOST_UTTERANCES = 2000;
@@ -93,17 +94,16 @@ export class LaneData {
   /** The lane in a sentence, for those who do not see it. */
   summary() {
     const seconds = Math.round(this.duration_s);
-    if (!seconds) return "Two empty lanes on one time axis: you above, the agent below.";
+    if (!seconds) return t("lane_empty");
     const turns = (who) =>
       [...this.utterances.values()].filter((each) => each.speaker === who && each.text).length;
-    const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-    const minutes = seconds < 60 ? "" : `${many(Math.floor(seconds / 60), "minute")} `;
-    const length = `${minutes}${many(seconds % 60, "second")}`;
-    const spoke = `you spoke ${many(turns("user"), "time")}, the agent ${many(turns("agent"), "time")}`;
+    const minutes = seconds < 60 ? "" : `${count("count_minute", Math.floor(seconds / 60))} `;
+    const length = `${minutes}${count("count_second", seconds % 60)}`;
+    const [user, agent] = ["user", "agent"].map((who) => count("count_time", turns(who)));
     const events = ["interruption", "backchannel", "overlap"]
       .filter((kind) => this.count(kind))
-      .map((kind) => many(this.count(kind), kind));
+      .map((kind) => count(`count_${kind}`, this.count(kind)));
     const happened = events.length ? `; ${events.join(", ")}` : "";
-    return `A talk of ${length} on one time axis: ${spoke}${happened}.`;
+    return t("lane_talk", { length, user, agent, events: happened });
   }
 }

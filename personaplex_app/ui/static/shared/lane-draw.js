@@ -2,13 +2,13 @@
 // Only canvas calls.
 
 import { WORD_FONT } from "./lane-words.js";
+import { t } from "./strings.js";
 
 const BAR_PX = 2;
 const BAR_GAP_PX = 1;
 const SMALL_FONT = "11px ui-monospace, monospace";
 const ROW_PX = 18; // a row of words
 const MARK_PX = 15; // a strip for the names of events, between the sound and the words
-const NAMES = { interruption: "interrupts", backchannel: "mm-hm", overlap: "both" };
 
 /**
  * Draw one picture.
@@ -54,8 +54,8 @@ function drawAxis(context, view, ink, axis, to_s) {
   context.font = SMALL_FONT;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (let t = Math.max(0, Math.ceil(view.from_s / step) * step); t <= to_s; t += step) {
-    const x = Math.round((t - view.from_s) * view.pxPerS);
+  for (let at_s = Math.max(0, Math.ceil(view.from_s / step) * step); at_s <= to_s; at_s += step) {
+    const x = Math.round((at_s - view.from_s) * view.pxPerS);
     context.fillStyle = ink.line;
     context.fillRect(x, axis - 4, 1, 8);
   }
@@ -107,7 +107,7 @@ function drawEvents(context, marks, view, ink, axis, half) {
     if (interrupts) drawStroke(context, x, sign, axis, half);
     else drawRing(context, x, y, view.small);
     const nameX = x + (interrupts ? 7 : 13);
-    if (!view.small) drawName(context, NAMES[mark.kind] ?? mark.kind, nameX, next[sign], ink, y);
+    if (!view.small) drawName(context, t(`mark_${mark.kind}`), nameX, next[sign], ink, y);
     next[sign] = x;
   }
 }

@@ -4,6 +4,7 @@ import { clock, coloursOf, everyFrame, fitCanvas, h, onThemeChange } from "./dom
 import { LaneData } from "./lane-data.js";
 import { drawLane } from "./lane-draw.js";
 import { layOutTurns, layOutWords } from "./lane-words.js";
+import { t } from "./strings.js";
 
 const LIVE_PX_PER_S = 112;
 const NOW_AT = 0.9;
@@ -100,7 +101,7 @@ export class DuplexLane {
 
   describe() {
     const summary = this.data.summary();
-    const keys = this.options.onSeek ? " Arrow keys move through it." : "";
+    const keys = this.options.onSeek ? ` ${t("lane_keys")}` : "";
     this.element.setAttribute("aria-label", `${summary}${keys}`);
     if (this.options.onSeek) {
       this.element.setAttribute("aria-valuemax", String(Math.round(this.data.duration_s)));
@@ -112,7 +113,8 @@ export class DuplexLane {
     this.playhead_s = seconds;
     if (this.options.onSeek) {
       this.element.setAttribute("aria-valuenow", String(Math.round(seconds ?? 0)));
-      this.element.setAttribute("aria-valuetext", `${clock(seconds ?? 0)} of ${clock(this.data.duration_s)}`);
+      const times = { at: clock(seconds ?? 0), length: clock(this.data.duration_s) };
+      this.element.setAttribute("aria-valuetext", t("of_time", times));
     }
     this.draw();
   }

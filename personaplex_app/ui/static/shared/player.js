@@ -2,6 +2,7 @@
 // time.
 
 import { button, clock, h, say } from "./dom.js";
+import { t } from "./strings.js";
 
 const SHOW_EVERY_MS = 50;
 
@@ -23,8 +24,9 @@ export class Player {
     this.load = load;
     this.options = options;
     this.duration_s = 0;
-    const attributes = { "aria-label": `Play ${options.name}`, onclick: () => this.toggle() };
-    this.button = button("Play", attributes, "play");
+    const label = t("play_what", { does: t("play"), what: options.name });
+    const attributes = { "aria-label": label, onclick: () => this.toggle() };
+    this.button = button(t("play"), attributes, "play");
     this.time = h("span", { class: "player-time" }, "0:00");
   }
 
@@ -92,7 +94,7 @@ export class Player {
   onplay() {
     if (Player.playing !== this) Player.playing?.pause();
     Player.playing = this;
-    this.name("Pause");
+    this.name(t("pause"));
     this.options.onplay?.();
     // a timer and not the screen's frames: these stand still in a tab that nobody looks at, and sound does not
     clearInterval(this.timer);
@@ -101,13 +103,13 @@ export class Player {
 
   onpause() {
     clearInterval(this.timer);
-    this.name("Play");
+    this.name(t("play"));
     this.show();
   }
 
   name(does) {
     say(this.button, does);
-    this.button.setAttribute("aria-label", `${does} ${this.options.name}`);
+    this.button.setAttribute("aria-label", t("play_what", { does, what: this.options.name }));
   }
 
   show() {
@@ -124,7 +126,7 @@ export class Player {
     if (Player.playing === this) Player.playing = null;
     if (this.url) URL.revokeObjectURL(this.url);
     this.audio = this.url = null;
-    this.name("Play");
+    this.name(t("play"));
   }
 
   destroy() {

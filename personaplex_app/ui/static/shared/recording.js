@@ -3,26 +3,15 @@
 
 import * as api from "./api.js";
 import { button, clock, h, notify, saveAs, say, show, when } from "./dom.js";
-import { HOST } from "./host.js";
+import { hostText } from "./host.js";
 import { DuplexLane } from "./lane.js";
 import { Player } from "./player.js";
+import { asNumber, t } from "./strings.js";
 
-const FORMS = [
-  ["html", "One file with sound, lane and words that opens in any browser, to send to somebody", "Share"],
-  ["wav", "Stereo recording, you left, the agent right"],
-  ["flac", "The same, half the size"],
-  ["txt", "Transcript"],
-  ["srt", "Subtitles"],
-  ["json", "Everything, for programs"],
-];
-const FILES = [
-  ["wav", "Both sides, you left, the agent right"],
-  ["agent.wav", "The agent alone"],
-  ["json", "Everything, for programs"],
-  ["srt", "Subtitles"],
-];
-const KEPT = `Kept on ${HOST}.`;
-const STARS = ["Poor", "Weak", "Fair", "Good", "Excellent"];
+const SHARED = "html";
+const FORMS = [SHARED, "wav", "flac", "txt", "srt", "json"];
+const FILES = ["wav", "agent.wav", "json", "srt"];
+const STARS = [1, 2, 3, 4, 5];
 
 export class Recording {
   /**
@@ -50,7 +39,7 @@ export class Recording {
     this.lane.set(talk.lane);
     const ontime = (at) => this.mark(at);
     this.player = new Player(this.lane, () => this.fetched(this.heard()), {
-      name: "the recording",
+      name: t("the_recording"),
       tell: (text) => this.tell(text),
       ontime,
     });
@@ -68,26 +57,29 @@ export class Recording {
   playerRow() {
     const forms = this.options.files ? FILES : FORMS;
     const downloads = forms
-      .filter(([form]) => this.talk.has_audio || !["wav", "flac"].includes(form))
-      .map((form) => this.downloadButton(...form));
+      .filter((form) => this.talk.has_audio || !["wav", "flac"].includes(form))
+      .map((form) => this.downloadButton(form));
     return h(
       "div",
       { class: "player" },
       this.talk.has_audio
         ? [this.player.button, this.player.time, this.tracks()]
-        : h("span", { class: "hint" }, "No recording was made."),
-      h("span", { class: "downloads", role: "group", "aria-label": "Downloads" }, downloads),
+        : h("span", { class: "hint" }, t("no_recording")),
+      h("span", { class: "downloads", role: "group", "aria-label": t("downloads") }, downloads),
     );
   }
 
-  downloadButton(form, what, name = form.replace(".", " ")) {
+  downloadButton(form) {
+    const shared = form === SHARED;
+    const what = t(`form_${form}`);
+    const name = shared ? t("share") : form.replace(".", " ");
     const attributes = {
       dataset: { export: form },
       title: what,
       onclick: (event) => this.download(form, event.currentTarget),
-      "aria-label": `${name === "Share" ? name : `Download ${name}`}: ${what}`,
+      "aria-label": t(shared ? "share_what" : "download", { name, what }),
     };
-    return button(name, attributes, name === "Share" ? "" : "small");
+    return button(name, attributes, shared ? "" : "small");
   }
 
   tracks() {
@@ -97,7 +89,7 @@ export class Recording {
       const onclick = () => this.choose(form);
       return button(name, { dataset: { track: form }, "aria-pressed": pressed, onclick }, "small");
     };
-    const attributes = { class: "tracks", role: "group", "aria-label": "What to hear" };
+    const attributes = { class: "tracks", role: "group", "aria-label": t("what_to_hear") };
     this.trackRow = h("span", attributes, this.options.tracks.map(trackButton));
     return this.trackRow;
   }
@@ -134,63 +126,67 @@ export class Recording {
     }
     const list = rows.length
       ? h("div", { class: "captions transcript" }, rows)
-      : h("p", { class: "empty" }, "No words were recognised in this talk.");
+      : h("p", { class: "empty" }, t("no_words"));
     return h(
       "details",
       { class: "transcript-fold" },
-      h("summary", {}, rows.length ? "Transcript" : "Transcript (empty)"),
+      h("summary", {}, t(rows.length ? "transcript" : "transcript_empty")),
       list,
     );
   }
 
   /** An utterance of the transcript; who spoke is a button that plays it. */
   line({ speaker, start_s, end_s, text, typed }) {
-    const name = speaker === "user" ? "You" : "Agent";
-    const shown = `${typed ? "Typed" : name} ${clock(start_s)}`;
+    const name = t(speaker === "user" ? "you" : "agent");
+    const shown = `${typed ? t("typed") : name} ${clock(start_s)}`;
     const onclick = () => this.player.seek(start_s);
-    const who = button(shown, { class: "caption-who", onclick, "aria-label": `${shown}, play from here` });
+    const who = button(shown, {
+      class: "caption-who",
+      onclick,
+      "aria-label": t("play_from", { who: shown }),
+    });
     const dataset = { speaker, from: start_s, to: end_s };
     return h("p", { class: "caption", dataset }, who, h("span", { class: "caption-text" }, text));
   }
 
   rating() {
     const name = `stars-${this.talk.id}`;
-    const stars = STARS.map((word, i) => {
-      const value = i + 1;
+    const stars = STARS.map((value) => {
+      const word = t(`star_${value}`);
       const checked = this.talk.stars === value;
       return h(
         "label",
         { class: "star", title: word },
         h("input", { type: "radio", name, value: String(value), checked, onchange: () => this.rate() }),
         h("span", { "aria-hidden": "true" }, "★"),
-        h("span", { class: "sr-only" }, `${value} of 5, ${word}`),
+        h("span", { class: "sr-only" }, t("star_of", { n: value, word })),
       );
     });
     this.comment = h("textarea", {
       rows: "2",
       maxlength: "500",
-      "aria-label": "Comment on this talk",
-      placeholder: "What was good, what was not (optional)",
+      "aria-label": t("comment"),
+      placeholder: t("comment_here"),
       onchange: () => this.rate(true),
     });
     this.comment.value = this.talk.comment ?? "";
     this.stars = h("div", { class: "stars" }, stars);
     this.rated = h("span", { class: "hint", role: "status" });
-    const question = h("legend", {}, "How was it?");
+    const question = h("legend", {}, t("how_was_it"));
     return h("fieldset", { class: "rating" }, question, this.stars, this.comment, this.rated);
   }
 
   fate() {
-    this.keepButton = button("Keep it", { hidden: this.talk.kept, onclick: () => this.keep() });
-    const gone = "Gone 15 minutes after its end unless you keep it.";
-    this.keptText = h("span", { class: "hint" }, this.talk.kept ? KEPT : gone);
+    this.keepButton = button(t("keep_it"), { hidden: this.talk.kept, onclick: () => this.keep() });
+    const gone = t("gone_unless_kept");
+    this.keptText = h("span", { class: "hint" }, this.talk.kept ? hostText("kept") : gone);
     return h("div", { class: "fate" }, this.keepButton, this.keptText, this.deleter());
   }
 
   deleter() {
-    const ask = button("Delete…", { dataset: { act: "delete" } }, "quiet-danger");
-    const sure = button("Delete for good", { dataset: { act: "delete-sure" } }, "danger");
-    const no = button("Leave it");
+    const ask = button(t("delete"), { dataset: { act: "delete" } }, "quiet-danger");
+    const sure = button(t("delete_sure"), { dataset: { act: "delete-sure" } }, "danger");
+    const no = button(t("leave_it"));
     const box = h("span", { class: "confirm", hidden: true }, sure, no);
     const turn = (asking) => {
       show(ask, !asking);
@@ -251,12 +247,12 @@ export class Recording {
   rate(byComment = false) {
     const stars = Number(this.stars.querySelector("input:checked")?.value);
     if (!stars) {
-      if (byComment) say(this.rated, "Choose stars too, then the comment is stored with them.");
+      if (byComment) say(this.rated, t("stars_first"));
       return null;
     }
     return this.trying(async () => {
       await api.rate(this.talk.id, stars, this.comment.value.trim());
-      say(this.rated, `Thank you: ${stars} of 5 stored with the talk.`);
+      say(this.rated, t("rated", { n: asNumber(stars) }));
     });
   }
 
@@ -264,7 +260,7 @@ export class Recording {
     return this.trying(async () => {
       await api.keep(this.talk.id);
       show(this.keepButton, false);
-      say(this.keptText, KEPT);
+      say(this.keptText, hostText("kept"));
       this.options.onchanged?.();
     });
   }
@@ -285,8 +281,8 @@ export class Recording {
 
 /** The heading of one talk: when, how long, with whom. */
 export function heading(talk, level = "h2") {
-  const state = { live: "running now", interrupted: "interrupted" }[talk.status];
-  const fate = talk.kept ? "kept" : "temporary";
+  const state = ["live", "interrupted"].includes(talk.status) && t(`status_${talk.status}`);
+  const fate = t(talk.kept ? "kept" : "temporary");
   const facts = [clock(talk.duration_s), talk.persona, talk.voice, talk.engine, state, fate];
   return h(
     "div",

@@ -1,8 +1,6 @@
 // Stands in the page's own text, since modules are what may be refused: says why the page would stay empty.
 (() => {
-  const MISSING =
-    "This page's scripts could not be loaded. Reload the page; if that does not help, its owner finds" +
-    " the reason in the app's log.";
+  const MISSING = JSON.parse(document.querySelector("#strings").textContent).page.scripts_missing;
   let told = false;
 
   async function reason() {

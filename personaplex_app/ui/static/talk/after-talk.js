@@ -2,6 +2,7 @@
 
 import { clock, h, part, show } from "../shared/dom.js";
 import { Recording } from "../shared/recording.js";
+import { t } from "../shared/strings.js";
 
 /**
  * Show a talk that is over.
@@ -12,11 +13,12 @@ import { Recording } from "../shared/recording.js";
  * @param {() => void} ondeleted
  */
 export function showRecording(root, talk, captions, ondeleted) {
-  captions.clear("No words were recognised in this talk.");
+  captions.clear(t("no_words"));
   const lane = root.querySelector("#talk-lane");
   const recording = new Recording(talk, { lane, captions: captions.list, ondeleted });
   show(captions.empty, !recording.rows.length);
-  const length = `${clock(talk.duration_s)} of talk${talk.status === "interrupted" ? ", cut short" : ""}`;
+  const key = talk.status === "interrupted" ? "talk_of_cut" : "talk_of";
+  const length = t(key, { length: clock(talk.duration_s) });
   part(root, "after").replaceChildren(h("h2", {}, length), recording.element);
   show(part(root, "after"), true);
   return recording;

@@ -1,6 +1,7 @@
 // What moves during a talk: captions, level meters, instruments. Numbers shown are measured in this talk.
 
 import { clock, everyFrame, h, isKnown, ms, part, say, show } from "../shared/dom.js";
+import { count, t } from "../shared/strings.js";
 
 const MOST_CAPTIONS = 400;
 const METER_HALF_LIFE_MS = 95;
@@ -20,7 +21,7 @@ export class Captions {
     this.list.replaceChildren();
     say(this.empty, emptyText);
     show(this.empty, true);
-    this.names = { user: "You", agent: "Agent" };
+    this.names = { user: t("you"), agent: t("agent") };
   }
 
   /** Show an utterance, or what it has grown to. */
@@ -41,7 +42,7 @@ export class Captions {
       if (this.shown.size > MOST_CAPTIONS) this.forgetOldest();
     }
     row.classList.toggle("is-provisional", !utterance.final);
-    const who = utterance.typed ? "Typed" : this.names[utterance.speaker];
+    const who = utterance.typed ? t("typed") : this.names[utterance.speaker];
     say(row.firstChild, `${who} ${clock(utterance.start_s)}`);
     say(row.lastChild, utterance.text);
     this.follow();
@@ -154,14 +155,11 @@ export class Readouts {
       this.set(
         "step",
         `${format(step_ms.p50)} / ${format(step_ms.p95)} ms`,
-        `Median and 95th percentile of one 80 ms step; ${late_frames} took longer than that; ` +
-          `for ${silent_frames} the agent was silent because your sound came late`,
+        t("step_told", { late: late_frames, silent: silent_frames }),
       );
     }
     if (isKnown(turn_latency_ms)) {
-      const over = `${turns} turn${turns === 1 ? "" : "s"}`;
-      const title = `Median over ${over}, from your last sound to the agent's first`;
-      this.set("turn", ms(turn_latency_ms), title);
+      this.set("turn", ms(turn_latency_ms), t("turn_told", { turns: count("turns", turns) }));
     }
   }
 
@@ -171,9 +169,7 @@ export class Readouts {
     this.set(
       "bridge",
       `${trip} + ${format(buffer_ms)} ms`,
-      "Round trip to the remote server, and what its sound waits here (medians). " +
-        `${late_frames} of its frames came late, ${trimmed_ms} ms were left out to catch up, ` +
-        `${skipped_frames} of yours were not sent`,
+      t("bridge_told", { late: late_frames, trimmed: trimmed_ms, skipped: skipped_frames }),
     );
   }
 
@@ -182,8 +178,7 @@ export class Readouts {
     this.set(
       "buffer",
       `${buffer_ms} ms`,
-      `Sound waiting to be played, on average; at the least it aims at ${target_ms} ms. ` +
-        `${underruns} gaps, ${trimmed_ms} ms trimmed`,
+      t("buffer_told", { target: target_ms, gaps: underruns, trimmed: trimmed_ms }),
     );
   }
 }

@@ -3,9 +3,9 @@
 import { AudioRig } from "../audio/audio-rig.js";
 import { KINDS, canChooseLoudspeaker, choose, chosen, devices } from "../audio/devices.js";
 import { h, part, say, show } from "../shared/dom.js";
-import { TEXT, soundTrouble } from "../shared/texts.js";
+import { t } from "../shared/strings.js";
+import { soundTrouble } from "../shared/texts.js";
 
-const SYSTEM = "The system's own";
 // two notes, for the loudspeaker to be heard by
 const NOTES_HZ = [523, 659];
 const NOTE_S = 0.25;
@@ -41,21 +41,21 @@ export class DevicePanel {
     for (const [kind, select] of Object.entries(this.selects)) {
       const found = await devices(kind);
       named ||= found.length > 0;
-      const options = [{ id: "", label: SYSTEM }, ...found];
+      const options = [{ id: "", label: t("device_system") }, ...found];
       select.replaceChildren(...options.map(({ id, label }) => h("option", { value: id }, label)));
       select.value = found.some(({ id }) => id === chosen(kind)) ? chosen(kind) : "";
     }
-    if (!this.rig) this.tell(named ? "" : TEXT.devicesUnnamed);
+    if (!this.rig) this.tell(named ? "" : t("devices_unnamed"));
   }
 
   async try() {
     const level = part(this.root, "devices-level");
     const rig = new AudioRig({
       heard: (peaks) => (level.value = Math.max(...peaks)),
-      trouble: (kind, on) => this.rig === rig && this.tell(on ? TEXT[kind] : TEXT.devicesTry),
+      trouble: (kind, on) => this.rig === rig && this.tell(t(on ? kind : "devices_tried")),
     });
     this.rig = rig;
-    say(this.button, "Enough");
+    say(this.button, t("devices_enough"));
     try {
       await rig.open();
     } catch (error) {
@@ -69,7 +69,7 @@ export class DevicePanel {
     capture.postMessage("begin");
     this.ending = setTimeout(() => this.rest(), TRIAL_MS);
     show(level, true);
-    this.tell(TEXT.devicesTry);
+    this.tell(t("devices_tried"));
     NOTES_HZ.forEach((hz, n) => rig.note(hz, n * NOTE_S, NOTE_S));
     this.offer();
   }
@@ -81,7 +81,7 @@ export class DevicePanel {
     this.rig.close();
     this.rig = null;
     show(part(this.root, "devices-level"), false);
-    say(this.button, "Try them");
+    say(this.button, t("devices_try"));
     this.tell("");
   }
 

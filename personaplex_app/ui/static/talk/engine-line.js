@@ -2,9 +2,8 @@
 // does. What only its owner can change is folded away, and says whose it is.
 
 import { h, linked, part, show } from "../shared/dom.js";
+import { languageOf, t, told } from "../shared/strings.js";
 import { languageText } from "../shared/texts.js";
-
-const OWNER = "For the owner of this app";
 
 export class EngineLine {
   constructor(root) {
@@ -26,14 +25,14 @@ export class EngineLine {
     const key = JSON.stringify([title, stand_in, why, next_step, about, language, instead_of, speaking]);
     if (this.shown === key) return;
     this.shown = key;
-    this.brand(stand_in);
+    this.brand(told(stand_in));
     this.line.replaceChildren(
-      h("span", {}, speaking ? "Speaking now: " : "Will speak: ", h("b", {}, title)),
+      h("span", {}, t(speaking ? "speaking_now" : "will_speak"), " ", h("b", {}, told(title))),
       // a visitor has read why above; the owner's words for it name flags
-      stand_in ? "" : h("span", { class: "engine-why" }, why ?? ""),
+      stand_in ? "" : h("span", { class: "engine-why", lang: "en" }, why ?? ""),
       language ? h("span", { class: "engine-why" }, languageText(language)) : "",
-      fold("How it runs here", about),
-      instead_of ? "" : fold(OWNER, next_step),
+      fold(t("how_here"), about),
+      instead_of ? "" : fold(t("owner"), next_step),
     );
     show(this.fallback, Boolean(instead_of));
     if (instead_of) this.explain(engine);
@@ -49,14 +48,15 @@ export class EngineLine {
 
   explain({ instead_of_title, next_step }) {
     this.fallback.replaceChildren(
-      h("b", {}, `${instead_of_title} has failed.`),
-      " Until it is mended the small stand-in speaks. ",
-      fold(OWNER, next_step),
+      h("b", {}, t("has_failed", { engine: told(instead_of_title) })),
+      ` ${t("until_mended")} `,
+      fold(t("owner"), next_step),
     );
   }
 }
 
 function fold(title, text) {
   if (!text) return "";
-  return h("details", { class: "better" }, h("summary", {}, title), h("span", {}, linked(text)));
+  const shown = h("span", { lang: languageOf(text) }, linked(told(text)));
+  return h("details", { class: "better" }, h("summary", {}, title), shown);
 }

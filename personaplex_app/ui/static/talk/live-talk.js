@@ -5,7 +5,8 @@ import { PEAKS_PER_S, FRAME_S } from "../audio/format.js";
 import { AudioRig } from "../audio/audio-rig.js";
 import { base } from "../shared/api.js";
 import { ms } from "../shared/dom.js";
-import { TEXT, limit, preparing, queued, soundTrouble } from "../shared/texts.js";
+import { t, told } from "../shared/strings.js";
+import { limit, preparing, queued, soundTrouble } from "../shared/texts.js";
 import { Connection } from "./connection.js";
 
 // louder than this, a microphone hears somebody
@@ -58,7 +59,7 @@ export class LiveTalk {
       await this.rig.open();
       if (this.over) return;
       this.rig.mute(this.muted);
-      this.on.enter("connecting", TEXT.connecting);
+      this.on.enter("connecting", t("connecting"));
       this.connection = new Connection(base, request, this.rig.ports(), this.handlers());
     } catch (error) {
       if (!this.over) this.on.failed(soundTrouble(error));
@@ -68,17 +69,17 @@ export class LiveTalk {
   handlers() {
     const { readouts } = this.view;
     return {
-      transport: (name) => readouts.set("transport", name, name === "socket" ? "" : TEXT.fallback),
+      transport: (name) => readouts.set("transport", name, name === "socket" ? "" : t("fallback")),
       text: (piece) => this.addText(piece),
       event: (event) => this.take(event),
-      failure: (text) => (this.failure = text),
+      failure: (text) => (this.failure = told(text)),
       away: (kind) => this.trouble(kind, true),
       back: () => {
         this.trouble("away", false);
         this.trouble("quiet", false);
-        this.on.notify(TEXT.back);
+        this.on.notify(t("back"));
       },
-      unreachable: (told) => this.on.failed(told || TEXT.unreachable),
+      unreachable: (why) => this.on.failed(told(why) || t("unreachable")),
       closed: (end) => this.on.closed(end),
     };
   }
@@ -89,14 +90,14 @@ export class LiveTalk {
     const { lane, captions, readouts, sampling } = this.view;
     switch (event.type) {
       case "preparing":
-        this.on.enter("preparing", `${preparing(event, event.engine_title)} ${TEXT.begins}`, event.progress);
+        this.on.enter("preparing", `${preparing(event, event.engine_title)} ${t("begins")}`, event.progress);
         break;
       case "queued":
         this.on.enter("queued", queued(event));
         break;
       case "lease":
         this.on.lease(event.token);
-        this.on.enter("queued", TEXT.lease);
+        this.on.enter("queued", t("lease"));
         break;
       case "ready":
         this.begin(event);
@@ -113,7 +114,7 @@ export class LiveTalk {
         break;
       case "stats":
         if (event.trip_ms) readouts.set("trip", ms(event.trip_ms));
-        if (event.dropped_frames > FEW_DROPPED) this.on.notify(TEXT.slow);
+        if (event.dropped_frames > FEW_DROPPED) this.on.notify(t("slow"));
         readouts.stats(event);
         break;
       case "limit":
@@ -127,10 +128,10 @@ export class LiveTalk {
       case "notice":
         if (event.code === "sampling_refused") sampling.refused();
         if (event.code === "typed_refused") this.view.typed.refused();
-        this.on.notify(event.text);
+        this.on.notify(told(event.text));
         break;
       case "ended":
-        this.ended = event;
+        this.ended = { ...event, text: told(event.text) };
         break;
     }
   }
@@ -139,8 +140,8 @@ export class LiveTalk {
     this.ready = ready;
     const { lane, captions, meters, readouts, sampling } = this.view;
     const seesWords = ready.capabilities?.user_captions || ready.capabilities?.agent_captions;
-    const wordless = `${ready.engine_title} has no captions: it does not know words.`;
-    captions.clear(seesWords ? "Words appear here as they are spoken." : wordless);
+    const wordless = t("no_captions", { engine: told(ready.engine_title) });
+    captions.clear(seesWords ? t("words_here") : wordless);
     this.on.ready(ready);
     sampling.begin(ready.sampling);
     readouts.countDown(ready.limit_s);
@@ -180,7 +181,7 @@ export class LiveTalk {
     if (this.over || this.troubles.has(kind) === on) return;
     if (on) this.troubles.add(kind);
     else this.troubles.delete(kind);
-    this.on.notify([...this.troubles].map((each) => TEXT[each]).join(" "));
+    this.on.notify([...this.troubles].map((each) => t(each)).join(" "));
   }
 
   heard(peaks) {

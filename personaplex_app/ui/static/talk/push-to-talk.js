@@ -1,6 +1,7 @@
 // Push-to-talk: the microphone is open only while a button or the space bar is held.
 
 import { part, say, show } from "../shared/dom.js";
+import { t } from "../shared/strings.js";
 import { forThePage } from "./keys.js";
 
 const KEY = "personaplex-push-to-talk";
@@ -80,7 +81,7 @@ export class PushToTalk {
     if (held === this.held) return;
     this.held = held;
     this.button.setAttribute("aria-pressed", String(held));
-    say(this.button, held ? "It hears you…" : "Hold to talk");
+    say(this.button, t(held ? "hears_you" : "hold"));
     this.changed();
   }
 

@@ -1,7 +1,8 @@
-// A link that opens the page with a role chosen. Persona and voice stand in its query. A role prompt of one's own
-// stands in its fragment, which browsers keep to themselves: no server and no log gets to see it.
+// A link that opens the page with a role chosen. Persona, voice and language stand in its query. A role prompt of
+// one's own stands in its fragment, which browsers keep to themselves: no server and no log gets to see it.
 
 import { part, say } from "../shared/dom.js";
+import { LANGUAGE, t } from "../shared/strings.js";
 
 export class RoleLink {
   /** @param {import("./setup.js").Setup} setup where a role is chosen */
@@ -28,7 +29,7 @@ export class RoleLink {
       wanted.prompt = null;
     }
     const missing = ["persona", "voice"].filter((kind) => stage === "ready" && wanted[kind]);
-    if (missing.length) this.tell(missing.map((kind) => `The link's ${kind} is not here.`).join(" "));
+    if (missing.length) this.tell(missing.map((kind) => t(`link_no_${kind}`)).join(" "));
   }
 
   /** Put a link to the role that is chosen where it can be pasted. */
@@ -38,11 +39,12 @@ export class RoleLink {
       persona: persona.value,
       voice: clones.voice ? "" : voice.value, // nobody else has a cloned voice
       prompt: this.setup.edited() ? prompt.value.trim() : "",
+      language: LANGUAGE === "en" ? "" : LANGUAGE, // without it, who opens the link reads their own
     };
     const link = roleLink(location.href, role);
     try {
       await navigator.clipboard.writeText(link);
-      this.tell("Copied: the link opens this page with the role chosen.");
+      this.tell(t("share_copied"));
     } catch {
       // a page that is no secure context, or stands in a frame, may not write there
       this.tell(link);
@@ -69,11 +71,11 @@ export function roleIn({ search, hash }) {
  * The address of a page with a role chosen.
  *
  * @param {string} page its address now
- * @param {{persona: string, voice: string, prompt: string}} role "" for what the link does not name
+ * @param {{persona: string, voice: string, prompt: string, language: string}} role "" for what the link does not name
  */
-export function roleLink(page, { persona, voice, prompt }) {
+export function roleLink(page, { persona, voice, prompt, language = "" }) {
   const url = new URL(page);
-  url.search = new URLSearchParams(Object.entries({ persona, voice }).filter(([, name]) => name));
+  url.search = new URLSearchParams(Object.entries({ persona, voice, language }).filter(([, name]) => name));
   url.hash = prompt ? new URLSearchParams({ prompt }) : "";
   return url.href;
 }

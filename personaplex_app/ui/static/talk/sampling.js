@@ -2,16 +2,10 @@
 // says is in force.
 
 import { h, part, say, show } from "../shared/dom.js";
+import { asNumber, t, told } from "../shared/strings.js";
 
 const TELL_AFTER_MS = 150;
 const SLIDER_STEP = "0.05";
-const NAMES = {
-  audio_temperature: ["Audio temperature", "how much chance is in its sound"],
-  text_temperature: ["Text temperature", "how much chance is in its words"],
-  audio_topk: ["Audio top-k", "how many sounds it chooses from"],
-  text_topk: ["Text top-k", "how many words it chooses from"],
-  seed: ["Seed", "the same number repeats the same random choices"],
-};
 
 export class Sampling {
   /**
@@ -47,15 +41,14 @@ export class Sampling {
 
   hint(engine) {
     const limits = Object.values(this.limits);
-    if (!limits.length) return `${engine.title} does not sample, so there is nothing to set here.`;
-    const what = "How freely the model draws its sound and its words.";
-    if (limits.every(({ now }) => !now)) return `${what} It is chosen before a talk.`;
-    return `${what} Everything but the seed can also be changed while you talk.`;
+    if (!limits.length) return t("sampling_none", { engine: told(engine.title) });
+    const when = limits.every(({ now }) => !now) ? "sampling_before" : "sampling_now";
+    return `${t("sampling_what")} ${t(when)}`;
   }
 
   control(name, limit) {
-    const [title, meaning] = NAMES[name] ?? [name, ""];
-    const usual = name === "seed" ? "random" : String(limit.default);
+    const title = t(name);
+    const usual = name === "seed" ? t("sampling_random") : String(limit.default);
     const id = `sampling-${name}`;
     const shared = { min: String(limit.least), max: String(limit.most), "aria-describedby": `${id}-hint` };
     const number = h("input", {
@@ -84,7 +77,7 @@ export class Sampling {
       { class: "sampling-field" },
       h("label", { for: id }, title),
       h("div", { class: "sampling-row" }, slider, number),
-      h("small", { id: `${id}-hint` }, `${meaning} · default ${usual}`),
+      h("small", { id: `${id}-hint` }, t("sampling_default", { meaning: t(`${name}_hint`), value: usual })),
     );
   }
 
@@ -113,9 +106,8 @@ export class Sampling {
       this.block.open = true;
       number.focus();
       const { least, most, whole } = this.limits[name];
-      const title = NAMES[name]?.[0] ?? name;
-      const kind = whole ? "a whole number" : "a number";
-      return `${title} must be ${kind} from ${least} to ${most.toLocaleString()}.`;
+      const key = whole ? "sampling_whole" : "sampling_number";
+      return t(key, { name: t(name), least: asNumber(least), most: asNumber(most) });
     }
     return null;
   }
@@ -157,7 +149,7 @@ export class Sampling {
   inForce(values) {
     this.now = values;
     this.block.dataset.inForce = JSON.stringify(values);
-    say(part(this.root, "sampling-seed"), `Seed of this talk: ${values.seed}`);
+    say(part(this.root, "sampling-seed"), t("sampling_seed", { seed: values.seed }));
   }
 
   /** What the server refused is taken back. */

@@ -4,15 +4,14 @@ import { VoiceClones } from "../clone/voice-clones.js";
 import * as api from "../shared/api.js";
 import { h, part, say, show } from "../shared/dom.js";
 import { familyCards, familyOptions } from "../shared/families.js";
-import { TEXT, languageText } from "../shared/texts.js";
+import { LANGUAGE, asNumber, t, told } from "../shared/strings.js";
+import { languageText } from "../shared/texts.js";
 import { pictureOf } from "./persona-pictures.js";
 import { RoleLink } from "./role-link.js";
 import { VoiceSamples } from "./voice-samples.js";
 
 const MODEL_WORDS = 200;
 const USUAL_LIMIT_CHARS = 2000;
-const KEEP_HINT =
-  "Recording and transcript, in the data folder of the app. Otherwise both are gone 15 minutes after the end.";
 
 export class Setup {
   constructor(root) {
@@ -40,7 +39,8 @@ export class Setup {
    * @param {object} status as /voice/status gives it
    */
   fill(status) {
-    const { voices, personas, engine, limits } = status;
+    const { voices, engine, limits } = status;
+    const personas = inOrder(status.personas);
     const can = engine.capabilities ?? {};
     // samples come one by one while the engine idles; the gallery stays as it is
     const key = JSON.stringify([voices.map(({ sample, ...each }) => each), personas, can]);
@@ -61,7 +61,7 @@ export class Setup {
     this.offerRole(personas, engine);
     if (can.role_prompt) {
       const known = this.personas.has(this.persona.dataset.chosen) ? this.persona.dataset.chosen : null;
-      this.choosePersona(known ?? status.default_persona ?? personas[0]?.name);
+      this.choosePersona(known ?? firstPersona(personas, status.default_persona));
     } else {
       this.chooseVoice(voices[0]?.name);
     }
@@ -70,8 +70,8 @@ export class Setup {
   }
 
   offerVoices(voices) {
-    fillSelect(this.voice, voices, "No voice yet");
-    const describe = (voice) => voice.description;
+    fillSelect(this.voice, voices, t("no_voice_yet"));
+    const describe = (voice) => told(voice.description);
     this.gallery("voice", voices, describe, (name) => this.chooseVoice(name));
   }
 
@@ -81,7 +81,7 @@ export class Setup {
     const role = Boolean(role_prompt);
     const offered = role ? personas : [];
     this.roleless = Boolean(roleless);
-    fillSelect(this.persona, offered, "Nobody: an echo");
+    fillSelect(this.persona, offered, t("nobody"));
     const describe = (persona) => persona.purpose;
     this.gallery("persona", offered, describe, (name) => this.choosePersona(name));
     this.persona.closest(".inline-field").classList.toggle("is-fixed", !role);
@@ -90,10 +90,10 @@ export class Setup {
     show(part(this.root, "prompt-block"), true);
     show(this.prompt, role);
     show(part(this.root, "prompt-count"), role);
-    const empty = roleless ? " It may be empty: then it is nobody in particular." : "";
+    const empty = roleless ? ` ${t("prompt_may_be_empty")}` : "";
     const language = engine.language ? ` ${languageText(engine.language)}` : "";
-    const can = `Who it is and what it knows. Change anything: it answers from this text.${empty}${language}`;
-    const cannot = `${engine.title} cannot be told who to be, so there is nothing to write here.`;
+    const can = `${t("prompt_hint")}${empty}${language}`;
+    const cannot = t("prompt_not", { engine: told(engine.title) });
     say(part(this.root, "prompt-hint"), role ? can : cannot);
   }
 
@@ -132,6 +132,8 @@ export class Setup {
       const greets = this.greets && first_line && h("q", {}, first_line);
       const who = h("p", {}, h("b", {}, title), h("span", {}, purpose), greets);
       part(this.root, "character").replaceChildren(pictureOf(persona), who);
+      for (const name of ["character", "example-list"]) part(this.root, name).lang = persona.language;
+      this.prompt.lang = persona.language;
     }
     show(part(this.root, "examples"), examples.length > 0 && !this.edited());
   }
@@ -140,8 +142,8 @@ export class Setup {
     const refused = available === false;
     this.keep.disabled = refused;
     if (refused) this.keep.checked = false;
-    const why = problem || "Talks cannot be kept here.";
-    say(part(this.root, "keep-hint"), refused ? why : KEEP_HINT);
+    const why = told(problem) || t("keep_cannot");
+    say(part(this.root, "keep-hint"), refused ? why : t("keep_hint"));
   }
 
   /** Where the engine's GPU is lent, the visitor says for how long. */
@@ -150,7 +152,7 @@ export class Setup {
     if (!lease || this.length.options.length) return;
     const option = (seconds) => {
       const attributes = { value: String(seconds), selected: seconds === lease.usual_s };
-      return h("option", attributes, `${seconds} seconds`);
+      return h("option", attributes, t("seconds", { n: seconds }));
     };
     this.length.replaceChildren(...lease.lengths_s.map(option));
   }
@@ -161,9 +163,9 @@ export class Setup {
       const onchange = () => choose(each.name);
       return h(
         "label",
-        { class: each.sample ? "card has-sample" : "card" },
+        { class: each.sample ? "card has-sample" : "card", lang: each.language },
         h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange }),
-        h("span", { class: "card-body" }, h("b", {}, each.title), h("small", {}, describe(each))),
+        h("span", { class: "card-body" }, h("b", {}, told(each.title)), h("small", {}, describe(each))),
         kind === "persona" && pictureOf(each),
         each.sample && this.samples.buttonFor(each),
       );
@@ -207,7 +209,7 @@ export class Setup {
     const counter = part(this.root, "prompt-count");
     counter.classList.toggle("is-over", over);
     this.prompt.setAttribute("aria-invalid", String(over));
-    const characters = `${length.toLocaleString()} of ${this.limitChars.toLocaleString()} characters`;
+    const characters = t("prompt_count", { n: asNumber(length), most: asNumber(this.limitChars) });
     say(counter, [characters, this.advice()].filter(Boolean).join(" · "));
   }
 
@@ -215,9 +217,9 @@ export class Setup {
   advice() {
     const text = this.prompt.value.trim();
     const over = this.prompt.value.length - this.limitChars;
-    if (over > 0) return `${over.toLocaleString()} too many`;
+    if (over > 0) return t("prompt_over", { n: asNumber(over) });
     const words = text ? text.split(/\s+/).length : 0;
-    return words > MODEL_WORDS ? `${words} words; the model was trained on shorter roles` : "";
+    return words > MODEL_WORDS ? t("prompt_long", { n: asNumber(words) }) : "";
   }
 
   /** Why no talk can be asked for with this role prompt, as a sentence, or null. */
@@ -228,11 +230,8 @@ export class Setup {
     const allowed = empty ? this.roleless : length <= this.limitChars;
     if (allowed) return null;
     this.prompt.focus();
-    if (empty) return TEXT.emptyPrompt;
-    return (
-      `The role prompt has ${length} characters; the limit is ${this.limitChars}. ` +
-      "Shorten it and start again."
-    );
+    if (empty) return t("prompt_empty");
+    return t("prompt_too_long", { n: length, most: this.limitChars });
   }
 
   /** Put a button on every voice that can be heard by now. */
@@ -269,6 +268,19 @@ export class Setup {
     }
     return request;
   }
+}
+
+/** The personas, each with the code of its language, those who speak the page's before all others. */
+function inOrder(personas) {
+  const named = personas.map((each) => ({ ...each, language: each.language || "en" }));
+  const own = (each) => Number(each.language === LANGUAGE);
+  return named.sort((a, b) => own(b) - own(a));
+}
+
+/** The persona to begin with: the app's own first one, another where that does not speak the page's language. */
+function firstPersona(personas, name) {
+  const usual = personas.find((each) => each.name === name);
+  return usual?.language === LANGUAGE || personas[0]?.language !== LANGUAGE ? name : personas[0].name;
 }
 
 function fillSelect(select, items, none) {

@@ -2,6 +2,7 @@
 // `data-state` of #talk-status are what style sheets and other programs see of it.
 
 import { linked, notify, part, say, show } from "../shared/dom.js";
+import { t } from "../shared/strings.js";
 import { DevicePanel } from "./device-panel.js";
 import { PushToTalk } from "./push-to-talk.js";
 import { WakeLock } from "./wake-lock.js";
@@ -16,7 +17,7 @@ const PHASES = {
   error: "idle",
 };
 // before the page's own title, for who looks at another tab of the browser
-const TITLES = { preparing: "Getting ready", queued: "In line", connecting: "Connecting", live: "Talking" };
+const TITLED = ["preparing", "queued", "connecting", "live"];
 const BUTTONS = ["start", "beside", "stop", "mute", "hush"];
 
 /**
@@ -64,7 +65,7 @@ export class Stage {
     this.phase = state === "error" && facts.began ? "after" : PHASES[state];
     this.root.dataset.phase = this.phase;
     this.statusElement.dataset.state = state;
-    document.title = [TITLES[state], this.title].filter(Boolean).join(" · ");
+    document.title = [TITLED.includes(state) && t(`title_${state}`), this.title].filter(Boolean).join(" · ");
     this.wakeLock.keep(this.busy);
     if (this.busy) this.devices.rest();
     if (state === "live") {
@@ -79,7 +80,7 @@ export class Stage {
     if (progress !== null) bar.value = progress;
     this.showButtons(facts);
     const after = this.phase === "after";
-    say(part(this.root, "captions-title"), after ? "What was said" : "As it is said");
+    say(part(this.root, "captions-title"), t(after ? "said_then" : "said_now"));
     show(part(this.root, "setup"), !this.busy);
     show(part(this.root, "after"), after && facts.recorded);
   }
@@ -93,13 +94,13 @@ export class Stage {
     this.pushToTalk.show(live);
     show(mute, live && !this.pushToTalk.on);
     show(hush, live && !echo);
-    say(stop, live ? "Stop" : "Cancel");
+    say(stop, t(live ? "stop" : "cancel"));
     say(part(this.root, "start-text"), this.startWord());
   }
 
   startWord() {
-    if (this.phase === "after") return "Talk again";
-    return this.state === "error" ? "Try again" : "Start talking";
+    if (this.phase === "after") return t("start_again");
+    return t(this.state === "error" ? "try_again" : "start");
   }
 
   /** Say something else in the same state. */
@@ -121,6 +122,6 @@ export class Stage {
 
   showMuted(on) {
     this.buttons.mute.setAttribute("aria-pressed", String(on));
-    say(this.buttons.mute, on ? "Unmute" : "Mute");
+    say(this.buttons.mute, t(on ? "unmute" : "mute"));
   }
 }

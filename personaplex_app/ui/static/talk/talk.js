@@ -3,7 +3,8 @@
 import * as api from "../shared/api.js";
 import { nameHost } from "../shared/host.js";
 import { DuplexLane } from "../shared/lane.js";
-import { TEXT, whenIdle } from "../shared/texts.js";
+import { t, told } from "../shared/strings.js";
+import { whenIdle } from "../shared/texts.js";
 import { showRecording } from "./after-talk.js";
 import { Captions, Meters, Readouts } from "./captions-meters.js";
 import { EngineLine } from "./engine-line.js";
@@ -58,7 +59,7 @@ class TalkPage {
     });
     this.listen();
     nameHost(root);
-    this.enter("idle", "Looking for the engine…");
+    this.enter("idle", t("looking"));
     this.recover();
     if ("pressed" in this.stage.buttons.start.dataset) this.start();
     this.poll.ask();
@@ -74,7 +75,7 @@ class TalkPage {
     obeyKeys(this);
     // a page that goes frees its place at once; it may come back as it was
     window.addEventListener("pagehide", () => this.leave());
-    window.addEventListener("pageshow", ({ persisted }) => persisted && this.recover(TEXT.restored));
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.recover(t("restored")));
   }
 
   get state() {
@@ -123,7 +124,7 @@ class TalkPage {
     if (this.stage.busy) return;
     this.pressed = !this.status;
     if (this.pressed) {
-      this.enter("idle", TEXT.pressed);
+      this.enter("idle", t("pressed"));
       return;
     }
     const problem = this.setup.problem() ?? this.sampling.problem();
@@ -137,7 +138,7 @@ class TalkPage {
     const talk = new LiveTalk({ lane, captions, meters, readouts, sampling, typed }, this.handlers());
     this.talk = talk;
     this.mute(false);
-    this.enter("connecting", TEXT.microphone);
+    this.enter("connecting", t("microphone_asked"));
     this.stage.buttons.stop.focus({ preventScroll: true });
     await talk.start({ ...this.setup.request(engine), ...this.sampling.values(), owner: api.ownerKey() });
   }
@@ -176,14 +177,14 @@ class TalkPage {
     const { engine: name, engine_title: title, stand_in } = ready;
     this.showEngine({ ...known, name, title, stand_in, stage: "ready" }, true);
     this.enter("live", this.liveText());
-    if (ready.keep_problem) this.notify(ready.keep_problem);
+    if (ready.keep_problem) this.notify(told(ready.keep_problem));
     this.stage.focusMicrophone();
   }
 
   liveText() {
-    if (this.stage.pushToTalk.on) return TEXT.pushToTalk;
-    if (this.muted) return TEXT.muted;
-    return this.engineName === "echo" ? TEXT.liveEcho : TEXT.live;
+    if (this.stage.pushToTalk.on) return t("pushToTalk");
+    if (this.muted) return t("muted");
+    return this.engineName === "echo" ? t("liveEcho") : t("live");
   }
 
   mute(on) {
@@ -203,7 +204,7 @@ class TalkPage {
     }
     const talk = this.talk;
     talk.stop();
-    this.stage.tell(TEXT.ending);
+    this.stage.tell(t("ending"));
     setTimeout(() => {
       if (this.talk !== talk || this.state !== "live") return;
       talk.close();
@@ -214,7 +215,7 @@ class TalkPage {
   cancel() {
     this.talk?.close();
     this.talk = null;
-    this.enter("idle", TEXT.ready);
+    this.enter("idle", t("ready"));
     if (this.status) this.enter(...whenIdle(this.status));
     this.stage.buttons.start.focus({ preventScroll: true });
   }
@@ -236,14 +237,14 @@ class TalkPage {
     if (this.status) this.showEngine(this.status.engine);
     // the engine may have been replaced; the state below decides whether the page says that it is ready
     setTimeout(() => this.poll.ask());
-    const told = failure ?? ended?.text;
+    const why = failure ?? ended?.text;
     if (!ready) {
-      const untold = end.heard ? TEXT.lostEarly : end.reason || TEXT.unreachable;
-      this.enter("error", told ?? untold);
+      const untold = end.heard ? t("lostEarly") : end.reason || t("unreachable");
+      this.enter("error", why ?? untold);
       return;
     }
     this.lane.set(this.lane.data);
-    this.enter(WHOLE.includes(ended?.reason) ? "ended" : "error", told ?? TEXT.lost);
+    this.enter(WHOLE.includes(ended?.reason) ? "ended" : "error", why ?? t("lost"));
     const id = ended?.talk_id ?? ready.talk_id;
     if (id) this.offerLost(id, Boolean(ended));
   }
@@ -261,7 +262,7 @@ class TalkPage {
   /** Offer it, and where the server could not say goodbye, tell whether it was found. */
   async offerLost(id, toldSo) {
     const found = await this.offer(id, toldSo ? RECORDING_TOLD_PATIENCE_MS : RECORDING_PATIENCE_MS);
-    if (!toldSo && this.state === "error") this.enter("error", found ? TEXT.lostFound : TEXT.lostAway);
+    if (!toldSo && this.state === "error") this.enter("error", found ? t("lostFound") : t("lostAway"));
   }
 
   showRecording(talk) {
@@ -275,22 +276,22 @@ class TalkPage {
     this.captions.clear("");
     this.lane = new DuplexLane(this.laneElement, { live: true });
     this.began = false;
-    this.enter("idle", "Deleted for good.");
+    this.enter("idle", t("deleted"));
   }
 
   /** The talk is over with the page, also where the browser keeps the page to bring it back. */
   leave() {
-    if (this.talk) this.fail(TEXT.left, this.state === "live" ? "ended" : "idle");
+    if (this.talk) this.fail(t("left"), this.state === "live" ? "ended" : "idle");
   }
 
   /** After a reload or a return in mid-talk: say so, and bring the recording. */
-  async recover(text = TEXT.reloaded) {
+  async recover(text = t("reloaded")) {
     const id = remembered();
     if (!id) return;
     this.began = true;
     this.enter("ended", text);
     const found = await this.offer(id, RECORDING_PATIENCE_MS);
-    if (!found && this.state === "ended") this.enter("ended", TEXT.reloadedGone);
+    if (!found && this.state === "ended") this.enter("ended", t("reloadedGone"));
     forget();
   }
 }

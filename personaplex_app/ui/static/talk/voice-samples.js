@@ -2,8 +2,9 @@
 
 import { base } from "../shared/api.js";
 import { button } from "../shared/dom.js";
+import { t, told } from "../shared/strings.js";
 
-const WORD = { play: "Hear", stop: "Stop" };
+const WORD = { play: t("hear"), stop: t("stop") };
 
 export class VoiceSamples {
   constructor() {
@@ -16,7 +17,7 @@ export class VoiceSamples {
   buttonFor(voice) {
     const made = button(WORD.play, {
       class: "card-hear",
-      "aria-label": `Hear ${voice.title}`,
+      "aria-label": t("hear_voice", { voice: told(voice.title) }),
       "aria-pressed": "false",
       onclick: () => this.toggle(made, voice.name),
     });
