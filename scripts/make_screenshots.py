@@ -136,9 +136,9 @@ def compare(browser: Browser, app: AppProcess) -> None:
         for voice in ("natural", "deep", "bright"):
             page.locator(f'input[name="voice"][value="{voice}"]').check()
         page.click("#compare-render")
-        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=90_000)
+        expect(page.locator(".compare-run .status")).to_have_text("All answers are rendered.", timeout=900_000)
         expect(page.locator(".compare-cell .compare-facts")).to_have_count(
-            page.locator(".compare-cell").count(), timeout=20_000
+            page.locator(".compare-cell").count(), timeout=120_000
         )
         page.locator(".compare-run").scroll_into_view_if_needed()
         page.wait_for_timeout(500)
@@ -154,7 +154,7 @@ def evaluate(browser: Browser, app: AppProcess) -> None:
         choose_kinds(page, "Interruptions")
         page.click("#evaluate-start")
         frame = page.frame_locator("#evaluate-state iframe")
-        expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=240_000)
+        expect(frame.locator("h1")).to_have_text("How classic holds a conversation", timeout=900_000)
         frame.locator(".lane").first.scroll_into_view_if_needed()
         page.wait_for_timeout(800)
         pictures(page, "evaluate", at="#evaluate-state iframe")
