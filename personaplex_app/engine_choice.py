@@ -132,6 +132,14 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
     return Choice("classic", why, sentence, failed.name, failure)
 
 
+def stand_in(choice: Choice, settings: Settings) -> Choice | None:
+    """Return the engine that speaks while the chosen one is loaded, None where that one is waited for."""
+    if choice.name != "personaplex" or not settings.stand_in or gpu_is_leased():
+        return None
+    absent = "it is still being fetched and loaded, and speaks from the next talk on once it is ready"
+    return Choice("classic", "It speaks while PersonaPlex is loaded.", absent=absent)
+
+
 def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:
     """Return the engine for talks that the chosen one cannot hold, None where it can hold all.
 
