@@ -30,6 +30,7 @@ _STAND_INS = {
     "classic": "This is a small stand-in.",
     "echo": "This only says back what it hears.",
 }
+WHILE_LOADING = "It speaks while PersonaPlex is loaded."
 SMALL_WEIGHTS_BYTES = 500_000_000
 """A model up to this size runs in real time on a CPU; the released one has 16.7 GB."""
 
@@ -137,7 +138,7 @@ def stand_in(choice: Choice, settings: Settings) -> Choice | None:
     if choice.name != "personaplex" or not settings.stand_in or gpu_is_leased():
         return None
     absent = "it is still being fetched and loaded, and speaks from the next talk on once it is ready"
-    return Choice("classic", "It speaks while PersonaPlex is loaded.", absent=absent)
+    return Choice("classic", WHILE_LOADING, absent=absent)
 
 
 def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:

@@ -101,6 +101,9 @@ async def test_stand_in_speaks_until_the_engine_behind_it_is_ready_and_its_talk_
         assert "is still being fetched and loaded" in first.events("ready")[0]["stand_in"]
         engine.gate.set()
         await until(lambda: app_state.supervisor.engine is engine)
+        # a talk that was opened on the engine before is told which one it has
+        assert app_state.supervisor.choice_of(spare) == MEANWHILE
+        assert app_state.supervisor.choice_of(engine) == MODEL
         app_state.fit()
         second = converse(tasks, app_state, voice_prompt="NATF0")
         await until(lambda: second.count(Kind.HANDSHAKE))

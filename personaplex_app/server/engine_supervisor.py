@@ -87,7 +87,7 @@ class EngineSupervisor:
         # the engine that is loaded behind the one that speaks
         self._coming: _Attempt | None = None
         # one that spoke before, and whose talks go on
-        self._before: Engine | None = None
+        self._before: _Attempt | None = None
         if build and stand_in:
             self._coming, self._attempt = self._attempt, _Attempt(build(stand_in), stand_in)
         self._build = build
@@ -107,6 +107,10 @@ class EngineSupervisor:
     @property
     def choice(self) -> Choice:
         return self._attempt.choice
+
+    def choice_of(self, engine: Engine) -> Choice:
+        """Return the choice that led to an engine, which may be the one that spoke before."""
+        return self._before.choice if self._before and self._before.engine is engine else self.choice
 
     @property
     def state(self) -> EngineState:
@@ -188,9 +192,8 @@ class EngineSupervisor:
         # a download or a load looks for `_closing` at each report only
         self._thread.join(timeout=30)
         self.engine.close()
-        for other in (self._coming and self._coming.engine, self._before):
-            if other:
-                other.close()
+        for other in filter(None, (self._coming, self._before)):
+            other.engine.close()
 
     def _load(self) -> None:
         attempt = self._attempt
@@ -231,7 +234,7 @@ class EngineSupervisor:
         else:
             report(EngineState("ready"))
             log.info("engine %s speaks from the next talk on", coming.engine.name)
-            self._coming, self._before, self._attempt = None, speaking.engine, coming
+            self._coming, self._before, self._attempt = None, speaking, coming
             self._changed.notify()
             return
         log.error("engine %s failed, %s goes on: %s", coming.engine.name, speaking.engine.name, why)
