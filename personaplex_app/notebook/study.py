@@ -27,7 +27,7 @@ from ..evaluation.summary import cases, remarks, summarise
 from ..evaluation.summary_text import text_of
 from ..settings import Settings
 from .blind_test import LOOK, NotebookBlindTest, player
-from .live_app import LiveApp, show
+from .live_app import LiveApp, open_app, show
 
 MODES = ("demo", "gpu", "checkpoint")
 NO_SECRET = {
@@ -97,10 +97,14 @@ def prepare(
     """
     if mode not in MODES:
         raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
+    if mode != "demo":
+        use_colab_token()
     settings = Settings.read(
         os.environ,
         {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None},
     )
+    if mode != "demo":
+        print(doctor.memory_plan(settings))
     engine = build(choose(settings), settings)
     with state_line() as report:
         engine.load(report)
@@ -157,8 +161,8 @@ class Study:
         )
 
     def measure(self) -> None:
-        """Print every metric with its interval; those that too few events support are hidden."""
-        print(text_of(summarise(self.folder)[0]))
+        """Print every metric with its interval and meaning; those that too few events support are hidden."""
+        print(text_of(summarise(self.folder)[0], explained=True))
 
     def vote(self, choice: str = "") -> None:
         """Record a choice, if one is given, and show the next pair.
@@ -198,8 +202,18 @@ class Study:
         print(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB)")
         return archive
 
-    def close(self) -> None:
-        """Free the engine, and stop the app if the study started it."""
+    def talk(self, now: bool, share: bool = False, checkpoint: str = "") -> None:
+        """Start the live app with the study's engine, if `now`."""
+        if not now:
+            print("Tick TALK and run this cell again to talk with it.")
+            return
+        self.app = open_app(self.engine.name, share, checkpoint=checkpoint)
+
+    def close(self, now: bool = True) -> None:
+        """Free the engine, and stop the app if the study started it; nothing of it unless `now`."""
+        if not now:
+            print("Engine and app stay; tick END and run this cell again to end them.")
+            return
         if self.app:
             self.app.close()
         self.engine.close()
